@@ -1,0 +1,97 @@
+"""What can go wrong, said to a person: what, where, and what to do next."""
+
+from collections.abc import Sequence
+
+
+class HomelabError(Exception):
+    """Base of every error a user can cause or meet.
+
+    Parameters
+    ----------
+    what
+        One sentence: what happened.
+    where
+        ``file:line``, ``host`` or ``host:step``; empty where there is no place.
+    fix
+        What the person can do next; a command where there is one.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.fix:
+            lines.append(f"  next:  {self.fix}")
+        return "\n".join(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython calls this instead of printing a traceback: the message is the whole story."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class LabError(HomelabError):
+    """The lab's description is not right; every problem found is in ``problems``."""
+
+    def __init__(self, what: str, *, problems: Sequence[str] = (), where: str = "", fix: str = ""):
+        super().__init__(what, where=where, fix=fix)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"- {p}" for p in self.problems)])
+
+
+class BadParameter(HomelabError):
+    """A parameter of a runbook or a command has a value it can't have."""
+
+
+class SecretUnresolved(HomelabError):
+    """A secret reference (``env:``, ``file:``, ``keyring:``) leads nowhere."""
+
+
+class Refused(HomelabError):
+    """We could do it, and won't: a safety promise stands against it."""
+
+
+class Unreachable(HomelabError):
+    """No connection to a host: address, port, time-out or refusal."""
+
+
+class HostKeyRefused(HomelabError):
+    """The host's key is unknown or is not the one that is pinned."""
+
+
+class AuthenticationRefused(HomelabError):
+    """The host answered and did not let us in."""
+
+
+class OutcomeUnknown(HomelabError):
+    """A command was sent and the link, or the time, ran out before its result came.
+
+    Neither success nor failure: only the next look at the host decides.
+    """
+
+
+class StepFailed(HomelabError):
+    """A step did not reach what it wants; the run stops here."""
+
+
+class PlanStale(HomelabError):
+    """The approved plan no longer fits what the hosts say."""
+
+
+class PlanDiffers(HomelabError):
+    """What is about to be sent is not what the plan foretold."""
+
+
+class Drift(HomelabError):
+    """``verify`` found hosts that are not as the lab describes them."""
+
+
+class Locked(HomelabError):
+    """Another run is at work on this lab."""

@@ -1,0 +1,31 @@
+"""Where things are. A notebook's working folder depends on who runs it, so nothing is relative."""
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """The project's folder: ``HOMELAB_ROOT``, or the one this library stands in."""
+    given = os.environ.get("HOMELAB_ROOT")
+    return Path(given).expanduser().resolve() if given else Path(__file__).resolve().parent.parent
+
+
+def data() -> Path:
+    """The shipped lab and the catalog."""
+    return root() / "data"
+
+
+def reports() -> Path:
+    """Where runs leave their records: ``HOMELAB_REPORTS``, or ``reports/``."""
+    given = os.environ.get("HOMELAB_REPORTS")
+    return Path(given).expanduser().resolve() if given else root() / "reports"
+
+
+def state(lab: str) -> Path:
+    """What outlives a run and is nobody's report: the lab's lock, pinned host keys, plans.
+
+    It belongs to the person, not to a checkout: two clones must not work on one lab at once.
+    """
+    base = os.environ.get("HOMELAB_STATE") or os.environ.get("XDG_STATE_HOME")
+    home = Path(base).expanduser() if base else Path.home() / ".local" / "state"
+    return home / "homelab" / lab

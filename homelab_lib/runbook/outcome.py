@@ -1,0 +1,71 @@
+"""What came of a step: values to show, to keep in a record and to test."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from homelab_lib.runbook.plan import PlannedChange
+from homelab_lib.runbook.step import Check, Measurement
+
+Status = Literal["already", "changed", "planned", "drift", "skipped", "failed"]
+
+
+@dataclass
+class SentChange:
+    """A change that was sent, or was about to be.
+
+    Parameters
+    ----------
+    summary, command
+        As in the plan.
+    outcome
+        ``done``, ``failed`` or ``unknown``.
+    start_s, end_s
+        On the target's clock, from the run's begin [s].
+    """
+
+    summary: str
+    command: str
+    outcome: str = "unknown"
+    start_s: float = 0.0
+    end_s: float = 0.0
+
+
+@dataclass
+class ResourceOutcome:
+    """One resource: as it was, what was sent, as it is."""
+
+    host: str
+    name: str
+    status: Status = "already"
+    before: Any = None
+    after: Any = None
+    sent: list[SentChange] = field(default_factory=list)
+    wants: list[str] = field(default_factory=list)
+
+
+@dataclass
+class StepOutcome:
+    """One step of a run."""
+
+    step: str
+    title: str
+    status: Status = "already"
+    resources: list[ResourceOutcome] = field(default_factory=list)
+    planned: list[PlannedChange] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    note: str = ""
+    start_s: float = 0.0
+    end_s: float = 0.0
+
+    @property
+    def sent(self) -> list[SentChange]:
+        return [change for resource in self.resources for change in resource.sent]
+
+    def settle(self) -> None:
+        """Derive the step's status from its resources'."""
+        found = {resource.status for resource in self.resources}
+        if "drift" in found or not all(check.holds for check in self.checks):
+            self.status = "drift"
+        elif "changed" in found:
+            self.status = "changed"

@@ -1,0 +1,146 @@
+"""A runbook is a list of named steps; a step says what should be there and how to tell."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from homelab_lib.errors import BadParameter
+from homelab_lib.runbook.resource import Host, Resource
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that has to hold once a step's resources are there."""
+
+    title: str
+    holds: bool
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number a step took, beside what the models said it would be.
+
+    Parameters
+    ----------
+    name
+        What was measured.
+    value
+        The number, in `unit`.
+    unit
+        An SI unit, or a plain word such as ``replicas``.
+    predicted
+        What a model gives for it, in the same unit; None where no model speaks.
+    """
+
+    name: str
+    value: float
+    unit: str
+    predicted: float | None = None
+
+
+@dataclass
+class Context:
+    """What a step may use: hosts to look at, what earlier steps found out, and keys to trust.
+
+    Parameters
+    ----------
+    host
+        Gives the reading handle of a host or VM by its name in the lab.
+    trust
+        Pins a host key (``ssh-ed25519 AAAA…``) that was learnt on a trusted way.
+    sleep
+        Waits on the target's clock [s].
+    outputs
+        What steps leave for later ones, by name; a secret only as a `Secret`.
+    """
+
+    host: Callable[[str], Host]
+    trust: Callable[[str, str], None]
+    sleep: Callable[[float], None]
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manual:
+    """An act only a person can do.
+
+    Parameters
+    ----------
+    ask
+        What to do, for the person.
+    verify
+        How the machine can tell that it was done. None: the step's name has to stand in the
+        run's ``confirm`` parameter.
+    """
+
+    ask: str
+    verify: Callable[[Context], Check] | None = None
+
+
+Wanted = Resource | Sequence[Resource]
+
+
+def _nothing(_: Context) -> Iterable[Any]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a runbook, carried out by one notebook cell.
+
+    Parameters
+    ----------
+    name
+        How ``only``, ``skip`` and other steps call it.
+    title
+        One line for people.
+    needs
+        Steps that have to be in place. One that did not run in this run is looked at; if the
+        hosts are not as it leaves them, this step refuses to run.
+    manual
+        An act that has to be done first.
+    ensure
+        Yields the resources it wants, in order. What is yielded is in place when the generator
+        goes on, so that it may look at it. A list is worked on in parallel, host by host.
+    check
+        Yields what has to hold afterwards. May leave outputs for later steps.
+    measure
+        Yields numbers worth keeping.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...] = ()
+    manual: Manual | None = None
+    ensure: Callable[[Context], Iterable[Wanted]] = _nothing
+    check: Callable[[Context], Iterable[Check]] = _nothing
+    measure: Callable[[Context], Iterable[Measurement]] = _nothing
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """Steps in the order in which they are carried out."""
+
+    name: str
+    title: str
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        earlier: set[str] = set()
+        for step in self.steps:
+            if step.name in earlier or not set(step.needs) <= earlier:
+                raise ValueError(f"step {step.name!r}: given twice, or needs what comes later")
+            earlier.add(step.name)
+
+    def __getitem__(self, name: str) -> Step:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise BadParameter(
+            f"{self.name} has no step {name!r}", fix=f"its steps: {', '.join(self.names)}"
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.steps)

@@ -1,0 +1,62 @@
+"""How every figure of the house looks, and that it comes out the same each time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, QUIET, GRID = "#263238", "#90a4ae", "#eceff1"
+GOOD, BUSY, WARN, BAD, SOFT = "#2e7d32", "#1565c0", "#e65100", "#c62828", "#6a1b9a"
+
+_RC = {
+    "svg.hashsalt": "homelab",  # element ids are random without it
+    "svg.fonttype": "none",  # text stays text: searchable, and small
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw within this, and the figure is in the house's style."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_RC):
+        yield
+
+
+def svg(figure: "Figure") -> str:
+    """The figure as an SVG document without a date, closed afterwards."""
+    buffer = StringIO()
+    with house_style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    figure.clear()
+    return buffer.getvalue()
+
+
+class Drawing:
+    """An SVG that a notebook shows and nbval compares."""
+
+    def __init__(self, document: str, title: str) -> None:
+        self.document = document
+        self.title = title
+
+    def __repr__(self) -> str:
+        return f"<drawing: {self.title}>"
+
+    def _repr_svg_(self) -> str:
+        return self.document[self.document.index("<svg") :]
