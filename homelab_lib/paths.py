@@ -29,3 +29,12 @@ def state(lab: str) -> Path:
     base = os.environ.get("HOMELAB_STATE") or os.environ.get("XDG_STATE_HOME")
     home = Path(base).expanduser() if base else Path.home() / ".local" / "state"
     return home / "homelab" / lab
+
+
+def locate(given: str) -> Path:
+    """A path a person typed: as it stands if it is there, else from the project's folder.
+
+    Notebooks run in different working folders; ``data/examples/minipc`` should work in all.
+    """
+    path = Path(given).expanduser()
+    return path if path.is_absolute() or path.exists() else root() / path

@@ -1,0 +1,125 @@
+"""The command line: `python -m homelab_lib …`."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from homelab_lib import paths
+from homelab_lib.errors import HomelabError
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Load a lab and say what is in it, or what is wrong with it."""
+    from homelab_lib.lab import load_lab
+
+    lab = load_lab(arguments.lab)
+    print(
+        f"{lab.title}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, {len(lab.cables)} cables, "
+        f"{len(lab.vlans)} VLANs, {len(lab.pools)} pools. It hangs together."
+    )
+    return 0
+
+
+def twin(arguments: argparse.Namespace) -> int:
+    """Serve a twin of a lab until interrupted; prints how to reach it with `ssh`."""
+    from homelab_lib.lab import load_lab
+    from homelab_lib.target import serve_twin
+
+    folder = Path(arguments.folder or tempfile.mkdtemp(prefix="homelab-twin-")).resolve()
+    with serve_twin(
+        load_lab(arguments.lab),
+        folder,
+        before_phase=arguments.before_phase,
+        speed=arguments.speed,
+        base_port=arguments.base_port,
+        seed=arguments.seed,
+    ) as served:
+        print(f"# A twin of {served.lab}; Ctrl-C ends it. In another terminal:")
+        print(f"#   ssh -F {folder}/ssh_config {next(iter(served.names))}")
+        print(
+            f"#   papermill --engine runbook runbooks/phase2.ipynb OUT.ipynb -p target ssh "
+            f"-p mode plan -p ssh_config {folder}/ssh_config"
+        )
+        print((folder / "ssh_config").read_text(), flush=True)
+        served.wait()
+    return 0
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Check a run's record against itself, offline."""
+    from homelab_lib.runbook.record import check as problems
+
+    if not Path(arguments.folder).is_dir():
+        raise HomelabError("there is no such record", where=arguments.folder)
+    found = list(problems(Path(arguments.folder)))
+    for problem in found:
+        print(f"✕ {problem}")
+    if not found:
+        print("✓ whole: the chain holds, the plan is the one approved, nothing else was sent")
+    return 1 if found else 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Make a record's page and timeline again."""
+    from homelab_lib.views.report import write_report
+
+    if not (Path(arguments.folder) / "summary.json").exists():
+        raise HomelabError(
+            "there is no summary there: the run did not end",
+            where=arguments.folder,
+            fix="run the same command again; it goes on where it stopped",
+        )
+    print(write_report(Path(arguments.folder)))
+    return 0
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """Print the JSON Schema of a lab's files, for an editor's completion."""
+    from homelab_lib.lab.json_schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m homelab_lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        told = action.__doc__ or ""
+        command = commands.add_parser(action.__name__, help=told, description=told)
+        command.set_defaults(action=action)
+        return command
+
+    for action in (check, twin):
+        add(action).add_argument(
+            "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
+        )
+    serving = commands.choices["twin"]
+    serving.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")
+    serving.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")
+    serving.add_argument("--base-port", type=int, default=0, help="first port; 0: any free ones")
+    serving.add_argument("--seed", type=int, default=0, help="seed of keys, MACs and faults")
+    serving.add_argument("--folder", help="where ssh_config, key and known_hosts go")
+    for action in (record, report):
+        add(action).add_argument("folder", help="a run's record: reports/<date>_<runbook>_…")
+    add(schema)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is good, 1 a finding, 2 bad input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.action(arguments)
+    except HomelabError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

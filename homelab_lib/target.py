@@ -1,0 +1,276 @@
+"""Where a runbook runs: an embedded twin, or the real hosts. The one module that knows both sides.
+
+The engine gets the same things from either: a link that carries commands, a clock, and a way to
+pin a host key. What differs is what stands behind the addresses.
+"""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from homelab_lib import paths
+from homelab_lib.errors import BadParameter, HomelabError, SecretUnresolved
+from homelab_lib.lab import Lab
+from homelab_lib.transport.command import read
+from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.fleet import Fleet
+from homelab_lib.transport.hostkeys import pin
+from homelab_lib.twin.clock import ScaledClock, SimulatedClock
+from homelab_lib.twin.server import serve, ssh_config
+from homelab_lib.twin.world import World
+
+Answer = tuple[int, str, str]
+Ask = Callable[[str, Sequence[str]], Answer | None]
+
+
+def _key_pair(folder: Path) -> tuple[Path, str]:
+    """A fresh login key: the private half's file, and the public half as text."""
+    key = Ed25519PrivateKey.generate()
+    file = folder / "id_ed25519"
+    file.touch(mode=0o600)
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    text = f"{public.decode()} homelab"
+    file.with_suffix(".pub").write_text(text + "\n")
+    return file, text
+
+
+class WallClock:
+    """The time that real hosts live in."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class TwinTarget:
+    """An embedded lab on loopback ports, gone when it is closed.
+
+    Parameters
+    ----------
+    lab
+        The lab to stand up.
+    world
+        What stands behind the ports.
+    operator_key
+        The public key that VMs are given. The twin lets its own key in wherever this one may
+        log in, so that a rehearsal needs nobody's private key. None: the twin's own.
+    allow_changes
+        False refuses every change before it is sent.
+    """
+
+    name = "twin"
+    evidence = "rehearsed"
+
+    def __init__(
+        self, lab: Lab, world: World, *, operator_key: str | None = None, allow_changes: bool
+    ) -> None:
+        self.lab = lab
+        self.world = world
+        self.clock = world.clock
+        self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
+        identity, own_key = _key_pair(self._folder)
+        self._operator_key = operator_key or own_key
+        self._served = serve(
+            world, authorized_keys=[own_key], acting_for={own_key: self._operator_key}
+        )
+        self._known_hosts = self._folder / "known_hosts"
+        self._known_hosts.write_text("".join(f"{line}\n" for line in self._served.known_hosts()))
+        self._endpoints = {
+            name: Endpoint(
+                name=name,
+                address=endpoint.host,
+                port=endpoint.port,
+                user=endpoint.user,
+                identity_files=(str(identity),),
+                use_agent=False,
+            )
+            for name, endpoint in self._served.endpoints.items()
+        }
+        self.link = Fleet(
+            self._endpoints, allow_changes=allow_changes, known_hosts=[self._known_hosts]
+        )
+
+    @classmethod
+    def before_phase(
+        cls, lab: Lab, phase: int, *, seed: int = 0, allow_changes: bool
+    ) -> "TwinTarget":
+        """The lab as it stands when the phases before `phase` are done."""
+        world = World.of(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
+        return cls(lab, world, allow_changes=allow_changes)
+
+    def trust(self, name: str, key: str) -> None:
+        pin(self._known_hosts, self._endpoints[name], key)
+
+    def public_key(self, name: str) -> str:
+        return self._operator_key
+
+    def close(self) -> None:
+        self.link.close()
+        self._served.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class ServedTwin:
+    """A twin that stands by itself until it is told to go.
+
+    Parameters
+    ----------
+    lab
+        The lab's name.
+    names
+        The machines that can be reached.
+    """
+
+    def __init__(self, lab: str, names: Sequence[str]) -> None:
+        self.lab = lab
+        self.names = tuple(names)
+
+    def wait(self) -> None:
+        """Until interrupted."""
+        threading.Event().wait()
+
+
+@contextmanager
+def serve_twin(
+    lab: Lab, folder: Path, *, before_phase: int, speed: float, base_port: int = 0, seed: int = 0
+) -> Iterator[ServedTwin]:
+    """Serve a twin on loopback and write what `ssh` needs to reach it.
+
+    Parameters
+    ----------
+    lab
+        The lab to stand up.
+    folder
+        Gets ``ssh_config``, ``known_hosts`` and a login key.
+    before_phase
+        How far the lab is built.
+    speed
+        Simulated seconds per second.
+    base_port
+        The first port; 0 takes any free ones.
+    seed
+        Seed of keys, MACs and faults.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    identity, key = _key_pair(folder)
+    world = World.of(lab, before_phase=before_phase, seed=seed, clock=ScaledClock(speed))
+    with serve(world, authorized_keys=[key], base_port=base_port) as served:
+        known_hosts = folder / "known_hosts"
+        known_hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
+        config = ssh_config(served, identity_file=identity, known_hosts_file=known_hosts)
+        (folder / "ssh_config").write_text(config)
+        yield ServedTwin(lab.name, list(served.endpoints))
+
+
+class SshTarget:
+    """The hosts of the lab, reached as `ssh` would reach them.
+
+    Parameters
+    ----------
+    lab
+        The lab; a machine's name in it is its name in the SSH configuration, too.
+    ssh_config
+        The configuration to use; empty for ``~/.ssh/config``.
+    allow_changes
+        False refuses every change before it is sent.
+    """
+
+    name = "ssh"
+
+    def __init__(self, lab: Lab, ssh_config: str, *, allow_changes: bool) -> None:
+        self.lab = lab
+        self.clock = WallClock()
+        self._pins = paths.state(lab.name) / "known_hosts"
+        self._pins.parent.mkdir(parents=True, exist_ok=True)
+        config = Path(ssh_config).expanduser() if ssh_config else None
+        if config is not None and not config.exists():
+            raise BadParameter("there is no such ssh_config", where=str(config))
+        self._endpoints = {}
+        for name, machine in lab.machines().items():
+            address, port, user = _login(machine)
+            self._endpoints[name] = Endpoint.resolve(
+                name, address=address, port=port, user=user, config=config
+            )
+        self.link = Fleet(self._endpoints, allow_changes=allow_changes, known_hosts=[self._pins])
+
+    @property
+    def evidence(self) -> str:
+        """``measured``, unless what answers says that it is a twin."""
+        return "rehearsed" if self.link.says_it_is_a_twin() else "measured"
+
+    def trust(self, name: str, key: str) -> None:
+        pin(self._pins, self._endpoints[name], key)
+
+    def public_key(self, name: str) -> str:
+        """The key we will come with: the public half of the identity for `name`, or the lab's."""
+        for identity in self._endpoints[name].identity_files:
+            public = Path(f"{identity}.pub").expanduser()
+            if public.exists():
+                return public.read_text().strip()
+        return _operator_key(self.lab)
+
+    def close(self) -> None:
+        self.link.close()
+
+
+Target = TwinTarget | SshTarget
+
+
+def _login(machine: object) -> tuple[str | None, int, str]:
+    """Address, port and user of a host or a VM of the lab."""
+    ssh = getattr(machine, "ssh", None)
+    if ssh is not None:
+        return ssh.address, ssh.port, ssh.user
+    return machine.address.partition("/")[0], 22, machine.user  # type: ignore[attr-defined]
+
+
+def _operator_key(lab: Lab) -> str:
+    text = lab.operator.public_key
+    if not text.startswith("file:"):
+        return text.strip()
+    file = Path(text.removeprefix("file:")).expanduser()
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SecretUnresolved(
+            f"your public key can't be read: {error.strerror}",
+            where=str(file),
+            fix="make one with `ssh-keygen -t ed25519`, or name another in the lab's operator",
+        ) from None
+
+
+def asker(target: Target) -> Ask:
+    """How a twin asks the target's hosts what it needs to become them: reading commands only."""
+
+    def ask(host: str, argv: Sequence[str]) -> Answer | None:
+        try:
+            result = target.link.run(host, read(*argv, sudo=True))
+        except HomelabError:
+            return None
+        return result.exit_status, result.stdout, result.stderr
+
+    return ask
+
+
+def rehearsal(target: Target, *, public_key: str) -> TwinTarget:
+    """A twin of the target's hosts as they are now, to try a runbook on."""
+    world = World.seeded(target.lab, asker(target), clock=SimulatedClock())
+    return TwinTarget(target.lab, world, operator_key=public_key, allow_changes=True)

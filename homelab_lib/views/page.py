@@ -1,0 +1,34 @@
+"""The house's HTML page: one file, nothing fetched, readable at night and on paper."""
+
+from html import escape
+
+_CSS = """
+:root { color-scheme: light dark; --ink: #263238; --quiet: #78909c; --line: #cfd8dc; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eceff1; --quiet: #90a4ae; --line: #455a64; }
+  body { background: #151b1e; }
+  figure svg { filter: invert(0.88) hue-rotate(180deg); }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem;
+       margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h4 { margin: 1rem 0 0; }
+table { border-collapse: collapse; width: 100%; }
+td, th { padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left;
+         vertical-align: top; }
+code, pre { font: 12.5px/1.45 ui-monospace, monospace; }
+pre { white-space: pre-wrap; } summary { cursor: pointer; }
+figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
+.quiet { color: var(--quiet); } .rehearsed, .measured, .predicted { font-size: .85em;
+  border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
+@media print { body { max-width: none; margin: 0; } details > * { display: block; } }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document around `body`."""
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{escape(title)}</title><style>{_CSS}</style></head>"
+        f"<body>\n{body}\n</body></html>\n"
+    )

@@ -1,0 +1,45 @@
+"""A bar for the step at work, gone when the step is done."""
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class StepBar:
+    """Shows how many of a step's foretold changes were sent, and what is being waited for.
+
+    Parameters
+    ----------
+    step
+        The step's name.
+    expected
+        How many changes the plan has for it.
+    """
+
+    def __init__(self, step: str, expected: int) -> None:
+        self._bar = tqdm(
+            total=expected or None, desc=step, leave=False, file=sys.stderr, dynamic_ncols=True
+        )
+        self._last = ""
+
+    def __call__(self, step: str, host: str, text: str) -> None:
+        """The engine's `progress`: `step` is empty for news of work that is going on."""
+        line = f"{host}: {text}"
+        if line != self._last:
+            self._bar.set_postfix_str(line[:70])
+            self._last = line
+
+    def sent(self) -> None:
+        self._bar.update()
+
+    def __enter__(self) -> "StepBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
