@@ -310,7 +310,7 @@ def mttdl_years(
     states = parity + 1
     onward = rates.copy()
     np.fill_diagonal(onward, 0.0)
-    hours = np.ones(states)  # spent in a state, weighted by the rate of leaving it
+    hours = np.ones(states)  # counted per hour spent there, eliminated states included
     # Eliminate the states from the last to the first; every operation adds or multiplies.
     for state in range(states - 1, 0, -1):
         leaving = onward[state, :state].sum() + onward[state, states:].sum()
