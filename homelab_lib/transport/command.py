@@ -1,7 +1,7 @@
 """A command, typed by what it does, and what came of it."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from homelab_lib.secret import Secret
@@ -31,7 +31,7 @@ class Command:
 
     argv: tuple[str, ...]
     kind: Literal["read", "change"]
-    stdin: str | bytes | Secret | None = None
+    stdin: str | bytes | Secret | None = field(default=None, repr=False)
     sudo: bool = False
     timeout_s: float = 60.0
     secret_output: bool = False
@@ -39,8 +39,10 @@ class Command:
     def __post_init__(self) -> None:
         if not self.argv or not all(isinstance(word, str) for word in self.argv):
             raise TypeError(f"a command is one or more words, each a str: {self.argv!r}")
-        if any("\0" in word for word in self.argv):
-            raise ValueError("a word of a command can't hold a NUL byte")
+        if any("\0" in word or not _is_utf8(word) for word in self.argv):
+            raise ValueError(f"a word can't hold a NUL or half a character: {self.argv!r}")
+        if "=" in self.argv[0]:
+            raise ValueError(f"a shell would take this for an assignment: {self.argv[0]!r}")
         if self.kind == "read" and not reads_only(self.argv):
             raise ValueError(f"not known to be read-only, so it can't be typed read: {self.line}")
 
@@ -72,6 +74,11 @@ class Result:
     @property
     def ok(self) -> bool:
         return self.exit_status == 0
+
+
+def _is_utf8(word: str) -> bool:
+    """Whether it can be sent: Python's text may hold lone surrogates."""
+    return word == word.encode(errors="ignore").decode()
 
 
 def read(*argv: str, **options: object) -> Command:

@@ -1,94 +1,195 @@
 """What counts as reading.
 
 `plan` and `verify` send only commands typed ``read``. So that a slip of ours can't type a change
-as one, the word ``read`` has to be earned: the program and its sub-command must be on this list.
+as one, the word has to be earned: the program, its sub-command and (where an option could write)
+every option must be listed here. What is not listed is not known to be harmless.
 """
 
 import re
 from collections.abc import Callable, Sequence
 
-# Programs that only look, whatever their arguments.
-_ALWAYS = frozenset(
-    ["basename", "cat", "dirname", "findmnt", "getent", "hostname", "id", "ls", "lsblk", "lscpu", "lsmod", "lspci", "lsusb", "modinfo", "nproc", "readlink", "sha256sum", "showmount", "stat", "swapon", "test", "true", "uname", "wc", "which", "whoami"]
-)
-
-_MIDCLT = re.compile(
-    r"(?:[\w.]+\.)?(?:query|get_instance|config|get_jobs|details|import_find|checkin_waiting|"
-    r"has_pending_changes|network_config_to_be_removed|default_route_will_be_removed|choices|"
-    r"\w+_choices|info|ready|version|state|status|list|get_state|get_disks|temperatures)"
-)
-_PVESH = ("get", "ls", "usage")
-_QM = ("config", "list", "status", "listsnapshot", "pending", "showcmd")
-_QM_GUEST = ("network-get-interfaces", "ping", "get-osinfo", "get-host-name", "info")
-_SYSTEMCTL = ("show", "is-active", "is-enabled", "is-failed", "cat", "list-units", "status")
-_KUBECTL = ("get", "logs", "version", "diff", "describe", "api-resources", "config")
-_DPKG_QUERY = ("-W", "-l", "-s")
+Judge = Callable[[Sequence[str]], bool]  # of the words after the program
 
 
-def _kubectl(words: Sequence[str]) -> bool:
-    """`words` after the program: global options first, each ``--name=value``."""
-    rest = [word for word in words if not word.startswith("-")]
-    if not rest or rest[0] not in _KUBECTL:
-        return rest[:2] in (["auth", "can-i"], ["rollout", "status"])
-    return rest[0] != "config" or rest[1:2] in (["view"], ["get-contexts"], ["current-context"])
+def _operands(words: Sequence[str], flags: str = "", values: str = "") -> list[str] | None:
+    """The words that are no options; None if an option is not listed.
+
+    Parameters
+    ----------
+    words
+        What follows the program, as getopt reads it: ``-ab``, ``-oVALUE``, ``--name=value``.
+    flags, values
+        Options that stand alone, and options that take the next word.
+    """
+    alone, taking = flags.split(), values.split()
+    operands: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name = word.partition("=")[0] if word.startswith("--") else word
+        if word == "--":
+            operands += rest
+        elif not word.startswith("-") or word == "-":
+            operands.append(word)
+        elif name in taking:
+            if name == word:
+                next(rest, None)
+        elif name not in alone:
+            letters = [f"-{letter}" for letter in word[1:]]
+            first = next((i for i, letter in enumerate(letters) if letter in taking), None)
+            if word.startswith("--") or not all(letter in alone for letter in letters[:first]):
+                return None
+            if first == len(letters) - 1:
+                next(rest, None)
+    return operands
 
 
-def _find_first(words: Sequence[str], allowed: Sequence[str]) -> bool:
-    return bool(words) and words[0] in allowed
-
-
-def _midclt(words: Sequence[str]) -> bool:
-    return len(words) >= 2 and words[0] == "call" and bool(_MIDCLT.fullmatch(words[1]))
-
-
-def _qm(words: Sequence[str]) -> bool:
-    if list(words[:1]) == ["cloudinit"]:
-        return words[1:2] in (["dump"], ["pending"], ("dump",), ("pending",))
-    if list(words[:2]) == ["guest", "cmd"]:
-        return len(words) == 4 and words[3] in _QM_GUEST
-    if list(words[:2]) == ["guest", "exec"]:
-        return list(words[3:5]) == ["--", "cat"] and len(words) == 6
-    return _find_first(words, _QM)
-
-
-def _ip(words: Sequence[str]) -> bool:
-    rest = [word for word in words if not word.startswith("-")]
-    return rest[:1] in (["addr"], ["route"], ["link"]) and (
-        len(rest) == 1 or rest[1] in ("show", "get")
+def _starts(operands: Sequence[str] | None, phrases: str) -> bool:
+    """Whether the operands begin with one of the phrases, given as ``one,two words``."""
+    return operands is not None and any(
+        list(operands[: len(phrase.split())]) == phrase.split() for phrase in phrases.split(",")
     )
 
 
+def _first(phrases: str) -> Judge:
+    """The sub-command comes first; all that may follow it only shapes what is shown."""
+    return lambda words: _starts(words, phrases)
+
+
+def _parsed(phrases: str = "", flags: str = "", values: str = "") -> Judge:
+    """Only the options listed, and a sub-command (or any operands) that is."""
+    return lambda words: _starts(_operands(words, flags, values), phrases)
+
+
 def _curl(words: Sequence[str]) -> bool:
-    """A GET whose body goes to standard output."""
-    flags = {"-s", "-S", "-f", "-L", "-k", "-I", "-sS", "-fsS", "-fsSL", "-H", "--max-time"}
-    bare = [w for w in words if w.startswith("-")]
-    return all(w in flags for w in bare)
+    """A GET or HEAD over HTTP whose answer goes to standard output."""
+    urls = _operands(
+        words,
+        "-s -S -f -L -k -I -i -g -4 -6 --silent --show-error --fail --location --head",
+        "-H -m -w --header --max-time --connect-timeout --retry --cacert --resolve",
+    )
+    # `-w %output{file}` would write one
+    return (
+        bool(urls)
+        and all(u.startswith(("http://", "https://")) for u in urls)
+        and not any("%output" in word for word in words)
+    )
 
 
-_JUDGES: dict[str, Callable[[Sequence[str]], bool]] = {
-    "cloud-init": lambda words: list(words[:1]) == ["status"],
+def _ip(words: Sequence[str]) -> bool:
+    flags = "-j -json -p -pretty -d -details -s -stats -4 -6 -o -oneline -br -brief"
+    match _operands(words, flags):
+        case ["addr" | "address" | "link" | "route" | "rule" | "neigh", *rest]:
+            return not rest or rest[0] in ("show", "list", "get")
+    return False
+
+
+def _k3s(words: Sequence[str]) -> bool:
+    if words[:1] == ("kubectl",):
+        return _kubectl(words[1:])
+    return _starts(words, "--version,check-config,etcd-snapshot ls,etcd-snapshot list")
+
+
+def _qm(words: Sequence[str]) -> bool:
+    match words:
+        case ["guest", "exec", _, "--", *argv]:
+            return bool(argv) and reads_only(argv)
+        case ["guest", "cmd", _, command]:
+            return command in (
+                "network-get-interfaces",
+                "ping",
+                "get-osinfo",
+                "get-host-name",
+                "info",
+            )
+    return _starts(
+        words,
+        "config,list,status,listsnapshot,pending,showcmd,cloudinit dump,cloudinit pending,"
+        "guest exec-status",
+    )
+
+
+def _sysctl(words: Sequence[str]) -> bool:
+    names = _operands(words, "-a -e -n -N")
+    return names is not None and not any("=" in name for name in names)
+
+
+_kubectl = _parsed(
+    "get,logs,version,diff,describe,api-resources,api-versions,events,explain,top,wait,"
+    "auth can-i,auth whoami,rollout status,rollout history,"
+    "config view,config get-contexts,config current-context",
+    "-A --all-namespaces --no-headers --show-labels --ignore-not-found --client --previous -p "
+    "--all-containers --prefix --timestamps --all --minify --flatten --server-side "
+    "--force-conflicts --show-managed-fields",
+    "-n --namespace -o --output -l --selector --kubeconfig --context --cluster --field-selector "
+    "-f --filename --request-timeout --timeout --for --tail --since -c --container --raw "
+    "--sort-by --field-manager --revision",
+)
+
+_MIDCLT = re.compile(
+    r"(?:[\w.]+\.)?(?:query|get_instance|config|get_jobs|get_state|get_disks|get_unused|details|"
+    r"import_find|checkin_waiting|has_pending_changes|network_config_to_be_removed|"
+    r"default_route_will_be_removed|(?:\w+_)?choices|info|ready|version|state|status|list|started|"
+    r"temperatures|listdir|stat|statfs)"
+)
+
+
+def _midclt(words: Sequence[str]) -> bool:
+    return words[:1] == ("call",) and bool(_MIDCLT.fullmatch("".join(words[1:2])))
+
+
+# Programs that only look, whatever their arguments.
+_ALWAYS = (
+    "basename cat df dirname dpkg-query findmnt free getent grep head id ls lsblk lscpu lsmod "
+    "lsusb modinfo nproc pveversion readlink sha256sum showmount stat tail test true uname uptime "
+    "wc which whoami"
+)
+
+_JUDGES: dict[str, Judge] = {
+    "apt-cache": _first("policy,show,madison"),
+    "cloud-init": _first("status"),
     "curl": _curl,
-    "dpkg-query": lambda words: _find_first(words, _DPKG_QUERY),
-    "ethtool": lambda words: len(words) == 1 or list(words[:1]) == ["-i"],
-    "ip": _ip,
-    "journalctl": lambda words: not any(w.startswith(("--vacuum", "--rotate")) for w in words),
-    "k3s": lambda words: (
-        list(words) == ["--version"] or (list(words[:1]) == ["kubectl"] and _kubectl(words[1:]))
+    # Small letters look and capitals set, but for these: -s sets, -p blinks, -r and -t disturb.
+    "ethtool": lambda words: len(_operands(words, "-i -S -k -g -m -a -c -l") or ()) == 1,
+    "find": _parsed(
+        "",
+        "-L -H -P -xdev -mount -print -print0 -o -a -not -empty",
+        "-name -iname -path -type -maxdepth -mindepth -size -mtime -newer -user -group -perm "
+        "-printf",
     ),
+    "helm": _parsed(
+        "list,status,get,history,version,repo list",
+        "-A --all-namespaces -a --all -q --short",
+        "-n --namespace -o --output --kubeconfig --kube-context --filter --revision",
+    ),
+    "hostname": lambda words: _operands(words, "-f -s -d -i -I -A --fqdn --short") == [],
+    "ip": _ip,
+    "journalctl": _parsed(
+        "",
+        "-q --quiet --no-pager -b -k -r --utc",
+        "-o --output -u --unit -n --lines -p --priority -t --since --until --output-fields",
+    ),
+    "k3s": _k3s,
     "kubectl": _kubectl,
+    "lspci": _parsed("", "-n -v -k -m -D -t", "-s -d"),
     "midclt": _midclt,
-    "pvesh": lambda words: _find_first(words, _PVESH),
+    "pvesh": _first("get,ls,usage"),
+    "pvesm": _first("status,list,path"),
     "qm": _qm,
-    "ss": lambda words: "-K" not in words and "--kill" not in words,
-    "sysctl": lambda words: list(words[:1]) == ["-n"] and "=" not in "".join(words),
-    "systemctl": lambda words: _find_first(words, _SYSTEMCTL),
+    "ss": _parsed("", "-t -u -x -w -l -n -p -a -e -i -m -o -s -4 -6 -H"),
+    "swapon": lambda words: (
+        "--show" in words and _operands(words, "--show --noheadings --raw --bytes") == []
+    ),
+    "sysctl": _sysctl,
+    "systemctl": _first(
+        "show,cat,status,is-active,is-enabled,is-failed,list-units,list-unit-files,list-timers"
+    ),
+    "zfs": _parsed("list,get,version", "-H -p -r", "-d -o -s -S -t"),
+    "zpool": _parsed("list,status,get,history,version", "-H -p -v -x -P -L -g -j", "-o"),
 }
 
 
 def reads_only(argv: Sequence[str]) -> bool:
     """Whether `argv` is known to leave its host as it was."""
-    program = argv[0].rsplit("/", 1)[-1]
-    if program in _ALWAYS:
-        return not (program == "swapon" and "--show" not in argv)
+    program, words = argv[0].rsplit("/", 1)[-1], tuple(argv[1:])
     judge = _JUDGES.get(program)
-    return judge is not None and judge(argv[1:])
+    return program in _ALWAYS.split() or (judge is not None and judge(words))

@@ -1,0 +1,188 @@
+"""What all records of the lab's description share: the model's rules, names and quantities."""
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from homelab_lib.units import parse_bps, parse_bytes
+
+# Names -------------------------------------------------------------------------------------------
+
+
+def text(pattern: str, wording: str) -> Any:
+    """Text of a certain form.
+
+    Parameters
+    ----------
+    pattern
+        Regular expression that the whole text must match.
+    wording
+        The same for a person, as the end of "write …".
+    """
+    form = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(f"write {wording}")
+        return value
+
+    return Annotated[
+        str,
+        AfterValidator(check),
+        WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"}),
+    ]
+
+
+Slug = text(
+    r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+    "lower-case letters, digits and hyphens, 63 at most, as DNS has it",
+)
+PortName = text(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,30}", "letters, digits and any of _ + -, 31 at most")
+DiskName = PortName
+DatasetName = text(
+    r"[A-Za-z][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", "pool/name, such as tank/media"
+)
+Interface = text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "an interface's name, 15 characters at most")
+AbsolutePath = text(r"/[^\x00-\x1f]*", "an absolute path")
+User = text(r"[a-z_][a-z0-9_-]{0,31}", "a Unix user's name")
+DnsName = text(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a DNS name in lower case")
+Address = text(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", "an IP address or a host's name")
+Url = text(r"(https?|oci)://\S+", "an address that begins with https://")
+Sha256 = text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")
+FileMode = text(r"0?[0-7]{3}", "octal digits in quotes, such as '0644'")
+
+
+def _mac(value: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", value):
+        raise ValueError("write a MAC address, such as 02:00:00:aa:bb:cc")
+    return value.lower()
+
+
+def _cidr(value: str) -> str:
+    if "/" not in value:
+        raise ValueError("write the prefix length, too, such as 10.0.30.10/24")
+    ipaddress.ip_interface(value)
+    return value
+
+
+def _checked(check: Any) -> AfterValidator:
+    """Text that `check` accepts, kept as it is written."""
+
+    def keep(value: str) -> str:
+        check(value)
+        return value
+
+    return AfterValidator(keep)
+
+
+Mac = Annotated[str, AfterValidator(_mac)]
+Ip = Annotated[str, _checked(ipaddress.ip_address)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+"""An interface's address with its prefix length: ``10.0.30.10/24``."""
+Network = Annotated[str, _checked(ipaddress.ip_network)]
+"""A network without host bits: ``10.0.30.0/24``."""
+
+# Quantities --------------------------------------------------------------------------------------
+
+
+def _quantity(parse: Any) -> BeforeValidator:
+    """Text with a unit, or a plain number, as a whole number of the base unit."""
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, str):
+            value = parse(value)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return BeforeValidator(whole)
+
+
+def _schema(example: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}], "examples": [example]}
+    )
+
+
+Bytes = Annotated[int, Strict(), Ge(0), _quantity(parse_bytes), _schema("14 TB")]
+"""Bytes; in YAML also ``14 TB`` (10^12) or ``32 GiB`` (2^30)."""
+
+BitsPerSecond = Annotated[int, Strict(), Ge(0), _quantity(parse_bps), _schema("2.5 Gb/s")]
+"""Bits per second; in YAML also ``2.5 Gb/s``."""
+
+Count = Annotated[int, Strict(), Ge(0)]
+Positive = Annotated[int, Strict(), Gt(0)]
+Number = Annotated[float, Strict(), Ge(0)]
+"""Any quantity that can't be negative; its unit stands in the field's name."""
+Fraction = Annotated[float, Strict(), Ge(0), Le(1)]
+VlanId = Annotated[int, Strict(), Ge(1), Le(4094)]
+Tcp = Annotated[int, Strict(), Ge(1), Le(65535)]
+Mtu = Annotated[int, Strict(), Ge(552), Le(9216)]
+
+Names = tuple[Slug, ...]
+
+# Records -----------------------------------------------------------------------------------------
+
+
+class Record(BaseModel):
+    """A part of the description: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Named(Record):
+    """A record that stands under its name in a mapping."""
+
+    name: SkipJsonSchema[str] = Field("", description="Its key in the mapping; never written.")
+    notes: tuple[str, ...] = Field((), description="What is known of it and has no field here.")
+
+
+class Listed(Record):
+    """A record in a list, with a name by which a decision can point to it."""
+
+    name: Slug = Field(description="A short name, unique in its list.")
+    notes: tuple[str, ...] = Field((), description="What is known of it and has no field here.")
+
+
+def _keyed(field: str) -> BeforeValidator:
+    """Write each key of a mapping into its entry, as `field`."""
+
+    def write(document: Any) -> Any:
+        if not isinstance(document, dict):
+            return document  # pydantic says what is wrong with it
+        return {key: _with(field, key, entry) for key, entry in document.items()}
+
+    return BeforeValidator(write)
+
+
+def _with(field: str, key: Any, entry: Any) -> Any:
+    if entry is None:
+        return {field: key}
+    if isinstance(entry, dict):
+        if field in entry:
+            raise ValueError(f"{key!r} is its {field} already; leave out '{field}: {entry[field]}'")
+        return {**entry, field: key}
+    return entry
+
+
+BY_NAME = _keyed("name")
+BY_ID = _keyed("id")
+
+
+class PriceRange(Record):
+    """What something costs, or brings."""
+
+    low_usd: Number = Field(description="Lower end [US dollars].")
+    high_usd: Number = Field(description="Upper end [US dollars]; the lower end for a fixed price.")
+    approximate: bool = Field(False, description="The document says 'about'.")
+    used: bool = Field(False, description="The price of a used one.")

@@ -1,0 +1,115 @@
+"""VMs, clusters, services and models."""
+
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+
+from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.checks.hardware import devices
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.lab import Lab
+
+
+def faults(lab: Lab) -> Iterator[Fault]:
+    yield from _vms(lab)
+    for name, reservation in lab.reservations.items():
+        if reservation.host not in lab.hosts:
+            yield unknown(("reservations", name, "host"), reservation.host, lab.hosts, "host")
+    for name, cluster in lab.clusters.items():
+        yield from _cluster(("clusters", name), cluster, lab)
+        yield from _networks(("clusters", name), cluster, lab)
+    yield from _users_of_devices(lab)
+    yield from _services(lab)
+
+
+def _vms(lab: Lab) -> Iterator[Fault]:
+    for name, vm in lab.vms.items():
+        path = ("vms", name)
+        host = lab.hosts.get(vm.host)
+        if vm.image not in lab.images:
+            yield unknown((*path, "image"), vm.image, lab.images, "image")
+        if host is None:
+            yield unknown((*path, "host"), vm.host, lab.hosts, "host")
+            continue
+        if host.os.kind != "proxmox":
+            yield Fault((*path, "host"), f"{vm.host} runs {host.os.kind}, not proxmox")
+            continue
+        storages = [each for each, storage in lab.storages.items() if storage.host == vm.host]
+        if vm.storage not in storages:
+            yield unknown((*path, "storage"), vm.storage, storages, f"storage of {vm.host}")
+        elif "images" not in lab.storages[vm.storage].content:
+            yield Fault((*path, "storage"), f"storage {vm.storage!r} may not hold VM disks")
+        bridges = {port.bridge for port in host.ports.values() if port.bridge}
+        if vm.bridge not in bridges:
+            yield unknown((*path, "bridge"), vm.bridge, bridges, f"bridge of {vm.host}")
+        yield from each_known((*path, "gpus"), vm.gpus, host.devices, f"device of {vm.host}")
+    vmids = (((("vms", name, "vmid")), (vm.host, vm.vmid)) for name, vm in lab.vms.items())
+    yield from twice(((path, vmid) for path, (_, vmid) in vmids), "the VMID")
+
+
+def _cluster(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fault]:
+    if cluster.server not in lab.vms:
+        yield unknown((*path, "server"), cluster.server, lab.vms, "VM")
+    yield from each_known((*path, "agents"), cluster.agents, lab.vms, "VM")
+    yield from each_known((*path, "host_agents"), cluster.host_agents, lab.hosts, "host")
+    yield from each_known((*path, "clients"), cluster.clients, lab.hosts, "host")
+    nodes = [((*path, "server"), cluster.server)]
+    nodes += [((*path, "agents", i), agent) for i, agent in enumerate(cluster.agents)]
+    yield from twice(nodes, "the node")
+    for field in ("installer", "kubectl"):
+        name = getattr(cluster, field)
+        if name is not None and name not in lab.downloads:
+            yield unknown((*path, field), name, lab.downloads, "download")
+    storage_class = cluster.storage_class
+    if storage_class is not None and storage_class.share not in lab.nfs_shares:
+        here = (*path, "storage_class", "share")
+        yield unknown(here, storage_class.share, lab.nfs_shares, "NFS share")
+    names = (((*path, "workloads", i, "name"), w.name) for i, w in enumerate(cluster.workloads))
+    yield from twice(names, "the workload")
+
+
+def _networks(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fault]:
+    """The cluster's own networks must differ from each other and from the house's."""
+    networks = {
+        "service_cidr": ipaddress.ip_network(cluster.service_cidr),
+        "pod_cidr": ipaddress.ip_network(cluster.pod_cidr),
+    }
+    for id_, vlan in lab.vlans.items():
+        subnet = ipaddress.ip_network(vlan.subnet)
+        for field, network in networks.items():
+            if network.overlaps(subnet):
+                yield Fault((*path, field), f"{network} overlaps {subnet} of VLAN {id_}")
+    for (_, a), (field, b) in combinations(networks.items(), 2):
+        if a.overlaps(b):
+            yield Fault((*path, field), f"{b} overlaps {a}, the cluster's other network")
+
+
+def _users_of_devices(lab: Lab) -> Iterator[Fault]:
+    known = devices(lab)
+    for name, allocation in lab.gpu_allocation.items():
+        if allocation.device not in known:
+            yield unknown(("gpu_allocation", name, "device"), allocation.device, known, "device")
+    for room in ("models", "services"):
+        for name, user in getattr(lab, room).items():
+            yield from each_known((room, name, "devices"), user.devices, known, "device")
+    for room in ("link_budgets", "codecs", "transcoding"):
+        for index, row in enumerate(getattr(lab, room)):
+            if row.device not in known:
+                yield unknown((room, index, "device"), row.device, known, "device")
+    for room in ("model_classes", "pooled_vram"):
+        for index, row in enumerate(getattr(lab, room)):
+            yield from each_known((room, index, "devices"), row.devices, known, "device")
+    for index, row in enumerate(lab.inspection):
+        if row.host not in lab.hosts:
+            yield unknown(("inspection", index, "host"), row.host, lab.hosts, "host")
+
+
+def _services(lab: Lab) -> Iterator[Fault]:
+    places = [*lab.hosts, *lab.vms, *lab.clusters]
+    for name, service in lab.services.items():
+        path = ("services", name)
+        if service.runs_on is not None and service.runs_on not in places:
+            yield unknown((*path, "runs_on"), service.runs_on, places, "host, VM or cluster")
+        yield from each_known((*path, "datasets"), service.datasets, lab.datasets, "dataset")
+        yield from each_known((*path, "needs"), service.needs, lab.services, "service")
+        yield from each_known((*path, "instead_of"), service.instead_of, lab.services, "service")

@@ -1,0 +1,75 @@
+"""Phases, purchases, sales, decisions."""
+
+from collections.abc import Iterator
+
+from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.document import Steps
+from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.project import Task
+
+_WITH_PHASE = (
+    "pools",
+    "datasets",
+    "nfs_shares",
+    "smb_shares",
+    "storages",
+    "vms",
+    "clusters",
+    "models",
+    "services",
+)
+
+
+def faults(lab: Lab) -> Iterator[Fault]:
+    yield from _phases(lab)
+    yield from _goods(lab)
+    ids = (((("decisions", i, "id")), each.id) for i, each in enumerate(lab.decisions))
+    yield from twice(ids, "the id")
+    for index, each in enumerate(lab.leave_standalone):
+        if each.host not in lab.hosts:
+            yield unknown(("leave_standalone", index, "host"), each.host, lab.hosts, "host")
+    for room in ("phases", "purchases", "sales", "inference_options"):
+        names = (((room, i, "name"), each.name) for i, each in enumerate(getattr(lab, room)))
+        yield from twice(names, "the name")
+
+
+def _phases(lab: Lab) -> Iterator[Fault]:
+    machines = [*lab.hosts, *lab.vms]
+    for index, phase in enumerate(lab.phases):
+        yield from _tasks(("phases", index, "tasks"), phase.tasks, machines)
+    numbers = [phase.number for phase in lab.phases]
+    yield from twice(((("phases", i, "number"), n) for i, n in enumerate(numbers)), "the phase")
+    if numbers != sorted(numbers):
+        yield Fault(("phases",), f"phases stand in the order {numbers}; write them in their order")
+    for room in _WITH_PHASE:
+        for name, each in getattr(lab, room).items():
+            if each.phase is not None and each.phase not in numbers:
+                yield unknown((room, name, "phase"), each.phase, numbers, "phase")
+
+
+def _tasks(path: Steps, tasks: tuple[Task, ...], machines: list[str]) -> Iterator[Fault]:
+    names = (((*path, i, "name"), task.name) for i, task in enumerate(tasks))
+    yield from twice(names, "the name")
+    for index, task in enumerate(tasks):
+        yield from each_known((*path, index, "hosts"), task.hosts, machines, "host or VM")
+        yield from _tasks((*path, index, "tasks"), task.tasks, machines)
+
+
+def _goods(lab: Lab) -> Iterator[Fault]:
+    parts = {
+        f"{name}.{thing}": each.part
+        for name, host in lab.hosts.items()
+        for thing, each in {**host.disks, **host.devices}.items()
+    }
+    places = [*lab.hosts, *lab.switches, *parts, *(cable.name for cable in lab.cables)]
+    for index, purchase in enumerate(lab.purchases):
+        yield from each_known(
+            ("purchases", index, "used_in"), purchase.used_in, places, "host, device, disk or cable"
+        )
+    for index, sale in enumerate(lab.sales):
+        path = ("sales", index, "taken_from")
+        there = parts.get(sale.taken_from)
+        if there is None:
+            yield unknown(path, sale.taken_from, parts, "device or disk")
+        elif there.id != sale.part.id:
+            yield Fault(path, f"{sale.taken_from} is {there.id!r}, not {sale.part.id!r}")

@@ -1,0 +1,94 @@
+"""Reads a lab from its folder, and says everything that is wrong with it at once."""
+
+from pathlib import Path
+
+from homelab_lib import paths
+from homelab_lib.errors import LabError
+from homelab_lib.lab.catalog import Catalog
+from homelab_lib.lab.changes import decided
+from homelab_lib.lab.checks import catalog_faults, lab_faults
+from homelab_lib.lab.document import Node, Problem, merged
+from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.reading import read_as
+
+
+def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
+    """The lab that a folder describes.
+
+    Parameters
+    ----------
+    path
+        A folder whose ``*.yaml`` files together are the description (each top-level key stands in
+        one of them), or a single file. Parts come from the shipped catalog, and from the
+        ``catalog/`` folder beside the files. None: the shipped lab.
+    decisions
+        Whether the description's decisions are carried out. False gives the design as written.
+
+    Raises
+    ------
+    LabError
+        The description is wrong; ``problems`` has every mistake with file, line and path.
+    """
+    place = Path(path) if path is not None else paths.data()
+    files, own_parts = _files(place)
+    parts, problems = merged(_catalog_files(own_parts), depth=2)
+    root, found = merged(files, depth=1)
+    problems += found
+    if parts is None or root is None:
+        raise _error(place, problems)
+    if decisions:
+        root, found = decided(root)
+        problems += found
+    lab, found = _read(parts, root)
+    problems += found
+    if lab is None or problems:
+        raise _error(place, problems)
+    return lab
+
+
+def _files(place: Path) -> tuple[list[Path], Path]:
+    """The YAML files of a lab, and the folder of its own parts."""
+    if place.is_file():
+        return [place], place.parent / "catalog"
+    if not place.is_dir():
+        raise LabError("there is no such lab", where=str(place), fix="name a folder with *.yaml")
+    files = _yaml_files(place)
+    if not files:
+        fix = "begin with a copy of data/examples/minipc"
+        raise LabError("no *.yaml in this folder", where=str(place), fix=fix)
+    return files, place / "catalog"
+
+
+def _catalog_files(own: Path) -> list[Path]:
+    """The shipped catalog, and the lab's own parts where they are others."""
+    shipped = paths.data() / "catalog"
+    return ([] if own.resolve() == shipped.resolve() else _yaml_files(shipped)) + _yaml_files(own)
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".yml"))
+
+
+def _read(parts: Node, root: Node) -> tuple[Lab | None, list[Problem]]:
+    """The lab without what is wrong in it, and that."""
+    catalog = read_as(Catalog, parts)
+    problems = catalog.problems + catalog.contradictions(catalog_faults(catalog.value))
+    broken = frozenset(path[1] for path in catalog.lost if len(path) == 2)
+    lab = read_as(Lab, root, context={"catalog": catalog.value}, broken=broken)
+    problems += lab.problems
+    if lab.value is not None:
+        problems += lab.contradictions(lab_faults(lab.value))
+    return lab.value, problems
+
+
+def _error(place: Path, problems: list[Problem]) -> LabError:
+    found = [str(problem) for problem in sorted(problems, key=_by_line)]
+    many = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    return LabError(f"the lab's description has {many}", problems=found, where=str(place))
+
+
+def _by_line(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (problem.where, 0)

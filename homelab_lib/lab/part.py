@@ -1,0 +1,74 @@
+"""What all parts of the catalog share, and how the lab refers to one."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+
+from homelab_lib.lab.base import Named, PriceRange, Record
+from homelab_lib.lab.near import near
+
+Status = Literal["verified", "derived", "unverified"]
+
+
+class Part(Named):
+    """A product, or a generic kind of product, with the facts of its data sheet."""
+
+    kind: ClassVar[str]
+
+    title: str = Field(description="Maker and product, as one would ask for it in a shop.")
+    sources: tuple[str, ...] = Field(
+        min_length=1, description="Where the facts are from: short citations."
+    )
+    status: dict[str, Status] = Field(
+        {}, description="How well a fact is known, by the fact's field name."
+    )
+    price: PriceRange | None = Field(None, description="What one costs [US dollars].")
+
+    @property
+    def id(self) -> str:
+        """The part's name in the catalog."""
+        return self.name
+
+    @model_validator(mode="after")
+    def _status_of_fields(self) -> "Part":
+        for field in self.status:
+            if field not in type(self).model_fields:
+                hint = near(field, type(self).model_fields)
+                raise ValueError(f"status of {field!r}, which {self.kind} don't have{hint}")
+        return self
+
+
+class PcieLink(Record):
+    """What one end of a PCI Express link can do."""
+
+    generation: Literal[1, 2, 3, 4, 5, 6] = Field(description="PCI Express generation.")
+    lanes: Literal[1, 2, 4, 8, 16] = Field(description="Number of lanes that are wired.")
+
+
+class FromCatalog:
+    """Marks a field that holds a part: YAML names it, the loaded lab has the part itself.
+
+    ``Annotated[GpuPart, FromCatalog]`` looks the name up in the catalog that the loader passes
+    as validation context, and refuses a part of another kind.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def look_up(value: Any, info: ValidationInfo) -> Part:
+            if isinstance(value, source):
+                return value
+            if not isinstance(value, str):
+                raise PydanticCustomError("part_name", "the name of a part in the catalog")
+            return info.context["catalog"].find(value, source)
+
+        return core_schema.with_info_plain_validator_function(
+            look_up,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.id),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string"}

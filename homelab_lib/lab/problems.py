@@ -1,0 +1,126 @@
+"""What pydantic found, said to the person who wrote the file."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from homelab_lib.lab.document import Node, Problem, Steps
+from homelab_lib.lab.near import closest, near
+
+
+class Explain:
+    """Turns pydantic's errors into problems with a place, what was found and what is allowed.
+
+    Parameters
+    ----------
+    model
+        The class that the document was held against.
+    root
+        The document.
+    """
+
+    def __init__(self, model: type[BaseModel], root: Node) -> None:
+        self._schema = _schema(model)
+        self._root = root
+
+    def __call__(self, errors: list[ErrorDetails]) -> list[Problem]:
+        """One problem per mistake: what members of a union say to one value is joined."""
+        said: dict[tuple[str, Steps, str], list[str]] = {}
+        for error in errors:
+            node, path = self._root.follow(error["loc"])
+            if error["type"] == "missing":
+                field = error["loc"][-1]
+                key, what = field, f"{field!r} is missing{self._about((*path, field))}"
+            elif error["type"] == "extra_forbidden":
+                key, what = "", self._stranger(path)
+            else:
+                key, what = "", self._refusal(error, node, path)
+            said.setdefault((node.where, path, key), []).append(what)
+        return [
+            Problem(where, self._root.label(path), " or ".join(dict.fromkeys(whats)))
+            for (where, path, _), whats in said.items()
+        ]
+
+    def meant(self, error: ErrorDetails) -> tuple[Steps, str | None]:
+        """Where an unknown key stands, and which one was probably meant."""
+        path = self._root.follow(error["loc"])[1]
+        return path, closest(path[-1], self._keys(path[:-1]))
+
+    def _stranger(self, path: Steps) -> str:
+        allowed = self._keys(path[:-1])
+        hint = near(path[-1], allowed)
+        return f"{path[-1]!r} is no key here{hint}; allowed: {', '.join(allowed)}"
+
+    def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> str:
+        kind = error["type"]
+        if kind in ("unknown_part", "wrong_kind"):
+            return error["msg"]
+        if kind == "literal_error":
+            what = f"found {_short(error['input'])}; allowed: {error['ctx']['expected']}"
+            return what + near(error["input"], self._choices(path))
+        if kind == "string_type" and node.text:
+            return f"found {node.text}, which YAML reads as {_kind(node.value)}; put it in quotes"
+        message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        about = self._about(path)
+        return f"found {_short(error['input'])}; {message}{about}"
+
+    def _about(self, path: Steps) -> str:
+        """What the schema says of a field, in brackets."""
+        for schema in self._at(path):
+            if "description" in schema:
+                return f" ({schema['description'].rstrip('.')})"
+        return ""
+
+    def _keys(self, path: Steps) -> list[str]:
+        return sorted({key for schema in self._at(path) for key in schema.get("properties", {})})
+
+    def _choices(self, path: Steps) -> list[Any]:
+        return [value for schema in self._at(path) for value in schema.get("enum", ())]
+
+    def _at(self, path: Steps) -> list[dict[str, Any]]:
+        """The schemas that a place in the document may have."""
+        schemas = [self._schema]
+        for step in path:
+            schemas = [below for schema in schemas for below in self._below(schema, step)]
+        return [schema for each in schemas for schema in self._variants(each)]
+
+    def _below(self, schema: dict[str, Any], step: str | int) -> Iterator[dict[str, Any]]:
+        for variant in self._variants(schema):
+            if step in variant.get("properties", {}):
+                yield variant["properties"][step]
+            elif isinstance(step, int) and "items" in variant:
+                yield variant["items"]
+            elif isinstance(variant.get("additionalProperties"), dict):
+                yield variant["additionalProperties"]
+            else:
+                yield from variant.get("patternProperties", {}).values()
+
+    def _variants(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A schema itself, and what it refers to or chooses from."""
+        yield schema
+        if "$ref" in schema:
+            yield from self._variants(self._schema["$defs"][schema["$ref"].rpartition("/")[2]])
+        for choice in schema.get("anyOf", ()):
+            yield from self._variants(choice)
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _short(value: Any) -> str:
+    """A value, cut short where it is long."""
+    if isinstance(value, dict):
+        return f"keys {_short(', '.join(map(str, value)))}" if value else "no keys"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return {bool: "true or false", int: "a number", float: "a number"}.get(type(value), "a list")

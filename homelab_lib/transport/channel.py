@@ -1,0 +1,92 @@
+"""One command on one SSH channel: sent, fed, listened to, within its time."""
+
+import selectors
+import threading
+import time
+from contextlib import suppress
+
+import paramiko
+
+from homelab_lib.transport.command import Result
+
+NO_STATUS = -1  # paramiko's exit status for a channel that closed without one
+MAX_OUTPUT_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**18
+
+
+def exchange(
+    channel: paramiko.Channel, line: str, stdin: str | bytes | None, timeout_s: float
+) -> Result:
+    """Run `line`, give it `stdin`, and gather what it prints.
+
+    Parameters
+    ----------
+    channel
+        A fresh session channel; the caller closes it.
+    line
+        What the host's shell is to run.
+    stdin
+        What the program reads, up to its end of file.
+    timeout_s
+        How long all of it may take [s].
+
+    Returns
+    -------
+    Result
+        Its exit status is `NO_STATUS` where the channel closed without one.
+
+    Raises
+    ------
+    TimeoutError, OverflowError
+        It took too long, or printed too much.
+    """
+    begun = time.monotonic()
+    given = stdin.encode() if isinstance(stdin, str) else stdin or b""
+    # exec_command and sendall wait without end; the listening side keeps the time for both.
+    threading.Thread(target=_send, args=(channel, line, given), daemon=True).start()
+    stdout, stderr = _listen(channel, timeout_s)
+    return Result(
+        exit_status=channel.exit_status,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
+        duration_s=time.monotonic() - begun,
+    )
+
+
+def _send(channel: paramiko.Channel, line: str, given: bytes) -> None:
+    """Start the command and feed it; how that went shows on the listening side."""
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        channel.exec_command(line)
+        channel.sendall(given)
+        channel.shutdown_write()
+
+
+def _listen(channel: paramiko.Channel, timeout_s: float) -> tuple[bytes, bytes]:
+    """Both streams side by side: one read after the other deadlocks when the second fills up."""
+    late = TimeoutError(f"no end within {timeout_s:g} s")
+    until = time.monotonic() + timeout_s
+    stdout, stderr = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        while True:
+            ended = channel.eof_received or channel.closed  # looked up before the last bytes are
+            if channel.recv_ready():
+                stdout += channel.recv(_CHUNK_BYTES)
+            if channel.recv_stderr_ready():
+                stderr += channel.recv_stderr(_CHUNK_BYTES)
+            if len(stdout) + len(stderr) > MAX_OUTPUT_BYTES:
+                raise OverflowError(f"more than {MAX_OUTPUT_BYTES // 2**20} MiB of output")
+            if ended and not (channel.recv_ready() or channel.recv_stderr_ready()):
+                break
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not selector.select(left_s):
+                raise late
+    if not channel.status_event.wait(max(until - time.monotonic(), 0)):
+        raise late
+    return bytes(stdout), bytes(stderr)
+
+
+def csh_word(text: str) -> str:
+    """One word for csh, where `!` and newlines are not safe between single quotes."""
+    text = text.replace("'", "'\\''").replace("!", "'\\!'").replace("\n", "\\\n")
+    return f"'{text}'"

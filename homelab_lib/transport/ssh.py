@@ -1,0 +1,273 @@
+"""One host's SSH connection, kept open, and honest about what it can't know."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+
+from homelab_lib.errors import AuthenticationRefused, HomelabError, OutcomeUnknown, Unreachable
+from homelab_lib.secret import Secret
+from homelab_lib.transport.channel import NO_STATUS, csh_word, exchange
+from homelab_lib.transport.command import Command, Result
+from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.login import dial, log_in
+
+SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
+BACKOFF_S = (0.5, 2.0)  # between attempts to come back to a host that was there
+_SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|not in the sudoers)")
+
+# paramiko logs a traceback for every dropped link; what matters of it is in our errors.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class _LinkLost(Exception):
+    """The link, or the channel, went away after the command was sent."""
+
+
+class _ChannelRefused(Exception):
+    """The host is there and opens no channel."""
+
+
+class Connection:
+    """A host, reached when first needed and kept.
+
+    Threads may share it. A link that went away between commands is replaced; one that goes
+    away under a command is not hidden: a read is asked again once, a change is `OutcomeUnknown`.
+
+    Parameters
+    ----------
+    endpoint
+        The host.
+    known_hosts
+        Files that hold host keys, besides those of the endpoint.
+    via
+        The connection to go through, if the endpoint has a jump host.
+    sleep
+        Waits [s] between attempts to come back.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        known_hosts: Sequence[Path] = (),
+        *,
+        via: "Connection | None" = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        self.server_version = ""  # what the host's SSH calls itself
+        self._known_hosts = [*map(Path, endpoint.known_hosts_files), *known_hosts]
+        self._via = via
+        self._sleep = sleep
+        self._transport: paramiko.Transport | None = None
+        self._connecting = threading.Lock()
+        self._turn = threading.Condition()
+        self._sessions = 0
+        self._sessions_allowed = SESSIONS
+
+    # --------------------------------------------------------------- commands
+
+    def run(self, command: Command) -> Result:
+        """Send a command and wait for its end.
+
+        Raises
+        ------
+        Unreachable
+            No connection; a change was not sent.
+        OutcomeUnknown
+            A change was sent, and the link or the time ran out before its result came.
+        AuthenticationRefused
+            The host lets us in, and `sudo` there wants a password; nothing was run.
+        HomelabError
+            A read took too long, or printed too much.
+        """
+        try:
+            return self._exchange(command)
+        except _LinkLost as lost:
+            if command.kind == "change":
+                raise self._unknown(command, str(lost)) from None
+        try:
+            return self._exchange(command)  # asking twice harms nobody
+        except _LinkLost as lost:
+            raise Unreachable(
+                f"{self.endpoint.name}: twice {lost}: {command.line}",
+                where=self.endpoint.place,
+                fix="is the host restarting, or the network in trouble?",
+            ) from None
+
+    def _unknown(self, command: Command, why: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{self.endpoint.name}: sent, and {why}; whether it was done, only a look at the host "
+            f"can tell: {command.line}",
+            where=self.endpoint.place,
+            fix="run the same command line again; it looks first",
+        )
+
+    def _cut_off(self, command: Command, why: str) -> HomelabError:
+        """We stopped listening."""
+        if command.kind == "change":
+            return self._unknown(command, why)
+        return HomelabError(
+            f"{self.endpoint.name}: {why}: {command.line}",
+            where=self.endpoint.place,
+            fix="is the host overloaded, or does it wait for a disk or a mount?",
+        )
+
+    def _exchange(self, command: Command) -> Result:
+        line, by_sudo = self._line(command)
+        with self._session() as channel:
+            stdin = command.stdin
+            if isinstance(stdin, Secret):
+                stdin = stdin.reveal()
+            try:
+                result = exchange(channel, line, stdin, command.timeout_s)
+            except (TimeoutError, OverflowError) as cut:
+                channel.get_transport().close()  # nobody can say whether it still lives
+                raise self._cut_off(command, str(cut)) from None
+            if result.exit_status == NO_STATUS:
+                alive = channel.get_transport().is_active()
+                raise _LinkLost(
+                    "it ended without an exit status (killed? out of memory?)"
+                    if alive
+                    else "the connection broke"
+                )
+        if by_sudo and result.exit_status == 1 and _SUDO_WANTS.search(result.stderr):
+            raise self._sudo_refused(result.stderr)
+        return result
+
+    def _line(self, command: Command) -> tuple[str, bool]:
+        """What is sent, and whether it goes through sudo."""
+        by_sudo = command.sudo and self.endpoint.user != "root"
+        line = f"sudo -n -- {command.line}" if by_sudo else command.line
+        if self.endpoint.shell == "csh":
+            line = f"/bin/sh -c {csh_word(line)}"
+        return line, by_sudo
+
+    def _sudo_refused(self, stderr: str) -> AuthenticationRefused:
+        host, user = self.endpoint.name, self.endpoint.user
+        return AuthenticationRefused(
+            f"{host}: {user} may not use sudo without a password\n    {stderr.strip()}",
+            where=f"{user}@{self.endpoint.place}",
+            fix=f"there, with `visudo -f /etc/sudoers.d/{user}`, add the line\n"
+            f"    {user} ALL=(ALL) NOPASSWD: ALL",
+        )
+
+    # --------------------------------------------------------------- channels
+
+    @contextmanager
+    def _session(self) -> Iterator[paramiko.Channel]:
+        """A channel for one command; as many at once as the host takes, the others wait."""
+        channel = self._open_session()
+        try:
+            yield channel
+        finally:
+            channel.close()
+            self._end_session()
+
+    def _open_session(self) -> paramiko.Channel:
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._sessions < self._sessions_allowed)
+                self._sessions += 1
+            try:
+                return self._open("session")
+            except _ChannelRefused as refused:
+                others = self._end_session()
+                if not others:
+                    raise Unreachable(
+                        f"{self.endpoint.name} lets {self.endpoint.user} in and opens no session: "
+                        f"{refused}",
+                        where=self.endpoint.place,
+                        fix="look at MaxSessions and Match blocks in its sshd_config",
+                    ) from None
+                self._sessions_allowed = others  # its MaxSessions is lower than most
+            except BaseException:
+                self._end_session()
+                raise
+
+    def _end_session(self) -> int:
+        with self._turn:
+            self._sessions -= 1
+            self._turn.notify()
+            return self._sessions
+
+    def tunnel(self, address: str, port: int) -> paramiko.Channel:
+        """A connection from the host to `address`:`port`, as something like a socket.
+
+        Raises
+        ------
+        Unreachable
+            The host can't connect there, or may not forward.
+        """
+        try:
+            return self._open("direct-tcpip", (address, port))
+        except _ChannelRefused as refused:
+            raise Unreachable(
+                f"{address}:{port} can't be reached through {self.endpoint.name}: {refused}",
+                where=self.endpoint.place,
+                fix="does something listen there? does sshd there allow AllowTcpForwarding?",
+            ) from None
+
+    def _open(
+        self, kind: str, destination: tuple[str, int] | None = None, *, last_try: bool = False
+    ) -> paramiko.Channel:
+        """Open a channel. A link found dead is replaced: nothing was sent on this channel yet."""
+        transport = self._live()
+        source = ("127.0.0.1", 0) if destination else None
+        try:
+            return transport.open_channel(kind, destination, source)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            timed_out = "timeout" in str(error).lower()
+            if transport.is_active() and not timed_out:
+                raise _ChannelRefused(str(error)) from None
+            transport.close()
+            if last_try or timed_out:
+                raise Unreachable(
+                    f"{self.endpoint.name} was there, and no longer answers",
+                    where=self.endpoint.place,
+                    fix="is the host up, or hanging?",
+                ) from None
+        return self._open(kind, destination, last_try=True)
+
+    # ------------------------------------------------------------------- link
+
+    def _live(self) -> paramiko.Transport:
+        with self._connecting:
+            if self._transport is None:
+                self._transport = self._log_in()
+            elif not self._transport.is_active():
+                self._transport = None
+                self._transport = self._come_back()
+            return self._transport
+
+    def _come_back(self) -> paramiko.Transport:
+        for pause_s in BACKOFF_S:
+            with suppress(Unreachable):
+                return self._log_in()
+            self._sleep(pause_s)
+        return self._log_in()
+
+    def _log_in(self) -> paramiko.Transport:
+        there = self.endpoint.address, self.endpoint.port
+        link = self._via.tunnel(*there) if self._via else dial(self.endpoint)
+        transport = log_in(self.endpoint, link, self._known_hosts)
+        self.server_version = transport.remote_version
+        self._sessions_allowed = SESSIONS
+        return transport
+
+    def reconnect(self) -> None:
+        """Drop the link and log in anew, to show that the way to the host is open."""
+        self.close()
+        self._live()
+
+    def close(self) -> None:
+        """Let go of the link; a later command opens a new one."""
+        with self._connecting:
+            if self._transport is not None:
+                self._transport.close()
+            self._transport = None
