@@ -15,6 +15,7 @@ from homelab_lib.lab.base import (
     FileMode,
     Interface,
     Ip,
+    Listed,
     Mac,
     Named,
     Network,
@@ -112,7 +113,7 @@ class StorageClass(Record):
     chart: HelmChart = Field(description="Driver that provisions volumes.")
 
 
-class Workload(Named):
+class Workload(Listed):
     """A test workload: a deployment, its service and a host name."""
 
     namespace: Slug = Field(description="Namespace.")
