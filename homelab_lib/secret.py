@@ -1,6 +1,7 @@
 """Secrets are references until the last moment, and masked wherever output is kept."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from homelab_lib.errors import SecretUnresolved
 
 MASK = "•••"
+_TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/=_.:-]{20,}")
+"""What looks like a key or a token inside of a longer text, such as a kubeconfig."""
 _SHORTEST_MASKED = 6  # masking "a" or "1" would blot out half of every log
 
 
@@ -89,14 +92,14 @@ def _from_keyring(entry: str) -> str:
 
 
 class Mask:
-    """Replaces every secret seen so far, and each of its longer lines, in text that is kept."""
+    """Replaces every secret seen so far, and the keys inside of longer ones, in kept text."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
 
     def learn(self, values: Iterable[str]) -> None:
         for value in values:
-            for piece in {value, value.strip(), *value.split()}:
+            for piece in {value, value.strip(), *_TOKEN.findall(value)}:
                 if len(piece) >= _SHORTEST_MASKED:
                     self._values.add(piece)
 

@@ -18,7 +18,7 @@ from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.history import History
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
-from homelab_lib.runbook.plan import Plan
+from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
@@ -234,12 +234,17 @@ class Run:
                 lab_digest=self.lab.digest,
                 target=self._target.name,
                 steps=self.selected,
-                changes=tuple(engine.sender.sent),
+                changes=self._in_order(engine.sender.sent),
                 checks=tuple(checks),
                 blocked=blocked,
             )
         finally:
             twin.close()
+
+    def _in_order(self, sent: Sequence[PlannedChange]) -> tuple[PlannedChange, ...]:
+        """By step and host: which of two hosts was the quicker must not make another plan."""
+        order = {name: place for place, name in enumerate(self.selected)}
+        return tuple(sorted(sent, key=lambda change: (order[change.step], change.host)))
 
     def _new_engine(self, target: Target, journal: Journal, plan: Plan | None) -> Engine:
         on_ssh = self._target.name == "ssh"

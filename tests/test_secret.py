@@ -54,8 +54,8 @@ def test_a_learnt_value_never_comes_through(value, before, after):
     assert value not in mask(f"{before}{value}{after}") or value in MASK
 
 
-def test_lines_and_words_of_a_secret_are_masked_too():
+def test_keys_inside_of_a_secret_document_are_masked_and_its_plain_words_are_not():
     mask = Mask()
-    mask.learn(["user: admin\nclient-key-data: QUJDREVGRw==\n"])
-    assert mask("x QUJDREVGRw== y") == f"x {MASK} y"
-    assert mask("a b c") == "a b c"
+    mask.learn(["user: homelab\nclient-key-data: QUJDREVGRzEyMzQ1Njc4OTA=\n"])
+    assert mask("x QUJDREVGRzEyMzQ1Njc4OTA= y") == f"x {MASK} y"
+    assert mask("homelab client-key-data:") == "homelab client-key-data:"

@@ -55,7 +55,7 @@ class PlannedChange:
             host=host,
             resource=resource,
             summary=mask(change.summary),
-            command=mask(change.command.line),
+            command=change.command.line,
             stdin=stdin,
             shows=mask(shows),
             destroys=change.destroys,

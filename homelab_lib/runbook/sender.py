@@ -95,6 +95,7 @@ class Sender:
         if self.stop.is_set():
             raise Stopped("stopped before the next change", where=f"{resource.host}:{step}")
         self._may_destroy(step, resource, change)
+        self._holds_no_secret(step, resource, change)
         planned = PlannedChange.of(step, resource.name, resource.host, change, self.mask)
         self._as_foretold(planned)
         if isinstance(change.command.stdin, Secret):
@@ -130,7 +131,7 @@ class Sender:
 
     def _deliver(self, change: Change, host: ReadingHost, resume: bool) -> Result:
         if change.detached:
-            return detached.run(
+            answer = detached.run(
                 self.link,
                 host.name,
                 change.command,
@@ -139,7 +140,8 @@ class Sender:
                 resume=resume,
                 note=lambda text: self.progress("", host.name, text),
             )
-        answer = self.link.run(host.name, change.command)
+        else:
+            answer = self.link.run(host.name, change.command)
         if answer.ok and change.follow is not None:
             self._follow(change, host, answer)
         return answer
@@ -179,6 +181,15 @@ class Sender:
                 f"this would destroy {', '.join(missing)}: {change.summary}",
                 where=f"{resource.host}:{step}",
                 fix=f"if that is what you want, name it: allow_destroy=[{names}]",
+            )
+
+    def _holds_no_secret(self, step: str, resource: Resource, change: Change) -> None:
+        """A secret on a command line would be in every process list; that is a fault of ours."""
+        if self.mask(change.command.line) != change.command.line:
+            raise Refused(
+                f"a secret would stand on a command line: {self.mask(change.command.line)}",
+                where=f"{resource.host}:{step}",
+                fix="this is a fault of the runbook: secrets go by standard input",
             )
 
     def _as_foretold(self, change: PlannedChange) -> None:

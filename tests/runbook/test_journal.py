@@ -76,7 +76,11 @@ def test_secrets_never_land(file):
     mask = Mask()
     mask.learn(["correct horse battery"])
     log = journal(file, mask)
-    log.append("result", stdout="the token is battery!", nested={"a": ["correct horse battery"]})
+    log.append(
+        "result",
+        stdout="the token is correct horse battery!",
+        nested={"a": ["correct horse battery"]},
+    )
     text = file.read_text()
     assert "battery" not in text
     assert MASK in json.loads(text)["stdout"]

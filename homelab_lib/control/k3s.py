@@ -1,0 +1,138 @@
+"""k3s on a machine, put there by its own installer."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from homelab_lib.control.linux import look_at_file, look_at_unit
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.secret import Secret
+from homelab_lib.transport.command import change
+
+BINARY = "/usr/local/bin/k3s"
+CONFIG = "/etc/rancher/k3s/config.yaml"
+INSTALLER = "/var/lib/homelab/k3s-install.sh"
+KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+TOKEN = "/var/lib/rancher/k3s/server/token"
+AGENT_TOKEN = "/etc/rancher/k3s/homelab-token"
+MARK = "# made by homelab; changes made by hand are overwritten"
+_UNITS = {"server": "k3s", "agent": "k3s-agent"}
+
+
+def configuration(settings: dict[str, Any]) -> str:
+    """A k3s configuration file; JSON values are YAML, and say plainly what is text."""
+    lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
+    return "\n".join([MARK, *lines]) + "\n"
+
+
+def node_token(host: Host) -> Secret:
+    """The server's own token, by which agents join; read when it is sent, and kept nowhere."""
+
+    def fetch() -> str:
+        shown = host.read("cat", "--", TOKEN, sudo=True, secret_output=True)
+        return shown.stdout.strip() + "\n"
+
+    return Secret(f"{host.name}:{TOKEN}", fetch)
+
+
+@dataclass(frozen=True)
+class Unclaimed:
+    """A machine on which nobody else has installed Kubernetes. It is only looked at."""
+
+    host: str
+    role: Literal["server", "agent"]
+    timeout_s: float = 10.0
+
+    @property
+    def name(self) -> str:
+        return f"no foreign k3s on {self.host}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        config = host.read("cat", "--", CONFIG, ok=(0, 1), sudo=True)
+        other = "agent" if self.role == "server" else "server"
+        return {
+            "binary": look_at_file(host, BINARY) is not None,
+            "config": config.exit_status == 0,
+            "ours": MARK in config.stdout,
+            "other_role": look_at_unit(host, _UNITS[other])["LoadState"] == "loaded",
+            "swap": bool(host.read("swapon", "--show", "--noheadings").stdout.strip()),
+        }
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["other_role"]:
+            return Diff(conflict=f"{self.host} runs k3s in another role; take it out by hand first")
+        if (observed["binary"] or observed["config"]) and not observed["ours"]:
+            return Diff(
+                conflict=f"{self.host} has a k3s that we did not install; uninstall it by hand, "
+                f"or take {self.host} out of the cluster in the lab"
+            )
+        if observed["swap"]:
+            return Diff(conflict=f"{self.host} swaps, and kubelet will not start; switch swap off")
+        return Diff()
+
+
+@dataclass(frozen=True)
+class K3sNode:
+    """k3s of one version, running with one configuration.
+
+    Parameters
+    ----------
+    host, role, version
+        Where, as what, and which: ``v1.34.4+k3s1``.
+    """
+
+    host: str
+    role: Literal["server", "agent"]
+    version: str
+    timeout_s: float = 600.0
+
+    @property
+    def name(self) -> str:
+        return f"k3s {self.role} on {self.host}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        if look_at_file(host, BINARY) is None:
+            version = ""
+        else:
+            words = host.read(BINARY, "--version").stdout.split()
+            version = words[2] if len(words) > 2 else ""
+        return {"version": version} | look_at_unit(host, _UNITS[self.role])
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        unit = _UNITS[self.role]
+        if observed["version"] and _order(observed["version"]) > _order(self.version):
+            return Diff(
+                conflict=f"{self.host} has k3s {observed['version']}, newer than {self.version}; "
+                "k3s can't go back: put the newer version into the lab"
+            )
+        if observed["version"] != self.version or observed["LoadState"] == "not-found":
+            words = ("env", f"INSTALL_K3S_VERSION={self.version}", "sh", INSTALLER, self.role)
+            verb = "install" if not observed["version"] else "upgrade to"
+            command = change(*words, sudo=True, timeout_s=self.timeout_s)
+            undo = f"{BINARY.rpartition('/')[0]}/{unit}-uninstall.sh"
+            return Diff(
+                (
+                    Change(
+                        f"{verb} k3s {self.version} as {self.role}",
+                        command,
+                        undo=f"{undo} (first see that no NFS mount is under /var/lib/kubelet)",
+                        detached=True,
+                    ),
+                )
+            )
+        if observed["ActiveState"] == "activating":
+            return Diff(waiting=f"{unit} is starting")
+        changes = []
+        if observed["UnitFileState"] != "enabled":
+            command = change("systemctl", "enable", unit, sudo=True)
+            changes.append(Change(f"start {unit} with the machine", command))
+        if observed["ActiveState"] != "active":
+            command = change("systemctl", "start", unit, sudo=True, timeout_s=300)
+            changes.append(Change(f"start {unit}", command, detached=True))
+        return Diff(tuple(changes))
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """``v1.34.4+k3s1`` as numbers that can be compared."""
+    digits = "".join(c if c.isdigit() else " " for c in version.replace("k3s", " "))
+    return tuple(int(word) for word in digits.split())

@@ -1,0 +1,81 @@
+"""kubectl on the machines people sit at."""
+
+import json
+from collections.abc import Iterator
+
+from homelab_lib.control import kubeconfig
+from homelab_lib.control.linux import Download
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.runbook.step import Check, Context, Wanted
+
+KUBECTL = "/usr/local/bin/kubectl"
+
+
+class Desktop:
+    """The cluster's clients.
+
+    Parameters
+    ----------
+    lab, cluster
+        The cluster names its clients, and the kubectl that they get.
+    """
+
+    def __init__(self, lab: Lab, cluster: Cluster) -> None:
+        self.lab = lab
+        self.cluster = cluster
+        for name in cluster.clients:
+            if lab.hosts[name].ssh is None or lab.hosts[name].standalone:
+                raise BadParameter(
+                    f"{name} is to get kubectl, and no runbook may log in there",
+                    where=f"clusters.{cluster.name}.clients",
+                    fix=f"give {name} an ssh login, or take it out of clients",
+                )
+
+    def _home(self, client: str) -> tuple[str, str]:
+        ssh = self.lab.hosts[client].ssh
+        user = ssh.user if ssh else "root"
+        return user, "/root" if user == "root" else f"/home/{user}"
+
+    def ensure(self, ctx: Context) -> Iterator[Wanted]:
+        """kubectl of the server's minor version, and our context beside those that are there."""
+        cluster = self.cluster
+        address = self.lab.vms[cluster.server].address.partition("/")[0]
+        if cluster.kubectl is not None:
+            download = self.lab.downloads[cluster.kubectl]
+            mode = download.mode.lstrip("0")
+            yield [
+                Download(client, KUBECTL, download.url, download.sha256, mode=mode)
+                for client in cluster.clients
+            ]
+        for client in cluster.clients:
+            user, home = self._home(client)
+            server = ctx.host(cluster.server)
+            yield from kubeconfig.files(
+                ctx.host(client),
+                f"{home}/.kube/config",
+                f"{user}:{user}",
+                lambda server=server: kubeconfig.of_server(server, cluster.context, address),
+                cluster.context,
+            )
+
+    def check(self, ctx: Context) -> Iterator[Check]:
+        """Each client reaches the API, may do everything, and fits the server's version."""
+        for name in self.cluster.clients:
+            host = ctx.host(name)
+            context = ("--context", self.cluster.context)
+            ready = host.read(KUBECTL, *context, "get", "--raw", "/readyz", ok=None)
+            says = ready.stdout.strip() or ready.stderr.strip()
+            yield Check(f"kubectl on {name} reaches the API", says == "ok", says)
+            may = host.read(KUBECTL, *context, "auth", "can-i", "*", "*", ok=None).stdout.strip()
+            yield Check(f"{name} may do everything in the cluster", may == "yes", may)
+            version = json.loads(host.read(KUBECTL, "version", "--client", "-o", "json").stdout)
+            client = version["clientVersion"]["gitVersion"]
+            same = _minor(client) == _minor(self.cluster.version)
+            says = f"kubectl {client}, server {self.cluster.version}"
+            yield Check(f"kubectl on {name} has the server's minor version", same, says)
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    return tuple(version.lstrip("v").split(".")[:2])

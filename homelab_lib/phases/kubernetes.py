@@ -1,0 +1,214 @@
+"""A k3s cluster: its server, its agents, volumes on NFS, test workloads."""
+
+from collections.abc import Iterator
+
+from homelab_lib.control.k3s import (
+    AGENT_TOKEN,
+    CONFIG,
+    INSTALLER,
+    K3sNode,
+    Unclaimed,
+    configuration,
+    node_token,
+)
+from homelab_lib.control.kubernetes import (
+    KUBECTL,
+    Applied,
+    Bound,
+    Finished,
+    NodesReady,
+    Rollout,
+    listed,
+)
+from homelab_lib.control.linux import Download, File
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.phases import manifests
+from homelab_lib.runbook.step import Check, Context, Measurement, Wanted
+
+
+class Kubernetes:
+    """The cluster of a lab.
+
+    Parameters
+    ----------
+    lab, cluster
+        What is described.
+    """
+
+    def __init__(self, lab: Lab, cluster: Cluster) -> None:
+        self.lab = lab
+        self.cluster = cluster
+        assert cluster.storage_class is not None
+        self.storage_class = cluster.storage_class
+
+    def _address(self, vm: str) -> str:
+        return self.lab.vms[vm].address.partition("/")[0]
+
+    def _node(self, name: str, settings: dict) -> tuple[Wanted, Wanted, Wanted]:
+        """What every node gets: nobody else's k3s, the installer, its configuration."""
+        installer = self.lab.downloads[self.cluster.installer]
+        role = "server" if name == self.cluster.server else "agent"
+        return (
+            Unclaimed(name, role),
+            Download(name, INSTALLER, installer.url, installer.sha256, mode="755"),
+            File(name, CONFIG, configuration(settings), mode="600", what="k3s's configuration"),
+        )
+
+    # -------------------------------------------------------------------- nodes
+
+    def server(self, ctx: Context) -> Iterator[Wanted]:
+        """The control plane, with etcd and its own token."""
+        name = self.cluster.server
+        address = self._address(name)
+        yield from self._node(
+            name,
+            {
+                "cluster-init": True,
+                "node-ip": address,
+                "tls-san": [self.cluster.dns_name, address],
+                "write-kubeconfig-mode": "0600",
+                "secrets-encryption": True,
+                "cluster-cidr": self.cluster.pod_cidr,
+                "service-cidr": self.cluster.service_cidr,
+                "etcd-snapshot-schedule-cron": "0 */6 * * *",
+                "etcd-snapshot-retention": 28,
+            },
+        )
+        yield K3sNode(name, "server", self.cluster.version)
+        yield NodesReady(name, (name,), self.cluster.version)
+
+    def server_answers(self, ctx: Context) -> Iterator[Check]:
+        """The API is ready, and keeps its state in etcd."""
+        host = ctx.host(self.cluster.server)
+        ready = host.read(*KUBECTL, "get", "--raw", "/readyz", sudo=True, ok=None)
+        yield Check("the API server is ready", ready.stdout.strip() == "ok", ready.stdout.strip())
+        labels = [node["metadata"]["labels"] for node in listed(host, "nodes")]
+        etcd = any(each.get("node-role.kubernetes.io/etcd") == "true" for each in labels)
+        yield Check("the control plane runs etcd", etcd)
+
+    def agents(self, ctx: Context) -> Iterator[Wanted]:
+        """The workers join by the server's token, which goes to them by standard input alone."""
+        server = self.cluster.server
+        settings = [
+            (
+                name,
+                {
+                    "server": f"https://{self._address(server)}:6443",
+                    "token-file": AGENT_TOKEN,
+                    "node-ip": self._address(name),
+                },
+            )
+            for name in self.cluster.agents
+        ]
+        token = node_token(ctx.host(server))
+        for batch in zip(*(self._node(name, each) for name, each in settings), strict=True):
+            yield list(batch)
+        yield [
+            File(name, AGENT_TOKEN, token, mode="600", what="the cluster's token")
+            for name, _ in settings
+        ]
+        yield [K3sNode(name, "agent", self.cluster.version) for name, _ in settings]
+        yield NodesReady(server, (server, *self.cluster.agents), self.cluster.version)
+
+    def nodes_ready(self, ctx: Context) -> Iterator[Check]:
+        """As many nodes as the lab describes, and no stranger among them."""
+        found = {n["metadata"]["name"] for n in listed(ctx.host(self.cluster.server), "nodes")}
+        wanted = {self.cluster.server, *self.cluster.agents}
+        yield Check("the nodes are those of the lab", found == wanted, ", ".join(sorted(found)))
+
+    def capacity(self, ctx: Context) -> Iterator[Measurement]:
+        """Processors that the cluster can give away, against what the VMs were given."""
+        nodes = listed(ctx.host(self.cluster.server), "nodes")
+        total = sum(float(node["status"]["allocatable"]["cpu"]) for node in nodes)
+        names = (self.cluster.server, *self.cluster.agents)
+        predicted = sum(self.lab.vms[name].vcpu for name in names)
+        yield Measurement("allocatable processors", total, "processors", predicted)
+
+    # ------------------------------------------------------------------ volumes
+
+    def storage(self, ctx: Context) -> Iterator[Wanted]:
+        """The driver by k3s's own Helm controller, then the class."""
+        server, chart = self.cluster.server, self.storage_class.chart
+        yield Applied(server, manifests.helm_chart(chart), immutable=("spec.chart",))
+        yield Rollout(server, "deployment", chart.namespace, "csi-nfs-controller")
+        yield Rollout(server, "daemonset", chart.namespace, "csi-nfs-node")
+        share = self.lab.nfs_shares[self.storage_class.share]
+        yield Applied(
+            server,
+            manifests.storage_class(self.storage_class, share.path),
+            immutable=("parameters", "provisioner", "reclaimPolicy"),
+        )
+
+    def volume(self, ctx: Context) -> Iterator[Wanted]:
+        """A claim, a pod that writes, and on another node a pod that reads."""
+        server, space = self.cluster.server, manifests.TEST
+        yield Applied(server, manifests.namespace(space))
+        yield Applied(
+            server, manifests.claim(self.storage_class.name), immutable=("spec.storageClassName",)
+        )
+        yield Bound(server, space, manifests.CLAIM)
+        yield Applied(server, manifests.writer(), immutable=("spec.template",))
+        yield Finished(server, space, manifests.WRITER)
+        yield Applied(server, manifests.reader(self._apart()), immutable=("spec.template",))
+        yield Finished(server, space, manifests.READER)
+
+    def _apart(self) -> bool:
+        """Whether there is another node for the reader."""
+        return len(self.cluster.agents) + 1 > 1
+
+    def same_on_both(self, ctx: Context) -> Iterator[Check]:
+        """What was read is what was written, and not on the same node."""
+        host = ctx.host(self.cluster.server)
+        said, nodes = {}, {}
+        for job in (manifests.WRITER, manifests.READER):
+            words = ("logs", "-n", manifests.TEST, f"job/{job}")
+            said[job] = host.read(*KUBECTL, *words, sudo=True).stdout.split()
+            pods = listed(host, "pods", manifests.TEST, f"homelab={job}")
+            nodes[job] = pods[-1]["spec"].get("nodeName", "") if pods else ""
+        wrote, read = said[manifests.WRITER][:1], said[manifests.READER][:1]
+        says = f"wrote {(wrote or ['nothing'])[0][:16]}, read {(read or ['nothing'])[0][:16]}"
+        yield Check("what one pod wrote, another reads", bool(wrote) and wrote == read, says)
+        if self._apart():
+            apart = nodes[manifests.WRITER] != nodes[manifests.READER]
+            yield Check("they were on two nodes", apart, " and ".join(nodes.values()))
+
+    # ---------------------------------------------------------------- workloads
+
+    def workloads(self, ctx: Context) -> Iterator[Wanted]:
+        """A deployment, a service and an ingress for each."""
+        server = self.cluster.server
+        for space in sorted({workload.namespace for workload in self.cluster.workloads}):
+            yield Applied(server, manifests.namespace(space))
+        for workload in self.cluster.workloads:
+            for document in manifests.workload(workload):
+                yield Applied(server, document, immutable=("spec.selector.matchLabels",))
+        for workload in self.cluster.workloads:
+            yield Rollout(server, "deployment", workload.namespace, workload.name)
+        yield Rollout(server, "deployment", "kube-system", "traefik")
+
+    def workloads_answer(self, ctx: Context) -> Iterator[Check]:
+        """Each is reached through the ingress, from a client where there is one."""
+        source = ctx.host((*self.cluster.clients, self.cluster.server)[0])
+        address = self._address(self.cluster.server)
+        for workload in self.cluster.workloads:
+            words = ("-sS", "-m", "10", "-H", f"Host: {workload.hostname}", f"http://{address}/")
+            answer = source.read("curl", *words, ok=None)
+            says = _first_line(answer.stdout, workload.expect) or answer.stderr.strip()
+            title = f"{workload.name} answers {source.name}"
+            yield Check(title, workload.expect in answer.stdout, says)
+
+    def replicas(self, ctx: Context) -> Iterator[Measurement]:
+        """Pods that answer, against those asked for."""
+        host = ctx.host(self.cluster.server)
+        for workload in self.cluster.workloads:
+            selector = f"kubernetes.io/service-name={workload.name}"
+            slices = listed(host, "endpointslices", workload.namespace, selector)
+            ready = sum(len(each.get("endpoints") or ()) for each in slices)
+            yield Measurement(f"{workload.name}: endpoints", ready, "pods", workload.replicas)
+
+
+def _first_line(text: str, expected: str) -> str:
+    """The line that has what is expected, or the first one."""
+    lines = text.strip().splitlines()
+    return next((line.strip() for line in lines if expected in line), lines[0] if lines else "")

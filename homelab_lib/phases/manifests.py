@@ -1,0 +1,163 @@
+"""The Kubernetes objects of phase 2."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from homelab_lib.lab.compute import HelmChart, StorageClass, Workload
+
+Object = dict[str, Any]
+
+TEST = "homelab-test"
+CLAIM = "volume-test"
+WRITER = "volume-test-write"
+READER = "volume-test-read"
+_BUSYBOX = "busybox:1.37"
+_PATTERN = "homelab-volume-test"
+
+
+def namespace(name: str) -> Object:
+    """A namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def helm_chart(chart: HelmChart) -> Object:
+    """A chart for k3s's Helm controller. When it fails it stays as it is: by default the
+    controller would take the release away, with all that is in it, and start anew."""
+    return {
+        "apiVersion": "helm.cattle.io/v1",
+        "kind": "HelmChart",
+        "metadata": {"name": chart.name, "namespace": "kube-system"},
+        "spec": {
+            "repo": chart.repo,
+            "chart": chart.chart,
+            "version": chart.version,
+            "targetNamespace": chart.namespace,
+            "failurePolicy": "abort",
+        },
+    }
+
+
+def storage_class(described: StorageClass, path: str) -> Object:
+    """Volumes as folders on an NFS share. Deleting a claim leaves its folder where it is."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": described.name},
+        "provisioner": "nfs.csi.k8s.io",
+        "parameters": {
+            "server": described.server_address,
+            "share": path,
+            "subDir": "${pvc.metadata.namespace}/${pvc.metadata.name}",
+            "onDelete": "retain",
+            "mountPermissions": "0",
+        },
+        "reclaimPolicy": "Retain",
+        "allowVolumeExpansion": True,
+        "volumeBindingMode": "Immediate",
+        "mountOptions": list(described.mount_options),
+    }
+
+
+def claim(storage_class_name: str) -> Object:
+    """A small claim that pods on several nodes may share."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "namespace": TEST},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": storage_class_name,
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+
+
+def writer() -> Object:
+    """Writes a file and prints its digest."""
+    script = (
+        f'set -e; mkdir -p /data; echo "{_PATTERN} $HOSTNAME" > /data/probe; sync; '
+        "sha256sum /data/probe"
+    )
+    return _job(WRITER, script, apart_from="")
+
+
+def reader(apart: bool) -> Object:
+    """Prints the digest of what the writer wrote; on another node, where there is one."""
+    return _job(READER, "sha256sum /data/probe", apart_from=WRITER if apart else "")
+
+
+def _job(name: str, script: str, *, apart_from: str) -> Object:
+    pod: Object = {
+        "restartPolicy": "Never",
+        "containers": [
+            {
+                "name": "probe",
+                "image": _BUSYBOX,
+                "command": ["sh", "-c", script],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }
+        ],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}}],
+    }
+    if apart_from:
+        pod["affinity"] = {
+            "podAntiAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "labelSelector": {"matchLabels": {"homelab": apart_from}},
+                        "topologyKey": "kubernetes.io/hostname",
+                    }
+                ]
+            }
+        }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": TEST},
+        "spec": {
+            "backoffLimit": 2,
+            "template": {"metadata": {"labels": {"homelab": name}}, "spec": pod},
+        },
+    }
+
+
+def workload(described: Workload) -> Iterator[Object]:
+    """A deployment, its service, and the host name by which it is reached."""
+    labels = {"app": described.name}
+    metadata = {"name": described.name, "namespace": described.namespace}
+    container = {
+        "name": described.name,
+        "image": described.image,
+        "ports": [{"containerPort": described.port}],
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+    }
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": described.replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    yield {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {
+            "selector": labels,
+            "ports": [{"name": "http", "port": 80, "targetPort": described.port}],
+        },
+    }
+    backend = {"service": {"name": described.name, "port": {"name": "http"}}}
+    rule = {
+        "host": described.hostname,
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+    }
+    yield {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata,
+        "spec": {"ingressClassName": "traefik", "rules": [rule]},
+    }

@@ -1,0 +1,60 @@
+"""The share that a cluster keeps its volumes on."""
+
+from collections.abc import Iterator
+
+from homelab_lib.control.truenas import Dataset, NasService, NfsShare, call
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.runbook.step import Check, Context, Wanted
+
+
+class Share:
+    """The dataset, its export, and the service that exports it.
+
+    Parameters
+    ----------
+    lab, cluster
+        The cluster's storage class names the share.
+    """
+
+    def __init__(self, lab: Lab, cluster: Cluster) -> None:
+        assert cluster.storage_class is not None
+        self.share = lab.nfs_shares[cluster.storage_class.share]
+        self.dataset = lab.datasets[self.share.dataset]
+        host = lab.hosts[self.share.host]
+        if host.os.kind != "truenas":
+            raise BadParameter(
+                f"share {self.share.name!r} is on {self.share.host}, which runs {host.os.kind}",
+                where=f"nfs_shares.{self.share.name}.host",
+                fix="phase2 makes shares on TrueNAS only; make this one by hand",
+            )
+
+    def ensure(self, ctx: Context) -> Iterator[Wanted]:
+        """Dataset, export, service, in that order: nothing is exported before it is there."""
+        host = self.share.host
+        yield Dataset(
+            host,
+            self.dataset.name,
+            self.dataset.share_type,
+            self.dataset.recordsize_bytes,
+            self.dataset.quota_bytes,
+        )
+        yield NfsShare(
+            host,
+            self.share.path,
+            tuple(self.share.networks),
+            self.share.maproot_user,
+            self.share.maproot_group,
+        )
+        yield NasService(host, "nfs")
+
+    def check(self, ctx: Context) -> Iterator[Check]:
+        """The export is open to the cluster's network alone."""
+        rows = call(
+            ctx.host(self.share.host), "sharing.nfs.query", [["path", "=", self.share.path]]
+        )
+        open_to = sorted(rows[0]["networks"]) if rows else []
+        says = f"exported to {', '.join(open_to) or 'everybody'}"
+        right = open_to == sorted(self.share.networks)
+        yield Check(f"{self.share.path} is exported to the cluster only", right, says)

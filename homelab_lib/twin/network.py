@@ -1,0 +1,280 @@
+"""Wires, switches and routes: whether a packet gets from one machine to another, and if not, why.
+
+Cables are looked at as they are: a plug that does not fit carries nothing. A managed switch keeps
+VLANs apart, another lets every frame through as it came. Between subnets the firewall decides,
+and what no rule allows is refused.
+"""
+
+import ipaddress
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.network import Cable
+
+if TYPE_CHECKING:
+    from homelab_lib.twin.machine import Interface, Machine
+
+Spot = tuple[str, str, int | None]
+"""A machine or switch, its segment or port, and the tag of a frame there."""
+
+_COPPER = ("Cat5e", "Cat6", "Cat6A", "Cat8")
+_CAGES = ("SFP", "SFP+", "SFP28", "QSFP+", "QSFP28")
+
+
+class NetError(Exception):
+    """A connection that did not come about.
+
+    Parameters
+    ----------
+    code
+        `curl`'s exit status for it.
+    text
+        `curl`'s words.
+    takes_s
+        How long one waits for it [s].
+    """
+
+    def __init__(self, code: int, text: str, takes_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.code = code
+        self.takes_s = takes_s
+
+
+def _plug(cable: Cable, side: str) -> str:
+    """What the cable offers the port at one end."""
+    transceiver = getattr(cable, f"{side}_transceiver")
+    if transceiver is not None:
+        return transceiver.cage
+    if cable.part is not None:
+        return cable.part.connectors[0 if side == "a" else 1]
+    if cable.medium in _COPPER:
+        return "RJ45"
+    return {"WiFi": "WiFi", "USB-C": "USB-C"}.get(cable.medium, "SFP+")
+
+
+def misfit(lab: Lab, cable: Cable) -> str:
+    """Why a cable carries nothing; empty where it does."""
+    speeds: list[set[int]] = []
+    for side in ("a", "b"):
+        name, _, port_name = getattr(cable, side).partition(".")
+        port = (lab.hosts.get(name) or lab.switches[name]).ports[port_name]
+        plug = _plug(cable, side)
+        fits = plug == port.connector or (plug in _CAGES and port.connector in _CAGES)
+        if not fits:
+            return f"{cable.name}: a {plug} plug does not fit {name}.{port_name} ({port.connector})"
+        transceiver = getattr(cable, f"{side}_transceiver")
+        if transceiver is not None and transceiver.connector == "RJ45" != _outer(cable):
+            return f"{cable.name}: {cable.medium} does not fit the transceiver at {name}"
+        speeds.append(set(transceiver.speeds_bps if transceiver else port.speeds_bps))
+    if not speeds[0] & speeds[1]:
+        return f"{cable.name}: its two ends have no speed in common"
+    return ""
+
+
+def _outer(cable: Cable) -> str:
+    """The plug of the cable itself, where a transceiver is between it and the port."""
+    return "RJ45" if cable.medium in _COPPER else "LC"
+
+
+class Wires:
+    """All cables and switches of a lab.
+
+    Parameters
+    ----------
+    lab
+        The lab.
+    unplugged
+        Names of cables that a fault has pulled out; changed as the twin goes on.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.unplugged: set[str] = set()
+        self._ends: dict[str, Cable] = {}
+        self.misfits = {cable.name: misfit(lab, cable) for cable in lab.cables}
+        for cable in lab.cables:
+            self._ends[cable.a] = self._ends[cable.b] = cable
+
+    def carries(self, end: str) -> str:
+        """The other end of the cable in a port; empty for none that works."""
+        cable = self._ends.get(end)
+        if cable is None or self.misfits[cable.name] or cable.name in self.unplugged:
+            return ""
+        return cable.b if end == cable.a else cable.a
+
+    def segment_of(self, host: str, port: str) -> str:
+        """The bridge a host's port is in, or the port itself."""
+        return self.lab.hosts[host].ports[port].bridge or port
+
+    def _ports_of(self, host: str, segment: str) -> Iterator[str]:
+        for name, port in self.lab.hosts[host].ports.items():
+            if segment in (port.bridge, name) and (port.bridge or name) == segment:
+                yield name
+
+    def reached_from(self, host: str, segment: str, tag: int | None) -> set[Spot]:
+        """Every host's segment, and the tag there, that a frame sent here comes to."""
+        start: Spot = (host, segment, tag)
+        seen = {start}
+        queue: deque[Spot] = deque([start])
+        while queue:
+            owner, place, frame = queue.popleft()
+            for port in self._ports_of(owner, place):
+                for spot in self._over_cable(f"{owner}.{port}", frame, set()):
+                    if spot not in seen:
+                        seen.add(spot)
+                        queue.append(spot)
+        return seen
+
+    def _over_cable(self, end: str, tag: int | None, passed: set[str]) -> Iterator[Spot]:
+        other = self.carries(end)
+        if not other or other in passed:
+            return
+        owner, _, port = other.partition(".")
+        if owner in self.lab.hosts:
+            yield owner, self.segment_of(owner, port), tag
+            return
+        switch = self.lab.switches[owner]
+        arriving = switch.ports[port]
+        if switch.managed:
+            known = arriving.vlan if tag is None else tag if tag in arriving.tagged else None
+            if known is None:
+                return
+        for name, leaving in switch.ports.items():
+            if name == port:
+                continue
+            if not switch.managed:
+                out: int | None = tag
+            elif known == leaving.vlan:
+                out = None
+            elif known in leaving.tagged:
+                out = known
+            else:
+                continue
+            yield from self._over_cable(f"{owner}.{name}", out, passed | {other})
+
+
+class Network:
+    """Who reaches whom.
+
+    Parameters
+    ----------
+    lab
+        Subnets, rules and wires.
+    machines
+        All machines by name; looked at as they are when asked.
+    """
+
+    def __init__(self, lab: Lab, machines: "dict[str, Machine]") -> None:
+        self.lab = lab
+        self.wires = Wires(lab)
+        self.machines = machines
+        self._subnets = {
+            number: ipaddress.ip_network(vlan.subnet) for number, vlan in lab.vlans.items()
+        }
+
+    def owner(self, address: str) -> "Machine | None":
+        """The machine that has an address."""
+        for machine in self.machines.values():
+            if any(i.address == address for i in machine.interfaces):
+                return machine
+        return None
+
+    def vlan_of(self, address: str) -> int | None:
+        """The VLAN whose subnet an address is in."""
+        ip = ipaddress.ip_address(address)
+        return next((n for n, net in self._subnets.items() if ip in net), None)
+
+    def path(self, source: "Machine", address: str, port: int) -> str:
+        """Why `source` can't get a packet to an address and port; empty where it can."""
+        target = self.owner(address)
+        if target is source:
+            return ""
+        local = self._interface_towards(source, address)
+        if local is not None:
+            if self._neighbours(local, address):
+                return ""
+            return self._why_no_link(source, local, address)
+        way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
+        if way_out is None:
+            return f"{source.name} has no route to {address}"
+        return self._through(source, way_out, address, port)
+
+    def internet(self, source: "Machine") -> str:
+        """Why `source` can't reach the internet; empty where it can."""
+        way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
+        if way_out is None:
+            return f"{source.name} has no default route"
+        return self._through(source, way_out, "", 443)
+
+    def _interface_towards(self, source: "Machine", address: str) -> "Interface | None":
+        ip = ipaddress.ip_address(address)
+        for each in source.interfaces:
+            if each.cidr and each.up and ip in ipaddress.ip_interface(each.cidr).network:
+                return each
+        return None
+
+    def _neighbours(self, interface: "Interface", address: str) -> bool:
+        """Whether the owner of `address` hears what the interface sends."""
+        owner = self.owner(address)
+        if owner is None or not owner.up:
+            return False
+        reached = self.wires.reached_from(interface.host, interface.segment, interface.tag)
+        return any(
+            i.address == address and i.up and (i.host, i.segment, i.tag) in reached
+            for i in owner.interfaces
+        )
+
+    def _why_no_link(self, source: "Machine", local: "Interface", address: str) -> str:
+        owner = self.owner(address)
+        if owner is None:
+            return f"nobody has {address}"
+        if not owner.up:
+            return f"{owner.name} is off"
+        broken = [why for why in self.wires.misfits.values() if why]
+        hint = f" ({'; '.join(broken)})" if broken else ""
+        return f"no link from {source.name} ({local.name}) to {address}{hint}"
+
+    def _through(self, source: "Machine", way_out: "Interface", address: str, port: int) -> str:
+        """By way of the gateway; to the internet where `address` is empty."""
+        router = self.owner(way_out.gateway)
+        if router is None:
+            if address and self.vlan_of(address) is not None:
+                return f"nobody has {way_out.gateway}, the way from {source.name} to {address}"
+            # A router that the lab does not describe: the provider's box.
+            known = any(v.gateway == way_out.gateway for v in self.lab.vlans.values())
+            wired = any(
+                self.wires.carries(f"{way_out.host}.{name}")
+                for name in self.lab.hosts[way_out.host].ports
+            )
+            return "" if known and wired else f"{source.name}'s gateway does not answer"
+        if not self._neighbours(way_out, way_out.gateway):
+            why = self._why_no_link(source, way_out, way_out.gateway)
+            return f"{source.name}'s gateway {way_out.gateway} does not answer: {why}"
+        zone_from = self.vlan_of(way_out.address)
+        zone_to = self.vlan_of(address) if address else "internet"
+        if address:
+            onward = self._interface_towards(router, address)
+            if onward is None:
+                return f"{router.name} has no route to {address}"
+            if not self._neighbours(onward, address):
+                return self._why_no_link(router, onward, address)
+        return self._allowed(router.name, zone_from, zone_to, port)
+
+    def _allowed(self, router: str, source: int | None, to: int | str | None, port: int) -> str:
+        for rule in self.lab.rules:
+            fits = rule.source in ("any", source) and rule.destination in ("any", to)
+            if fits and (not rule.ports or any(_covers(p, port) for p in rule.ports)):
+                return "" if rule.allow else f"{router} refuses it by rule {rule.name}"
+        where = "the internet" if to == "internet" else f"VLAN {to}"
+        return f"{router} has no rule that lets VLAN {source} into {where}"
+
+
+def _covers(ports: str, port: int) -> bool:
+    """Whether a rule's ``tcp/8000-8010`` is about a TCP port; 0 is a ping."""
+    kind, _, numbers = ports.partition("/")
+    if port == 0:
+        return kind == "icmp"
+    low, _, high = numbers.partition("-")
+    return kind == "tcp" and int(low) <= port <= int(high or low)

@@ -1,0 +1,407 @@
+"""A small POSIX shell: enough for what people type over SSH and for the scripts that tools send.
+
+It knows quotes, ``$1``, ``$NAME``, ``$(…)``, pipes, ``&&``, ``||``, ``;``, ``if``-less lists,
+redirections, assignments, ``set -e``. What it does not know is a syntax error, never a guess.
+"""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from homelab_lib.twin.files import FileError, FileSystem
+
+_OPERATORS = ("&&", "||", "2>&1", "2>>", "2>", ">>", ">", "<", "|", ";", "&", "\n")
+_REDIRECTIONS = ("2>&1", "2>>", "2>", ">>", ">", "<")
+_BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec"}
+_READERS = {"cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
+"""Programs that take what comes in; others leave it to the next."""
+_UNKNOWN_WORDS = {"if", "for", "while", "until", "case", "function", "{", "(", "!"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One program that is run.
+
+    Parameters
+    ----------
+    argv
+        Its words.
+    stdin
+        What it reads.
+    user
+        Who runs it.
+    env
+        Its environment.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    user: str = "root"
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a program leaves.
+
+    Parameters
+    ----------
+    status
+        Exit status.
+    stdout, stderr
+        What it printed.
+    takes_s
+        How long it ran, on the twin's clock [s].
+    finish
+        What happens at its end, and its true reply. A program that is killed on the way never
+        gets there, and leaves what it had half done.
+    """
+
+    status: int = 0
+    stdout: bytes | str = b""
+    stderr: bytes | str = b""
+    takes_s: float = 0.0
+    finish: "Callable[[], Reply] | None" = None
+
+    def finished(self) -> "Reply":
+        """The reply of a program that was left in peace."""
+        reply = self
+        while reply.finish is not None:
+            after = reply.finish()
+            reply = replace(after, takes_s=reply.takes_s + after.takes_s)
+        return reply
+
+    @property
+    def out(self) -> bytes:
+        return self.stdout.encode() if isinstance(self.stdout, str) else self.stdout
+
+    @property
+    def err(self) -> bytes:
+        return self.stderr.encode() if isinstance(self.stderr, str) else self.stderr
+
+
+Execute = Callable[[Call], Reply]
+
+
+def simple(line: str) -> tuple[str, ...] | None:
+    """The words of a line that is one plain command; None where it takes a shell."""
+    try:
+        tokens = _tokens(line)
+        if any(t in _OPERATORS for t in tokens) or "$" in line or "`" in line:
+            words = shlex.split(line)
+            # What is quoted needs no shell, whatever it holds.
+            return tuple(words) if shlex.join(words) == line else None
+        words = shlex.split(line)
+    except ValueError:
+        return None
+    if not words or "=" in words[0] or words[0] in _UNKNOWN_WORDS | _BUILTINS:
+        return None
+    return tuple(words)
+
+
+class Syntax(ValueError):
+    """What this shell can't read."""
+
+
+@dataclass
+class Shell:
+    """Runs a script.
+
+    Parameters
+    ----------
+    execute
+        Runs one program.
+    files
+        Where redirections lead.
+    user, env, arguments
+        Who runs it, with what environment, and ``$0 $1 …``.
+    """
+
+    execute: Execute
+    files: FileSystem
+    user: str = "root"
+    env: dict[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ("sh",)
+    _stop_on_error: bool = False
+    _last: int = 0
+
+    def run(self, script: str, stdin: bytes = b"") -> Reply:
+        """Run `script`; its status is that of the last command."""
+        try:
+            tokens = _tokens(script)
+        except Syntax as error:
+            return Reply(2, stderr=f"sh: 1: Syntax error: {error}\n")
+        out, err, takes_s = b"", b"", 0.0
+        skip = ""
+        for pipeline, joint in _pipelines(tokens):
+            if skip and self._skips(skip):
+                skip = joint if joint in ("&&", "||") else ""
+                continue
+            try:
+                reply, ended = self._pipeline(pipeline, stdin)
+            except Syntax as error:
+                return Reply(2, out, err + f"sh: 1: Syntax error: {error}\n".encode(), takes_s)
+            out, err, takes_s = out + reply.out, err + reply.err, takes_s + reply.takes_s
+            if set(pipeline[0]) & _READERS:
+                stdin = b""
+            self._last = reply.status
+            failed = self._stop_on_error and reply.status and joint not in ("&&", "||")
+            if ended or failed:
+                break
+            skip = joint if joint in ("&&", "||") else ""
+        return Reply(self._last, out, err, takes_s)
+
+    def _skips(self, joint: str) -> bool:
+        return bool(self._last) if joint == "&&" else not self._last
+
+    def _pipeline(self, pipeline: list[list[str]], stdin: bytes) -> tuple[Reply, bool]:
+        err, takes_s, reply, ended = b"", 0.0, Reply(), False
+        for place, command in enumerate(pipeline):
+            reply, ended = self._command(command, stdin)
+            err, takes_s = err + reply.err, takes_s + reply.takes_s
+            stdin = reply.out
+            ended = ended and place == len(pipeline) - 1
+        return replace(reply, stderr=err, takes_s=takes_s), ended
+
+    def _command(self, tokens: list[str], stdin: bytes) -> tuple[Reply, bool]:
+        words: list[str] = []
+        redirections: list[tuple[str, str]] = []
+        rest = iter(tokens)
+        for token in rest:
+            if token in _REDIRECTIONS:
+                target = "" if token == "2>&1" else self._expand(next(rest, ""))[0]
+                redirections.append((token, target))
+            else:
+                words += self._expand(token)
+        env = dict(self.env)
+        while words and re.match(r"[A-Za-z_]\w*=", words[0]):
+            name, _, value = words.pop(0).partition("=")
+            (env if words else self.env)[name] = value
+            env[name] = value
+        try:
+            for kind, target in redirections:
+                if kind == "<":
+                    stdin = self.files.read(target)
+        except FileError as error:
+            return Reply(2, stderr=f"sh: 1: cannot open {target}: {error.says}\n"), False
+        reply, ended = self._program(words, stdin, env)
+        return self._redirected(reply, redirections), ended
+
+    def _program(self, words: list[str], stdin: bytes, env: dict[str, str]) -> tuple[Reply, bool]:
+        match words:
+            case []:
+                return Reply(self._last), False
+            case ["set", *flags]:
+                self._stop_on_error = self._stop_on_error or any("e" in f for f in flags)
+                return Reply(), False
+            case ["umask" | ":" | "export" | "cd" | "trap", *_]:
+                return Reply(), False
+            case ["exit", *status]:
+                return Reply(int(status[0]) if status else self._last), True
+            case ["exec", *argv]:
+                return self._run(tuple(argv), stdin, env), True
+        if words[0] in _UNKNOWN_WORDS:
+            raise Syntax(f'"{words[0]}" unexpected')
+        return self._run(tuple(words), stdin, env), False
+
+    def _run(self, argv: tuple[str, ...], stdin: bytes, env: dict[str, str]) -> Reply:
+        return self.execute(Call(argv, stdin, self.user, env)).finished()
+
+    def _redirected(self, reply: Reply, redirections: list[tuple[str, str]]) -> Reply:
+        for kind, target in redirections:
+            if kind == "<":
+                continue
+            if kind == "2>&1":
+                reply = replace(reply, stdout=reply.out + reply.err, stderr=b"")
+                continue
+            text = reply.err if kind.startswith("2") else reply.out
+            try:
+                if target != "/dev/null":
+                    old = self.files.read(target) if kind.endswith(">>") else b""
+                    self.files.write(target, old + text)
+            except FileError as error:
+                says = f"sh: 1: cannot create {target}: {error.says}\n".encode()
+                return Reply(2, stderr=says)
+            empty = {"stderr": b""} if kind.startswith("2") else {"stdout": b""}
+            reply = replace(reply, **empty)
+        return reply
+
+    # --------------------------------------------------------------- expansion
+
+    def _expand(self, token: str) -> list[str]:
+        """The words that a token stands for."""
+        words: list[str] = [""]
+        quoted = False
+        position = 0
+        while position < len(token):
+            char = token[position]
+            if char == "'":
+                end = token.index("'", position + 1)
+                words[-1] += token[position + 1 : end]
+                quoted, position = True, end + 1
+            elif char == '"':
+                end = _closing_quote(token, position)
+                inner = token[position + 1 : end]
+                if inner == "$@":
+                    arguments = list(self.arguments[1:])
+                    if not arguments:
+                        return []
+                    words[-1] += arguments[0]
+                    words += arguments[1:]
+                else:
+                    words[-1] += self._substitute(inner)
+                quoted, position = True, end + 1
+            elif char == "\\":
+                words[-1] += token[position + 1 : position + 2]
+                quoted, position = True, position + 2
+            elif char == "$":
+                value, position = self._dollar(token, position)
+                parts = value.split()
+                if not parts:
+                    continue
+                words[-1] += parts[0]
+                words += parts[1:]
+            else:
+                words[-1] += char
+                position += 1
+        return words if quoted or words != [""] else []
+
+    def _substitute(self, text: str) -> str:
+        """Text between double quotes."""
+        out, position = "", 0
+        while position < len(text):
+            if text[position] == "\\" and text[position + 1 : position + 2] in (
+                '"',
+                "\\",
+                "$",
+                "`",
+            ):
+                out += text[position + 1]
+                position += 2
+            elif text[position] == "$":
+                value, position = self._dollar(text, position)
+                out += value
+            else:
+                out += text[position]
+                position += 1
+        return out
+
+    def _dollar(self, text: str, position: int) -> tuple[str, int]:
+        if text.startswith("$(", position):
+            end = _closing_parenthesis(text, position + 1)
+            reply = Shell(self.execute, self.files, self.user, dict(self.env), self.arguments).run(
+                text[position + 2 : end]
+            )
+            return reply.out.decode(errors="replace").rstrip("\n"), end + 1
+        found = re.match(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*|[0-9?#]))", text[position:])
+        if found is None:
+            return "$", position + 1
+        name = found[1] or found[2]
+        if name.isdigit():
+            value = self.arguments[int(name)] if int(name) < len(self.arguments) else ""
+        elif name in ("?", "#"):
+            value = str(self._last) if name == "?" else str(len(self.arguments) - 1)
+        else:
+            value = self.env.get(name, "")
+        return value, position + found.end()
+
+
+def _closing_quote(text: str, start: int) -> int:
+    position = start + 1
+    while position < len(text):
+        if text[position] == "\\":
+            position += 2
+        elif text.startswith("$(", position):
+            position = _closing_parenthesis(text, position + 1) + 1
+        elif text[position] == '"':
+            return position
+        else:
+            position += 1
+    raise Syntax("Unterminated quoted string")
+
+
+def _closing_parenthesis(text: str, start: int) -> int:
+    position, depth = start, 0
+    while position < len(text):
+        char = text[position]
+        if char == "'":
+            position = text.index("'", position + 1)
+        elif char == '"':
+            position = _closing_quote(text, position)
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+            if depth == 0:
+                return position
+        position += 1
+    raise Syntax('end of file unexpected (expecting ")")')
+
+
+def _tokens(script: str) -> list[str]:
+    """Words with their quotes still on, and operators."""
+    tokens, word, position = [], "", 0
+
+    def flush() -> None:
+        nonlocal word
+        if word:
+            tokens.append(word)
+        word = ""
+
+    while position < len(script):
+        char = script[position]
+        if char == "#" and not word:
+            end = script.find("\n", position)
+            position = len(script) if end < 0 else end
+            continue
+        operator = next((o for o in _OPERATORS if script.startswith(o, position)), None)
+        if operator is not None and operator.startswith("2") and word:
+            operator = None
+        if char == "'":
+            end = script.find("'", position + 1)
+            if end < 0:
+                raise Syntax("Unterminated quoted string")
+        elif char == '"':
+            end = _closing_quote(script, position)
+        elif script.startswith("$(", position):
+            end = _closing_parenthesis(script, position + 1)
+        elif char == "\\":
+            end = position + 1
+        elif operator is not None:
+            flush()
+            tokens.append(operator)
+            position += len(operator)
+            continue
+        elif char.isspace():
+            flush()
+            position += 1
+            continue
+        else:
+            end = position
+        word += script[position : end + 1]
+        position = end + 1
+    flush()
+    return tokens
+
+
+def _pipelines(tokens: list[str]) -> list[tuple[list[list[str]], str]]:
+    """Pipelines, each with what joins it to the next."""
+    found: list[tuple[list[list[str]], str]] = []
+    pipeline: list[list[str]] = [[]]
+    for token in [*tokens, ";"]:
+        if token == "|":
+            pipeline.append([])
+        elif token in ("&&", "||", ";", "&", "\n"):
+            if pipeline != [[]]:
+                found.append((pipeline, token))
+            pipeline = [[]]
+        else:
+            pipeline[-1].append(token)
+    return found
+
+
+def absolute(path: str, home: str = "/root") -> str:
+    """A path as programs see it that are started in the home folder."""
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return posixpath.normpath(posixpath.join(home, path))

@@ -1,0 +1,201 @@
+"""The world of a twin: a lab's machines, the wires between them, the internet and the time."""
+
+import ipaddress
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from homelab_lib.lab import Lab
+from homelab_lib.twin.clock import Clock, SimulatedClock
+from homelab_lib.twin.cluster import Cluster
+from homelab_lib.twin.faults import Faults
+from homelab_lib.twin.files import Entry
+from homelab_lib.twin.machine import Body, Commands, Machine
+from homelab_lib.twin.network import NetError, Network
+
+Ask = Callable[[str, Sequence[str]], tuple[int, str, str] | None]
+"""Runs a reading command on a real host: status, output, errors; None where it can't be asked."""
+
+INTERNET_BYTES_PER_S = 60e6
+
+
+def _programs() -> tuple[Commands, ...]:
+    """What may be put on any Linux machine."""
+    from homelab_lib.twin.k3s import k3s
+    from homelab_lib.twin.kubectl import kubectl
+
+    return k3s, kubectl
+
+
+class World:
+    """A lab that isn't there.
+
+    Parameters
+    ----------
+    lab
+        What is in it.
+    clock
+        Its time; its lock guards everything here.
+    seed
+        Of host keys, MAC addresses and all else that is drawn.
+    """
+
+    def __init__(self, lab: Lab, *, clock: Clock | None = None, seed: int = 0) -> None:
+        self.lab = lab
+        self.clock: Clock = clock or SimulatedClock()
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.faults = Faults()
+        self.machines: dict[str, Machine] = {}
+        self.network = Network(lab, self.machines)
+        self.clusters: dict[str, Cluster] = {}
+        self.internet_bytes_per_s = INTERNET_BYTES_PER_S
+        self.site: dict[str, Entry] = {}  # what the internet has, by URL
+        self.scripts: dict[str, Body] = {}  # what downloaded scripts do, by their digest
+        self.known_modules = {"br_netfilter", "overlay", "nfs", "nfsv4", "vfio", "vfio_pci"}
+        self.known_modules |= {"vfio_iommu_type1", "r8169", "atlantic", "ixgbe", "dummy"}
+        self.programs = _programs()
+        self.down_hooks: list[Callable[[Machine], None]] = []
+        self._publish()
+
+    @classmethod
+    def of(
+        cls, lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = None
+    ) -> "World":
+        """The lab as it stands when the phases before `before_phase` are done."""
+        from homelab_lib.twin.built import build
+
+        world = cls(lab, clock=clock, seed=seed)
+        build(world, before_phase)
+        return world
+
+    @classmethod
+    def seeded(cls, lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> "World":
+        """The lab as its real hosts say it is: they are asked by reading commands."""
+        from homelab_lib.twin.seeding import seed_from
+
+        world = cls(lab, clock=clock, seed=seed)
+        seed_from(world, ask)
+        return world
+
+    def _publish(self) -> None:
+        """Put what the lab downloads where it is downloaded from."""
+        from homelab_lib.twin.k3s import installer
+
+        for download in self.lab.downloads.values():
+            text = f"# {download.name} {download.version}\n".encode()
+            size = download.size_bytes
+            self.site[download.url] = Entry(
+                "file", text, 0o644, digest=download.sha256, size_bytes=size
+            )
+        for image in self.lab.images.values():
+            self.site[image.url] = Entry(
+                "file", b"QFI\xfb", digest=image.sha256, size_bytes=image.size_bytes
+            )
+        for cluster in self.lab.clusters.values():
+            script = self.lab.downloads[cluster.installer]
+            self.scripts[script.sha256] = installer(cluster)
+
+    # -------------------------------------------------------------------- time
+
+    def after(self, delay_s: float, action: Callable[[], object], *, label: str = "") -> None:
+        """Let something happen later; `label` says what, for whoever debugs a twin."""
+        del label
+        self.clock.after(delay_s, action)
+
+    def went_down(self, machine: Machine) -> None:
+        """Tell whoever serves a machine that it is gone."""
+        for hook in self.down_hooks:
+            hook(machine)
+
+    # ----------------------------------------------------------------- network
+
+    def reach(self, source: Machine, address: str, port: int) -> str:
+        """Why `source` can't connect to an address and port; empty where it can."""
+        why = self.network.path(source, address, port)
+        if why or not port:
+            return why
+        target = self.find_ip(address)
+        if target is None or not target.up:
+            return f"nobody answers at {address}"
+        listens = target.listeners.get(port)
+        return "" if listens and listens() else f"{target.name} refuses connections to port {port}"
+
+    def find_ip(self, address: str) -> Any:
+        """The machine with that address; None for nobody."""
+        return self.network.owner(address)
+
+    def internet(self, source: Machine) -> str:
+        """Why `source` can't reach the internet; empty where it can."""
+        return self.network.internet(source)
+
+    def resolve(self, source: Machine, name: str) -> str:
+        """The address of a name, as the machine finds it in its hosts file."""
+        for line in source.files.text("/etc/hosts").splitlines():
+            words = line.partition("#")[0].split()
+            if name in words[1:]:
+                return words[0]
+        return name if name.replace(".", "").isdigit() else ""
+
+    def fetch(
+        self, source: Machine, url: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Entry]:
+        """What a web server answers: its status, and a page or file.
+
+        Raises
+        ------
+        NetError
+            There is no connection.
+        """
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = parts.hostname or ""
+        address = self.resolve(source, host)
+        if not address:
+            return self._outside(source, url, host)
+        if why := self.network.path(source, address, port):
+            text = f"Failed to connect to {host} port {port} after 130000 ms: {why}"
+            raise NetError(28, text, takes_s=10)
+        target = self.find_ip(address)
+        answer = target.http.get(port) if target else None
+        if why := self.reach(source, address, port) or ("" if answer else "connection refused"):
+            text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
+            raise NetError(7, text)
+        status, body = answer(parts.path or "/", {"host": parts.netloc} | dict(headers or {}))
+        return status, Entry("file", body)
+
+    def _outside(self, source: Machine, url: str, host: str) -> tuple[int, Entry]:
+        if why := self.internet(source):
+            raise NetError(6, f"Could not resolve host: {host} ({why})", takes_s=5)
+        found = self.site.get(url)
+        return (200, found) if found else (404, Entry("file", b"404 Not Found\n"))
+
+    def nfs(self, client: Machine, server: str, path: str) -> tuple[Any, str]:
+        """The export that a client gets, and its files; or why it gets none."""
+        if why := self.reach(client, server, 2049):
+            return None, f"Connection timed out ({why})"
+        nas = self.find_ip(server)
+        address = self._source_address(client, server)
+        export = nas.export_for(path, address) if hasattr(nas, "export_for") else None
+        if export is None:
+            return None, "access denied by server while mounting"
+        return export, ""
+
+    def _source_address(self, client: Machine, server: str) -> str:
+        """The address by which a server sees a client."""
+        for each in client.interfaces:
+            if (
+                each.cidr
+                and ipaddress.ip_address(server) in ipaddress.ip_interface(each.cidr).network
+            ):
+                return each.address
+        return client.address
+
+    # ------------------------------------------------------------------- state
+
+    def state(self) -> dict[str, Any]:
+        """What has to be equal in two worlds that were built alike."""
+        machines = {name: machine.state() for name, machine in sorted(self.machines.items())}
+        clusters = {name: cluster.state() for name, cluster in sorted(self.clusters.items())}
+        return {"machines": machines, "clusters": clusters}
