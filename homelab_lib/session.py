@@ -266,7 +266,7 @@ class Run:
             self._engine = self._new_engine(self._target, self._journal, plan)
         engine = self._engine
         expected = 0 if self.mode == "verify" else len(self._plan.of_step(name))
-        with StepBar(name, expected) as bar:
+        with StepBar(name, expected, lambda: len(engine.sender.sent)) as bar:
             engine.sender.progress = bar
             try:
                 return engine.run_step(name)

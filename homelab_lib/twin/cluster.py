@@ -60,6 +60,7 @@ class Cluster:
         self.controllers: list[Callable[[Cluster], None]] = []
         self.last_seen: dict[str, float] = {}
         self.logs: dict[str, str] = {}  # a pod's output by its uid
+        self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
         self.requests = 0  # that came in by the ingress
         self._revision = 0
         self._addresses = 1

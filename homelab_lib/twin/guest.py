@@ -43,7 +43,6 @@ class Guest(Machine):
         self.node = node
         self.vmid = vmid
         self.up = False
-        self.authorized_keys = set()
         self.cloud_init: tuple[str, list[str]] = ("not started", [])
         self.instance = ""
         self.files.mkdir("/etc")
@@ -55,6 +54,11 @@ class Guest(Machine):
     @property
     def config(self) -> dict[str, str]:
         return self.node.vms[self.vmid].config
+
+    def lets_in(self) -> set[str]:
+        """The public keys that may log in."""
+        text = self.files.text(f"{self.home}/.ssh/authorized_keys")
+        return {line for line in text.splitlines() if line.strip()}
 
     def sees(self) -> None:
         """Take over what the VM's configuration gives it: cores, memory, network devices."""
@@ -112,8 +116,8 @@ class Guest(Machine):
             self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
         self.user = self.config.get("ciuser", self.user)
         self.accounts |= {self.user}
-        keys = unquote(self.config.get("sshkeys", ""))
-        self.authorized_keys = {line for line in keys.splitlines() if line.strip()}
+        keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
+        self.files.put(f"{self.home_of(self.user)}/.ssh/authorized_keys", keys, mode=0o600)
         self.host_key = self._key(f"host-key {self.instance}")
         identifier, version, pretty = self.os_release
         self.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{self.host_key_public}\n")

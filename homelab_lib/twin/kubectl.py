@@ -312,7 +312,10 @@ def _logs(cluster: Cluster, words: _Words, call: Call) -> Reply:
         raise ApiError(
             "BadRequest", f'container in pod "{name}" is waiting to start: ContainerCreating'
         )
-    return Reply(0, cluster.logs.get(pods[0]["metadata"]["uid"], ""))
+    meta = pods[0]["metadata"]
+    if meta["uid"] not in cluster.logs:
+        cluster.logs[meta["uid"]] = cluster.old_log(meta["namespace"], meta["name"])
+    return Reply(0, cluster.logs[meta["uid"]])
 
 
 def _pods_of(cluster: Cluster, owner: Object) -> list[Object]:

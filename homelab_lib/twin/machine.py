@@ -103,7 +103,6 @@ class Machine:
         self.modules: set[str] = set()
         self.sysctl: dict[str, str] = {}
         self.listeners: dict[int, Callable[[], bool]] = {22: lambda: True}
-        self.authorized_keys: set[str] | None = None  # None: whom the world lets in
         self.accounts = {"root", "nobody", user}
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
         self.ask: Ask | None = None  # the real host behind a seeded machine
@@ -150,6 +149,10 @@ class Machine:
 
     def home_of(self, user: str) -> str:
         return "/root" if user == "root" else f"/home/{user}"
+
+    def lets_in(self) -> set[str] | None:
+        """The public keys that may log in; None: those of the operator."""
+        return None
 
     def accepts_logins(self) -> bool:
         """Whether its sshd answers."""

@@ -145,8 +145,8 @@ def seed_guest(guest: Guest, ask: "Ask") -> bool:
         return False
     guest.up = True
     guest.boots = 1
-    keys = lines_of(ask, guest.name, "cat", f"{guest.home}/.ssh/authorized_keys")
-    guest.authorized_keys = set(keys or ())
+    # The real one's private host key stays where it is; the twin answers with a key of its own.
+    guest.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{guest.host_key_public}\n")
     status = json_of(ask, guest.name, "cloud-init", "status", "--format", "json") or {}
     guest.cloud_init = (status.get("status", "done"), status.get("errors", []))
     return True

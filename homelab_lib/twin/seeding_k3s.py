@@ -30,6 +30,7 @@ def seed_cluster(server: Machine, ask: "Ask") -> None:
     config = yaml.safe_load(server.files.text(CONFIG)) or {}
     cluster.tls_names = {server.address, "127.0.0.1", *config.get("tls-san", ())}
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
+    cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
     server.listeners[6443] = cluster.answers
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
     found = json_of(ask, server.name, "k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
@@ -46,6 +47,12 @@ def seed_cluster(server: Machine, ask: "Ask") -> None:
             _settled(cluster, document)
     for node in cluster.all("Node"):
         _member(cluster, node["metadata"]["name"])
+
+
+def _log(ask: "Ask", server: str, namespace: str, pod: str) -> str:
+    """What a pod printed before the twin was."""
+    answer = ask(server, ("k3s", "kubectl", "logs", "-n", namespace, pod))
+    return answer[1] if answer is not None and answer[0] == 0 else ""
 
 
 def _binary(machine: Machine, ask: "Ask") -> str | None:

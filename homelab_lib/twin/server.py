@@ -141,10 +141,11 @@ class _Door:
         if user not in (machine.user, "root"):
             return False
         known = self.served.authorized_keys
-        if machine.authorized_keys is None:
+        own = machine.lets_in()
+        if own is None:
             return key in known
         stands_for = self.served.acting_for.get(key, key)
-        return bool({key, stands_for} & {bare(each) for each in machine.authorized_keys})
+        return bool({key, stands_for} & {bare(each) for each in own})
 
     # ---------------------------------------------------------------- commands
 

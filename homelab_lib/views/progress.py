@@ -1,6 +1,7 @@
 """A bar for the step at work, gone when the step is done."""
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
@@ -15,9 +16,12 @@ class StepBar:
         The step's name.
     expected
         How many changes the plan has for it.
+    sent
+        Gives how many changes were sent in this run.
     """
 
-    def __init__(self, step: str, expected: int) -> None:
+    def __init__(self, step: str, expected: int, sent: Callable[[], int]) -> None:
+        self._sent, self._before = sent, sent()
         self._bar = tqdm(
             total=expected or None, desc=step, leave=False, file=sys.stderr, dynamic_ncols=True
         )
@@ -27,11 +31,9 @@ class StepBar:
         """The engine's `progress`: `step` is empty for news of work that is going on."""
         line = f"{host}: {text}"
         if line != self._last:
+            self._bar.n = self._sent() - self._before
             self._bar.set_postfix_str(line[:70])
             self._last = line
-
-    def sent(self) -> None:
-        self._bar.update()
 
     def __enter__(self) -> "StepBar":
         return self
