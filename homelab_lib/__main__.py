@@ -62,24 +62,34 @@ def record(arguments: argparse.Namespace) -> int:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Make a record's page and timeline again."""
+    """Make a record's page and timeline again, and say where they lie."""
     from homelab_lib.views.report import write_report
 
-    if not (Path(arguments.folder) / "summary.json").exists():
+    folder = Path(arguments.folder) if arguments.folder else _newest_record()
+    if not (folder / "summary.json").exists():
         raise HomelabError(
             "there is no summary there: the run did not end",
-            where=arguments.folder,
+            where=str(folder),
             fix="run the same command again; it goes on where it stopped",
         )
-    print(write_report(Path(arguments.folder)))
+    print(f"Report: {write_report(folder)}")
     return 0
+
+
+def _newest_record() -> Path:
+    """The record that was ended last."""
+    ended = sorted(paths.reports().glob("*/summary.json"), key=lambda file: file.stat().st_mtime_ns)
+    if not ended:
+        raise HomelabError("there is no record yet", where=str(paths.reports()), fix="make demo")
+    return ended[-1].parent
 
 
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of a lab's files, for an editor's completion."""
-    from homelab_lib.lab.json_schema import schema_text
+    from homelab_lib.lab.json_schema import schema as of
+    from homelab_lib.lab.lab import Lab
 
-    sys.stdout.write(schema_text())
+    sys.stdout.write(of(Lab))
     return 0
 
 
@@ -103,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--base-port", type=int, default=0, help="first port; 0: any free ones")
     serving.add_argument("--seed", type=int, default=0, help="seed of keys, MACs and faults")
     serving.add_argument("--folder", help="where ssh_config, key and known_hosts go")
-    for action in (record, report):
-        add(action).add_argument("folder", help="a run's record: reports/<date>_<runbook>_…")
+    told = "a run's record: reports/<date>_<runbook>_…"
+    add(record).add_argument("folder", help=told)
+    add(report).add_argument("folder", nargs="?", help=f"{told} (default: the newest)")
     add(schema)
     return parser
 

@@ -98,12 +98,12 @@ class Run:
         try:
             self._open(name, target, run_id, seed, ssh_config)
             self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
-            self.selected = _select(self.runbook, only, skip)
+            self.selected = _select(self.runbook, _names(only), _names(skip))
         except BaseException:
             self.close()
             raise
-        self._allow_destroy = frozenset(allow_destroy)
-        self._confirm = frozenset(confirm)
+        self._allow_destroy = frozenset(_names(allow_destroy))
+        self._confirm = frozenset(_names(confirm))
 
     def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
@@ -350,13 +350,20 @@ class Run:
             earlier = self._history.record_of(self.approve)
             if earlier is not None:
                 return records.Record(earlier)
-        folder = f"{self._wall()[:10]}_{name}_{target}_{secrets.token_hex(3)}"
+        folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
         return records.Record(paths.reports() / folder)
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise BadParameter(f"{name} is {value!r}", fix=f"write one of: {', '.join(allowed)}")
+
+
+def _names(given: Sequence[str] | str) -> list[str]:
+    """A list of names; papermill's ``-p only image,machines`` gives them as one text."""
+    if isinstance(given, str):
+        return [name.strip() for name in given.split(",") if name.strip()]
+    return list(given)
 
 
 def _select(runbook: Runbook, only: Sequence[str], skip: Sequence[str]) -> tuple[str, ...]:

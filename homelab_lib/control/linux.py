@@ -111,6 +111,8 @@ class Download:
         Its digest; nothing else is put in place.
     mode
         Permissions in octal.
+    what
+        What it is, for the plan; default: its path.
     """
 
     host: str
@@ -118,6 +120,7 @@ class Download:
     url: str
     sha256: str
     mode: str = "644"
+    what: str = ""
     timeout_s: float = 900.0
 
     @property
@@ -137,7 +140,7 @@ class Download:
             return Diff()
         words = ("sh", "-c", _FETCH, "sh", self.path, self.url, self.sha256, self.mode)
         command = change(*words, sudo=True, timeout_s=self.timeout_s)
-        return Diff((Change(f"download {self.url} to {self.path}, and check it", command),))
+        return Diff((Change(f"download {self.what or self.path}, and check it", command),))
 
 
 @dataclass(frozen=True)

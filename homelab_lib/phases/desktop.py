@@ -46,7 +46,14 @@ class Desktop:
             download = self.lab.downloads[cluster.kubectl]
             mode = download.mode.lstrip("0")
             yield [
-                Download(client, KUBECTL, download.url, download.sha256, mode=mode)
+                Download(
+                    client,
+                    KUBECTL,
+                    download.url,
+                    download.sha256,
+                    mode=mode,
+                    what=f"kubectl {download.version}".strip(),
+                )
                 for client in cluster.clients
             ]
         for client in cluster.clients:

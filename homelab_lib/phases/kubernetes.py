@@ -51,7 +51,9 @@ class Kubernetes:
         role = "server" if name == self.cluster.server else "agent"
         return (
             Unclaimed(name, role),
-            Download(name, INSTALLER, installer.url, installer.sha256, mode="755"),
+            Download(
+                name, INSTALLER, installer.url, installer.sha256, mode="755", what="k3s's installer"
+            ),
             File(name, CONFIG, configuration(settings), mode="600", what="k3s's configuration"),
         )
 

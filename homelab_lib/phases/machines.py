@@ -15,6 +15,7 @@ from homelab_lib.control.proxmox import (
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Vm
+from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Measurement, Wanted
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
@@ -88,7 +89,7 @@ class Machines:
             ours = [vm for vm in self.vms if vm.host == name]
             numbers = {vm.vmid for vm in ours}
             others = [row for row in rows if row["vmid"] not in numbers and not row.get("template")]
-            yield _memory(ours, others, status["memory"]["total"])
+            yield _memory(ours, others, status["memory"]["total"], _cache_bytes(host))
             yield _cores(ours, status["cpuinfo"]["cpus"])
             yield from self._disks(host, node, ours, {row["vmid"] for row in rows})
 
@@ -229,12 +230,19 @@ def _address(vm: Vm) -> str:
     return vm.address.partition("/")[0]
 
 
-def _memory(ours: list[Vm], others: list[dict[str, Any]], total: int) -> Check:
+def _cache_bytes(host: Host) -> int:
+    """What ZFS's cache may grow to [bytes]; 0 where there is no ZFS, or no limit: without one it
+    gives way to VMs."""
+    text = read_file(host, "/sys/module/zfs/parameters/zfs_arc_max").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _memory(ours: list[Vm], others: list[dict[str, Any]], total: int, cache: int) -> Check:
     wanted = sum(vm.memory_bytes for vm in ours) * _PER_VM
-    taken = sum(row.get("maxmem", 0) for row in others) * _PER_VM + _HOST_KEEPS_BYTES
+    taken = sum(row.get("maxmem", 0) for row in others) * _PER_VM + _HOST_KEEPS_BYTES + cache
     says = (
-        f"{wanted / GIB:.1f} GiB wanted, {taken / GIB:.1f} GiB kept for the host and other VMs, "
-        f"{total / GIB:.1f} GiB there"
+        f"{wanted / GIB:.1f} GiB wanted; {taken / GIB:.1f} GiB kept for the host, for ZFS's cache "
+        f"({cache / GIB:.1f} GiB) and for other VMs; {total / GIB:.1f} GiB there"
     )
     return Check("the VMs fit into memory", wanted + taken <= total, says)
 

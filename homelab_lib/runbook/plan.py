@@ -113,10 +113,13 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits over everything that matters; the same plan has the same digest."""
+        """A name for everything that matters: the same plan has the same one.
+
+        It begins with a letter, since papermill takes what looks like a number for one.
+        """
         essence = [self.runbook, self.lab, self.lab_digest, self.target, self.steps]
         essence += [[c.identity for c in self.changes], self.blocked]
-        return hashlib.sha256(json.dumps(essence).encode()).hexdigest()[:12]
+        return f"p{hashlib.sha256(json.dumps(essence).encode()).hexdigest()[:12]}"
 
     def of_step(self, step: str) -> list[PlannedChange]:
         return [change for change in self.changes if change.step == step]

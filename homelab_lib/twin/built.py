@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from homelab_lib.lab.host import Host
-from homelab_lib.twin.coreutils import coreutils
+from homelab_lib.twin.fileutils import fileutils
 from homelab_lib.twin.linux import linux
 from homelab_lib.twin.machine import Interface, Machine
 from homelab_lib.twin.proxmox import ProxmoxNode, Store
 from homelab_lib.twin.systemd import systemd
+from homelab_lib.twin.textutils import textutils
 from homelab_lib.twin.truenas import TrueNas
 from homelab_lib.twin.truenas_zfs import Dataset, NasDisk, Vdev, ZPool, root_dataset, zpool_sizes
 
@@ -39,6 +40,9 @@ def build(world: "World", before_phase: int) -> None:
         world.machines[name] = machine = _machine(world, name, host)
         furnish(machine, host)
         if isinstance(machine, ProxmoxNode):
+            # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
+            cache = min(host.memory_bytes // 10, 16 * 2**30)
+            machine.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")
             _storages(machine, before_phase)
         elif isinstance(machine, TrueNas):
             _disks(machine, host)
@@ -53,7 +57,7 @@ def _machine(world: "World", name: str, host: Host) -> Machine:
         return ProxmoxNode(name, world, node=host.os.node or name, version=version)
     if host.os.kind == "truenas":
         return TrueNas(name, world, user=user, version=version)
-    sets = (coreutils, systemd, linux, *world.programs)
+    sets = (textutils, fileutils, systemd, linux, *world.programs)
     return Machine(name, world, user=user, commands=sets)
 
 

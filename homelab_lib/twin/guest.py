@@ -6,12 +6,13 @@ from urllib.parse import unquote
 
 import yaml
 
-from homelab_lib.twin.coreutils import coreutils
+from homelab_lib.twin.fileutils import fileutils
 from homelab_lib.twin.linux import REPOSITORY, install, linux
 from homelab_lib.twin.machine import Interface, Machine
 from homelab_lib.twin.proxmox_options import split_net
 from homelab_lib.twin.proxmox_schema import split_properties
 from homelab_lib.twin.systemd import Unit, systemd
+from homelab_lib.twin.textutils import textutils
 
 if TYPE_CHECKING:
     from homelab_lib.twin.proxmox import ProxmoxNode
@@ -38,7 +39,7 @@ class Guest(Machine):
             name,
             node.world,
             user=config.get("ciuser", "ubuntu"),
-            commands=(coreutils, systemd, linux, *node.world.programs),
+            commands=(textutils, fileutils, systemd, linux, *node.world.programs),
         )
         self.node = node
         self.vmid = vmid

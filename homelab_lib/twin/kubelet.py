@@ -1,12 +1,13 @@
 """The kubelet: pulls images, mounts volumes, runs what is in a pod."""
 
 from homelab_lib.twin.cluster import Cluster
-from homelab_lib.twin.coreutils import coreutils
 from homelab_lib.twin.files import Mount
+from homelab_lib.twin.fileutils import fileutils
 from homelab_lib.twin.kubeobjects import Object, dig
 from homelab_lib.twin.machine import Machine
 from homelab_lib.twin.registry import known_image
 from homelab_lib.twin.shell import Call
+from homelab_lib.twin.textutils import textutils
 from homelab_lib.twin.volumes import mounted
 
 _PULL_S = 6.0
@@ -95,7 +96,14 @@ def _is(pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
 def _run(cluster: Cluster, pod: Object, volumes: dict) -> tuple[int, str]:
     """Run a pod's first container to its end: status, and what it printed."""
     container = pod["spec"]["containers"][0]
-    inside = Machine(pod["metadata"]["name"], cluster.world, commands=(coreutils,))
+    inside = Machine(
+        pod["metadata"]["name"],
+        cluster.world,
+        commands=(
+            textutils,
+            fileutils,
+        ),
+    )
     for mount in container.get("volumeMounts", ()):
         files, folder = volumes[mount["name"]]
         inside.files.mkdir(mount["mountPath"], parents=True)

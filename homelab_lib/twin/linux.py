@@ -5,9 +5,8 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
-from homelab_lib.twin.coreutils import operands
 from homelab_lib.twin.files import Mount
-from homelab_lib.twin.machine import Commands
+from homelab_lib.twin.machine import Commands, operands
 from homelab_lib.twin.network import NetError
 from homelab_lib.twin.shell import Call, Reply, absolute
 

@@ -37,6 +37,25 @@ class Commands:
         return register
 
 
+def operands(call: Call, values: str = "") -> tuple[list[str], dict[str, str]]:
+    """Words that are no options, and the options with their values (empty for flags)."""
+    taking, words, options = values.split(), [], {}
+    rest = iter(call.argv[1:])
+    for word in rest:
+        if word == "--":
+            words += rest
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        elif word.startswith("--"):
+            name, _, value = word.partition("=")
+            options[name] = value if "=" in word or name not in taking else next(rest, "")
+        elif word in taking:
+            options[word] = next(rest, "")
+        else:
+            options |= {f"-{letter}": "" for letter in word[1:]}
+    return words, options
+
+
 @dataclass
 class Interface:
     """A network interface.

@@ -80,13 +80,14 @@ class ProxmoxNode(Machine):
     """
 
     def __init__(self, name: str, world: "World", *, node: str, version: str) -> None:
-        from homelab_lib.twin.coreutils import coreutils
+        from homelab_lib.twin.fileutils import fileutils
         from homelab_lib.twin.linux import linux
         from homelab_lib.twin.pvesh import proxmox
         from homelab_lib.twin.qm import qm
         from homelab_lib.twin.systemd import systemd
+        from homelab_lib.twin.textutils import textutils
 
-        super().__init__(name, world, commands=(qm, proxmox, coreutils, systemd, linux))
+        super().__init__(name, world, commands=(qm, proxmox, textutils, fileutils, systemd, linux))
         self.node = node
         self.version = version
         self.stores: dict[str, Store] = {}

@@ -5,13 +5,14 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from homelab_lib.twin.coreutils import coreutils
 from homelab_lib.twin.files import FileSystem, Mount
+from homelab_lib.twin.fileutils import fileutils
 from homelab_lib.twin.linux import linux
 from homelab_lib.twin.machine import Commands, Machine
 from homelab_lib.twin.midclt import midclt
 from homelab_lib.twin.shell import Call, Reply
 from homelab_lib.twin.systemd import systemd
+from homelab_lib.twin.textutils import textutils
 from homelab_lib.twin.truenas_interfaces import Network
 from homelab_lib.twin.truenas_jobs import Jobs
 from homelab_lib.twin.truenas_nfs import DEFAULT_CONFIG, export_line
@@ -92,7 +93,9 @@ class TrueNas(Machine):
     """
 
     def __init__(self, name: str, world: "World", *, user: str, version: str) -> None:
-        super().__init__(name, world, user=user, commands=(truenas, coreutils, systemd, linux))
+        super().__init__(
+            name, world, user=user, commands=(truenas, textutils, fileutils, systemd, linux)
+        )
         self.version = version
         self.release = parse_release(version)
         self.disks: dict[str, NasDisk] = {}

@@ -20,6 +20,7 @@ pre { white-space: pre-wrap; } summary { cursor: pointer; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .quiet { color: var(--quiet); } .rehearsed, .measured, .predicted { font-size: .85em;
   border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
+.anchor-link { display: none; }
 @media print { body { max-width: none; margin: 0; } details > * { display: block; } }
 """
 

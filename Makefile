@@ -1,0 +1,49 @@
+# make demo   rehearse phase 2 on a twin of the lab, and say where the report lies
+# make test   every test that needs no root, the notebooks included
+
+VENV := .venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-real test-all lab notebooks bench lint clean
+
+demo: $(INSTALLED)
+	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
+	@$(PY) -m homelab_lib report
+
+test: $(INSTALLED) lint
+	$(PY) -m pytest -q -m "not real and not long"
+	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
+
+# Real sshd in network namespaces of its own: needs root on Debian, and is skipped elsewhere.
+test-real: $(INSTALLED)
+	$(PY) -m pytest -q -m "real"
+
+# Every change of phase 2 under every kind of fault: some minutes.
+test-all: test test-real
+	$(PY) -m pytest -q -m "long"
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py
+	$(PY) -m ruff format --check -q homelab_lib tests benchmarks conftest.py
+
+lab: $(INSTALLED)
+	$(PY) -m jupyterlab
+
+# Run the notebooks anew and keep what they print.
+notebooks: $(INSTALLED)
+	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: $(INSTALLED)
+	$(PY) benchmarks/demo.py
+	$(PY) benchmarks/files.py
+	$(PY) benchmarks/ssh_commands.py
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,181 @@
+"""A papermill engine whose record is true.
+
+Papermill's own engine calls cells that never ran completed when the kernel dies, time runs out or
+somebody presses Ctrl-C; it runs notebooks with parameters they don't have; and it writes over the
+output file in place. ``papermill --engine runbook IN.ipynb OUT.ipynb`` does none of this.
+
+Source: papermill 2.7, `engines.py` and `execute.py`; nbclient 0.11, `client.py`.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import nbformat
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager
+from papermill.iorw import papermill_io
+from papermill.log import logger
+
+from homelab_lib.notebook import record
+from homelab_lib.notebook.parameters import declared, problems
+
+_PATIENCE_S = 20.0  # for a cell to end after it was interrupted
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class TrueManager(NotebookExecutionManager):
+    """Says of a cell what happened to it."""
+
+    interrupted_by = ""
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
+        super().cell_complete(cell, cell_index=cell_index, **options)
+        broken_off = sys.exc_info()[0]  # it is called while an exception passes through
+        if broken_off is None and not self.interrupted_by:
+            return
+        by = self.interrupted_by or broken_off.__name__  # type: ignore[union-attr]
+        cell.metadata.papermill.update(status="interrupted", exception=True)
+        self.nb.metadata.papermill.update(exception=True, interrupted_by=by)
+        self.save()
+
+    def notebook_complete(self, **options: Any) -> None:
+        before = [cell.metadata.papermill["status"] for cell in self.nb.cells]
+        super().notebook_complete(**options)
+        for cell, status in zip(self.nb.cells, before, strict=True):
+            cell.metadata.papermill["status"] = status
+        if self.PENDING in before and not self.nb.metadata.papermill.get("exception"):
+            self.nb.metadata.papermill.update(exception=True, interrupted_by="SystemExit")
+        self.save()
+
+    def complete_pbar(self) -> None:
+        """Leave the bar where it is: it need not have come to the end."""
+
+
+class RunbookEngine(NBClientEngine):
+    """Runs a runbook's notebook."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: nbformat.NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: Any = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **options: Any,
+    ) -> nbformat.NotebookNode:
+        """Run all cells; see papermill's `Engine.execute_notebook`.
+
+        Raises
+        ------
+        click.ClickException
+            The parameters are wrong: no kernel was started and no file written.
+        """
+        if wrong := problems(declared(nb), nb.metadata.papermill.get("parameters", {})):
+            raise click.ClickException("\n".join(wrong))
+        _write_whole_files()
+        manager = TrueManager(
+            nb,
+            output_path=output_path,
+            progress_bar=progress_bar,
+            log_output=log_output,
+            autosave_cell_every=autosave_cell_every,
+        )
+        options.setdefault("extra_arguments", ["--log-level=ERROR"])
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **options)
+        finally:
+            manager.cleanup_pbar()
+            manager.notebook_complete()
+            record.keep(manager.nb)
+        if manager.nb.metadata.papermill.get("interrupted_by") == "SystemExit":
+            raise click.ClickException("a cell ended the run with cells still to come (sys.exit?)")
+        return manager.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: TrueManager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Run the cells in a kernel that hears of our signals."""
+        for unused in ("input_path", "timeout", "startup_timeout"):
+            options.pop(unused, None)
+        client = PapermillNotebookClient(
+            nb_man,
+            timeout=execution_timeout,
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            log=logger,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+            **options,
+        )
+        with _signals_go_to(client, nb_man):
+            client.execute()
+
+
+@contextmanager
+def _signals_go_to(client: PapermillNotebookClient, manager: TrueManager) -> Iterator[None]:
+    """Ctrl-C and SIGTERM interrupt the cell, so that it can end as it should: the journal gets its
+    last line, and nothing is sent any more. Only the second one, or a cell that does not end in
+    time, breaks the run off."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals come to the main thread; whoever called us has it
+        return
+
+    def broken_off(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted(number: int, _: Any) -> None:
+        manager.interrupted_by = signal.Signals(number).name
+        for each in _SIGNALS:
+            signal.signal(each, broken_off)
+        kernel = getattr(getattr(client.km, "provisioner", None), "pid", None)
+        if kernel is None:
+            raise KeyboardInterrupt
+        with suppress(ProcessLookupError):
+            os.kill(kernel, signal.SIGINT)
+        signal.signal(signal.SIGALRM, broken_off)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
+
+    before = {each: signal.signal(each, interrupted) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _write_whole_files() -> None:
+    """Have papermill write local files whole or not at all."""
+    handler = papermill_io.get_handler("notebook.ipynb")
+    handler.write = partial(_write, handler)
+
+
+def _write(handler: Any, text: str, path: str) -> None:
+    target = Path(handler._cwd or ".", path)
+    if not target.parent.is_dir():
+        raise click.ClickException(f"there is no folder {target.parent} to write {target.name} to")
+    try:
+        record.write(target, text)
+    except OSError as error:
+        raise click.ClickException(f"{target} can't be written: {error.strerror}") from None

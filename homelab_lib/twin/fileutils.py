@@ -1,0 +1,261 @@
+"""Programs that every Unix has: what looks at files, and what moves them about."""
+
+import fnmatch
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from homelab_lib.twin.files import Entry, FileError
+from homelab_lib.twin.machine import Commands, operands
+from homelab_lib.twin.shell import Call, Reply, absolute
+
+if TYPE_CHECKING:
+    from homelab_lib.twin.machine import Machine
+
+fileutils = Commands()
+_KINDS = {"file": "regular file", "dir": "directory", "link": "symbolic link"}
+
+
+def _fails(call: Call, what: str, status: int = 1) -> Reply:
+    return Reply(status, stderr=f"{call.argv[0]}: {what}\n")
+
+
+def _path(machine: "Machine", word: str) -> str:
+    return absolute(word, machine.home)
+
+
+def _may_read(machine: "Machine", call: Call, path: str) -> None:
+    entry = machine.files.entry(path)
+    if entry is None or call.user in ("root", entry.user):
+        return
+    if not entry.mode & 0o004:
+        raise FileError("Permission denied")
+
+
+@fileutils("ls")
+def ls(machine: "Machine", call: Call) -> Reply:
+    """Names in folders."""
+    words, options = operands(call)
+    out, err = "", ""
+    for word in words or ["."]:
+        path = _path(machine, word)
+        entry = machine.files.entry(path)
+        if entry is None:
+            err += f"ls: cannot access '{word}': No such file or directory\n"
+            continue
+        is_folder = entry.kind == "dir" and "-d" not in options
+        names = machine.files.listdir(path) if is_folder else [word]
+        for name in names:
+            if name.startswith(".") and is_folder and not {"-a", "-A"} & options.keys():
+                continue
+            found = machine.files.entry(posixpath.join(path, name) if is_folder else path)
+            if "-l" in options and found:
+                out += f"{_mode(found)} 1 {found.user} {found.group} {found.size} {name}\n"
+            else:
+                out += f"{name}\n"
+    return Reply(2 if err else 0, out, err)
+
+
+def _mode(entry: Entry) -> str:
+    letters = "".join(
+        letter if entry.mode >> (8 - place) & 1 else "-" for place, letter in enumerate("rwxrwxrwx")
+    )
+    return {"dir": "d", "link": "l"}.get(entry.kind, "-") + letters
+
+
+@fileutils("find")
+def find(machine: "Machine", call: Call) -> Reply:
+    """Paths below folders, by name and type."""
+    words = list(call.argv[1:])
+    start = next((i for i, w in enumerate(words) if w.startswith("-")), len(words))
+    tests = dict(zip(words[start::2], words[start + 1 :: 2], strict=False))
+    out = ""
+    for root in words[:start] or ["."]:
+        for path in machine.files.walk(_path(machine, root)):
+            entry = machine.files.entry(path, follow=False)
+            letter = {"file": "f", "dir": "d", "link": "l"}[entry.kind] if entry else ""
+            if tests.get("-type", letter) == letter and fnmatch.fnmatch(
+                posixpath.basename(path), tests.get("-name", "*")
+            ):
+                out += f"{path}\n"
+    return Reply(0, out)
+
+
+@fileutils("stat")
+def stat(machine: "Machine", call: Call) -> Reply:
+    """Facts about files, by ``-c`` format."""
+    words, options = operands(call, "-c --format")
+    form = options.get("-c") or options.get("--format") or "%n %s"
+    out, err = "", ""
+    for word in words:
+        entry = machine.files.entry(_path(machine, word), follow="-L" in options)
+        if entry is None:
+            err += f"stat: cannot statx '{word}': No such file or directory\n"
+            continue
+        values = {
+            "n": word,
+            "s": str(entry.size),
+            "a": f"{entry.mode:o}",
+            "A": _mode(entry),
+            "U": entry.user,
+            "G": entry.group,
+            "Y": str(int(entry.mtime_s)),
+            "F": "regular empty file"
+            if entry.kind == "file" and not entry.size
+            else _KINDS[entry.kind],
+        }
+        out += re.sub(r"%(.)", lambda found, v=values: v.get(found[1], "?"), form) + "\n"
+    return Reply(1 if err else 0, out, err)
+
+
+@fileutils("sha256sum", "sha512sum", "md5sum")
+def sha256sum(machine: "Machine", call: Call) -> Reply:
+    """Digests of files, or whether they are what a list says (``-c``)."""
+    words, options = operands(call)
+    if "-c" in options or "--check" in options:
+        return _check_sums(machine, call, words)
+    out, err = "", ""
+    for word in words or ["-"]:
+        try:
+            if word == "-":
+                digest = hashlib.sha256(call.stdin).hexdigest()
+            else:
+                _may_read(machine, call, _path(machine, word))
+                digest = _digest(machine, _path(machine, word), call.argv[0])
+            out += f"{digest}  {word}\n"
+        except FileError as error:
+            err += f"{call.argv[0]}: {word}: {error.says}\n"
+    return Reply(1 if err else 0, out, err)
+
+
+def _digest(machine: "Machine", path: str, program: str) -> str:
+    data = machine.files.read(path)
+    entry = machine.files.entry(path)
+    if program == "sha256sum" and entry is not None:
+        return entry.sha256
+    return hashlib.new(program.removesuffix("sum"), data).hexdigest()
+
+
+def _check_sums(machine: "Machine", call: Call, words: list[str]) -> Reply:
+    text = machine.files.text(_path(machine, words[0])) if words and words[0] != "-" else ""
+    out, bad = "", 0
+    for line in (text or call.stdin.decode()).splitlines():
+        wanted, _, name = line.partition("  ")
+        good = _digest(machine, _path(machine, name), call.argv[0]) == wanted
+        bad += not good
+        out += f"{name}: {'OK' if good else 'FAILED'}\n"
+    err = f"{call.argv[0]}: WARNING: {bad} computed checksum did NOT match\n" if bad else ""
+    return Reply(1 if bad else 0, out, err)
+
+
+# Changing ----------------------------------------------------------------------------------------
+
+
+@fileutils("mkdir")
+def mkdir(machine: "Machine", call: Call) -> Reply:
+    """Make folders."""
+    words, options = operands(call, "-m")
+    for word in words:
+        try:
+            machine.files.mkdir(_path(machine, word), parents="-p" in options)
+        except FileError as error:
+            return _fails(call, f"cannot create directory '{word}': {error.says}")
+    return Reply()
+
+
+@fileutils("rm", "rmdir")
+def rm(machine: "Machine", call: Call) -> Reply:
+    """Take files away."""
+    words, options = operands(call)
+    recursive = bool({"-r", "-R", "--recursive"} & options.keys())
+    err = ""
+    for word in words:
+        try:
+            machine.files.remove(_path(machine, word), recursive=recursive)
+        except FileError as error:
+            if "-f" not in options or "No such" not in error.says:
+                err += f"rm: cannot remove '{word}': {error.says}\n"
+    return Reply(1 if err else 0, stderr=err)
+
+
+@fileutils("mv")
+def mv(machine: "Machine", call: Call) -> Reply:
+    """Move a file over another."""
+    (old, new), options = operands(call)
+    target = _path(machine, new)
+    if machine.files.is_dir(target) and "-T" not in options:
+        target = posixpath.join(target, posixpath.basename(old))
+    try:
+        machine.files.rename(_path(machine, old), target)
+    except FileError as error:
+        return _fails(call, f"cannot stat '{old}': {error.says}")
+    return Reply()
+
+
+@fileutils("cp")
+def cp(machine: "Machine", call: Call) -> Reply:
+    """Copy a file."""
+    (old, new), _ = operands(call)
+    source, target = _path(machine, old), _path(machine, new)
+    if machine.files.is_dir(target):
+        target = posixpath.join(target, posixpath.basename(old))
+    data = machine.files.read(source)
+    entry = machine.files.entry(source)
+    machine.files.write(target, data, digest=entry.digest, size_bytes=entry.size_bytes)
+    return Reply()
+
+
+@fileutils("touch")
+def touch(machine: "Machine", call: Call) -> Reply:
+    """Make an empty file, or say that a file is of now."""
+    for word in operands(call)[0]:
+        path = _path(machine, word)
+        old = machine.files.read(path) if machine.files.exists(path) else b""
+        machine.files.write(path, old, mtime_s=machine.world.clock.now())
+    return Reply()
+
+
+@fileutils("chmod", "chown", "chgrp")
+def chmod(machine: "Machine", call: Call) -> Reply:
+    """Change permissions or owners."""
+    (value, *words), options = operands(call)
+    for path in _below(machine, words, "-R" in options):
+        entry = machine.files.entry(path)
+        if entry is None:
+            return _fails(call, f"cannot access '{path}': No such file or directory")
+        if call.argv[0] == "chmod":
+            entry.mode = int(value, 8)
+            continue
+        user, _, group = value.partition(":")
+        for name in filter(None, (user, group)):
+            if name not in machine.accounts:
+                return _fails(call, f"invalid user: '{value}'")
+        entry.user, entry.group = user or entry.user, group or entry.group
+    return Reply()
+
+
+def _below(machine: "Machine", words: Iterable[str], recursive: bool) -> Iterable[str]:
+    for word in words:
+        path = _path(machine, word)
+        yield from machine.files.walk(path) if recursive else [path]
+
+
+@fileutils("ln")
+def ln(machine: "Machine", call: Call) -> Reply:
+    """Make a symbolic link."""
+    (target, path), _ = operands(call)
+    machine.files.link(_path(machine, path), target)
+    return Reply()
+
+
+@fileutils("readlink")
+def readlink(machine: "Machine", call: Call) -> Reply:
+    """Where a link leads."""
+    words, options = operands(call)
+    path = _path(machine, words[0])
+    entry = machine.files.entry(path, follow=False)
+    if entry is None or (entry.kind != "link" and not options):
+        return Reply(1)
+    return Reply(0, (entry.data.decode() if entry.kind == "link" else path) + "\n")

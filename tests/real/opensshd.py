@@ -1,0 +1,220 @@
+"""OpenSSH's own server, started for a test with its own keys and configuration."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from getpass import getuser
+from pathlib import Path
+
+from homelab_lib.transport.endpoint import Endpoint
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+SEPARATION = Path("/run/sshd")  # where Debian's sshd locks up its unprivileged half
+PATIENCE_S = 10.0
+
+
+def until(what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    """Ask again and again until `condition` holds; an AssertionError with `what` if it never does."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
+        time.sleep(0.01)
+
+
+def make_key(file: Path, kind: str = "ed25519") -> Path:
+    """A new key pair without a passphrase: `file`, and its public half beside it."""
+    file.unlink(missing_ok=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(file)], check=True
+    )
+    return file
+
+
+def public(file: Path) -> str:
+    """The public half: kind and key, without a comment."""
+    return " ".join(Path(f"{file}.pub").read_text().split()[:2])
+
+
+@contextmanager
+def separation_folder() -> Iterator[None]:
+    """The folder that root's sshd needs, which systemd makes where it runs."""
+    ours = os.geteuid() == 0 and not SEPARATION.exists()
+    if ours:
+        SEPARATION.mkdir(mode=0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            SEPARATION.rmdir()
+
+
+class OpenSshd:
+    """One sshd; it runs from `start`, or from the beginning of a ``with`` block, until `kill`.
+
+    Parameters
+    ----------
+    folder
+        Of its own: keys, configuration, log.
+    address
+        Where it listens.
+    namespace
+        The network namespace it lives in; empty for ours.
+    key_kinds
+        Of the host keys it has.
+    options
+        Lines of ``sshd_config`` that come before ours, and so win.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        namespace: str = "",
+        key_kinds: Iterable[str] = ("ed25519",),
+        options: Iterable[str] = (),
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.address = address
+        self.port = 22 if namespace else _free_port(address)
+        self.log = folder / "log"
+        self.known_hosts = folder / "known_hosts"
+        self.host_keys = [make_key(folder / f"host_{kind}", kind) for kind in key_kinds]
+        self.client_key = make_key(folder / "id_ed25519")
+        self._process: subprocess.Popen | None = None
+        self._inside = ["ip", "netns", "exec", namespace] if namespace else []
+        (folder / "authorized_keys").write_text(f"{public(self.client_key)}\n")
+        self.vouch()
+        lines = [
+            *options,
+            f"ListenAddress {address}:{self.port}",
+            *(f"HostKey {key}" for key in self.host_keys),
+            f"AuthorizedKeysFile {folder}/authorized_keys",
+            "PidFile none",
+            "UsePAM no",
+            "StrictModes no",
+            "UseDNS no",
+            "PermitRootLogin prohibit-password",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "LogLevel DEBUG2",
+        ]
+        (folder / "sshd_config").write_text("".join(f"{line}\n" for line in lines))
+
+    def __enter__(self) -> "OpenSshd":
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    @property
+    def key_name(self) -> str:
+        """What known_hosts calls it."""
+        return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
+
+    def vouch(self, *keys: str) -> None:
+        """Write a known_hosts with these keys; its true ones if none are given."""
+        self.known_hosts.write_text(
+            "".join(f"{self.key_name} {key}\n" for key in keys or map(public, self.host_keys))
+        )
+
+    def endpoint(self, **changes: object) -> Endpoint:
+        """How to log in here."""
+        given = {
+            "name": "nas",
+            "address": self.address,
+            "port": self.port,
+            "user": getuser(),
+            "identity_files": (str(self.client_key),),
+            "use_agent": False,
+            "known_hosts_files": (str(self.known_hosts),),
+            "connect_timeout_s": PATIENCE_S,
+        }
+        return Endpoint(**given | changes)
+
+    def start(self) -> None:
+        """Start it, and wait until it greets."""
+        configuration = str(self.folder / "sshd_config")
+        self._process = subprocess.Popen(
+            [*self._inside, str(SSHD), "-D", "-f", configuration, "-E", str(self.log)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            until("sshd greets", self._ready)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _ready(self) -> bool:
+        assert self._process.poll() is None, f"sshd ended: {self.log.read_text()[-2000:]}"
+        reach = [*self._inside, "cat", "/proc/net/tcp"]
+        wanted = f":{self.port:04X} 00000000:0000 0A"  # any peer; listening
+        return wanted in subprocess.run(reach, capture_output=True, text=True).stdout
+
+    def kill(self) -> None:
+        """Kill it and all that it has started, the link first and the commands last."""
+        if self._process is None:
+            return
+        family = self._family()
+        for pid in family:
+            _send(pid, signal.SIGSTOP)  # so that nobody has a last word when its child dies
+        for pid in family:
+            _send(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        until("all of it is gone", lambda: not any(_runs(pid) for pid in family))
+
+    def freeze(self) -> None:
+        """Make it hang: links stay open, and nothing answers."""
+        for pid in self._family():
+            _send(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._family():
+            _send(pid, signal.SIGCONT)
+
+    def links(self) -> int:
+        """How many connections it serves."""
+        return sum(parent == self._process.pid for parent in _parents().values())
+
+    def _family(self) -> list[int]:
+        """It and its descendants, parents before children."""
+        parents, family = _parents(), [self._process.pid]
+        for elder in family:
+            family += [pid for pid, parent in parents.items() if parent == elder]
+        return family
+
+
+def _parents() -> dict[int, int]:
+    """Each process of this machine, and its parent."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # of another user, if we aren't root
+        os.kill(pid, number)
+
+
+def _free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as taken:
+        return taken.getsockname()[1]

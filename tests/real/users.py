@@ -1,0 +1,51 @@
+"""An unprivileged user of this machine, for as long as a test needs one."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+NO_PASSWORD = "ALL=(ALL) NOPASSWD: ALL"
+WITH_PASSWORD = "ALL=(ALL) ALL"
+
+
+@contextmanager
+def user(suffix: str, key: str, *, sudo: str = "", shell: str = "/bin/sh") -> Iterator[str]:
+    """A new user who is let in with `key`; gone afterwards, home and all.
+
+    Parameters
+    ----------
+    suffix
+        A letter or two that tell this user from the others of the run.
+    key
+        The public key.
+    sudo
+        What a line of sudoers says of the user; empty for nothing.
+    shell
+        The login shell.
+    """
+    name = f"hl{os.getpid()}{suffix}"
+    home = Path("/home") / name
+    with ExitStack() as made:
+        # "*" fits no password; without it the account counts as locked, and sshd refuses it.
+        words = ["useradd", "-m", "-d", str(home), "-s", shell, "-p", "*", "-U", name]
+        subprocess.run(words, check=True, capture_output=True)
+        made.callback(subprocess.run, ["userdel", "-r", name], capture_output=True, check=True)
+        (home / ".ssh").mkdir()
+        (home / ".ssh/authorized_keys").write_text(f"{key}\n")
+        if sudo:
+            rule = Path("/etc/sudoers.d") / name
+            made.callback(rule.unlink, missing_ok=True)
+            rule.touch(mode=0o440)
+            rule.write_text(f"{name} {sudo}\n")
+        yield name
+
+
+def why_no_users() -> str:
+    """Why `user` can't work here; empty if it can."""
+    if os.geteuid() != 0:
+        return "making users needs root"
+    missing = [tool for tool in ("useradd", "userdel") if shutil.which(tool) is None]
+    return f"this machine has no {', '.join(missing)}" if missing else ""

@@ -1,0 +1,106 @@
+"""The arrows of the design: who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "homelab_lib"
+
+# Rooms, and the rooms that each may use. units, errors, paths and secret lie under all.
+BASE = {"units", "errors", "paths", "secret"}
+MAY_USE = {
+    "models": {"models"},
+    "lab": {"lab"},
+    "transport": {"transport"},
+    "runbook": {"runbook", "transport"},
+    "control": {"control", "runbook", "transport"},
+    "phases": {"phases", "control", "runbook", "lab"},
+    "twin": {"twin", "lab", "models"},
+    "audit": {"audit", "lab", "models"},
+    "views": {"views", "runbook", "lab", "audit", "models"},
+    "units": set(),
+    "errors": set(),
+    "paths": set(),
+    "secret": set(),
+}
+
+
+def _imports(file: Path) -> set[str]:
+    """Top-level and dotted names of the modules that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _files() -> list[tuple[str, Path]]:
+    found = []
+    for file in sorted(LIBRARY.rglob("*.py")):
+        parts = file.relative_to(LIBRARY).parts
+        found.append((parts[0].removesuffix(".py"), file))
+    return found
+
+
+def _rooms_used(file: Path) -> set[str]:
+    return {
+        name.split(".")[1] for name in _imports(file) if name.startswith("homelab_lib.")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("room", sorted(MAY_USE))
+def test_a_room_uses_only_those_below_it(room):
+    allowed = MAY_USE[room] | BASE
+    wrong = {
+        str(file.relative_to(ROOT)): sorted(_rooms_used(file) - allowed)
+        for name, file in _files()
+        if name == room and _rooms_used(file) - allowed
+    }
+    assert wrong == {}
+
+
+def test_only_the_target_knows_both_the_engine_and_the_twin():
+    both = [file.stem for name, file in _files() if name != "twin" and "twin" in _rooms_used(file)]
+    assert both == ["target"]
+
+
+@pytest.mark.parametrize(
+    ("package", "where"),
+    [
+        ("socket", {"transport/login.py", "twin/server.py", "transport/endpoint.py"}),
+        ("paramiko", {"transport", "twin/server.py", "twin/terminal.py"}),
+        ("matplotlib", {"views"}),
+        ("yaml", {"lab", "twin", "control/kubeconfig.py"}),
+        ("subprocess", set()),
+    ],
+)
+def test_a_package_is_used_where_it_belongs_and_nowhere_else(package, where):
+    users = {
+        str(file.relative_to(LIBRARY))
+        for _, file in _files()
+        if any(name.split(".")[0] == package for name in _imports(file))
+    }
+    strangers = {u for u in users if u not in where and u.split("/")[0] not in where}
+    assert strangers == set()
+
+
+def test_no_module_is_too_long_to_be_read():
+    long = {
+        str(file.relative_to(ROOT)): count
+        for _, file in _files()
+        if (count := len(file.read_text(encoding="utf-8").splitlines())) > 450
+    }
+    assert long == {}
+
+
+def test_importing_the_library_is_light():
+    heavy = ("matplotlib", "pandas", "scipy", "paramiko", "networkx", "numpy")
+    code = f"import sys, homelab_lib; print([m for m in {heavy} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
