@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 	@$(PY) -m homelab_lib report
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q -m "not real and not long"
+	$(PY) -m pytest -q -n 2 -m "not real and not long"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real sshd in network namespaces of its own: needs root on Debian, and is skipped elsewhere.
@@ -22,7 +22,7 @@ test-real: $(INSTALLED)
 
 # Every change of phase 2 under every kind of fault: some minutes.
 test-all: test test-real
-	$(PY) -m pytest -q -m "long"
+	$(PY) -m pytest -q -n 2 -m "long"
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py

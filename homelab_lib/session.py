@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from homelab_lib import paths
-from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed
+from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unreachable
 from homelab_lib.lab import load_lab
 from homelab_lib.phases import recipe
 from homelab_lib.runbook import lock
@@ -23,6 +23,7 @@ from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
 from homelab_lib.target import SshTarget, Target, TwinTarget, rehearsal
+from homelab_lib.transport.command import read
 from homelab_lib.views.cards import Card, note_card, plan_card, step_card
 from homelab_lib.views.progress import StepBar
 from homelab_lib.views.report import write_report
@@ -30,6 +31,9 @@ from homelab_lib.views.scrap import glue
 
 Mode = Literal["plan", "apply", "verify"]
 TargetName = Literal["twin", "ssh"]
+
+
+_RESTART_S = 300.0  # a server with much memory takes minutes to start
 
 
 def _wall() -> str:
@@ -137,6 +141,8 @@ class Run:
         """
         if self.mode == "verify":
             return note_card("verify looks at the hosts and sends nothing; there is no plan.")
+        if self._sends and self._target.name == "ssh":
+            self._await_hosts(self._history.hosts_of(self.approve))
         plan = self._rehearse()
         self._journal.append("plan", digest=plan.digest, changes=len(plan.changes))
         approved = plan
@@ -144,11 +150,12 @@ class Run:
             plans.save(plan, self._state / "plans")
             if self._sends:
                 approved = plans.load(self.approve, self._state / "plans")
+                self._not_blocked(plan)
                 plans.assert_covers(approved, plan, self._history.sent_under(self.approve))
         self.record.write("plan.json", approved.to_json())
         self._plan = plan
-        if plan.blocked and self._sends:
-            raise StepFailed(f"the rehearsal did not get to the end: {plan.blocked}")
+        if self._sends:
+            self._not_blocked(plan)
         return plan_card(plan, approval=self._what_next(plan))
 
     def step(self, name: str) -> Card:
@@ -205,6 +212,24 @@ class Run:
 
     # ------------------------------------------------------------------ parts
 
+    def _not_blocked(self, plan: Plan) -> None:
+        if plan.blocked:
+            raise StepFailed(f"the rehearsal did not get to the end: {plan.blocked}")
+
+    def _await_hosts(self, names: Sequence[str]) -> None:
+        """Where a run is continued, hosts that it worked on may be restarting: give them time."""
+        clock = self._target.clock
+        until = clock.now() + _RESTART_S
+        for name in names:
+            while True:
+                try:
+                    self._target.link.run(name, read("true"))
+                    break
+                except Unreachable:
+                    if clock.now() >= until:
+                        raise
+                    clock.sleep(5.0)
+
     @property
     def evidence(self) -> str:
         """``rehearsed`` or ``measured``."""
@@ -247,7 +272,10 @@ class Run:
         return tuple(sorted(sent, key=lambda change: (order[change.step], change.host)))
 
     def _new_engine(self, target: Target, journal: Journal, plan: Plan | None) -> Engine:
-        on_ssh = self._target.name == "ssh"
+        history: Sequence[dict[str, Any]] = ()
+        if self._target.name == "ssh":  # what this run's own journal holds, the sender reads there
+            own = self.record.folder if journal is self._journal else None
+            history = self._history.intents(but=own)
         sender = Sender(
             target.link,
             target.clock,
@@ -255,7 +283,7 @@ class Run:
             self._mask,
             plan,
             allow_destroy=self._allow_destroy,
-            history=self._history.intents(but=self.record.folder) if on_ssh else (),
+            history=history,
         )
         mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
         return Engine(self.runbook, mode, sender, trust=target.trust, confirm=self._confirm)

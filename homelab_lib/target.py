@@ -105,7 +105,10 @@ class TwinTarget:
             for name, endpoint in self._served.endpoints.items()
         }
         self.link = Fleet(
-            self._endpoints, allow_changes=allow_changes, known_hosts=[self._known_hosts]
+            self._endpoints,
+            allow_changes=allow_changes,
+            known_hosts=[self._known_hosts],
+            sleep=self.clock.sleep,
         )
 
     @classmethod
@@ -209,7 +212,12 @@ class SshTarget:
             self._endpoints[name] = Endpoint.resolve(
                 name, address=address, port=port, user=user, config=config
             )
-        self.link = Fleet(self._endpoints, allow_changes=allow_changes, known_hosts=[self._pins])
+        self.link = Fleet(
+            self._endpoints,
+            allow_changes=allow_changes,
+            known_hosts=[self._pins],
+            sleep=self.clock.sleep,
+        )
 
     @property
     def evidence(self) -> str:

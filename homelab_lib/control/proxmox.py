@@ -273,8 +273,8 @@ class VirtualMachine:
         destroy = change("qm", "destroy", number, sudo=True)
         return Diff(
             (
-                Change(f"unlock the half-made VM {number}", unlock),
-                Change(f"remove what our broken-off attempt left of VM {number}", destroy),
+                Change(f"unlock the half-made VM {number}", unlock, repairs=True),
+                Change(f"remove what our attempt left of VM {number}", destroy, repairs=True),
                 Change(f"make {self.vm_name} from the cloud image", self._create, detached=True),
             )
         )

@@ -7,7 +7,7 @@ from homelab_lib.errors import LabError
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.changes import decided
 from homelab_lib.lab.checks import catalog_faults, lab_faults
-from homelab_lib.lab.document import Node, Problem, merged
+from homelab_lib.lab.document import Node, Problem, mapping, merged
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.reading import read_as
 
@@ -31,7 +31,7 @@ def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
     """
     place = Path(path) if path is not None else paths.data()
     files, own_parts = _files(place)
-    parts, problems = merged(_catalog_files(own_parts), depth=2)
+    parts, problems = _parts(own_parts)
     root, found = merged(files, depth=1)
     problems += found
     if parts is None or root is None:
@@ -59,10 +59,21 @@ def _files(place: Path) -> tuple[list[Path], Path]:
     return files, place / "catalog"
 
 
-def _catalog_files(own: Path) -> list[Path]:
-    """The shipped catalog, and the lab's own parts where they are others."""
+def _parts(own: Path) -> tuple[Node | None, list[Problem]]:
+    """The shipped catalog with the lab's own parts; of two of one name, its own counts."""
     shipped = paths.data() / "catalog"
-    return ([] if own.resolve() == shipped.resolve() else _yaml_files(shipped)) + _yaml_files(own)
+    parts, problems = merged(_yaml_files(own), depth=2)
+    if own.resolve() == shipped.resolve():
+        return parts, problems
+    stock, found = merged(_yaml_files(shipped), depth=2)
+    if parts is None or stock is None or not isinstance(parts.value, dict):
+        return parts or stock, problems + found
+    kinds = dict(stock.value)
+    for kind, mine in parts.value.items():
+        theirs = kinds.get(kind)
+        both = isinstance(mine.value, dict) and theirs is not None
+        kinds[kind] = mapping(theirs.value | mine.value, mine.where) if both else mine
+    return mapping(kinds, parts.where), problems + found
 
 
 def _yaml_files(folder: Path) -> list[Path]:

@@ -43,7 +43,7 @@ class History:
         found = [Path(run["record"]) for run in self._runs() if run["approve"] == approve]
         return found[-1] if found else None
 
-    def intents(self, *, but: Path) -> list[dict[str, Any]]:
+    def intents(self, *, but: Path | None) -> list[dict[str, Any]]:
         """Every change that was sent, with its outcome, except those of the record `but`."""
         return _intents(Path(run["record"]) for run in self._runs() if Path(run["record"]) != but)
 
@@ -52,6 +52,11 @@ class History:
         records = (Path(run["record"]) for run in self._runs() if run["approve"] == approve)
         found = _intents(records)
         return {PlannedChange.from_intent(i).identity for i in found if i["outcome"] != "failed"}
+
+    def hosts_of(self, approve: str) -> list[str]:
+        """The hosts to which runs under an approval sent something."""
+        records = (Path(run["record"]) for run in self._runs() if run["approve"] == approve)
+        return sorted({intent["host"] for intent in _intents(records)})
 
 
 def _intents(records: Iterable[Path]) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class PlannedChange:
         How to undo it.
     detached
         Whether it runs as a unit of its own on the host.
+    repairs
+        Whether it clears away what our own broken-off attempt left.
     """
 
     step: str
@@ -46,6 +48,7 @@ class PlannedChange:
     destroys: tuple[str, ...] = ()
     undo: str = ""
     detached: bool = False
+    repairs: bool = False
 
     @classmethod
     def of(cls, step: str, resource: str, host: str, change: Change, mask: Mask) -> "PlannedChange":
@@ -61,6 +64,7 @@ class PlannedChange:
             destroys=change.destroys,
             undo=mask(change.undo),
             detached=change.detached,
+            repairs=change.repairs,
         )
 
     @classmethod
@@ -220,10 +224,14 @@ def assert_covers(approved: Plan, fresh: Plan, sent: Iterable[tuple[str, ...]]) 
     for change in fresh.changes:
         if change.identity in {c.identity for c in wanted}:
             wanted = [c for c in wanted if c.identity != change.identity]
-        else:
+        elif not change.repairs:
             differences.append(f"+ {change.host}: {change.summary}")
+    # Of what we have begun to make, the rest may have come by itself: a VM starts with its host.
+    begun = {identity[1:3] for identity in already}
     differences += [
-        f"- {change.host}: {change.summary}" for change in wanted if change.identity not in already
+        f"- {change.host}: {change.summary}"
+        for change in wanted
+        if change.identity not in already and (change.host, change.resource) not in begun
     ]
     if fresh.blocked:
         differences.append(f"! {fresh.blocked}")

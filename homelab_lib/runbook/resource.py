@@ -60,6 +60,9 @@ class Change:
     detached
         Long work: it runs as a unit of its own on the host and is polled, so that neither a
         dropped link nor a dead engine ends it half-way.
+    repairs
+        It clears away what our own broken-off attempt left, so that a run that is continued need
+        not be approved anew.
     follow
         Asks how work that the command began is going, until it is done (an appliance's job).
     """
@@ -69,6 +72,7 @@ class Change:
     destroys: tuple[str, ...] = ()
     undo: str = ""
     detached: bool = False
+    repairs: bool = False
     follow: Callable[[Host, Result], Progress] | None = field(default=None, compare=False)
 
 

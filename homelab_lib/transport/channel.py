@@ -12,6 +12,24 @@ from homelab_lib.transport.command import Result
 NO_STATUS = -1  # paramiko's exit status for a channel that closed without one
 MAX_OUTPUT_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**18
+_LOOK_AGAIN_S = 0.1  # paramiko can lose a wake-up when both streams (or data and the end) race
+
+
+class Transport(paramiko.Transport):
+    """Says no more on a channel that is closed: OpenSSH would drop the whole connection.
+
+    paramiko makes a message under the channel's lock and sends it after letting go; in between,
+    its own thread may have answered the host's close. Here it is looked at while sending.
+    """
+
+    def __init__(self, link: object) -> None:
+        self.speaker = threading.local()  # .channel is the one that a thread feeds
+        super().__init__(link)
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        channel = getattr(self.speaker, "channel", None)
+        if channel is None or not channel.closed:
+            super()._send_message(data)
 
 
 def exchange(
@@ -55,6 +73,7 @@ def exchange(
 
 def _send(channel: paramiko.Channel, line: str, given: bytes) -> None:
     """Start the command and feed it; how that went shows on the listening side."""
+    channel.get_transport().speaker.channel = channel
     with suppress(paramiko.SSHException, EOFError, OSError):
         channel.exec_command(line)
         channel.sendall(given)
@@ -79,8 +98,9 @@ def _listen(channel: paramiko.Channel, timeout_s: float) -> tuple[bytes, bytes]:
             if ended and not (channel.recv_ready() or channel.recv_stderr_ready()):
                 break
             left_s = until - time.monotonic()
-            if left_s <= 0 or not selector.select(left_s):
+            if left_s <= 0:
                 raise late
+            selector.select(min(left_s, _LOOK_AGAIN_S))
     if not channel.status_event.wait(max(until - time.monotonic(), 0)):
         raise late
     return bytes(stdout), bytes(stderr)

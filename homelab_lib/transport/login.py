@@ -10,6 +10,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from homelab_lib.errors import AuthenticationRefused, HomelabError, Unreachable
+from homelab_lib.transport.channel import Transport
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.hostkeys import HostKey, check, known_keys
 
@@ -67,7 +68,7 @@ def log_in(
         It does not let us in.
     """
     try:
-        transport = paramiko.Transport(link)
+        transport = Transport(link)
     except BaseException:
         link.close()
         raise

@@ -19,6 +19,8 @@ from homelab_lib.transport.login import dial, log_in
 
 SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
 BACKOFF_S = (0.5, 2.0)  # between attempts to come back to a host that was there
+_ROOM_S = (0.005, 0.02, 0.1)  # until sshd no longer counts a session that we have closed
+_ENDING_S = 0.1  # a link that breaks closes its channels, and counts as active a moment longer
 _SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|not in the sudoers)")
 
 # paramiko logs a traceback for every dropped link; what matters of it is in our errors.
@@ -130,10 +132,11 @@ class Connection:
                 channel.get_transport().close()  # nobody can say whether it still lives
                 raise self._cut_off(command, str(cut)) from None
             if result.exit_status == NO_STATUS:
-                alive = channel.get_transport().is_active()
+                transport = channel.get_transport()
+                transport.join(_ENDING_S)
                 raise _LinkLost(
                     "it ended without an exit status (killed? out of memory?)"
-                    if alive
+                    if transport.is_active()
                     else "the connection broke"
                 )
         if by_sudo and result.exit_status == 1 and _SUDO_WANTS.search(result.stderr):
@@ -170,6 +173,7 @@ class Connection:
             self._end_session()
 
     def _open_session(self) -> paramiko.Channel:
+        refusals = 0
         while True:
             with self._turn:
                 self._turn.wait_for(lambda: self._sessions < self._sessions_allowed)
@@ -178,6 +182,11 @@ class Connection:
                 return self._open("session")
             except _ChannelRefused as refused:
                 others = self._end_session()
+                if refusals < len(_ROOM_S):
+                    with self._turn:
+                        self._turn.wait(_ROOM_S[refusals])
+                    refusals += 1
+                    continue
                 if not others:
                     raise Unreachable(
                         f"{self.endpoint.name} lets {self.endpoint.user} in and opens no session: "
@@ -185,7 +194,9 @@ class Connection:
                         where=self.endpoint.place,
                         fix="look at MaxSessions and Match blocks in its sshd_config",
                     ) from None
-                self._sessions_allowed = others  # its MaxSessions is lower than most
+                with self._turn:  # its MaxSessions is lower than most
+                    self._sessions_allowed = min(self._sessions_allowed, others)
+                refusals = 0
             except BaseException:
                 self._end_session()
                 raise

@@ -378,7 +378,7 @@ class Cluster:
         wanted = (*names, "DaemonSet", "Job", "Service", "Ingress", "Namespace", "CSIDriver")
         return {
             f"{kind}/{namespace}/{name}": {
-                part: document.get(part) for part in ("spec", "parameters", "provisioner")
+                part: _wish(document, part) for part in ("spec", "parameters", "provisioner")
             }
             | {"ready": _readiness(document)}
             for (kind, namespace, name), document in sorted(self.objects.items())
@@ -403,6 +403,15 @@ def _essence(document: Object) -> Object:
     metadata = document.get("metadata", {})
     kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
     return {k: v for k, v in document.items() if k not in ("metadata", "status")} | {"m": kept}
+
+
+def _wish(document: Object, part: str) -> Any:
+    """A part of an object, without what depends on which of two nodes was the quicker."""
+    value = document.get(part)
+    drawn = ("podCIDR", "volumeName")
+    if isinstance(value, dict):
+        return {key: each for key, each in value.items() if key not in drawn}
+    return value
 
 
 def _readiness(document: Object) -> Any:

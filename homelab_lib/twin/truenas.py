@@ -244,10 +244,7 @@ class TrueNas(Machine):
                 for name, dataset in sorted(self.datasets.items())
             },
             "contents": {
-                name: sorted(
-                    (path, entry.sha256 if entry.kind == "file" else "")
-                    for path, entry in dataset.files.entries.items()
-                )
+                name: sorted(dataset.files.entries)
                 for name, dataset in sorted(self.datasets.items())
             },
             "shares": {

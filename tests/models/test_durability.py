@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models.measured import rows
 
 from homelab_lib.models import durability
+from models.measured import rows
 
 chain = {
     "afr": st.floats(0.001, 0.5),

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models.measured import rows
 
 from homelab_lib.models import pcie
+from models.measured import rows
 
 gens, lanes, mps = (
     st.sampled_from(values) for values in ((1, 2, 3, 4, 5, 6), pcie.LANES, pcie.MPS_BYTES)

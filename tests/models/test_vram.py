@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models.measured import rows
 
 from homelab_lib.models import quantisation, vram
+from models.measured import rows
 
 MIB = 2**20
 PUBLISHED = {

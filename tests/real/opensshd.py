@@ -19,7 +19,7 @@ PATIENCE_S = 10.0
 
 
 def until(what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Ask again and again until `condition` holds; an AssertionError with `what` if it never does."""
+    """Ask until `condition` holds; an AssertionError that names `what` if it never does."""
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
@@ -64,6 +64,8 @@ class OpenSshd:
         Where it listens.
     namespace
         The network namespace it lives in; empty for ours.
+    port
+        Where it listens in a namespace. In ours it takes one that is free.
     key_kinds
         Of the host keys it has.
     options
@@ -76,13 +78,14 @@ class OpenSshd:
         *,
         address: str = "127.0.0.1",
         namespace: str = "",
+        port: int = 22,
         key_kinds: Iterable[str] = ("ed25519",),
         options: Iterable[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = address
-        self.port = 22 if namespace else _free_port(address)
+        self.port = port if namespace else _free_port(address)
         self.log = folder / "log"
         self.known_hosts = folder / "known_hosts"
         self.host_keys = [make_key(folder / f"host_{kind}", kind) for kind in key_kinds]
@@ -103,6 +106,7 @@ class OpenSshd:
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
+            "SetEnv SHLVL=1",  # or bash reads root's .bashrc first, whatever that does and prints
             "LogLevel DEBUG2",
         ]
         (folder / "sshd_config").write_text("".join(f"{line}\n" for line in lines))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from real.opensshd import until
+
 NO_PASSWORD = "ALL=(ALL) NOPASSWD: ALL"
 WITH_PASSWORD = "ALL=(ALL) ALL"
 
@@ -32,7 +34,7 @@ def user(suffix: str, key: str, *, sudo: str = "", shell: str = "/bin/sh") -> It
         # "*" fits no password; without it the account counts as locked, and sshd refuses it.
         words = ["useradd", "-m", "-d", str(home), "-s", shell, "-p", "*", "-U", name]
         subprocess.run(words, check=True, capture_output=True)
-        made.callback(subprocess.run, ["userdel", "-r", name], capture_output=True, check=True)
+        made.callback(until, f"{name} is gone", lambda: _remove(name))
         (home / ".ssh").mkdir()
         (home / ".ssh/authorized_keys").write_text(f"{key}\n")
         if sudo:
@@ -41,6 +43,11 @@ def user(suffix: str, key: str, *, sudo: str = "", shell: str = "/bin/sh") -> It
             rule.touch(mode=0o440)
             rule.write_text(f"{name} {sudo}\n")
         yield name
+
+
+def _remove(name: str) -> bool:
+    """Whether the user is gone; not as long as something of theirs runs."""
+    return subprocess.run(["userdel", "-r", name], capture_output=True).returncode == 0
 
 
 def why_no_users() -> str:

@@ -1,11 +1,11 @@
 """Long work as a unit of its own: begun once, found again, and its end told."""
 
 import pytest
-from runbook.toy import Clock
 
 from homelab_lib.errors import OutcomeUnknown
 from homelab_lib.runbook import detached
 from homelab_lib.transport.command import Command, Result, change
+from runbook.toy import Clock
 
 WORK = change("qm", "create", "201", "--name", "it's $(here)", timeout_s=600)
 

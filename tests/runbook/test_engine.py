@@ -1,12 +1,12 @@
 """The engine's promises, on a toy world where every failure can be had."""
 
 import pytest
-from runbook.toy import Killed, Value, Wire, engine, plan_of, run_all, runbook
 
 from homelab_lib.errors import PlanDiffers, Refused, StepFailed, Unreachable
 from homelab_lib.runbook.journal import Journal, intents, read
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
 from homelab_lib.secret import Mask
+from runbook.toy import Killed, Value, Wire, engine, plan_of, run_all, runbook
 
 A, B = Value("one", "a", "1"), Value("one", "b", "2")
 C = Value("two", "c", "3")

@@ -1,11 +1,11 @@
 """A plan is bound by its digest, and an approval covers what was approved and no more."""
 
 import pytest
-from runbook.toy import Value, Wire, plan_of, run_all, runbook
 
 from homelab_lib.errors import BadParameter, PlanStale
 from homelab_lib.runbook.journal import intents
 from homelab_lib.runbook.plan import Plan, PlannedChange, assert_covers, load, save
+from runbook.toy import Value, Wire, plan_of, run_all, runbook
 
 A, B, C = Value("one", "a", "1"), Value("one", "b", "2"), Value("one", "c", "3")
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from runbook.toy import Value, Wire, engine, plan_of, runbook
 
 from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.secret import Mask
+from runbook.toy import Value, Wire, engine, plan_of, runbook
 
 BOOK = runbook(Value("one", "a", "1"), Value("one", "b", "2"))
 

@@ -1,0 +1,64 @@
+"""Whatever is cut off when: the same command again, and the lab is as if nothing had happened."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from standing import differences
+from standing import standing as serve_standing
+
+CHANGES = (
+    r"^(sudo -n -- )?(systemd-run|sh -c|pvesm set|qm (create|disk|start|unlock|destroy)|"
+    r"k3s kubectl apply|systemctl stop|"
+    r"midclt call (pool.dataset.create|sharing.nfs.create|service.(control|update)))"
+)
+COUNT = 53
+"""How many such commands phase 2 takes; a test below holds it."""
+
+KINDS = ("cut-before", "cut-after", "cut-mid", "reboot")
+USUAL = {("cut-before", 2), ("cut-after", 32), ("cut-mid", 40), ("reboot", 9), ("reboot", 13)}
+"""What the usual tests take: a file, an installer, an object, a VM that is being made, another."""
+
+POINTS = [
+    pytest.param(kind, nth, marks=() if (kind, nth) in USUAL else pytest.mark.long)
+    for kind in KINDS
+    for nth in range(1, COUNT + 1)
+]
+
+
+@cache
+def _reference(folder: Path) -> dict:
+    """What is there after a run that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
+        there.until_done(there.run("plan").digest, tries=1)
+        return there.world.state()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    return _reference(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.mark.parametrize(("kind", "nth"), POINTS)
+def test_the_same_command_finishes_the_job(standing, undisturbed, kind, nth):
+    digest = standing.run("plan").digest
+    standing.world.faults.arm(kind, CHANGES, nth=nth)
+    standing.until_done(digest)
+    assert differences(standing.world.state(), undisturbed) == []
+    assert standing.run("verify").error is None
+
+
+def test_no_change_is_left_out_of_the_points(standing):
+    seen = []
+    strike = standing.world.faults.strike
+
+    def watch(machine, line):
+        if re.search(CHANGES, line):
+            seen.append(line)
+        return strike(machine, line)
+
+    standing.world.faults.strike = watch
+    standing.run("apply", standing.run("plan").digest)
+    assert len(seen) == COUNT

@@ -1,0 +1,239 @@
+"""Phase 2 from end to end over SSH, on a lab that isn't there."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from homelab_lib import paths, session
+from homelab_lib.errors import (
+    BadParameter,
+    Drift,
+    HostKeyRefused,
+    Locked,
+    PlanStale,
+    StepFailed,
+)
+from homelab_lib.lab import load_lab
+from homelab_lib.runbook import lock
+from homelab_lib.runbook.record import check
+from standing import standing as serve_standing
+
+STEPS = ("room", "image", "machines", "share", "server", "agents", "storage", "volume",
+         "workloads", "desktop")  # fmt: skip
+
+
+def test_plan_apply_apply_again_verify(standing):
+    before = standing.world.state()
+    planned = standing.run("plan")
+    assert planned.error is None
+    assert planned.changes > 30
+    assert standing.world.state() == before, "a plan changed something"
+    assert standing.run("plan").digest == planned.digest
+
+    applied = standing.run("apply", planned.digest)
+    assert applied.error is None
+    assert applied.sent == planned.changes, "what was sent is what was planned"
+    assert list(check(applied.record)) == []
+
+    again = standing.run("apply", planned.digest)
+    assert (again.error, again.sent) == (None, 0)
+    verified = standing.run("verify")
+    assert (verified.error, verified.sent) == (None, 0)
+    assert standing.run("plan").changes == 0
+
+
+def test_the_cluster_is_there_and_serves(standing):
+    standing.run("apply", standing.run("plan").digest)
+    desktop = standing.world.machines["desktop"]
+    page = desktop.run("curl -sS -H 'Host: whoami.home.arpa' http://10.0.30.21/").out
+    assert b"Hostname: whoami-" in page
+    nodes = json.loads(desktop.run("kubectl get nodes -o json").out)["items"]
+    assert [node["metadata"]["name"] for node in nodes] == ["k3s-control", "k3s-gpu1", "k3s-gpu2"]
+    nas = standing.world.machines["truenas"]
+    assert nas.files.exists("/mnt/tank/k3s/homelab-test/volume-test/probe")
+
+
+def test_without_approval_apply_stops_after_the_plan(standing):
+    before = standing.world.state()
+    ran = standing.run("apply")
+    assert (ran.error, ran.sent) == (None, 0)
+    assert standing.world.state() == before
+
+
+def test_a_digest_that_nobody_planned_is_refused(standing):
+    ran = standing.run("apply", "p000000000000")
+    assert isinstance(ran.error, BadParameter | PlanStale)
+    assert ran.sent == 0
+
+
+def test_a_plan_that_no_longer_fits_is_refused(standing):
+    digest = standing.run("plan").digest
+    standing.world.machines["truenas"].run(
+        """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
+    )
+    before = standing.world.state()
+    ran = standing.run("apply", digest)
+    assert isinstance(ran.error, PlanStale)
+    assert standing.world.state() == before
+
+
+def test_a_foreign_vm_is_left_alone(standing):
+    node = standing.world.machines["proxmox"]
+    node.run("qm create 202 --name photos --memory 2048 --net0 virtio,bridge=vmbr0").finished()
+    ran = standing.run("plan")
+    assert isinstance(ran.error, StepFailed)
+    assert "VMID 202 is taken by 'photos'" in str(ran.error)
+
+
+def test_a_host_that_is_off_is_named(standing):
+    standing.world.machines["truenas"].power_off()
+    ran = standing.run("plan")
+    assert isinstance(ran.error, StepFailed)
+    assert "truenas" in str(ran.error)
+
+
+def test_a_host_with_another_key_is_refused(standing, tmp_path):
+    hosts = standing.config.parent / "known_hosts"
+    lines = hosts.read_text().splitlines()
+    keys = [line.split()[-1] for line in lines]
+    swapped = [f"{' '.join(line.split()[:-1])} {key}"
+               for line, key in zip(lines, keys[1:] + keys[:1], strict=True)]  # fmt: skip
+    hosts.write_text("\n".join(swapped) + "\n")
+    ran = standing.run("verify")
+    assert isinstance(ran.error, HostKeyRefused | Drift | StepFailed)
+    assert "host key has changed" in str(ran.error)
+
+
+def test_a_tampered_download_is_not_put_in_place(standing):
+    lab = standing.world.lab
+    digest = standing.run("plan").digest
+    standing.world.site[lab.downloads["k3s-install"].url].digest = "0" * 64
+    ran = standing.run("apply", digest)
+    assert isinstance(ran.error, StepFailed)
+    assert "did NOT match" in str(ran.error)
+    assert not standing.world.machines["k3s-control"].files.exists(
+        "/var/lib/homelab/k3s-install.sh"
+    )
+
+
+def test_a_kubeconfig_that_is_there_is_added_to(standing):
+    desktop = standing.world.machines["desktop"]
+    work = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "work",
+        "clusters": [{"name": "work", "cluster": {"server": "https://work.example"}}],
+        "users": [{"name": "work", "user": {"token": "not ours"}}],
+        "contexts": [{"name": "work", "context": {"cluster": "work", "user": "work"}}],
+    }  # fmt: skip
+    written = yaml.safe_dump(work)
+    desktop.files.put("/home/homelab/.kube/config", written, mode=0o600, user="homelab",
+                      group="homelab")  # fmt: skip
+    assert standing.run("apply", standing.run("plan").digest).error is None
+    found = yaml.safe_load(desktop.files.text("/home/homelab/.kube/config"))
+    assert found["current-context"] == "work"
+    assert [each["name"] for each in found["contexts"]] == ["work", "homelab"]
+    assert work["users"][0] in found["users"]
+    assert desktop.files.text("/home/homelab/.kube/config.before-homelab") == written
+
+
+def test_drift_is_found_and_named(standing):
+    standing.run("apply", standing.run("plan").digest)
+    standing.world.machines["truenas"].services["nfs"].running = False
+    ran = standing.run("verify")
+    assert isinstance(ran.error, Drift)
+    assert "share: start nfs" in str(ran.error)
+
+
+def test_secrets_land_nowhere(standing, tmp_path):
+    ran = standing.run("apply", standing.run("plan").digest)
+    cluster = standing.world.clusters["k3s-control"]
+    kubeconfig = standing.world.machines["k3s-control"].files.text("/etc/rancher/k3s/k3s.yaml")
+    key = yaml.safe_load(kubeconfig)["users"][0]["user"]["client-key-data"]
+    for folder in (ran.record, tmp_path / "lab" / "state"):
+        for file in folder.rglob("*"):
+            text = file.read_text(errors="replace") if file.is_file() else ""
+            assert cluster.token not in text, file
+            assert key not in text, file
+
+
+def test_the_evidence_of_a_twin_is_never_called_measured(standing):
+    ran = standing.run("apply", standing.run("plan").digest)
+    summary = json.loads((ran.record / "summary.json").read_text())
+    assert summary["evidence"] == "rehearsed"
+    assert '"measured"' not in (ran.record / "summary.json").read_text()
+
+
+def test_a_second_run_on_the_lab_is_refused(standing):
+    digest = standing.run("plan").digest
+    with lock.held(paths.state("homelab"), alone=True, what="another run"):
+        ran = standing.run("apply", digest)
+    assert isinstance(ran.error, Locked)
+
+
+def test_steps_can_be_chosen(standing):
+    planned = standing.run("plan", only="room,image")
+    assert standing.run("apply", planned.digest, only="room,image").error is None
+    assert not standing.world.machines["proxmox"].vms
+    ran = standing.run("plan", only=["share"])
+    assert ran.error is None
+    assert ran.changes == 2
+
+
+def test_a_step_refuses_to_run_without_what_it_needs(standing):
+    ran = standing.run("plan", only=["agents"])
+    assert "needs image, and that is not in place" in str(ran.error)
+
+
+def test_a_misspelt_step_is_an_error(standing):
+    assert "no step 'imgae'" in str(standing.run("plan", only=["imgae"]).error)
+
+
+# The design as written -------------------------------------------------------------------------
+
+
+def _without(decision: str, folder: Path) -> str:
+    """A copy of the shipped lab in which one decision was not taken."""
+    shutil.copytree(paths.data(), folder)
+    file = folder / "decisions.yaml"
+    document = yaml.safe_load(file.read_text())
+    kept = [each for each in document["decisions"] if each["id"] != decision]
+    assert len(kept) + 1 == len(document["decisions"])
+    file.write_text(yaml.safe_dump({"decisions": kept}))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("decision", "step", "says"),
+    [
+        ("managed-switch", "image", "gateway"),
+        ("rules-between-vlans", "image", "no rule that lets VLAN 30 into the internet"),
+        ("nfs-over-server-vlan", "volume", "10.0.60.1"),
+    ],
+)
+def test_the_design_as_written_fails_where_the_real_thing_would(
+    tmp_path, monkeypatch, decision, step, says
+):
+    path = _without(decision, tmp_path / "data")
+    with serve_standing(tmp_path / "lab", monkeypatch, path=path) as there:
+        ran = there.run("plan")
+    assert isinstance(ran.error, StepFailed)
+    assert f"{step}: " in str(ran.error)
+    assert says in str(ran.error)
+
+
+def test_a_host_that_is_to_be_left_alone_joins_no_cluster(tmp_path, monkeypatch):
+    path = _without("pi5-stays-standalone", tmp_path / "data")
+    with serve_standing(tmp_path / "lab", monkeypatch, path=path) as there:
+        ran = there.run("plan")
+    assert isinstance(ran.error, BadParameter)
+    assert "left alone" in str(ran.error)
+
+
+def test_a_lab_without_a_cluster_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+    with pytest.raises(BadParameter, match="describes 0 for phase 2"):
+        session.begin("phase2", lab="data/examples/minipc")
+    assert load_lab(paths.data() / "examples" / "minipc").vms

@@ -1,0 +1,142 @@
+"""A lab that isn't there and stands by itself: what `target=ssh` finds behind the addresses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from homelab_lib import session, target
+from homelab_lib.errors import HomelabError
+from homelab_lib.lab import Lab, load_lab
+from homelab_lib.twin.clock import SimulatedClock
+from homelab_lib.twin.server import serve, ssh_config
+from homelab_lib.twin.world import World
+
+
+@dataclass
+class Ran:
+    """What one run did."""
+
+    digest: str = ""
+    changes: int = 0
+    sent: int = 0
+    statuses: tuple[str, ...] = ()
+    record: Path = Path()
+    error: HomelabError | None = None
+
+
+class Standing:
+    """The world, and runs on it.
+
+    Parameters
+    ----------
+    world
+        What is there.
+    config
+        The ssh_config that leads to it.
+    lab
+        Where the lab's description is; empty for the shipped one.
+    """
+
+    def __init__(self, world: World, config: Path, lab: str = "") -> None:
+        self.world = world
+        self.config = config
+        self.lab = lab
+
+    def run(self, mode: str = "apply", approve: str = "", **more: object) -> Ran:
+        """Run phase 2 as its notebook does, cell by cell; an error ends it and is given back."""
+        ran = Ran()
+        run = None
+        try:
+            run = session.begin(
+                "phase2",
+                lab=self.lab,
+                target="ssh",
+                mode=mode,
+                approve=approve,
+                ssh_config=str(self.config),
+                **more,
+            )
+            ran.record = run.record.folder
+            run.plan()
+            if mode != "verify":
+                ran.digest, ran.changes = run._plan.digest, len(run._plan.changes)
+            for name in run.runbook.names:
+                run.step(name)
+            run.finish()
+        except HomelabError as error:
+            ran.error = error
+        finally:
+            if run is not None:
+                ran.sent = sum(len(outcome.sent) for outcome in run.outcomes)
+                ran.statuses = tuple(outcome.status for outcome in run.outcomes)
+                run.close()
+        return ran
+
+    def until_done(self, approve: str, tries: int = 6) -> int:
+        """Give the same command again and again until it gets to the end; how often it took."""
+        for count in range(1, tries + 1):
+            ran = self.run("apply", approve)
+            self.world.clock.sleep(60)  # nobody types faster
+            if ran.error is None:
+                return count
+        raise AssertionError(f"not done after {tries} tries: {ran.error}")
+
+
+def _login(folder: Path) -> tuple[Path, str]:
+    """A login key that is the same in every test, so that what comes of runs can be compared."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    file = folder / "id_ed25519"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+    )
+    file.chmod(0o600)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    file.with_suffix(".pub").write_text(f"{public} operator\n")
+    return file, public
+
+
+def differences(a: object, b: object, path: str = "") -> list[str]:
+    """Where two states differ, a line for each place."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [
+            line
+            for key in sorted({*a, *b}, key=str)
+            for line in differences(a.get(key), b.get(key), f"{path}/{key}")
+        ]
+    return [] if a == b else [f"{path}: {a!r} != {b!r}"]
+
+
+@contextmanager
+def standing(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    lab: Lab | None = None,
+    path: str = "",
+    seed: int = 0,
+) -> Iterator[Standing]:
+    """Serve a lab as it stands before phase 2, in simulated time on both sides."""
+    world = World.of(
+        lab or load_lab(path or None), before_phase=2, seed=seed, clock=SimulatedClock()
+    )
+    monkeypatch.setattr(target, "WallClock", lambda: world.clock)
+    monkeypatch.setenv("HOMELAB_STATE", str(folder / "state"))
+    monkeypatch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
+    folder.mkdir(parents=True, exist_ok=True)
+    identity, key = _login(folder)
+    with serve(world, authorized_keys=[key]) as served:
+        hosts = folder / "known_hosts"
+        hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
+        config = folder / "ssh_config"
+        config.write_text(ssh_config(served, identity_file=identity, known_hosts_file=hosts))
+        yield Standing(world, config, path)
