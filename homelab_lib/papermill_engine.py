@@ -51,8 +51,6 @@ class TrueManager(NotebookExecutionManager):
         super().notebook_complete(**options)
         for cell, status in zip(self.nb.cells, before, strict=True):
             cell.metadata.papermill["status"] = status
-        if self.PENDING in before and not self.nb.metadata.papermill.get("exception"):
-            self.nb.metadata.papermill.update(exception=True, interrupted_by="SystemExit")
         self.save()
 
     def complete_pbar(self) -> None:
@@ -98,8 +96,8 @@ class RunbookEngine(NBClientEngine):
             manager.cleanup_pbar()
             manager.notebook_complete()
             record.keep(manager.nb)
-        if manager.nb.metadata.papermill.get("interrupted_by") == "SystemExit":
-            raise click.ClickException("a cell ended the run with cells still to come (sys.exit?)")
+        if _left_early(manager.nb):  # papermill takes sys.exit(0) for a good end
+            raise click.ClickException("a cell left by sys.exit; the cells after it were not run")
         return manager.nb
 
     @classmethod
@@ -130,6 +128,14 @@ class RunbookEngine(NBClientEngine):
         )
         with _signals_go_to(client, nb_man):
             client.execute()
+
+
+def _left_early(nb: nbformat.NotebookNode) -> bool:
+    return any(
+        output.output_type == "error" and output.ename == "SystemExit"
+        for cell in nb.cells
+        for output in cell.get("outputs", ())
+    )
 
 
 @contextmanager
