@@ -33,7 +33,9 @@ lab: $(INSTALLED)
 
 # Run the notebooks anew and keep what they print.
 notebooks: $(INSTALLED)
-	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(PY) -m homelab_lib draw -o notebooks/figures/topology.svg
+	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 bench: $(INSTALLED)
 	$(PY) benchmarks/demo.py

@@ -84,6 +84,18 @@ def _newest_record() -> Path:
     return ended[-1].parent
 
 
+def draw(arguments: argparse.Namespace) -> int:
+    """Draw a lab's hosts, switches, cables and VMs as an SVG."""
+    from homelab_lib.lab import load_lab
+    from homelab_lib.views.topology import topology
+
+    file = Path(arguments.output)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(topology(load_lab(arguments.lab)).document)
+    print(file)
+    return 0
+
+
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of a lab's files, for an editor's completion."""
     from homelab_lib.lab.json_schema import schema as of
@@ -103,10 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action)
         return command
 
-    for action in (check, twin):
+    for action in (check, twin, draw):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
         )
+    commands.choices["draw"].add_argument("-o", "--output", default="topology.svg", help="the file")
     serving = commands.choices["twin"]
     serving.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")
     serving.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")

@@ -19,7 +19,7 @@ from homelab_lib.transport.login import dial, log_in
 
 SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
 BACKOFF_S = (0.5, 2.0)  # between attempts to come back to a host that was there
-_ROOM_S = (0.005, 0.02, 0.1)  # until sshd no longer counts a session that we have closed
+_ROOM_S = (0.005, 0.02, 0.1)  # between attempts to get a session
 _ENDING_S = 0.1  # a link that breaks closes its channels, and counts as active a moment longer
 _SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|not in the sudoers)")
 
@@ -173,21 +173,16 @@ class Connection:
             self._end_session()
 
     def _open_session(self) -> paramiko.Channel:
-        refusals = 0
         while True:
             with self._turn:
                 self._turn.wait_for(lambda: self._sessions < self._sessions_allowed)
                 self._sessions += 1
+                alone = self._sessions_allowed == 1
             try:
-                return self._open("session")
+                return self._ask_for_session()
             except _ChannelRefused as refused:
                 others = self._end_session()
-                if refusals < len(_ROOM_S):
-                    with self._turn:
-                        self._turn.wait(_ROOM_S[refusals])
-                    refusals += 1
-                    continue
-                if not others:
+                if alone:
                     raise Unreachable(
                         f"{self.endpoint.name} lets {self.endpoint.user} in and opens no session: "
                         f"{refused}",
@@ -195,11 +190,18 @@ class Connection:
                         fix="look at MaxSessions and Match blocks in its sshd_config",
                     ) from None
                 with self._turn:  # its MaxSessions is lower than most
-                    self._sessions_allowed = min(self._sessions_allowed, others)
-                refusals = 0
+                    self._sessions_allowed = max(min(self._sessions_allowed, others), 1)
             except BaseException:
                 self._end_session()
                 raise
+
+    def _ask_for_session(self) -> paramiko.Channel:
+        """Ask more than once: sshd may still count a session that we have just closed."""
+        for pause_s in _ROOM_S:
+            with suppress(_ChannelRefused):
+                return self._open("session")
+            time.sleep(pause_s)
+        return self._open("session")
 
     def _end_session(self) -> int:
         with self._turn:

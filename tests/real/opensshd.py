@@ -28,10 +28,9 @@ def until(what: str, condition: Callable[[], object], patience_s: float = PATIEN
 
 def make_key(file: Path, kind: str = "ed25519") -> Path:
     """A new key pair without a passphrase: `file`, and its public half beside it."""
-    file.unlink(missing_ok=True)
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(file)], check=True
-    )
+    # With a comment: paramiko can't read some of the keys that have none and need no padding.
+    words = ["-q", "-t", kind, "-N", "", "-C", "for tests", "-f", str(file)]
+    subprocess.run(["ssh-keygen", *words], check=True)
     return file
 
 

@@ -1,0 +1,155 @@
+"""A lab as tables, one for each question a reader asks first."""
+
+from typing import TYPE_CHECKING
+
+from homelab_lib.lab import Lab
+from homelab_lib.models.zfs import pool_capacity
+from homelab_lib.units import format_bps, format_bytes, format_ibytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OS = {"proxmox": "Proxmox VE", "truenas": "TrueNAS", "opnsense": "OPNsense", "linux": "Linux",
+       "haos": "Home Assistant OS", "none": ""}  # fmt: skip
+
+
+def _both(value_bytes: float) -> str:
+    """The label's unit and the one that ZFS prints, side by side."""
+    return f"{format_bytes(value_bytes)} = {format_ibytes(value_bytes)}"
+
+
+def _table(rows: list[dict[str, object]], index: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
+
+
+def hosts(lab: Lab) -> "pd.DataFrame":
+    """The machines: what they are for, and what is in them."""
+    rows = [
+        {
+            "host": name,
+            "role": host.role,
+            "system": f"{_OS[host.os.kind]} {host.os.version}".strip(),
+            "processor": host.cpu.title,
+            "threads": host.threads,
+            "memory": format_ibytes(host.memory_bytes),
+            "graphics": ", ".join(device.part.title for device in host.gpus.values()) or "–",
+            "login": f"{host.ssh.user}@{host.ssh.address}" if host.ssh else "none",
+        }
+        for name, host in lab.hosts.items()
+    ]
+    return _table(rows, "host")
+
+
+def cables(lab: Lab) -> "pd.DataFrame":
+    """What is plugged into what, and how fast both ends can go."""
+    graph = lab.graph()
+    rows = []
+    for cable in lab.cables:
+        speed = graph.edges[cable.a, cable.b]["speed_bps"]
+        rows.append(
+            {
+                "cable": cable.name,
+                "from": f"{cable.a} ({graph.nodes[cable.a]['connector']})",
+                "to": f"{cable.b} ({graph.nodes[cable.b]['connector']})",
+                "medium": cable.medium,
+                "both ends can": format_bps(speed) if speed else "nothing in common",
+                "the design expects": format_bps(cable.claimed_speed_bps)
+                if cable.claimed_speed_bps
+                else "–",
+            }
+        )
+    return _table(rows, "cable")
+
+
+def networks(lab: Lab) -> "pd.DataFrame":
+    """VLANs, and who has an address in each."""
+    rows = []
+    for number, vlan in lab.vlans.items():
+        there = [
+            name
+            for name, host in lab.hosts.items()
+            if any(port.vlan == number or number in port.addresses for port in host.ports.values())
+        ]
+        there += [name for name, vm in lab.vms.items() if vm.vlan == number]
+        rows.append(
+            {
+                "VLAN": number,
+                "purpose": vlan.purpose,
+                "subnet": vlan.subnet,
+                "gateway": vlan.gateway or "none",
+                "members": ", ".join(there) or "–",
+            }
+        )
+    return _table(rows, "VLAN")
+
+
+def pools(lab: Lab) -> "pd.DataFrame":
+    """Pools: what the disks' labels promise, and what ZFS will show."""
+    rows = []
+    for name, pool in lab.pools.items():
+        disks = [lab.hosts[pool.host].disks[disk] for disk in pool.disks]
+        width = len(disks) // pool.vdevs
+        smallest = min(disk.capacity_bytes for disk in disks)
+        one_each = pool.layout == "stripe"
+        found = pool_capacity(
+            pool.layout,
+            1 if one_each else width,
+            smallest,
+            vdevs=len(disks) if one_each else pool.vdevs,
+        )
+        rows.append(
+            {
+                "pool": name,
+                "host": pool.host,
+                "layout": f"{pool.vdevs} × {pool.layout} of {width}",
+                "disks": _both(sum(disk.capacity_bytes for disk in disks)),
+                "usable (predicted)": _both(found.usable_bytes),
+                "the design says": _both(pool.claimed_usable_bytes)
+                if pool.claimed_usable_bytes
+                else "–",
+            }
+        )
+    return _table(rows, "pool")
+
+
+def virtual_machines(lab: Lab) -> "pd.DataFrame":
+    """The VMs, what else is set aside, and what each host has."""
+    rows = [
+        {"on": vm.host, "what": name, "processors": vm.vcpu,
+         "memory [GiB]": vm.memory_bytes / 2**30, "for": vm.purpose}
+        for name, vm in lab.vms.items()
+    ]  # fmt: skip
+    rows += [
+        {"on": each.host, "what": each.title, "processors": each.vcpu,
+         "memory [GiB]": each.memory_bytes / 2**30, "for": each.purpose}
+        for each in lab.reservations.values()
+    ]  # fmt: skip
+    for host in dict.fromkeys(str(row["on"]) for row in rows):
+        rows.append(
+            {"on": host, "what": "= there is", "processors": lab.hosts[host].threads,
+             "memory [GiB]": lab.hosts[host].memory_bytes / 2**30, "for": "all of these"}
+        )  # fmt: skip
+    return _table(rows, "what")
+
+
+def phases(lab: Lab) -> "pd.DataFrame":
+    """What is to be done, in order."""
+    rows = [
+        {"phase": f"{phase.number}. {phase.title}", "task": task.title,
+         "parts": "; ".join(part.title for part in task.tasks) or "–"}
+        for phase in lab.phases
+        for task in phase.tasks
+    ]  # fmt: skip
+    return _table(rows, "phase")
+
+
+def decisions(lab: Lab) -> "pd.DataFrame":
+    """Where the design was corrected, and what each correction costs."""
+    rows = []
+    for decision in lab.decisions:
+        cost = decision.cost
+        shown = "nothing" if cost is None else f"${cost.low_usd:.0f}–{cost.high_usd:.0f}"
+        rows.append({"decision": decision.title, "why": decision.reason, "costs": shown})
+    return _table(rows, "decision")

@@ -1,0 +1,55 @@
+"""The command line, as a person meets it."""
+
+import pytest
+
+from homelab_lib.__main__ import main
+
+
+def test_a_lab_that_hangs_together(capsys):
+    assert main(["check"]) == 0
+    assert "5 hosts, 3 VMs" in capsys.readouterr().out
+
+
+def test_a_broken_lab_is_told_all_its_mistakes_at_once(tmp_path, capsys):
+    (tmp_path / "lab.yaml").write_text(
+        "name: x\ntitle: X\noperator: {public_key: file:~/k.pub}\nhosts: {}\n"
+        "vms: {a: {host: nowhere, vmid: 7}}\n"
+    )
+    assert main(["check", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "lab.yaml:5" in told
+    assert told.count("- ") >= 3
+    assert "Traceback" not in told
+
+
+def test_a_folder_that_is_not_there(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert "there is no such lab" in capsys.readouterr().err
+
+
+def test_a_record_that_is_not_there(tmp_path, capsys):
+    assert main(["record", str(tmp_path / "nowhere")]) == 2
+    assert "there is no such record" in capsys.readouterr().err
+
+
+def test_no_report_yet(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path))
+    assert main(["report"]) == 2
+    assert "there is no record yet" in capsys.readouterr().err
+
+
+def test_a_schema_for_the_editor(capsys):
+    assert main(["schema"]) == 0
+    assert '"hosts"' in capsys.readouterr().out
+
+
+def test_a_drawing(tmp_path, capsys):
+    assert main(["draw", "data/examples/minipc", "-o", str(tmp_path / "a" / "lab.svg")]) == 0
+    assert (tmp_path / "a" / "lab.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"]])
+def test_words_that_mean_nothing(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
