@@ -72,7 +72,7 @@ def report(arguments: argparse.Namespace) -> int:
             where=str(folder),
             fix="run the same command again; it goes on where it stopped",
         )
-    print(f"Report: {write_report(folder)}")
+    print(f"Report: {paths.shown(write_report(folder).resolve())}")
     return 0
 
 

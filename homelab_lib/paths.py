@@ -31,6 +31,11 @@ def state(lab: str) -> Path:
     return home / "homelab" / lab
 
 
+def shown(path: Path) -> str:
+    """A path for a person: from the project's folder where it is in there."""
+    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
+
+
 def locate(given: str) -> Path:
     """A path a person typed: as it stands if it is there, else from the project's folder.
 

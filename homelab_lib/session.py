@@ -194,20 +194,20 @@ class Run:
             )
             raise Drift(
                 f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
-                fix=f"mode=plan shows what would mend it; the record: {self.record.folder}",
+                fix=f"mode=plan shows what would mend it; the record: {self._place}",
             )
         if blocked:
             self._conclude("blocked")
             raise StepFailed(
                 f"the rehearsal did not get to the end, so this plan can't be carried out:\n"
                 f"    {blocked}",
-                fix=f"mend that first; the record: {self.record.folder}",
+                fix=f"mend that first; the record: {self._place}",
             )
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
             f"{self.runbook.title}: {self._status}, {sent} changes sent ({self.evidence}). "
-            f"Record: {self.record.folder}"
+            f"Record: {self._place}"
         )
 
     # ------------------------------------------------------------------ parts
@@ -234,6 +234,11 @@ class Run:
     def evidence(self) -> str:
         """``rehearsed`` or ``measured``."""
         return self._target.evidence
+
+    @property
+    def _place(self) -> str:
+        """Where the record lies, for a person."""
+        return paths.shown(self.record.folder)
 
     @property
     def _sends(self) -> bool:
@@ -303,7 +308,7 @@ class Run:
                 interrupted = not isinstance(error, Exception)
                 self._conclude("interrupted" if interrupted else "failed", error=str(error))
                 if isinstance(error, HomelabError):
-                    error.fix = f"{error.fix}\n  record: {self.record.folder}".strip()
+                    error.fix = f"{error.fix}\n  record: {self._place}".strip()
                 raise
 
     def _what_next(self, plan: Plan) -> str:
@@ -345,7 +350,7 @@ class Run:
         self.record.write_json("summary.json", summary, self._mask)
         write_report(self.record.folder)
         glue("steps", [_row(step) for step in summary["steps"]], frame=True)
-        glue("record", {"path": str(self.record.folder), "status": status})
+        glue("record", {"path": self._place, "status": status})
 
     def _glue_step(self, outcome: StepOutcome) -> None:
         glue(

@@ -8,6 +8,8 @@ from typing import Any
 
 import nbformat
 
+from homelab_lib import paths
+
 _SCRAP = "application/scrapbook.scrap.json+json"
 
 
@@ -17,7 +19,7 @@ def folder_of(notebook: nbformat.NotebookNode) -> Path | None:
         for output in cell.get("outputs", ()):
             scrap: dict[str, Any] = output.get("data", {}).get(_SCRAP, {})
             if scrap.get("name") == "record":
-                return Path(scrap["data"]["path"])
+                return paths.root() / scrap["data"]["path"]  # as it is, where it is absolute
     return None
 
 

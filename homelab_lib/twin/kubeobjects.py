@@ -179,6 +179,7 @@ def fill_in(kind: Kind, document: Object) -> None:
         _fill_in_pod(spec["template"]["spec"], "")
     elif kind.name == "Pod":
         _fill_in_pod(spec, "Always")
+        document.setdefault("status", {"phase": "Pending"})
     elif kind.name == "Service":
         spec.setdefault("type", "ClusterIP")
         spec.setdefault("sessionAffinity", "None")

@@ -88,17 +88,14 @@ Execute = Callable[[Call], Reply]
 def simple(line: str) -> tuple[str, ...] | None:
     """The words of a line that is one plain command; None where it takes a shell."""
     try:
-        tokens = _tokens(line)
-        if any(t in _OPERATORS for t in tokens) or "$" in line or "`" in line:
-            words = shlex.split(line)
-            # What is quoted needs no shell, whatever it holds.
-            return tuple(words) if shlex.join(words) == line else None
         words = shlex.split(line)
     except ValueError:
         return None
     if not words or "=" in words[0] or words[0] in _UNKNOWN_WORDS | _BUILTINS:
         return None
-    return tuple(words)
+    # Words quoted as `shlex` quotes them need no shell, whatever they hold; nor do plain ones.
+    plain = shlex.join(words) == line or re.fullmatch(r"[\w@%+=:,./ -]+", line)
+    return tuple(words) if plain else None
 
 
 class Syntax(ValueError):

@@ -56,7 +56,7 @@ def server(network, tmp_path):
                 namespace=place.namespace,
                 **settings,
             )
-            started.callback(made.kill)
+            started.callback(made.close)
             return made
 
         yield make

@@ -41,19 +41,26 @@ def public(file: Path) -> str:
 
 @contextmanager
 def separation_folder() -> Iterator[None]:
-    """The folder that root's sshd needs, which systemd makes where it runs."""
-    ours = os.geteuid() == 0 and not SEPARATION.exists()
-    if ours:
-        SEPARATION.mkdir(mode=0o755)
+    """The folder that root's sshd needs, which systemd makes where it runs.
+
+    One that we made holds a mark of each run that needs it, and goes with the last of them.
+    """
+    if os.geteuid() != 0 or (SEPARATION.exists() and not list(SEPARATION.glob("hl*"))):
+        yield
+        return
+    SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    mark = SEPARATION / f"hl{os.getpid()}"
+    mark.touch()
     try:
         yield
     finally:
-        if ours:
+        mark.unlink()
+        with suppress(OSError):  # another run needs it still
             SEPARATION.rmdir()
 
 
 class OpenSshd:
-    """One sshd; it runs from `start`, or from the beginning of a ``with`` block, until `kill`.
+    """One sshd; it runs from `start`, or from the beginning of a ``with`` block, until `close`.
 
     Parameters
     ----------
@@ -90,6 +97,7 @@ class OpenSshd:
         self.host_keys = [make_key(folder / f"host_{kind}", kind) for kind in key_kinds]
         self.client_key = make_key(folder / "id_ed25519")
         self._process: subprocess.Popen | None = None
+        self._closed = False
         self._inside = ["ip", "netns", "exec", namespace] if namespace else []
         (folder / "authorized_keys").write_text(f"{public(self.client_key)}\n")
         self.vouch()
@@ -115,7 +123,7 @@ class OpenSshd:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.kill()
+        self.close()
 
     @property
     def key_name(self) -> str:
@@ -144,6 +152,7 @@ class OpenSshd:
 
     def start(self) -> None:
         """Start it, and wait until it greets."""
+        assert not self._closed, "the test is over"
         configuration = str(self.folder / "sshd_config")
         self._process = subprocess.Popen(
             [*self._inside, str(SSHD), "-D", "-f", configuration, "-E", str(self.log)],
@@ -175,6 +184,11 @@ class OpenSshd:
         self._process.wait()
         self._process = None
         until("all of it is gone", lambda: not any(_runs(pid) for pid in family))
+
+    def close(self) -> None:
+        """Kill it for good: not even a thread that a test left behind starts it again."""
+        self._closed = True
+        self.kill()
 
     def freeze(self) -> None:
         """Make it hang: links stay open, and nothing answers."""

@@ -38,8 +38,10 @@ class Caller(threading.Thread):
 @pytest.fixture
 def pipe(tmp_path):
     """A named pipe: `cat` on it waits for us, and we can tell that it does."""
-    os.mkfifo(tmp_path / "pipe")
-    return tmp_path / "pipe"
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    yield path
+    os.close(os.open(path, os.O_RDWR))  # lets go whoever still waits
 
 
 def writer(pipe):
@@ -115,7 +117,7 @@ def test_a_read_that_kills_its_link_twice_is_given_up(server, connect, pipe):
 
 def test_a_change_that_is_killed_there_is_unknown(connection):
     with pytest.raises(OutcomeUnknown, match="without an exit status"):
-        connection.run(change("sh", "-c", "kill -9 $$"))
+        connection.run(change("exec", "sh", "-c", "kill -9 $$"))
     assert connection.run(read("true")).ok
 
 

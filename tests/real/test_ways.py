@@ -51,8 +51,8 @@ def test_hosts_are_asked_side_by_side(nas, pve, tmp_path):
     """Each waits for the other at a named pipe, so that one after the other would never end."""
     os.mkfifo(tmp_path / "pipe")
     commands = {
-        "nas": change("sh", "-c", f"echo met > {tmp_path}/pipe; echo wrote", timeout_s=10),
-        "pve": read("cat", f"{tmp_path}/pipe", timeout_s=10),
+        "nas": change("timeout", "9", "sh", "-c", f"echo met > {tmp_path}/pipe; echo wrote"),
+        "pve": change("timeout", "9", "cat", f"{tmp_path}/pipe"),
     }
     with fleet(nas.endpoint(), pve.endpoint(name="pve")) as hosts:
         told = hosts.run_all(commands)
