@@ -20,3 +20,4 @@ def test_lost_wake_ups_delay_and_do_not_hang(connection, monkeypatch):
     monkeypatch.setattr("paramiko.pipe.PosixPipe.set", lambda self: None)
     result = connection.run(change("sh", "-c", "echo out; echo err >&2; exit 3", timeout_s=5))
     assert (result.exit_status, result.stdout, result.stderr) == (3, "out\n", "err\n")
+    assert result.duration_s < 3
