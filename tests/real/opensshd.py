@@ -98,6 +98,7 @@ class OpenSshd:
         self.client_key = make_key(folder / "id_ed25519")
         self._process: subprocess.Popen | None = None
         self._closed = False
+        self._mark = f"HOMELAB_SSHD={folder}"
         self._inside = ["ip", "netns", "exec", namespace] if namespace else []
         (folder / "authorized_keys").write_text(f"{public(self.client_key)}\n")
         self.vouch()
@@ -113,7 +114,8 @@ class OpenSshd:
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
-            "SetEnv SHLVL=1",  # or bash reads root's .bashrc first, whatever that does and prints
+            # A mark on what it starts; and bash is not to read .bashrc, whatever that prints.
+            f"SetEnv {self._mark} SHLVL=1",
             "LogLevel DEBUG2",
         ]
         (folder / "sshd_config").write_text("".join(f"{line}\n" for line in lines))
@@ -189,6 +191,10 @@ class OpenSshd:
         """Kill it for good: not even a thread that a test left behind starts it again."""
         self._closed = True
         self.kill()
+        for environment in Path("/proc").glob("[0-9]*/environ"):  # what outlived its link
+            with suppress(OSError):
+                if self._mark.encode() in environment.read_bytes().split(b"\0"):
+                    _send(int(environment.parent.name), signal.SIGKILL)
 
     def freeze(self) -> None:
         """Make it hang: links stay open, and nothing answers."""
