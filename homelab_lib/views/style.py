@@ -1,7 +1,9 @@
 """How every figure of the house looks, and that it comes out the same each time."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,11 @@ class Drawing:
 
     def __repr__(self) -> str:
         return f"<drawing: {self.title}>"
+
+    def _repr_html_(self) -> str:
+        """The same as a picture: JupyterLab shows no SVG of a notebook it does not trust yet."""
+        data = base64.b64encode(self._repr_svg_().encode()).decode()
+        return f'<img alt="{escape(self.title)}" src="data:image/svg+xml;base64,{data}">'
 
     def _repr_svg_(self) -> str:
         return self.document[self.document.index("<svg") :]

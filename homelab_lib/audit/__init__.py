@@ -1,0 +1,1 @@
+"""What the design says, held against what physics and the parts' data sheets say."""
