@@ -19,6 +19,8 @@ from homelab_lib.twin.world import World
 VERSION = "SSH-2.0-homelab_twin"
 """By this name a twin's evidence is told from the real hosts'."""
 
+_SILENCE_S = 0.3
+
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset, as a closed port would
 
 
@@ -215,10 +217,17 @@ def _pem(machine: Machine) -> object:
 
 
 def _read_all(channel: paramiko.Channel) -> bytes:
-    """What the client sends, up to its end of file."""
+    """What the client sends, up to its end of file.
+
+    A terminal's `ssh` leaves its input open and sends nothing: that is no input.
+    """
     data = b""
-    while chunk := channel.recv(65536):
-        data += chunk
+    channel.settimeout(_SILENCE_S)
+    with suppress(TimeoutError):
+        while chunk := channel.recv(65536):
+            data += chunk
+            channel.settimeout(None)
+    channel.settimeout(None)
     return data
 
 

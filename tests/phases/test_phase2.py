@@ -19,6 +19,7 @@ from homelab_lib.errors import (
 from homelab_lib.lab import load_lab
 from homelab_lib.runbook import lock
 from homelab_lib.runbook.record import check
+from homelab_lib.transport.fleet import Fleet
 from standing import standing as serve_standing
 
 STEPS = ("room", "image", "machines", "share", "server", "agents", "storage", "volume",
@@ -237,3 +238,28 @@ def test_a_lab_without_a_cluster_is_told_so(tmp_path, monkeypatch):
     with pytest.raises(BadParameter, match="describes 0 for phase 2"):
         session.begin("phase2", lab="data/examples/minipc")
     assert load_lab(paths.data() / "examples" / "minipc").vms
+
+
+def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
+    """The change may have been done or not: the journal says so, and the next run looks."""
+    digest = standing.run("plan").digest
+    run = Fleet.run
+
+    def interrupted(fleet, host, command):
+        result = run(fleet, host, command)
+        real = fleet.allow_changes and fleet._known_hosts[0].parent.name == "homelab"
+        if real and not hits and "sharing.nfs.create" in command.line:
+            hits.append(command.line)
+            raise KeyboardInterrupt
+        return result
+
+    hits = []
+    monkeypatch.setattr(Fleet, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        standing.run("apply", digest)
+    assert hits
+    record = next((standing.config.parent / "reports").glob("*_ssh_*/summary.json")).parent
+    summaries = [json.loads(f.read_text()) for f in record.parent.glob("*/summary.json")]
+    assert "interrupted" in {each["status"] for each in summaries}
+    assert standing.until_done(digest) == 1
+    assert len(standing.world.machines["truenas"].tables["nfs"].rows()) == 2, "made once, not twice"
