@@ -1,5 +1,7 @@
 """observe → diff → apply → observe, until it is as desired or time is out."""
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from homelab_lib.errors import StepFailed, Unreachable
@@ -13,11 +15,19 @@ _GRACE_S = 15.0  # a command whose reply was lost may still be at work
 _LOST_REPLIES = 3
 
 
+UNSEEN: Any = object()
+
+
 def look(
-    step: str, resource: Resource, host: ReadingHost, sender: Sender, result: ResourceOutcome
+    step: str,
+    resource: Resource,
+    host: ReadingHost,
+    sender: Sender,
+    result: ResourceOutcome,
+    seen: Any = UNSEEN,
 ) -> None:
-    """Observe and compare; sends nothing."""
-    result.before = result.after = resource.observe(host)
+    """Observe and compare; sends nothing. What was `seen` already is not looked at again."""
+    result.before = result.after = resource.observe(host) if seen is UNSEEN else seen
     diff = resource.diff(result.after)
     if not diff.clean:
         result.status = "drift"
@@ -29,9 +39,16 @@ def look(
 
 
 def converge(
-    step: str, resource: Resource, host: ReadingHost, sender: Sender, result: ResourceOutcome
+    step: str,
+    resource: Resource,
+    host: ReadingHost,
+    sender: Sender,
+    result: ResourceOutcome,
+    seen: Any = UNSEEN,
 ) -> None:
     """Send what is missing, and wait until the host says that it is there.
+
+    What was `seen` already is not looked at again before something was sent.
 
     A change is sent once: if the host goes on wanting it after it was done, that is waited for.
     Where the reply was lost the host is looked at, and only if nothing came of the change is it
@@ -47,7 +64,8 @@ def converge(
     deadline: float | None = None
     lost, pause = 0, PAUSE_S[0]
     while True:
-        observed = _observe(resource, host, sender, deadline)
+        observed = _observe(resource, host, sender, deadline) if seen is UNSEEN else seen
+        seen = UNSEEN
         diff = resource.diff(observed)
         if deadline is None:
             deadline = clock.now() + resource.timeout_s
@@ -92,6 +110,19 @@ def converge(
         sender.progress(step, host.name, diff.waiting or f"waiting for {resource.name}")
         clock.sleep(pause)
         pause = min(pause * PATIENCE, PAUSE_S[1])
+
+
+def seen_together(resources: Sequence[Resource], host: ReadingHost) -> list[Any]:
+    """First looks at resources that stand side by side and can be looked at by few commands."""
+    looks: list[Any] = []
+    for kind, group in groupby(resources, type):
+        members = list(group)
+        together = getattr(kind, "observe_together", None)
+        if together is None or len(members) == 1:
+            looks += [UNSEEN] * len(members)
+        else:
+            looks += together(host, members)
+    return looks
 
 
 def _observe(resource: Resource, host: ReadingHost, sender: Sender, deadline: float | None) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from homelab_lib.errors import HomelabError, StepFailed, Unreachable
-from homelab_lib.runbook.converge import converge, look
+from homelab_lib.runbook.converge import converge, look, seen_together
 from homelab_lib.runbook.host import ReadingHost
 from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
@@ -179,10 +179,12 @@ class Engine:
 
         def lane(items: list[tuple[Resource, ResourceOutcome]]) -> None:
             try:
-                for resource, result in items:
+                host = self.host(items[0][0].host)
+                looks = seen_together([resource for resource, _ in items], host)
+                for (resource, result), seen in zip(items, looks, strict=True):
                     if self.sender.stop.is_set():
                         raise Stopped("stopped before this host's turn", where=resource.host)
-                    work(step, resource, self.host(resource.host), self.sender, result)
+                    work(step, resource, host, self.sender, result, seen)
             except BaseException:
                 self.sender.stop.set()  # the others finish the command they are at, and no more
                 raise

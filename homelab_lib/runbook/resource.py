@@ -100,7 +100,11 @@ class Diff:
 
 
 class Resource(Protocol):
-    """A desired piece of a host's state; a frozen dataclass."""
+    """A desired piece of a host's state; a frozen dataclass.
+
+    A class may have a static method ``observe_together(host, resources)`` besides, which looks at
+    many of its own kind by few commands, where changing one of them does not concern the others.
+    """
 
     @property
     def host(self) -> str:

@@ -86,8 +86,11 @@ def find(machine: "Machine", call: Call) -> Reply:
 @fileutils("stat")
 def stat(machine: "Machine", call: Call) -> Reply:
     """Facts about files, by ``-c`` format."""
-    words, options = operands(call, "-c --format")
-    form = options.get("-c") or options.get("--format") or "%n %s"
+    words, options = operands(call, "-c --format --printf")
+    form = options.get("-c") or options.get("--format") or options.get("--printf") or "%n %s"
+    end = "" if "--printf" in options else "\n"
+    if not end:
+        form = form.replace("\\0", "\0").replace("\\n", "\n")
     out, err = "", ""
     for word in words:
         entry = machine.files.entry(_path(machine, word), follow="-L" in options)
@@ -106,7 +109,7 @@ def stat(machine: "Machine", call: Call) -> Reply:
             if entry.kind == "file" and not entry.size
             else _KINDS[entry.kind],
         }
-        out += re.sub(r"%(.)", lambda found, v=values: v.get(found[1], "?"), form) + "\n"
+        out += re.sub(r"%(.)", lambda found, v=values: v.get(found[1], "?"), form) + end
     return Reply(1 if err else 0, out, err)
 
 
@@ -117,6 +120,7 @@ def sha256sum(machine: "Machine", call: Call) -> Reply:
     if "-c" in options or "--check" in options:
         return _check_sums(machine, call, words)
     out, err = "", ""
+    end = "\0" if {"-z", "--zero"} & options.keys() else "\n"
     for word in words or ["-"]:
         try:
             if word == "-":
@@ -124,7 +128,7 @@ def sha256sum(machine: "Machine", call: Call) -> Reply:
             else:
                 _may_read(machine, call, _path(machine, word))
                 digest = _digest(machine, _path(machine, word), call.argv[0])
-            out += f"{digest}  {word}\n"
+            out += f"{digest}  {word}{end}"
         except FileError as error:
             err += f"{call.argv[0]}: {word}: {error.says}\n"
     return Reply(1 if err else 0, out, err)
