@@ -129,6 +129,16 @@ class Standalone(Record):
     reasons: tuple[str, ...] = Field(description="Why.")
 
 
+class Claim(Listed):
+    """A statement of the design that can be tested, and how the audit tests it."""
+
+    section: str = Field(description="Heading it stands under.")
+    quote: str = Field(description="The document's words; a table's row as it stands.")
+    check: Slug = Field(description="The audit's check that judges it.")
+    about: dict[str, Any] = Field({}, description="What the check is to look at.")
+    table: str = Field("", description="The table it is a row of; empty for a sentence.")
+
+
 class Project(Record):
     """All of it, as keys of the lab's document."""
 
@@ -140,6 +150,7 @@ class Project(Record):
     sales: tuple[Sale, ...] = Field((), description="What might be sold.")
     claimed_sales: str = Field("", description="What the document says the sales bring.")
     decisions: tuple[Decision, ...] = Field((), description="Corrections to the design.")
+    claims: tuple[Claim, ...] = Field((), description="What the design says that can be tested.")
     references: tuple[Reference, ...] = Field((), description="Links to more.")
     skipped: tuple[Skipped, ...] = Field((), description="What is left out on purpose.")
     leave_standalone: tuple[Standalone, ...] = Field((), description="Machines left alone.")
