@@ -16,7 +16,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from homelab_lib import paths
-from homelab_lib.errors import BadParameter, HomelabError, SecretUnresolved
+from homelab_lib.errors import (
+    AuthenticationRefused,
+    BadParameter,
+    HomelabError,
+    HostKeyRefused,
+    SecretUnresolved,
+)
 from homelab_lib.lab import Lab
 from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
@@ -266,11 +272,19 @@ def _operator_key(lab: Lab) -> str:
 
 
 def asker(target: Target) -> Ask:
-    """How a twin asks the target's hosts what it needs to become them: reading commands only."""
+    """How a twin asks the target's hosts what it needs to become them: reading commands only.
+
+    A host that is off is an answer, too. One that is not who it was, or does not let us in, is
+    none: that stops the plan. A VM may be on its way, and not known yet.
+    """
 
     def ask(host: str, argv: Sequence[str]) -> Answer | None:
         try:
             result = target.link.run(host, read(*argv, sudo=True))
+        except (HostKeyRefused, AuthenticationRefused):
+            if host in target.lab.hosts:
+                raise
+            return None
         except HomelabError:
             return None
         return result.exit_status, result.stdout, result.stderr

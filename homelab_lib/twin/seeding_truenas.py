@@ -88,12 +88,14 @@ def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: "Ask") -> None:
 
 
 def _seed_tables(nas: TrueNas, call: Any) -> None:
-    for table, method in (
+    # Of accounts no more than their names: a user's row has password hashes in it.
+    users = ("[]", '{"select":["id","uid","username","group"]}')
+    for table, method, *more in (
         ("nfs", "sharing.nfs.query"),
         ("smb", "sharing.smb.query"),
-        ("user", "user.query"),
+        ("user", "user.query", *users),
     ):
-        rows = call(method)
+        rows = call(method, *more)
         if rows is not None:
             nas.tables[table] = Table()
             for row in rows:

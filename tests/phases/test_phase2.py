@@ -9,6 +9,7 @@ import yaml
 
 from homelab_lib import paths, session
 from homelab_lib.errors import (
+    AuthenticationRefused,
     BadParameter,
     Drift,
     HostKeyRefused,
@@ -96,16 +97,30 @@ def test_a_host_that_is_off_is_named(standing):
     assert "truenas" in str(ran.error)
 
 
-def test_a_host_with_another_key_is_refused(standing, tmp_path):
+@pytest.mark.parametrize("mode", ["plan", "verify"])
+def test_a_host_with_another_key_is_refused(standing, mode):
     hosts = standing.config.parent / "known_hosts"
     lines = hosts.read_text().splitlines()
     keys = [line.split()[-1] for line in lines]
     swapped = [f"{' '.join(line.split()[:-1])} {key}"
                for line, key in zip(lines, keys[1:] + keys[:1], strict=True)]  # fmt: skip
     hosts.write_text("\n".join(swapped) + "\n")
-    ran = standing.run("verify")
-    assert isinstance(ran.error, HostKeyRefused | Drift | StepFailed)
+    ran = standing.run(mode)
+    assert isinstance(ran.error, HostKeyRefused | Drift)
     assert "host key has changed" in str(ran.error)
+
+
+def test_a_stranger_is_refused_with_the_line_that_would_let_it_in(standing):
+    (standing.config.parent / "known_hosts").write_text("")
+    ran = standing.run("plan")
+    assert isinstance(ran.error, HostKeyRefused)
+    assert "SHA256:" in str(ran.error)
+
+
+def test_a_host_that_does_not_let_us_in(standing):
+    (standing.config.parent / "id_ed25519").unlink()
+    ran = standing.run("plan")
+    assert isinstance(ran.error, AuthenticationRefused)
 
 
 def test_a_tampered_download_is_not_put_in_place(standing):
