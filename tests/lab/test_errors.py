@@ -126,7 +126,12 @@ WRONG = {
         ["storage 'local' may not hold VM disks"]),
     "VM in no VLAN": ("    vlan: 1\n    address: 192.168.8.21", 
         "    vlan: 3\n    address: 192.168.8.21", 0, ["vms.play.vlan: there is no VLAN '3'"]),
-    "VM of no image": ("image: debian-12", "image: debian-13", 0, ["did you mean 'debian-12'?"]),
+    "VM of no image": (
+        "image: ubuntu-24-04",
+        "image: ubuntu-24-05",
+        0,
+        ["did you mean 'ubuntu-24-04'?"],
+    ),
     "address outside its subnet": ("192.168.8.21/24", "192.168.9.21/24", 0,
         ["192.168.9.21/24 is outside of 192.168.8.0/24, the subnet of VLAN 1"]),
     "other prefix length": ("192.168.8.21/24", "192.168.8.21/16", 0, ["another prefix length"]),
