@@ -275,7 +275,7 @@ def test_any_typo_in_a_key_gets_a_suggestion(folder, key, data):
         )
     )
     (folder / "lab.yaml").write_text(TEXT.replace(f"    {key}:", f"    {typo}:", 1))
-    if typo == key:
+    if typo in (key, "addresss"):  # the latter is as near to `addresses` as to `address`
         return
     found = problems(folder)
     assert len(found) == 1
