@@ -1,0 +1,39 @@
+"""What only a person can do: the machine looks whether it was done, or asks for its name."""
+
+import pytest
+
+from homelab_lib.errors import StepFailed
+from homelab_lib.runbook.step import Check, Manual, Runbook, Step
+from runbook.toy import Value, Wire, engine, plan_of, run_all
+
+
+def book(manual: Manual) -> Runbook:
+    seat = Step("seat-card", "Seat the card", manual=manual,
+                ensure=lambda context: [Value("one", "a", "1")])  # fmt: skip
+    return Runbook("toy", "A toy", (seat,))
+
+
+def seen(context) -> Check:
+    there = context.host("one").json("cat", "card") == "seated"
+    return Check("the card is there", there, "" if there else "lspci shows none")
+
+
+def test_what_the_machine_can_tell_is_looked_at():
+    wire = Wire()
+    wanted = book(Manual("Seat the card in the long slot.", verify=seen))
+    with pytest.raises(StepFailed, match=r"(?s)Seat the card.*lspci shows none"):
+        engine(wanted, wire).run_step("seat-card")
+    assert wire.ran == [], "nothing is built on what is not there"
+    wire.hosts["one"] = {"card": "seated"}
+    assert engine(wanted, wire).run_step("seat-card").status == "changed"
+
+
+def test_what_it_can_not_tell_has_to_be_named():
+    wire = Wire()
+    wanted = book(Manual("Label the cable."))
+    plan = plan_of(wanted, wire)  # a rehearsal takes it for done, so that the plan goes on
+    with pytest.raises(StepFailed, match=r'confirm=\["seat-card"\]'):
+        run_all(wanted, wire, plan=plan)
+    assert wire.ran == []
+    run_all(wanted, wire, plan=plan, confirm=frozenset({"seat-card"}))
+    assert wire.ran == ["one: put a 1"]
