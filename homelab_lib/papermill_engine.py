@@ -12,22 +12,22 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import nbformat
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import papermill_io
 from papermill.log import logger
 
 from homelab_lib.notebook import record
+from homelab_lib.notebook.client import PATIENCE_S, KernelClient
+from homelab_lib.notebook.files import write
 from homelab_lib.notebook.parameters import declared, problems
 
-_PATIENCE_S = 20.0  # for a cell to end after it was interrupted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -36,9 +36,18 @@ class TrueManager(NotebookExecutionManager):
 
     interrupted_by = ""
 
+    def cell_start(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
+        if self.interrupted_by:  # also where the cell before took the interrupt for itself
+            raise KeyboardInterrupt
+        super().cell_start(cell, cell_index, **options)
+
     def cell_complete(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
-        super().cell_complete(cell, cell_index=cell_index, **options)
+        if cell.metadata.papermill["status"] == self.PENDING:
+            return  # it never started
+        if self.interrupted_by:  # the cell has ended; now the kernel's own end gets its time
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
         broken_off = sys.exc_info()[0]  # it is called while an exception passes through
+        super().cell_complete(cell, cell_index=cell_index, **options)
         if broken_off is None and not self.interrupted_by:
             return
         by = self.interrupted_by or broken_off.__name__  # type: ignore[union-attr]
@@ -51,7 +60,17 @@ class TrueManager(NotebookExecutionManager):
         super().notebook_complete(**options)
         for cell, status in zip(self.nb.cells, before, strict=True):
             cell.metadata.papermill["status"] = status
+        if self.interrupted_by and self.PENDING in before:
+            self.nb.metadata.papermill.update(exception=True, interrupted_by=self.interrupted_by)
         self.save()
+
+    def autosave_cell(self) -> None:
+        """Save in the midst of a cell; that it can't be done is no reason to cut the cell off."""
+        try:
+            super().autosave_cell()
+        except click.ClickException as error:
+            self.last_save_time = self.now()
+            print(error.format_message(), file=sys.stderr)
 
     def complete_pbar(self) -> None:
         """Leave the bar where it is: it need not have come to the end."""
@@ -76,11 +95,14 @@ class RunbookEngine(NBClientEngine):
         Raises
         ------
         click.ClickException
-            The parameters are wrong: no kernel was started and no file written.
+            The parameters are wrong: no kernel was started and no file written. Or a cell left
+            by ``sys.exit(0)``, which papermill takes for a good end.
+        SystemExit
+            A signal stopped the run: 128 and its number, as a shell has it.
         """
-        if wrong := problems(declared(nb), nb.metadata.papermill.get("parameters", {})):
-            raise click.ClickException("\n".join(wrong))
+        _refuse_wrong_parameters(nb, options.get("input_path"))
         _write_whole_files()
+        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # papermill's command does
         manager = TrueManager(
             nb,
             output_path=output_path,
@@ -92,12 +114,20 @@ class RunbookEngine(NBClientEngine):
         manager.notebook_start()
         try:
             cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **options)
+        except KeyboardInterrupt:
+            if not manager.interrupted_by:
+                raise
         finally:
             manager.cleanup_pbar()
-            manager.notebook_complete()
-            record.keep(manager.nb)
-        if _left_early(manager.nb):  # papermill takes sys.exit(0) for a good end
-            raise click.ClickException("a cell left by sys.exit; the cells after it were not run")
+            try:
+                manager.notebook_complete()
+            finally:
+                record.keep(manager.nb)
+        if by := manager.interrupted_by:
+            print(f"stopped by {by}; {_what_ran(manager.nb)}", file=sys.stderr)
+            raise SystemExit(128 + signal.Signals[by])
+        if _left_early(manager.nb):
+            raise click.ClickException(f"a cell left by sys.exit; {_what_ran(manager.nb)}")
         return manager.nb
 
     @classmethod
@@ -115,7 +145,7 @@ class RunbookEngine(NBClientEngine):
         """Run the cells in a kernel that hears of our signals."""
         for unused in ("input_path", "timeout", "startup_timeout"):
             options.pop(unused, None)
-        client = PapermillNotebookClient(
+        client = KernelClient(
             nb_man,
             timeout=execution_timeout,
             startup_timeout=start_timeout,
@@ -127,22 +157,51 @@ class RunbookEngine(NBClientEngine):
             **options,
         )
         with _signals_go_to(client, nb_man):
-            client.execute()
+            try:
+                client.execute()
+            finally:
+                client.no_kernel_left()
+
+
+def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
+    given = nb.metadata.papermill.get("parameters", {})
+    if not given:
+        return
+    try:
+        wrong = problems(declared(nb), given)
+    except SyntaxError as error:
+        wrong = [f"the `parameters` cell is not plain Python: line {error.lineno}: {error.msg}"]
+    if wrong:
+        ask = f"  next:  papermill --help-notebook {path}" if path else ""
+        raise click.ClickException("\n".join([*wrong, ask]).rstrip())
+
+
+def _what_ran(nb: nbformat.NotebookNode) -> str:
+    """Which code cell was the last to begin, and how many were not run."""
+    status = [c.metadata.papermill["status"] for c in nb.cells if c.cell_type == "code"]
+    waiting = status.count(NotebookExecutionManager.PENDING)
+    return (
+        f"code cell {len(status) - waiting} of {len(status)} was the last; {waiting} were not run"
+    )
 
 
 def _left_early(nb: nbformat.NotebookNode) -> bool:
+    """Whether a cell ended the run by what papermill takes for success."""
     return any(
-        output.output_type == "error" and output.ename == "SystemExit"
+        output.output_type == "error"
+        and output.ename == "SystemExit"
+        and output.evalue in ("", "0", "None")
         for cell in nb.cells
+        if cell.metadata.papermill["status"] == NotebookExecutionManager.FAILED
         for output in cell.get("outputs", ())
     )
 
 
 @contextmanager
-def _signals_go_to(client: PapermillNotebookClient, manager: TrueManager) -> Iterator[None]:
+def _signals_go_to(client: KernelClient, manager: TrueManager) -> Iterator[None]:
     """Ctrl-C and SIGTERM interrupt the cell, so that it can end as it should: the journal gets its
-    last line, and nothing is sent any more. Only the second one, or a cell that does not end in
-    time, breaks the run off."""
+    last line, nothing is sent any more, and no other cell begins. Only the second one, or a cell
+    that does not end in time, breaks the run off."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals come to the main thread; whoever called us has it
         return
@@ -154,13 +213,10 @@ def _signals_go_to(client: PapermillNotebookClient, manager: TrueManager) -> Ite
         manager.interrupted_by = signal.Signals(number).name
         for each in _SIGNALS:
             signal.signal(each, broken_off)
-        kernel = getattr(getattr(client.km, "provisioner", None), "pid", None)
-        if kernel is None:
-            raise KeyboardInterrupt
-        with suppress(ProcessLookupError):
-            os.kill(kernel, signal.SIGINT)
+        if client.at_work:
+            client.interrupt()
         signal.signal(signal.SIGALRM, broken_off)
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 
     before = {each: signal.signal(each, interrupted) for each in _SIGNALS}
     try:
@@ -182,6 +238,6 @@ def _write(handler: Any, text: str, path: str) -> None:
     if not target.parent.is_dir():
         raise click.ClickException(f"there is no folder {target.parent} to write {target.name} to")
     try:
-        record.write(target, text)
+        write(target, text)
     except OSError as error:
         raise click.ClickException(f"{target} can't be written: {error.strerror}") from None

@@ -1,55 +1,54 @@
 """The executed notebook joins the record of its run."""
 
-import os
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
 from homelab_lib import paths
+from homelab_lib.notebook.files import write
 
 _SCRAP = "application/scrapbook.scrap.json+json"
 
 
 def folder_of(notebook: nbformat.NotebookNode) -> Path | None:
-    """The record that a run glued into its notebook; None where there is none."""
+    """The record that a run glued into its notebook; None where there is none.
+
+    As in scrapbook, the last one of that name counts.
+    """
+    found = None
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            scrap: dict[str, Any] = output.get("data", {}).get(_SCRAP, {})
+            scrap = output.get("data", {}).get(_SCRAP, {})
             if scrap.get("name") == "record":
-                return paths.root() / scrap["data"]["path"]  # as it is, where it is absolute
-    return None
+                found = paths.root() / scrap["data"]["path"]  # as it is, where it is absolute
+    return found
 
 
 def keep(notebook: nbformat.NotebookNode) -> None:
     """Put the notebook, and a page of it without code, into its record.
 
-    The run is over: failing to keep a copy is said, and changes nothing of how the run ended.
+    The run is over: failing to keep a copy is said on stderr, whatever the reason, and changes
+    nothing of how the run ended.
+
+    Parameters
+    ----------
+    notebook
+        The executed notebook; one without a record is left alone.
     """
-    folder = folder_of(notebook)
-    if folder is None:
-        return
     try:
+        folder = folder_of(notebook)
+        if folder is None:
+            return
         from homelab_lib.views.notebook_html import notebook_html
 
         write(folder / "notebook.ipynb", nbformat.writes(notebook))
         write(folder / "notebook.html", notebook_html(notebook, folder.name))
     except OSError as error:
-        print(f"the notebook could not be put into {folder}: {error.strerror}", file=sys.stderr)
+        _say(f"the notebook could not be put into {folder}: {error.strerror}")
+    except Exception as error:
+        _say(f"the notebook could not be put into its record: {type(error).__name__}: {error}")
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

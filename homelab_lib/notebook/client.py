@@ -1,0 +1,55 @@
+"""The kernel of a runbook: interrupted at work, given time to clear up, never left behind."""
+
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from jupyter_core.utils import run_sync
+from papermill.clientwrap import PapermillNotebookClient
+
+PATIENCE_S = 20.0  # for a cell to end after it was interrupted
+_REPLY_S = 1.0  # for the kernel's word that it did
+
+
+class KernelClient(PapermillNotebookClient):
+    """Papermill's client, which knows when the kernel is at work on a cell.
+
+    An idle kernel ignores an interrupt, and one that starts dies of it. So an interrupt that
+    comes between a cell's being sent and its beginning waits until it begins.
+
+    Source: nbclient 0.11, `client.py`; jupyter_client 8.10, `manager.py`.
+    """
+
+    at_work = False
+
+    def process_message(self, msg: dict[str, Any], *args: Any, **options: Any) -> Any:
+        if msg["msg_type"] == "execute_input":
+            self.at_work = True
+            if self.nb_man.interrupted_by:
+                self.interrupt()
+        elif msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
+            self.at_work = False
+            if self.nb_man.interrupted_by:
+                # The cell has ended. One that was hit before its first line gets no reply: don't
+                # wait for it. (Only the main thread hears of signals, so this is it.)
+                signal.setitimer(signal.ITIMER_REAL, _REPLY_S)
+        return super().process_message(msg, *args, **options)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell that runs."""
+        kernel = getattr(getattr(self.km, "provisioner", None), "pid", None)
+        if kernel is not None:
+            with suppress(ProcessLookupError):
+                os.kill(kernel, signal.SIGINT)
+
+    async def _async_handle_timeout(self, timeout: int, cell: Any = None) -> Any:
+        # nbclient now shuts the kernel down, which begins with an interrupt; half of this time
+        # is for the cell to clear up.
+        self.km.shutdown_wait_time = 2 * PATIENCE_S
+        return await super()._async_handle_timeout(timeout, cell)
+
+    def no_kernel_left(self) -> None:
+        """End a kernel that nbclient forgets: one whose start was broken off."""
+        if self.km is not None and self.km.has_kernel:
+            run_sync(self.km.shutdown_kernel)(now=True)

@@ -1,0 +1,99 @@
+"""The audit for people: findings and judgements as coloured tables."""
+
+from collections.abc import Sequence
+from html import escape
+
+from homelab_lib.audit.finding import Finding, Judgement
+from homelab_lib.views.cards import Card
+from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, SOFT, WARN
+
+_SEVERITY = {"stops": BAD, "risks": WARN, "costs": BUSY, "note": QUIET}
+_VERDICT = {
+    "holds": GOOD,
+    "holds-if": BUSY,
+    "fails": BAD,
+    "contradicts": WARN,
+    "untestable-here": SOFT,
+}
+_ORDER = {name: place for place, name in enumerate(_SEVERITY)}
+
+
+def _mark(text: str, colour: str) -> str:
+    return f"<b style='color:{colour}'>{escape(text)}</b>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are HTML already."""
+    top = "".join(f"<th style='text-align:left'>{escape(word)}</th>" for word in head)
+    style = "text-align:left;vertical-align:top"
+    body = "".join(
+        "<tr>" + "".join(f"<td style='{style}'>{cell}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def findings_table(findings: Sequence[Finding]) -> Card:
+    """What the rules found, the worst first.
+
+    Parameters
+    ----------
+    findings
+        As `homelab_lib.audit.run.findings` gives them.
+    """
+    ordered = sorted(findings, key=lambda f: (_ORDER[f.severity], f.rule, f.subject))
+    rows = [
+        [
+            _mark(each.severity, _SEVERITY[each.severity]),
+            escape(each.rule),
+            f"<code>{escape(each.subject)}</code>",
+            escape(each.says),
+            _fix(each),
+        ]
+        for each in ordered
+    ]
+    text = "\n".join(f"{f.severity:>6}  {f.rule}: {f.subject}: {f.says}" for f in ordered)
+    return Card(_table(("", "rule", "about", "what is the matter", "cheapest fix"), rows), text)
+
+
+def _fix(finding: Finding | Judgement) -> str:
+    if finding.fix is None:
+        return "–"
+    low, high = finding.fix.low_usd, finding.fix.high_usd
+    price = "" if not high else f" (${low:.0f}–{high:.0f})" if low != high else f" (${low:.0f})"
+    return escape(finding.fix.title + price)
+
+
+def judgements_table(judgements: Sequence[Judgement]) -> Card:
+    """Each claim of the design with its verdict, in the document's order.
+
+    Parameters
+    ----------
+    judgements
+        As `homelab_lib.audit.ledger.judge` gives them.
+    """
+    rows = [
+        [
+            _mark(each.verdict, _VERDICT[each.verdict]),
+            escape(each.section),
+            f"<q>{escape(each.quote)}</q>",
+            escape(each.says),
+            _fix(each),
+        ]
+        for each in judgements
+    ]
+    text = "\n".join(f"{j.verdict:>15}  {j.quote}: {j.says}" for j in judgements)
+    return Card(_table(("verdict", "section", "the design says", "and", "fix"), rows), text)
+
+
+def side_by_side(as_written: Sequence[Finding], decided: Sequence[Finding]) -> Card:
+    """How many findings each rule has on the design as written, and with its decisions."""
+    rules = sorted({f.rule for f in (*as_written, *decided)})
+    rows, lines = [], []
+    for rule in rules:
+        before = sum(f.rule == rule for f in as_written)
+        after = sum(f.rule == rule for f in decided)
+        colour = GOOD if after < before else WARN if after > before else QUIET
+        rows.append([escape(rule), str(before), _mark(str(after), colour)])
+        lines.append(f"{rule}: {before} as written, {after} decided")
+    return Card(_table(("rule", "as written", "decided"), rows), "\n".join(lines))
