@@ -1,0 +1,249 @@
+"""Kernels, drivers and firmware: older than a device needs, or taken for older than they are."""
+
+import re
+from collections.abc import Iterator
+
+from homelab_lib.audit.finding import Finding, Fix
+from homelab_lib.audit.rules import fact, rule
+from homelab_lib.audit.rules.compute import users
+from homelab_lib.lab.devices import GpuPart
+from homelab_lib.lab.host import Device, Host
+from homelab_lib.lab.lab import Lab
+
+Version = tuple[int, ...]
+
+_KERNELS = {
+    ("proxmox", "7.4"): "5.15",
+    ("proxmox", "8.0"): "6.2",
+    ("proxmox", "8.1"): "6.5",
+    ("proxmox", "8.2"): "6.8",
+    ("proxmox", "8.3"): "6.8",
+    ("proxmox", "8.4"): "6.8",
+    ("proxmox", "9.0"): "6.14",
+    ("proxmox", "9.1"): "6.17",
+    ("truenas", "24.04"): "6.6",
+    ("truenas", "24.10"): "6.6",
+    ("truenas", "25.04"): "6.12",
+    ("truenas", "25.10"): "6.12",
+    ("linux", "Debian 12"): "6.1",
+    ("linux", "Debian 13"): "6.12",
+    ("linux", "Ubuntu 22.04"): "5.15",
+    ("linux", "Ubuntu 24.04"): "6.8",
+}
+"""Kernel of a release as it came out; a release that is not listed is not judged."""
+
+_KERNEL_SOURCES = (
+    "Kernels by release: realtek-r8125-dkms #55 and #82 (Proxmox VE 8.2, 9.0), uname of TrueNAS "
+    "24.10.2, 25.04.2.6 and 25.10.1 in public notes, the others from release notes (unverified)"
+)
+_SINCE = re.compile(r"kernel (\d+\.\d+)\+")
+_OUTSIDE = re.compile(r"DKMS|out[- ]of[- ]tree", re.IGNORECASE)
+
+
+def _version(text: str) -> Version:
+    return tuple(int(digits) for digits in re.findall(r"\d+", text)[:2])
+
+
+def kernel(kind: str, release: str) -> str | None:
+    """The Linux kernel that a release came with; None where it is not known.
+
+    Parameters
+    ----------
+    kind
+        As a host's ``os.kind``.
+    release
+        As written: ``9.1``, ``25.10.1``, ``Ubuntu 24.04 LTS``.
+    """
+    return next(
+        (
+            version
+            for (system, name), version in _KERNELS.items()
+            if system == kind and re.match(rf"{re.escape(name)}(?![\d])", release)
+        ),
+        None,
+    )
+
+
+def _guest(lab: Lab, host: Host, device: Device) -> tuple[str, str | None]:
+    """Whose kernel drives a device, and that kernel: a VM's where it is passed through."""
+    for vm in lab.vms.values():
+        if vm.host == host.name and device.name in vm.gpus:
+            return vm.name, kernel("linux", lab.images[vm.image].release)
+    return host.name, kernel(host.os.kind, host.os.version)
+
+
+@rule("kernel-too-old")
+def kernels_suffice(lab: Lab) -> Iterator[Finding]:
+    """A device that needs a later kernel than its machine's release came with."""
+    for host in lab.hosts.values():
+        wanted = [
+            (
+                f"hosts.{host.name}.devices.{d.name}",
+                d.part,
+                d.part.min_kernel,
+                *_guest(lab, host, d),
+            )
+            for d in host.devices.values()
+            if isinstance(d.part, GpuPart) and d.part.min_kernel
+        ]
+        own = kernel(host.os.kind, host.os.version)
+        wanted += [
+            (f"hosts.{host.name}.ports.{p.name}", p.part, p.part.in_tree_since, host.name, own)
+            for p in host.ports.values()
+            if p.part.in_tree_since and not _OUTSIDE.search(p.kernel_status or "")
+        ]
+        for subject, part, least, machine, there in wanted:
+            if there is None or _version(there) >= _version(least):
+                continue
+            yield Finding(
+                "kernel-too-old",
+                "stops",
+                subject,
+                f"{part.title} needs Linux {least}; {machine} comes with {there}.",
+                None,
+                "",
+                (fact(part, f"from Linux {least}"), _KERNEL_SOURCES),
+                Fix(*_later(lab, machine, least)),
+            )
+
+
+def _later(lab: Lab, machine: str, least: str) -> tuple[str, float, float, tuple]:
+    """The first release of the machine's system whose kernel is enough."""
+    host = lab.hosts.get(machine)
+    for (kind, name), version in _KERNELS.items():
+        if host and kind == host.os.kind and _version(version) >= _version(least):
+            return f"{kind} {name}", 0.0, 0.0, ((f"hosts.{machine}.os.version", name),)
+    return f"a release with Linux {least} or later", 0.0, 0.0, ()
+
+
+@rule("dkms-not-needed")
+def drivers_in_tree(lab: Lab) -> Iterator[Finding]:
+    """A driver from outside the kernel, where the machine's kernel has one."""
+    for host in lab.hosts.values():
+        there = kernel(host.os.kind, host.os.version)
+        for port in host.ports.values():
+            part = port.part
+            if not part.driver or not part.in_tree_since or there is None:
+                continue
+            outside = bool(_OUTSIDE.search(port.kernel_status or ""))
+            if not outside or _version(there) < _version(part.in_tree_since):
+                continue
+            path = f"hosts.{host.name}.ports.{port.name}"
+            yield Finding(
+                "dkms-not-needed",
+                "risks",
+                path,
+                f"{port.driver or 'A module'} from outside the kernel is planned for {port.name} "
+                f"of {host.name}; Linux {there} has {part.driver} for {part.chip} since "
+                f"{part.in_tree_since}.",
+                None,
+                "",
+                (fact(part, f"{part.driver} since Linux {part.in_tree_since}"), _KERNEL_SOURCES),
+                Fix(
+                    f"the kernel's own {part.driver}",
+                    changes=(
+                        (f"{path}.driver", part.driver),
+                        (f"{path}.kernel_status", f"In-tree (kernel {part.in_tree_since}+)"),
+                    ),
+                ),
+            )
+
+
+@rule("driver-since-differs")
+def drivers_dated(lab: Lab) -> Iterator[Finding]:
+    """A kernel named for a driver that is not the one that brought it."""
+    for host in lab.hosts.values():
+        for port in host.ports.values():
+            since = port.part.in_tree_since
+            said = _SINCE.search(port.kernel_status or "")
+            if not said or not since or _version(said[1]) == _version(since):
+                continue
+            path = f"hosts.{host.name}.ports.{port.name}.kernel_status"
+            early = _version(said[1]) < _version(since)
+            known = port.part.status.get("in_tree_since", "verified")
+            yield Finding(
+                "driver-since-differs",
+                "note",
+                path,
+                f"{port.driver or port.part.driver} is said to be in Linux {said[1]}; it came "
+                f"{'later' if early else 'earlier'}, with {since} ({known}).",
+                None,
+                "",
+                (fact(port.part, f"in Linux since {since}"),),
+                Fix(f"write {since}", changes=((path, f"In-tree (kernel {since}+)"),)),
+            )
+
+
+@rule("resizable-bar-not-sure")
+def bars_resize(lab: Lab) -> Iterator[Finding]:
+    """A card that needs Resizable BAR on a board that lacks it, or of which nobody knows."""
+    for host in lab.hosts.values():
+        for device in host.gpus.values():
+            if not device.part.needs_resizable_bar or host.board is None:
+                continue
+            if host.board.resizable_bar:
+                continue
+            unknown = host.board.resizable_bar is None
+            yield Finding(
+                "resizable-bar-not-sure",
+                "risks" if unknown else "stops",
+                f"hosts.{host.name}.devices.{device.name}",
+                f"{device.part.title} needs Resizable BAR, and "
+                + (
+                    f"nobody says whether the firmware of {host.board.title} has it."
+                    if unknown
+                    else f"{host.board.title} has none."
+                ),
+                evidence=(
+                    fact(device.part, "needs Resizable BAR"),
+                    fact(host.board, f"Resizable BAR: {'not known' if unknown else 'no'}"),
+                ),
+                fix=Fix("measure it first: lspci -vv shows the size of region 2, dmesg says BAR 2"),
+            )
+
+
+@rule("card-does-not-reset")
+def cards_reset(lab: Lab) -> Iterator[Finding]:
+    """A passed-through card that a VM's shutdown leaves unusable until the host restarts."""
+    for vm in lab.vms.values():
+        for name in vm.gpus:
+            device = lab.hosts[vm.host].devices[name]
+            if getattr(device.part, "resets_cleanly", None) is False:
+                others = [v.name for v in lab.vms.values() if v.host == vm.host and v is not vm]
+                yield Finding(
+                    "card-does-not-reset",
+                    "risks",
+                    f"vms.{vm.name}",
+                    f"{device.part.title} is passed to {vm.name} and does not reset: when the VM "
+                    f"stops, {vm.host} has to restart, and {', '.join(others) or 'nothing'} "
+                    "with it.",
+                    len(others),
+                    "VMs besides",
+                    (fact(device.part, "does not survive its VM's shutdown"),),
+                    Fix("never stop that VM alone; or the card in a machine of its own"),
+                )
+
+
+@rule("runtime-not-supported")
+def runtimes_supported(lab: Lab) -> Iterator[Finding]:
+    """A card that is to compute by a runtime whose makers do not support it."""
+    for host in lab.hosts.values():
+        for device in host.gpus.values():
+            part = device.part
+            wanted = users(lab, f"{host.name}.{device.name}")
+            if part.runtime_official is not False or not wanted or not part.runtimes:
+                continue
+            way = f"; {part.runtime_override} makes it work" if part.runtime_override else ""
+            yield Finding(
+                "runtime-not-supported",
+                "note",
+                f"hosts.{host.name}.devices.{device.name}",
+                f"{part.runtimes[0]}'s makers do not support the {part.title} "
+                f"({part.architecture}){way}.",
+                evidence=(fact(part, f"{part.architecture} is not on the list"),),
+                fix=Fix(
+                    f"set {part.runtime_override}"
+                    if part.runtime_override
+                    else f"use {part.runtimes[-1]}"
+                ),
+            )

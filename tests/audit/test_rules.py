@@ -1,0 +1,431 @@
+"""Each rule on a lab where it has something to say, and on one where it has not."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.rules import RULES, fact, rule
+from homelab_lib.audit.run import BROKEN, findings
+from homelab_lib.errors import LabError
+from homelab_lib.lab import load_lab
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+WRITTEN = load_lab(DATA, decisions=False)
+DECIDED = load_lab(DATA)
+MINI = load_lab(DATA / "examples" / "minipc")
+
+NAS, PVE, FW = "hosts.truenas", "hosts.proxmox", "hosts.firewall"
+CLUSTER = "clusters.homelab"
+
+# rule: (lab, changes after which it speaks, of what), (lab, changes after which it is silent)
+CASES = {
+    "cable-does-not-fit": (
+        (WRITTEN, [], "cables.dac"),
+        (
+            WRITTEN,
+            [
+                ("cables.dac.medium", "Cat6A"),
+                ("cables.dac.part", None),
+                ("cables.dac.b_transceiver", "sfp+-10gbase-t"),
+            ],
+        ),
+    ),
+    "cable-too-long": (
+        (DECIDED, [("cables.dac.length_m", 120)], "cables.dac"),
+        (DECIDED, [("cables.dac.length_m", 90)]),
+    ),
+    "ends-share-no-speed": (
+        (DECIDED, [("cables.pi5-switch", None), ("cables.dac.a", "pi5.lan")], "cables.dac"),
+        (DECIDED, []),
+    ),
+    "cable-slower-than-claimed": (
+        (MINI, [("cables.mini-lan1.claimed_speed_bps", "2.5 Gb/s")], "cables.mini-lan1"),
+        (MINI, [("cables.mini-lan1.claimed_speed_bps", "1 Gb/s")]),
+    ),
+    "port-held-back": (
+        (MINI, [], "cables.mini-lan1"),
+        (MINI, [("switches.switch.part", "switch-8x2.5g")]),
+    ),
+    "promised-link-missing": (
+        (WRITTEN, [("links.desktop-proxmox.claimed_speed_bps", "10 Gb/s")],
+         "links.desktop-proxmox"),
+        (WRITTEN, []),
+    ),
+    "device-without-slot": (
+        (WRITTEN, [(f"{PVE}.devices.gpu1.slot", None)], f"{PVE}.devices.gpu1"),
+        (WRITTEN, []),
+    ),
+    "slot-does-not-fit": (
+        (WRITTEN, [(f"{FW}.devices.x710.slot", "M2_2")], f"{FW}.devices.x710"),
+        (WRITTEN, []),
+    ),
+    "slot-can-not-split": (
+        (WRITTEN, [(f"{FW}.devices.s", {"part": "odroid-m2-2x2", "slot": "M2_2"})],
+         f"{FW}.devices.s"),
+        (WRITTEN, []),
+    ),
+    "link-below-nic": (
+        (WRITTEN, [], f"{NAS}.devices.nic10g"),
+        (WRITTEN, [("hosts.truenas.devices.oculink", None), (f"{NAS}.devices.egpu-dock", None),
+                   ("hosts.truenas.devices.b580.slot", None),
+                   (f"{NAS}.devices.m2-2x2", None), (f"{NAS}.devices.nic10g.slot", "M2_1")]),
+    ),
+    "link-below-need": (
+        (WRITTEN, [], "link_budgets.1"),
+        (WRITTEN, [(f"link_budgets.{i}.needed_bytes_per_s", 9e8) for i in (0, 1)]),
+    ),
+    "link-slower-than-claimed": (
+        (WRITTEN, [], "link_budgets.1"),
+        (WRITTEN, [("link_budgets.1.provided_bytes_per_s", 1e9)]),
+    ),
+    "uplink-shared": (
+        (WRITTEN, [], f"{NAS}.board"),
+        (MINI, []),
+    ),
+    "memory-sold-twice": (
+        (WRITTEN, [], f"{PVE}.memory"),
+        (WRITTEN, [("reservations.general-vms.memory_bytes", "16 GiB")]),
+    ),
+    "threads-sold-twice": (
+        (WRITTEN, [("vms.k3s-control.vcpu", 5)], f"{PVE}.cpu"),
+        (WRITTEN, []),
+    ),
+    "card-without-vm": (
+        (WRITTEN, [], f"{PVE}.devices.gpu3"),
+        (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu2", "gpu3"])]),
+    ),
+    "card-in-two-vms": (
+        (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu1", "gpu2"])], f"{PVE}.devices.gpu1"),
+        (WRITTEN, []),
+    ),
+    "supply-not-named": (
+        (WRITTEN, [], PVE),
+        (MINI, []),
+    ),
+    "supply-too-small": (
+        (WRITTEN, [(f"{PVE}.psus", ["atx-750w"])], f"{PVE}.psus"),
+        (WRITTEN, []),
+    ),
+    "card-without-power": (
+        (WRITTEN, [(f"{NAS}.devices.b580.psu", None)], f"{NAS}.devices.b580"),
+        (WRITTEN, []),
+    ),
+    "model-does-not-fit": (
+        (WRITTEN, [], "models.chat-large"),
+        (WRITTEN, [("models.chat-large.quant", "Q3_K_M")]),
+    ),
+    "size-class-does-not-fit": (
+        (WRITTEN, [], "model_classes.2"),
+        (WRITTEN, [("model_classes.2.devices", ["proxmox.gpu2"])]),
+    ),
+    "memory-not-pooled": (
+        (WRITTEN, [], "pooled_vram.0"),
+        (WRITTEN, [("models.pooled-70b", None), ("pooled_vram", [])]),
+    ),
+    "models-crowd-a-card": (
+        (WRITTEN, [("models.embeddings.devices", ["proxmox.gpu1"]),
+                   ("models.chat-large.devices", ["proxmox.gpu1"]),
+                   ("models.chat-large.part", "qwen2.5-14b")], "proxmox.gpu1"),
+        (WRITTEN, []),
+    ),
+    "vlans-need-managed-switch": (
+        (WRITTEN, [], "switches.switch"),
+        (MINI, []),
+    ),
+    "vlans-differ-at-ends": (
+        (DECIDED, [("switches.switch.ports.p3.vlan", 20)], "switches.switch.ports.p3"),
+        (DECIDED, []),
+    ),
+    "no-rules-between-vlans": ((WRITTEN, [], "rules"), (DECIDED, [])),
+    "way-refused": (
+        (DECIDED, [("rules.trusted-servers", None)], "rules"),
+        (DECIDED, []),
+    ),
+    "gateway-nobody-has": (
+        (WRITTEN, [("vlans.40.gateway", "10.0.40.2")], "vlans.40"),
+        (WRITTEN, []),
+    ),
+    "no-port-to-internet": (
+        (WRITTEN, [], f"{FW}.ports"),
+        (WRITTEN, [(f"{FW}.ports.sfp1.address", "192.0.2.2/30")]),
+    ),
+    "nfs-address-unreachable": (
+        (WRITTEN, [], f"{CLUSTER}.storage_class.server_address"),
+        (WRITTEN, [(f"{CLUSTER}.storage_class.server_address", "10.0.30.5")]),
+    ),
+    "share-refuses-node": (
+        (WRITTEN, [], "nfs_shares.k3s"),
+        (WRITTEN, [(f"{CLUSTER}.host_agents", [])]),
+    ),
+    "port-used-twice": (
+        (WRITTEN, [("services.frigate.port", 8123)], "services.frigate"),
+        (WRITTEN, []),
+    ),
+    "capacity-before-overhead": (
+        (WRITTEN, [], "pools.tank.claimed_usable_bytes"),
+        (WRITTEN, [("pools.tank.claimed_usable_bytes", "27 TB")]),
+    ),
+    "size-in-wrong-unit": (
+        (WRITTEN, [("pools.tank.claimed_raw_bytes", "56 TiB")], "pools.tank.claimed_raw_bytes"),
+        (WRITTEN, []),
+    ),
+    "redundancy-not-there": (
+        (WRITTEN, [("pools.tank.layout", "raidz1")], "pools.tank.claimed_failures"),
+        (WRITTEN, []),
+    ),
+    "vms-without-redundancy": (
+        (WRITTEN, [], "storages.local-zfs"),
+        (MINI, []),
+    ),
+    "backup-in-same-pool": (
+        (WRITTEN, [], "pools.tank"),
+        (WRITTEN, [("services.offsite-backup.datasets",
+                    ["tank/backups", "tank/media", "tank/family", "tank/k3s"])]),
+    ),
+    "backup-falls-with-host": (
+        (WRITTEN, [("services.proxmox-backup-server.runs_on", "proxmox")],
+         "services.proxmox-backup-server"),
+        (WRITTEN, [("services.proxmox-backup-server.runs_on", "truenas")]),
+    ),
+    "system-on-usb-stick": (
+        (WRITTEN, [], f"{NAS}.disks.boot"),
+        (WRITTEN, [(f"{NAS}.disks.boot.role", "data")]),
+    ),
+    "kernel-too-old": (
+        (WRITTEN, [(f"{NAS}.os.version", "24.10.2")], f"{NAS}.devices.b580"),
+        (WRITTEN, []),
+    ),
+    "dkms-not-needed": (
+        (WRITTEN, [], f"{PVE}.ports.lan5g"),
+        (WRITTEN, [(f"{PVE}.os.version", "8.2")]),
+    ),
+    "driver-since-differs": (
+        (WRITTEN, [], f"{PVE}.ports.wifi.kernel_status"),
+        (WRITTEN, [(f"{PVE}.ports.wifi.kernel_status", "In-tree (kernel 6.7+)")]),
+    ),
+    "resizable-bar-not-sure": (
+        (WRITTEN, [], f"{NAS}.devices.b580"),
+        (WRITTEN, [(f"{NAS}.devices.b580.part", "rx-7600")]),
+    ),
+    "card-does-not-reset": (
+        (WRITTEN, [], "vms.k3s-gpu2"),
+        (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu3"])]),
+    ),
+    "runtime-not-supported": (
+        (WRITTEN, [], f"{PVE}.devices.gpu3"),
+        (WRITTEN, [("sales", []), (f"{PVE}.devices.gpu3.part", "rx-7900-xt"),
+                   ("hosts.desktop.devices.gpu.part", "rtx-4070-ti-super")]),
+    ),
+    "sold-and-used": (
+        (WRITTEN, [], "sales.rx-7600"),
+        (WRITTEN, [("sales", [])]),
+    ),
+    "standalone-host-in-cluster": (
+        (WRITTEN, [], f"{CLUSTER}.host_agents"),
+        (WRITTEN, [(f"{CLUSTER}.host_agents", [])]),
+    ),
+    "cluster-drawn-otherwise": (
+        (WRITTEN, [], f"{CLUSTER}.drawn"),
+        (WRITTEN, [(f"{CLUSTER}.agents", ["k3s-gpu1"])]),
+    ),
+    "service-without-home": (
+        (WRITTEN, [], "services.exo"),
+        (MINI, []),
+    ),
+    "sum-of-budget-differs": (
+        (WRITTEN, [("purchases.case", None)], "claimed_total"),
+        (WRITTEN, []),
+    ),
+    "left-out-of-budget": (
+        (WRITTEN, [("cables.dac.b_transceiver", "sfp+-10gbase-t"), ("purchases.dac", None)],
+         "cables.dac"),
+        (MINI, [("purchases", [])]),
+    ),
+    "price-too-low": (
+        (WRITTEN, [], "purchases.board.price"),
+        (WRITTEN, [("purchases.board.price.high_usd", 180)]),
+    ),
+}  # fmt: skip
+
+
+def said(name, lab):
+    """What one rule has to say."""
+    return list(RULES[name](lab))
+
+
+def subjects(name, lab):
+    return {finding.subject for finding in said(name, lab)}
+
+
+def test_every_rule_has_a_case():
+    assert set(CASES) == set(RULES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_speaks(name):
+    lab, changes, subject = CASES[name][0]
+    found = [each for each in said(name, lab.with_change(*changes)) if each.subject == subject]
+    assert found
+    for each in found:
+        assert each.rule == name
+        assert each.says.endswith(".")
+        assert (each.number is None) == (each.unit == "")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_is_silent(name):
+    lab, changes = CASES[name][1]
+    assert said(name, lab.with_change(*changes)) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_fix_answers_its_finding_and_adds_none_of_its_rule(name):
+    lab, changes, _ = CASES[name][0]
+    lab = lab.with_change(*changes)
+    before = subjects(name, lab)
+    for finding in said(name, lab):
+        if finding.fix and finding.fix.changes:
+            after = subjects(name, lab.with_change(*finding.fix.changes))
+            assert after <= before - {finding.subject}
+
+
+@pytest.mark.parametrize("lab", [WRITTEN, DECIDED, MINI], ids=["written", "decided", "minipc"])
+def test_every_fix_of_a_full_audit_can_be_tried(lab):
+    before = findings(lab)
+    for finding in before:
+        if finding.fix and finding.fix.changes:
+            after = findings(lab.with_change(*finding.fix.changes))
+            own = {each.subject for each in before if each.rule == finding.rule}
+            assert {each.subject for each in after if each.rule == finding.rule} < own
+            assert not [each for each in after if each.rule == BROKEN]
+
+
+def test_decisions_answer_their_findings():
+    as_written = {finding.rule for finding in findings(WRITTEN)}
+    left = {finding.rule for finding in findings(DECIDED)}
+    answered = {name for d in DECIDED.decisions for name in d.answers}
+    assert answered <= set(RULES)
+    assert answered <= as_written
+    assert not answered & left
+
+
+@pytest.mark.parametrize("lab", [WRITTEN, DECIDED, MINI], ids=["written", "decided", "minipc"])
+def test_an_audit_is_the_same_each_time_and_no_rule_breaks(lab):
+    found = findings(lab)
+    assert found == findings(lab.with_change())
+    assert not [each for each in found if each.rule == BROKEN]
+    assert {each.rule for each in found} <= set(RULES)
+    orders = ["stops", "risks", "costs", "note"]
+    ranks = [orders.index(each.severity) for each in found]
+    assert ranks == sorted(ranks)
+
+
+def test_a_card_may_be_too_long_for_its_slot():
+    short = WRITTEN.with_change((f"{FW}.devices.x710.slot", "PCIE1_1"))
+    assert "PCIe x8" in said("slot-does-not-fit", short)[0].says
+
+
+def test_a_broken_rule_takes_no_other_along(monkeypatch):
+    def breaks(lab):
+        yield Finding("breaks", "note", "x", "Said before it broke.")
+        raise KeyError("gone")
+
+    monkeypatch.setitem(RULES, "breaks", breaks)
+    found = findings(WRITTEN)
+    assert [each.subject for each in found if each.rule == BROKEN] == ["breaks"]
+    assert len(found) > 40
+    with pytest.raises(ValueError, match="two rules"):
+        rule("breaks")(breaks)
+
+
+def test_names_of_a_lab_make_no_difference(tmp_path):
+    new = {"mini": "a1", "tank": "p9", "rpool": "p8", "play": "v7"}
+
+    def renamed(text):
+        return re.sub(r"\b(mini|tank|rpool|play)\b(?!-)", lambda m: new[m[0]], text)
+
+    shutil.copytree(DATA / "examples" / "minipc", tmp_path / "lab")
+    file = tmp_path / "lab" / "lab.yaml"
+    file.write_text(renamed(file.read_text()))
+    found = [(f.rule, f.subject, f.number) for f in findings(load_lab(tmp_path / "lab"))]
+    assert found == [(f.rule, renamed(f.subject), f.number) for f in findings(MINI)]
+
+
+def test_a_lab_of_nothing_has_no_findings(tmp_path):
+    (tmp_path / "lab.yaml").write_text(
+        "name: bare\ntitle: Bare\noperator: {public_key: file:~/k.pub}\nhosts: {}\n"
+    )
+    assert findings(load_lab(tmp_path)) == []
+
+
+def test_the_numbers_of_the_shipped_lab():
+    numbers = {(f.rule, f.subject): f.number for f in findings(WRITTEN)}
+    assert numbers["capacity-before-overhead", "pools.tank.claimed_usable_bytes"] == 26982326730752
+    assert 6.4 < numbers["link-below-nic", f"{NAS}.devices.nic10g"] < 7.4
+    assert numbers["supply-not-named", PVE] > 1000
+    assert numbers["link-slower-than-claimed", "link_budgets.1"] == 1e9
+    dac = next(f for f in findings(WRITTEN) if f.rule == "cable-does-not-fit")
+    assert (dac.fix.low_usd, dac.fix.high_usd) == (45, 70)
+    assert any("has RJ45 [" in line for line in dac.evidence)
+
+
+def test_evidence_names_its_source():
+    part = WRITTEN.catalog.gpus["arc-b580"]
+    assert fact(part, "190 W").startswith("Intel Arc B580: 190 W [techpowerup.com")
+
+
+def test_the_time_an_audit_takes(capsys):
+    findings(WRITTEN)
+    begun = time.perf_counter()
+    findings(WRITTEN)
+    with capsys.disabled():
+        print(f"\n  full audit of the shipped lab: {1e3 * (time.perf_counter() - begun):.1f} ms")
+
+
+# with_change -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lab", [WRITTEN, DECIDED, MINI], ids=["written", "decided", "minipc"])
+def test_no_change_gives_the_same_lab(lab):
+    same = lab.with_change()
+    assert same == lab
+    assert same.digest == lab.digest
+    assert same.catalog is lab.catalog
+
+
+def test_a_change_makes_another_lab_and_leaves_this_one():
+    before = WRITTEN.digest
+    other = WRITTEN.with_change(
+        ("cables.dac.medium", "Cat6A"), ("sales.0", None), ("hosts.desktop.psus", ["atx-750w"])
+    )
+    assert other.cables[0].medium == "Cat6A"
+    assert [sale.name for sale in other.sales] == ["rx-6700-xt"]
+    assert other.hosts["desktop"].psus == (WRITTEN.catalog.psus["atx-750w"],)
+    assert WRITTEN.digest == before
+
+
+def test_a_switch_may_become_one_with_other_ports():
+    lab = MINI.with_change(("switches.switch.part", "switch-8x2.5g"))
+    assert len(lab.switches["switch"].ports) == 8
+    assert lab.switches["switch"].ports["p5"].purpose == "The internet provider's router"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("hosts.prxmox.title", "x"), "did you mean"),
+        (("hosts.proxmox.board", "no-such-board"), "no-such-board"),
+        (("hosts.proxmox.titel", "x"), "titel"),
+        (("hosts.truenas.ports.sfp.vlan", 77), "VLAN"),
+        (("title.x", "x"), "plain value"),
+    ],
+)
+def test_a_change_that_can_not_be_is_refused(change, what):
+    with pytest.raises(LabError) as refused:
+        WRITTEN.with_change(change)
+    assert what in str(refused.value)
+    assert refused.value.problems
