@@ -1,0 +1,254 @@
+"""What the models of storage need to know of a lab's pools, as plain numbers."""
+
+from dataclasses import dataclass, replace
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.host import Disk, Host
+from homelab_lib.models.durability import any_of, loss_probability, rebuild_seconds, ure_probability
+from homelab_lib.models.pcie import payload_gbps
+from homelab_lib.models.zfs import PoolCapacity, parse_layout, partition_bytes, pool_capacity
+
+MPS_BYTES = 128
+"""Payload size taken for PCI Express: what small boards and desktops set [bytes]."""
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """A pool as the models see it.
+
+    Parameters
+    ----------
+    name, host
+        The pool, and the machine it is in.
+    layout
+        Layout of a vdev: ``raidz2``.
+    width, vdevs
+        Disks per vdev, and vdevs.
+    disk_bytes, logical_block
+        The smallest disk, and the sector it reports [bytes].
+    ashift
+        Binary logarithm of the sector size.
+    afr
+        Annual failure rate, the worst of the disks; None where the catalog has none.
+    ure_per_bit
+        Unreadable sectors per bit by the maker; None where the catalog has none.
+    outer_bps, inner_bps
+        Sequential rates of the slowest disk [bytes/s]; None where the catalog has none.
+    uplink
+        The link that all of its disks share; empty where they share none.
+    uplink_bps
+        What that link is sure to carry [bytes/s].
+    """
+
+    name: str
+    host: str
+    layout: str
+    width: int
+    vdevs: int
+    disk_bytes: int
+    logical_block: int = 512
+    ashift: int = 12
+    afr: float | None = None
+    ure_per_bit: float | None = None
+    outer_bps: float | None = None
+    inner_bps: float | None = None
+    uplink: str = ""
+    uplink_bps: float = float("inf")
+
+    @property
+    def disks(self) -> int:
+        """Disks in the pool."""
+        return self.width * self.vdevs
+
+    @property
+    def title(self) -> str:
+        """The layout in words: ``raidz2 of 4``, ``2 × mirror of 2``."""
+        if self.layout == "stripe":
+            return f"stripe of {self.disks}" if self.disks > 1 else "one disk"
+        times = f"{self.vdevs} × " if self.vdevs > 1 else ""
+        return f"{times}{self.layout} of {self.width}"
+
+    @property
+    def parity(self) -> int:
+        """How many disks of a vdev may fail."""
+        return parse_layout(self.layout, self.width).parity
+
+    @property
+    def rated(self) -> bool:
+        """Whether the catalog says enough for rebuild time and chance of loss."""
+        return None not in (self.afr, self.ure_per_bit, self.outer_bps, self.inner_bps)
+
+    def capacity(self) -> PoolCapacity:
+        """The pool's sizes, by `homelab_lib.models.zfs.pool_capacity`."""
+        return pool_capacity(
+            self.layout,
+            self.width,
+            self.disk_bytes,
+            vdevs=self.vdevs,
+            ashift=self.ashift,
+            logical_block=self.logical_block,
+        )
+
+    def steps(self) -> dict[str, int]:
+        """Where the bytes between the labels and the files go.
+
+        Returns
+        -------
+        dict
+            What each step takes [bytes]; together with ``usable`` they are the disks' sum.
+        """
+        found = self.capacity()
+        part = partition_bytes(self.disk_bytes, logical_block=self.logical_block)
+        copies = self.width if self.layout == "mirror" else 1
+        parity = 0 if copies > 1 else found.size_bytes * self.parity // self.width
+        return {
+            "partition table and reserve": self.disks * (self.disk_bytes - part),
+            "ZFS labels, rest of a metaslab": self.disks * part - copies * found.size_bytes,
+            "the other copies" if copies > 1 else "parity": (
+                (copies - 1) * found.size_bytes if copies > 1 else parity
+            ),
+            "padding, log inside the pool": found.size_bytes - parity - found.deflated_bytes,
+            "slop: kept back by ZFS": found.slop_bytes,
+            "usable": found.usable_bytes,
+        }
+
+    def readers(self, failed: int = 1) -> int:
+        """Disks that are read while `failed` of a vdev are rebuilt."""
+        return 1 if self.layout == "mirror" else max(self.width - failed, 1)
+
+    def rebuild(self, fill: float, efficiency: float = 0.6, *, shared: bool = True) -> float:
+        """How long a resilver takes once it runs [s].
+
+        Parameters
+        ----------
+        fill
+            Share of each disk that is allocated.
+        efficiency
+            What is left of the disks' sequential rate.
+        shared
+            Whether the disks' common uplink counts.
+        """
+        return rebuild_seconds(
+            float(self.disk_bytes),
+            fill,
+            outer_bps=float(self.outer_bps or 0),
+            inner_bps=float(self.inner_bps or 0),
+            efficiency=efficiency,
+            uplink_bps=self.uplink_bps if shared else float("inf"),
+            readers=self.readers(),
+        )
+
+    def unreadable(self, fill: float) -> float:
+        """That a read of the last survivors meets an unreadable sector, at the maker's rate."""
+        last = max(self.width - self.parity, 1) * self.disk_bytes * fill
+        return ure_probability(last, self.ure_per_bit or 0.0)
+
+    def loss(self, mttr_hours: float, years: float, *, p_unreadable: float = 0.0) -> float:
+        """That the pool loses data within `years`, by the Markov chain.
+
+        Parameters
+        ----------
+        mttr_hours
+            From a disk's failure to full redundancy [h].
+        years
+            Mission time [years].
+        p_unreadable
+            As for `homelab_lib.models.durability.loss_probability`.
+        """
+        afr = float(self.afr or 0)
+        if self.parity == 0:
+            return any_of(1 - (1 - afr) ** years, self.disks)
+        one = loss_probability(
+            self.width,
+            self.parity,
+            afr=afr,
+            mttr_hours=mttr_hours,
+            years=years,
+            p_unreadable=p_unreadable,
+        )
+        return any_of(one, self.vdevs)
+
+
+def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
+    """The pools of a lab by name.
+
+    Parameters
+    ----------
+    lab
+        The lab.
+    """
+    found = {}
+    for name, pool in lab.pools.items():
+        host = lab.hosts[pool.host]
+        disks = [host.disks[disk] for disk in pool.disks]
+        uplink, carries = _common_uplink(host, disks)
+        parts = [disk.part for disk in disks]
+        stripe = pool.layout == "stripe"
+        found[name] = PoolFacts(
+            name=name,
+            host=pool.host,
+            layout=pool.layout,
+            width=1 if stripe else len(disks) // pool.vdevs,
+            vdevs=len(disks) if stripe else pool.vdevs,
+            disk_bytes=min(part.capacity_bytes for part in parts),
+            logical_block=max(part.logical_sector_bytes for part in parts),
+            ashift=pool.ashift,
+            afr=_worst([part.annual_failure_rate for part in parts], max),
+            ure_per_bit=_worst([part.unreadable_per_bit for part in parts], max),
+            outer_bps=_worst([part.outer_bytes_per_s for part in parts], min),
+            inner_bps=_worst([part.inner_bytes_per_s for part in parts], min),
+            uplink=uplink,
+            uplink_bps=carries,
+        )
+    return found
+
+
+def _worst(values: list[float | None], choose: type[max] | type[min]) -> float | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if len(known) == len(values) else None
+
+
+def _common_uplink(host: Host, disks: list[Disk]) -> tuple[str, float]:
+    """The link that all of the disks hang on, and what it is sure to carry [bytes/s]."""
+    if host.board is None:
+        return "", float("inf")
+    slots = [host.board.slots.get(disk.slot or "") for disk in disks]
+    names = {slot.uplink if slot else None for slot in slots}
+    uplink = host.board.uplinks.get(names.pop() or "") if len(names) == 1 else None
+    if uplink is None or uplink.generation is None or uplink.lanes is None:
+        return "", float("inf")
+    sure = payload_gbps(uplink.generation, uplink.lanes, mps=MPS_BYTES).lower
+    return uplink.title, sure * 1e9 / 8
+
+
+def rated_pools(lab: Lab) -> dict[str, PoolFacts]:
+    """The pools of more than one disk of which the catalog says how they fail and how fast."""
+    return {name: pool for name, pool in pool_facts(lab).items() if pool.rated and pool.disks > 1}
+
+
+def other_layouts(pool: PoolFacts) -> list[PoolFacts]:
+    """What else the same disks could be, from the most room to the most safety."""
+    count = pool.disks
+    found = [replace(pool, layout="stripe", width=1, vdevs=count)]
+    for parity in (1, 2, 3):
+        if count >= parity + 2:
+            found.append(replace(pool, layout=f"raidz{parity}", width=count, vdevs=1))
+    if count % 2 == 0:
+        found.append(replace(pool, layout="mirror", width=2, vdevs=count // 2))
+    if pool.title not in [other.title for other in found]:
+        found.append(pool)
+    return found
+
+
+def main_pool(lab: Lab) -> PoolFacts:
+    """The largest pool of which failures are known; else the largest.
+
+    Raises
+    ------
+    ValueError
+        The lab has no pool.
+    """
+    found = rated_pools(lab) or pool_facts(lab)
+    if not found:
+        raise ValueError(f"lab {lab.name!r} has no pool")
+    return max(found.values(), key=lambda pool: pool.disks * pool.disk_bytes)
