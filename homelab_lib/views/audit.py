@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from html import escape
 
 from homelab_lib.audit.finding import Finding, Judgement
+from homelab_lib.audit.run import findings
+from homelab_lib.lab import Lab
+from homelab_lib.lab.project import Decision
 from homelab_lib.views.cards import Card
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, SOFT, WARN
 
@@ -97,3 +100,58 @@ def side_by_side(as_written: Sequence[Finding], decided: Sequence[Finding]) -> C
         rows.append([escape(rule), str(before), _mark(str(after), colour)])
         lines.append(f"{rule}: {before} as written, {after} decided")
     return Card(_table(("rule", "as written", "decided"), rows), "\n".join(lines))
+
+
+def decisions_table(
+    decisions: Sequence[Decision], as_written: Sequence[Finding], decided: Sequence[Finding]
+) -> Card:
+    """Each decision beside the findings that it answers.
+
+    Parameters
+    ----------
+    decisions
+        The lab's decisions.
+    as_written, decided
+        What the audit finds without and with them.
+    """
+    rows, lines = [], []
+    for decision in decisions:
+        for rule in decision.answers:
+            there = [f.says for f in as_written if f.rule == rule]
+            left = sum(f.rule == rule for f in decided)
+            colour = WARN if left else GOOD
+            state = f"{left} left" if left else "answered"
+            rows.append(
+                [escape(decision.title), escape(rule), escape("; ".join(there) or "–"),
+                 _mark(state, colour)]
+            )  # fmt: skip
+            lines.append(f"{decision.id} answers {rule}: {state}")
+    head = ("decision", "answers", "which says", "")
+    return Card(_table(head, rows), "\n".join(lines) or "no decisions")
+
+
+def tried(lab: Lab, found: Sequence[Finding]) -> Card:
+    """Each fix that can be made in the description, made on a copy, and what that changes.
+
+    Parameters
+    ----------
+    lab
+        The lab.
+    found
+        What the audit finds in it.
+    """
+    rows, lines = [], []
+    known = {(f.rule, f.subject) for f in found}
+    for finding in found:
+        if finding.fix is None or not finding.fix.changes:
+            continue
+        then = {(f.rule, f.subject) for f in findings(lab.with_change(*finding.fix.changes))}
+        mended = sorted({f"{rule}: {subject}" for rule, subject in known - then})
+        broken = sorted({f"{rule}: {subject}" for rule, subject in then - known})
+        rows.append(
+            [escape(finding.rule), escape(finding.fix.title), "<br>".join(map(escape, mended)),
+             "<br>".join(map(escape, broken)) or "nothing"]
+        )  # fmt: skip
+        lines.append(f"{finding.fix.title}: mends {len(mended)}, breaks {len(broken)}")
+    head = ("finding", "fix", "mends", "breaks")
+    return Card(_table(head, rows), "\n".join(lines) or "no fix can be tried here")
