@@ -21,6 +21,7 @@ MAY_USE = {
     "phases": {"phases", "control", "runbook", "lab"},
     "twin": {"twin", "lab", "models"},
     "audit": {"audit", "lab", "models"},
+    "sweep": {"sweep", "lab", "models"},
     "views": {"views", "runbook", "lab", "audit", "models"},
     "units": set(),
     "errors": set(),

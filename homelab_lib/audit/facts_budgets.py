@@ -1,0 +1,254 @@
+"""Budgets of a lab, as facts: watts against supplies, memory against promises, money."""
+
+from dataclasses import dataclass
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.devices import AdapterPart, GpuPart
+from homelab_lib.lab.host import Host
+from homelab_lib.lab.platforms import SystemPart
+from homelab_lib.lab.project import PriceRange, Purchase
+from homelab_lib.models import compute, cost, power
+
+GIB = 2**30
+
+# Power -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PowerFacts:
+    """What hangs on one supply.
+
+    Parameters
+    ----------
+    supply
+        Whose: a host, or ``host.device`` of a card with its own supply.
+    draws
+        What each part takes.
+    needs
+        All together [W].
+    least_w
+        The least rating that bears it [W].
+    rated_w
+        Ratings that the lab names, the smallest first; empty where it names none [W].
+    asked_w
+        What the maker of a whole system asks for [W].
+    guessed
+        Parts whose draw the catalog doesn't have.
+    """
+
+    supply: str
+    draws: tuple[power.Draw, ...]
+    needs: power.Budget
+    least_w: float
+    rated_w: tuple[int, ...]
+    asked_w: float | None
+    guessed: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the supply bears it, in a few words."""
+        if not self.rated_w:
+            return f"the maker asks for {self.asked_w:.0f} W" if self.asked_w else "none is named"
+        if self.rated_w[0] >= self.least_w:
+            return "enough"
+        return "enough with the larger one" if self.rated_w[-1] >= self.least_w else "too small"
+
+
+def power_facts(lab: Lab) -> list[PowerFacts]:
+    """One entry for each supply: every host's, and those of cards that have their own.
+
+    A part without figures gets a guess, named under `guessed`: a hard disk 5 W idle and 8 W at
+    work, an SSD 1 W and 5 W, a network card its typical power or 5 W.
+    """
+    found = []
+    for name, host in lab.hosts.items():
+        guessed: list[str] = []
+        draws = [_machine(host, guessed), *_disks(host, guessed)]
+        for device_name, device in host.devices.items():
+            draw = _device(device_name, device.part, guessed)
+            if draw is None:
+                continue
+            if device.psu is not None:
+                own = (device.psu.power_w,)
+                found.append(_supply(f"{name}.{device_name}", [draw], own, None, ()))
+            else:
+                draws.append(draw)
+        rated = tuple(sorted(psu.power_w for psu in host.psus))
+        asked = host.board.needs_supply_w if host.board else None
+        found.append(_supply(name, draws, rated, asked, tuple(guessed)))
+    return found
+
+
+def _supply(
+    name: str,
+    draws: list[power.Draw],
+    rated: tuple[int, ...],
+    asked: float | None,
+    guessed: tuple[str, ...],
+) -> PowerFacts:
+    needs = power.budget(draws)
+    return PowerFacts(name, tuple(draws), needs, power.supply_w(needs), rated, asked, guessed)
+
+
+def _machine(host: Host, guessed: list[str]) -> power.Draw:
+    board, cpu = host.board, host.cpu
+    idle = board.idle_power_w if board else None
+    load = board.load_power_w if board else None
+    if idle is None:
+        guessed.append("board")
+        idle = 20.0
+    if load is None:
+        load = idle + (cpu.max_power_w or cpu.base_power_w or 65.0)
+    return power.Draw("board and processor", idle, load, load)
+
+
+def _disks(host: Host, guessed: list[str]) -> list[power.Draw]:
+    """All of a host's disks as one draw: they spin up together."""
+    parts = [disk.part for disk in host.disks.values()]
+    if not parts:
+        return []
+    idle = load = peak = 0.0
+    for part in parts:
+        spins = part.media == "HDD"
+        if part.active_power_w is None:
+            guessed.append(part.id)
+        works = part.active_power_w or (8.0 if spins else 5.0)
+        idle += part.idle_power_w or (5.0 if spins else 1.0)
+        load += works
+        peak += part.spin_up_power_w or works
+    return [power.Draw("disks", idle, load, peak)]
+
+
+def _device(name: str, part: object, guessed: list[str]) -> power.Draw | None:
+    if isinstance(part, GpuPart):
+        board = part.board_power_w or 150.0
+        peak = part.transient_power_w or power.gpu_peak_w(board)
+        return power.Draw(part.id, part.idle_power_w or 15.0, board, peak)
+    watts = getattr(part, "power_w", None)
+    if watts is None:
+        if isinstance(part, AdapterPart):
+            return None  # passive
+        guessed.append(name)
+        watts = 5.0
+    return power.Draw(name, watts, watts, watts)
+
+
+# Memory ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """A hypervisor's memory and threads.
+
+    Parameters
+    ----------
+    host
+        The hypervisor.
+    installed_bytes
+        Its modules [bytes].
+    shares
+        What takes how much, in order: title, bytes.
+    arc_bytes
+        What the ZFS cache may take of the host's own share [bytes].
+    room
+        The sum.
+    """
+
+    host: str
+    installed_bytes: int
+    shares: tuple[tuple[str, int], ...]
+    arc_bytes: int
+    room: compute.Room
+
+
+def memory_facts(lab: Lab) -> list[MemoryFacts]:
+    """One entry for each Proxmox host: firmware, VMs with QEMU's share, reservations, the host.
+
+    A reservation whose name says ``overhead`` or ``host`` is the host's own; the ZFS cache comes
+    out of it, as far as it reaches.
+    """
+    found = []
+    for name, host in lab.hosts.items():
+        if host.os.kind != "proxmox":
+            continue
+        visible = compute.visible_memory_bytes(host.memory_bytes)
+        arc = compute.default_arc_bytes(visible)
+        kept = [r for r in lab.reservations.values() if r.host == name]
+        own = [r for r in kept if "overhead" in r.name or "host" in r.name]
+        guests = [
+            compute.Guest(vm.name, vm.vcpu, vm.memory_bytes, bool(vm.gpus))
+            for vm in lab.vms.values()
+            if vm.host == name
+        ]
+        guests += [compute.Guest(r.title, r.vcpu, r.memory_bytes) for r in kept if r not in own]
+        base = min(4 * GIB, visible // 4)
+        keeps = max(sum(r.memory_bytes for r in own), base + arc)
+        room = compute.room(
+            guests, memory_bytes=visible, threads=host.threads,
+            host_bytes=keeps, host_vcpu=sum(r.vcpu for r in own),
+        )  # fmt: skip
+        promised = sum(guest.memory_bytes for guest in guests)
+        shares = [("firmware and page tables", host.memory_bytes - visible)]
+        shares += [(guest.name, guest.memory_bytes) for guest in guests]
+        shares += [("QEMU itself", room.guests_bytes - promised), ("host and ZFS cache", keeps)]
+        found.append(MemoryFacts(name, host.memory_bytes, tuple(shares), arc, room))
+    return found
+
+
+# Money -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CostFacts:
+    """The shopping list.
+
+    Parameters
+    ----------
+    items
+        What is bought, as written.
+    needed, everything
+        Without and with what is optional [US dollars].
+    earned
+        What the sales bring [US dollars].
+    claimed
+        The sum as written; None where there is none [US dollars].
+    lacking
+        What hosts need and neither they nor the list have.
+    """
+
+    items: tuple[Purchase, ...]
+    needed: cost.Range
+    everything: cost.Range
+    earned: cost.Range
+    claimed: cost.Range | None
+    lacking: tuple[str, ...]
+
+
+def cost_facts(lab: Lab) -> CostFacts:
+    """What is to be bought, what it comes to, and what it leaves out."""
+    lacking = []
+    for name, host in lab.hosts.items():
+        built = host.board is not None and not isinstance(host.board, SystemPart)
+        if built and not host.psus:
+            lacking.append(f"{name}: a power supply")
+        bought = {purchase.name for purchase in lab.purchases if name in purchase.used_in}
+        if built and host.case is None and "case" not in bought:
+            lacking.append(f"{name}: a case")
+        if built and host.cooler is None:
+            lacking.append(f"{name}: a processor cooler")
+        if built and host.purchase_pending and not any("memory" in each for each in bought):
+            lacking.append(f"{name}: {len(host.memory)} kind of memory, unless it is there already")
+        if host.board and host.board.needs_supply_w and not host.psus:
+            lacking.append(f"{name}: a supply of {host.board.needs_supply_w:.0f} W")
+    return CostFacts(
+        items=lab.purchases,
+        needed=cost.total(_range(p.price) for p in lab.purchases if not p.optional),
+        everything=cost.total(_range(p.price) for p in lab.purchases),
+        earned=cost.total(_range(sale.price) for sale in lab.sales),
+        claimed=_range(lab.claimed_total) if lab.claimed_total else None,
+        lacking=tuple(lacking),
+    )
+
+
+def _range(price: PriceRange) -> cost.Range:
+    return cost.Range.of(price.low_usd, price.high_usd)

@@ -1,0 +1,125 @@
+"""The ways from a lab's storage to those who use it, read from its cables."""
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.host import Host, Port
+from homelab_lib.lab.network import Cable
+from homelab_lib.models import pcie
+from homelab_lib.sweep.choices import LinkChoice
+from homelab_lib.sweep.facts import largest_pool
+from homelab_lib.units import format_bps
+
+
+def links(*labs: Lab) -> tuple[LinkChoice, ...]:
+    """A choice for each way out of the NAS: a cable to another host, or through a switch.
+
+    Parameters
+    ----------
+    *labs
+        One lab, or several versions of it: the design as written beside the one with its
+        decisions. A way that both have is given once.
+    """
+    found: dict[str, LinkChoice] = {}
+    for lab in labs:
+        nas = largest_pool(lab).host
+        for cable in lab.cables:
+            ends = (cable.a.partition(".")[0], cable.b.partition(".")[0])
+            if nas in ends:
+                choice = _choice(lab, nas, cable)
+                found.setdefault(choice.name, choice)
+    return tuple(found.values())
+
+
+def _choice(lab: Lab, nas: str, cable: Cable) -> LinkChoice:
+    far = cable.b if cable.a.startswith(f"{nas}.") else cable.a
+    ways = [cable]
+    if far.partition(".")[0] in lab.switches:
+        ways += [c for c in (_onward(lab, nas, far.partition(".")[0]),) if c]
+    graph = lab.graph()
+    speeds = [graph.edges[way.a, way.b]["speed_bps"] or 0 for way in ways]
+    modules = [m for way in ways for m in (way.a_transceiver, way.b_transceiver) if m]
+    buses = [
+        _bus_bps(lab.hosts[host], port)
+        for way in ways
+        for host, _, port in (way.a.partition("."), way.b.partition("."))
+        if host in lab.hosts
+    ]
+    kind = (
+        "through the switch"
+        if len(ways) > 1 or far.partition(".")[0] in lab.switches
+        else ("straight")
+    )
+    return LinkChoice(
+        name=f"{cable.medium} {kind}, {format_bps(min(speeds))}",
+        speed_bps=float(min(speeds)),
+        bus_bps=min(buses, default=float("inf")),
+        usd=_price(lab, ways),
+        power_w=sum(module.power_w or 0.0 for module in modules),
+        fault="; ".join(filter(None, (_misfit(lab, way) for way in ways))),
+    )
+
+
+def _onward(lab: Lab, nas: str, switch: str) -> Cable | None:
+    """The hypervisor's cable to the same switch."""
+    for cable in lab.cables:
+        ends = (cable.a.partition(".")[0], cable.b.partition(".")[0])
+        hosts = [end for end in ends if end in lab.hosts and end != nas]
+        if switch in ends and hosts and lab.hosts[hosts[0]].os.kind == "proxmox":
+            return cable
+    return None
+
+
+def _port(lab: Lab, end: str) -> Port:
+    owner, _, port = end.partition(".")
+    return (lab.hosts.get(owner) or lab.switches[owner]).ports[port]
+
+
+def _misfit(lab: Lab, cable: Cable) -> str:
+    """Why a cable's plugs don't fit; empty where they do."""
+    plugs = cable.part.connectors if cable.part else None
+    if plugs is None and cable.medium.startswith("Cat"):
+        plugs = ("RJ45", "RJ45")
+    if plugs is None and cable.medium in ("DAC", "AOC"):
+        plugs = ("SFP+", "SFP+")
+    if plugs is None:
+        return ""
+    ends = ((cable.a, cable.a_transceiver, plugs[0]), (cable.b, cable.b_transceiver, plugs[1]))
+    for end, module, plug in ends:
+        jack = module.connector if module else _port(lab, end).connector
+        if jack != plug and not (jack.startswith("SFP") and plug.startswith("SFP")):
+            return f"the {plug} plug of {cable.medium} does not fit {end}, which is {jack}"
+    return ""
+
+
+def _bus_bps(host: Host, port: str) -> float:
+    """What a network chip's PCI Express link carries, through all adapters before it."""
+    part = host.ports[port].part
+    if part.pcie is None:
+        return float("inf")
+    hops = [pcie.Hop(part.id, part.pcie.generation, part.pcie.lanes)]
+    device = next((d for d in host.devices.values() if d.part is part or d.part == part), None)
+    slot = device.slot if device else None
+    while slot:
+        holder, _, name = slot.rpartition(".")
+        inside = host.devices.get(holder)
+        slots = inside.part.slots if inside else host.board.slots if host.board else {}
+        facts = slots.get(name)
+        if facts is None:
+            break
+        if facts.generation and facts.lanes:
+            hops.append(pcie.Hop(slot, facts.generation, facts.lanes))
+        slot = inside.slot if inside else None
+    link = pcie.negotiate(*hops)
+    return pcie.payload_gbps(link.gen, link.lanes).lower * 1e9
+
+
+def _price(lab: Lab, ways: list[Cable]) -> float:
+    """What is on the shopping list for these cables and for the cards at their ends."""
+    wanted = {way.name for way in ways}
+    for way in ways:
+        for host, _, port in (way.a.partition("."), way.b.partition(".")):
+            if host in lab.hosts:
+                part = lab.hosts[host].ports[port].part
+                devices = lab.hosts[host].devices.items()
+                wanted |= {f"{host}.{name}" for name, device in devices if device.part == part}
+    prices = [p.price for p in lab.purchases if wanted & set(p.used_in)]
+    return sum((price.low_usd + price.high_usd) / 2 for price in prices)

@@ -1,0 +1,202 @@
+"""Budgets, drawn: watts against the supply, memory against what is promised, money with ranges."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from homelab_lib.audit.facts_budgets import CostFacts, MemoryFacts, PowerFacts
+from homelab_lib.models import power
+from homelab_lib.views.style import BAD, BUSY, GOOD, INK, QUIET, SOFT, Drawing, house_style, svg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GIB = 2**30
+_COLOURS = ("#90a4ae", "#1565c0", "#6a1b9a", "#00838f", "#2e7d32", "#9e9d24", "#e65100", "#ad1457")
+
+
+_KINDS = {"board and processor": "#546e7a", "disks": BUSY, "graphics": SOFT, "the rest": "#9e9d24"}
+
+
+def _kind(draw: power.Draw) -> str:
+    """Which colour: cards are the parts whose draw leaps."""
+    if draw.name in _KINDS:
+        return draw.name
+    return "graphics" if draw.peak_w > draw.load_w else "the rest"
+
+
+def power_bars(facts: Sequence[PowerFacts]) -> Drawing:
+    """What each supply bears at full load, part by part, against its rating."""
+    from matplotlib.figure import Figure
+
+    with house_style():
+        figure = Figure(figsize=(9.4, 0.62 * len(facts) + 1.9))
+        axes = figure.subplots()
+        for row, each in enumerate(facts):
+            start = 0.0
+            for draw in each.draws:
+                axes.barh(row, draw.load_w, left=start, color=_KINDS[_kind(draw)], height=0.55,
+                          ec="white")  # fmt: skip
+                if draw.load_w > 140:
+                    middle = (start + draw.load_w / 2, row)
+                    axes.annotate(draw.name, middle, ha="center", va="center", color="white",
+                                  fontsize=6.5)  # fmt: skip
+                start += draw.load_w
+            axes.plot([start, each.needs.peak_w], [row, row], color=QUIET, lw=2, zorder=0)
+            axes.plot(each.needs.peak_w, row, "|", color=INK, ms=9)
+            axes.plot([each.least_w] * 2, [row - 0.38, row + 0.38], color=BAD, lw=1.8)
+            for rated in each.rated_w or ((each.asked_w,) if each.asked_w else ()):
+                axes.plot([rated] * 2, [row - 0.38, row + 0.38], color=GOOD, lw=1.8, ls="--")
+        axes.set_yticks(range(len(facts)), [each.supply for each in facts])
+        axes.invert_yaxis()
+        axes.set_xlabel("W at the supply's output")
+        axes.set_title(
+            "Full load (bars), peaks (line), the least supply (red), the one named (green)"
+        )
+        axes.set_xlim(left=0)
+        for kind, colour in _KINDS.items():
+            axes.barh(0, 0, color=colour, label=kind)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        return Drawing(svg(figure), "power budget per supply")
+
+
+def memory_bars(facts: Sequence[MemoryFacts]) -> Drawing:
+    """What is promised of each hypervisor's memory, against what is installed."""
+    from matplotlib.figure import Figure
+
+    with house_style():
+        figure = Figure(figsize=(9.4, 1.8 * len(facts) + 0.9))
+        axes = figure.subplots()
+        for row, each in enumerate(facts):
+            start = 0.0
+            for place, (title, size) in enumerate(each.shares):
+                gib = size / _GIB
+                colour = _COLOURS[place % len(_COLOURS)]
+                axes.barh(row, gib, left=start, color=colour, height=0.42, ec="white")
+                label = f"{title}\n{gib:.1f}"
+                above = place % 2 == 0
+                axes.annotate(
+                    label,
+                    (start + gib / 2 * (place > 0), row + (-0.25 if above else 0.25)),
+                    ha="left" if place == 0 else "center",
+                    va="bottom" if above else "top",
+                    fontsize=6.5,
+                )
+                start += gib
+            installed = each.installed_bytes / _GIB
+            below = len(each.shares) % 2 == 1  # away from the last label
+            axes.plot([installed] * 2, [row - 0.24, row + 0.24], color=BAD, lw=2.2)
+            at = (installed, row + (0.26 if below else -0.26))
+            axes.annotate(f" installed: {installed:.0f}", at, color=BAD, weight="bold", fontsize=8,
+                          va="top" if below else "bottom", ha="left")  # fmt: skip
+        axes.set_yticks(range(len(facts)), [each.host for each in facts])
+        axes.set_ylim(len(facts) - 0.4, -0.75)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("GiB")
+        axes.set_title("Memory: what is promised, in order")
+        return Drawing(svg(figure), "memory of the hypervisor")
+
+
+def cost_bars(facts: CostFacts) -> Drawing:
+    """Each purchase from its lower to its upper price; optional ones pale."""
+    from matplotlib.figure import Figure
+
+    items = sorted(facts.items, key=lambda item: -item.price.high_usd)
+    with house_style():
+        figure = Figure(figsize=(9.4, 0.36 * len(items) + 1.2))
+        axes = figure.subplots()
+        for row, item in enumerate(items):
+            low, high = item.price.low_usd, item.price.high_usd
+            colour = QUIET if item.optional else BUSY
+            axes.barh(row, low, color=colour, height=0.55)
+            axes.barh(row, high - low, left=low, color=colour, alpha=0.35, height=0.55)
+            text = f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+            axes.annotate(f" {text}", (high, row), va="center", fontsize=8)
+        axes.set_yticks(
+            range(len(items)), [i.title + (" (optional)" if i.optional else "") for i in items]
+        )
+        axes.invert_yaxis()
+        axes.set_xlabel("US dollars")
+        axes.set_title("The shopping list, from the lower price to the upper")
+        return Drawing(svg(figure), "shopping list with ranges")
+
+
+def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame":
+    """Idle, load and peak of each supply, and whether it bears them [W]."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "supply": each.supply,
+            "idle [W]": round(each.needs.idle_w, 1),
+            "load [W]": round(each.needs.load_w),
+            "peak [W]": round(each.needs.peak_w),
+            "least supply [W]": round(each.least_w),
+            "named [W]": " or ".join(map(str, each.rated_w)) or "–",
+            "verdict": each.verdict,
+            "guessed": ", ".join(dict.fromkeys(each.guessed)) or "–",
+        }
+        for each in facts
+    ).set_index("supply")
+
+
+def energy_table(
+    facts: Sequence[PowerFacts], *, price_per_kwh: float, duty: float, efficiency: float = 0.9
+) -> "pd.DataFrame":
+    """What a year costs: at the wall, busy for the share `duty` of the time."""
+    import pandas as pd
+
+    rows = []
+    for each in facts:
+        mean = each.needs.idle_w + duty * (each.needs.load_w - each.needs.idle_w)
+        rows.append((each.supply, power.wall_w(mean, efficiency=efficiency)))
+    rows.append(("all of them", sum(watts for _, watts in rows)))
+    return pd.DataFrame(
+        {
+            "supply": name,
+            "mean at the wall [W]": round(watts),
+            "kWh a year": round(power.yearly_kwh(watts)),
+            "a year": f"${power.yearly_cost(watts, price_per_kwh):.0f}",
+        }
+        for name, watts in rows
+    ).set_index("supply")
+
+
+def inspection_curve(
+    points: Sequence[tuple[int, float]],
+    ceilings: Mapping[str, float],
+    promised: Sequence[tuple[float, str]],
+) -> Drawing:
+    """What the firewall's threads inspect by the number of rules, and what the ports let pass.
+
+    Parameters
+    ----------
+    points
+        Rules, and what all threads inspect [bit/s].
+    ceilings
+        Ports on the way, with their speed [bit/s].
+    promised
+        Internet speeds of the design [bit/s], and its words.
+    """
+    from matplotlib.figure import Figure
+
+    with house_style():
+        figure = Figure(figsize=(9.4, 4.2))
+        axes = figure.subplots()
+        most = max(rules for rules, _ in points)
+        axes.plot([r for r, _ in points], [b / 1e9 for _, b in points], color=BUSY, lw=2.2,
+                  label="what all threads inspect")  # fmt: skip
+        for name, speed in ceilings.items():
+            axes.axhline(speed / 1e9, color=BAD, lw=1.6)
+            axes.annotate(f"port {name}: {speed / 1e9:g} Gb/s", (most, speed / 1e9), color=BAD,
+                          ha="right", va="bottom", fontsize=8)  # fmt: skip
+        for speed, says in promised:
+            axes.axhline(speed / 1e9, color=SOFT, lw=0.9, ls=":")
+            axes.annotate(f"{speed / 1e9:g} Gb/s: “{says}”", (0, speed / 1e9), color=SOFT,
+                          va="bottom", fontsize=8)  # fmt: skip
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(0, most)
+        axes.set_xlabel("enabled rules")
+        axes.set_ylabel("Gb/s")
+        axes.set_title("How much passes an inspecting firewall")
+        axes.legend(frameon=False, loc="upper right")
+        return Drawing(svg(figure), "inspection bound by rules")

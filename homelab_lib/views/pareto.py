@@ -1,0 +1,165 @@
+"""A sweep, seen: what each design costs and what it brings, the best of them, and the others' why.
+
+Rows are those of a sweep: plain mappings, so that this room needs to know nothing of how they
+were come by.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from homelab_lib.units import format_bps, format_ibytes
+from homelab_lib.views.style import BUSY, GOOD, INK, QUIET, SOFT, WARN, Drawing, house_style, svg
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Rows = Sequence[Mapping[str, Any]]
+
+_PANELS = (
+    ("usable_bytes", "usable [TiB]", 2**40, False),
+    ("loss_probability", "losing data in the mission time (log)", 1.0, True),
+    ("storage_path_bps", "storage path [Gb/s]", 1e9, False),
+    ("tokens_per_s", "tokens per second of the largest model", 1.0, False),
+)
+_COLOURS = (QUIET, BUSY, SOFT, WARN, GOOD)
+_MARKS = ("o", "s", "D", "^", "v")
+
+
+def pareto(rows: Rows, front: Sequence[int], *, by: str = "serving") -> Drawing:
+    """What designs cost against what they bring: pale those that are beaten, full the front.
+
+    Parameters
+    ----------
+    rows
+        Designs that were not ruled out.
+    front
+        The numbers of those in `rows` that nothing beats.
+    by
+        The column that colours and marks tell apart.
+    """
+    from matplotlib.figure import Figure
+
+    kinds = list(dict.fromkeys(row[by] for row in rows))
+    with house_style():
+        figure = Figure(figsize=(9.4, 6.2))
+        panels = figure.subplots(2, 2)
+        for axes, (column, label, scale, log) in zip(panels.flat, _PANELS, strict=True):
+            _panel(axes, rows, front, kinds, (column, scale, by))
+            axes.set_title(label)
+            if log and all(row[column] > 0 for row in rows):
+                axes.set_yscale("log")
+            else:
+                axes.set_ylim(bottom=0)
+            axes.grid(color="#eceff1", lw=0.7)
+            axes.set_axisbelow(True)
+        for axes in panels[-1]:
+            axes.set_xlabel("what the parts that vary cost [US dollars]")
+        if kinds:
+            handles, labels = panels.flat[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        return Drawing(svg(figure), f"{len(front)} designs of {len(rows)} that nothing beats")
+
+
+def _panel(
+    axes: "Axes",
+    rows: Rows,
+    front: Sequence[int],
+    kinds: list[str],
+    what: tuple[str, float, str],
+) -> None:
+    column, scale, by = what
+    best = set(front)
+    for place, kind in enumerate(kinds):
+        colour, mark = _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
+        for chosen in (False, True):
+            points = [
+                (row["cost_usd"], row[column] / scale)
+                for number, row in enumerate(rows)
+                if row[by] == kind and (number in best) == chosen
+            ]
+            points = sorted(set(points))
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                mark,
+                color=colour,
+                markersize=7 if chosen else 4,
+                markeredgecolor=INK if chosen else "none",
+                markeredgewidth=0.7,
+                alpha=1.0 if chosen else 0.35,
+                zorder=3 if chosen else 2,
+                label=kind if chosen else None,
+            )
+
+
+def front_table(rows: Rows, front: Sequence[int]) -> "pd.DataFrame":
+    """The designs that nothing beats, cheapest first; equal values are one line.
+
+    Where several designs come to the same, the first is named, and how many more there are.
+    """
+    import pandas as pd
+
+    values = ("serving", "cost_usd", "power_w", "usable_bytes", "loss_probability",
+              "storage_path_bps", "tokens_per_s")  # fmt: skip
+    alike: dict[tuple, list[Mapping[str, Any]]] = {}
+    for number in front:
+        alike.setdefault(tuple(rows[number][name] for name in values), []).append(rows[number])
+    found = [
+        {
+            "serves": row["serving"],
+            "pool": row["pool"],
+            "link": row["link"],
+            "cards": row["cards"],
+            "also": f"{len(same) - 1} more" if len(same) > 1 else "",
+            "cost [$]": f"{row['cost_usd']:,.0f}",
+            "power [W]": f"{row['power_w']:.0f}",
+            "usable": format_ibytes(row["usable_bytes"]),
+            "loss": f"{row['loss_probability']:.1e}",
+            "path": f"{format_bps(row['storage_path_bps'])}, by {row['limited_by']}",
+            "tokens/s": f"{row['tokens_per_s']:.1f}" if row["tokens_per_s"] else "–",
+        }
+        for same in sorted(alike.values(), key=lambda each: (each[0]["serving"], _cost(each)))
+        for row in same[:1]
+    ]
+    if not found:
+        return pd.DataFrame()
+    table = pd.DataFrame(found).set_index("serves")
+    return table if any(table["also"]) else table.drop(columns="also")
+
+
+def _cost(same: list[Mapping[str, Any]]) -> tuple[float, int]:
+    return same[0]["cost_usd"], same[0]["variant"]
+
+
+def ruled_out(rows: Rows, *, most: int = 15) -> "pd.DataFrame":
+    """Why designs were ruled out: each reason, how many it struck, and how many it alone did.
+
+    Parameters
+    ----------
+    rows
+        All designs of a sweep.
+    most
+        Reasons that are shown; the rest is one line.
+    """
+    import pandas as pd
+
+    struck = Counter(why for row in rows for why in row["ruled_out"])
+    alone = Counter(row["ruled_out"][0] for row in rows if len(row["ruled_out"]) == 1)
+    ordered = sorted(struck, key=lambda why: (-struck[why], why))
+    table = [
+        {"reason": why, "designs": struck[why], "by this alone": alone[why]}
+        for why in ordered[:most]
+    ]
+    if rest := ordered[most:]:
+        table.append(
+            {
+                "reason": f"{len(rest)} other reasons",
+                "designs": sum(struck[why] for why in rest),
+                "by this alone": sum(alone[why] for why in rest),
+            }
+        )
+    if not table:
+        return pd.DataFrame({"reason": ["nothing was ruled out"], "designs": [0]})
+    return pd.DataFrame(table).set_index("reason")
