@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.twin.files import Entry, FileError
 from homelab_lib.twin.machine import Commands, operands
-from homelab_lib.twin.shell import Call, Reply, absolute
+from homelab_lib.twin.shell import Call, Reply
+from homelab_lib.twin.textutils import fails, may_read, place_of
 
 if TYPE_CHECKING:
     from homelab_lib.twin.machine import Machine
@@ -18,29 +19,13 @@ fileutils = Commands()
 _KINDS = {"file": "regular file", "dir": "directory", "link": "symbolic link"}
 
 
-def _fails(call: Call, what: str, status: int = 1) -> Reply:
-    return Reply(status, stderr=f"{call.argv[0]}: {what}\n")
-
-
-def _path(machine: "Machine", word: str) -> str:
-    return absolute(word, machine.home)
-
-
-def _may_read(machine: "Machine", call: Call, path: str) -> None:
-    entry = machine.files.entry(path)
-    if entry is None or call.user in ("root", entry.user):
-        return
-    if not entry.mode & 0o004:
-        raise FileError("Permission denied")
-
-
 @fileutils("ls")
 def ls(machine: "Machine", call: Call) -> Reply:
     """Names in folders."""
     words, options = operands(call)
     out, err = "", ""
     for word in words or ["."]:
-        path = _path(machine, word)
+        path = place_of(machine, word)
         entry = machine.files.entry(path)
         if entry is None:
             err += f"ls: cannot access '{word}': No such file or directory\n"
@@ -73,7 +58,7 @@ def find(machine: "Machine", call: Call) -> Reply:
     tests = dict(zip(words[start::2], words[start + 1 :: 2], strict=False))
     out = ""
     for root in words[:start] or ["."]:
-        for path in machine.files.walk(_path(machine, root)):
+        for path in machine.files.walk(place_of(machine, root)):
             entry = machine.files.entry(path, follow=False)
             letter = {"file": "f", "dir": "d", "link": "l"}[entry.kind] if entry else ""
             if tests.get("-type", letter) == letter and fnmatch.fnmatch(
@@ -93,7 +78,7 @@ def stat(machine: "Machine", call: Call) -> Reply:
         form = form.replace("\\0", "\0").replace("\\n", "\n")
     out, err = "", ""
     for word in words:
-        entry = machine.files.entry(_path(machine, word), follow="-L" in options)
+        entry = machine.files.entry(place_of(machine, word), follow="-L" in options)
         if entry is None:
             err += f"stat: cannot statx '{word}': No such file or directory\n"
             continue
@@ -126,8 +111,8 @@ def sha256sum(machine: "Machine", call: Call) -> Reply:
             if word == "-":
                 digest = hashlib.sha256(call.stdin).hexdigest()
             else:
-                _may_read(machine, call, _path(machine, word))
-                digest = _digest(machine, _path(machine, word), call.argv[0])
+                may_read(machine, call, place_of(machine, word))
+                digest = _digest(machine, place_of(machine, word), call.argv[0])
             out += f"{digest}  {word}{end}"
         except FileError as error:
             err += f"{call.argv[0]}: {word}: {error.says}\n"
@@ -143,11 +128,11 @@ def _digest(machine: "Machine", path: str, program: str) -> str:
 
 
 def _check_sums(machine: "Machine", call: Call, words: list[str]) -> Reply:
-    text = machine.files.text(_path(machine, words[0])) if words and words[0] != "-" else ""
+    text = machine.files.text(place_of(machine, words[0])) if words and words[0] != "-" else ""
     out, bad = "", 0
     for line in (text or call.stdin.decode()).splitlines():
         wanted, _, name = line.partition("  ")
-        good = _digest(machine, _path(machine, name), call.argv[0]) == wanted
+        good = _digest(machine, place_of(machine, name), call.argv[0]) == wanted
         bad += not good
         out += f"{name}: {'OK' if good else 'FAILED'}\n"
     err = f"{call.argv[0]}: WARNING: {bad} computed checksum did NOT match\n" if bad else ""
@@ -163,9 +148,9 @@ def mkdir(machine: "Machine", call: Call) -> Reply:
     words, options = operands(call, "-m")
     for word in words:
         try:
-            machine.files.mkdir(_path(machine, word), parents="-p" in options)
+            machine.files.mkdir(place_of(machine, word), parents="-p" in options)
         except FileError as error:
-            return _fails(call, f"cannot create directory '{word}': {error.says}")
+            return fails(call, f"cannot create directory '{word}': {error.says}")
     return Reply()
 
 
@@ -177,7 +162,7 @@ def rm(machine: "Machine", call: Call) -> Reply:
     err = ""
     for word in words:
         try:
-            machine.files.remove(_path(machine, word), recursive=recursive)
+            machine.files.remove(place_of(machine, word), recursive=recursive)
         except FileError as error:
             if "-f" not in options or "No such" not in error.says:
                 err += f"rm: cannot remove '{word}': {error.says}\n"
@@ -188,13 +173,13 @@ def rm(machine: "Machine", call: Call) -> Reply:
 def mv(machine: "Machine", call: Call) -> Reply:
     """Move a file over another."""
     (old, new), options = operands(call)
-    target = _path(machine, new)
+    target = place_of(machine, new)
     if machine.files.is_dir(target) and "-T" not in options:
         target = posixpath.join(target, posixpath.basename(old))
     try:
-        machine.files.rename(_path(machine, old), target)
+        machine.files.rename(place_of(machine, old), target)
     except FileError as error:
-        return _fails(call, f"cannot stat '{old}': {error.says}")
+        return fails(call, f"cannot stat '{old}': {error.says}")
     return Reply()
 
 
@@ -202,7 +187,7 @@ def mv(machine: "Machine", call: Call) -> Reply:
 def cp(machine: "Machine", call: Call) -> Reply:
     """Copy a file."""
     (old, new), _ = operands(call)
-    source, target = _path(machine, old), _path(machine, new)
+    source, target = place_of(machine, old), place_of(machine, new)
     if machine.files.is_dir(target):
         target = posixpath.join(target, posixpath.basename(old))
     data = machine.files.read(source)
@@ -215,7 +200,7 @@ def cp(machine: "Machine", call: Call) -> Reply:
 def touch(machine: "Machine", call: Call) -> Reply:
     """Make an empty file, or say that a file is of now."""
     for word in operands(call)[0]:
-        path = _path(machine, word)
+        path = place_of(machine, word)
         old = machine.files.read(path) if machine.files.exists(path) else b""
         machine.files.write(path, old, mtime_s=machine.world.clock.now())
     return Reply()
@@ -228,21 +213,21 @@ def chmod(machine: "Machine", call: Call) -> Reply:
     for path in _below(machine, words, "-R" in options):
         entry = machine.files.entry(path)
         if entry is None:
-            return _fails(call, f"cannot access '{path}': No such file or directory")
+            return fails(call, f"cannot access '{path}': No such file or directory")
         if call.argv[0] == "chmod":
             entry.mode = int(value, 8)
             continue
         user, _, group = value.partition(":")
         for name in filter(None, (user, group)):
             if name not in machine.accounts:
-                return _fails(call, f"invalid user: '{value}'")
+                return fails(call, f"invalid user: '{value}'")
         entry.user, entry.group = user or entry.user, group or entry.group
     return Reply()
 
 
 def _below(machine: "Machine", words: Iterable[str], recursive: bool) -> Iterable[str]:
     for word in words:
-        path = _path(machine, word)
+        path = place_of(machine, word)
         yield from machine.files.walk(path) if recursive else [path]
 
 
@@ -250,7 +235,7 @@ def _below(machine: "Machine", words: Iterable[str], recursive: bool) -> Iterabl
 def ln(machine: "Machine", call: Call) -> Reply:
     """Make a symbolic link."""
     (target, path), _ = operands(call)
-    machine.files.link(_path(machine, path), target)
+    machine.files.link(place_of(machine, path), target)
     return Reply()
 
 
@@ -258,7 +243,7 @@ def ln(machine: "Machine", call: Call) -> Reply:
 def readlink(machine: "Machine", call: Call) -> Reply:
     """Where a link leads."""
     words, options = operands(call)
-    path = _path(machine, words[0])
+    path = place_of(machine, words[0])
     entry = machine.files.entry(path, follow=False)
     if entry is None or (entry.kind != "link" and not options):
         return Reply(1)

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 textutils = Commands()
 
 
-def _fails(call: Call, what: str, status: int = 1) -> Reply:
+def fails(call: Call, what: str, status: int = 1) -> Reply:
+    """A program's complaint."""
     return Reply(status, stderr=f"{call.argv[0]}: {what}\n")
 
 
-def _path(machine: "Machine", word: str) -> str:
+def place_of(machine: "Machine", word: str) -> str:
+    """The path that a word means to a program started in the home folder."""
     return absolute(word, machine.home)
 
 
-def _may_read(machine: "Machine", call: Call, path: str) -> None:
+def may_read(machine: "Machine", call: Call, path: str) -> None:
+    """Raise what the kernel would, if the caller may not read a file."""
     entry = machine.files.entry(path)
     if entry is None or call.user in ("root", entry.user):
         return
@@ -44,9 +47,9 @@ def sh(machine: "Machine", call: Call) -> Reply:
     elif words[0] == "-c":
         script, arguments = words[1], words[2:] or ["sh"]
     else:
-        path = _path(machine, words[0])
+        path = place_of(machine, words[0])
         if not machine.files.exists(path):
-            return _fails(call, f"0: cannot open {words[0]}: No such file", 2)
+            return fails(call, f"0: cannot open {words[0]}: No such file", 2)
         known = machine.world.scripts.get(machine.files.entry(path).sha256)
         if known is not None:
             return known(machine, Call(tuple(words), call.stdin, call.user, call.env))
@@ -62,9 +65,9 @@ def cat(machine: "Machine", call: Call) -> Reply:
     out, err, status = b"", "", 0
     for word in words or ["-"]:
         try:
-            path = _path(machine, word)
+            path = place_of(machine, word)
             if word != "-":
-                _may_read(machine, call, path)
+                may_read(machine, call, path)
             out += call.stdin if word == "-" else machine.files.read(path)
         except FileError as error:
             err, status = f"{err}cat: {word}: {error.says}\n", 1
@@ -75,7 +78,7 @@ def cat(machine: "Machine", call: Call) -> Reply:
 def head(machine: "Machine", call: Call) -> Reply:
     """The first lines, or the last ones."""
     words, options = operands(call, "-n -c")
-    text = machine.files.read(_path(machine, words[0])) if words else call.stdin
+    text = machine.files.read(place_of(machine, words[0])) if words else call.stdin
     if "-c" in options:
         return Reply(0, text[: int(options["-c"])])
     count = int(options.get("-n") or 10)
@@ -88,7 +91,7 @@ def tee(machine: "Machine", call: Call) -> Reply:
     """Pass on what comes in, and keep it."""
     words, options = operands(call)
     for word in words:
-        path = _path(machine, word)
+        path = place_of(machine, word)
         old = machine.files.read(path) if "-a" in options and machine.files.exists(path) else b""
         machine.files.write(path, old + call.stdin, mtime_s=machine.world.clock.now())
     return Reply(0, call.stdin)
@@ -101,7 +104,7 @@ def grep(machine: "Machine", call: Call) -> Reply:
     pattern = options.get("-e") or words.pop(0)
     if "-F" in options:
         pattern = re.escape(pattern)
-    texts = [machine.files.text(_path(machine, word)) for word in words]
+    texts = [machine.files.text(place_of(machine, word)) for word in words]
     text = "\n".join(texts) if words else call.stdin.decode(errors="replace")
     flags = re.IGNORECASE if "-i" in options else 0
     found = [
@@ -174,7 +177,7 @@ def test(machine: "Machine", call: Call) -> Reply:
     words = words[1:] if negate else words
     match words:
         case ["-e" | "-f" | "-d" | "-s" | "-r" | "-x" | "-L" as flag, word]:
-            entry = machine.files.entry(_path(machine, word), follow=flag != "-L")
+            entry = machine.files.entry(place_of(machine, word), follow=flag != "-L")
             kinds = {"-f": "file", "-d": "dir", "-L": "link"}
             holds = entry is not None and kinds.get(flag, entry.kind) == entry.kind
             holds = holds and not (flag == "-s" and not entry.size)
@@ -190,7 +193,7 @@ def test(machine: "Machine", call: Call) -> Reply:
         case [word]:
             holds = bool(word)
         case _:
-            return _fails(call, "unknown condition", 2)
+            return fails(call, "unknown condition", 2)
     return Reply(0 if bool(holds) != negate else 1)
 
 
@@ -206,7 +209,7 @@ def dirname(machine: "Machine", call: Call) -> Reply:
 def base64_(machine: "Machine", call: Call) -> Reply:
     """Bytes as text, or back."""
     words, options = operands(call, "-w")
-    data = machine.files.read(_path(machine, words[0])) if words else call.stdin
+    data = machine.files.read(place_of(machine, words[0])) if words else call.stdin
     if "-d" in options:
         return Reply(0, base64.b64decode(data))
     return Reply(0, base64.b64encode(data) + b"\n")
@@ -216,7 +219,7 @@ def base64_(machine: "Machine", call: Call) -> Reply:
 def wc(machine: "Machine", call: Call) -> Reply:
     """Counts of lines or bytes."""
     words, options = operands(call)
-    data = machine.files.read(_path(machine, words[0])) if words else call.stdin
+    data = machine.files.read(place_of(machine, words[0])) if words else call.stdin
     count = len(data) if "-c" in options else data.count(b"\n")
     return Reply(0, f"{count} {words[0]}\n" if words else f"{count}\n")
 
@@ -225,7 +228,7 @@ def wc(machine: "Machine", call: Call) -> Reply:
 def cut(machine: "Machine", call: Call) -> Reply:
     """Fields of lines."""
     words, options = operands(call, "-d -f -c")
-    text = machine.files.text(_path(machine, words[0])) if words else call.stdin.decode()
+    text = machine.files.text(place_of(machine, words[0])) if words else call.stdin.decode()
     wanted = _fields(options.get("-f") or options.get("-c", "1"))
     separator = options.get("-d", "\t")
     out = ""
