@@ -10,14 +10,15 @@ from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
 
 # Written beside its place, with its final owner and mode, and moved over it in one step: whoever
-# reads it gets the old file or the new one, whatever is cut off when.
+# reads it gets the old file or the new one, whatever is cut off when. `install` keeps the file to
+# its owner until all of it is there.
 _WRITE = (
-    'set -e; umask 077; d=$(dirname "$1"); mkdir -p "$d"; cat > "$1.homelab-new"; '
-    'chmod "$2" "$1.homelab-new"; chown "$3" "$1.homelab-new"; sync "$1.homelab-new"; '
-    'mv -fT "$1.homelab-new" "$1"'
+    'set -e; umask 077; d="${1%/*}"; [ -d "$d" ] || mkdir -p "$d"; '
+    'install -m "$2" -o "${3%:*}" -g "${3#*:}" /dev/stdin "$1.homelab-new"; '
+    'sync "$1.homelab-new"; mv -fT "$1.homelab-new" "$1"'
 )
 _FETCH = (
-    'set -e; umask 077; d=$(dirname "$1"); mkdir -p "$d"; rm -f "$1.homelab-new"; '
+    'set -e; umask 077; d="${1%/*}"; [ -d "$d" ] || mkdir -p "$d"; rm -f "$1.homelab-new"; '
     'curl -fsSL --retry 3 -o "$1.homelab-new" "$2"; echo "$3  $1.homelab-new" | sha256sum -c -; '
     'chmod "$4" "$1.homelab-new"; sync "$1.homelab-new"; mv -fT "$1.homelab-new" "$1"'
 )

@@ -196,6 +196,29 @@ def cp(machine: "Machine", call: Call) -> Reply:
     return Reply()
 
 
+@fileutils("install")
+def install(machine: "Machine", call: Call) -> Reply:
+    """Copy a file with the mode and the owners that it shall have."""
+    (source, target), options = operands(call, "-m -o -g")
+    for name in filter(None, (options.get("-o"), options.get("-g"))):
+        if name not in machine.accounts:
+            return fails(call, f"invalid user '{name}'")
+    path = place_of(machine, target)
+    given = source == "/dev/stdin"
+    data = call.stdin if given else machine.files.read(place_of(machine, source))
+    try:
+        machine.files.write(
+            path,
+            data,
+            mode=int(options.get("-m", "755"), 8),
+            user=options.get("-o", call.user),
+            group=options.get("-g", call.user),
+        )
+    except FileError as error:
+        return fails(call, f"cannot create regular file '{target}': {error.says}")
+    return Reply()
+
+
 @fileutils("touch")
 def touch(machine: "Machine", call: Call) -> Reply:
     """Make an empty file, or say that a file is of now."""

@@ -4,6 +4,7 @@ It knows quotes, ``$1``, ``$NAME``, ``$(…)``, pipes, ``&&``, ``||``, ``;``, ``
 redirections, assignments, ``set -e``. What it does not know is a syntax error, never a guess.
 """
 
+import fnmatch
 import posixpath
 import re
 import shlex
@@ -15,7 +16,7 @@ from homelab_lib.twin.files import FileError, FileSystem
 _OPERATORS = ("&&", "||", "2>&1", "2>>", "2>", ">>", ">", "<", "|", ";", "&", "\n")
 _REDIRECTIONS = ("2>&1", "2>>", "2>", ">>", ">", "<")
 _BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec"}
-_READERS = {"cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
+_READERS = {"install", "cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
 """Programs that take what comes in; others leave it to the next."""
 _UNKNOWN_WORDS = {"if", "for", "while", "until", "case", "function", "{", "(", "!"}
 
@@ -292,17 +293,31 @@ class Shell:
                 text[position + 2 : end]
             )
             return reply.out.decode(errors="replace").rstrip("\n"), end + 1
-        found = re.match(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*|[0-9?#]))", text[position:])
+        found = re.match(
+            r"\$(?:\{(\w+)(?:([%#])([^%#}][^}]*))?\}|([A-Za-z_]\w*|[0-9?#]))", text[position:]
+        )
         if found is None:
             return "$", position + 1
-        name = found[1] or found[2]
+        name = found[1] or found[4]
         if name.isdigit():
             value = self.arguments[int(name)] if int(name) < len(self.arguments) else ""
         elif name in ("?", "#"):
             value = str(self._last) if name == "?" else str(len(self.arguments) - 1)
         else:
             value = self.env.get(name, "")
+        if found[2]:
+            value = _without(value, found[3], at_end=found[2] == "%")
         return value, position + found.end()
+
+
+def _without(value: str, pattern: str, *, at_end: bool) -> str:
+    """``${value%pattern}`` and ``${value#pattern}``: the shortest part that fits is taken off."""
+    lengths = range(len(value) + 1)
+    for length in lengths:
+        part = value[len(value) - length :] if at_end else value[:length]
+        if fnmatch.fnmatchcase(part, pattern):
+            return value[: len(value) - length] if at_end else value[length:]
+    return value
 
 
 def _closing_quote(text: str, start: int) -> int:
