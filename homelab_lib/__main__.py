@@ -22,6 +22,22 @@ def check(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def audit(arguments: argparse.Namespace) -> int:
+    """Hold a lab against physics and data sheets; 1 when something fails."""
+    from homelab_lib.audit import report
+    from homelab_lib.audit.ledger import judge
+    from homelab_lib.audit.run import findings
+    from homelab_lib.lab import load_lab
+
+    lab = load_lab(arguments.lab, decisions=not arguments.as_written)
+    found = findings(lab)
+    judged = judge(lab, found)
+    show = {"table": report.as_table, "json": report.as_json, "markdown": report.as_markdown}
+    print(show[arguments.format](lab, found, judged))
+    bad = any(f.severity == "stops" for f in found) or any(j.verdict == "fails" for j in judged)
+    return 1 if bad else 0
+
+
 def twin(arguments: argparse.Namespace) -> int:
     """Serve a twin of a lab until interrupted; prints how to reach it with `ssh`."""
     from homelab_lib.lab import load_lab
@@ -115,10 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action)
         return command
 
-    for action in (check, twin, draw):
+    for action in (check, audit, twin, draw):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
         )
+    auditing = commands.choices["audit"]
+    auditing.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    auditing.add_argument("--as-written", action="store_true", help="leave the decisions out")
     commands.choices["draw"].add_argument("-o", "--output", default="topology.svg", help="the file")
     serving = commands.choices["twin"]
     serving.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")

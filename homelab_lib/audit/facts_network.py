@@ -1,0 +1,205 @@
+"""The wires of a lab as the models see them: cables, paths, shares, and who reaches whom."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+from homelab_lib.audit.facts_pcie import leaves
+from homelab_lib.lab import Lab
+from homelab_lib.lab.cabling import TransceiverPart
+from homelab_lib.lab.network import Cable
+from homelab_lib.models.flows import max_min_fair
+from homelab_lib.models.links import End, LinkSpeed, Module, link_speed
+from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
+from homelab_lib.models.reachability import Reach, vlan_reachability
+
+if TYPE_CHECKING:
+    import networkx
+
+Pair = tuple[str, str]
+_NO_WAY = PathBandwidth(0.0, None, ())
+
+
+def _end(lab: Lab, place: str, module: TransceiverPart | None) -> End:
+    owner, _, port_name = place.partition(".")
+    port = (lab.hosts.get(owner) or lab.switches[owner]).ports[port_name]
+    inside = module and Module(module.cage, module.connector, module.speeds_bps, module.media)
+    return End(port.connector, port.speeds_bps, inside, place)
+
+
+def cable_speed(lab: Lab, cable: Cable) -> LinkSpeed:
+    """What a cable comes up at; 0 bit/s where it does not, with the reason."""
+    part = cable.part
+    return link_speed(
+        _end(lab, cable.a, cable.a_transceiver),
+        _end(lab, cable.b, cable.b_transceiver),
+        cable.medium,
+        length_m=cable.length_m,
+        plugs=part.connectors if part else None,
+        reach_m={each.speed_bps: each.length_m for each in part.reach} if part else None,
+    )
+
+
+def wired(lab: Lab) -> "networkx.Graph":
+    """The lab's graph with true speeds on its cables, and each card's slot as its port's limit."""
+    graph = lab.graph()
+    for cable in lab.cables:
+        graph.edges[cable.a, cable.b]["speed_bps"] = cable_speed(lab, cable).speed_bps
+    for name, host in lab.hosts.items():
+        slots = {leaf.name: leaf.payload for leaf in leaves(lab, name) if leaf.kind == "nic"}
+        for port_name, port in host.ports.items():
+            device = next((d for d, each in host.devices.items() if each.part is port.part), "")
+            payload = slots.get(device)
+            if payload is not None:
+                graph.nodes[f"{name}.{port_name}"]["bandwidth_bps"] = payload[1] * 1e9
+    return graph
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A connection that the design promises, and what it comes to.
+
+    Parameters
+    ----------
+    name, a, b
+        Which, and between whom.
+    claimed_bps
+        What is promised [bit/s].
+    found
+        The widest path that there is.
+    """
+
+    name: str
+    a: str
+    b: str
+    claimed_bps: float
+    found: PathBandwidth
+
+    @property
+    def held_by(self) -> str:
+        """What holds it down, in words."""
+        if not self.found.path:
+            return "there is no way"
+        neck = self.found.bottleneck
+        if neck is None:
+            return "nothing"
+        return " – ".join(map(str, neck)) if isinstance(neck, tuple) else f"the slot of {neck}"
+
+
+def _networks(lab: Lab, name: str) -> set[str]:
+    """The subnets that a machine has an address in."""
+    vm = lab.vms.get(name)
+    if vm is not None:
+        return {str(ip_interface(vm.address).network)}
+    return {
+        str(ip_interface(cidr).network)
+        for port in lab.hosts[name].ports.values()
+        for cidr in (port.address, *port.addresses.values())
+        if cidr
+    }
+
+
+def legs(lab: Lab, a: str, b: str) -> list[Pair]:
+    """The way between two machines: straight within a subnet, else by a router that knows both."""
+    here, there = _networks(lab, a), _networks(lab, b)
+    if here & there or not (here and there):
+        return [(a, b)]
+    for name in lab.hosts:
+        if name not in (a, b) and _networks(lab, name) & here and _networks(lab, name) & there:
+            return [(a, name), (name, b)]
+    return []
+
+
+def way(lab: Lab, graph: "networkx.Graph", a: str, b: str) -> PathBandwidth:
+    """What the way between two machines carries; a routed one crosses the router's cable twice,
+    once in each direction, which a full-duplex link does at full speed both ways."""
+    if a not in graph or b not in graph:
+        return _NO_WAY
+    parts = legs(lab, a, b)
+    if not parts or any(end not in graph for leg in parts for end in leg):
+        return _NO_WAY
+    found = [path_bandwidth(graph, *leg) for leg in parts]
+    if not all(part.path for part in found):
+        return _NO_WAY
+    worst = min(found, key=lambda part: part.bandwidth_bps)
+    return PathBandwidth(
+        worst.bandwidth_bps, worst.bottleneck, tuple(node for part in found for node in part.path)
+    )
+
+
+def promises(lab: Lab) -> list[Promise]:
+    """Every connection of the design's table whose ends are machines."""
+    graph = wired(lab)
+    return [
+        Promise(link.name, link.a, link.b, link.claimed_speed_bps, way(lab, graph, link.a, link.b))
+        for link in lab.links
+        if link.a in lab.hosts and link.b in lab.hosts
+    ]
+
+
+def storage_flows(lab: Lab) -> list[Pair]:
+    """Who reads from which NAS: cluster nodes their volumes, and hosts that are promised a way."""
+    pairs: list[Pair] = []
+    for cluster in lab.clusters.values():
+        share = cluster.storage_class and lab.nfs_shares[cluster.storage_class.share]
+        if share:
+            pairs += [(share.host, node) for node in (cluster.server, *cluster.agents)]
+    nas = {share.host for share in (*lab.nfs_shares.values(), *lab.smb_shares.values())}
+    for link in lab.links:
+        if link.b in nas and link.a in lab.hosts and not link.direct:
+            pairs.append((link.b, link.a))
+    return list(dict.fromkeys(pairs))
+
+
+def fair_shares(lab: Lab, pairs: list[Pair]) -> dict[Pair, float]:
+    """What each of several transfers at once gets [bit/s]; 0 where there is no way."""
+    graph = wired(lab)
+    routes = dict(zip(pairs, widest_routes(graph, pairs), strict=True))
+    possible = {pair: route for pair, route in routes.items() if route}
+    return dict.fromkeys(pairs, 0.0) | max_min_fair(graph, possible)
+
+
+def passages(lab: Lab) -> dict[tuple[object, object], Reach]:
+    """From which VLAN to which something passes, and by which rule."""
+    rules = [
+        (rule.name, rule.source, rule.destination, rule.allow, rule.ports) for rule in lab.rules
+    ]
+    return vlan_reachability(lab.vlans, rules)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes when one thing fails.
+
+    Parameters
+    ----------
+    element
+        The cable, switch or host.
+    pairs
+        Promised connections that have no way any more.
+    """
+
+    element: str
+    pairs: tuple[Pair, ...]
+
+
+def losses(lab: Lab) -> list[Loss]:
+    """For each cable and switch, the promised connections that fail with it."""
+    pairs = [(each.a, each.b) for each in promises(lab) if each.found.path]
+    found = []
+    for element, graph in _without_one(lab):
+        lost = tuple(pair for pair in pairs if not way(lab, graph, *pair).path)
+        found.append(Loss(element, lost))
+    return found
+
+
+def _without_one(lab: Lab) -> Iterator[tuple[str, "networkx.Graph"]]:
+    for cable in lab.cables:
+        graph = wired(lab)
+        graph.remove_edge(cable.a, cable.b)
+        yield f"cable {cable.name}", graph
+    for name in (*lab.switches, *(n for n, h in lab.hosts.items() if h.os.kind == "opnsense")):
+        graph = wired(lab)
+        graph.remove_node(name)
+        yield f"{'switch' if name in lab.switches else 'router'} {name}", graph

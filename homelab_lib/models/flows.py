@@ -1,0 +1,129 @@
+"""What flows get that share links, hosts and radio.
+
+References
+----------
+D. Bertsekas, R. Gallager, "Data Networks", 2nd ed., §6.5.2.
+"""
+
+import heapq
+import math
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from homelab_lib.models.paths import Node, checked, edge_bps, node_bps, widest_routes
+
+if TYPE_CHECKING:
+    import networkx
+
+_SHARED_MEDIA = ("WiFi",)
+
+
+def max_min_fair(
+    graph: "networkx.Graph",
+    flows: Mapping[Hashable, Sequence[Node]],
+    *,
+    demands_bps: Mapping[Hashable, float] | None = None,
+    forwarding: Collection[Node] = (),
+) -> dict[Hashable, float]:
+    """What each of several flows gets: none can have more but at the cost of one that has less.
+
+    Edges carry their bandwidth in each direction, radio (``medium`` ``WiFi``) in both together; a
+    node carries its own into it and out of it, and what passes through counts on both sides. So is
+    TCP's ideal, with the same delay everywhere; real flows are less equal.
+
+    Parameters
+    ----------
+    graph
+        The network.
+    flows
+        By name, the path from sender to receiver, node by node; or its two ends, which are then
+        joined as `widest_routes` does.
+    demands_bps
+        What a flow takes at most [bit/s]; those that are not named take what they get.
+    forwarding
+        Hosts and VMs that pass on what is not for them; for flows given by their ends.
+
+    Returns
+    -------
+    dict
+        Rate of each flow [bit/s]: 0 where there is no path, infinite where nothing limits it.
+
+    Raises
+    ------
+    ValueError
+        A path that the graph does not have, a negative demand, or one of no flow.
+
+    References
+    ----------
+    Bertsekas & Gallager, §6.5.2: progressive filling. All rates rise together; where a link is
+    full, its flows stay.
+    """
+    checked(graph)
+    demands = dict(demands_bps or {})
+    for name, demand in demands.items():
+        if name not in flows or not demand >= 0:
+            raise ValueError(f"demands_bps of {name!r} is {demand}; a flow's, and 0 or above")
+    routed = _routed(graph, flows, forwarding)
+    rates = {name: 0.0 if not path else math.inf for name, path in routed.items()}
+    capacity: dict[Hashable, float] = {}
+    users: dict[Hashable, set[Hashable]] = {}
+    uses: dict[Hashable, list[Hashable]] = {}
+    for name, path in routed.items():
+        resources = _resources(graph, path)
+        if path and name in demands:
+            resources[("demand", name)] = float(demands[name])
+        uses[name] = [key for key, limit in resources.items() if limit < math.inf]
+        for key in uses[name]:
+            capacity[key] = resources[key]
+            users.setdefault(key, set()).add(name)
+    order = {key: place for place, key in enumerate(users)}
+    waiting = [(capacity[key] / len(users[key]), order[key], key) for key in users]
+    heapq.heapify(waiting)
+    while waiting:
+        level, place, key = heapq.heappop(waiting)
+        if not users[key]:
+            continue
+        now = max(capacity[key], 0.0) / len(users[key])
+        if now > level and waiting and now > waiting[0][0]:
+            heapq.heappush(waiting, (now, place, key))  # its users were held back elsewhere
+            continue
+        for name in list(users[key]):
+            rates[name] = now
+            for other in uses[name]:
+                capacity[other] -= now
+                users[other].discard(name)
+    return {name: rates[name] for name in flows}
+
+
+def _routed(
+    graph: "networkx.Graph", flows: Mapping[Hashable, Sequence[Node]], forwarding: Collection[Node]
+) -> dict[Hashable, tuple[Node, ...]]:
+    routed, open_ = {}, []
+    for name, path in flows.items():
+        if len(path) < 2:
+            raise ValueError(f"flow {name!r} has a path of {len(path)} nodes; it has two ends")
+        checked(graph, *path)
+        if len(path) == 2 and not graph.has_edge(*path):
+            open_.append(name)
+            continue
+        for a, b in pairwise(path):
+            if not graph.has_edge(a, b):
+                raise ValueError(f"flow {name!r} goes from {a!r} to {b!r}, which nothing joins")
+        routed[name] = tuple(path)
+    if open_:
+        ways = widest_routes(graph, [tuple(flows[name]) for name in open_], forwarding=forwarding)
+        routed |= zip(open_, ways, strict=True)
+    return routed
+
+
+def _resources(graph: "networkx.Graph", path: Sequence[Node]) -> dict[Hashable, float]:
+    """What a path uses, each in its direction, with what it carries [bit/s]."""
+    found: dict[Hashable, float] = {}
+    for a, b in pairwise(path):
+        shared = graph.edges[a, b].get("medium") in _SHARED_MEDIA
+        edge = ("radio", frozenset((a, b))) if shared else ("cable", a, b)
+        found[edge] = edge_bps(graph, a, b)
+        found["out", a] = node_bps(graph, a)
+        found["in", b] = node_bps(graph, b)
+    return found

@@ -1,0 +1,61 @@
+"""The wires as the audit sees them."""
+
+from pathlib import Path
+
+import pytest
+
+from homelab_lib.audit import facts_network as facts
+from homelab_lib.lab import load_lab
+
+WRITTEN, LAB = load_lab(decisions=False), load_lab()
+MINI = load_lab(Path(__file__).resolve().parents[2] / "data" / "examples" / "minipc")
+
+
+def by_name(items):
+    return {each.name: each for each in items}
+
+
+def test_the_dac_comes_up_at_nothing_and_the_decision_at_ten():
+    assert facts.cable_speed(WRITTEN, WRITTEN.cables[0]).speed_bps == 0
+    assert "SFP+" in facts.cable_speed(WRITTEN, WRITTEN.cables[0]).reason
+    assert facts.cable_speed(LAB, LAB.cables[0]).speed_bps == 10e9
+
+
+def test_the_storage_link_is_held_by_the_cards_slot():
+    promise = by_name(facts.promises(LAB))["proxmox-truenas"]
+    assert 6e9 < promise.found.bandwidth_bps < 7e9
+    assert promise.held_by == "the slot of truenas.sfp"
+    as_written = by_name(facts.promises(WRITTEN))["proxmox-truenas"]
+    assert as_written.found.bandwidth_bps == 2.5e9, "by way of the switch, since the DAC is down"
+
+
+def test_between_vlans_the_way_leads_over_the_router():
+    assert facts.legs(LAB, "desktop", "truenas") == [
+        ("desktop", "firewall"),
+        ("firewall", "truenas"),
+    ]
+    assert facts.legs(LAB, "proxmox", "truenas") == [("proxmox", "truenas")]
+    cut = {loss.element: loss.pairs for loss in facts.losses(LAB)}
+    assert ("desktop", "truenas") in cut["cable firewall-switch"]
+    assert ("desktop", "truenas") in cut["router firewall"]
+    assert ("proxmox", "truenas") not in cut["switch switch"], "the direct link stays"
+
+
+def test_the_shares_add_up_to_what_there_is():
+    pairs = facts.storage_flows(LAB)
+    together = facts.fair_shares(LAB, pairs)
+    assert sum(together.values()) == pytest.approx(2.5e9)
+    assert len(set(together.values())) == 1
+
+
+def test_one_switch_port_and_no_promises():
+    assert facts.promises(MINI) == []
+    assert facts.storage_flows(MINI) == []
+    assert all(loss.pairs == () for loss in facts.losses(MINI))
+
+
+def test_the_guests_get_nowhere_but_out():
+    passages = facts.passages(LAB)
+    assert [to for (source, to), reach in passages.items() if source == 40 and reach.allowed] == [
+        "internet"
+    ]
