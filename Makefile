@@ -41,6 +41,8 @@ bench: $(INSTALLED)
 	$(PY) benchmarks/demo.py
 	$(PY) benchmarks/files.py
 	$(PY) benchmarks/ssh_commands.py
+	$(PY) benchmarks/models.py
+	$(PY) benchmarks/topology.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
