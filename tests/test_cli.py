@@ -1,5 +1,7 @@
 """The command line, as a person meets it."""
 
+import json
+
 import pytest
 
 from homelab_lib.__main__ import main
@@ -53,3 +55,14 @@ def test_words_that_mean_nothing(words, capsys):
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 2
+
+
+def test_an_audit_ends_with_1_where_something_fails(capsys):
+    assert main(["audit", "--as-written", "--format", "json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1
+    assert {"findings", "claims", "lab"} <= told.keys()
+
+
+def test_an_audit_of_a_lab_that_is_not_there(tmp_path):
+    assert main(["audit", str(tmp_path / "nowhere")]) == 2

@@ -95,7 +95,7 @@ def summary(findings: Sequence[Finding], judgements: Sequence[Judgement]) -> str
 
 def as_table(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judgement]) -> str:
     """The audit for a terminal of 100 columns."""
-    lines = [lab.title, summary(findings, judgements), ""]
+    lines = [lab.title, *wrap(summary(findings, judgements), _WIDTH), ""]
     for each in findings:
         lines += _entry(each.severity, f"{each.rule}: {each.subject}", each.says, each.fix)
     if judgements:

@@ -284,7 +284,8 @@ def test_every_rule_that_a_claim_asks_for_exists(written):
         for each in items(claim.about):
             rules = each.get("rules", ())
             asked |= set(rules) if isinstance(rules, list) else set()
-    assert asked and asked <= set(RULES)
+    assert asked
+    assert asked <= set(RULES)
 
 
 def test_the_other_sentence_is_in_the_ledger_or_in_the_drawing(written):
@@ -307,7 +308,8 @@ def test_judgements_come_in_the_ledgers_order(written, judged):
 
 def test_nothing_breaks_and_everything_says_why(judged, decided):
     for each in (*judged.values(), *decided.values()):
-        assert "broke" not in each.says and "Can't be judged" not in each.says
+        assert "broke" not in each.says
+        assert "Can't be judged" not in each.says
         assert len(each.says) > 10, each.claim
 
 
@@ -384,7 +386,8 @@ def test_an_unknown_check_and_a_claim_that_says_too_little(written):
     wrong = first.model_copy(update={"check": "pool-usable", "about": {"pool": 3, "claimed": []}})
     judged = judge(written.model_copy(update={"claims": (odd, short, wrong)}), [])
     assert [each.verdict for each in judged] == ["untestable-here"] * 3
-    assert "no-such-check" in judged[0].says and "'claimed'" in judged[1].says
+    assert "no-such-check" in judged[0].says
+    assert "'claimed'" in judged[1].says
 
 
 def test_two_checks_of_one_name_are_refused():
@@ -406,19 +409,23 @@ CLAIM = {"claim", "section", "quote", "verdict", "says", "number", "unit", "find
 def test_the_shape_of_the_json(written, found, judged):
     document = json.loads(report.as_json(written, found, list(judged.values())))
     assert list(document) == ["schema", "lab", "findings", "claims"]
-    assert document["schema"] == 1 and document["lab"] == "homelab"
-    assert len(document["findings"]) == len(found) and len(document["claims"]) == len(VERDICTS)
+    assert document["schema"] == 1
+    assert document["lab"] == "homelab"
+    assert len(document["findings"]) == len(found)
+    assert len(document["claims"]) == len(VERDICTS)
     assert all(set(each) == FINDING for each in document["findings"])
     assert all(set(each) == CLAIM for each in document["claims"])
     fixes = [each["fix"] for each in document["findings"] if each["fix"]]
-    assert fixes and all(set(f) == {"title", "low_usd", "high_usd", "changes"} for f in fixes)
+    assert fixes
+    assert all(set(f) == {"title", "low_usd", "high_usd", "changes"} for f in fixes)
     assert all(set(c) == {"path", "value"} for f in fixes for c in f["changes"])
 
 
 def test_the_table_fits_a_terminal(written, found, judged):
     text = report.as_table(written, found, list(judged.values()))
     lines = text.splitlines()
-    assert lines[0] == written.title and max(map(len, lines)) <= 100
+    assert lines[0] == written.title
+    assert max(map(len, lines)) <= 100
     assert sum(line.startswith("contradicts ") for line in lines) == 12
 
 

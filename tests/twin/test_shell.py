@@ -39,7 +39,7 @@ LINES = [
     "echo one # a comment",
     "echo 'a\nb'",
     "exit 3",
-    "a=/x/y/z; echo ${a%/*} ${a#/x} ${a%nope} \"${a#*/}\"",
+    'a=/x/y/z; echo ${a%/*} ${a#/x} ${a%nope} "${a#*/}"',
     "sh -c 'echo ${1%:*} ${1#*:}' sh user:group",
     "echo abc | grep -c b",
     "echo abc | cut -c 2-",
