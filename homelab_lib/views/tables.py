@@ -1,6 +1,6 @@
 """A lab as tables, one for each question a reader asks first."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homelab_lib.lab import Lab
 from homelab_lib.models.zfs import pool_capacity
@@ -153,3 +153,51 @@ def decisions(lab: Lab) -> "pd.DataFrame":
         shown = "nothing" if cost is None else f"${cost.low_usd:.0f}–{cost.high_usd:.0f}"
         rows.append({"decision": decision.title, "why": decision.reason, "costs": shown})
     return _table(rows, "decision")
+
+
+def changes(as_written: Lab, decided: Lab) -> "pd.DataFrame":
+    """What the decisions change in the description: the place, what stood there, what does now.
+
+    Parameters
+    ----------
+    as_written, decided
+        The lab without its decisions, and with them.
+    """
+    before, after = as_written.model_dump(mode="json"), decided.model_dump(mode="json")
+    rows = [
+        {
+            "decision": decision.id,
+            "place": change.path,
+            "as written": _shown(_at(before, change.path)),
+            "decided": _shown(_at(after, change.path)),
+        }
+        for decision in decided.decisions
+        for change in decision.changes
+    ]
+    return _table(rows, "decision")
+
+
+def _at(document: Any, path: str) -> Any:
+    """What stands at a dotted path; entries of a list go by their name. None for nothing."""
+    for step in path.split("."):
+        if isinstance(document, list):
+            named = [each for each in document if step in (each.get("name"), each.get("id"))]
+            document = named[0] if named else None
+        elif isinstance(document, dict):
+            document = document.get(step)
+        else:
+            return None
+    return document
+
+
+def _shown(value: Any) -> str:
+    """A value in few words: of a record what it says, of a list how long it is."""
+    if value is None or value in ([], {}, ""):
+        return "–"
+    if isinstance(value, list):
+        names = [str(each.get("name", "")) for each in value if isinstance(each, dict)]
+        return ", ".join(names) if names else ", ".join(map(str, value))
+    if isinstance(value, dict):
+        said = {key: each for key, each in value.items() if each not in (None, "", [], {}, 1500)}
+        return "; ".join(f"{key}: {_shown(each)}" for key, each in said.items())
+    return str(value)
