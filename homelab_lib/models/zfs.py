@@ -306,6 +306,7 @@ def pool_capacity(
     openzfs: Version = (2, 3, 0),
     whole_disk: bool = True,
     logical_block: int = 512,
+    first_width: int | None = None,
 ) -> PoolCapacity:
     """What a pool of `vdevs` equal vdevs shows and holds.
 
@@ -328,6 +329,9 @@ def pool_capacity(
         ZFS partitions the disk itself; False for a file or a ready partition.
     logical_block
         Sector size that the disk reports [bytes]: 512 or 4096.
+    first_width
+        Disks per vdev when a raidz was made, where it was expanded since: its metaslabs and the
+        ratio by which space is shown stay those of that width.
 
     Returns
     -------
@@ -351,6 +355,9 @@ def pool_capacity(
     if logical_block not in (512, 4096):
         raise ValueError(f"logical_block is {logical_block}; it has to be 512 or 4096")
     shape = parse_layout(layout, width)
+    grown = first_width is not None and first_width != width
+    if grown and (shape.kind != "raidz" or first_width > width or openzfs < (2, 3)):
+        raise ValueError(f"first_width is {first_width}; a raidz grows, from OpenZFS 2.3 on")
     disk_bytes = disk_bytes if isinstance(disk_bytes, int) else np.asarray(disk_bytes, np.int64)
     if np.any(np.less(disk_bytes, 64 * MIB)):
         raise ValueError(f"disk_bytes is {disk_bytes}; ZFS takes no disk below 64 MiB")
@@ -367,14 +374,15 @@ def pool_capacity(
         top = child * (width - shape.spares) // row * row // _ALIGN * _ALIGN
     else:
         top = child // _ALIGN * _ALIGN
-    shift = metaslab_shift(top, openzfs=openzfs)
+    begun = child * first_width // _ALIGN * _ALIGN if grown else top
+    shift = metaslab_shift(begun, openzfs=openzfs)
     metaslab = np.left_shift(np.int64(1), shift)
     if shape.kind == "draid":
         group = (shape.data + shape.parity) << ashift
         metaslab = metaslab // group * group  # `vdev_draid_metaslab_init`
     count = top >> shift
-    ratio = deflate_ratio(shape, width, ashift=ashift)
-    has_log = (openzfs >= (2, 1)) & (count > _EMBEDDED_SLOG_MIN_MS)
+    ratio = deflate_ratio(shape, first_width or width, ashift=ashift)
+    has_log = (openzfs >= (2, 1)) & ((begun >> shift) > _EMBEDDED_SLOG_MIN_MS)
     embedded = np.where(has_log, (metaslab >> 9) * ratio, 0) * tops
     normal = ((metaslab * (count - has_log)) >> 9) * ratio * tops
     slop = slop_bytes(normal, openzfs=openzfs, embedded_bytes=embedded)

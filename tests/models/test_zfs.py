@@ -101,6 +101,29 @@ def test_an_expanded_raidz_shows_the_old_ratio_for_ever():
     assert now > zfs.space_efficiency(2**20, "raidz1", 5)
 
 
+def test_an_expanded_raidz_shows_less_than_one_made_so_wide():
+    disk = 14_000_519_643_136
+    before = zfs.pool_capacity("raidz2", 4, disk)
+    grown = zfs.pool_capacity("raidz2", 5, disk, first_width=4)
+    fresh = zfs.pool_capacity("raidz2", 5, disk)
+    assert before.usable_bytes < grown.usable_bytes < fresh.usable_bytes
+    assert grown.size_bytes >= fresh.size_bytes * 0.999
+    assert zfs.pool_capacity("raidz2", 4, disk, first_width=4) == before
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"layout": "mirror", "width": 3, "first_width": 2},
+        {"layout": "raidz2", "width": 4, "first_width": 5},
+        {"layout": "raidz2", "width": 5, "first_width": 4, "openzfs": (2, 2, 0)},
+    ],
+)
+def test_only_a_raidz_grows_and_only_since_2_3(given):
+    with pytest.raises(ValueError, match="a raidz grows"):
+        zfs.pool_capacity(disk_bytes=10**13, **given)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
