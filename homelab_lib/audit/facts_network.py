@@ -7,38 +7,16 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_pcie import leaves
 from homelab_lib.lab import Lab
-from homelab_lib.lab.cabling import TransceiverPart
-from homelab_lib.lab.network import Cable
 from homelab_lib.models.flows import max_min_fair
-from homelab_lib.models.links import End, LinkSpeed, Module, link_speed
 from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
 from homelab_lib.models.reachability import Reach, vlan_reachability
+from homelab_lib.wiring import cable_speed
 
 if TYPE_CHECKING:
     import networkx
 
 Pair = tuple[str, str]
 _NO_WAY = PathBandwidth(0.0, None, ())
-
-
-def _end(lab: Lab, place: str, module: TransceiverPart | None) -> End:
-    owner, _, port_name = place.partition(".")
-    port = (lab.hosts.get(owner) or lab.switches[owner]).ports[port_name]
-    inside = module and Module(module.cage, module.connector, module.speeds_bps, module.media)
-    return End(port.connector, port.speeds_bps, inside, place)
-
-
-def cable_speed(lab: Lab, cable: Cable) -> LinkSpeed:
-    """What a cable comes up at; 0 bit/s where it does not, with the reason."""
-    part = cable.part
-    return link_speed(
-        _end(lab, cable.a, cable.a_transceiver),
-        _end(lab, cable.b, cable.b_transceiver),
-        cable.medium,
-        length_m=cable.length_m,
-        plugs=part.connectors if part else None,
-        reach_m={each.speed_bps: each.length_m for each in part.reach} if part else None,
-    )
 
 
 def wired(lab: Lab) -> "networkx.Graph":

@@ -1,12 +1,13 @@
 """The ways from a lab's storage to those who use it, read from its cables."""
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.host import Host, Port
+from homelab_lib.lab.host import Host
 from homelab_lib.lab.network import Cable
 from homelab_lib.models import pcie
 from homelab_lib.sweep.choices import LinkChoice
 from homelab_lib.sweep.facts import largest_pool
 from homelab_lib.units import format_bps
+from homelab_lib.wiring import cable_speed
 
 
 def links(*labs: Lab) -> tuple[LinkChoice, ...]:
@@ -68,26 +69,10 @@ def _onward(lab: Lab, nas: str, switch: str) -> Cable | None:
     return None
 
 
-def _port(lab: Lab, end: str) -> Port:
-    owner, _, port = end.partition(".")
-    return (lab.hosts.get(owner) or lab.switches[owner]).ports[port]
-
-
 def _misfit(lab: Lab, cable: Cable) -> str:
-    """Why a cable's plugs don't fit; empty where they do."""
-    plugs = cable.part.connectors if cable.part else None
-    if plugs is None and cable.medium.startswith("Cat"):
-        plugs = ("RJ45", "RJ45")
-    if plugs is None and cable.medium in ("DAC", "AOC"):
-        plugs = ("SFP+", "SFP+")
-    if plugs is None:
-        return ""
-    ends = ((cable.a, cable.a_transceiver, plugs[0]), (cable.b, cable.b_transceiver, plugs[1]))
-    for end, module, plug in ends:
-        jack = module.connector if module else _port(lab, end).connector
-        if jack != plug and not (jack.startswith("SFP") and plug.startswith("SFP")):
-            return f"the {plug} plug of {cable.medium} does not fit {end}, which is {jack}"
-    return ""
+    """Why a cable carries nothing; empty where it does."""
+    found = cable_speed(lab, cable)
+    return "" if found.speed_bps else found.reason
 
 
 def _bus_bps(host: Host, port: str) -> float:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.network import Cable
+from homelab_lib.wiring import cable_speed
 
 if TYPE_CHECKING:
     from homelab_lib.twin.machine import Interface, Machine
 
 Spot = tuple[str, str, int | None]
 """A machine or switch, its segment or port, and the tag of a frame there."""
-
-_COPPER = ("Cat5e", "Cat6", "Cat6A", "Cat8")
-_CAGES = ("SFP", "SFP+", "SFP28", "QSFP+", "QSFP28")
 
 
 class NetError(Exception):
@@ -42,40 +40,10 @@ class NetError(Exception):
         self.takes_s = takes_s
 
 
-def _plug(cable: Cable, side: str) -> str:
-    """What the cable offers the port at one end."""
-    transceiver = getattr(cable, f"{side}_transceiver")
-    if transceiver is not None:
-        return transceiver.cage
-    if cable.part is not None:
-        return cable.part.connectors[0 if side == "a" else 1]
-    if cable.medium in _COPPER:
-        return "RJ45"
-    return {"WiFi": "WiFi", "USB-C": "USB-C"}.get(cable.medium, "SFP+")
-
-
 def misfit(lab: Lab, cable: Cable) -> str:
     """Why a cable carries nothing; empty where it does."""
-    speeds: list[set[int]] = []
-    for side in ("a", "b"):
-        name, _, port_name = getattr(cable, side).partition(".")
-        port = (lab.hosts.get(name) or lab.switches[name]).ports[port_name]
-        plug = _plug(cable, side)
-        fits = plug == port.connector or (plug in _CAGES and port.connector in _CAGES)
-        if not fits:
-            return f"{cable.name}: a {plug} plug does not fit {name}.{port_name} ({port.connector})"
-        transceiver = getattr(cable, f"{side}_transceiver")
-        if transceiver is not None and transceiver.connector == "RJ45" != _outer(cable):
-            return f"{cable.name}: {cable.medium} does not fit the transceiver at {name}"
-        speeds.append(set(transceiver.speeds_bps if transceiver else port.speeds_bps))
-    if not speeds[0] & speeds[1]:
-        return f"{cable.name}: its two ends have no speed in common"
-    return ""
-
-
-def _outer(cable: Cable) -> str:
-    """The plug of the cable itself, where a transceiver is between it and the port."""
-    return "RJ45" if cable.medium in _COPPER else "LC"
+    found = cable_speed(lab, cable)
+    return "" if found.speed_bps else f"{cable.name}: {found.reason}"
 
 
 class Wires:

@@ -6,6 +6,7 @@ from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import Lab
 from homelab_lib.units import format_bps
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, Drawing, house_style, svg
+from homelab_lib.wiring import cable_speed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ def cables(lab: Lab) -> "pd.DataFrame":
     """What each cable comes up at, and why it isn't more."""
     rows = []
     for cable in lab.cables:
-        found = facts.cable_speed(lab, cable)
+        found = cable_speed(lab, cable)
         rows.append(
             {
                 "cable": cable.name,

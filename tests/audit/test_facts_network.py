@@ -6,6 +6,7 @@ import pytest
 
 from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import load_lab
+from homelab_lib.wiring import cable_speed
 
 WRITTEN, LAB = load_lab(decisions=False), load_lab()
 MINI = load_lab(Path(__file__).resolve().parents[2] / "data" / "examples" / "minipc")
@@ -16,9 +17,9 @@ def by_name(items):
 
 
 def test_the_dac_comes_up_at_nothing_and_the_decision_at_ten():
-    assert facts.cable_speed(WRITTEN, WRITTEN.cables[0]).speed_bps == 0
-    assert "SFP+" in facts.cable_speed(WRITTEN, WRITTEN.cables[0]).reason
-    assert facts.cable_speed(LAB, LAB.cables[0]).speed_bps == 10e9
+    assert cable_speed(WRITTEN, WRITTEN.cables[0]).speed_bps == 0
+    assert "SFP+" in cable_speed(WRITTEN, WRITTEN.cables[0]).reason
+    assert cable_speed(LAB, LAB.cables[0]).speed_bps == 10e9
 
 
 def test_the_storage_link_is_held_by_the_cards_slot():

@@ -45,9 +45,9 @@ def test_there_is_none_and_it_says_why(world, source, address, port, why):
 def test_a_dac_does_not_fit_a_jack():
     lab = load_lab(decisions=False)
     dac = next(cable for cable in lab.cables if cable.name == "dac")
-    assert misfit(lab, dac) == "dac: a SFP+ plug does not fit proxmox.lan10g (RJ45)"
+    assert misfit(lab, dac) == ("dac: proxmox.lan10g is RJ45, the plug of a DAC cable is SFP+")
     world = World.of(lab, before_phase=2)
-    assert "dac: a SFP+ plug" in world.reach(world.machines["proxmox"], "10.0.60.1", 22)
+    assert "dac: proxmox.lan10g is RJ45" in world.reach(world.machines["proxmox"], "10.0.60.1", 22)
 
 
 def test_the_decision_makes_it_fit():
