@@ -28,7 +28,9 @@ from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import pin
+from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
+from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
@@ -122,7 +124,7 @@ class TwinTarget:
         cls, lab: Lab, phase: int, *, seed: int = 0, allow_changes: bool
     ) -> "TwinTarget":
         """The lab as it stands when the phases before `phase` are done."""
-        world = World.of(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
+        world = built(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
         return cls(lab, world, allow_changes=allow_changes)
 
     def trust(self, name: str, key: str) -> None:
@@ -180,7 +182,7 @@ def serve_twin(
     """
     folder.mkdir(parents=True, exist_ok=True)
     identity, key = _key_pair(folder)
-    world = World.of(lab, before_phase=before_phase, seed=seed, clock=ScaledClock(speed))
+    world = built(lab, before_phase=before_phase, seed=seed, clock=ScaledClock(speed))
     with serve(world, authorized_keys=[key], base_port=base_port) as served:
         known_hosts = folder / "known_hosts"
         known_hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
@@ -294,5 +296,5 @@ def asker(target: Target) -> Ask:
 
 def rehearsal(target: Target, *, public_key: str) -> TwinTarget:
     """A twin of the target's hosts as they are now, to try a runbook on."""
-    world = World.seeded(target.lab, asker(target), clock=SimulatedClock())
+    world = seeded(target.lab, asker(target), clock=SimulatedClock())
     return TwinTarget(target.lab, world, operator_key=public_key, allow_changes=True)

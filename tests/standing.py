@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from homelab_lib import session, target
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
+from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
@@ -126,9 +127,7 @@ def standing(
     seed: int = 0,
 ) -> Iterator[Standing]:
     """Serve a lab as it stands before phase 2, in simulated time on both sides."""
-    world = World.of(
-        lab or load_lab(path or None), before_phase=2, seed=seed, clock=SimulatedClock()
-    )
+    world = built(lab or load_lab(path or None), before_phase=2, seed=seed, clock=SimulatedClock())
     monkeypatch.setattr(target, "WallClock", lambda: world.clock)
     monkeypatch.setenv("HOMELAB_STATE", str(folder / "state"))
     monkeypatch.setenv("HOMELAB_REPORTS", str(folder / "reports"))

@@ -3,8 +3,10 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Container, Mapping
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,6 +92,70 @@ def test_a_package_is_used_where_it_belongs_and_nowhere_else(package, where):
     }
     strangers = {u for u in users if u not in where and u.split("/")[0] not in where}
     assert strangers == set()
+
+
+# Modules that import each other, room by room, until somebody has pulled them apart.
+CIRCLES_TO_BREAK = {"lab"}
+
+
+def _modules() -> dict[str, Path]:
+    """Every module of the library by its dotted name; a package is its ``__init__``."""
+    found = {}
+    for file in sorted(LIBRARY.rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def _imported_modules(file: Path, modules: Container[str]) -> set[str]:
+    """The modules of ours that a file imports, wherever in it: in a function, for types only."""
+    used = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            used |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            known = {name for name in named if name in modules}
+            used |= known | ({node.module} if known != named else set())
+    return {name for name in used if name in modules}
+
+
+def _circles(imports: Mapping[str, set[str]]) -> list[set[str]]:
+    """The sets of modules each of which needs all others of its set."""
+    graph = networkx.DiGraph([(a, b) for a, many in imports.items() for b in many])
+    loops = [{node} for node in graph if graph.has_edge(node, node)]
+    return [c for c in networkx.strongly_connected_components(graph) if len(c) > 1] + loops
+
+
+def test_no_modules_import_each_other():
+    modules = _modules()
+    imports = {name: _imported_modules(file, modules) for name, file in modules.items()}
+    circles = [sorted(circle) for circle in _circles(imports)]
+    known = [c for c in circles if {name.split(".")[1] for name in c} <= CIRCLES_TO_BREAK]
+    assert [circle for circle in circles if circle not in known] == []
+
+
+def test_the_rooms_of_the_twin_need_only_the_machine():
+    modules = _modules()
+    needs: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        match name.split("."):
+            case [_, "twin", room, _]:
+                used = {tuple(other.split(".")) for other in _imported_modules(file, modules)}
+                needs.setdefault(room, set()).update(
+                    o[2] for o in used if o[1] == "twin" and len(o) == 4
+                )
+    wrong = {room: sorted(used - {room, "machine"}) for room, used in needs.items()}
+    assert {room: used for room, used in wrong.items() if used} == {}
+
+
+def test_a_circle_is_seen_wherever_the_import_hides(tmp_path):
+    (tmp_path / "a.py").write_text("def f():\n    from b import x\n")
+    (tmp_path / "b.py").write_text("if TYPE_CHECKING:\n    from c import x\n")
+    (tmp_path / "c.py").write_text("import a\n")
+    files = {name: tmp_path / f"{name}.py" for name in "abc"}
+    imports = {name: _imported_modules(file, files) for name, file in files.items()}
+    assert _circles(imports) == [{"a", "b", "c"}]
 
 
 def test_no_module_is_too_long_to_be_read():

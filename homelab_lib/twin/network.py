@@ -8,36 +8,15 @@ and what no rule allows is refused.
 import ipaddress
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.network import Cable
+from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.wiring import cable_speed
-
-if TYPE_CHECKING:
-    from homelab_lib.twin.machine import Interface, Machine
 
 Spot = tuple[str, str, int | None]
 """A machine or switch, its segment or port, and the tag of a frame there."""
-
-
-class NetError(Exception):
-    """A connection that did not come about.
-
-    Parameters
-    ----------
-    code
-        `curl`'s exit status for it.
-    text
-        `curl`'s words.
-    takes_s
-        How long one waits for it [s].
-    """
-
-    def __init__(self, code: int, text: str, takes_s: float = 0.0) -> None:
-        super().__init__(text)
-        self.code = code
-        self.takes_s = takes_s
 
 
 def misfit(lab: Lab, cable: Cable) -> str:
@@ -142,7 +121,7 @@ class Network:
             number: ipaddress.ip_network(vlan.subnet) for number, vlan in lab.vlans.items()
         }
 
-    def owner(self, address: str) -> "Machine | None":
+    def owner(self, address: str) -> Machine | None:
         """The machine that has an address."""
         for machine in self.machines.values():
             if any(i.address == address for i in machine.interfaces):
@@ -154,7 +133,7 @@ class Network:
         ip = ipaddress.ip_address(address)
         return next((n for n, net in self._subnets.items() if ip in net), None)
 
-    def path(self, source: "Machine", address: str, port: int) -> str:
+    def path(self, source: Machine, address: str, port: int) -> str:
         """Why `source` can't get a packet to an address and port; empty where it can."""
         target = self.owner(address)
         if target is source:
@@ -169,21 +148,21 @@ class Network:
             return f"{source.name} has no route to {address}"
         return self._through(source, way_out, address, port)
 
-    def internet(self, source: "Machine") -> str:
+    def internet(self, source: Machine) -> str:
         """Why `source` can't reach the internet; empty where it can."""
         way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
         if way_out is None:
             return f"{source.name} has no default route"
         return self._through(source, way_out, "", 443)
 
-    def _interface_towards(self, source: "Machine", address: str) -> "Interface | None":
+    def _interface_towards(self, source: Machine, address: str) -> Interface | None:
         ip = ipaddress.ip_address(address)
         for each in source.interfaces:
             if each.cidr and each.up and ip in ipaddress.ip_interface(each.cidr).network:
                 return each
         return None
 
-    def _neighbours(self, interface: "Interface", address: str) -> bool:
+    def _neighbours(self, interface: Interface, address: str) -> bool:
         """Whether the owner of `address` hears what the interface sends."""
         owner = self.owner(address)
         if owner is None or not owner.up:
@@ -194,7 +173,7 @@ class Network:
             for i in owner.interfaces
         )
 
-    def _why_no_link(self, source: "Machine", local: "Interface", address: str) -> str:
+    def _why_no_link(self, source: Machine, local: Interface, address: str) -> str:
         owner = self.owner(address)
         if owner is None:
             return f"nobody has {address}"
@@ -204,7 +183,7 @@ class Network:
         hint = f" ({'; '.join(broken)})" if broken else ""
         return f"no link from {source.name} ({local.name}) to {address}{hint}"
 
-    def _through(self, source: "Machine", way_out: "Interface", address: str, port: int) -> str:
+    def _through(self, source: Machine, way_out: Interface, address: str, port: int) -> str:
         """By way of the gateway; to the internet where `address` is empty."""
         router = self.owner(way_out.gateway)
         if router is None:

@@ -1,152 +1,37 @@
-"""A world as its real hosts say it is.
+"""A world as its real hosts say it is."""
 
-The twin names the reading commands that it needs to become a host; somebody else runs them; here
-their raw output is read. Files are asked for only when the rehearsal looks at them.
-"""
+from homelab_lib.lab import Lab
+from homelab_lib.twin.built import built
+from homelab_lib.twin.clock import Clock
+from homelab_lib.twin.machine.seeding import seed_machine
+from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.world import World
 
-import json
-from typing import TYPE_CHECKING, Any
-
-from homelab_lib.twin.built import build
-from homelab_lib.twin.files import Entry, FileSystem
-from homelab_lib.twin.guest import Guest
-from homelab_lib.twin.k3s import unit_for
-from homelab_lib.twin.machine import Machine
-from homelab_lib.twin.proxmox import ProxmoxNode
-from homelab_lib.twin.systemd import Unit
-from homelab_lib.twin.truenas import TrueNas
-
-if TYPE_CHECKING:
-    from homelab_lib.twin.world import Ask, World
-
-_KINDS = {
-    "regular file": "file",
-    "regular empty file": "file",
-    "directory": "dir",
-    "symbolic link": "link",
-}
-_UNITS = ("k3s", "k3s-agent", "qemu-guest-agent")
 _BEFORE_ANY_PHASE = 0
-_LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
 
 
-def seed_from(world: "World", ask: "Ask") -> None:
-    """Make every machine of `world` what its host says."""
-    from homelab_lib.twin.seeding_k3s import seed_cluster
-    from homelab_lib.twin.seeding_proxmox import seed_proxmox
-    from homelab_lib.twin.seeding_truenas import seed_truenas
+def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> World:
+    """The lab as its real hosts say it is: they are asked by reading commands.
 
-    build(world, _BEFORE_ANY_PHASE)
+    Parameters
+    ----------
+    lab
+        What is known of it beforehand: hosts, wires, networks.
+    ask
+        Runs a reading command on a host.
+    seed, clock
+        As for `built`.
+    """
+    world = built(lab, before_phase=_BEFORE_ANY_PHASE, seed=seed, clock=clock)
     for name, machine in list(world.machines.items()):
-        if world.lab.hosts[name].ssh is None:
+        host = lab.hosts[name]
+        if host.ssh is None:
             continue  # nobody logs in there: it is what the lab says
         if not seed_machine(machine, ask):
             machine.up = False
-        elif isinstance(machine, ProxmoxNode):
-            seed_proxmox(machine, ask)
-        elif isinstance(machine, TrueNas):
-            seed_truenas(machine, ask)
+        elif host.os.kind in world.kinds:
+            world.kinds[host.os.kind].seed(machine, ask)
     for machine in list(world.machines.values()):
-        unit = machine.units.get("k3s")
-        if unit is not None and unit.active == "active":
-            seed_cluster(machine, ask)
-
-
-def lines_of(ask: "Ask", host: str, *argv: str) -> list[str] | None:
-    """What a command prints, line by line; None where it can't be asked or fails."""
-    answer = ask(host, argv)
-    if answer is None or answer[0] != 0:
-        return None
-    return answer[1].splitlines()
-
-
-def json_of(ask: "Ask", host: str, *argv: str) -> Any:
-    """What a command prints, as JSON; None where it gives none."""
-    answer = ask(host, argv)
-    if answer is None or answer[0] != 0:
-        return None
-    try:
-        return json.loads(answer[1])
-    except ValueError:
-        return None
-
-
-def seed_machine(machine: Machine, ask: "Ask") -> bool:
-    """What every Unix tells of itself; False where nobody answers."""
-    kernel = lines_of(ask, machine.name, "uname", "-r")
-    if not kernel:
-        return False
-    machine.kernel = kernel[0]
-    processors = lines_of(ask, machine.name, "nproc")
-    if processors and processors[0].isdigit():
-        machine.threads = int(processors[0])
-    packages = lines_of(ask, machine.name, "dpkg-query", "-W", "-f", "${Package}\t${Version}\n")
-    if packages is not None:
-        machine.packages = dict(line.partition("\t")[::2] for line in packages)
-    accounts = lines_of(ask, machine.name, "getent", "passwd")
-    machine.accounts |= {line.partition(":")[0] for line in accounts or ()}
-    modules = lines_of(ask, machine.name, "lsmod")
-    machine.modules |= {line.split()[0] for line in (modules or [""])[1:] if line.split()}
-    for name in _UNITS:
-        _seed_unit(machine, name, ask)
-    machine.files = FileSystem(loader=lambda path: load(ask, machine.name, path))
-    for folder in ("/tmp", machine.home):
-        machine.files.mkdir(folder, parents=True)
-    machine.ask = ask
-    return True
-
-
-def _seed_unit(machine: Machine, name: str, ask: "Ask") -> None:
-    words = [
-        w for p in ("LoadState", "ActiveState", "SubState", "UnitFileState") for w in ("-p", p)
-    ]
-    shown = lines_of(ask, machine.name, "systemctl", "show", f"{name}.service", *words)
-    state = dict(line.partition("=")[::2] for line in shown or ())
-    if state.get("LoadState") != "loaded":
-        return
-    unit = unit_for("server" if name == "k3s" else "agent") if "k3s" in name else Unit(name)
-    unit.active, unit.sub = state.get("ActiveState", "inactive"), state.get("SubState", "dead")
-    unit.enabled = state.get("UnitFileState") == "enabled"
-    machine.units[name] = unit
-
-
-def load(ask: "Ask", host: str, path: str) -> Entry | None:
-    """A file of the real host: its facts, its digest, and its text where it is small."""
-    shown = ask(host, ("stat", "-c", "%F|%a|%U|%G|%s", "--", path))
-    if shown is None or shown[0] != 0:
-        return None
-    kind, mode, user, group, size = shown[1].strip().split("|")
-    if kind not in _KINDS:
-        return None
-    entry = Entry(_KINDS[kind], mode=int(mode, 8), user=user, group=group)
-    if entry.kind == "link":
-        target = ask(host, ("readlink", "--", path))
-        entry.data = (target[1].strip() if target else "").encode()
-    elif entry.kind == "file":
-        _fill(entry, ask, host, path, int(size))
-    return entry
-
-
-def _fill(entry: Entry, ask: "Ask", host: str, path: str, size: int) -> None:
-    digest = lines_of(ask, host, "sha256sum", "--", path)
-    if digest:
-        entry.digest = digest[0].split()[0].lstrip("\\")
-    entry.size_bytes = size
-    if size <= _LARGEST_READ_BYTES:
-        text = ask(host, ("cat", "--", path))
-        entry.data = text[1].encode() if text else b""
-
-
-def seed_guest(guest: Guest, ask: "Ask") -> bool:
-    """A VM that runs already and lets us in."""
-    guest.instance = guest.node.instance_id(guest.vmid)
-    guest.sees()
-    if not seed_machine(guest, ask):
-        return False
-    guest.up = True
-    guest.boots = 1
-    # The real one's private host key stays where it is; the twin answers with a key of its own.
-    guest.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{guest.host_key_public}\n")
-    status = json_of(ask, guest.name, "cloud-init", "status", "--format", "json") or {}
-    guest.cloud_init = (status.get("status", "done"), status.get("errors", []))
-    return True
+        for seed_more in world.seeds:
+            seed_more(machine, ask)
+    return world

@@ -11,8 +11,8 @@ from pathlib import Path
 import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
-from homelab_lib.twin.machine import Machine
-from homelab_lib.twin.shell import Reply
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.terminal import talk
 from homelab_lib.twin.world import World
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from homelab_lib.twin.machine import Machine
+from homelab_lib.twin.machine.machine import Machine
 
 if TYPE_CHECKING:
     import paramiko

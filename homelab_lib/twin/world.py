@@ -2,30 +2,39 @@
 
 import ipaddress
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock, SimulatedClock
-from homelab_lib.twin.cluster import Cluster
 from homelab_lib.twin.faults import Faults
-from homelab_lib.twin.files import Entry
-from homelab_lib.twin.machine import Body, Commands, Machine
-from homelab_lib.twin.network import NetError, Network
-
-Ask = Callable[[str, Sequence[str]], tuple[int, str, str] | None]
-"""Runs a reading command on a real host: status, output, errors; None where it can't be asked."""
+from homelab_lib.twin.machine.files import Entry
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Body, Commands
+from homelab_lib.twin.machine.surroundings import Ask, Export, NetError
+from homelab_lib.twin.machine.unit import Unit
+from homelab_lib.twin.network import Network
 
 INTERNET_BYTES_PER_S = 60e6
 
 
-def _programs() -> tuple[Commands, ...]:
-    """What may be put on any Linux machine."""
-    from homelab_lib.twin.k3s import k3s
-    from homelab_lib.twin.kubectl import kubectl
+@dataclass(frozen=True)
+class Kind:
+    """A kind of appliance: the room that knows it registers this.
 
-    return k3s, kubectl
+    Parameters
+    ----------
+    make
+        Makes a host of the lab, with what the phases before the given one have made on it.
+    seed
+        Makes it what a real one says it is.
+    """
+
+    make: "Callable[[World, str, Host, int], Machine]"
+    seed: Callable[[Any, Ask], None]
 
 
 class World:
@@ -49,40 +58,22 @@ class World:
         self.faults = Faults()
         self.machines: dict[str, Machine] = {}
         self.network = Network(lab, self.machines)
-        self.clusters: dict[str, Cluster] = {}
+        self.clusters: dict[str, Any] = {}  # by the name of their first server
         self.internet_bytes_per_s = INTERNET_BYTES_PER_S
         self.site: dict[str, Entry] = {}  # what the internet has, by URL
-        self.scripts: dict[str, Body] = {}  # what downloaded scripts do, by their digest
         self.known_modules = {"br_netfilter", "overlay", "nfs", "nfsv4", "vfio", "vfio_pci"}
         self.known_modules |= {"vfio_iommu_type1", "r8169", "atlantic", "ixgbe", "dummy"}
-        self.programs = _programs()
         self.down_hooks: list[Callable[[Machine], None]] = []
+        # What the rooms register:
+        self.kinds: dict[str, Kind] = {}  # of appliances, by the host's operating system
+        self.programs: list[Commands] = []  # that may be put on any Linux machine
+        self.scripts: dict[str, Body] = {}  # what downloaded scripts do, by their digest
+        self.units: dict[str, Callable[[], Unit]] = {}  # services that do something, by name
+        self.seeds: list[Callable[[Machine, Ask], None]] = []  # what else a host is asked
         self._publish()
-
-    @classmethod
-    def of(
-        cls, lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = None
-    ) -> "World":
-        """The lab as it stands when the phases before `before_phase` are done."""
-        from homelab_lib.twin.built import build
-
-        world = cls(lab, clock=clock, seed=seed)
-        build(world, before_phase)
-        return world
-
-    @classmethod
-    def seeded(cls, lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> "World":
-        """The lab as its real hosts say it is: they are asked by reading commands."""
-        from homelab_lib.twin.seeding import seed_from
-
-        world = cls(lab, clock=clock, seed=seed)
-        seed_from(world, ask)
-        return world
 
     def _publish(self) -> None:
         """Put what the lab downloads where it is downloaded from."""
-        from homelab_lib.twin.k3s import installer
-
         for download in self.lab.downloads.values():
             text = f"# {download.name} {download.version}\n".encode()
             size = download.size_bytes
@@ -93,9 +84,6 @@ class World:
             self.site[image.url] = Entry(
                 "file", b"QFI\xfb", digest=image.sha256, size_bytes=image.size_bytes
             )
-        for cluster in self.lab.clusters.values():
-            script = self.lab.downloads[cluster.installer]
-            self.scripts[script.sha256] = installer(cluster)
 
     # -------------------------------------------------------------------- time
 
@@ -171,8 +159,8 @@ class World:
         found = self.site.get(url)
         return (200, found) if found else (404, Entry("file", b"404 Not Found\n"))
 
-    def nfs(self, client: Machine, server: str, path: str) -> tuple[Any, str]:
-        """The export that a client gets, and its files; or why it gets none."""
+    def nfs(self, client: Machine, server: str, path: str) -> tuple[Export | None, str]:
+        """The export that a client gets; or why it gets none."""
         if why := self.reach(client, server, 2049):
             return None, f"Connection timed out ({why})"
         nas = self.find_ip(server)

@@ -6,18 +6,18 @@ import shlex
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.twin.world import World
+from homelab_lib.twin.built import built
 
 
 @pytest.fixture
 def fresh():
     """The NAS before phase 1: disks, and nothing on them."""
-    return World.of(load_lab(), before_phase=1).machines["truenas"]
+    return built(load_lab(), before_phase=1).machines["truenas"]
 
 
 @pytest.fixture
 def nas():
-    return World.of(load_lab(), before_phase=2).machines["truenas"]
+    return built(load_lab(), before_phase=2).machines["truenas"]
 
 
 def call(nas, method, *arguments, ok=True):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from homelab_lib.twin.kubeobjects import ApiError
+from homelab_lib.twin.kubernetes.nodes import ready
+from homelab_lib.twin.kubernetes.objects import ApiError
 
 POD = {
     "apiVersion": "v1",
@@ -87,9 +88,9 @@ def test_a_claim_waits_for_its_share(cluster):
 def test_a_node_that_is_off_is_noticed_in_time(cluster):
     cluster.members["k3s-gpu2"].power_off()
     later(cluster, 5)
-    assert cluster.ready("k3s-gpu2"), "nobody has missed it yet"
+    assert ready(cluster, "k3s-gpu2"), "nobody has missed it yet"
     later(cluster, 90)
-    assert not cluster.ready("k3s-gpu2")
+    assert not ready(cluster, "k3s-gpu2")
     shown = kubectl(cluster, "get nodes").out.decode()
     assert "k3s-gpu2" in shown
     assert "NotReady" in shown

@@ -3,13 +3,13 @@
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.twin.built import built
 from homelab_lib.twin.network import misfit
-from homelab_lib.twin.world import World
 
 
 @pytest.fixture(scope="module")
 def world():
-    return World.of(load_lab(), before_phase=2)
+    return built(load_lab(), before_phase=2)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_dac_does_not_fit_a_jack():
     lab = load_lab(decisions=False)
     dac = next(cable for cable in lab.cables if cable.name == "dac")
     assert misfit(lab, dac) == ("dac: proxmox.lan10g is RJ45, the plug of a DAC cable is SFP+")
-    world = World.of(lab, before_phase=2)
+    world = built(lab, before_phase=2)
     assert "dac: proxmox.lan10g is RJ45" in world.reach(world.machines["proxmox"], "10.0.60.1", 22)
 
 
@@ -56,7 +56,7 @@ def test_the_decision_makes_it_fit():
 
 
 def test_an_unmanaged_switch_loses_the_firewalls_tags():
-    world = World.of(load_lab(decisions=False), before_phase=2)
+    world = built(load_lab(decisions=False), before_phase=2)
     assert "gateway 10.0.30.1 does not answer" in world.internet(world.machines["proxmox"])
 
 
@@ -70,5 +70,5 @@ def test_a_pulled_cable(world):
 
 
 def test_a_router_that_nobody_describes_leads_to_the_internet():
-    world = World.of(load_lab("data/examples/minipc"), before_phase=2)
+    world = built(load_lab("data/examples/minipc"), before_phase=2)
     assert world.internet(world.machines["mini"]) == ""

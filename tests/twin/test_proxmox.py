@@ -5,7 +5,7 @@ import json
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.twin.world import World
+from homelab_lib.twin.built import built
 
 CREATE = (
     "qm create 201 --name a --memory 2048 --cores 2 --net0 virtio,bridge=vmbr0 "
@@ -16,7 +16,7 @@ CREATE = (
 
 @pytest.fixture
 def node():
-    world = World.of(load_lab(), before_phase=2)
+    world = built(load_lab(), before_phase=2)
     node = world.machines["proxmox"]
     node.run("pvesm set local --content import,snippets,iso")
     image = world.lab.images["ubuntu-24-04"]

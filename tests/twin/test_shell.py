@@ -5,10 +5,8 @@ import subprocess
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.twin.fileutils import fileutils
-from homelab_lib.twin.linux import linux
-from homelab_lib.twin.machine import Machine
-from homelab_lib.twin.textutils import textutils
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.world import World
 
 LINES = [
@@ -52,7 +50,7 @@ LINES = [
 @pytest.fixture(scope="module")
 def machine():
     world = World(load_lab("data/examples/minipc"))
-    machine = Machine("m", world, commands=(textutils, fileutils, linux))
+    machine = Machine("m", world, commands=UNIX)
     machine.files.mkdir("/tmp")
     machine.files.mkdir("/root")
     return machine

@@ -5,16 +5,16 @@ import json
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.twin.truenas import TrueNas
-from homelab_lib.twin.truenas_rpc import parse_release
-from homelab_lib.twin.world import World
+from homelab_lib.twin.built import built
+from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.rpc import parse_release
 
 SHARE = '{"path":"/mnt/tank/media","networks":["10.0.30.0/24"]}'
 
 
 @pytest.fixture
 def nas():
-    return World.of(load_lab(), before_phase=2).machines["truenas"]
+    return built(load_lab(), before_phase=2).machines["truenas"]
 
 
 def midclt(nas: TrueNas, *words: str):

@@ -1,0 +1,33 @@
+"""What Kubernetes adds to a world: its programs, its installers, its services."""
+
+from homelab_lib.twin.kubernetes.k3s import BINARY, installed_version, installer, unit_for
+from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
+from homelab_lib.twin.kubernetes.seeding import seed_cluster
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.world import World
+
+k3s = Commands()
+
+
+def register(world: World) -> None:
+    """Tell the world what may be installed from the internet, and what that does."""
+    world.programs += [k3s, kubectl]
+    world.units |= {"k3s": lambda: unit_for("server"), "k3s-agent": lambda: unit_for("agent")}
+    world.seeds.append(seed_cluster)
+    for cluster in world.lab.clusters.values():
+        script = world.lab.downloads[cluster.installer]
+        world.scripts[script.sha256] = installer(cluster)
+
+
+@k3s("k3s")
+def run(machine: Machine, call: Call) -> Reply:
+    """The binary: its version, and the kubectl in it."""
+    if not machine.files.exists(BINARY):
+        return Reply(127, stderr="sh: 1: k3s: not found\n")
+    if call.argv[1:2] == ("--version",):
+        version = installed_version(machine)
+        return Reply(0, f"k3s version {version} (00000000)\ngo version go1.24.6\n")
+    if call.argv[1:2] == ("kubectl",):
+        return on_node(machine, Call(call.argv[1:], call.stdin, call.user, call.env))
+    return Reply(1, stderr=f"No help topic for '{' '.join(call.argv[1:])}'\n")

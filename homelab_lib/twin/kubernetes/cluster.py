@@ -1,0 +1,293 @@
+"""A Kubernetes cluster that isn't there: what its API keeps, and what comes of it in time.
+
+Objects are what the real API would hold. Controllers look at them whenever somebody asks and
+whenever the simulated clock has moved on, and do the next thing that is due.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from homelab_lib.twin.kubernetes.objects import (
+    KINDS,
+    ApiError,
+    Key,
+    Kind,
+    Object,
+    fill_in,
+    kind_of,
+    merged,
+    refuse,
+)
+from homelab_lib.twin.kubernetes.outcome import outcome
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.surroundings import Surroundings
+
+_TICKS_S = (0.5, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90, 120)
+
+
+class Cluster:
+    """What the API server of one cluster knows.
+
+    Parameters
+    ----------
+    world
+        The world it is in.
+    server
+        The machine its API runs on.
+    version
+        Version of the server: ``v1.35.1+k3s1``.
+    """
+
+    def __init__(self, world: Surroundings, server: Machine, version: str) -> None:
+        self.world = world
+        self.server = server
+        self.version = version
+        self.objects: dict[Key, Object] = {}
+        self.applied: dict[tuple[Key, str], Object] = {}
+        self.since: dict[str, float] = {}  # when something about an object began, by its uid
+        self.members: dict[str, Machine] = {}
+        self.token = ""  # by which nodes join
+        self.tls_names: set[str] = set()  # names the API's certificate is good for
+        self.controllers: list[Callable[[Cluster], None]] = []
+        self.last_seen: dict[str, float] = {}
+        self.logs: dict[str, str] = {}  # a pod's output by its uid
+        self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
+        self.requests = 0  # that came in by the ingress
+        self._revision = 0
+        self._addresses = 1
+        self._settling = False
+        for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
+            self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    # ---------------------------------------------------------------- reading
+
+    def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
+        """The object, or None. Not a copy: only controllers change it."""
+        return self.objects.get((kind, namespace if KINDS[kind].namespaced else "", name))
+
+    def all(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """Every object of a kind by name; of all namespaces for None."""
+        found = [
+            (key, document)
+            for key, document in self.objects.items()
+            if key[0] == kind and namespace in (None, key[1])
+        ]
+        return [document for _, document in sorted(found, key=lambda item: item[0])]
+
+    def owned(self, kind: str, owner: Object) -> list[Object]:
+        """The objects of a kind that `owner` made."""
+        uid = owner["metadata"]["uid"]
+        return [
+            document
+            for document in self.all(kind, owner["metadata"].get("namespace", ""))
+            if any(o["uid"] == uid for o in document["metadata"].get("ownerReferences", ()))
+        ]
+
+    def age_s(self, document: Object) -> float:
+        """How long ago it was made, or what it does began [s]."""
+        uid = document["metadata"]["uid"]
+        return self.world.clock.now() - self.since.setdefault(uid, self.world.clock.now())
+
+    def answers(self) -> bool:
+        """Whether the API server runs."""
+        unit = self.server.units.get("k3s")
+        return self.server.up and unit is not None and unit.active == "active"
+
+    # --------------------------------------------------------------- changing
+
+    def create(self, document: Object, owner: Object | None = None) -> Object:
+        """Store a new object as a controller does."""
+        kind = kind_of(document)
+        key = self._key(kind, document)
+        self._place(kind, key)
+        new = copy.deepcopy(document)
+        fill_in(kind, new)
+        refuse(kind, new, None)
+        self._begin(kind, key, new)
+        if owner is not None:
+            new["metadata"]["ownerReferences"] = [
+                {
+                    "apiVersion": owner["apiVersion"],
+                    "kind": owner["kind"],
+                    "name": owner["metadata"]["name"],
+                    "uid": owner["metadata"]["uid"],
+                    "controller": True,
+                }
+            ]
+        self.objects[key] = new
+        self._stir()
+        return new
+
+    def apply(self, document: Object, manager: str, *, dry_run: bool = False) -> Object:
+        """Server-side apply: make the object, or make it what the manager now says.
+
+        Raises
+        ------
+        ApiError
+            What the API server would answer.
+        """
+        kind = kind_of(document)
+        key = self._key(kind, document)
+        self._place(kind, key)
+        old = self.objects.get(key)
+        new = merged(old or {}, self.applied.get((key, manager), {}), document)
+        fill_in(kind, new)
+        refuse(kind, new, old)
+        if dry_run:
+            return new
+        if old is None:
+            self._begin(kind, key, new)
+        elif _essence(new) != _essence(old):
+            self._revision += 1
+            new["metadata"]["resourceVersion"] = str(self._revision)
+            if new.get("spec") != old.get("spec"):
+                new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+        self.applied[key, manager] = copy.deepcopy(document)
+        self.objects[key] = new
+        self._stir()
+        return new
+
+    def delete(self, kind: str, name: str, namespace: str = "") -> Object:
+        """Take an object away, and what it owned.
+
+        Raises
+        ------
+        ApiError
+            There is none.
+        """
+        known = KINDS[kind]
+        key = (kind, namespace if known.namespaced else "", name)
+        gone = self.objects.pop(key, None)
+        if gone is None:
+            raise not_found(known, name)
+        for other in list(KINDS):
+            for child in self.owned(other, gone):
+                self.delete(other, child["metadata"]["name"], child["metadata"]["namespace"])
+        if kind == "Namespace":
+            for other_key in [k for k in self.objects if k[1] == name]:
+                self.objects.pop(other_key, None)
+        self._stir()
+        return gone
+
+    def say(self, about: Object, reason: str, message: str, *, warning: bool = False) -> None:
+        """Leave an event; the same one again only counts up."""
+        meta = about["metadata"]
+        digest = hashlib.sha256(f"{meta['uid']}{reason}{message}".encode()).hexdigest()[:16]
+        key = ("Event", meta.get("namespace", "default"), f"{meta['name']}.{digest}")
+        event = self.objects.get(key)
+        if event is not None:
+            event["count"] += 1
+            event["lastTimestamp"] = self.stamp()
+            return
+        self.objects[key] = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": key[2], "namespace": key[1], "creationTimestamp": self.stamp()},
+            "involvedObject": {
+                "kind": about["kind"],
+                "name": meta["name"],
+                "namespace": meta.get("namespace", ""),
+                "uid": meta["uid"],
+            },
+            "reason": reason,
+            "message": message,
+            "type": "Warning" if warning else "Normal",
+            "count": 1,
+            "firstTimestamp": self.stamp(),
+            "lastTimestamp": self.stamp(),
+        }
+
+    # ------------------------------------------------------------------- time
+
+    def settle(self) -> None:
+        """Let every controller do what is due, until there is nothing left to do now."""
+        if self._settling or not self.answers():
+            return
+        self._settling = True
+        try:
+            for _ in range(12):
+                before = self._print()
+                for controller in self.controllers:
+                    controller(self)
+                if self._print() == before:
+                    return
+        finally:
+            self._settling = False
+
+    def stamp(self) -> str:
+        """The simulated time as the API writes it."""
+        moment = datetime.fromtimestamp(self.world.clock.now(), UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def next_address(self) -> int:
+        """A number that no service or pod has had yet."""
+        self._addresses += 1
+        return self._addresses
+
+    def _stir(self) -> None:
+        if not self._settling:
+            for delay_s in _TICKS_S:
+                self.world.after(delay_s, self.settle, label="cluster")
+
+    def _print(self) -> int:
+        """A cheap fingerprint of everything but events."""
+        return hash(
+            json.dumps(
+                [document for key, document in self.objects.items() if key[0] != "Event"],
+                sort_keys=True,
+                default=str,
+            )
+        )
+
+    # ------------------------------------------------------------------ parts
+
+    def _key(self, kind: Kind, document: Object) -> Key:
+        metadata = document.setdefault("metadata", {})
+        if not metadata.get("name"):
+            raise ApiError("", "error: resource name may not be empty")
+        namespace = metadata.get("namespace", "default") if kind.namespaced else ""
+        return kind.name, namespace, metadata["name"]
+
+    def _place(self, kind: Kind, key: Key) -> None:
+        if kind.namespaced and self.get("Namespace", key[1]) is None:
+            raise ApiError("NotFound", f'namespaces "{key[1]}" not found')
+
+    def _begin(self, kind: Kind, key: Key, new: Object) -> None:
+        self._revision += 1
+        uid = hashlib.sha256(f"{self.world.seed}{key}{self._revision}".encode()).hexdigest()
+        metadata = new.setdefault("metadata", {})
+        if kind.namespaced:
+            metadata["namespace"] = key[1]
+        metadata["uid"] = f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:32]}"
+        metadata["creationTimestamp"] = self.stamp()
+        metadata["resourceVersion"] = str(self._revision)
+        if "spec" in new:
+            metadata["generation"] = 1
+        self.since[metadata["uid"]] = self.world.clock.now()
+
+    def state(self) -> dict[str, Any]:
+        """What has to be equal in two clusters that were built alike."""
+        return outcome(self.objects)
+
+    def events_about(self, document: Object) -> Iterator[Object]:
+        """Events that name an object, oldest first."""
+        uid = document["metadata"]["uid"]
+        for event in self.all("Event"):
+            if event["involvedObject"]["uid"] == uid:
+                yield event
+
+
+def not_found(kind: Kind, name: str) -> ApiError:
+    """What the API server says of an object that isn't there."""
+    return ApiError("NotFound", f'{kind.resource} "{name}" not found')
+
+
+def _essence(document: Object) -> Object:
+    """An object without what only the server writes."""
+    metadata = document.get("metadata", {})
+    kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
+    return {k: v for k, v in document.items() if k not in ("metadata", "status")} | {"m": kept}

@@ -1,0 +1,172 @@
+"""The controllers that turn a wish into pods: deployments, replica sets, daemon sets, jobs."""
+
+import copy
+import hashlib
+import json
+
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
+from homelab_lib.twin.kubernetes.nodes import ready
+from homelab_lib.twin.kubernetes.objects import Object, dig
+
+
+def _suffix(*parts: object) -> str:
+    """Letters as Kubernetes appends them; the same for the same parts."""
+    digest = hashlib.sha256("".join(map(str, parts)).encode()).digest()
+    return "".join("bcdfghjklmnpqrstvwxz2456789"[byte % 27] for byte in digest[:5])
+
+
+def deployments(cluster: Cluster) -> None:
+    """One replica set for each template a deployment has had; only the newest keeps pods."""
+    for deployment in cluster.all("Deployment"):
+        spec = deployment["spec"]
+        text = json.dumps(spec["template"], sort_keys=True)
+        template = hashlib.sha256(text.encode()).hexdigest()[:10]
+        meta = deployment["metadata"]
+        name = f"{meta['name']}-{template}"
+        newest = cluster.get("ReplicaSet", name, meta["namespace"])
+        if newest is None:
+            newest = cluster.create(
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "ReplicaSet",
+                    "metadata": {"name": name, "namespace": meta["namespace"]},
+                    "spec": {
+                        key: copy.deepcopy(spec[key])
+                        for key in ("replicas", "selector", "template")
+                    },
+                },
+                owner=deployment,
+            )
+        newest["spec"]["replicas"] = spec["replicas"]
+        ready = dig(newest, "status.readyReplicas") or 0
+        for old in cluster.owned("ReplicaSet", deployment):
+            if old is not newest and ready >= spec["replicas"]:
+                old["spec"]["replicas"] = 0
+        deployment["status"] = {
+            "observedGeneration": meta.get("generation", 1),
+            "replicas": dig(newest, "status.replicas") or 0,
+            "updatedReplicas": dig(newest, "status.replicas") or 0,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+        }
+
+
+def replica_sets(cluster: Cluster) -> None:
+    """As many pods as are wanted."""
+    for each in cluster.all("ReplicaSet"):
+        pods = [p for p in cluster.owned("Pod", each) if not _lost(cluster, p)]
+        wanted = each["spec"]["replicas"]
+        for number in range(len(pods), wanted):
+            _make_pod(cluster, each, number)
+        for pod in pods[wanted:]:
+            cluster.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
+        pods = cluster.owned("Pod", each)
+        each["status"] = {
+            "replicas": len(pods),
+            "readyReplicas": sum(is_ready(p) and not _lost(cluster, p) for p in pods),
+        }
+
+
+def _lost(cluster: Cluster, pod: Object) -> bool:
+    """Whether a pod's node has been away for so long that it is given up."""
+    node = cluster.get("Node", pod["spec"].get("nodeName", ""))
+    taints = (dig(node, "spec.taints") or ()) if node else ()
+    return any(taint["key"] == "node.kubernetes.io/unreachable" for taint in taints)
+
+
+def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> Object:
+    template = copy.deepcopy(owner["spec"]["template"])
+    meta = owner["metadata"]
+    used = {p["metadata"]["name"] for p in cluster.all("Pod", meta["namespace"])}
+    name = next(
+        candidate
+        for i in range(100)
+        if (candidate := f"{meta['name']}-{_suffix(meta['uid'], number, i)}") not in used
+    )
+    spec = template["spec"] | ({"nodeName": node} if node else {})
+    return cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "namespace": meta["namespace"],
+                "labels": dig(template, "metadata.labels") or {},
+            },
+            "spec": spec,
+            "status": {"phase": "Pending"},
+        },
+        owner=owner,
+    )
+
+
+def daemon_sets(cluster: Cluster) -> None:
+    """One pod on each node."""
+    for each in cluster.all("DaemonSet"):
+        pods = cluster.owned("Pod", each)
+        there = {pod["spec"].get("nodeName") for pod in pods}
+        nodes = [node["metadata"]["name"] for node in cluster.all("Node")]
+        for number, node in enumerate(nodes):
+            if node not in there and ready(cluster, node):
+                _make_pod(cluster, each, number, node)
+        pods = cluster.owned("Pod", each)
+        each["status"] = {
+            "desiredNumberScheduled": len(nodes),
+            "currentNumberScheduled": len(pods),
+            "numberReady": sum(is_ready(pod) for pod in pods),
+        }
+
+
+def jobs(cluster: Cluster) -> None:
+    """A pod that runs to its end; another one when it failed."""
+    for job in cluster.all("Job"):
+        if job["metadata"].get("labels", {}).get("helm") == "yes":
+            continue  # the Helm controller's own work
+        pods = cluster.owned("Pod", job)
+        phases = [dig(pod, "status.phase") for pod in pods]
+        failed, succeeded = phases.count("Failed"), phases.count("Succeeded")
+        if not succeeded and failed == len(pods) and failed <= job["spec"]["backoffLimit"]:
+            _make_pod(cluster, job, failed)
+        status: Object = {"active": len(pods) - failed - succeeded}
+        if succeeded:
+            status = {
+                "succeeded": succeeded,
+                "conditions": [{"type": "Complete", "status": "True"}],
+            }
+        elif failed > job["spec"]["backoffLimit"]:
+            condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+            status = {"failed": failed, "conditions": [condition]}
+        if failed:
+            status["failed"] = failed
+        job["status"] = status
+
+
+def endpoint_slices(cluster: Cluster) -> None:
+    """The addresses behind each service."""
+    for service in cluster.all("Service"):
+        meta = service["metadata"]
+        name = f"{meta['name']}-{_suffix(meta['uid'])}"
+        found = cluster.get("EndpointSlice", name, meta["namespace"])
+        if found is None:
+            found = cluster.create(
+                {
+                    "apiVersion": "discovery.k8s.io/v1",
+                    "kind": "EndpointSlice",
+                    "metadata": {
+                        "name": name,
+                        "namespace": meta["namespace"],
+                        "labels": {"kubernetes.io/service-name": meta["name"]},
+                    },
+                    "addressType": "IPv4",
+                },
+                owner=service,
+            )
+        found["endpoints"] = [
+            {
+                "addresses": [dig(pod, "status.podIP")],
+                "conditions": {"ready": True},
+                "nodeName": pod["spec"]["nodeName"],
+            }
+            for pod in endpoints(cluster, service)
+        ]

@@ -1,0 +1,77 @@
+"""The way in to a cluster's web services: Traefik on port 80 of every node."""
+
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.nodes import answers_at, ready
+from homelab_lib.twin.kubernetes.objects import Object, dig
+
+_NGINX = (
+    "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n</head>\n<body>\n"
+    "<h1>Welcome to nginx!</h1>\n</body>\n</html>\n"
+)
+
+
+def publishes(cluster: Cluster, node: str) -> bool:
+    """Whether a node's port 80 leads to a running Traefik."""
+    traefik = cluster.get("Deployment", "traefik", "kube-system")
+    return answers_at(cluster, node) and bool(dig(traefik, "status.readyReplicas"))
+
+
+def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """What the ingress says to a request: status and body."""
+    cluster.settle()
+    host = headers.get("host", "").partition(":")[0]
+    for ingress in cluster.all("Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            if rule.get("host") not in (None, host):
+                continue
+            for way in rule["http"]["paths"]:
+                if path.startswith(way.get("path", "/")):
+                    service = way["backend"]["service"]["name"]
+                    return _of_service(cluster, ingress["metadata"]["namespace"], service, headers)
+    return 404, b"404 page not found\n"
+
+
+def _of_service(
+    cluster: Cluster, namespace: str, name: str, headers: dict[str, str]
+) -> tuple[int, bytes]:
+    pods = endpoints(cluster, cluster.get("Service", name, namespace))
+    if not pods:
+        return 503, b"no available server\n"
+    cluster.requests += 1
+    return page(pods[cluster.requests % len(pods)], headers)
+
+
+def endpoints(cluster: Cluster, service: Object | None) -> list[Object]:
+    """Ready pods behind a service."""
+    if service is None:
+        return []
+    selector = dig(service, "spec.selector") or {}
+    return [
+        pod
+        for pod in cluster.all("Pod", service["metadata"]["namespace"])
+        if selector.items() <= pod["metadata"].get("labels", {}).items()
+        and is_ready(pod)
+        and ready(cluster, pod["spec"]["nodeName"])
+    ]
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod's containers run."""
+    conditions = dig(pod, "status.conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def page(pod: Object, headers: dict[str, str]) -> tuple[int, bytes]:
+    """What the program in a pod answers."""
+    image = pod["spec"]["containers"][0]["image"].rpartition("/")[2].partition(":")[0]
+    if image == "whoami":
+        lines = [
+            f"Hostname: {pod['metadata']['name']}",
+            f"IP: {dig(pod, 'status.podIP')}",
+            "GET / HTTP/1.1",
+            *(f"{name.title()}: {value}" for name, value in headers.items()),
+        ]
+        return 200, ("\n".join(lines) + "\n").encode()
+    if image == "nginx":
+        return 200, _NGINX.encode()
+    return 502, b"Bad Gateway\n"

@@ -1,0 +1,112 @@
+"""The kubelet: pulls images, mounts volumes, runs what is in a pod."""
+
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.nodes import alive
+from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.registry import known_image
+from homelab_lib.twin.kubernetes.volumes import mounted
+from homelab_lib.twin.machine.files import Mount
+from homelab_lib.twin.machine.fileutils import fileutils
+from homelab_lib.twin.machine.listing import listing
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call
+from homelab_lib.twin.machine.textutils import textutils
+
+_PULL_S = 6.0
+_FINAL = ("Succeeded", "Failed")
+
+
+def run_pods(cluster: Cluster) -> None:
+    """Bring each pod that has a node a little further."""
+    for pod in cluster.all("Pod"):
+        node = pod["spec"].get("nodeName")
+        if node is None or dig(pod, "status.phase") in (*_FINAL, "Running"):
+            continue
+        if node in cluster.members and alive(cluster, node):
+            _start(cluster, pod)
+
+
+def _start(cluster: Cluster, pod: Object) -> None:
+    if why := _pull(cluster, pod):
+        _wait(pod, "ImagePullBackOff", why)
+        cluster.say(pod, "Failed", why, warning=True)
+        return
+    if cluster.age_s(pod) < _PULL_S:
+        _wait(pod, "ContainerCreating", "")
+        return
+    volumes = {}
+    for volume in pod["spec"].get("volumes", ()):
+        files, folder, why = mounted(cluster, pod, volume)
+        if files is None:
+            _wait(pod, "ContainerCreating", why)
+            cluster.say(pod, "FailedMount", why, warning=True)
+            return
+        volumes[volume["name"]] = files, folder
+    number = cluster.next_address()
+    address = f"10.42.{number // 250}.{number % 250 + 1}"
+    if pod["spec"].get("restartPolicy") == "Always":
+        _is(pod, "Running", address)
+        return
+    status, printed = _run(cluster, pod, volumes)
+    cluster.logs[pod["metadata"]["uid"]] = printed
+    _is(pod, "Failed" if status else "Succeeded", address, status)
+
+
+def _pull(cluster: Cluster, pod: Object) -> str:
+    """Why an image can't be had; empty where it can."""
+    for container in pod["spec"]["containers"]:
+        image = container["image"]
+        if not known_image(cluster.world.lab, image):
+            return f'failed to pull and unpack image "{image}": not found'
+        machine = cluster.members[pod["spec"]["nodeName"]]
+        if why := cluster.world.internet(machine):
+            return f'failed to pull image "{image}": dial tcp: {why}'
+    return ""
+
+
+def _wait(pod: Object, reason: str, message: str) -> None:
+    states = [
+        {
+            "name": each["name"],
+            "ready": False,
+            "state": {"waiting": {"reason": reason, "message": message}},
+        }
+        for each in pod["spec"]["containers"]
+    ]
+    pod["status"] = {"phase": "Pending", "containerStatuses": states}
+
+
+def _is(pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
+    ended = {"terminated": {"exitCode": exit_code}}
+    running = phase == "Running"
+    pod["status"] = {
+        "phase": phase,
+        "podIP": address,
+        "conditions": [{"type": "Ready", "status": "True" if running else "False"}],
+        "containerStatuses": [
+            {
+                "name": each["name"],
+                "ready": running,
+                "restartCount": 0,
+                "state": {"running": {}} if running else ended,
+            }
+            for each in pod["spec"]["containers"]
+        ],
+    }
+
+
+def _run(cluster: Cluster, pod: Object, volumes: dict) -> tuple[int, str]:
+    """Run a pod's first container to its end: status, and what it printed."""
+    container = pod["spec"]["containers"][0]
+    programs = (textutils, listing, fileutils)
+    inside = Machine(pod["metadata"]["name"], cluster.world, commands=programs)
+    for mount in container.get("volumeMounts", ()):
+        files, folder = volumes[mount["name"]]
+        inside.files.mkdir(mount["mountPath"], parents=True)
+        inside.files.mount(Mount(mount["mountPath"], files, folder, "volume", "nfs4"))
+    argv = tuple(container.get("command", ())) + tuple(container.get("args", ()))
+    env = {each["name"]: str(each.get("value", "")) for each in container.get("env", ())}
+    if not argv:
+        return 0, ""
+    reply = inside.call(Call(argv, env=env | {"HOME": "/root", "HOSTNAME": inside.name})).finished()
+    return reply.status, (reply.out + reply.err).decode(errors="replace")

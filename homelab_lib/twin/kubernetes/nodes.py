@@ -1,0 +1,117 @@
+"""The nodes of a cluster: how one joins, and whether it is alive."""
+
+from typing import Any
+
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.machine.machine import Machine
+
+_READY_S = 20.0
+_LIFE_SIGN_S = 40.0  # how long a node may be silent before it is called unknown
+
+
+def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, Any]) -> None:
+    """A node registers; labels and taints of its configuration count only now."""
+    name = machine.name
+    cluster.members[name] = machine
+    if cluster.get("Node", name) is not None:
+        return
+    roles = ("control-plane", "etcd", "master") if server else ()
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "node.kubernetes.io/instance-type": "k3s",
+    } | {f"node-role.kubernetes.io/{role}": "true" for role in roles}
+    labels |= dict(pair.split("=", 1) for pair in config.get("node-label", ()))
+    taints = [_taint(text) for text in config.get("node-taint", ())]
+    capacity = {
+        "cpu": str(machine.threads),
+        "memory": f"{machine.memory_bytes // 1024}Ki",
+        "pods": "110",
+    }
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"podCIDR": f"10.42.{len(cluster.members) - 1}.0/24"}
+            | ({"taints": taints} if taints else {}),
+            "status": {
+                "capacity": capacity,
+                "allocatable": dict(capacity),
+                "addresses": [
+                    {"type": "InternalIP", "address": machine.address or ""},
+                    {"type": "Hostname", "address": name},
+                ],
+                "conditions": [],
+                "nodeInfo": {
+                    "kubeletVersion": cluster.version,
+                    "containerRuntimeVersion": "containerd://2.1.5-k3s1",
+                    "operatingSystem": "linux",
+                    "architecture": "amd64",
+                    "kernelVersion": machine.kernel,
+                },
+            },
+        }
+    )
+
+
+def alive(cluster: Cluster, name: str) -> bool:
+    """Whether a node's machine runs its agent, and reaches the server."""
+    machine = cluster.members[name]
+    unit = machine.units.get("k3s") or machine.units.get("k3s-agent")
+    if not machine.up or unit is None or unit.active != "active":
+        return False
+    if machine is cluster.server:
+        return True
+    return not cluster.world.reach(machine, cluster.server.address or "", 6443)
+
+
+def answers_at(cluster: Cluster, name: str) -> bool:
+    """Whether a node's containers run: they do without the API, too."""
+    return name in cluster.members and cluster.members[name].up
+
+
+def ready(cluster: Cluster, name: str) -> bool:
+    """Whether a node is called ready."""
+    node = cluster.get("Node", name)
+    conditions = node["status"]["conditions"] if node else []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def watch(cluster: Cluster) -> None:
+    """Say of each node whether it is ready: a silent one is unknown after a while."""
+    now = cluster.world.clock.now()
+    for name in cluster.members:
+        node = cluster.get("Node", name)
+        if node is None:
+            continue
+        if alive(cluster, name):
+            cluster.last_seen[name] = now
+            status, reason = "True", "KubeletReady"
+            if cluster.age_s(node) < _READY_S:
+                status, reason = "False", "KubeletNotReady"
+        elif now - cluster.last_seen.get(name, now) < _LIFE_SIGN_S:
+            continue
+        else:
+            status, reason = "Unknown", "NodeStatusUnknown"
+        node["status"]["conditions"] = [
+            {"type": "Ready", "status": status, "reason": reason, "message": reason}
+        ]
+        taints = [
+            taint
+            for taint in node["spec"].get("taints", ())
+            if taint["key"] != "node.kubernetes.io/unreachable"
+        ]
+        if status == "Unknown":
+            taints.append({"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"})
+        node["spec"].pop("taints", None)
+        if taints:
+            node["spec"]["taints"] = taints
+
+
+def _taint(text: str) -> dict[str, str]:
+    """``key=value:Effect`` as an object."""
+    body, _, effect = text.rpartition(":")
+    key, _, value = body.partition("=")
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})

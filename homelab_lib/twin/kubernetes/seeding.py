@@ -1,0 +1,89 @@
+"""Makes a twin's cluster what a real one says it is."""
+
+import yaml
+
+from homelab_lib.twin.kubernetes import ingress
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, found_cluster
+from homelab_lib.twin.kubernetes.objects import KINDS
+from homelab_lib.twin.machine.files import Entry
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.seeding import json_of, lines_of
+from homelab_lib.twin.machine.surroundings import Ask
+
+_LONG_AGO_S = 86400.0
+_NOT_ASKED = ("Event", "Secret", "ServiceAccount", "HelmChartConfig")
+
+
+def seed_cluster(server: Machine, ask: Ask) -> None:
+    """Objects, nodes and version of the cluster whose control plane runs here, if one does."""
+    unit = server.units.get("k3s")
+    if unit is None or unit.active != "active":
+        return
+    world = server.world
+    for machine in world.machines.values():
+        version = _binary(machine, ask)
+        if machine is server and version is None:
+            return
+    cluster = found_cluster(world, server, server.files.read(BINARY).decode())
+    config = yaml.safe_load(server.files.text(CONFIG)) or {}
+    cluster.tls_names = {server.address, "127.0.0.1", *config.get("tls-san", ())}
+    cluster.token = server.files.text(TOKEN).strip() or cluster.token
+    cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
+    server.listeners[6443] = cluster.answers
+    names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
+    found = json_of(ask, server.name, "k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
+    if found is None:
+        return
+    cluster.objects = {}
+    for document in found["items"]:
+        meta = document["metadata"]
+        meta.pop("managedFields", None)
+        key = (document["kind"], meta.get("namespace", ""), meta["name"])
+        cluster.objects[key] = document
+        cluster.since[meta.get("uid", "")] = world.clock.now() - _LONG_AGO_S
+        if document["kind"] == "HelmChart":
+            _settled(cluster, document)
+    for node in cluster.all("Node"):
+        _member(cluster, node["metadata"]["name"])
+
+
+def _log(ask: Ask, server: str, namespace: str, pod: str) -> str:
+    """What a pod printed before the twin was."""
+    answer = ask(server, ("k3s", "kubectl", "logs", "-n", namespace, pod))
+    return answer[1] if answer is not None and answer[0] == 0 else ""
+
+
+def _binary(machine: Machine, ask: Ask) -> str | None:
+    """k3s's version on a machine; the binary holds it in a twin."""
+    if not {"k3s", "k3s-agent"} & machine.units.keys():
+        return None
+    said = lines_of(ask, machine.name, "k3s", "--version")
+    if not said:
+        return None
+    version = said[0].split()[2]
+    known = machine.files.entry(BINARY)
+    machine.files.put(BINARY, version, mode=0o755)
+    if known is not None:
+        placed: Entry = machine.files.entry(BINARY)  # type: ignore[assignment]
+        placed.digest, placed.size_bytes = known.sha256, known.size
+    return version
+
+
+def _settled(cluster: Cluster, chart: dict) -> None:
+    """A chart whose install job has succeeded need not be installed again."""
+    meta = chart["metadata"]
+    key = ("Job", meta["namespace"], f"helm-install-{meta['name']}")
+    job = cluster.objects.get(key)
+    if job is not None and job.get("status", {}).get("succeeded"):
+        job["status"]["done"] = meta.get("generation")
+
+
+def _member(cluster: Cluster, name: str) -> None:
+    machine = cluster.world.machines.get(name)
+    if machine is None:
+        return
+    cluster.members[name] = machine
+    cluster.last_seen[name] = cluster.world.clock.now()
+    machine.http.setdefault(80, lambda path, headers: ingress.answer(cluster, path, headers))
+    machine.listeners[80] = lambda: ingress.publishes(cluster, name)

@@ -1,0 +1,133 @@
+"""Volumes: claims become directories on an NFS export, and directories get into pods.
+
+Source: kubernetes-csi/csi-driver-nfs v4.13 (controllerserver.go, nodeserver.go).
+"""
+
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.ingress import is_ready
+from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.machine.files import FileSystem
+from homelab_lib.twin.machine.surroundings import Export
+
+DRIVER = "nfs.csi.k8s.io"
+LOCAL = "rancher.io/local-path"
+
+
+def provision(cluster: Cluster) -> None:
+    """Make a volume for each claim that waits for one."""
+    for claim in cluster.all("PersistentVolumeClaim"):
+        if dig(claim, "status.phase") == "Bound":
+            continue
+        claim.setdefault("status", {})["phase"] = "Pending"
+        name = claim["spec"].get("storageClassName", "local-path")
+        storage_class = cluster.get("StorageClass", name)
+        if storage_class is None:
+            text = f'storageclass.storage.k8s.io "{name}" not found'
+            cluster.say(claim, "ProvisioningFailed", text, warning=True)
+        elif storage_class["provisioner"] == DRIVER:
+            _by_driver(cluster, claim, storage_class)
+        elif storage_class["provisioner"] == LOCAL:
+            _bind(cluster, claim, storage_class, {"hostPath": {"path": "/var/lib/rancher/k3s"}})
+
+
+def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
+    pods = [
+        pod
+        for pod in cluster.all("Pod")
+        if pod["metadata"].get("labels", {}).get("app") == "csi-nfs-controller" and is_ready(pod)
+    ]
+    if not pods:
+        text = f'Waiting for a volume to be created by the external provisioner "{DRIVER}"'
+        cluster.say(claim, "ExternalProvisioning", text)
+        return
+    parameters = storage_class.get("parameters", {})
+    server, share = parameters.get("server", ""), parameters.get("share", "")
+    export, why = _export(cluster, pods[0]["spec"]["nodeName"], server, share)
+    if export is not None and not export.writes_as_root:
+        why = (
+            f"failed to make subdirectory: mkdir /tmp/{claim['metadata']['uid']}: permission denied"
+        )
+    if export is None or why:
+        text = f'failed to provision volume with StorageClass "{storage_class["metadata"]["name"]}"'
+        text += f": rpc error: code = Internal desc = failed to mount nfs server: {why}"
+        cluster.say(claim, "ProvisioningFailed", text, warning=True)
+        return
+    meta = claim["metadata"]
+    folder = parameters.get("subDir", "${pv.metadata.name}")
+    for name, value in (
+        ("${pvc.metadata.namespace}", meta["namespace"]),
+        ("${pvc.metadata.name}", meta["name"]),
+        ("${pv.metadata.name}", f"pvc-{meta['uid']}"),
+    ):
+        folder = folder.replace(name, value)
+    export.files.mkdir(f"/{folder}", parents=True)
+    attributes = {"server": server, "share": share, "subdir": folder}
+    source = {
+        "csi": {
+            "driver": DRIVER,
+            "volumeHandle": f"{server}#{share}#{folder}",
+            "volumeAttributes": attributes,
+        }
+    }
+    _bind(cluster, claim, storage_class, source)
+
+
+def _bind(cluster: Cluster, claim: Object, storage_class: Object, source: Object) -> None:
+    meta = claim["metadata"]
+    volume = f"pvc-{meta['uid']}"
+    spec = {
+        "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
+        "accessModes": claim["spec"]["accessModes"],
+        "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
+        "storageClassName": storage_class["metadata"]["name"],
+        "mountOptions": storage_class.get("mountOptions", []),
+        "claimRef": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+    }
+    if cluster.get("PersistentVolume", volume) is None:
+        cluster.create(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": volume},
+                "spec": spec | source,
+                "status": {"phase": "Bound"},
+            }
+        )
+    claim["spec"]["volumeName"] = volume
+    claim["status"] = {
+        "phase": "Bound",
+        "capacity": spec["capacity"],
+        "accessModes": spec["accessModes"],
+    }
+
+
+def _export(cluster: Cluster, node: str, server: str, share: str) -> tuple[Export | None, str]:
+    return cluster.world.nfs(cluster.members[node], server, share)
+
+
+def mounted(cluster: Cluster, pod: Object, volume: Object) -> tuple[FileSystem | None, str, str]:
+    """A pod's volume: its files, the folder in them, and why there is none."""
+    name = dig(volume, "persistentVolumeClaim.claimName")
+    if name is None:
+        return FileSystem(), "/", ""
+    claim = cluster.get("PersistentVolumeClaim", name, pod["metadata"]["namespace"])
+    found = cluster.get("PersistentVolume", dig(claim, "spec.volumeName") or "")
+    attributes = dig(found, "spec.csi.volumeAttributes")
+    if attributes is None:
+        return FileSystem(), "/", ""
+    node = pod["spec"]["nodeName"]
+    if not _node_plugin(cluster, node):
+        return None, "", f"driver name {DRIVER} not found in the list of registered CSI drivers"
+    export, why = _export(cluster, node, attributes["server"], attributes["share"])
+    if export is None:
+        return None, "", f"MountVolume.SetUp failed: mount failed: exit status 32: {why}"
+    return export.files, f"/{attributes['subdir']}", ""
+
+
+def _node_plugin(cluster: Cluster, node: str) -> bool:
+    return any(
+        pod["metadata"].get("labels", {}).get("app") == "csi-nfs-node"
+        and pod["spec"].get("nodeName") == node
+        and is_ready(pod)
+        for pod in cluster.all("Pod")
+    )

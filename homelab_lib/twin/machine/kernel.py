@@ -1,0 +1,56 @@
+"""Programs about the kernel: its modules and settings."""
+
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+
+kernel = Commands()
+
+
+@kernel("lsmod")
+def lsmod(machine: Machine, call: Call) -> Reply:
+    """Loaded modules."""
+    rows = "".join(f"{name:<22} 16384  0\n" for name in sorted(machine.modules))
+    return Reply(0, "Module                  Size  Used by\n" + rows)
+
+
+@kernel("modprobe")
+def modprobe(machine: Machine, call: Call) -> Reply:
+    """Load a module."""
+    for name in operands(call)[0]:
+        if "-r" in call.argv:
+            machine.modules.discard(name)
+        elif name.replace("-", "_") in machine.world.known_modules:
+            machine.modules.add(name.replace("-", "_"))
+        else:
+            text = f"modprobe: FATAL: Module {name} not found in directory /lib/modules/"
+            return Reply(1, stderr=f"{text}{machine.kernel}\n")
+    return Reply()
+
+
+@kernel("sysctl")
+def sysctl(machine: Machine, call: Call) -> Reply:
+    """Kernel settings."""
+    words, options = operands(call, "-p")
+    if "--system" in options or "-p" in options:
+        for path in machine.files.walk("/etc/sysctl.d"):
+            for line in machine.files.text(path).splitlines() if path.endswith(".conf") else ():
+                name, equals, value = line.partition("=")
+                if equals and not name.startswith("#"):
+                    machine.sysctl[name.strip()] = value.strip()
+        return Reply()
+    out, err = "", ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            machine.sysctl[name] = value
+        elif name not in machine.sysctl and machine.ask is not None:
+            answer = machine.ask(machine.name, ("sysctl", "-n", name))
+            if answer is not None and answer[0] == 0:
+                machine.sysctl[name] = answer[1].strip()
+        if name not in machine.sysctl:
+            key = name.replace(".", "/")
+            err += f"sysctl: cannot stat /proc/sys/{key}: No such file or directory\n"
+        else:
+            shown = machine.sysctl[name]
+            out += f"{shown}\n" if "-n" in options else f"{name} = {shown}\n"
+    return Reply(1 if err else 0, out, err)

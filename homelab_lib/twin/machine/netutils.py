@@ -1,0 +1,84 @@
+"""Programs about the network: addresses, pings, downloads."""
+
+import json
+
+from homelab_lib.twin.machine.files import absolute
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.machine.surroundings import NetError
+
+netutils = Commands()
+
+
+@netutils("ip")
+def ip(machine: Machine, call: Call) -> Reply:
+    """Addresses and links."""
+    words, options = operands(call)
+    if words[:1] not in (["addr"], ["address"], ["a"], ["link"], ["route"]):
+        return Reply(1, stderr=f'Object "{" ".join(words)}" is unknown, try "ip help".\n')
+    if words[0] == "route":
+        routes = [
+            {"dst": "default", "gateway": i.gateway, "dev": i.name}
+            for i in machine.interfaces
+            if i.gateway
+        ]
+        return Reply(0, json.dumps(routes) + "\n")
+    rows = [
+        {
+            "ifname": each.name,
+            "mtu": each.mtu,
+            "operstate": "UP" if each.up else "DOWN",
+            "address": each.mac,
+            "addr_info": [
+                {
+                    "family": "inet",
+                    "local": each.address,
+                    "prefixlen": int(each.cidr.partition("/")[2]),
+                }
+            ]
+            if each.cidr
+            else [],
+        }
+        for each in machine.interfaces
+    ]
+    if options.keys() & {"-j", "-json", "-o", "-n", "-s"}:
+        return Reply(0, json.dumps(rows) + "\n")
+    return Reply(0, "".join(f"{r['ifname']}: {r['operstate']}\n" for r in rows))
+
+
+@netutils("ping")
+def ping(machine: Machine, call: Call) -> Reply:
+    """Whether an address answers."""
+    words, _ = operands(call, "-c -W -w -M -s -i")
+    why = machine.world.reach(machine, words[-1], 0)
+    if why:
+        return Reply(1, f"1 packets transmitted, 0 received\n{why}\n", takes_s=2)
+    return Reply(0, "1 packets transmitted, 1 received, 0% packet loss\n")
+
+
+@netutils("curl")
+def curl(machine: Machine, call: Call) -> Reply:
+    """Fetch a page or a file."""
+    words, options = operands(call, "-H -o -m -w --max-time --connect-timeout --retry --header -X")
+    headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
+    named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
+    target = options.get("-o", "")
+    try:
+        status, entry = machine.world.fetch(machine, words[-1], named)
+    except NetError as error:
+        return Reply(error.code, stderr=f"curl: ({error.code}) {error}\n", takes_s=error.takes_s)
+    fails = bool({"-f", "--fail"} & options.keys()) and status >= 400
+    if fails:
+        return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
+    shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
+    takes_s = entry.size / machine.world.internet_bytes_per_s
+    if not target:
+        return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
+
+    def done() -> Reply:
+        path = absolute(target, machine.home)
+        facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+        machine.files.write(path, entry.data, **facts)
+        return Reply(0, shown)
+
+    return Reply(takes_s=takes_s, finish=done)

@@ -1,0 +1,77 @@
+"""Packages of the distribution."""
+
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+
+packages = Commands()
+
+REPOSITORY = {
+    "qemu-guest-agent": "1:9.2.1+ds-1",
+    "nfs-common": "1:2.8.3-1",
+    "curl": "8.14.1-2",
+    "ca-certificates": "20250419",
+    "htop": "3.4.1-5",
+    "open-iscsi": "2.1.11-1",
+    "iperf3": "3.18-2",
+    "jq": "1.7.1-6",
+    "tmux": "3.5a-3",
+}
+"""What the distribution's archive holds, as far as anybody here asks for it."""
+
+
+@packages("dpkg-query")
+def dpkg_query(machine: Machine, call: Call) -> Reply:
+    """Installed packages, by ``-f`` format."""
+    names, options = operands(call, "-f --showformat")
+    form = options.get("-f") or options.get("--showformat") or "${Package}\t${Version}\n"
+    out, err = "", ""
+    for name in names or sorted(machine.packages):
+        if name not in machine.packages:
+            err += f"dpkg-query: no packages found matching {name}\n"
+            continue
+        line = form.replace("\\n", "\n").replace("\\t", "\t")
+        for key, value in (
+            ("${Package}", name),
+            ("${binary:Package}", name),
+            ("${Version}", machine.packages[name]),
+            ("${Status}", "install ok installed"),
+            ("${db:Status-Status}", "installed"),
+        ):
+            line = line.replace(key, value)
+        out += line
+    return Reply(1 if err else 0, out, err)
+
+
+@packages("apt-get", "apt")
+def apt_get(machine: Machine, call: Call) -> Reply:
+    """Install packages from the archive."""
+    words, _ = operands(call, "-o")
+    verb, names = words[0], words[1:]
+    if call.user != "root":
+        text = "E: Could not open lock file /var/lib/dpkg/lock-frontend - open "
+        return Reply(100, stderr=f"{text}(13: Permission denied)\n")
+    if verb in ("update", "install") and (why := machine.world.internet(machine)):
+        return Reply(100, stderr=f"E: Failed to fetch http://deb.debian.org/debian  {why}\n")
+    if verb == "update":
+        return Reply(0, "Reading package lists...\n", takes_s=6)
+    if verb not in ("install", "remove", "purge"):
+        return Reply(100, stderr=f"E: Invalid operation {verb}\n")
+    unknown = [name for name in names if name not in REPOSITORY and name not in machine.packages]
+    if unknown:
+        lines = "".join(f"E: Unable to locate package {name}\n" for name in unknown)
+        return Reply(100, stderr=lines)
+
+    def done() -> Reply:
+        for name in names:
+            if verb == "install":
+                install(machine, name)
+            else:
+                machine.packages.pop(name, None)
+        return Reply(0, "".join(f"Setting up {name} ...\n" for name in names))
+
+    return Reply(takes_s=4 + 3 * len(names), finish=done)
+
+
+def install(machine: Machine, name: str) -> None:
+    """Put a package in place."""
+    machine.packages.setdefault(name, REPOSITORY.get(name, "1.0"))

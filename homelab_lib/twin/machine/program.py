@@ -1,0 +1,112 @@
+"""Programs: how one is called, what it leaves, and which there are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One program that is run.
+
+    Parameters
+    ----------
+    argv
+        Its words.
+    stdin
+        What it reads.
+    user
+        Who runs it.
+    env
+        Its environment.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    user: str = "root"
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a program leaves.
+
+    Parameters
+    ----------
+    status
+        Exit status.
+    stdout, stderr
+        What it printed.
+    takes_s
+        How long it ran, on the twin's clock [s].
+    finish
+        What happens at its end, and its true reply. A program that is killed on the way never
+        gets there, and leaves what it had half done.
+    """
+
+    status: int = 0
+    stdout: bytes | str = b""
+    stderr: bytes | str = b""
+    takes_s: float = 0.0
+    finish: "Callable[[], Reply] | None" = None
+
+    def finished(self) -> "Reply":
+        """The reply of a program that was left in peace."""
+        reply = self
+        while reply.finish is not None:
+            after = reply.finish()
+            reply = replace(after, takes_s=reply.takes_s + after.takes_s)
+        return reply
+
+    @property
+    def out(self) -> bytes:
+        return self.stdout.encode() if isinstance(self.stdout, str) else self.stdout
+
+    @property
+    def err(self) -> bytes:
+        return self.stderr.encode() if isinstance(self.stderr, str) else self.stderr
+
+
+Body = Callable[[Any, Call], Reply]
+"""What a program does, on a machine."""
+
+
+class Commands:
+    """Programs by name; a machine has several such sets, the first that knows a name serves it."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, Body] = {}
+
+    def __call__(self, *names: str) -> Callable[[Body], Body]:
+        """Register a function as these programs."""
+
+        def register(body: Body) -> Body:
+            for name in names:
+                self.bodies[name] = body
+            return body
+
+        return register
+
+
+def operands(call: Call, values: str = "") -> tuple[list[str], dict[str, str]]:
+    """Words that are no options, and the options with their values (empty for flags)."""
+    taking, words, options = values.split(), [], {}
+    rest = iter(call.argv[1:])
+    for word in rest:
+        if word == "--":
+            words += rest
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        elif word.startswith("--"):
+            name, _, value = word.partition("=")
+            options[name] = value if "=" in word or name not in taking else next(rest, "")
+        elif word in taking:
+            options[word] = next(rest, "")
+        else:
+            options |= {f"-{letter}": "" for letter in word[1:]}
+    return words, options
+
+
+def fails(call: Call, what: str, status: int = 1) -> Reply:
+    """A program's complaint."""
+    return Reply(status, stderr=f"{call.argv[0]}: {what}\n")

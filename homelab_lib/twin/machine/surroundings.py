@@ -1,0 +1,75 @@
+"""What a machine knows of the world it stands in, without knowing the world."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from homelab_lib.lab import Lab
+from homelab_lib.twin.clock import Clock
+from homelab_lib.twin.machine.files import Entry, FileSystem
+
+Ask = Callable[[str, Sequence[str]], tuple[int, str, str] | None]
+"""Runs a reading command on a real host: status, output, errors; None where it can't be asked."""
+
+
+class NetError(Exception):
+    """A connection that did not come about.
+
+    Parameters
+    ----------
+    code
+        `curl`'s exit status for it.
+    text
+        `curl`'s words.
+    takes_s
+        How long one waits for it [s].
+    """
+
+    def __init__(self, code: int, text: str, takes_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.code = code
+        self.takes_s = takes_s
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an NFS client gets.
+
+    Parameters
+    ----------
+    files
+        The dataset's files.
+    writes_as_root
+        Whether a client's root may write there.
+    """
+
+    files: FileSystem
+    writes_as_root: bool
+
+
+class Surroundings(Protocol):
+    """The world as a machine sees it; `World` says what each of these is."""
+
+    lab: Lab
+    clock: Clock
+    seed: int
+    rng: random.Random
+    machines: dict[str, Any]
+    clusters: dict[str, Any]
+    programs: list[Any]
+    scripts: dict[str, Any]
+    units: dict[str, Callable[[], Any]]
+    known_modules: set[str]
+    internet_bytes_per_s: float
+
+    def after(self, delay_s: float, action: Callable[[], object], *, label: str = "") -> None: ...
+    def went_down(self, machine: Any) -> None: ...
+    def reach(self, source: Any, address: str, port: int) -> str: ...
+    def find_ip(self, address: str) -> Any: ...
+    def internet(self, source: Any) -> str: ...
+    def resolve(self, source: Any, name: str) -> str: ...
+    def fetch(
+        self, source: Any, url: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Entry]: ...
+    def nfs(self, client: Any, server: str, path: str) -> tuple[Export | None, str]: ...

@@ -1,0 +1,168 @@
+"""Programs of systemd: they look at units, start them, and run commands as transient ones."""
+
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.unit import Unit
+
+systemd = Commands()
+
+
+def _named(word: str) -> str:
+    return word.removesuffix(".service")
+
+
+def _properties(unit: Unit | None, name: str) -> dict[str, str]:
+    if unit is None:
+        return {
+            "Id": f"{name}.service",
+            "LoadState": "not-found",
+            "ActiveState": "inactive",
+            "SubState": "dead",
+            "UnitFileState": "",
+            "ExecMainStatus": "0",
+            "InvocationID": "",
+        }
+    return {
+        "Id": f"{name}.service",
+        "LoadState": "loaded",
+        "ActiveState": unit.active,
+        "SubState": unit.sub,
+        "UnitFileState": "transient"
+        if unit.transient
+        else ("enabled" if unit.enabled else "disabled"),
+        "ExecMainStatus": str(unit.status),
+        "InvocationID": unit.invocation,
+    }
+
+
+@systemd("systemctl")
+def systemctl(machine: Machine, call: Call) -> Reply:
+    """Look at units, start and stop them."""
+    words = [w for w in call.argv[1:] if w not in ("--no-pager", "--quiet", "-q", "--no-block")]
+    verb, *rest = words or ["list-units"]
+    if verb == "show":
+        return _show(machine, rest)
+    if verb == "daemon-reload":
+        return Reply()
+    if verb == "reboot":
+        machine.world.after(1.0, machine.reboot, label="reboot")
+        return Reply()
+    now = "--now" in rest
+    names = [_named(word) for word in rest if not word.startswith("-")]
+    if verb in ("is-active", "is-enabled"):
+        said, good = [], True
+        for name in names:
+            found = _properties(machine.units.get(name), name)
+            word = found["ActiveState" if verb == "is-active" else "UnitFileState"] or "not-found"
+            said.append(word)
+            good = good and word in ("active", "enabled")
+        return Reply(0 if good else 3, "".join(f"{word}\n" for word in said))
+    if verb == "list-units":
+        return Reply(0, _listed(machine))
+    if verb not in ("start", "stop", "restart", "enable", "disable", "reset-failed"):
+        return Reply(1, stderr=f"Unknown command verb {verb}.\n")
+    return _each(machine, verb, names, now)
+
+
+def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
+    said = ""
+    for name in names:
+        unit = machine.units.get(name)
+        if unit is None:
+            what = f"Unit {name}.service not found.\n"
+            if verb in ("start", "stop", "restart"):
+                what = f"Failed to {verb} {name}.service: {what}"
+            return Reply(5 if verb != "reset-failed" else 1, stderr=what)
+        if verb in ("enable", "disable"):
+            unit.enabled = verb == "enable"
+        if verb in ("stop", "restart") or (verb == "disable" and now):
+            unit.stop(machine)
+        if verb in ("start", "restart") or (verb == "enable" and now):
+            why = unit.start(machine)
+            if why:
+                said += (
+                    f"Job for {name}.service failed because the control process exited with error "
+                    f'code.\nSee "systemctl status {name}.service" and '
+                    f'"journalctl -xeu {name}.service" for details.\n'
+                )
+        if verb == "reset-failed" and unit.active == "failed":
+            unit.active, unit.sub = "inactive", "dead"
+        if unit.transient and unit.active == "inactive":
+            del machine.units[name]
+    return Reply(1 if said else 0, stderr=said)
+
+
+def _show(machine: Machine, words: list[str]) -> Reply:
+    names, wanted, rest = [], [], iter(words)
+    for word in rest:
+        if word in ("-p", "--property"):
+            wanted += next(rest, "").split(",")
+        elif word.startswith("--property="):
+            wanted += word.partition("=")[2].split(",")
+        else:
+            names.append(_named(word))
+    blocks = []
+    for name in names:
+        found = _properties(machine.units.get(name), name)
+        lines = [f"{key}={value}" for key, value in found.items() if not wanted or key in wanted]
+        blocks.append("\n".join(lines))
+    return Reply(0, "\n\n".join(blocks) + "\n")
+
+
+def _listed(machine: Machine) -> str:
+    return "".join(
+        f"{name}.service loaded {unit.active} {unit.sub} {name}\n"
+        for name, unit in sorted(machine.units.items())
+    )
+
+
+@systemd("systemd-run")
+def systemd_run(machine: Machine, call: Call) -> Reply:
+    """Start a command as a unit of its own, that nobody has to watch."""
+    name, env, words = "", dict(call.env), list(call.argv[1:])
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word == "--":
+            break
+        option, _, value = word.partition("=")
+        if option == "--unit":
+            name = _named(value)
+        elif option == "--setenv":
+            key, _, text = value.partition("=")
+            env[key] = text
+        elif option not in ("--remain-after-exit", "--quiet", "--collect", "--no-block"):
+            return Reply(1, stderr=f"systemd-run: unrecognized option '{word}'\n")
+    if name in machine.units:
+        return Reply(
+            1,
+            stderr=f"Failed to start transient service unit: Unit {name}.service was already "
+            "loaded or has a fragment file.\n",
+        )
+    unit = Unit(name, "active", "running", transient=True)
+    unit.new_invocation(machine)
+    machine.units[name] = unit
+    boots = machine.boots
+    begun = machine.call(Call(tuple(words), b"", "root", env))
+
+    def ends() -> None:
+        if machine.units.get(name) is not unit or machine.boots != boots:
+            return
+        reply = begun.finished()
+        machine.log(unit.invocation, (reply.out + reply.err).decode(errors="replace"))
+        unit.status = reply.status
+        unit.active, unit.sub = ("failed", "failed") if reply.status else ("active", "exited")
+
+    machine.world.after(begun.takes_s, ends, label=name)
+    return Reply()
+
+
+@systemd("journalctl")
+def journalctl(machine: Machine, call: Call) -> Reply:
+    """Print the journal, of one invocation or of one unit."""
+    wanted = {w.partition("=")[2] for w in call.argv if w.startswith("_SYSTEMD_INVOCATION_ID=")}
+    units = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-u", "--unit")]
+    for name in units:
+        unit = machine.units.get(_named(name))
+        wanted |= {unit.invocation} if unit else {"-"}
+    lines = [line for invocation, line in machine.journal if not wanted or invocation in wanted]
+    return Reply(0, "".join(f"{line}\n" for line in lines))

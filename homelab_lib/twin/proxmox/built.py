@@ -1,0 +1,65 @@
+"""A Proxmox node as the lab describes it, and as earlier phases have left it."""
+
+from homelab_lib.lab.host import Host
+from homelab_lib.twin.machine.built import full_version, furnish, made
+from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.pvesh import proxmox
+from homelab_lib.twin.proxmox.qm import qm
+from homelab_lib.twin.proxmox.seeding import seed_proxmox
+from homelab_lib.twin.proxmox.storage import Store
+from homelab_lib.twin.world import Kind, World
+
+_STOCK_CONTENT = ["backup", "iso", "vztmpl"]
+"""What Proxmox lets its `local` storage hold until somebody changes it."""
+
+_VERSION = "9.1.4"
+_KERNEL = "6.17.2-2-pve"
+
+
+def register(world: World) -> None:
+    """Tell the world how a Proxmox node is made and seeded."""
+    world.kinds["proxmox"] = Kind(_make, seed_proxmox)
+
+
+def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode:
+    node = ProxmoxNode(
+        name,
+        world,
+        node=host.os.node or name,
+        version=full_version(host.os.version, _VERSION),
+        commands=(qm, proxmox, *UNIX),
+    )
+    node.kernel = _KERNEL
+    furnish(node, host)
+    # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
+    cache = min(host.memory_bytes // 10, 16 * 2**30)
+    node.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")
+    _storages(node, before_phase)
+    return node
+
+
+def _storages(node: ProxmoxNode, before_phase: int) -> None:
+    lab = node.world.lab
+    for name, storage in lab.storages.items():
+        if storage.host != node.name or not made(storage.phase, before_phase):
+            continue
+        pool = lab.pools.get((storage.pool or "rpool").partition("/")[0])
+        host = lab.hosts[node.name]
+        disks = [host.disks[d].capacity_bytes for d in pool.disks] if pool else [10**12]
+        shared = pool is not None and pool.layout == "mirror"
+        size = min(disks) if shared else sum(disks)
+        place = storage.path or storage.pool or ""
+        content = list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
+        node.stores[name] = Store(name, storage.kind, content, place, int(size * 0.96))
+        if storage.path:
+            node.files.mkdir(storage.path, parents=True)
+            for folder in (
+                "template/iso",
+                "template/cache",
+                "dump",
+                "snippets",
+                "import",
+                "images",
+            ):
+                node.files.mkdir(f"{storage.path}/{folder}", parents=True)

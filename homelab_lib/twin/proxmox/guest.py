@@ -1,0 +1,197 @@
+"""A virtual machine from the inside: it boots a cloud image, and cloud-init makes it what it is."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import yaml
+
+from homelab_lib.lab.compute import Image
+from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.packages import REPOSITORY, install
+from homelab_lib.twin.machine.surroundings import Surroundings
+from homelab_lib.twin.machine.unit import Unit
+from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.options import split_net
+from homelab_lib.twin.proxmox.schema import split_properties
+
+_CLOUD_INIT_S = 15.0
+_PACKAGE_S = 6.0
+
+
+class Hypervisor(Protocol):
+    """What a guest needs of the node it runs on."""
+
+    name: str
+    world: Surroundings
+    vms: "dict[int, VirtualMachine]"
+
+    def bootable(self, vmid: int) -> bool: ...
+    def image_of(self, vmid: int) -> Image | None: ...
+    def instance_id(self, vmid: int) -> str: ...
+    def volume_text(self, volid: str) -> str: ...
+
+
+class Guest(Machine):
+    """A VM's operating system.
+
+    Parameters
+    ----------
+    node
+        The Proxmox host it runs on.
+    vmid
+        Its number there.
+    """
+
+    def __init__(self, node: Hypervisor, vmid: int) -> None:
+        config = node.vms[vmid].config
+        name = config.get("name", f"vm{vmid}")
+        super().__init__(
+            name,
+            node.world,
+            user=config.get("ciuser", "ubuntu"),
+            commands=(*UNIX, *node.world.programs),
+        )
+        self.node = node
+        self.vmid = vmid
+        self.up = False
+        self.cloud_init: tuple[str, list[str]] = ("not started", [])
+        self.instance = ""
+        self.files.mkdir("/etc")
+        self.files.mkdir("/var/lib", parents=True)
+        self.files.mkdir("/usr/local/bin", parents=True)
+        self.sysctl = {"net.ipv4.ip_forward": "0", "fs.inotify.max_user_instances": "128"}
+        self.sees()
+
+    @property
+    def config(self) -> dict[str, str]:
+        return self.node.vms[self.vmid].config
+
+    def lets_in(self) -> set[str]:
+        """The public keys that may log in."""
+        text = self.files.text(f"{self.home}/.ssh/authorized_keys")
+        return {line for line in text.splitlines() if line.strip()}
+
+    def sees(self) -> None:
+        """Take over what the VM's configuration gives it: cores, memory, network devices."""
+        self.threads = int(self.config.get("cores", 1)) * int(self.config.get("sockets", 1))
+        memory = split_properties(self.config.get("memory", "512"), "current")
+        self.memory_bytes = int(memory["current"]) * 2**20
+        self.interfaces = [
+            self._interface(key) for key in sorted(self.config) if re.fullmatch(r"net\d+", key)
+        ]
+
+    def _interface(self, key: str) -> Interface:
+        net = split_net(self.config[key])
+        number = key.removeprefix("net")
+        ip = split_properties(self.config.get(f"ipconfig{number}", ""))
+        return Interface(
+            name=f"eth{number}",
+            mac=net["macaddr"].lower(),
+            cidr=ip.get("ip", "") if self.instance else "",
+            host=self.node.name,
+            segment=net.get("bridge", ""),
+            tag=int(net["tag"]) if "tag" in net else None,
+            gateway=ip.get("gw", "") if self.instance else "",
+        )
+
+    def agent_runs(self) -> bool:
+        """Whether the guest agent answers."""
+        unit = self.units.get("qemu-guest-agent")
+        return self.up and unit is not None and unit.active == "active"
+
+    # -------------------------------------------------------------------- boot
+
+    def _booted(self, boots: int) -> None:
+        if boots != self.boots or self.up:
+            return
+        if not self.node.bootable(self.vmid):
+            return  # it hangs in the firmware
+        instance = self.node.instance_id(self.vmid)
+        fresh = instance != self.instance
+        self.instance = instance
+        if fresh:
+            self._become_new()
+        self.sees()
+        super()._booted(boots)
+        if fresh:
+            self.cloud_init = ("running", [])
+            self.world.after(_CLOUD_INIT_S, lambda: self._packages(boots), label="cloud-init")
+
+    def _become_new(self) -> None:
+        """What cloud-init does on the first boot of an instance: user, keys, host keys, name."""
+        image = self.node.image_of(self.vmid)
+        if image is not None:
+            number = re.search(r"\d+(\.\d+)?", image.release)
+            word = image.release.split()[0].lower()
+            self.os_release = (word, number[0] if number else "", image.release)
+            self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
+        self.user = self.config.get("ciuser", self.user)
+        self.accounts |= {self.user}
+        keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
+        self.files.put(f"{self.home_of(self.user)}/.ssh/authorized_keys", keys, mode=0o600)
+        self.host_key = self._key(f"host-key {self.instance}")
+        identifier, version, pretty = self.os_release
+        self.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{self.host_key_public}\n")
+        self.files.put("/etc/hostname", f"{self.name}\n")
+        self.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n")
+        self.files.put(
+            "/etc/os-release",
+            f'PRETTY_NAME="{pretty}"\nID={identifier}\nVERSION_ID="{version}"\n',
+        )
+        self.files.mkdir(self.home_of(self.user), parents=True)
+
+    def _packages(self, boots: int) -> None:
+        """Packages and commands of the vendor's part."""
+        if boots != self.boots or not self.up:
+            return
+        wanted, errors = self._vendor_data()
+        packages = [str(name) for name in wanted.get("packages") or ()]
+        if packages and (why := self.world.internet(self)):
+            errors = [*errors, f"Failed to install packages: {why}"]
+            packages = []
+        unknown = [name for name in packages if name not in REPOSITORY]
+        errors += [f"Unable to locate package {name}" for name in unknown]
+
+        def done() -> None:
+            if boots != self.boots or not self.up:
+                return
+            for name in packages if not unknown else ():
+                install(self, name)
+                if name == "qemu-guest-agent":
+                    self.units[name] = Unit(name, enabled=True)
+            for line in wanted.get("runcmd") or ():
+                command = line if isinstance(line, str) else " ".join(map(str, line))
+                reply = self.run(command.replace("[", "").replace("]", "").replace(",", ""))
+                if reply.finished().status:
+                    errors.append(f"runcmd: {command}")
+            self.cloud_init = ("error" if errors else "done", list(errors))
+
+        self.world.after(_PACKAGE_S * max(len(packages), 1), done, label="cloud-init packages")
+
+    def _vendor_data(self) -> tuple[dict[str, Any], list[str]]:
+        custom = split_properties(self.config.get("cicustom", ""))
+        if "vendor" not in custom:
+            return {}, []
+        text = self.node.volume_text(custom["vendor"])
+        try:
+            document = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            return {}, [f"Failed loading yaml blob. {error}"]
+        if not text.startswith("#cloud-config") or not isinstance(document, dict):
+            return {}, ["Unhandled non-multipart (text/x-not-multipart) userdata"]
+        return document, []
+
+
+@dataclass
+class VirtualMachine:
+    """A VM as Proxmox keeps it."""
+
+    vmid: int
+    config: dict[str, str]
+    running: bool = False
+    booted: str = ""  # digest of the image its disk was made from
+    guest: Guest | None = None
+    started: dict[str, str] = field(default_factory=dict)  # the configuration it runs with

@@ -1,0 +1,107 @@
+"""A TrueNAS as the lab describes it, and as earlier phases have left it."""
+
+from homelab_lib.lab.host import Host
+from homelab_lib.twin.machine.built import full_version, furnish, made
+from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.truenas.exportfs import server
+from homelab_lib.twin.truenas.midclt import truenas
+from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.seeding import seed_truenas
+from homelab_lib.twin.truenas.zfs import Dataset, NasDisk, Vdev, ZPool, root_dataset, zpool_sizes
+from homelab_lib.twin.world import Kind, World
+
+_VERSION = "25.10.1"
+_KERNEL = "6.12.33-production+truenas"
+_LAYOUTS = {
+    "stripe": "STRIPE",
+    "mirror": "MIRROR",
+    "raidz1": "RAIDZ1",
+    "raidz2": "RAIDZ2",
+    "raidz3": "RAIDZ3",
+}
+
+
+def register(world: World) -> None:
+    """Tell the world how a TrueNAS is made and seeded."""
+    world.kinds["truenas"] = Kind(_make, seed_truenas)
+
+
+def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
+    nas = TrueNas(
+        name,
+        world,
+        user=host.ssh.user if host.ssh else "root",
+        version=full_version(host.os.version, _VERSION),
+        commands=(truenas, server, *UNIX),
+    )
+    nas.kernel = _KERNEL
+    furnish(nas, host)
+    nas.connect(next((i.gateway for i in nas.interfaces if i.gateway), ""))
+    _disks(nas, host)
+    _pools(nas, before_phase)
+    _shares(nas, before_phase)
+    return nas
+
+
+def _disks(nas: TrueNas, host: Host) -> None:
+    letters = iter("abcdefghijklmnop")
+    for disk in host.disks.values():
+        name = f"sd{next(letters)}" if disk.part.fits != "M.2" else f"nvme{len(nas.disks)}n1"
+        nas.disks[name] = NasDisk(
+            name,
+            disk.serial or f"{nas.name}-{disk.name}".upper(),
+            disk.capacity_bytes,
+            model=disk.part.title,
+            rotates=disk.part.media == "HDD",
+            boot=disk.role == "boot",
+        )
+
+
+def _pools(nas: TrueNas, before_phase: int) -> None:
+    lab = nas.world.lab
+    by_serial = {disk.serial: disk.name for disk in nas.disks.values()}
+    for name, pool in lab.pools.items():
+        if pool.host != nas.name or not made(pool.phase, before_phase):
+            continue
+        described = [lab.hosts[nas.name].disks[disk] for disk in pool.disks]
+        names = [by_serial[d.serial or f"{nas.name}-{d.name}".upper()] for d in described]
+        kind, width = _LAYOUTS[pool.layout], len(names) // pool.vdevs
+        vdevs = [Vdev(kind, names[i * width : (i + 1) * width]) for i in range(pool.vdevs)]
+        smallest = min(disk.capacity_bytes for disk in described)
+        size, usable = zpool_sizes(kind, width, pool.vdevs, smallest)
+        number = len(nas.pools) + 1
+        nas.pools[name] = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, 0.0)
+        nas.add_dataset(root_dataset(name, 0.0))
+        nas.config["systemdataset"] |= {"pool": name, "basename": f"{name}/.system"}
+    for name, dataset in lab.datasets.items():
+        if (
+            dataset.host == nas.name
+            and dataset.pool in nas.pools
+            and made(dataset.phase, before_phase)
+        ):
+            nas.add_dataset(Dataset(name, {"acltype": "nfsv4", "aclmode": "passthrough"}))
+
+
+def _shares(nas: TrueNas, before_phase: int) -> None:
+    lab = nas.world.lab
+    for share in lab.nfs_shares.values():
+        if share.host != nas.name or not made(share.phase, before_phase):
+            continue
+        nas.tables["nfs"].insert(
+            {
+                "path": share.path,
+                "aliases": [],
+                "comment": "",
+                "networks": list(share.networks),
+                "hosts": [],
+                "ro": False,
+                "maproot_user": share.maproot_user,
+                "maproot_group": share.maproot_group,
+                "mapall_user": None,
+                "mapall_group": None,
+                "security": [],
+                "enabled": True,
+                "expose_snapshots": False,
+            }
+        )
+        nas.services["nfs"].enable = nas.services["nfs"].running = True

@@ -1,0 +1,117 @@
+"""`midclt`: the middleware on the command line, with the habits of each release.
+
+Source: truenas_api_client 24.10 to 26. Each argument is read as JSON, and is a string where it
+is none. A result that is a number, a truth value or a string is printed as Python prints it, all
+others as JSON. A job's number comes back at once, unless ``-j`` says to wait: in 24.10 that flag
+takes the next word as its value.
+"""
+
+import argparse
+import json
+import pprint
+from typing import Any, NoReturn
+
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.truenas import dataset, interfaces, nfs, pool, services, smb, system
+from homelab_lib.twin.truenas.errors import ApiError, NoSuchMethod, ValidationErrors
+from homelab_lib.twin.truenas.jobs import traceback
+from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.query import MatchNotFound
+from homelab_lib.twin.truenas.rpc import FANGTOOTH, GOLDEYE, HALFMOON, Release, find
+
+API = (dataset, interfaces, nfs, pool, services, smb, system)
+"""The modules whose methods `midclt` calls: importing them registers them."""
+
+_CALL_S = 0.2
+
+truenas = Commands()
+
+
+class _Usage(Exception):
+    """The words can't be read as a call."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Usage(f"usage: midclt [-h] {{call,ping}} ...\nmidclt: error: {message}\n")
+
+
+def _parser(release: Release) -> argparse.ArgumentParser:
+    parser = _Parser(prog="midclt", add_help=False)
+    parser.add_argument("-t", "--timeout", type=int)
+    if release < GOLDEYE:
+        parser.add_argument("-q", "--quiet", action="store_true")
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    call = verbs.add_parser("call", add_help=False)
+    if release >= FANGTOOTH:
+        call.add_argument("-j", "--job", action="store_true")
+    else:
+        call.add_argument("-j", "--job", type=bool, default=False)
+    call.add_argument("-jp", "--job-print", default="progressbar")
+    call.add_argument("method", nargs="+")
+    verbs.add_parser("ping", add_help=False)
+    return parser
+
+
+def _from_json(word: str, stdin: bytes, release: Release) -> Any:
+    if word == "-" and release >= HALFMOON:
+        word = stdin.decode(errors="replace")
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+def _shown(value: Any) -> str:
+    return f"{value}\n" if isinstance(value, int | str) else json.dumps(value) + "\n"
+
+
+@truenas("midclt")
+def midclt(nas: TrueNas, call: Call) -> Reply:
+    """Call a method of the middleware.
+
+    Parameters
+    ----------
+    nas
+        The TrueNAS.
+    call
+        ``midclt call METHOD ARGUMENT…``
+    """
+    try:
+        words = _parser(nas.release).parse_args(list(call.argv[1:]))
+    except _Usage as error:
+        return Reply(2, stderr=str(error))
+    if words.verb == "ping":
+        return Reply(0, "pong\n")
+    name, *arguments = words.method
+    given = [_from_json(word, call.stdin, nas.release) for word in arguments]
+    try:
+        return _called(nas, name, given, wait=words.job)
+    except MatchNotFound:
+        return Reply(1, stderr="MatchNotFound()\n", takes_s=_CALL_S)
+    except ApiError as error:
+        return Reply(1, stderr=_complaint(error), takes_s=_CALL_S)
+
+
+def _called(nas: TrueNas, name: str, given: list[Any], *, wait: bool) -> Reply:
+    method = find(name, nas.release)
+    bound = method.bind(given, nas.release)
+    if not method.job:
+        return Reply(0, _shown(method.body(nas, *bound)), takes_s=_CALL_S)
+    job = nas.jobs.start(name, given, method.body(nas, *bound), method.lock)
+    if not wait:
+        return Reply(0, f"{job.id}\n", takes_s=_CALL_S)
+    took_s = nas.jobs.run_through(job)
+    if job.failure is not None:
+        return Reply(1, stderr=_complaint(job.failure), takes_s=took_s)
+    return Reply(0, _shown(job.result), takes_s=took_s)
+
+
+def _complaint(error: Exception) -> str:
+    """What the client prints of an error: its text, its traceback, and what else it carries."""
+    if isinstance(error, NoSuchMethod):
+        return f"{error}\n"
+    text = f"{error.lines()}\n{traceback(error)}" if isinstance(error, ApiError) else f"{error}\n"
+    if isinstance(error, ValidationErrors):
+        text += pprint.pformat([list(each) for each in error.errors]) + "\n"
+    return text

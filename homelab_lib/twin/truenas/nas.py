@@ -1,0 +1,200 @@
+"""A TrueNAS: pools, datasets, shares and services behind the middleware that `midclt` talks to."""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+
+from homelab_lib.twin.machine.files import Mount
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Commands
+from homelab_lib.twin.machine.surroundings import Export, Surroundings
+from homelab_lib.twin.truenas.jobs import Jobs
+from homelab_lib.twin.truenas.network import Network
+from homelab_lib.twin.truenas.rpc import parse_release
+from homelab_lib.twin.truenas.tables import NFS_CONFIG, USERS, Row, Table, installed, user_row
+from homelab_lib.twin.truenas.zfs import Dataset, NasDisk, ZPool, used_bytes
+
+
+class TrueNas(Machine):
+    """The NAS.
+
+    Parameters
+    ----------
+    name, world, user
+        As for `Machine`.
+    version
+        Release, such as ``25.10.1``.
+    commands
+        The sets of programs it knows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        world: Surroundings,
+        *,
+        user: str,
+        version: str,
+        commands: Iterable[Commands] = (),
+    ) -> None:
+        super().__init__(name, world, user=user, commands=commands)
+        self.version = version
+        self.release = parse_release(version)
+        self.disks: dict[str, NasDisk] = {}
+        self.pools: dict[str, ZPool] = {}
+        self.datasets: dict[str, Dataset] = {}
+        self.services = installed(self.release)
+        self.tables = {
+            name: Table() for name in ("nfs", "smb", "user", "pool.scrub", "pool.snapshottask")
+        }
+        self.config: dict[str, Row] = {
+            "nfs": dict(NFS_CONFIG),
+            "smb": {"id": 1, "netbiosname": name.upper()[:15], "workgroup": "WORKGROUP"},
+            "systemdataset": {"id": 1, "pool": "boot-pool", "basename": "boot-pool/.system"},
+            "docker": {"id": 1, "pool": None, "dataset": None},
+        }
+        self.apps: list[Row] = []
+        self.alerts: list[Row] = []
+        self.jobs = Jobs(self.now_s, lambda delay_s, action: world.after(delay_s, action))
+        self.network = Network([], self.now_s, lambda d, action: world.after(d, action))
+        self.listeners |= {2049: lambda: self.services["nfs"].running}
+        self.listeners |= {445: lambda: self.services["cifs"].running}
+        for number, user_name, group in USERS:
+            self.tables["user"].insert(user_row(number, user_name, group))
+        self.files.mkdir("/mnt")
+
+    def connect(self, gateway: str) -> None:
+        """Take the machine's interfaces as configured by hand."""
+        self.network = Network(self.interfaces, self.now_s, lambda d, a: self.world.after(d, a))
+        self.network.configure_as_running(gateway)
+
+    # -------------------------------------------------------------------- facts
+
+    def now_s(self) -> float:
+        return self.world.clock.now()
+
+    def uptime_s(self) -> float:
+        return self.now_s() - self.booted_s
+
+    def guid(self, what: str) -> str:
+        """A number that stays the same for the same thing."""
+        text = hashlib.sha256(f"{self.world.seed}{self.name}{what}".encode()).hexdigest()
+        return str(int(text[:15], 16))
+
+    def user_names(self) -> set[str]:
+        return {row["username"] for row in self.tables["user"].rows()}
+
+    def group_names(self) -> set[str]:
+        return {row["group"]["bsdgrp_group"] for row in self.tables["user"].rows()}
+
+    def twins_of(self, disk: str) -> list[str]:
+        """Other disks with the same serial number."""
+        serial = self.disks[disk].serial
+        return [o.name for o in self.disks.values() if o.serial == serial and o.name != disk]
+
+    # -------------------------------------------------------------------- pools
+
+    def pool_rows(self) -> list[Row]:
+        guids = {name: self.guid(name) for name in self.disks}
+        return [
+            pool.row(used_bytes(self.datasets, pool.name), guids) for pool in self.pools.values()
+        ]
+
+    def available_bytes(self, dataset: str) -> int:
+        """What is free for a dataset [bytes]."""
+        pool = self.pools[dataset.partition("/")[0]]
+        return pool.usable_bytes - used_bytes(self.datasets, pool.name)
+
+    def add_dataset(self, dataset: Dataset) -> None:
+        """Mount a dataset."""
+        self.datasets[dataset.name] = dataset
+        self.files.mkdir(dataset.mountpoint, parents=True)
+        mount = Mount(dataset.mountpoint, dataset.files, "/", dataset.name, "zfs")
+        self.files.mount(mount)
+
+    def remove_dataset(self, name: str) -> None:
+        """Destroy a dataset; what was shared of it is shared no more."""
+        dataset = self.datasets.pop(name)
+        self.files.umount(dataset.mountpoint)
+        self.files.remove(dataset.mountpoint)
+        for table in ("nfs", "smb"):
+            for row in self.shares_of(table, name):
+                self.tables[table].delete(row["id"])
+
+    def dataset_of(self, path: str) -> Dataset | None:
+        """The dataset that a path is in."""
+        inside = [
+            dataset
+            for dataset in self.datasets.values()
+            if path == dataset.mountpoint or path.startswith(f"{dataset.mountpoint}/")
+        ]
+        return max(inside, key=lambda dataset: len(dataset.name), default=None)
+
+    # ------------------------------------------------------------------- shares
+
+    def shares_of(self, table: str, dataset: str) -> list[Row]:
+        """Shares of a dataset."""
+        place = f"/mnt/{dataset}"
+        return [row for row in self.tables[table].rows() if row["path"] == place]
+
+    def exports(self) -> list[Row]:
+        """NFS shares that are switched on."""
+        return [row for row in self.tables["nfs"].rows() if row["enabled"]]
+
+    def export_for(self, path: str, client: str) -> Export | None:
+        """What a client gets that mounts `path`; None if it may not."""
+        if not self.services["nfs"].running:
+            return None
+        address = ipaddress.ip_address(client)
+        for row in self.exports():
+            everyone = not row["networks"] and not row["hosts"]
+            allowed = everyone or client in row["hosts"]
+            allowed |= any(address in ipaddress.ip_network(net) for net in row["networks"])
+            inside = path == row["path"] or path.startswith(f"{row['path']}/")
+            dataset = self.dataset_of(row["path"])
+            if allowed and inside and dataset is not None:
+                as_root = row["maproot_user"] == "root" or row["mapall_user"] == "root"
+                return Export(dataset.files, as_root and not row["ro"])
+        return None
+
+    def cannot_start(self, service: str) -> str:
+        """Why a service does not start; empty where it does."""
+        running = {one.address for one in self.interfaces if one.cidr}
+        lost = [ip for ip in self.config["nfs"]["bindip"] if ip not in running]
+        if service == "nfs" and lost:
+            return f"[EFAULT] nfs-server: cannot bind to {', '.join(lost)}"
+        return ""
+
+    # -------------------------------------------------------------------- power
+
+    def power_off(self) -> None:
+        super().power_off()
+        self.jobs.abort_all()
+        self.network.restarted()
+        for service in self.services.values():
+            service.running = False
+
+    def _booted(self, boots: int) -> None:
+        super()._booted(boots)
+        for service in self.services.values():
+            service.running = service.enable
+
+    def state(self) -> Row:
+        return super().state() | {
+            "datasets": {
+                name: dict(sorted(dataset.local.items()))
+                for name, dataset in sorted(self.datasets.items())
+            },
+            "contents": {
+                name: sorted(dataset.files.entries)
+                for name, dataset in sorted(self.datasets.items())
+            },
+            "shares": {
+                table: [
+                    {key: value for key, value in row.items() if key != "id"}
+                    for row in self.tables[table].rows()
+                ]
+                for table in ("nfs", "smb")
+            },
+            "services": {s.name: (s.enable, s.running) for s in self.services.values()},
+        }

@@ -1,0 +1,112 @@
+"""What the middleware keeps: tables of rows, and what a fresh system has in them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.twin.truenas.rpc import GOLDEYE, Release
+
+Row = dict[str, Any]
+
+_NUMBERS = {"cifs": 4, "ftp": 6, "iscsitarget": 7, "nfs": 9, "snmp": 10, "ssh": 11, "ups": 14}
+_UNTIL_GOLDEYE = {"smartd": 15}
+_SINCE_GOLDEYE = {"nvmet": 16}
+
+NFS_CONFIG: Row = {
+    "id": 1,
+    "servers": 4,
+    "allow_nonroot": False,
+    "protocols": ["NFSV3", "NFSV4"],
+    "v4_krb": False,
+    "v4_domain": "",
+    "bindip": [],
+    "mountd_port": None,
+    "rpcstatd_port": None,
+    "rpclockd_port": None,
+    "mountd_log": True,
+    "statd_lockd_log": False,
+    "v4_krb_enabled": False,
+    "userd_manage_gids": False,
+    "keytab_has_nfs_spn": False,
+    "managed_nfsd": True,
+    "rdma": False,
+}
+
+USERS: tuple[tuple[int, str, str], ...] = (
+    (0, "root", "root"),
+    (34, "backup", "backup"),
+    (568, "apps", "apps"),
+    (950, "truenas_admin", "truenas_admin"),
+    (65534, "nobody", "nogroup"),
+)
+"""Accounts that the twin knows on every system: number, name, group."""
+
+
+class Table:
+    """Rows of the middleware's database, numbered."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Row] = {}
+        self._next = 1
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def insert(self, row: Row) -> int:
+        """Keep a row; its number."""
+        number = row.get("id") or self._next
+        self._next = max(self._next, number) + 1
+        self._rows[number] = {"id": number} | row
+        return number
+
+    def get(self, number: int) -> Row | None:
+        return self._rows.get(number)
+
+    def delete(self, number: int) -> None:
+        del self._rows[number]
+
+
+@dataclass
+class Service:
+    """One service."""
+
+    id: int
+    name: str
+    enable: bool = False
+    running: bool = False
+
+    def row(self) -> Row:
+        """As `service.query` shows it."""
+        return {
+            "id": self.id,
+            "service": self.name,
+            "enable": self.enable,
+            "state": "RUNNING" if self.running else "STOPPED",
+            "pids": [1000 + self.id] if self.running else [],
+        }
+
+
+def installed(release: Release) -> dict[str, Service]:
+    """The services of a fresh system: only SSH runs, or nobody could ask."""
+    numbers = _NUMBERS | (_SINCE_GOLDEYE if release >= GOLDEYE else _UNTIL_GOLDEYE)
+    services = {name: Service(number, name) for name, number in sorted(numbers.items())}
+    services["ssh"].enable = services["ssh"].running = True
+    return services
+
+
+def user_row(uid: int, name: str, group: str) -> Row:
+    """An account as `user.query` shows it, without its hashes."""
+    return {
+        "uid": uid,
+        "username": name,
+        "home": "/root" if uid == 0 else "/var/empty",
+        "shell": "/usr/bin/zsh" if uid in (0, 950) else "/usr/sbin/nologin",
+        "full_name": name,
+        "builtin": True,
+        "smb": False,
+        "group": {"bsdgrp_gid": uid, "bsdgrp_group": group},
+        "groups": [],
+        "password_disabled": uid not in (0, 950),
+        "sshpubkey": None,
+        "locked": False,
+        "local": True,
+    }
