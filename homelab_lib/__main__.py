@@ -65,7 +65,7 @@ def twin(arguments: argparse.Namespace) -> int:
 
 def record(arguments: argparse.Namespace) -> int:
     """Check a run's record against itself, offline."""
-    from homelab_lib.runbook.record import check as problems
+    from homelab_lib.runbook.proof import check as problems
 
     if not Path(arguments.folder).is_dir():
         raise HomelabError("there is no such record", where=arguments.folder)

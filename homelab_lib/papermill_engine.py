@@ -23,9 +23,9 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import papermill_io
 from papermill.log import logger
 
+from homelab_lib.durable import replace
 from homelab_lib.notebook import record
 from homelab_lib.notebook.client import PATIENCE_S, KernelClient
-from homelab_lib.notebook.files import write
 from homelab_lib.notebook.parameters import declared, problems
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -238,6 +238,6 @@ def _write(handler: Any, text: str, path: str) -> None:
     if not target.parent.is_dir():
         raise click.ClickException(f"there is no folder {target.parent} to write {target.name} to")
     try:
-        write(target, text)
+        replace(target, text)
     except OSError as error:
         raise click.ClickException(f"{target} can't be written: {error.strerror}") from None

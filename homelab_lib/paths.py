@@ -1,5 +1,6 @@
 """Where things are. A notebook's working folder depends on who runs it, so nothing is relative."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -29,6 +30,18 @@ def state(lab: str) -> Path:
     base = os.environ.get("HOMELAB_STATE") or os.environ.get("XDG_STATE_HOME")
     home = Path(base).expanduser() if base else Path.home() / ".local" / "state"
     return home / "homelab" / lab
+
+
+def pins(lab: str, ssh_config: Path | None) -> Path:
+    """The host keys that runs of ours have pinned for a lab.
+
+    What is reached by an SSH configuration of its own (a served twin, say) has pins of its own: no
+    key of a machine that isn't there is ever taken for that of one that is.
+    """
+    if ssh_config is None:
+        return state(lab) / "known_hosts"
+    way = hashlib.sha256(str(ssh_config.resolve()).encode()).hexdigest()[:12]
+    return state(lab) / f"known_hosts.{way}"
 
 
 def shown(path: Path) -> str:

@@ -11,14 +11,14 @@ from homelab_lib import paths
 from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unreachable
 from homelab_lib.lab import load_lab
 from homelab_lib.phases import recipe
-from homelab_lib.runbook import lock
-from homelab_lib.runbook import plan as plans
+from homelab_lib.reporting import Reporter
+from homelab_lib.runbook import approval, lock
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.history import History
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
-from homelab_lib.runbook.plan import Plan, PlannedChange
+from homelab_lib.runbook.plan import Plan, in_order
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
@@ -26,12 +26,9 @@ from homelab_lib.target import SshTarget, Target, TwinTarget, rehearsal
 from homelab_lib.transport.command import read
 from homelab_lib.views.cards import Card, note_card, plan_card, step_card
 from homelab_lib.views.progress import StepBar
-from homelab_lib.views.report import write_report
-from homelab_lib.views.scrap import glue
 
 Mode = Literal["plan", "apply", "verify"]
 TargetName = Literal["twin", "ssh"]
-
 
 _RESTART_S = 300.0  # a server with much memory takes minutes to start
 
@@ -95,42 +92,61 @@ class Run:
         self.outcomes: list[StepOutcome] = []
         self._wall = wall
         self._mask = Mask()
+        self._plan: Plan | None = None
         self._engine: Engine | None = None
         self._stack = ExitStack()
         self._status = "running"
+        self._allow_destroy = frozenset(_names(allow_destroy))
+        self._confirm = frozenset(_names(confirm))
         atexit.register(self.close)
         try:
-            self._open(name, target, run_id, seed, ssh_config)
-            self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
-            self.selected = _select(self.runbook, _names(only), _names(skip))
+            self._open(name, target, run_id, seed, ssh_config, _names(only), _names(skip))
         except BaseException:
             self.close()
             raise
-        self._allow_destroy = frozenset(_names(allow_destroy))
-        self._confirm = frozenset(_names(confirm))
 
-    def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
+    def _open(
+        self,
+        name: str,
+        target: str,
+        run_id: str,
+        seed: int,
+        ssh_config: str,
+        only: Sequence[str],
+        skip: Sequence[str],
+    ) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
-            self._stack.enter_context(
-                lock.held(self._state, alone=changing, what=f"{name} {self.mode}")
-            )
-        self.record = self._record(name, target, run_id)
+            what = f"{name} {self.mode}"
+            self._stack.enter_context(lock.held(self._state, alone=changing, what=what))
         self._target: Target
         if target == "twin":
+            phase = recipe(name).phase
             self._target = TwinTarget.before_phase(
-                self.lab, recipe(name).phase, seed=seed, allow_changes=changing
+                self.lab, phase, seed=seed, allow_changes=changing
             )
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
+        self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
+        self.selected = _select(self.runbook, only, skip)
+        self.record = self._record(name, target, run_id)
+        head = {
+            "runbook": name,
+            "lab": self.lab.name,
+            "target": target,
+            "mode": self.mode,
+            "approve": self.approve,
+        }
         self._journal = Journal(self.record.journal, mask=self._mask, wall=self._wall)
-        self._started = self._wall()
-        self._journal.append("run", runbook=name, lab=self.lab.name, target=target, mode=self.mode)
+        records.assert_same_run(self._journal, head, where=str(self.record.folder))
+        self._journal.append("run", **head)
         if target == "ssh" and changing:
             self._history.add(self.record.folder, self.approve)
+        about = {"run_id": self.record.run_id, "title": self.runbook.title, "started": self._wall()}
+        self._reporter = Reporter(self.record, self._journal, self._mask, about | head)
 
     # ------------------------------------------------------------ three verbs
 
@@ -141,26 +157,43 @@ class Run:
         """
         if self.mode == "verify":
             return note_card("verify looks at the hosts and sends nothing; there is no plan.")
+        try:
+            return self._make_plan()
+        except BaseException as error:
+            self._broken_off(error, "refused")
+            raise
+
+    def _make_plan(self) -> Card:
         if self._sends and self._target.name == "ssh":
-            self._await_hosts(self._history.hosts_of(self.approve))
-        plan = self._rehearse()
-        self._journal.append("plan", digest=plan.digest, changes=len(plan.changes))
+            self._await_hosts(self._journal.hosts())
+        plan = self._plan = self._rehearse()
         approved = plan
         if self._target.name == "ssh":
-            plans.save(plan, self._state / "plans")
+            approval.save(plan, self._state / "plans")
             if self._sends:
-                approved = plans.load(self.approve, self._state / "plans")
-                self._not_blocked(plan)
-                plans.assert_covers(approved, plan, self._history.sent_under(self.approve))
-        self.record.write("plan.json", approved.to_json())
-        self._plan = plan
+                approved = approval.load(self.approve, self._state / "plans")
+        self._reporter.keep_plan(approved)
+        covered = approval.Covered()
         if self._sends:
-            self._not_blocked(plan)
+            if plan.blocked:
+                raise StepFailed(
+                    f"the rehearsal did not get to the end: {plan.blocked_at}: {plan.blocked}"
+                )
+            covered = approval.assert_covers(approved, plan, self._journal, self._allow_destroy)
+        self._journal.append(
+            "plan",
+            digest=approved.digest,
+            fresh=plan.digest,
+            changes=len(plan.changes),
+            besides=covered.besides,
+            gone=covered.gone,
+            twin=self.evidence == "rehearsed",
+        )
         return plan_card(plan, approval=self._what_next(plan))
 
     def step(self, name: str) -> Card:
         """Carry out one step, or show what it would do."""
-        if self.mode != "verify" and not hasattr(self, "_plan"):
+        if self.mode != "verify" and self._plan is None:
             self.plan()
         step = self.runbook[name]
         if name not in self.selected:
@@ -168,10 +201,9 @@ class Run:
         elif self.mode == "verify" or self._sends:
             outcome = self._carry_out(name)
         else:
-            outcome = StepOutcome(name, step.title, planned=self._plan.of_step(name))
-            outcome.status = "planned" if outcome.planned else "already"
+            outcome = self._foretell(name, step.title)
         self.outcomes.append(outcome)
-        self._glue_step(outcome)
+        self._reporter.glue_step(outcome, self.evidence)
         return step_card(outcome, evidence=self.evidence)
 
     def finish(self) -> Card:
@@ -182,10 +214,19 @@ class Run:
         Drift
             In ``verify``, when hosts are not as the lab describes them.
         StepFailed
-            In ``plan``, when the rehearsal did not get to the end.
+            Steps that were selected never ran; or, in ``plan``, the rehearsal did not get to the
+            end.
         """
+        ran = {outcome.step for outcome in self.outcomes}
+        missing = [name for name in self.selected if name not in ran]
+        if missing:
+            error = StepFailed(
+                f"{', '.join(missing)} never ran, so this run has not come to its end",
+                fix='each step of the runbook has its cell: run.step("NAME")',
+            )
+            self._broken_off(error, "failed")
+            raise error
         drifted = [o for o in self.outcomes if o.status == "drift"]
-        blocked = "" if self.mode == "verify" else self._plan.blocked
         if drifted:
             self._conclude("drift")
             lines = "\n".join(
@@ -194,27 +235,25 @@ class Run:
             )
             raise Drift(
                 f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
-                fix=f"mode=plan shows what would mend it; the record: {self._place}",
+                fix=f"mode=plan shows what would mend it; the record: {self._reporter.place}",
             )
-        if blocked:
-            self._conclude("blocked")
-            raise StepFailed(
+        plan = self._plan
+        if plan is not None and plan.blocked:
+            error = StepFailed(
                 f"the rehearsal did not get to the end, so this plan can't be carried out:\n"
-                f"    {blocked}",
-                fix=f"mend that first; the record: {self._place}",
+                f"    {plan.blocked_at}: {plan.blocked}",
+                fix="mend that first",
             )
+            self._broken_off(error, "blocked")
+            raise error
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
             f"{self.runbook.title}: {self._status}, {sent} changes sent ({self.evidence}). "
-            f"Record: {self._place}"
+            f"Record: {self._reporter.place}"
         )
 
     # ------------------------------------------------------------------ parts
-
-    def _not_blocked(self, plan: Plan) -> None:
-        if plan.blocked:
-            raise StepFailed(f"the rehearsal did not get to the end: {plan.blocked}")
 
     def _await_hosts(self, names: Sequence[str]) -> None:
         """Where a run is continued, hosts that it worked on may be restarting: give them time."""
@@ -236,11 +275,6 @@ class Run:
         return self._target.evidence
 
     @property
-    def _place(self) -> str:
-        """Where the record lies, for a person."""
-        return paths.shown(self.record.folder)
-
-    @property
     def _sends(self) -> bool:
         return self.mode == "apply" and (self._target.name == "twin" or bool(self.approve))
 
@@ -249,13 +283,14 @@ class Run:
         key = next(iter(self.lab.vms), "")
         twin = rehearsal(self._target, public_key=self._target.public_key(key))
         try:
-            engine = self._new_engine(twin, Journal(None, mask=self._mask, wall=self._wall), None)
-            blocked, checks = "", []
+            journal = self._journal.remembering()
+            engine = self._new_engine(twin, journal, None)
+            blocked, blocked_at, checks = "", "", []
             for name in self.selected:
                 try:
                     outcome = engine.run_step(name)
                 except HomelabError as error:
-                    blocked = f"{name}: {error}"
+                    blocked, blocked_at = str(error), name
                     break
                 checks += [f"{name}: {check.title}" for check in outcome.checks]
             return Plan(
@@ -264,23 +299,16 @@ class Run:
                 lab_digest=self.lab.digest,
                 target=self._target.name,
                 steps=self.selected,
-                changes=self._in_order(engine.sender.sent),
+                hosts=self._target.hosts(),
+                changes=in_order(engine.sender.sent, self.selected),
                 checks=tuple(checks),
                 blocked=blocked,
+                blocked_at=blocked_at,
             )
         finally:
             twin.close()
 
-    def _in_order(self, sent: Sequence[PlannedChange]) -> tuple[PlannedChange, ...]:
-        """By step and host: which of two hosts was the quicker must not make another plan."""
-        order = {name: place for place, name in enumerate(self.selected)}
-        return tuple(sorted(sent, key=lambda change: (order[change.step], change.host)))
-
     def _new_engine(self, target: Target, journal: Journal, plan: Plan | None) -> Engine:
-        history: Sequence[dict[str, Any]] = ()
-        if self._target.name == "ssh":  # what this run's own journal holds, the sender reads there
-            own = self.record.folder if journal is self._journal else None
-            history = self._history.intents(but=own)
         sender = Sender(
             target.link,
             target.clock,
@@ -288,28 +316,44 @@ class Run:
             self._mask,
             plan,
             allow_destroy=self._allow_destroy,
-            history=history,
         )
         mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
-        return Engine(self.runbook, mode, sender, trust=target.trust, confirm=self._confirm)
+        return Engine(
+            self.runbook,
+            mode,
+            sender,
+            trust=target.trust,
+            seal=self._target.seal,
+            confirm=self._confirm,
+        )
 
     def _carry_out(self, name: str) -> StepOutcome:
         if self._engine is None:
-            plan = None if self.mode == "verify" else self._plan
-            self._engine = self._new_engine(self._target, self._journal, plan)
+            self._engine = self._new_engine(self._target, self._journal, self._plan)
         engine = self._engine
-        expected = 0 if self.mode == "verify" else len(self._plan.of_step(name))
+        expected = len(self._plan.of_step(name)) if self._plan else 0
         with StepBar(name, expected, lambda: len(engine.sender.sent)) as bar:
             engine.sender.progress = bar
             try:
                 return engine.run_step(name)
             except BaseException as error:
                 self.outcomes.append(engine.outcomes[name])
-                interrupted = not isinstance(error, Exception)
-                self._conclude("interrupted" if interrupted else "failed", error=str(error))
-                if isinstance(error, HomelabError):
-                    error.fix = f"{error.fix}\n  record: {self._place}".strip()
+                self._broken_off(error, "failed")
                 raise
+
+    def _foretell(self, name: str, title: str) -> StepOutcome:
+        """What the rehearsal shows of a step, and no more than that."""
+        plan = self._plan
+        assert plan is not None
+        if not plan.reached(name):
+            why = f"the rehearsal stopped before, in {plan.blocked_at}"
+            return StepOutcome(name, title, "not reached", note=why)
+        outcome = StepOutcome(name, title, planned=plan.of_step(name))
+        if plan.blocked_at == name:
+            outcome.status, outcome.note = "failed", plan.blocked
+        else:
+            outcome.status = "planned" if outcome.planned else "already"
+        return outcome
 
     def _what_next(self, plan: Plan) -> str:
         if self._sends:
@@ -320,55 +364,33 @@ class Run:
             return "Nothing was sent. mode=apply carries it out on the twin."
         return f'Nothing was sent. To carry it out: mode=apply approve="{plan.digest}"'
 
-    def _conclude(self, status: str, error: str = "") -> None:
-        """Write the summary and the report; called once a run has come to any end."""
-        self._status = status
-        self._journal.append("end", status=status)
-        head = {
-            "run_id": self.record.run_id,
-            "runbook": self.runbook.name,
-            "title": self.runbook.title,
-            "lab": self.lab.name,
-            "target": self._target.name,
-            "mode": self.mode,
-            "status": status,
-            "approve": self.approve,
-            "started": self._started,
-            "ended": self._wall(),
-            "error": self._mask(error),
-        }
-        summary = records.summary(
-            head=head,
-            plan=getattr(self, "_plan", None),
-            outcomes=self.outcomes,
-            evidence=self.evidence,
-            journal_head=self._journal.head,
-        )
-        for moment in ("before", "after"):
-            document = records.states(self.outcomes, moment)
-            self.record.write_json(f"{moment}.json", document, self._mask)
-        self.record.write_json("summary.json", summary, self._mask)
-        write_report(self.record.folder)
-        glue("steps", [_row(step) for step in summary["steps"]], frame=True)
-        glue("record", {"path": self._place, "status": status})
+    def _broken_off(self, error: BaseException, status: str) -> None:
+        """The run ends here, and leaves a page that says why."""
+        if not isinstance(error, Exception):
+            status = "interrupted"
+        reached = {outcome.step for outcome in self.outcomes}
+        self.outcomes += [
+            StepOutcome(name, self.runbook[name].title, "not reached")
+            for name in self.selected
+            if name not in reached
+        ]
+        try:
+            self._conclude(status, error=str(error))
+            also = f"record: {self._reporter.place}"
+        except HomelabError as second:
+            also = second.what
+        if isinstance(error, HomelabError):
+            error.fix = f"{error.fix}\n  {also}".strip()
 
-    def _glue_step(self, outcome: StepOutcome) -> None:
-        glue(
-            f"step {outcome.step}",
-            {
-                "status": outcome.status,
-                "changes": len(outcome.sent),
-                "checks": {check.title: check.holds for check in outcome.checks},
-                "numbers": {
-                    number.name: {
-                        "value": number.value,
-                        "unit": number.unit,
-                        "evidence": self.evidence,
-                        "predicted": number.predicted,
-                    }
-                    for number in outcome.measurements
-                },
-            },
+    def _conclude(self, status: str, error: str = "") -> None:
+        self._status = status
+        self._reporter.conclude(
+            status,
+            outcomes=self.outcomes,
+            plan=self._plan,
+            evidence=self.evidence,
+            ended=self._wall(),
+            error=error,
         )
 
     def close(self) -> None:
@@ -403,18 +425,6 @@ def _select(runbook: Runbook, only: Sequence[str], skip: Sequence[str]) -> tuple
     for name in (*only, *skip):
         runbook[name]  # an unknown name is an error, not an empty selection
     return tuple(n for n in runbook.names if (not only or n in only) and n not in skip)
-
-
-def _row(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as a row of the table that `scrapbook` gives back as a data frame."""
-    return {
-        "step": step["step"],
-        "title": step["title"],
-        "status": step["status"],
-        "changes_sent": step["changes_sent"],
-        "checks": len(step["checks"]),
-        "duration_s": round(step["end_s"] - step["start_s"], 3),
-    }
 
 
 def begin(name: str, **parameters: Any) -> Run:

@@ -4,6 +4,8 @@ The engine gets the same things from either: a link that carries commands, a clo
 pin a host key. What differs is what stands behind the addresses.
 """
 
+import hmac
+import secrets
 import shutil
 import tempfile
 import threading
@@ -15,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from homelab_lib import paths
+from homelab_lib import durable, paths
 from homelab_lib.errors import (
     AuthenticationRefused,
     BadParameter,
@@ -24,10 +26,11 @@ from homelab_lib.errors import (
     SecretUnresolved,
 )
 from homelab_lib.lab import Lab
+from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
-from homelab_lib.transport.hostkeys import pin
+from homelab_lib.transport.hostkeys import HostKey, check, known_keys, pin
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
 from homelab_lib.twin.seeding import seeded
@@ -93,6 +96,7 @@ class TwinTarget:
         self.lab = lab
         self.world = world
         self.clock = world.clock
+        self._seal = secrets.token_bytes(32)
         self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
         identity, own_key = _key_pair(self._folder)
         self._operator_key = operator_key or own_key
@@ -127,8 +131,15 @@ class TwinTarget:
         world = built(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
         return cls(lab, world, allow_changes=allow_changes)
 
-    def trust(self, name: str, key: str) -> None:
+    def hosts(self) -> tuple[PlannedHost, ...]:
+        """Nobody: what is planned on a twin of its own is carried out on that one."""
+        return ()
+
+    def trust(self, name: str, key: str, made: bool) -> None:
         pin(self._known_hosts, self._endpoints[name], key)
+
+    def seal(self, text: str) -> str:
+        return hmac.digest(self._seal, text.encode(), "sha256").hex()
 
     def public_key(self, name: str) -> str:
         return self._operator_key
@@ -209,11 +220,11 @@ class SshTarget:
     def __init__(self, lab: Lab, ssh_config: str, *, allow_changes: bool) -> None:
         self.lab = lab
         self.clock = WallClock()
-        self._pins = paths.state(lab.name) / "known_hosts"
-        self._pins.parent.mkdir(parents=True, exist_ok=True)
         config = Path(ssh_config).expanduser() if ssh_config else None
         if config is not None and not config.exists():
             raise BadParameter("there is no such ssh_config", where=str(config))
+        self._pins = paths.pins(lab.name, config)
+        self._seal = _seal_key(paths.state(lab.name))
         self._endpoints = {}
         for name, machine in lab.machines().items():
             address, port, user = _login(machine)
@@ -232,8 +243,50 @@ class SshTarget:
         """``measured``, unless what answers says that it is a twin."""
         return "rehearsed" if self.link.says_it_is_a_twin() else "measured"
 
-    def trust(self, name: str, key: str) -> None:
-        pin(self._pins, self._endpoints[name], key)
+    def hosts(self) -> tuple[PlannedHost, ...]:
+        """Whom a run would meet: where, as whom, and by which keys they are known."""
+        return tuple(
+            PlannedHost(
+                name,
+                endpoint.address,
+                endpoint.port,
+                endpoint.user,
+                ", ".join(sorted(key.fingerprint for key in self._known(endpoint))),
+            )
+            for name, endpoint in sorted(self._endpoints.items())
+        )
+
+    def _known(self, endpoint: Endpoint) -> list[HostKey]:
+        files = [*map(Path, endpoint.known_hosts_files), self._pins]
+        return [key for key in known_keys(endpoint.key_name, files) if not key.revoked]
+
+    def trust(self, name: str, key: str, made: bool) -> None:
+        """Take a host key that was learnt on a trusted way.
+
+        Parameters
+        ----------
+        name, key
+            The machine, and its key.
+        made
+            Whether this very run made the machine: then the key is pinned. Else it has to be the
+            one that is known.
+
+        Raises
+        ------
+        HostKeyRefused
+            It is another one, or nobody has vouched for the machine.
+        """
+        endpoint = self._endpoints[name]
+        if made:
+            pin(self._pins, endpoint, key)
+        else:
+            check(
+                endpoint, HostKey.parse(key), [*map(Path, endpoint.known_hosts_files), self._pins]
+            )
+
+    def seal(self, text: str) -> str:
+        """A digest of a secret that only this lab's state folder can make."""
+        return hmac.digest(self._seal, text.encode(), "sha256").hex()
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
@@ -248,6 +301,22 @@ class SshTarget:
 
 
 Target = TwinTarget | SshTarget
+
+
+def _seal_key(folder: Path) -> bytes:
+    """The key of this lab's seals: made once, and nobody's but the person's."""
+    file = folder / "seal.key"
+    try:
+        durable.private_folder(folder)
+        if not file.exists():
+            durable.replace(file, secrets.token_bytes(32), mode=durable.PRIVATE)
+        return file.read_bytes()
+    except OSError as error:
+        raise HomelabError(
+            f"this lab's state can't be kept: {error.strerror}",
+            where=str(file),
+            fix="make that folder writable, or name another one in HOMELAB_STATE",
+        ) from None
 
 
 def _login(machine: object) -> tuple[str | None, int, str]:

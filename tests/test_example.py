@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from homelab_lib.runbook.record import check
+from homelab_lib.runbook.proof import check
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "reports" / "example"
 

@@ -233,7 +233,7 @@ class VirtualMachine:
             "status": found.get("status", ""),
             "lock": config.get("lock", ""),
             "config": config,
-            "ours": host.attempted(self.name),
+            "ours": host.begun(self.name),
             "at_work": bool(config.get("lock")) and self._at_work(host),
         }
 
@@ -273,8 +273,8 @@ class VirtualMachine:
         destroy = change("qm", "destroy", number, sudo=True)
         return Diff(
             (
-                Change(f"unlock the half-made VM {number}", unlock, repairs=True),
-                Change(f"remove what our attempt left of VM {number}", destroy, repairs=True),
+                Change(f"unlock the half-made VM {number}", unlock),
+                Change(f"remove what our attempt left of VM {number}", destroy, (self.name,)),
                 Change(f"make {self.vm_name} from the cloud image", self._create, detached=True),
             )
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 
 from homelab_lib import paths
-from homelab_lib.notebook.files import write
+from homelab_lib.durable import replace
 
 _SCRAP = "application/scrapbook.scrap.json+json"
 
@@ -42,8 +42,8 @@ def keep(notebook: nbformat.NotebookNode) -> None:
             return
         from homelab_lib.views.notebook_html import notebook_html
 
-        write(folder / "notebook.ipynb", nbformat.writes(notebook))
-        write(folder / "notebook.html", notebook_html(notebook, folder.name))
+        replace(folder / "notebook.ipynb", nbformat.writes(notebook))
+        replace(folder / "notebook.html", notebook_html(notebook, folder.name))
     except OSError as error:
         _say(f"the notebook could not be put into {folder}: {error.strerror}")
     except Exception as error:

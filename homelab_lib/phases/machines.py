@@ -150,7 +150,7 @@ class Machines:
                     where=vm.host,
                     fix="look at sshd in the VM's console",
                 )
-            ctx.trust(vm.name, " ".join(key.split()[:2]))
+            ctx.trust(vm.name, " ".join(key.split()[:2]), self._vm(vm))
 
     def _vm(self, vm: Vm) -> VirtualMachine:
         store, _ = self._files_of(vm.host)

@@ -1,148 +1,284 @@
 """observe → diff → apply → observe, until it is as desired or time is out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from homelab_lib.errors import StepFailed, Unreachable
+from homelab_lib.runbook.delivery import PATIENCE, PAUSE_S
 from homelab_lib.runbook.host import ReadingHost
-from homelab_lib.runbook.outcome import ResourceOutcome
-from homelab_lib.runbook.resource import Change, Resource
-from homelab_lib.runbook.sender import PATIENCE, PAUSE_S, Sender
+from homelab_lib.runbook.outcome import ResourceOutcome, SentChange
+from homelab_lib.runbook.plan import PlannedChange
+from homelab_lib.runbook.resource import Change, Diff, Resource
+from homelab_lib.runbook.sender import Sender, Stopped
 from homelab_lib.transport.command import Command
 
-_GRACE_S = 15.0  # a command whose reply was lost may still be at work
 _LOST_REPLIES = 3
+_TOGETHER = 64  # changes in one round trip, at most
 
 
-UNSEEN: Any = object()
+@dataclass
+class Work:
+    """One resource, as far as work on it has come.
 
-
-def look(
-    step: str,
-    resource: Resource,
-    host: ReadingHost,
-    sender: Sender,
-    result: ResourceOutcome,
-    seen: Any = UNSEEN,
-) -> None:
-    """Observe and compare; sends nothing. What was `seen` already is not looked at again."""
-    result.before = result.after = resource.observe(host) if seen is UNSEEN else seen
-    diff = resource.diff(result.after)
-    if not diff.clean:
-        result.status = "drift"
-        result.wants = [change.summary for change in diff.changes]
-        result.wants += [text for text in (diff.waiting, diff.conflict) if text]
-    sender.journal.append(
-        "looked", step=step, host=host.name, resource=resource.name, wants=result.wants
-    )
-
-
-def converge(
-    step: str,
-    resource: Resource,
-    host: ReadingHost,
-    sender: Sender,
-    result: ResourceOutcome,
-    seen: Any = UNSEEN,
-) -> None:
-    """Send what is missing, and wait until the host says that it is there.
-
-    What was `seen` already is not looked at again before something was sent.
-
-    A change is sent once: if the host goes on wanting it after it was done, that is waited for.
-    Where the reply was lost the host is looked at, and only if nothing came of the change is it
-    sent again.
-
-    Raises
-    ------
-    StepFailed
-        Something else has the place, the host refused, or it did not become so in time.
+    Parameters
+    ----------
+    resource, outcome
+        What is wanted, and what came of it so far.
+    observed, diff
+        The last look; `fresh` while nothing was sent since that could have changed it.
+    tried
+        The calls that were done: none of them is sent again.
     """
-    clock = sender.clock
-    tried: set[Command] = set()
-    deadline: float | None = None
-    lost, pause = 0, PAUSE_S[0]
-    while True:
-        observed = _observe(resource, host, sender, deadline) if seen is UNSEEN else seen
-        seen = UNSEEN
-        diff = resource.diff(observed)
-        if deadline is None:
-            deadline = clock.now() + resource.timeout_s
-            result.before = observed
-            sender.journal.append(
-                "observed", step=step, host=host.name, resource=resource.name, state=observed
+
+    resource: Resource
+    outcome: ResourceOutcome
+    observed: Any = None
+    diff: Diff = field(default_factory=Diff)
+    fresh: bool = False
+    tried: set[Command] = field(default_factory=set)
+
+    def seen(self, observed: Any) -> None:
+        self.observed, self.fresh = observed, True
+        self.diff = self.resource.diff(observed)
+
+    @property
+    def pending(self) -> list[Change]:
+        """What is still to be sent."""
+        return [change for change in self.diff.changes if change.call not in self.tried]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The work on one host in one step: one resource after the other.
+
+    Parameters
+    ----------
+    step
+        The step's name.
+    host
+        The host, to look at.
+    sender
+        Sends, and remembers.
+    """
+
+    step: str
+    host: ReadingHost
+    sender: Sender
+
+    # -------------------------------------------------------------------- look
+
+    def look(self, works: Sequence[Work]) -> None:
+        """Observe and compare; sends nothing."""
+        for work in works:
+            self._not_stopped()
+            work.seen(work.resource.observe(self.host))
+            work.outcome.before = work.outcome.after = work.observed
+            if not work.diff.clean:
+                work.outcome.status = "drift"
+                work.outcome.wants = [change.summary for change in work.diff.changes]
+                said = (work.diff.waiting, work.diff.conflict)
+                work.outcome.wants += [text for text in said if text]
+            self.sender.journal.append(
+                "looked",
+                step=self.step,
+                host=self.host.name,
+                resource=work.resource.name,
+                wants=work.outcome.wants,
             )
-            there = " is there" if diff.clean else ""
-            sender.progress(step, host.name, f"{resource.name}{there}")
-        if diff.conflict:
-            raise StepFailed(diff.conflict, where=f"{host.name}: {resource.name}")
-        if diff.clean:
-            result.after = observed
-            return
-        fresh = [change for change in diff.changes if change.command not in tried]
-        for change in fresh:
-            result.status = "changed"
-            sent = sender.send(step, resource, change, host)
-            result.sent.append(sent)
-            if sent.outcome == "unknown":
+
+    def _observe_all(self, works: Sequence[Work]) -> None:
+        """Look at all of them; those of a kind that can be looked at together, by few calls."""
+        for kind, group in groupby(works, lambda work: type(work.resource)):
+            members = list(group)
+            together: Callable[[Any, Any], list[Any]] | None
+            together = getattr(kind, "observe_together", None)
+            if together is not None and len(members) > 1:
+                found = together(self.host, [work.resource for work in members])
+                for work, observed in zip(members, found, strict=True):
+                    work.seen(observed)
+            else:
+                for work in members:
+                    self._not_stopped()
+                    work.seen(work.resource.observe(self.host))
+
+    # ------------------------------------------------------------------- apply
+
+    def prepare(self, works: Sequence[Work]) -> list[Work]:
+        """Look at everything before anything is sent.
+
+        Returns
+        -------
+        list of Work
+            Those where something else has the place.
+        """
+        self._observe_all(works)
+        events = []
+        for work in works:
+            work.outcome.before = work.observed
+            told = {"host": self.host.name, "resource": work.resource.name, "state": work.observed}
+            events.append(("observed", {"step": self.step, **told}))
+            wanted = [self._planned(work, change) for change in work.diff.changes]
+            self.sender.settle_earlier(self.host.name, work.resource.name, wanted)
+            if work.diff.conflict:
+                work.outcome.status, work.outcome.wants = "failed", [work.diff.conflict]
+        self.sender.journal.append_all(events)
+        return [work for work in works if work.diff.conflict]
+
+    def apply(self, works: Sequence[Work]) -> None:
+        """Send what is missing, and wait until the host says that all is there.
+
+        Raises
+        ------
+        StepFailed
+            Something else has the place, the host refused, or it did not become so in time.
+        """
+        self._send_together(works)
+        for work in works:
+            if any(other.outcome.sent for other in works) and not _side_by_side(work):
+                work.fresh = False  # what was sent since may concern it
+            self._converge(work)
+
+    def _send_together(self, works: Sequence[Work]) -> None:
+        """Plain changes of neighbours that don't concern each other go in few round trips; then all
+        of them are looked at again."""
+        for together, group in groupby(works, _goes_together):
+            members = list(group)
+            if not together or len(members) < 2:
+                continue
+            for at in range(0, len(members), _TOGETHER):
+                batch = members[at : at + _TOGETHER]
+                items = [
+                    (work.resource, change, work.outcome.sent)
+                    for work in batch
+                    for change in work.diff.changes
+                ]
+                for work in batch:
+                    work.outcome.status = "changed"
+                sent = iter(self.sender.send_many(self.step, items, self.host))
+                for work in batch:
+                    work.fresh = False
+                    for change in work.diff.changes:
+                        one = next(sent)
+                        if one.outcome == "unknown":
+                            self._settle(work, change, one)
+                        else:
+                            work.tried.add(change.call)
+            unseen = [work for work in members if not work.fresh]
+            if unseen:
+                self._observe_all(unseen)
+
+    def _converge(self, work: Work) -> None:
+        """One resource, until it is as desired.
+
+        A change is sent once: if the host goes on wanting it after it was done, that is waited
+        for. Where the reply was lost the host is looked at, and only if nothing came of the change
+        is it sent again.
+        """
+        resource, clock = work.resource, self.sender.clock
+        deadline = clock.now() + resource.timeout_s
+        lost, pause, first = 0, PAUSE_S[0], True
+        while True:
+            if not work.fresh:
+                work.seen(self._observe(resource, None if first else deadline))
+            first = False
+            if work.diff.conflict:
+                raise StepFailed(work.diff.conflict, where=f"{resource.host}: {resource.name}")
+            if work.diff.clean:
+                work.outcome.after = work.observed
+                there = "is there" if work.outcome.status == "already" else "is as wanted"
+                self.sender.progress(self.step, resource.host, f"{resource.name} {there}")
+                return
+            pending = work.pending
+            for change in pending:
+                work.outcome.status, work.fresh = "changed", False
+                sent = self.sender.send(self.step, resource, change, self.host, work.outcome.sent)
+                if sent.outcome != "unknown":
+                    work.tried.add(change.call)
+                    continue
                 lost += 1
                 if lost > _LOST_REPLIES:
                     raise StepFailed(
                         f"the reply was lost {lost} times: {change.summary}",
-                        where=f"{host.name}:{step}",
+                        where=f"{resource.host}:{self.step}",
                         fix="see to the link, then run the same command again",
                     )
-                _await_news(resource, change, host, sender)
+                self._settle(work, change, sent)
                 break
-            tried.add(change.command)
-        if fresh:
-            deadline, pause = clock.now() + resource.timeout_s, PAUSE_S[0]
-            continue
-        if clock.now() >= deadline:
-            missing = diff.waiting or "; ".join(change.summary for change in diff.changes)
-            raise StepFailed(
-                f"{resource.name} is not as it should be after {resource.timeout_s:.0f} s: "
-                f"{missing}",
-                where=f"{host.name}:{step}",
-                fix="look at the host; running the same command again goes on from here",
+            if pending:
+                deadline, pause = clock.now() + resource.timeout_s, PAUSE_S[0]
+                continue
+            if clock.now() >= deadline:
+                missing = work.diff.waiting or "; ".join(c.summary for c in work.diff.changes)
+                raise StepFailed(
+                    f"{resource.name} is not as it should be after {resource.timeout_s:.0f} s: "
+                    f"{missing}",
+                    where=f"{resource.host}:{self.step}",
+                    fix="look at the host; running the same command again goes on from here",
+                )
+            self.sender.progress(
+                self.step, resource.host, work.diff.waiting or f"waiting for {resource.name}"
             )
-        sender.progress(step, host.name, diff.waiting or f"waiting for {resource.name}")
-        clock.sleep(pause)
-        pause = min(pause * PATIENCE, PAUSE_S[1])
-
-
-def seen_together(resources: Sequence[Resource], host: ReadingHost) -> list[Any]:
-    """First looks at resources that stand side by side and can be looked at by few commands."""
-    looks: list[Any] = []
-    for kind, group in groupby(resources, type):
-        members = list(group)
-        together = getattr(kind, "observe_together", None)
-        if together is None or len(members) == 1:
-            looks += [UNSEEN] * len(members)
-        else:
-            looks += together(host, members)
-    return looks
-
-
-def _observe(resource: Resource, host: ReadingHost, sender: Sender, deadline: float | None) -> Any:
-    """Look; a host that restarts on our account is given until the deadline to answer."""
-    pause = 1.0
-    while True:
-        try:
-            return resource.observe(host)
-        except Unreachable:
-            if deadline is None or sender.clock.now() >= deadline or sender.stop.is_set():
-                raise
-            sender.clock.sleep(pause)
+            work.fresh = False
+            clock.sleep(pause)
             pause = min(pause * PATIENCE, PAUSE_S[1])
 
+    def _settle(self, work: Work, change: Change, sent: SentChange) -> None:
+        """After a lost reply: look until what was sent shows, or can't be at work any more."""
+        resource, clock = work.resource, self.sender.clock
+        self.host.forget()
+        patience_s = max(resource.timeout_s, change.call.timeout_s) if sent.at_work else 0.0
+        until, pause = clock.now() + patience_s, PAUSE_S[0]
+        while True:
+            # A host that restarts on our account has the resource's own time to come back.
+            work.seen(self._observe(resource, clock.now() + resource.timeout_s))
+            wanted = [self._planned(work, other) for other in work.diff.changes]
+            if not any(other.sends_as(sent.planned) for other in wanted):
+                self.sender.settle(sent, "done")
+                work.tried.add(change.call)
+                return
+            if clock.now() >= until:
+                self.sender.settle(sent, "failed")
+                return
+            self.sender.progress(
+                self.step, resource.host, f"the reply was lost; does it show? {change.summary}"
+            )
+            clock.sleep(pause)
+            pause = min(pause * PATIENCE, PAUSE_S[1])
 
-def _await_news(resource: Resource, change: Change, host: ReadingHost, sender: Sender) -> None:
-    """After a lost reply, give what was sent the time to show."""
-    until = sender.clock.now() + _GRACE_S
-    while sender.clock.now() < until:
-        wanted = resource.diff(_observe(resource, host, sender, until)).changes
-        if change.command not in {other.command for other in wanted}:
-            return
-        sender.clock.sleep(1.0)
+    def _observe(self, resource: Resource, deadline: float | None) -> Any:
+        """Look; a host that restarts on our account is given until the deadline to answer."""
+        clock, pause = self.sender.clock, 1.0
+        while True:
+            self._not_stopped()
+            try:
+                return resource.observe(self.host)
+            except Unreachable:
+                if deadline is None or clock.now() >= deadline:
+                    raise
+                self.host.forget()
+                self.sender.progress(self.step, resource.host, "waiting for the host to answer")
+                clock.sleep(pause)
+                pause = min(pause * PATIENCE, PAUSE_S[1])
+
+    def _planned(self, work: Work, change: Change) -> PlannedChange:
+        return self.sender.planned(self.step, work.resource, change)
+
+    def _not_stopped(self) -> None:
+        if self.sender.stop.is_set():
+            raise Stopped("stopped before the next look", where=f"{self.host.name}:{self.step}")
+
+
+def _side_by_side(work: Work) -> bool:
+    """Whether resources of this kind say of themselves that one does not concern the others."""
+    return hasattr(type(work.resource), "observe_together")
+
+
+def _goes_together(work: Work) -> bool:
+    """Whether what a resource wants can be sent along with its neighbours': plain calls."""
+    return (
+        _side_by_side(work)
+        and bool(work.diff.changes)
+        and all(not (c.detached or c.follow or c.rollback or c.destroys) for c in work.diff.changes)
+    )

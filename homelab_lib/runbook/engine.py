@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from homelab_lib.errors import HomelabError, StepFailed, Unreachable
-from homelab_lib.runbook.converge import converge, look, seen_together
+from homelab_lib.runbook.converge import Lane, Work
 from homelab_lib.runbook.host import ReadingHost
 from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
@@ -31,7 +31,10 @@ class Engine:
     sender
         Sends changes and holds them against the plan; its link carries reads too.
     trust
-        Pins a host key.
+        Pins a host key, or holds it against the one that is pinned: (machine, key, may it be
+        pinned).
+    seal
+        Gives the keyed digest of a secret.
     confirm
         Names of manual steps that the person says are done.
     """
@@ -39,22 +42,30 @@ class Engine:
     runbook: Runbook
     mode: Literal["apply", "verify"]
     sender: Sender
-    trust: Callable[[str, str], None]
+    trust: Callable[[str, str, bool], None]
+    seal: Callable[[str], str]
     confirm: frozenset[str] = frozenset()
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hosts: dict[str, ReadingHost] = {}
         self._lock = threading.Lock()
-        self.context = Context(self.host, self.trust, self.sender.clock.sleep)
+        self.context = Context(self.host, self._trust, self.sender.clock.sleep)
 
     def host(self, name: str) -> ReadingHost:
         """The reading handle of a host, the same one throughout the run."""
         with self._lock:
             if name not in self._hosts:
                 sender = self.sender
-                self._hosts[name] = ReadingHost(name, sender.link, sender.mask, sender.attempted)
+                self._hosts[name] = ReadingHost(
+                    name, sender.link, sender.mask, sender.journal.begun, self.seal
+                )
             return self._hosts[name]
+
+    def _trust(self, machine: str, key: str, made: Resource) -> None:
+        """A key is pinned by us only for a machine that this very run made."""
+        ours = self.mode == "apply" and self.sender.journal.made(made.host, made.name)
+        self.trust(machine, key, ours)
 
     def run_step(self, name: str) -> StepOutcome:
         """Carry out one step.
@@ -116,14 +127,13 @@ class Engine:
                 if any(resource.status == "drift" for resource in outcome.resources):
                     outcome.note = "what follows stands on what is missing, and was not looked at"
                     break
+            outcome.settle()
+            if outcome.status != "drift":
+                self._check(step, outcome, mode)
         except (Unreachable, StepFailed) as error:
             if mode == "apply":
                 raise
             outcome.status, outcome.note = "drift", error.what
-            return
-        outcome.settle()
-        if outcome.status != "drift":
-            self._check(step, outcome, mode)
 
     def _check(self, step: Step, outcome: StepOutcome, mode: Literal["apply", "verify"]) -> None:
         journal = self.sender.journal
@@ -170,34 +180,58 @@ class Engine:
         mode: Literal["apply", "verify"],
     ) -> None:
         """Hosts side by side; on one host one resource after the other."""
-        work = converge if mode == "apply" else look
-        lanes: dict[str, list[tuple[Resource, ResourceOutcome]]] = {}
+        lanes: dict[str, tuple[Lane, list[Work]]] = {}
         for resource in resources:
             result = ResourceOutcome(resource.host, resource.name)
             outcome.resources.append(result)
-            lanes.setdefault(resource.host, []).append((resource, result))
+            lane = Lane(step, self.host(resource.host), self.sender)
+            lanes.setdefault(resource.host, (lane, []))[1].append(Work(resource, result))
+        if mode == "verify":
+            self._side_by_side(lanes, Lane.look)
+            return
+        self._side_by_side(lanes, Lane.prepare)
+        conflicts = [work for _, works in lanes.values() for work in works if work.diff.conflict]
+        if conflicts:
+            raise StepFailed(
+                "\n    ".join(work.diff.conflict for work in conflicts),
+                where=", ".join(f"{w.resource.host}: {w.resource.name}" for w in conflicts),
+                fix="nothing of this was sent; mend it, then run the same command again",
+            )
+        self._side_by_side(lanes, Lane.apply)
 
-        def lane(items: list[tuple[Resource, ResourceOutcome]]) -> None:
+    def _side_by_side(
+        self,
+        lanes: dict[str, tuple[Lane, list[Work]]],
+        act: Callable[[Lane, list[Work]], object],
+    ) -> None:
+        """Do the same on every host, and say all that went wrong."""
+
+        def one(lane: Lane, works: list[Work]) -> None:
             try:
-                host = self.host(items[0][0].host)
-                looks = seen_together([resource for resource, _ in items], host)
-                for (resource, result), seen in zip(items, looks, strict=True):
-                    if self.sender.stop.is_set():
-                        raise Stopped("stopped before this host's turn", where=resource.host)
-                    work(step, resource, host, self.sender, result, seen)
+                act(lane, works)
             except BaseException:
-                self.sender.stop.set()  # the others finish the command they are at, and no more
+                self.sender.stop.set()  # the others finish the call they are at, and no more
                 raise
 
         if len(lanes) == 1:
-            lane(next(iter(lanes.values())))
+            one(*next(iter(lanes.values())))
             return
         with ThreadPoolExecutor(max(len(lanes), 1)) as pool:
-            futures = [pool.submit(lane, items) for items in lanes.values()]
+            futures = [pool.submit(one, lane, works) for lane, works in lanes.values()]
             try:
                 errors = [error for f in futures if (error := f.exception()) is not None]
             except BaseException:
                 self.sender.stop.set()
                 raise
         if errors:
-            raise next((e for e in errors if not isinstance(e, Stopped)), errors[0])
+            raise _one_of(errors)
+
+
+def _one_of(errors: list[BaseException]) -> BaseException:
+    """The error that stopped the others; where there are several, it tells of all of them."""
+    told = [error for error in errors if not isinstance(error, Stopped)] or errors[:1]
+    first = next((error for error in told if not isinstance(error, HomelabError)), told[0])
+    if isinstance(first, HomelabError) and len(told) > 1:
+        also = [str(error) for error in told if error is not first]
+        first.what = "\n  and: ".join([first.what, *also])
+    return first

@@ -1,20 +1,18 @@
-"""What earlier runs did to this lab's real hosts, as their journals tell.
+"""Which record each approval has: so that a run that died is continued where it stopped.
 
-An index in the lab's state folder names the records. A record that was deleted is forgotten, and
-that errs on the safe side: what nobody remembers sending was done by somebody else.
+An index in the lab's state folder names the records. One that was deleted is forgotten, and that
+errs on the safe side: what nobody remembers sending was done by somebody else.
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from homelab_lib.runbook.journal import intents, read
-from homelab_lib.runbook.plan import PlannedChange
+from homelab_lib import durable
+from homelab_lib.errors import HomelabError
 
 
 class History:
-    """The runs that changed, or set out to change, one lab's hosts.
+    """The runs that set out to change one lab's hosts.
 
     Parameters
     ----------
@@ -25,40 +23,43 @@ class History:
     def __init__(self, folder: Path) -> None:
         self._index = folder / "runs.jsonl"
 
-    def _runs(self) -> list[dict[str, str]]:
-        """Oldest first; only those whose record still is there."""
-        if not self._index.exists():
-            return []
-        lines = self._index.read_text().splitlines()
-        runs = [json.loads(line) for line in lines if line.endswith("}")]
-        return [run for run in runs if (Path(run["record"]) / "journal.jsonl").exists()]
-
     def add(self, record: Path, approve: str) -> None:
-        """Remember a run before it sends anything."""
-        with self._index.open("a") as stream:
-            stream.write(json.dumps({"record": str(record), "approve": approve}) + "\n")
+        """Remember a run before it sends anything.
+
+        Raises
+        ------
+        HomelabError
+            The index can't be written; nothing is to be sent then.
+        """
+        line = json.dumps({"record": str(record), "approve": approve}).encode() + b"\n"
+        try:
+            raw = self._index.read_bytes() if self._index.exists() else b""
+            if raw and not raw.endswith(b"\n"):  # a crash tore the last line: end it
+                line = b"\n" + line
+            durable.append(self._index, line)
+        except OSError as error:
+            raise HomelabError(
+                f"this run can't be remembered: {error.strerror}; nothing was sent",
+                where=str(self._index),
+                fix="make room on that disk, then run the same command again",
+            ) from None
 
     def record_of(self, approve: str) -> Path | None:
-        """Where the latest run under an approval keeps its record."""
-        found = [Path(run["record"]) for run in self._runs() if run["approve"] == approve]
-        return found[-1] if found else None
-
-    def intents(self, *, but: Path | None) -> list[dict[str, Any]]:
-        """Every change that was sent, with its outcome, except those of the record `but`."""
-        return _intents(Path(run["record"]) for run in self._runs() if Path(run["record"]) != but)
-
-    def sent_under(self, approve: str) -> set[tuple[str, ...]]:
-        """The identities of what runs under an approval sent, done or unknown."""
-        records = (Path(run["record"]) for run in self._runs() if run["approve"] == approve)
-        found = _intents(records)
-        return {PlannedChange.from_intent(i).identity for i in found if i["outcome"] != "failed"}
-
-    def hosts_of(self, approve: str) -> list[str]:
-        """The hosts to which runs under an approval sent something."""
-        records = (Path(run["record"]) for run in self._runs() if run["approve"] == approve)
-        return sorted({intent["host"] for intent in _intents(records)})
+        """Where the latest run under an approval keeps its record; None where it is gone."""
+        if not approve or not self._index.exists():
+            return None
+        found = None
+        for line in self._index.read_bytes().splitlines():
+            entry = _entry(line)
+            if entry is not None and entry[0] == approve:
+                found = entry[1]
+        return found if found is not None and (found / "journal.jsonl").exists() else None
 
 
-def _intents(records: Iterable[Path]) -> list[dict[str, Any]]:
-    unique = dict.fromkeys(records)
-    return [i for record in unique for i in intents(read(record / "journal.jsonl"))]
+def _entry(line: bytes) -> tuple[str, Path] | None:
+    """Approval and record; None for a line that a crash tore."""
+    try:
+        run = json.loads(line)
+        return str(run["approve"]), Path(run["record"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,18 +1,24 @@
 """The reading handle that resources and checks get of a host."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from homelab_lib.errors import StepFailed
+from homelab_lib.errors import HomelabError, StepFailed
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Command, Result, read
 
 
 class Link(Protocol):
-    """What carries commands to hosts: the transport's fleet."""
+    """What carries calls to hosts: the transport's fleet."""
 
-    def run(self, host: str, command: Command) -> Result: ...
+    def run(self, host: str, call: Command) -> Result: ...
+
+    def run_many(self, host: str, calls: Sequence[Command]) -> Sequence[Result | HomelabError]:
+        """Several calls in one round trip, in order; after one that fails none is sent."""
+        ...
+
+    def reconnect(self, host: str) -> None: ...
 
 
 class ReadingHost:
@@ -26,17 +32,25 @@ class ReadingHost:
         Carries the commands.
     mask
         Learns what secret commands print.
-    attempted
-        Answers whether the lab's journals hold an intent for a resource of this host.
+    begun
+        Answers whether we were making a resource of this host when we were cut off.
+    seal
+        Gives the keyed digest of a secret.
     """
 
     def __init__(
-        self, name: str, link: Link, mask: Mask, attempted: Callable[[str, str], bool]
+        self,
+        name: str,
+        link: Link,
+        mask: Mask,
+        begun: Callable[[str, str], bool],
+        seal: Callable[[str], str],
     ) -> None:
         self.name = name
+        self.seal = seal
         self._link = link
         self._mask = mask
-        self._attempted = attempted
+        self._begun = begun
         self._facts: dict[str, Any] = {}
 
     def read(self, *argv: str, ok: tuple[int, ...] | None = (0,), **options: Any) -> Result:
@@ -52,8 +66,8 @@ class ReadingHost:
         result = self.read(*argv, **options)
         try:
             return json.loads(result.stdout)
-        except ValueError:
-            shown = self._mask(result.stdout[:200])
+        except (ValueError, RecursionError):
+            shown = self._mask(result.stdout)[:200]
             raise StepFailed(
                 f"{self.name} did not answer in JSON: {shown!r}",
                 where=f"{self.name}: {read(*argv).line}",
@@ -65,16 +79,20 @@ class ReadingHost:
             self._facts[name] = look(self)
         return self._facts[name]
 
-    def attempted(self, resource: str) -> bool:
-        return self._attempted(self.name, resource)
+    def forget(self) -> None:
+        """What was a fact need not be one any more: the host may have been restarted."""
+        self._facts.clear()
+
+    def begun(self, resource: str) -> bool:
+        return self._begun(self.name, resource)
 
 
 def failed(host: str, command: Command, result: Result, mask: Mask) -> StepFailed:
     """The error for a command that ended with a status it should not have."""
-    printed = (result.stderr.strip() or result.stdout.strip())[-2000:]
+    printed = mask(result.stderr.strip() or result.stdout.strip())[-2000:]
     return StepFailed(
         f"{host}: the command ended with status {result.exit_status}\n"
-        f"    {mask(command.line)}\n    {mask(printed) or '(it printed nothing)'}",
+        f"    {mask(command.line)}\n    {printed or '(it printed nothing)'}",
         where=host,
         fix="mend what it complains of, then run the same command line again; it goes on from here",
     )

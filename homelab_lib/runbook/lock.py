@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from homelab_lib import durable
 from homelab_lib.errors import HomelabError, Locked
 
 
@@ -31,7 +32,7 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
         Another run is at work.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.private_folder(folder)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise HomelabError(
@@ -43,9 +44,8 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(handle, 1000, 0).decode(errors="replace").strip()
             raise Locked(
-                f"another run is at work on this lab: {holder or 'it is only looking'}",
+                f"another run is at work on this lab: {_holder(handle)}",
                 where=str(folder / "lock"),
                 fix="wait until it has ended, or stop it",
             ) from None
@@ -55,3 +55,41 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    """Who holds the lock, as the kernel says; what the file says may be of a run long ended."""
+    try:
+        told = json.loads(os.pread(handle, 1000, 0))
+        pid, run = int(told["pid"]), str(told["run"])
+    except (ValueError, KeyError, TypeError):
+        pid, run = 0, ""
+    holders = _flocks(os.fstat(handle).st_ino)
+    if pid and (pid in holders or (holders is _UNTOLD and _alive(pid))):
+        return f"{run}, process {pid}"
+    if holders:
+        return f"one that only looks, process {', '.join(map(str, sorted(holders)))}"
+    return "one that only looks, or one on another machine"
+
+
+_UNTOLD: set[int] = set()  # where the kernel does not tell
+
+
+def _flocks(inode: int) -> set[int]:
+    """The processes that hold a lock on a file, where Linux tells (proc_locks(5))."""
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return _UNTOLD
+    rows = [line.split() for line in lines if "->" not in line]
+    return {int(row[4]) for row in rows if row[5].rpartition(":")[2] == str(inode)}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from homelab_lib.runbook.plan import PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 
-Status = Literal["already", "changed", "planned", "drift", "skipped", "failed"]
+Status = Literal["already", "changed", "planned", "drift", "skipped", "failed", "not reached"]
 
 
 @dataclass
@@ -15,19 +15,28 @@ class SentChange:
 
     Parameters
     ----------
-    summary, command
-        As in the plan.
+    planned
+        As a plan has it.
     outcome
         ``done``, ``failed`` or ``unknown``.
     start_s, end_s
         On the target's clock, from the run's begin [s].
+    intent
+        Its number in the journal.
+    at_work
+        Whether the host may be at work on it still, where its outcome is unknown.
     """
 
-    summary: str
-    command: str
+    planned: PlannedChange
     outcome: str = "unknown"
     start_s: float = 0.0
     end_s: float = 0.0
+    intent: int = -1
+    at_work: bool = True
+
+    @property
+    def summary(self) -> str:
+        return self.planned.summary
 
 
 @dataclass
@@ -60,7 +69,9 @@ class StepOutcome:
 
     @property
     def sent(self) -> list[SentChange]:
-        return [change for resource in self.resources for change in resource.sent]
+        """What reached a host, or may have."""
+        every = (change for resource in self.resources for change in resource.sent)
+        return [change for change in every if change.outcome != "failed"]
 
     def settle(self) -> None:
         """Derive the step's status from its resources'."""

@@ -1,20 +1,55 @@
-"""A plan is a file: what would be sent, to which host, in which order; bound by a digest."""
+"""A plan is a file: what would be sent, to whom, in which order; bound by a digest.
+
+The digest covers all that a person reads when they approve: every call with its content, what it
+would replace or destroy, how it is undone, what the rehearsal found to hold; and for whom it is,
+with the key by which each host is known.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from homelab_lib.errors import BadParameter, PlanStale
-from homelab_lib.runbook.resource import Change
+from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask, Secret
+
+
+def _sha256(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+@dataclass(frozen=True)
+class PlannedHost:
+    """Whom a plan is for.
+
+    Parameters
+    ----------
+    name
+        The machine's name in the lab.
+    address, port, user
+        Where it is reached, and as whom.
+    key
+        Fingerprint of its host key; empty for a machine that nobody vouches for yet, since the
+        run itself is to make it.
+    """
+
+    name: str
+    address: str
+    port: int
+    user: str
+    key: str
+
+    def __str__(self) -> str:
+        known = self.key or "not there yet"
+        return f"{self.name} = {self.user}@{self.address}:{self.port} ({known})"
 
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """One command as the rehearsal sent it.
+    """One change as the rehearsal sent it.
 
     Parameters
     ----------
@@ -22,70 +57,92 @@ class PlannedChange:
         Where it belongs.
     summary
         One line for the reader.
-    command
-        The quoted words.
-    stdin
-        What goes to standard input: ``sha256:…`` of the text, or the name of a secret.
+    call
+        What is sent, as a line.
+    content
+        What goes with it: ``sha256:…`` of the text, or the name of a secret.
     shows
-        The text that goes to standard input, where it is no secret.
+        The text that goes with it, where it is no secret.
+    replaces
+        What stands there now, and is replaced.
     destroys
         What it would destroy.
     undo
         How to undo it.
     detached
         Whether it runs as a unit of its own on the host.
-    repairs
-        Whether it clears away what our own broken-off attempt left.
+    rollback
+        How the host undoes it by itself unless it is confirmed; empty where nothing does.
     """
 
     step: str
     host: str
     resource: str
     summary: str
-    command: str
-    stdin: str = ""
+    call: str
+    content: str = ""
     shows: str = ""
+    replaces: str = ""
     destroys: tuple[str, ...] = ()
     undo: str = ""
     detached: bool = False
-    repairs: bool = False
+    rollback: str = ""
 
     @classmethod
     def of(cls, step: str, resource: str, host: str, change: Change, mask: Mask) -> "PlannedChange":
-        stdin, shows = _describe(change.command.stdin)
+        content, shows = _describe(change.call.stdin)
         return cls(
             step=step,
             host=host,
             resource=resource,
             summary=mask(change.summary),
-            command=change.command.line,
-            stdin=stdin,
+            call=change.call.line,
+            content=content,
             shows=mask(shows),
+            replaces=mask(change.replaces),
             destroys=change.destroys,
             undo=mask(change.undo),
             detached=change.detached,
-            repairs=change.repairs,
+            rollback=_rollback(change.rollback),
         )
 
     @classmethod
-    def from_intent(cls, intent: dict[str, Any]) -> "PlannedChange":
-        """The change that a journal's intent recorded."""
-        names = {name: intent[name] for name in cls.__dataclass_fields__}
-        return cls(**names | {"destroys": tuple(intent["destroys"])})
+    def from_json(cls, document: dict[str, Any]) -> "PlannedChange":
+        """From a plan's file, or from the intent that a journal holds."""
+        known = {field.name: document[field.name] for field in fields(cls)}
+        return cls(**known | {"destroys": tuple(known["destroys"])})
 
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What has to be the same for two changes to be the same."""
-        return (self.step, self.host, self.resource, self.command, self.stdin, *self.destroys)
+    @cached_property
+    def identity(self) -> str:
+        """What has to be the same for two changes to be the same: where, what is sent with what
+        content, and what it finds in its place."""
+        essence = [self.step, self.host, self.resource, self.call, self.content]
+        essence += [_sha256(self.replaces), list(self.destroys), self.rollback]
+        return _sha256(json.dumps(essence))[:24]
+
+    def sends_as(self, other: "PlannedChange") -> bool:
+        """Whether the same thing is sent, whatever it finds in its place."""
+        mine = (self.host, self.resource, self.call, self.content)
+        return mine == (other.host, other.resource, other.call, other.content)
 
 
-def _describe(stdin: str | bytes | Secret | None) -> tuple[str, str]:
-    if stdin is None:
+def _describe(content: str | bytes | Secret | None) -> tuple[str, str]:
+    if content is None:
         return "", ""
-    if isinstance(stdin, Secret):
-        return str(stdin), ""
-    raw = stdin.encode() if isinstance(stdin, str) else stdin
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}", raw.decode(errors="replace")
+    if isinstance(content, Secret):
+        return str(content), ""
+    raw = content.encode() if isinstance(content, str) else content
+    return f"sha256:{_sha256(raw)}", raw.decode(errors="replace")
+
+
+def _rollback(rollback: Rollback | None) -> str:
+    if rollback is None:
+        return ""
+    armed = f"armed by: {rollback.arm.line}; " if rollback.arm else ""
+    return (
+        f"{armed}the host undoes it after {rollback.within_s:g} s unless a fresh connection "
+        f"confirms it by: {rollback.confirm.line}"
+    )
 
 
 @dataclass(frozen=True)
@@ -98,12 +155,14 @@ class Plan:
         What was planned, for which description, against what.
     steps
         The steps it covers, in order.
+    hosts
+        Whom it is for.
     changes
-        Every changing command, in the order in which the rehearsal sent them.
+        Every change, in the order in which the rehearsal sent them.
     checks
         What the rehearsal found to hold afterwards, a line each.
-    blocked
-        Why the rehearsal did not get to the end; such a plan can't be approved.
+    blocked, blocked_at
+        Why the rehearsal did not get to the end, and in which step; such a plan can't be approved.
     """
 
     runbook: str
@@ -111,22 +170,28 @@ class Plan:
     lab_digest: str
     target: str
     steps: tuple[str, ...]
+    hosts: tuple[PlannedHost, ...]
     changes: tuple[PlannedChange, ...]
     checks: tuple[str, ...] = ()
     blocked: str = ""
+    blocked_at: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A name for everything that matters: the same plan has the same one.
+        """A name for all of it: the same plan has the same one.
 
         It begins with a letter, since papermill takes what looks like a number for one.
         """
-        essence = [self.runbook, self.lab, self.lab_digest, self.target, self.steps]
-        essence += [[c.identity for c in self.changes], self.blocked]
-        return f"p{hashlib.sha256(json.dumps(essence).encode()).hexdigest()[:12]}"
+        return f"p{_sha256(json.dumps(asdict(self), sort_keys=True))[:16]}"
 
     def of_step(self, step: str) -> list[PlannedChange]:
         return [change for change in self.changes if change.step == step]
+
+    def reached(self, step: str) -> bool:
+        """Whether the rehearsal got to a step at all."""
+        if not self.blocked or step not in self.steps:
+            return True
+        return self.steps.index(step) <= self.steps.index(self.blocked_at)
 
     def to_json(self) -> str:
         document = {"digest": self.digest, **asdict(self)}
@@ -138,23 +203,27 @@ class Plan:
 
         Raises
         ------
+        BadParameter
+            It is no plan.
         PlanStale
-            When the file is not what its digest says: it was changed after it was made.
+            The file is not what its digest says: it was changed after it was made.
         """
         try:
-            document: dict[str, Any] = json.loads(text)
+            document = json.loads(text)
             digest = document.pop("digest")
-            changes = document.pop("changes")
-            for key in ("steps", "checks"):
-                document[key] = tuple(document[key])
             plan = cls(
-                changes=tuple(
-                    PlannedChange(**c | {"destroys": tuple(c["destroys"])}) for c in changes
-                ),
+                hosts=tuple(PlannedHost(**host) for host in document.pop("hosts")),
+                changes=tuple(PlannedChange.from_json(c) for c in document.pop("changes")),
+                steps=tuple(document.pop("steps")),
+                checks=tuple(document.pop("checks")),
                 **document,
             )
-        except (ValueError, KeyError, TypeError):
-            raise BadParameter("this is not a plan", where=where) from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise BadParameter(
+                "this is not a plan, or only a part of one",
+                where=where,
+                fix="make it again with mode=plan",
+            ) from None
         if plan.digest != digest:
             raise PlanStale(
                 "the plan was changed after it was made",
@@ -164,80 +233,7 @@ class Plan:
         return plan
 
 
-def save(plan: Plan, folder: Path) -> Path:
-    """Keep a plan under its digest, where a later ``approve`` finds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{plan.digest}.json"
-    file.write_text(plan.to_json())
-    return file
-
-
-def load(digest: str, folder: Path) -> Plan:
-    """The plan that was approved.
-
-    Raises
-    ------
-    BadParameter
-        No plan of that digest was made here.
-    """
-    file = folder / f"{digest}.json"
-    if not digest.isalnum() or not file.exists():
-        raise BadParameter(
-            f"there is no plan {digest!r} for this lab",
-            fix="run with mode=plan, read the plan, then approve the digest it shows",
-        )
-    return Plan.from_json(file.read_text(), where=str(file))
-
-
-def assert_covers(approved: Plan, fresh: Plan, sent: Iterable[tuple[str, ...]]) -> None:
-    """Refuse an approval that no longer fits.
-
-    What is still to be done (`fresh`, made a moment ago) has to be what was approved, less what
-    the journal says was sent under this very approval. So a run that died is continued under
-    its own approval, and a host that somebody else changed is not.
-
-    Parameters
-    ----------
-    approved, fresh
-        The plan the person read, and the plan as it would be made now.
-    sent
-        The identities of the changes that runs under this approval sent, done or unknown.
-
-    Raises
-    ------
-    PlanStale
-        With the lines that differ.
-    """
-    if fresh.digest == approved.digest:
-        return
-    for title, old, new in (
-        ("runbook", approved.runbook, fresh.runbook),
-        ("lab", approved.lab, fresh.lab),
-        ("lab's description", approved.lab_digest, fresh.lab_digest),
-        ("selection of steps", approved.steps, fresh.steps),
-    ):
-        if old != new:
-            raise PlanStale(f"the {title} is not the one that was planned", fix=_AGAIN)
-    already = set(sent)
-    wanted = list(approved.changes)
-    differences = []
-    for change in fresh.changes:
-        if change.identity in {c.identity for c in wanted}:
-            wanted = [c for c in wanted if c.identity != change.identity]
-        elif not change.repairs:
-            differences.append(f"+ {change.host}: {change.summary}")
-    # Of what we have begun to make, the rest may have come by itself: a VM starts with its host.
-    begun = {identity[1:3] for identity in already}
-    differences += [
-        f"- {change.host}: {change.summary}"
-        for change in wanted
-        if change.identity not in already and (change.host, change.resource) not in begun
-    ]
-    if fresh.blocked:
-        differences.append(f"! {fresh.blocked}")
-    if differences:
-        lines = "\n    ".join(differences)
-        raise PlanStale(f"the hosts are not as they were planned for:\n    {lines}", fix=_AGAIN)
-
-
-_AGAIN = "run with mode=plan again, read it, and approve the new digest"
+def in_order(changes: Sequence[PlannedChange], steps: Sequence[str]) -> tuple[PlannedChange, ...]:
+    """By step and host: which of two hosts was the quicker must not make another plan."""
+    order = {name: place for place, name in enumerate(steps)}
+    return tuple(sorted(changes, key=lambda change: (order[change.step], change.host)))

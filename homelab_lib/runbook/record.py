@@ -1,17 +1,19 @@
 """What a run leaves behind: a folder that tells what was planned, sent, found and measured.
 
-The journal is the evidence; everything else here can be made from it and is checked against it.
+The journal is the evidence; everything else here can be made from it and is checked against it
+(`homelab_lib.runbook.proof`).
 """
 
+import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError
-from homelab_lib.runbook import journal as journals
+from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.secret import Mask
@@ -31,7 +33,7 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            durable.private_folder(folder)
             probe = folder / ".writable"
             probe.touch()
             probe.unlink()
@@ -53,13 +55,8 @@ class Record:
     def write(self, name: str, text: str) -> Path:
         """Write a file of the record whole or not at all."""
         file = self.folder / name
-        new = file.with_name(f".{name}.new")
         try:
-            with new.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(file)
+            durable.replace(file, text, mode=durable.PRIVATE)
         except OSError as error:
             raise HomelabError(
                 f"the record can't be written: {error.strerror}; the journal is complete",
@@ -88,6 +85,50 @@ def find(reports: Path, run_id: str) -> Record:
     return Record(found[-1])
 
 
+def assert_same_run(journal: Journal, head: dict[str, Any], *, where: str) -> None:
+    """See that a record that is to be continued is of the very same run.
+
+    Parameters
+    ----------
+    journal
+        The record's journal; one without events is a new run's.
+    head
+        Runbook, lab, target, mode and approval of the run that wants to go on.
+
+    Raises
+    ------
+    BadParameter
+        It is another one's.
+    """
+    first = next((event for event in journal.events if event["kind"] == "run"), None)
+    if first is None:
+        return
+    for key, value in head.items():
+        if first.get(key) != value:
+            raise BadParameter(
+                f"this record is of a run with {key} {first.get(key)!r}, not {value!r}",
+                where=where,
+                fix="leave run_id empty to begin a run of its own",
+            )
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file of the record."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def seal(journal: Journal, folder: Path, names: Iterable[str]) -> None:
+    """Write down what the files of a record are at its end, so that a later look can tell.
+
+    Parameters
+    ----------
+    names
+        Names of its files; those that are not there are left out.
+    """
+    files = {name: digest_of(folder / name) for name in names if (folder / name).exists()}
+    journal.append("sealed", files=files)
+
+
 def states(outcomes: Iterable[StepOutcome], moment: str) -> dict[str, Any]:
     """What was observed of each resource, ``before`` or ``after``, by host and name."""
     return {
@@ -95,6 +136,13 @@ def states(outcomes: Iterable[StepOutcome], moment: str) -> dict[str, Any]:
         for outcome in outcomes
         for resource in outcome.resources
     }
+
+
+def _sent(change: dict[str, Any]) -> dict[str, Any]:
+    """A change that was sent, by what the plan has of it and the journal's number."""
+    planned = change["planned"]
+    told = {key: planned[key] for key in ("summary", "call")}
+    return told | {key: change[key] for key in ("outcome", "start_s", "end_s", "intent")}
 
 
 def summary(
@@ -120,6 +168,7 @@ def summary(
         document["changes_sent"] = len(outcome.sent)
         for resource in document["resources"]:
             del resource["before"], resource["after"]
+            resource["sent"] = [_sent(each) for each in resource["sent"]]
         for number in document["measurements"]:
             number["evidence"] = evidence
         document.pop("planned")
@@ -134,38 +183,3 @@ def summary(
         "steps": steps,
         "journal_head": journal_head,
     }
-
-
-def check(folder: Path) -> Iterator[str]:
-    """Look a record over offline; yields what is wrong with it, nothing if it is whole.
-
-    The journal's chain, the plan's digest, the summary against the journal, and that nothing
-    was sent which the plan did not foretell.
-    """
-    file = folder / "journal.jsonl"
-    if not file.exists():
-        yield "it has no journal"
-        return
-    for number in journals.broken_links(file):
-        yield f"journal line {number + 1} does not follow from the line before"
-    intents = journals.intents(journals.read(file))
-    plan_file = folder / "plan.json"
-    if plan_file.exists():
-        try:
-            plan = Plan.from_json(plan_file.read_text(), where=str(plan_file))
-        except HomelabError as error:
-            yield error.what
-        else:
-            foretold = {(c.step, c.host, c.resource, c.command) for c in plan.changes}
-            for intent in intents:
-                key = tuple(intent[name] for name in ("step", "host", "resource", "command"))
-                if key not in foretold:
-                    yield f"sent and not foretold: {intent['host']}: {intent['summary']}"
-    summary_file = folder / "summary.json"
-    if not summary_file.exists():
-        yield "it has no summary: the run did not end"
-        return
-    told = json.loads(summary_file.read_text())
-    lines = file.read_bytes().splitlines()
-    if told["journal_head"] not in map(journals.digest, lines):
-        yield "the summary was not made from this journal"

@@ -28,8 +28,13 @@ class Host(Protocol):
         """Something that does not change during a run (a version), looked up once."""
         ...
 
-    def attempted(self, resource: str) -> bool:
-        """Whether this lab's journal holds an intent to make `resource` on this host."""
+    def begun(self, resource: str) -> bool:
+        """Whether we were making `resource` here, under this very approval, when we were cut off:
+        the last that its journal says of it is *unknown* or *failed*."""
+        ...
+
+    def seal(self, text: str) -> str:
+        """A keyed digest of a secret, by which two can be compared and none be guessed."""
         ...
 
 
@@ -44,36 +49,64 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Rollback:
+    """The undo of a change to the path by which we came: the host carries it out by itself, unless
+    we confirm over a fresh connection.
+
+    Parameters
+    ----------
+    arm
+        Sent first; None where the change arms it itself, as TrueNAS's interface commit does.
+    armed
+        Whether the host shows it armed: looked at before the change where there is `arm`, else
+        after it.
+    confirm
+        Sent over a fresh connection; ends the timer.
+    within_s
+        When the host undoes it [s].
+    """
+
+    arm: Command | None
+    armed: Callable[[Host], bool] = field(compare=False)
+    confirm: Command
+    within_s: float
+
+
+@dataclass(frozen=True)
 class Change:
-    """One command that moves one resource.
+    """One call that moves one resource.
 
     Parameters
     ----------
     summary
         One line for the person who reads the plan.
-    command
+    call
         What is sent.
     destroys
         The names of what it would destroy; it runs only if ``allow_destroy`` names them all.
+        Clearing away what our own broken-off attempt left is no exception.
+    replaces
+        What stands there now and is replaced, in stable facts that a person can read (mode, owner,
+        digest, old values); empty where nothing is. It is part of what was approved.
     undo
         How it is undone, as a line to read; empty where it can't be.
     detached
         Long work: it runs as a unit of its own on the host and is polled, so that neither a
         dropped link nor a dead engine ends it half-way.
-    repairs
-        It clears away what our own broken-off attempt left, so that a run that is continued need
-        not be approved anew.
     follow
-        Asks how work that the command began is going, until it is done (an appliance's job).
+        Asks how work that the call began is going, until it is done (an appliance's job).
+    rollback
+        For a change to the path by which we came.
     """
 
     summary: str
-    command: Command
+    call: Command
     destroys: tuple[str, ...] = ()
+    replaces: str = ""
     undo: str = ""
     detached: bool = False
-    repairs: bool = False
     follow: Callable[[Host, Result], Progress] | None = field(default=None, compare=False)
+    rollback: Rollback | None = None
 
 
 @dataclass(frozen=True)

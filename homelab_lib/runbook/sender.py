@@ -1,35 +1,27 @@
 """The only thing in this project that sends a change.
 
-It keeps the promises that concern one command: nothing is destroyed unnamed, nothing is sent
-that the plan did not foretell, the intent is on the disk first, and a lost reply is *unknown*.
+It keeps the promises that concern one change: nothing is destroyed unnamed, nothing is sent that
+the plan did not foretell, the intent is on the disk first, and a lost reply is *unknown* until a
+look has settled it.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from homelab_lib.errors import OutcomeUnknown, PlanDiffers, Refused, StepFailed, Unreachable
+from homelab_lib.errors import HomelabError, OutcomeUnknown, PlanDiffers, Refused, StepFailed
 from homelab_lib.runbook import detached
+from homelab_lib.runbook.delivery import Clock, Courier
 from homelab_lib.runbook.host import Link, ReadingHost, failed
-from homelab_lib.runbook.journal import Journal, intents
+from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import SentChange
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.resource import Change, Resource
 from homelab_lib.runbook.step import Step
 from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.command import Result
-
-PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
-PATIENCE = 1.6  # how much longer each pause is than the one before
-
-
-class Clock(Protocol):
-    """The target's clock: the wall's for real hosts, a simulated one for a twin."""
-
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
 
 
 class Stopped(StepFailed):
@@ -43,13 +35,11 @@ class Sender:
     Parameters
     ----------
     link, clock, journal, mask
-        What carries commands, the target's clock, where events go, what is blotted out of them.
+        What carries calls, the target's clock, where events go, what is blotted out of them.
     plan
-        What was foretold; every change is held against it. None: this is the rehearsal itself.
+        What is to be sent; every change is held against it. None: this is the rehearsal itself.
     allow_destroy
         Names of what may be destroyed.
-    history
-        Intents of earlier runs on this lab, with their outcomes.
     progress
         Told (step, host, text) as work goes on.
     """
@@ -60,25 +50,42 @@ class Sender:
     mask: Mask
     plan: Plan | None = None
     allow_destroy: frozenset[str] = frozenset()
-    history: Sequence[dict[str, Any]] = ()
     progress: Callable[[str, str, str], None] = lambda step, host, text: None
     sent: list[PlannedChange] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._begun = self.clock.now()
+        self._begun_at = self.clock.now()
         self._foretold: dict[tuple[str, str], deque[PlannedChange]] = {}
         for change in self.plan.changes if self.plan else ():
             self._foretold.setdefault((change.step, change.host), deque()).append(change)
+        self._in_plan = {change.identity for change in self.plan.changes} if self.plan else set()
+        self._courier = Courier(
+            self.link, self.clock, self.mask, lambda host, text: self.progress("", host, text)
+        )
 
     @property
     def elapsed_s(self) -> float:
         """Since the run's begin, on the target's clock [s]."""
-        return self.clock.now() - self._begun
+        return self.clock.now() - self._begun_at
 
-    def send(self, step: str, resource: Resource, change: Change, host: ReadingHost) -> SentChange:
+    # -------------------------------------------------------------------- send
+
+    def send(
+        self,
+        step: str,
+        resource: Resource,
+        change: Change,
+        host: ReadingHost,
+        into: list[SentChange],
+    ) -> SentChange:
         """Send one change, once, and say what came of it.
+
+        Parameters
+        ----------
+        into
+            Gets it, however it ends.
 
         Returns
         -------
@@ -92,86 +99,162 @@ class Sender:
         Refused, PlanDiffers
             It was not sent: it would break a promise.
         """
+        planned = self._permit(step, resource, change)
+        resume = self.journal.outcome(planned.identity) == "unknown"
+        sent = SentChange(planned, start_s=self.elapsed_s)
+        self._intend([sent])
+        into.append(sent)
+        self.progress(step, resource.host, change.summary)
+        try:
+            answer = self._courier.deliver(change, host, resume=resume)
+        except OutcomeUnknown as error:
+            sent.at_work = not isinstance(error, detached.Gone)
+            self._conclude([(sent, "unknown", {"why": str(error)})])
+            return sent
+        except BaseException as error:
+            # An interrupt may have hit before or after the host got the call.
+            outcome = "failed" if isinstance(error, HomelabError) else "unknown"
+            self._conclude([(sent, outcome, {"why": f"{type(error).__name__}: {error}"})])
+            raise
+        self._conclude([self._answered(sent, change, answer)])
+        if not answer.ok:
+            raise failed(resource.host, change.call, answer, self.mask)
+        return sent
+
+    def send_many(
+        self,
+        step: str,
+        items: Sequence[tuple[Resource, Change, list[SentChange]]],
+        host: ReadingHost,
+    ) -> list[SentChange]:
+        """Send plain changes of one host in one round trip; each has its intent, on the disk before
+        anything is sent, and its own result.
+
+        Parameters
+        ----------
+        items
+            Resource, change, and the list that gets it.
+
+        Returns
+        -------
+        list of SentChange
+            One each: ``done``, or ``unknown`` where its reply was lost.
+
+        Raises
+        ------
+        StepFailed
+            The host refused one of them; those after it were not sent.
+        Refused, PlanDiffers
+            None was sent: one would break a promise.
+        """
+        sent = [
+            SentChange(self._permit(step, resource, change), start_s=self.elapsed_s)
+            for resource, change, _ in items
+        ]
+        self._intend(sent)
+        for each, (_, _, into) in zip(sent, items, strict=True):
+            into.append(each)
+        self.progress(step, host.name, f"{len(items)} changes, {items[0][1].summary} first")
+        try:
+            answers = self.link.run_many(host.name, [change.call for _, change, _ in items])
+        except OutcomeUnknown as error:
+            self._conclude([(each, "unknown", {"why": str(error)}) for each in sent])
+            return sent
+        except BaseException as error:
+            outcome = "failed" if isinstance(error, HomelabError) else "unknown"
+            why = {"why": f"{type(error).__name__}: {error}"}
+            self._conclude([(each, outcome, why) for each in sent])
+            raise
+        ends, errors = [], []
+        for each, (resource, change, _), answer in zip(sent, items, answers, strict=True):
+            if isinstance(answer, Result):
+                ends.append(self._answered(each, change, answer))
+                if not answer.ok:
+                    errors.append(failed(resource.host, change.call, answer, self.mask))
+            else:
+                lost = isinstance(answer, OutcomeUnknown)
+                ends.append((each, "unknown" if lost else "failed", {"why": str(answer)}))
+        self._conclude(ends)
+        if errors:
+            raise errors[0]
+        return sent
+
+    def settle(self, sent: SentChange, outcome: str) -> None:
+        """Say what a look at the host has shown to have become of a change."""
+        self.journal.append("settled", intent=sent.intent, outcome=outcome)
+        sent.outcome = outcome
+        if outcome == "done":
+            with self._lock:
+                self.sent.append(sent.planned)
+
+    def settle_earlier(self, host: str, resource: str, wanted: Sequence[PlannedChange]) -> None:
+        """The same of what an earlier run left *unknown*, now that the resource was looked at.
+
+        Parameters
+        ----------
+        wanted
+            What the resource still wants; empty: it is as desired.
+        """
+        intent = self.journal.unknown(host, resource)
+        if intent is None:
+            return
+        earlier = PlannedChange.from_json(intent)
+        undone = any(change.sends_as(earlier) for change in wanted)
+        self.journal.append("settled", intent=intent["seq"], outcome="failed" if undone else "done")
+
+    def planned(self, step: str, resource: Resource, change: Change) -> PlannedChange:
+        """A change as a plan has it."""
+        return PlannedChange.of(step, resource.name, resource.host, change, self.mask)
+
+    # ----------------------------------------------------------------- journal
+
+    def _intend(self, sent: Sequence[SentChange]) -> None:
+        entries = [
+            ("intent", {"id": s.planned.identity, "t": s.start_s, **asdict(s.planned)})
+            for s in sent
+        ]
+        for each, number in zip(sent, self.journal.append_all(entries), strict=True):
+            each.intent = number
+
+    def _answered(
+        self, sent: SentChange, change: Change, answer: Result
+    ) -> tuple[SentChange, str, dict[str, Any]]:
+        details: dict[str, Any] = {"exit_status": answer.exit_status}
+        if not change.call.secret_output:
+            details["stdout"] = self.mask(answer.stdout)[-4000:]
+            details["stderr"] = self.mask(answer.stderr)[-4000:]
+        return sent, "done" if answer.ok else "failed", details
+
+    def _conclude(self, ends: Sequence[tuple[SentChange, str, dict[str, Any]]]) -> None:
+        entries = []
+        for sent, outcome, details in ends:
+            sent.outcome, sent.end_s = outcome, self.elapsed_s
+            result = {"intent": sent.intent, "outcome": outcome, "t": sent.end_s, **details}
+            entries.append(("result", result))
+            if outcome == "done":
+                with self._lock:
+                    self.sent.append(sent.planned)
+        self.journal.append_all(entries)
+
+    # ---------------------------------------------------------------- promises
+
+    def _permit(self, step: str, resource: Resource, change: Change) -> PlannedChange:
+        """See that a change breaks no promise.
+
+        Raises
+        ------
+        Stopped, Refused, PlanDiffers
+            It is not to be sent.
+        """
         if self.stop.is_set():
             raise Stopped("stopped before the next change", where=f"{resource.host}:{step}")
         self._may_destroy(step, resource, change)
         self._holds_no_secret(step, resource, change)
-        planned = PlannedChange.of(step, resource.name, resource.host, change, self.mask)
+        planned = self.planned(step, resource, change)
         self._as_foretold(planned)
-        if isinstance(change.command.stdin, Secret):
-            self.mask.learn([change.command.stdin.reveal()])
-        resume = self._last_outcome(planned) == "unknown"
-        sent = SentChange(planned.summary, planned.command, start_s=self.elapsed_s)
-        intent = self.journal.append("intent", **vars(planned), t=sent.start_s)
-        self.progress(step, resource.host, change.summary)
-        try:
-            answer = self._deliver(change, host, resume)
-        except OutcomeUnknown as error:
-            return self._conclude(intent, sent, "unknown", why=str(error))
-        except BaseException as error:
-            # An interrupt may have hit before or after the host got the command.
-            never_sent = isinstance(error, Unreachable | Refused)
-            ended = never_sent or isinstance(error, StepFailed)
-            why = f"{type(error).__name__}: {error}"
-            self._conclude(intent, sent, "failed" if ended else "unknown", why=why)
-            raise
-        with self._lock:
-            self.sent.append(planned)
-        printed = {"stdout": answer.stdout[-4000:], "stderr": answer.stderr[-4000:]}
-        self._conclude(
-            intent,
-            sent,
-            "done" if answer.ok else "failed",
-            exit_status=answer.exit_status,
-            **({} if change.command.secret_output else printed),
-        )
-        if not answer.ok:
-            raise failed(resource.host, change.command, answer, self.mask)
-        return sent
-
-    def _deliver(self, change: Change, host: ReadingHost, resume: bool) -> Result:
-        if change.detached:
-            answer = detached.run(
-                self.link,
-                host.name,
-                change.command,
-                sleep=self.clock.sleep,
-                now=self.clock.now,
-                resume=resume,
-                note=lambda text: self.progress("", host.name, text),
-            )
-        else:
-            answer = self.link.run(host.name, change.command)
-        if answer.ok and change.follow is not None:
-            self._follow(change, host, answer)
-        return answer
-
-    def _follow(self, change: Change, host: ReadingHost, answer: Result) -> None:
-        """Ask after work that the appliance goes on with, until it is done."""
-        assert change.follow is not None
-        until, pause = self.clock.now() + change.command.timeout_s, PAUSE_S[0]
-        while not (progress := change.follow(host, answer)).done:
-            if self.clock.now() >= until:
-                raise OutcomeUnknown(
-                    f"still at it after {change.command.timeout_s:.0f} s: {progress.note}",
-                    where=host.name,
-                )
-            self.progress("", host.name, progress.note)
-            self.clock.sleep(pause)
-            pause = min(pause * PATIENCE, PAUSE_S[1])
-        if progress.error:
-            raise StepFailed(
-                f"{host.name}: {self.mask(progress.error)}\n    {self.mask(change.command.line)}",
-                where=host.name,
-                fix="mend what it complains of, then run the same command line again",
-            )
-
-    def _conclude(self, intent: int, sent: SentChange, outcome: str, **details: Any) -> SentChange:
-        sent.outcome, sent.end_s = outcome, self.elapsed_s
-        self.journal.append("result", intent=intent, outcome=outcome, t=sent.end_s, **details)
-        return sent
-
-    # --------------------------------------------------------------- promises
+        if isinstance(change.call.stdin, Secret):
+            self.mask.learn([change.call.stdin.reveal()])
+        return planned
 
     def _may_destroy(self, step: str, resource: Resource, change: Change) -> None:
         missing = [name for name in change.destroys if name not in self.allow_destroy]
@@ -185,9 +268,9 @@ class Sender:
 
     def _holds_no_secret(self, step: str, resource: Resource, change: Change) -> None:
         """A secret on a command line would be in every process list; that is a fault of ours."""
-        if self.mask(change.command.line) != change.command.line:
+        if self.mask(change.call.line) != change.call.line:
             raise Refused(
-                f"a secret would stand on a command line: {self.mask(change.command.line)}",
+                f"a secret would stand on a command line: {self.mask(change.call.line)}",
                 where=f"{resource.host}:{step}",
                 fix="this is a fault of the runbook: secrets go by standard input",
             )
@@ -196,17 +279,24 @@ class Sender:
         """The next change on a host is the one the plan has there, or nothing is sent."""
         if self.plan is None:
             return
-        queue = self._foretold.get((change.step, change.host))
-        foreseen = queue[0] if queue else None
-        if queue and foreseen is not None and foreseen.identity == change.identity:
-            queue.popleft()
+        with self._lock:
+            queue = self._foretold.get((change.step, change.host))
+            foreseen = queue[0] if queue else None
+            if queue and foreseen is not None and foreseen.identity == change.identity:
+                queue.popleft()
+                return
+        # It was foretold, and sent; looking showed that nothing came of it.
+        if change.identity in self._in_plan and self.journal.outcome(change.identity) == "failed":
             return
-        if self._last_outcome(change) in ("unknown", "failed"):
-            return  # it was foretold and sent once; looking showed that nothing came of it
-        says = f"{foreseen.summary}\n      {foreseen.command}" if foreseen else "nothing more here"
+        says = f"{foreseen.summary}\n      {foreseen.call}" if foreseen else "nothing more here"
+        if foreseen and foreseen.replaces != change.replaces:
+            says += f"\n      in place of: {foreseen.replaces or 'nothing'}"
+        now = f"{change.summary}\n      {change.call}"
+        if change.replaces:
+            now += f"\n      in place of: {change.replaces}"
         raise PlanDiffers(
             f"{change.host} wants something the plan did not foretell; it was not sent\n"
-            f"    now:  {change.summary}\n      {change.command}\n    plan: {says}",
+            f"    now:  {now}\n    plan: {says}",
             where=f"{change.host}:{change.step}",
             fix="run with mode=plan again and look at what changed",
         )
@@ -228,18 +318,3 @@ class Sender:
                 fix="nothing is broken by this, but something else is at work on these hosts; "
                 "run with mode=plan again",
             )
-
-    # ----------------------------------------------------------------- memory
-
-    def attempted(self, host: str, resource: str) -> bool:
-        """Whether a run of ours ever sent a change for this resource."""
-        return any(i["host"] == host and i["resource"] == resource for i in self._intents())
-
-    def _last_outcome(self, change: PlannedChange) -> str | None:
-        """What came of this very change when it was sent last; None if it never was."""
-        key = (change.host, change.resource, change.command)
-        same = [i for i in self._intents() if (i["host"], i["resource"], i["command"]) == key]
-        return same[-1]["outcome"] if same else None
-
-    def _intents(self) -> list[dict[str, Any]]:
-        return [*self.history, *intents(self.journal.events)]

@@ -48,7 +48,9 @@ class Context:
     host
         Gives the reading handle of a host or VM by its name in the lab.
     trust
-        Pins a host key (``ssh-ed25519 AAAA…``) that was learnt on a trusted way.
+        Takes a host key (``ssh-ed25519 AAAA…``) that was learnt on a trusted way: pins it where
+        this very run made the machine (by the resource that is named), else holds it against the
+        one that is known.
     sleep
         Waits on the target's clock [s].
     outputs
@@ -56,7 +58,7 @@ class Context:
     """
 
     host: Callable[[str], Host]
-    trust: Callable[[str, str], None]
+    trust: Callable[[str, str, Resource], None]
     sleep: Callable[[float], None]
     outputs: dict[str, Any] = field(default_factory=dict)
 

@@ -59,6 +59,13 @@ class Fleet:
         self._permit(host, command)
         return self._connection(self._endpoint(host)).run(command)
 
+    def run_many(self, host: str, commands: Sequence[Command]) -> list[Result | HomelabError]:
+        """Run several commands on a host, in order; after one that fails none is sent."""
+        results: list[Result | HomelabError] = []
+        for command in commands:
+            results.append(self.run(host, command))
+        return results
+
     def run_all(self, commands: Mapping[str, Command]) -> dict[str, Result | HomelabError]:
         """Run one command on each host, side by side; an error takes the place of a result.
 

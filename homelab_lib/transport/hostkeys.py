@@ -8,13 +8,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from homelab_lib import durable
 from homelab_lib.errors import HomelabError, HostKeyRefused
 from homelab_lib.transport.endpoint import Endpoint
 
@@ -175,9 +175,13 @@ def pin(file: Path, endpoint: Endpoint, key: str) -> None:
     with _pinning:
         old = file.read_text().splitlines() if file.exists() else []
         kept = [line for line in old if line.split(maxsplit=1)[:1] != [endpoint.key_name]]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.new")
-        draft.write_text(
-            "".join(f"{line}\n" for line in [*kept, f"{endpoint.key_name} {new.kind} {new.data}"])
-        )
-        os.replace(draft, file)
+        lines = [*kept, f"{endpoint.key_name} {new.kind} {new.data}"]
+        try:
+            durable.private_folder(file.parent)
+            durable.replace(file, "".join(f"{line}\n" for line in lines), mode=durable.PRIVATE)
+        except OSError as error:
+            raise HomelabError(
+                f"the host key of {endpoint.name} can't be pinned: {error.strerror}",
+                where=str(file),
+                fix="make room there, then run the same command again",
+            ) from None

@@ -16,6 +16,7 @@ _MARKS = {
     "drift": ("▲", "#e65100", "not as described"),
     "skipped": ("–", "#757575", "left out"),
     "failed": ("✕", "#c62828", "failed"),
+    "not reached": ("·", "#757575", "not reached"),
 }
 
 
@@ -51,25 +52,27 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     lines, rows = [head], []
     for step in plan.steps:
         changes = plan.of_step(step)
-        lines.append(f"  {step}: {len(changes) or 'no'} changes")
+        count = f"{len(changes) or 'no'} changes" if plan.reached(step) else "not reached"
+        lines.append(f"  {step}: {count}")
         lines += [f"    {line}" for change in changes for line in _change_lines(change)]
-        rows.append(_step_row(step, changes))
+        rows.append(_step_row(step, changes, count))
     for name in sorted({name for change in plan.changes for name in change.destroys}):
         lines.append(f"  DESTROYS {name}; runs only if allow_destroy names it")
     if plan.blocked:
-        lines.append(f"  The rehearsal stopped: {plan.blocked}")
+        lines.insert(1, f"  The rehearsal stopped in {plan.blocked_at}: {plan.blocked}")
     lines += [approval] if approval else []
     body = "".join(rows)
     if plan.blocked:
-        body += f"<p style='color:#c62828'><b>The rehearsal stopped.</b> {_pre(plan.blocked)}</p>"
+        where = escape(plan.blocked_at)
+        told = f"<b>The rehearsal stopped in {where}.</b> {_pre(plan.blocked)}"
+        body = f"<div style='color:#c62828'>{told}</div>{body}"
     if approval:
         body += f"<p>{escape(approval)}</p>"
     return Card(f"<div class='homelab'><h4>{escape(head)}</h4>{body}</div>", "\n".join(lines), plan)
 
 
-def _step_row(step: str, changes: list[PlannedChange]) -> str:
+def _step_row(step: str, changes: list[PlannedChange], count: str) -> str:
     items = "".join(f"<li>{_change_html(change)}</li>" for change in changes)
-    count = f"{len(changes)} changes" if changes else "no changes"
     return (
         f"<details{' open' if changes else ''}><summary><b>{escape(step)}</b> · {count}</summary>"
         f"<ol>{items}</ol></details>"
@@ -80,18 +83,27 @@ def _change_lines(change: PlannedChange) -> list[str]:
     line = f"{change.host}: {change.summary}"
     if change.destroys:
         line += f"  [destroys {', '.join(change.destroys)}]"
-    return [line, f"  $ {change.command}" + (f"  < {change.stdin}" if change.stdin else "")]
+    lines = [line, f"  $ {change.call}" + (f"  < {change.content}" if change.content else "")]
+    if change.replaces:
+        lines.append(f"  in place of: {change.replaces}")
+    if change.rollback:
+        lines.append(f"  {change.rollback}")
+    return lines
 
 
 def _change_html(change: PlannedChange) -> str:
     text = f"<b>{escape(change.host)}</b>: {escape(change.summary)}"
     if change.destroys:
         text += f" <b style='color:#c62828'>destroys {escape(', '.join(change.destroys))}</b>"
-    shown = f"<code>{escape(change.command)}</code>"
+    shown = f"<code>{escape(change.call)}</code>"
     if change.shows:
         shown += f"<br>standard input:{_pre(change.shows)}"
-    elif change.stdin:
-        shown += f"<br>standard input: {escape(change.stdin)}"
+    elif change.content:
+        shown += f"<br>standard input: {escape(change.content)}"
+    if change.replaces:
+        shown += f"<br>in place of: {escape(change.replaces)}"
+    if change.rollback:
+        shown += f"<br>{escape(change.rollback)}"
     if change.undo:
         shown += f"<br>undo: <code>{escape(change.undo)}</code>"
     return f"{text}<details><summary>command</summary>{shown}</details>"

@@ -5,8 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from homelab_lib import durable
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
-from homelab_lib.runbook.plan import Plan
+from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_seconds
 from homelab_lib.views.cards import plan_card, step_card
@@ -29,15 +30,15 @@ def write_report(folder: Path) -> Path:
     """
     summary = json.loads((folder / "summary.json").read_text())
     drawing = timeline(summary)
-    (folder / "timeline.svg").write_text(drawing.document)
+    durable.replace(folder / "timeline.svg", drawing.document, mode=durable.PRIVATE)
     plan_file = folder / "plan.json"
     plan = (
         Plan.from_json(plan_file.read_text(), where=str(plan_file)) if plan_file.exists() else None
     )
     file = folder / "report.html"
-    file.write_text(
-        page(f"{summary['title']}: {summary['status']}", _body(summary, plan, drawing._repr_svg_()))
-    )
+    body = _body(summary, plan, drawing._repr_svg_())
+    text = page(f"{summary['title']}: {summary['status']}", body)
+    durable.replace(file, text, mode=durable.PRIVATE)
     return file
 
 
@@ -102,6 +103,11 @@ def _numbers(summary: dict[str, Any]) -> str:
     )
 
 
+def _sent(step: str, resource: dict[str, Any], sent: dict[str, Any]) -> SentChange:
+    planned = PlannedChange(step, resource["host"], resource["name"], sent["summary"], sent["call"])
+    return SentChange(planned, sent["outcome"], sent["start_s"], sent["end_s"], sent["intent"])
+
+
 def _outcome(step: dict[str, Any]) -> StepOutcome:
     """A step of the summary as the value it was."""
     resources = [
@@ -109,7 +115,7 @@ def _outcome(step: dict[str, Any]) -> StepOutcome:
             host=r["host"],
             name=r["name"],
             status=r["status"],
-            sent=[SentChange(**sent) for sent in r["sent"]],
+            sent=[_sent(step["step"], r, sent) for sent in r["sent"]],
             wants=r["wants"],
         )
         for r in step["resources"]

@@ -23,6 +23,7 @@ _COLOURS = {
     "drift": WARN,
     "skipped": QUIET,
     "failed": BAD,
+    "not reached": QUIET,
 }
 
 

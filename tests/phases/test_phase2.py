@@ -19,7 +19,7 @@ from homelab_lib.errors import (
 )
 from homelab_lib.lab import load_lab
 from homelab_lib.runbook import lock
-from homelab_lib.runbook.record import check
+from homelab_lib.runbook.proof import check
 from homelab_lib.transport.fleet import Fleet
 from standing import standing as serve_standing
 

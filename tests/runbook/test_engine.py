@@ -4,9 +4,11 @@ import pytest
 
 from homelab_lib.errors import PlanDiffers, Refused, StepFailed, Unreachable
 from homelab_lib.runbook.journal import Journal, intents, read
+from homelab_lib.runbook.resource import Change, Diff, Rollback
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
 from homelab_lib.secret import Mask
-from runbook.toy import Killed, Value, Wire, engine, plan_of, run_all, runbook
+from homelab_lib.transport.command import change
+from runbook.toy import Killed, Many, Value, Wire, engine, plan_of, run_all, runbook
 
 A, B = Value("one", "a", "1"), Value("one", "b", "2")
 C = Value("two", "c", "3")
@@ -79,9 +81,7 @@ def test_a_lost_reply_is_unknown_and_the_host_decides(fate):
     run = run_all(runbook(A, B), wire)
     assert wire.ran == ["one: put a 1", "one: put b 2"]
     outcomes = [i["outcome"] for i in intents(run.sender.journal.events)]
-    assert outcomes == (
-        ["unknown", "done", "done"] if fate == "lost before" else ["unknown", "done"]
-    )
+    assert outcomes == (["failed", "done", "done"] if fate == "lost before" else ["done", "done"])
 
 
 def test_a_host_that_is_down_fails_the_step_and_nothing_is_believed():
@@ -113,6 +113,222 @@ def test_killed_at_any_change_the_same_run_finishes_the_job(tmp_path, number, fa
     assert wire.hosts == {"one": {"a": "1", "b": "2"}, "two": {"c": "3"}}
     assert sorted(wire.ran) == sorted(set(wire.ran))
     assert len(wire.ran) == 3
+
+
+def test_a_slow_host_whose_reply_was_lost_is_sent_nothing_twice():
+    wire = Wire()
+    wire.fail = lambda number, call: "slow" if not wire.ran and not wire.slow else ""
+    run_all(runbook(A), wire)
+    assert wire.ran == ["one: put a 1"]
+
+
+def test_replies_that_are_lost_without_end_stop_the_step():
+    wire = Wire(fail=lambda number, call: "lost before")
+    with pytest.raises(StepFailed, match="the reply was lost 4 times"):
+        engine(runbook(A), wire).run_step("build")
+
+
+def test_the_next_run_settles_what_this_one_left_unknown(tmp_path):
+    book, wire = runbook(A, B), Wire()
+    approved = plan_of(book, wire)
+    file = tmp_path / "journal.jsonl"
+
+    def journal():
+        return Journal(file, mask=Mask(), wall=lambda: "now")
+
+    wire.fail = lambda number, call: "kill after"
+    with pytest.raises(Killed):
+        run_all(book, wire, plan=approved, journal=journal())
+    assert [i["outcome"] for i in intents(read(file))] == ["unknown"]
+    wire.fail = lambda number, call: ""
+    run_all(book, wire, plan=plan_of(book, wire), journal=journal())
+    assert [(i["outcome"], i["summary"]) for i in intents(read(file))] == [
+        ("done", "a: None → 1"),
+        ("done", "b: None → 2"),
+    ]
+
+
+def test_facts_are_looked_up_anew_after_a_lost_reply():
+    """The host may have been restarted, into another release."""
+    wire = Wire({"one": {"release": "1"}})
+    wire.fail = lambda number, call: "lost after" if number == 0 else ""
+    run = engine(runbook(A), wire)
+    host = run.host("one")
+    assert host.fact("release", lambda h: h.json("cat", "release")) == "1"
+    wire.hosts["one"]["release"] = "2"
+    assert host.fact("release", lambda h: h.json("cat", "release")) == "1"
+    run.run_step("build")
+    assert host.fact("release", lambda h: h.json("cat", "release")) == "2"
+
+
+class TestTogether:
+    """Plain changes of resources that don't concern each other go in one round trip."""
+
+    MANY = tuple(Many("one", f"k{n}", str(n)) for n in range(5))
+
+    def book(self) -> Runbook:
+        return Runbook("toy", "A toy", (Step("build", "B", ensure=lambda c: [list(self.MANY)]),))
+
+    def test_one_trip_with_an_intent_and_a_result_for_each(self):
+        wire = Wire()
+        run = run_all(self.book(), wire)
+        assert wire.trips == 1
+        assert wire.hosts["one"] == {f"k{n}": str(n) for n in range(5)}
+        found = intents(run.sender.journal.events)
+        assert [i["outcome"] for i in found] == ["done"] * 5
+        assert len({i["id"] for i in found}) == 5
+
+    def test_every_intent_is_on_the_disk_before_anything_is_sent(self, tmp_path):
+        file = tmp_path / "journal.jsonl"
+        seen = []
+        wire = Wire(fail=lambda number, call: seen.append(len(intents(read(file)))) or "")
+        journal = Journal(file, mask=Mask(), wall=lambda: "now")
+        run_all(self.book(), wire, journal=journal)
+        assert seen == [5] * 5
+
+    def test_a_lost_trip_leaves_each_of_them_unknown_and_the_host_decides(self):
+        wire = Wire(fail=lambda number, call: "lost after" if number == 2 and not lost else "")
+        lost: list[int] = []
+        events = []
+
+        def watch(number, call):
+            if number == 2 and not lost:
+                lost.append(1)
+                return "lost after"
+            return ""
+
+        wire.fail = watch
+        run = run_all(self.book(), wire)
+        events = [e for e in run.sender.journal.events if e["kind"] == "result"]
+        assert [e["outcome"] for e in events[:5]] == ["done", "done", *["unknown"] * 3]
+        assert sorted(wire.ran) == sorted(set(wire.ran)), "nothing was sent twice"
+        assert len(wire.ran) == 5
+        outcomes = {i["summary"]: i["outcome"] for i in intents(run.sender.journal.events)}
+        assert set(outcomes.values()) == {"done"}
+
+    def test_one_that_fails_stops_those_after_it(self):
+        bad = (*self.MANY[:2], Many("one", "bad", "1"), *self.MANY[2:])
+        book = Runbook("toy", "A toy", (Step("build", "B", ensure=lambda c: [list(bad)]),))
+        wire = Wire()
+        run = engine(book, wire)
+        with pytest.raises(StepFailed, match="bad value"):
+            run.run_step("build")
+        outcomes = [i["outcome"] for i in intents(run.sender.journal.events)]
+        assert outcomes == ["done", "done", "failed", "failed", "failed", "failed"]
+        assert wire.hosts["one"] == {"k0": "0", "k1": "1"}
+
+    def test_killed_in_the_midst_the_same_run_finishes_the_job(self, tmp_path):
+        file = tmp_path / "journal.jsonl"
+        wire = Wire()
+        approved = plan_of(self.book(), wire)
+        wire.fail = lambda number, call: "kill after" if number == 2 else ""
+        with pytest.raises(Killed):
+            run_all(self.book(), wire, plan=approved,
+                    journal=Journal(file, mask=Mask(), wall=str))  # fmt: skip
+        assert [i["outcome"] for i in intents(read(file))] == ["unknown"] * 5
+        wire.fail = lambda number, call: ""
+        run_all(self.book(), wire, plan=plan_of(self.book(), wire),
+                journal=Journal(file, mask=Mask(), wall=str))  # fmt: skip
+        assert len(wire.ran) == len(set(wire.ran)) == 5
+        assert {i["outcome"] for i in intents(read(file))} == {"done", "failed"}
+
+
+def test_all_that_is_somebody_elses_is_named_before_anything_is_sent():
+    wire = Wire({"one": {"b": "foreign"}, "two": {"c": "foreign"}})
+    book = Runbook("toy", "A toy", (Step("build", "Build", ensure=lambda c: [[A, B, C]]),))
+    with pytest.raises(StepFailed, match=r"(?s)b belongs to.*c belongs to"):
+        engine(book, wire).run_step("build")
+    assert wire.ran == []
+
+
+def test_what_stands_in_the_place_is_part_of_what_was_approved():
+    wire = Wire()
+    approved = plan_of(runbook(A), wire)
+    wire.hosts["one"] = {"a": "somebody's own"}
+    with pytest.raises(PlanDiffers, match=r"(?s)in place of: somebody's own.*plan: a: None → 1"):
+        run_all(runbook(A), wire, plan=approved)
+    assert wire.ran == []
+
+
+def test_a_failure_earlier_under_this_approval_lets_nothing_else_through(tmp_path):
+    """Only the very change that was planned, sent, and came to nothing is sent again."""
+    wire = Wire()
+    journal = Journal(None, mask=Mask(), wall=str)
+    approved = plan_of(runbook(A), wire)
+    wire.fail = lambda number, call: "down"
+    with pytest.raises(Unreachable):
+        run_all(runbook(A), wire, plan=approved, journal=journal)
+    wire.fail = lambda number, call: ""
+    other = Value("one", "a", "9")
+    with pytest.raises(PlanDiffers):
+        run_all(runbook(other), wire, plan=approved, journal=journal)
+    assert wire.ran == []
+    run_all(runbook(A), wire, plan=approved, journal=journal)
+    assert wire.ran == ["one: put a 1"]
+
+
+@pytest.mark.parametrize("mode", ["apply", "verify"])
+def test_a_key_is_pinned_only_for_a_machine_that_this_very_run_made(mode):
+    told = []
+
+    def ensure(context):
+        yield A
+        context.trust("one", "ssh-ed25519 AAAA", A)
+
+    book = Runbook("toy", "A toy", (Step("build", "Build", ensure=ensure),))
+
+    def trust(name, key, made):
+        told.append(made)
+
+    engine(book, Wire(), trust=trust).run_step("build")
+    there = Wire({"one": {"a": "1"}})
+    engine(book, there, mode=mode, trust=trust).run_step("build")
+    assert told == [True, False]
+
+
+class TestRollback:
+    """A change to the path by which we came is undone by the host, unless it leaves us a way."""
+
+    class Path(Value):
+        def diff(self, observed):
+            if observed == self.value:
+                return Diff()
+            rollback = Rollback(
+                arm=change("put", "timer", "armed"),
+                armed=lambda host: host.json("cat", "timer") == "armed",
+                confirm=change("put", "timer", "off"),
+                within_s=60.0,
+            )
+            put = change("put", self.key, self.value)
+            return Diff((Change("change the path", put, rollback=rollback),))
+
+    BOOK = runbook(Path("one", "path", "new"))
+
+    def test_armed_then_sent_then_confirmed(self):
+        wire = Wire()
+        run_all(self.BOOK, wire)
+        puts = ["put timer armed", "put path new", "put timer off"]
+        assert wire.ran == [f"one: {put}" for put in puts]
+
+    def test_a_timer_that_is_not_seen_armed_lets_nothing_be_sent(self):
+        wire = Wire(fail=lambda number, call: "lie" if call.argv[1] == "timer" else "")
+        with pytest.raises(StepFailed, match="could not be armed"):
+            run_all(self.BOOK, wire)
+        assert not any("path" in each for each in wire.ran)
+
+    def test_a_link_that_drops_is_no_matter_where_the_way_back_is_open(self):
+        wire = Wire(fail=lambda number, call: "lost after" if call.argv[1] == "path" else "")
+        run_all(self.BOOK, wire)
+        assert wire.ran[-1] == "one: put timer off"
+
+    def test_where_there_is_no_way_back_nothing_is_confirmed_and_it_is_said(self):
+        wire = Wire(cut_off=True)
+        with pytest.raises(StepFailed, match="it undoes that by itself"):
+            run_all(self.BOOK, wire)
+        assert "one: put timer off" not in wire.ran
+
+    def test_it_stands_in_the_plan(self):
+        assert "put timer armed" in plan_of(self.BOOK, Wire()).changes[0].rollback
 
 
 def test_what_was_not_foretold_is_not_sent():

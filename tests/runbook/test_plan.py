@@ -1,17 +1,31 @@
 """A plan is bound by its digest, and an approval covers what was approved and no more."""
 
+from dataclasses import replace
+
 import pytest
 
-from homelab_lib.errors import BadParameter, PlanStale
-from homelab_lib.runbook.journal import intents
-from homelab_lib.runbook.plan import Plan, PlannedChange, assert_covers, load, save
-from runbook.toy import Value, Wire, plan_of, run_all, runbook
+from homelab_lib.errors import BadParameter, HomelabError, PlanStale
+from homelab_lib.runbook.approval import assert_covers, load, save
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.plan import Plan, PlannedHost
+from homelab_lib.secret import Mask
+from runbook.toy import Value, Wire, plan_of, runbook
 
 A, B, C = Value("one", "a", "1"), Value("one", "b", "2"), Value("one", "c", "3")
 
 
-def sent_identities(plan: Plan, *keys: str):
-    return {c.identity for c in plan.changes if c.resource.removeprefix("value ") in keys}
+def journal(plan: Plan | None = None, *keys: str, outcome: str = "done") -> Journal:
+    """The journal of an approval under which the values `keys` of a plan were sent."""
+    log = Journal(None, mask=Mask(), wall=str)
+    for change in plan.changes if plan else ():
+        if change.resource.removeprefix("value ") in keys:
+            intent = log.append("intent", id=change.identity, **vars(change))
+            log.append("result", intent=intent, outcome=outcome)
+    return log
+
+
+def covers(approved: Plan, fresh: Plan, log: Journal | None = None, destroy=()):
+    return assert_covers(approved, fresh, log or journal(), frozenset(destroy))
 
 
 def test_the_same_plan_has_the_same_digest_and_another_has_not():
@@ -33,6 +47,53 @@ def test_a_plan_that_was_edited_is_refused(tmp_path):
         load(plan.digest, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"shows": "harmless"},
+        {"summary": "look"},
+        {"undo": "nothing"},
+        {"replaces": "something else"},
+        {"detached": True},
+        {"content": "sha256:0"},
+        {"destroys": ("pool tank",)},
+        {"rollback": "never"},
+    ],
+)
+def test_the_digest_covers_every_text_a_person_reads(other):
+    plan = plan_of(runbook(A), Wire())
+    changed = replace(plan, changes=(replace(plan.changes[0], **other),))
+    assert changed.digest != plan.digest
+
+
+@pytest.mark.parametrize(
+    "other", [{"key": "SHA256:other"}, {"address": "192.0.2.9"}, {"user": "ops"}, {"port": 2222}]
+)
+def test_the_digest_covers_whom_it_is_for(other):
+    plan = plan_of(runbook(A), Wire())
+    changed = replace(plan, hosts=(replace(plan.hosts[0], **other),))
+    assert changed.digest != plan.digest
+    with pytest.raises(PlanStale, match="for other hosts"):
+        covers(plan, changed)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_a_plan_of_which_a_part_is_gone_says_so(tmp_path, keep):
+    plan = plan_of(runbook(A), Wire())
+    file = save(plan, tmp_path)
+    file.write_text(file.read_text()[: keep if keep >= 0 else -5])
+    with pytest.raises(HomelabError, match="only a part of one"):
+        load(plan.digest, tmp_path)
+
+
+def test_a_plan_under_another_ones_name_is_refused(tmp_path):
+    plan, other = plan_of(runbook(A), Wire()), plan_of(runbook(B), Wire())
+    save(plan, tmp_path)
+    save(other, tmp_path).rename(tmp_path / f"{plan.digest}.json")
+    with pytest.raises(PlanStale, match="another one"):
+        load(plan.digest, tmp_path)
+
+
 @pytest.mark.parametrize("digest", ["", "nope", "../../etc/passwd"])
 def test_an_unknown_digest_says_what_to_do(tmp_path, digest):
     with pytest.raises(BadParameter, match="mode=plan"):
@@ -41,42 +102,91 @@ def test_an_unknown_digest_says_what_to_do(tmp_path, digest):
 
 def test_what_was_approved_covers_itself():
     plan = plan_of(runbook(A, B), Wire())
-    assert_covers(plan, plan, sent=())
+    covers(plan, plan)
 
 
 def test_a_run_that_died_is_continued_under_its_approval():
     approved = plan_of(runbook(A, B, C), Wire())
     fresh = plan_of(runbook(A, B, C), Wire({"one": {"a": "1"}}))
-    assert_covers(approved, fresh, sent_identities(approved, "a"))
+    covers(approved, fresh, journal(approved, "a"))
 
 
 def test_a_host_that_somebody_else_changed_is_stale():
     approved = plan_of(runbook(A, B), Wire())
     fresh = plan_of(runbook(A, B), Wire({"one": {"a": "1"}}))
     with pytest.raises(PlanStale, match=r"- one: a: None → 1"):
-        assert_covers(approved, fresh, sent=())
+        covers(approved, fresh)
 
 
-def test_a_change_that_was_not_approved_is_stale():
+def test_what_is_replaced_now_and_was_not_there_then_is_stale():
+    """To write where nothing was is another thing than to write over somebody's own."""
     approved = plan_of(runbook(A), Wire())
     fresh = plan_of(runbook(A), Wire({"one": {"a": "7"}}))
-    # the same command would be sent, but from another state: the summary tells, the command rules
-    assert_covers(approved, fresh, sent=())
-    with pytest.raises(PlanStale, match=r"\+ one: b"):
-        assert_covers(approved, plan_of(runbook(A, B), Wire()), sent=())
+    with pytest.raises(PlanStale, match=r"(?s)\+ one: a: 7 → 1.*in place of: 7"):
+        covers(approved, fresh)
+
+
+def test_a_change_that_was_not_approved_is_stale_and_every_one_is_named():
+    approved = plan_of(runbook(A), Wire())
+    with pytest.raises(PlanStale, match=r"(?s)\+ one: b.*\+ one: c"):
+        covers(approved, plan_of(runbook(A, B, C), Wire()))
 
 
 def test_a_blocked_plan_covers_nothing():
     approved = plan_of(runbook(A), Wire())
-    blocked = Plan("toy", "toy", "0", "toy", approved.steps, approved.changes, blocked="no route")
-    with pytest.raises(PlanStale, match="no route"):
-        assert_covers(approved, blocked, sent=())
+    blocked = replace(approved, blocked="no route", blocked_at="build")
+    with pytest.raises(PlanStale, match="build: no route"):
+        covers(approved, blocked)
 
 
-def test_the_journal_knows_what_was_sent():
-    wire = Wire()
-    book = runbook(A, B)
-    plan = plan_of(book, wire)
-    run = run_all(book, wire, plan=plan)
-    sent = {PlannedChange.from_intent(i).identity for i in intents(run.sender.journal.events)}
-    assert sent == {c.identity for c in plan.changes}
+@pytest.mark.parametrize("field", ["runbook", "lab", "lab_digest", "target", "steps"])
+def test_a_plan_for_something_else_is_stale(field):
+    approved = plan_of(runbook(A), Wire())
+    value = ("look",) if field == "steps" else "other"
+    with pytest.raises(PlanStale, match="not the one that was planned"):
+        covers(approved, replace(approved, **{field: value}))
+
+
+class TestClearingUp:
+    """What our own attempt left, when it was cut off, is cleared away only if it is named."""
+
+    APPROVED = plan_of(runbook(A), Wire())
+    HALF = plan_of(runbook(Value("one", "a", "1", destroys=("half of a",))), Wire())
+
+    @pytest.mark.parametrize("outcome", ["unknown", "failed"])
+    def test_named_it_is(self, outcome):
+        log = journal(self.APPROVED, "a", outcome=outcome)
+        found = covers(self.APPROVED, self.HALF, log, destroy=["half of a"])
+        assert found.besides == (self.HALF.changes[0].identity,)
+
+    def test_unnamed_it_is_not(self):
+        log = journal(self.APPROVED, "a", outcome="unknown")
+        with pytest.raises(PlanStale, match=r'allow_destroy=\["half of a"\]'):
+            covers(self.APPROVED, self.HALF, log)
+
+    def test_what_we_had_finished_and_somebody_else_makes_now_is_not_ours(self):
+        log = journal(self.APPROVED, "a", outcome="done")
+        with pytest.raises(PlanStale):
+            covers(self.APPROVED, self.HALF, log, destroy=["half of a"])
+
+    def test_what_we_never_began_is_not_ours(self):
+        with pytest.raises(PlanStale):
+            covers(self.APPROVED, self.HALF, destroy=["half of a"])
+
+
+def test_what_comes_by_itself_of_what_we_began_is_written_down():
+    """A VM starts with its host."""
+    both = plan_of(runbook(A, Value("one", "a", "2")), Wire())
+    approved = replace(both, changes=both.changes)
+    fresh = replace(both, changes=())
+    found = covers(approved, fresh, journal(replace(both, changes=both.changes[:1]), "a"))
+    assert found.gone == (both.changes[1].identity,)
+
+
+def test_a_machine_that_the_run_made_has_a_key_now():
+    plan = plan_of(runbook(A, B), Wire())
+    vm = PlannedHost("vm", "192.0.2.5", 22, "ops", "")
+    approved = replace(plan, hosts=(*plan.hosts, vm))
+    covers(approved, replace(plan, hosts=(*plan.hosts, replace(vm, key="SHA256:new"))))
+    with pytest.raises(PlanStale, match="other hosts"):
+        covers(approved, replace(plan, hosts=(*plan.hosts, replace(vm, address="192.0.2.6"))))

@@ -1,0 +1,168 @@
+"""What a person approved: kept under its digest, and held against what is to be done now."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from homelab_lib import durable
+from homelab_lib.errors import BadParameter, HomelabError, PlanStale
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
+
+_AGAIN = "run with mode=plan again, read it, and approve the new digest"
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How what is still to be done differs from an approved plan, within its approval.
+
+    Parameters
+    ----------
+    besides
+        Changes (by identity) that clear up after our own attempt that was cut off.
+    gone
+        Changes (by identity) that are not needed any more, since what we had begun came by itself.
+    """
+
+    besides: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def save(plan: Plan, folder: Path) -> Path:
+    """Keep a plan under its digest, where a later ``approve`` finds it.
+
+    Raises
+    ------
+    HomelabError
+        It can't be written.
+    """
+    file = folder / f"{plan.digest}.json"
+    try:
+        durable.private_folder(folder)
+        durable.replace(file, plan.to_json(), mode=durable.PRIVATE)
+    except OSError as error:
+        raise HomelabError(
+            f"the plan can't be kept: {error.strerror}",
+            where=str(file),
+            fix="make room there, or name another folder in HOMELAB_STATE",
+        ) from None
+    return file
+
+
+def load(digest: str, folder: Path) -> Plan:
+    """The plan that was approved.
+
+    Raises
+    ------
+    BadParameter
+        No plan of that digest was made here, or its file is broken.
+    PlanStale
+        The file was changed after it was made.
+    """
+    file = folder / f"{digest}.json"
+    if not digest.isalnum() or not file.exists():
+        raise BadParameter(
+            f"there is no plan {digest!r} for this lab",
+            fix="run with mode=plan, read the plan, then approve the digest it shows",
+        )
+    plan = Plan.from_json(file.read_text(errors="replace"), where=str(file))
+    if plan.digest != digest:
+        raise PlanStale("the plan under this name is another one", where=str(file), fix=_AGAIN)
+    return plan
+
+
+def assert_covers(
+    approved: Plan, fresh: Plan, journal: Journal, allow_destroy: frozenset[str]
+) -> "Covered":
+    """Refuse an approval that no longer fits.
+
+    What is still to be done (`fresh`, made a moment ago) has to be what was approved, less what
+    the journal of this very approval says was sent. So a run that died is continued under its own
+    approval, and a host that somebody else changed is not.
+
+    Parameters
+    ----------
+    approved, fresh
+        The plan the person read, and the plan as it would be made now.
+    journal
+        What was sent under this approval.
+    allow_destroy
+        What the person names as free to be destroyed.
+
+    Returns
+    -------
+    Covered
+        What differs from the plan, and is covered by the approval all the same.
+
+    Raises
+    ------
+    PlanStale
+        With all lines that differ.
+    """
+    if fresh.digest == approved.digest:
+        return Covered()
+    for title, old, new in (
+        ("runbook", approved.runbook, fresh.runbook),
+        ("target", approved.target, fresh.target),
+        ("lab", approved.lab, fresh.lab),
+        ("lab's description", approved.lab_digest, fresh.lab_digest),
+        ("selection of steps", approved.steps, fresh.steps),
+    ):
+        if old != new:
+            raise PlanStale(f"the {title} is not the one that was planned", fix=_AGAIN)
+    _same_hosts(approved.hosts, fresh.hosts)
+    left = Counter(change.identity for change in approved.changes)
+    differences: list[str] = []
+    besides: list[str] = []
+    gone: list[str] = []
+    for change in fresh.changes:
+        if left[change.identity]:
+            left[change.identity] -= 1
+        elif not journal.begun(change.host, change.resource):
+            differences.append(f"+ {change.host}: {change.summary}{_from(change)}")
+        elif set(change.destroys) <= allow_destroy:
+            besides.append(change.identity)
+        else:
+            names = ", ".join(f'"{name}"' for name in change.destroys)
+            differences.append(
+                f"+ {change.host}: {change.summary}\n      what our own attempt left; if it may be "
+                f"cleared away, name it: allow_destroy=[{names}]"
+            )
+    for change in approved.changes:
+        # Of what we have begun to make, the rest may have come by itself: a VM starts with its
+        # host.
+        missing = left[change.identity] > 0
+        left[change.identity] -= 1
+        if missing and not journal.touched(change.host, change.resource):
+            differences.append(f"- {change.host}: {change.summary}")
+        elif missing and journal.outcome(change.identity) != "done":
+            gone.append(change.identity)
+    if fresh.blocked:
+        differences.append(f"! {fresh.blocked_at}: {fresh.blocked}")
+    if differences:
+        lines = "\n    ".join(differences)
+        raise PlanStale(f"the hosts are not as they were planned for:\n    {lines}", fix=_AGAIN)
+    return Covered(tuple(besides), tuple(gone))
+
+
+def _from(change: PlannedChange) -> str:
+    return f"\n      in place of: {change.replaces}" if change.replaces else ""
+
+
+def _same_hosts(planned: tuple[PlannedHost, ...], found: tuple[PlannedHost, ...]) -> None:
+    """The hosts are those that the plan is for; one that it makes may have come to be."""
+    now = {host.name: host for host in found}
+    differences = []
+    for host in planned:
+        other = now.pop(host.name, None)
+        if other == host or (other and not host.key and _at_one_place(host, other)):
+            continue
+        differences.append(f"planned for: {host}\n    now:         {other or 'none'}")
+    differences += [f"planned for: none\n    now:         {host}" for host in now.values()]
+    if differences:
+        lines = "\n    ".join(differences)
+        raise PlanStale(f"this plan is for other hosts:\n    {lines}", fix=_AGAIN)
+
+
+def _at_one_place(a: PlannedHost, b: PlannedHost) -> bool:
+    return (a.address, a.port, a.user) == (b.address, b.port, b.user)

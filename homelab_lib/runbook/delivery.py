@@ -1,0 +1,160 @@
+"""How one change gets to its host, and how its end is heard of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from homelab_lib.errors import (
+    AuthenticationRefused,
+    HomelabError,
+    HostKeyRefused,
+    OutcomeUnknown,
+    StepFailed,
+)
+from homelab_lib.runbook import detached
+from homelab_lib.runbook.host import Link, ReadingHost
+from homelab_lib.runbook.resource import Change, Rollback
+from homelab_lib.secret import Mask
+from homelab_lib.transport.command import Result
+
+PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
+PATIENCE = 1.6  # how much longer each pause is than the one before
+_MARGIN = 0.8  # of a rollback's time, for confirming it
+
+
+class Clock(Protocol):
+    """The target's clock: the wall's for real hosts, a simulated one for a twin."""
+
+    def now(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Courier:
+    """Carries changes over a link.
+
+    Parameters
+    ----------
+    link, clock, mask
+        What carries calls, the target's clock, what is blotted out of what hosts say.
+    note
+        Told (host, text) while work goes on.
+    """
+
+    link: Link
+    clock: Clock
+    mask: Mask
+    note: Callable[[str, str], None]
+
+    def deliver(self, change: Change, host: ReadingHost, *, resume: bool) -> Result:
+        """Send a change and hear of its end.
+
+        Parameters
+        ----------
+        resume
+            Whether this very change was sent before, and nobody heard what came of it.
+
+        Raises
+        ------
+        OutcomeUnknown
+            Neither its success nor its failure was heard of.
+        StepFailed
+            The host's own work on it failed, or the host undid it.
+        HomelabError
+            It was not sent.
+        """
+        if change.rollback is not None:
+            answer = self._under_timer(change, change.rollback, host)
+        elif change.detached:
+            answer = detached.run(
+                self.link,
+                host.name,
+                change.call,
+                sleep=self.clock.sleep,
+                now=self.clock.now,
+                resume=resume,
+                note=lambda text: self.note(host.name, text),
+            )
+        else:
+            answer = self.link.run(host.name, change.call)
+        if answer.ok and change.follow is not None:
+            self._follow(change, host, answer)
+        return answer
+
+    def _follow(self, change: Change, host: ReadingHost, answer: Result) -> None:
+        """Ask after work that the appliance goes on with, until it is done. That it can't be asked
+        for a while ends nothing."""
+        assert change.follow is not None
+        until, pause, said = self.clock.now() + change.call.timeout_s, PAUSE_S[0], ""
+        while True:
+            try:
+                progress = change.follow(host, answer)
+            except (HostKeyRefused, AuthenticationRefused) as error:
+                raise OutcomeUnknown(error.what, where=error.where, fix=error.fix) from None
+            except HomelabError as error:
+                said = error.what
+            else:
+                if progress.done:
+                    break
+                said = progress.note
+                self.note(host.name, progress.note)
+            if self.clock.now() >= until:
+                raise OutcomeUnknown(
+                    f"still at it after {change.call.timeout_s:.0f} s: {said}", where=host.name
+                )
+            self.clock.sleep(pause)
+            pause = min(pause * PATIENCE, PAUSE_S[1])
+        if progress.error:
+            raise StepFailed(
+                f"{host.name}: {self.mask(progress.error)}\n    {self.mask(change.call.line)}",
+                where=host.name,
+                fix="mend what it complains of, then run the same command line again",
+            )
+
+    def _under_timer(self, change: Change, rollback: Rollback, host: ReadingHost) -> Result:
+        """A change to the path by which we came: armed and seen armed, sent, and confirmed over a
+        fresh connection. Whatever goes wrong, the host undoes it."""
+        if rollback.arm is not None:
+            armed = self.link.run(host.name, rollback.arm)
+            if not armed.ok or not rollback.armed(host):
+                raise StepFailed(
+                    f"{host.name}: the undo of this change could not be armed, so it was not "
+                    f"sent: {change.summary}\n    {self.mask(rollback.arm.line)}\n"
+                    f"    {self.mask(armed.stderr or armed.stdout).strip()}",
+                    where=host.name,
+                    fix="without it, a mistake would lock us out; mend what it complains of",
+                )
+        sent_at = self.clock.now()
+        answer: Result | None = None
+        try:
+            answer = self.link.run(host.name, change.call)
+        except OutcomeUnknown:
+            self.note(host.name, "the link dropped, as it may; coming back")
+        if answer is not None and not answer.ok:
+            return answer
+        until, pause, why = sent_at + rollback.within_s * _MARGIN, PAUSE_S[0], ""
+        while self.clock.now() < until:
+            try:
+                self.link.reconnect(host.name)
+                if rollback.arm is None and not rollback.armed(host):
+                    raise OutcomeUnknown(
+                        f"{host.name}: its undo is not armed: {change.summary}", where=host.name
+                    )
+                confirmed = self.link.run(host.name, rollback.confirm)
+                if confirmed.ok:
+                    return answer or Result(0, "", "")
+                why = (confirmed.stderr or confirmed.stdout).strip()
+            except OutcomeUnknown:
+                raise
+            except HomelabError as error:
+                why = error.what
+            self.clock.sleep(pause)
+            pause = min(pause * PATIENCE, PAUSE_S[1])
+        left_s = max(sent_at + rollback.within_s - self.clock.now(), 0.0)
+        raise StepFailed(
+            f"{host.name} was not reached any more after: {change.summary}\n    {why}\n"
+            f"    it undoes that by itself, in {left_s:.0f} s at the latest",
+            where=host.name,
+            fix="wait for that, then look at why the new path does not lead to the host; its "
+            "console is the last way",
+        )
