@@ -159,9 +159,11 @@ class Journal:
         return (host, resource) in self._made
 
     def unknown(self, host: str, resource: str) -> Event | None:
-        """The last intent for a resource, if nobody knows what came of it."""
+        """The last intent for a resource that stands here, if nobody knows what came of it."""
         last = self._resources.get((host, resource))
-        return last.intent if last is not None and last.outcome == "unknown" else None
+        if last is None or last.outcome != "unknown":
+            return None
+        return last.intent if self._sent.get(last.intent["seq"]) is last else None
 
     def hosts(self) -> list[str]:
         """The hosts to which something was sent."""
