@@ -2,15 +2,17 @@
 
 import atexit
 import secrets
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from homelab_lib import paths
-from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unreachable
+from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed
 from homelab_lib.lab import load_lab
 from homelab_lib.phases import recipe
+from homelab_lib.planning import Undertaking
 from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import approval, lock
 from homelab_lib.runbook import record as records
@@ -18,19 +20,15 @@ from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.history import History
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
-from homelab_lib.runbook.plan import Plan, in_order
-from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.plan import Plan
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
-from homelab_lib.target import SshTarget, Target, TwinTarget, rehearsal
-from homelab_lib.transport.command import read
+from homelab_lib.target import SshTarget, Target, TwinTarget
 from homelab_lib.views.cards import Card, note_card, plan_card, step_card
 from homelab_lib.views.progress import StepBar
 
 Mode = Literal["plan", "apply", "verify"]
 TargetName = Literal["twin", "ssh"]
-
-_RESTART_S = 300.0  # a server with much memory takes minutes to start
 
 
 def _wall() -> str:
@@ -96,25 +94,24 @@ class Run:
         self._engine: Engine | None = None
         self._stack = ExitStack()
         self._status = "running"
-        self._allow_destroy = frozenset(_names(allow_destroy))
-        self._confirm = frozenset(_names(confirm))
         atexit.register(self.close)
         try:
-            self._open(name, target, run_id, seed, ssh_config, _names(only), _names(skip))
+            self._open(name, target, run_id, seed, ssh_config)
+            self.selected = _select(self.runbook, _names(only), _names(skip))
+            self._work = Undertaking(
+                self.lab,
+                self.runbook,
+                self._target,
+                self._journal,
+                self._mask,
+                frozenset(_names(allow_destroy)),
+                frozenset(_names(confirm)),
+            )
         except BaseException:
             self.close()
             raise
 
-    def _open(
-        self,
-        name: str,
-        target: str,
-        run_id: str,
-        seed: int,
-        ssh_config: str,
-        only: Sequence[str],
-        skip: Sequence[str],
-    ) -> None:
+    def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
@@ -131,7 +128,6 @@ class Run:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
         self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
-        self.selected = _select(self.runbook, only, skip)
         self.record = self._record(name, target, run_id)
         head = {
             "runbook": name,
@@ -165,8 +161,8 @@ class Run:
 
     def _make_plan(self) -> Card:
         if self._sends and self._target.name == "ssh":
-            self._await_hosts(self._journal.hosts())
-        plan = self._plan = self._rehearse()
+            self._work.await_hosts(lambda text: print(text, file=sys.stderr))
+        plan = self._plan = self._work.rehearse(self.selected)
         approved = plan
         if self._target.name == "ssh":
             approval.save(plan, self._state / "plans")
@@ -179,7 +175,9 @@ class Run:
                 raise StepFailed(
                     f"the rehearsal did not get to the end: {plan.blocked_at}: {plan.blocked}"
                 )
-            covered = approval.assert_covers(approved, plan, self._journal, self._allow_destroy)
+            covered = approval.assert_covers(
+                approved, plan, self._journal, self._work.allow_destroy
+            )
         self._journal.append(
             "plan",
             digest=approved.digest,
@@ -255,20 +253,6 @@ class Run:
 
     # ------------------------------------------------------------------ parts
 
-    def _await_hosts(self, names: Sequence[str]) -> None:
-        """Where a run is continued, hosts that it worked on may be restarting: give them time."""
-        clock = self._target.clock
-        until = clock.now() + _RESTART_S
-        for name in names:
-            while True:
-                try:
-                    self._target.link.run(name, read("true"))
-                    break
-                except Unreachable:
-                    if clock.now() >= until:
-                        raise
-                    clock.sleep(5.0)
-
     @property
     def evidence(self) -> str:
         """``rehearsed`` or ``measured``."""
@@ -278,58 +262,10 @@ class Run:
     def _sends(self) -> bool:
         return self.mode == "apply" and (self._target.name == "twin" or bool(self.approve))
 
-    def _rehearse(self) -> Plan:
-        """Run the whole runbook on a twin seeded with what the hosts say."""
-        key = next(iter(self.lab.vms), "")
-        twin = rehearsal(self._target, public_key=self._target.public_key(key))
-        try:
-            journal = self._journal.remembering()
-            engine = self._new_engine(twin, journal, None)
-            blocked, blocked_at, checks = "", "", []
-            for name in self.selected:
-                try:
-                    outcome = engine.run_step(name)
-                except HomelabError as error:
-                    blocked, blocked_at = str(error), name
-                    break
-                checks += [f"{name}: {check.title}" for check in outcome.checks]
-            return Plan(
-                runbook=self.runbook.name,
-                lab=self.lab.name,
-                lab_digest=self.lab.digest,
-                target=self._target.name,
-                steps=self.selected,
-                hosts=self._target.hosts(),
-                changes=in_order(engine.sender.sent, self.selected),
-                checks=tuple(checks),
-                blocked=blocked,
-                blocked_at=blocked_at,
-            )
-        finally:
-            twin.close()
-
-    def _new_engine(self, target: Target, journal: Journal, plan: Plan | None) -> Engine:
-        sender = Sender(
-            target.link,
-            target.clock,
-            journal,
-            self._mask,
-            plan,
-            allow_destroy=self._allow_destroy,
-        )
-        mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
-        return Engine(
-            self.runbook,
-            mode,
-            sender,
-            trust=target.trust,
-            seal=self._target.seal,
-            confirm=self._confirm,
-        )
-
     def _carry_out(self, name: str) -> StepOutcome:
         if self._engine is None:
-            self._engine = self._new_engine(self._target, self._journal, self._plan)
+            mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
+            self._engine = self._work.engine(mode, self._plan)
         engine = self._engine
         expected = len(self._plan.of_step(name)) if self._plan else 0
         with StepBar(name, expected, lambda: len(engine.sender.sent)) as bar:

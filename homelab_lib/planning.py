@@ -1,0 +1,114 @@
+"""How a plan comes about: the whole runbook is rehearsed on a twin of the hosts as they are now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from homelab_lib.errors import HomelabError, Unreachable
+from homelab_lib.lab import Lab
+from homelab_lib.runbook.engine import Engine
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.plan import Plan, in_order
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.step import Runbook
+from homelab_lib.secret import Mask
+from homelab_lib.target import Target, rehearsal
+from homelab_lib.transport.command import read
+
+_RESTART_S = 300.0  # a server with much memory takes minutes to start
+
+
+@dataclass(frozen=True)
+class Undertaking:
+    """What a run works with.
+
+    Parameters
+    ----------
+    lab, runbook, target
+        What is described, what is to be done, and where.
+    journal, mask
+        The run's memory, and what is blotted out of it.
+    allow_destroy
+        Names of what may be destroyed.
+    confirm
+        Names of manual steps that are done.
+    """
+
+    lab: Lab
+    runbook: Runbook
+    target: Target
+    journal: Journal
+    mask: Mask
+    allow_destroy: frozenset[str]
+    confirm: frozenset[str]
+
+    def engine(self, mode: Literal["apply", "verify"], plan: Plan | None) -> Engine:
+        """What carries out the steps on the target; what `plan` does not have is not sent."""
+        return self._engine(self.target, self.journal, mode, plan)
+
+    def _engine(
+        self,
+        target: Target,
+        journal: Journal,
+        mode: Literal["apply", "verify"],
+        plan: Plan | None,
+    ) -> Engine:
+        sender = Sender(
+            target.link, target.clock, journal, self.mask, plan, allow_destroy=self.allow_destroy
+        )
+        return Engine(
+            self.runbook,
+            mode,
+            sender,
+            trust=target.trust,
+            seal=self.target.seal,
+            confirm=self.confirm,
+        )
+
+    def rehearse(self, steps: Sequence[str]) -> Plan:
+        """Run `steps` on a twin seeded with what the hosts say; what was sent there is the plan."""
+        key = next(iter(self.lab.vms), "")
+        twin = rehearsal(self.target, public_key=self.target.public_key(key))
+        try:
+            engine = self._engine(twin, self.journal.remembering(), "apply", None)
+            blocked, blocked_at, checks = "", "", []
+            for name in steps:
+                try:
+                    outcome = engine.run_step(name)
+                except HomelabError as error:
+                    blocked, blocked_at = str(error), name
+                    break
+                checks += [f"{name}: {check.title}" for check in outcome.checks]
+            return Plan(
+                runbook=self.runbook.name,
+                lab=self.lab.name,
+                lab_digest=self.lab.digest,
+                target=self.target.name,
+                steps=tuple(steps),
+                hosts=self.target.hosts(),
+                changes=in_order(engine.sender.sent, steps),
+                checks=tuple(checks),
+                blocked=blocked,
+                blocked_at=blocked_at,
+            )
+        finally:
+            twin.close()
+
+    def await_hosts(self, note: Callable[[str], None]) -> None:
+        """Where a run is continued, hosts that it worked on may be restarting: give them time.
+
+        One that does not come back is the plan's to tell.
+        """
+        clock = self.target.clock
+        until = clock.now() + _RESTART_S
+        for name in self.journal.hosts():
+            waiting = False
+            while clock.now() < until:
+                try:
+                    self.target.link.run(name, read("true"))
+                    break
+                except Unreachable:
+                    if not waiting:
+                        note(f"waiting for {name} to come back, {_RESTART_S:.0f} s at the most")
+                    waiting = True
+                    clock.sleep(5.0)

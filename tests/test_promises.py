@@ -1,0 +1,145 @@
+"""What DESIGN.md promises of a run, tried on a lab that isn't there: whom an approval is for, what
+is ours, what a run leaves when it is refused, blocked or cut short."""
+
+import json
+import os
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from homelab_lib import session
+from homelab_lib.errors import BadParameter, HostKeyRefused, PlanStale, StepFailed
+from homelab_lib.runbook.proof import check
+from standing import standing as serve_standing
+
+
+def statuses(ran) -> dict[str, str]:
+    summary = json.loads((ran.record / "summary.json").read_text())
+    return {step["step"]: step["status"] for step in summary["steps"]}
+
+
+# Whom -------------------------------------------------------------------------------------------
+
+
+def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatch):
+    with serve_standing(tmp_path / "a", monkeypatch, seed=1) as a:
+        digest = a.run("plan").digest
+    with serve_standing(tmp_path / "b", monkeypatch, seed=2) as b:
+        monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "a" / "state"))
+        before = b.world.state()
+        ran = b.run("apply", digest)
+        assert isinstance(ran.error, PlanStale)
+        assert "for other hosts" in str(ran.error)
+        assert "SHA256:" in str(ran.error)
+        assert b.world.state() == before
+
+
+def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standing):
+    standing.run("apply", standing.run("plan").digest)
+    guest = standing.world.machines["k3s-control"]
+    guest.host_key = Ed25519PrivateKey.generate()
+    ran = standing.run("verify")
+    assert isinstance(ran.error, HostKeyRefused)
+    assert str(ran.error).count("SHA256:") >= 2
+
+
+# Ours -------------------------------------------------------------------------------------------
+
+
+def test_somebody_elses_restore_into_a_vmid_that_was_ours_is_left_alone(standing):
+    """`qmrestore` holds the lock ``create``, as our own creation does."""
+    digest = standing.run("plan").digest
+    assert standing.run("apply", digest).error is None
+    node = standing.world.machines["proxmox"]
+    node.run("qm stop 201").finished()
+    node.run("qm set 201 --protection 0")
+    node.run("qm destroy 201").finished()
+    node.run("qm create 201 --name family-photos --memory 2048").finished()
+    node.vms[201].config["lock"] = "create"
+    for ran in (standing.run("plan"), standing.run("apply", digest)):
+        assert isinstance(ran.error, StepFailed | PlanStale)
+        assert "VMID 201" in str(ran.error)
+    assert node.vms[201].config["name"] == "family-photos"
+
+
+# What a run leaves ------------------------------------------------------------------------------
+
+
+def test_a_blocked_plan_says_what_was_not_reached(standing):
+    standing.world.machines["truenas"].power_off()
+    ran = standing.run("plan")
+    found = statuses(ran)
+    assert found["room"] == "already"
+    assert found["image"] == "planned"
+    assert found["share"] == "failed"
+    assert {found[name] for name in ("server", "agents", "volume", "desktop")} == {"not reached"}
+    page = (ran.record / "report.html").read_text()
+    assert "not reached" in page
+    assert "blocked" in page
+
+
+def test_a_refused_run_leaves_a_page_that_says_why(standing):
+    digest = standing.run("plan").digest
+    standing.world.machines["truenas"].run(
+        """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
+    )
+    ran = standing.run("apply", digest)
+    assert isinstance(ran.error, PlanStale)
+    assert str(ran.record.name) in str(ran.error)
+    page = (ran.record / "report.html").read_text()
+    assert "refused" in page
+    assert "not as they were planned for" in page
+    assert set(statuses(ran).values()) == {"not reached"}
+    assert list(check(ran.record)) == []
+
+
+def test_a_notebook_that_lost_a_cell_does_not_end_well(standing):
+    options = {"target": "ssh", "mode": "plan", "ssh_config": str(standing.config)}
+    run = session.begin("phase2", **options)
+    try:
+        run.plan()
+        for name in run.selected:
+            if name != "agents":
+                run.step(name)
+        with pytest.raises(StepFailed, match="agents never ran"):
+            run.finish()
+    finally:
+        run.close()
+    assert json.loads((run.record.folder / "summary.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize("other", [{"mode": "verify"}, {"target": "twin", "mode": "plan"}])
+def test_the_record_of_another_run_is_not_continued(standing, other):
+    run_id = standing.run("plan").record.name.rpartition("_")[2]
+    options = {"target": "ssh", "mode": "plan", "ssh_config": str(standing.config)} | other
+    with pytest.raises(BadParameter, match="of a run with"):
+        session.begin("phase2", run_id=run_id, **options)
+
+
+# Memory -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("torn", [b'{"record": "/tmp/x', b"\0" * 64, b"[1]\n", b"\xff\xfe\n"])
+def test_an_index_of_runs_that_was_torn_bricks_nothing(standing, tmp_path, torn):
+    digest = standing.run("plan").digest
+    standing.world.faults.arm("fail", "pool.dataset.create")
+    first = standing.run("apply", digest)
+    assert first.error is not None
+    index = next((standing.config.parent / "state").rglob("runs.jsonl"))
+    index.write_bytes(index.read_bytes() + torn)
+    again = standing.run("apply", digest)
+    assert again.error is None
+    assert again.record == first.record, "it went on where it had stopped"
+    assert list(check(again.record)) == []
+
+
+def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):
+    before = os.umask(0)
+    try:
+        standing.run("apply", standing.run("plan").digest)
+    finally:
+        os.umask(before)
+    for root in ("state", "reports"):
+        for path in (standing.config.parent / root).rglob("*"):
+            allowed = 0o700 if path.is_dir() else 0o600
+            assert path.stat().st_mode & 0o777 & ~allowed == 0, path
