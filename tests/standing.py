@@ -1,5 +1,6 @@
 """A lab that isn't there and stands by itself: what `target=ssh` finds behind the addresses."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
+
+
+_ASKED = re.compile(r"allow_destroy=\[(.+?)\]")
 
 
 @dataclass
@@ -84,9 +88,14 @@ class Standing:
         return ran
 
     def until_done(self, approve: str, tries: int = 6) -> int:
-        """Give the same command again and again until it gets to the end; how often it took."""
+        """Give the same command again and again until it gets to the end; how often it took.
+
+        What our own attempt left half-made is named as free to be destroyed when it is asked for.
+        """
+        named: list[str] = []
         for count in range(1, tries + 1):
-            ran = self.run("apply", approve)
+            ran = self.run("apply", approve, allow_destroy=named)
+            named += re.findall(r'"([^"]+)"', "".join(_ASKED.findall(str(ran.error))))
             self.world.clock.sleep(60)  # nobody types faster
             if ran.error is None:
                 return count

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "homelab_lib"
 
-# Rooms, and the rooms that each may use. units, errors, paths and secret lie under all.
-BASE = {"units", "errors", "paths", "secret"}
+# Rooms, and the rooms that each may use. units, errors, paths, secret and durable lie under all.
+BASE = {"units", "errors", "paths", "secret", "durable"}
 MAY_USE = {
     "models": {"models"},
     "lab": {"lab"},
@@ -30,6 +30,7 @@ MAY_USE = {
     "errors": set(),
     "paths": set(),
     "secret": set(),
+    "durable": set(),
 }
 
 
