@@ -23,7 +23,6 @@ from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
-
 _ASKED = re.compile(r"allow_destroy=\[(.+?)\]")
 
 

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from homelab_lib.notebook import record
 from homelab_lib.durable import replace as write
+from homelab_lib.notebook import record
 from homelab_lib.views.notebook_html import notebook_html
 from notebooks.cli import papermill, written
 
