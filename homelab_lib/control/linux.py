@@ -13,12 +13,13 @@ from homelab_lib.transport.command import change
 # reads it gets the old file or the new one, whatever is cut off when. `install` keeps the file to
 # its owner until all of it is there.
 _WRITE = (
-    'set -e; umask 077; d="${1%/*}"; [ -d "$d" ] || mkdir -p "$d"; '
+    'set -e; d="${1%/*}"; '
+    '[ -d "$d" ] || install -d -m 755 -o "${3%:*}" -g "${3#*:}" "$d"; umask 077; '
     'install -m "$2" -o "${3%:*}" -g "${3#*:}" /dev/stdin "$1.homelab-new"; '
     'sync "$1.homelab-new"; mv -fT "$1.homelab-new" "$1"'
 )
 _FETCH = (
-    'set -e; umask 077; d="${1%/*}"; [ -d "$d" ] || mkdir -p "$d"; rm -f "$1.homelab-new"; '
+    'set -e; d="${1%/*}"; [ -d "$d" ] || mkdir -p "$d"; umask 077; rm -f "$1.homelab-new"; '
     'curl -fsSL --retry 3 -o "$1.homelab-new" "$2"; echo "$3  $1.homelab-new" | sha256sum -c -; '
     'chmod "$4" "$1.homelab-new"; sync "$1.homelab-new"; mv -fT "$1.homelab-new" "$1"'
 )

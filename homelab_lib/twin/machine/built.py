@@ -35,8 +35,11 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
-    for folder in (machine.home, "/tmp", "/usr/local/bin", "/var/lib"):
+    for folder in ("/usr/local/bin", "/var/lib"):
         machine.files.mkdir(folder, parents=True)
+    machine.files.make_folder("/tmp", mode=0o1777)
+    for user in {"root", machine.user}:
+        machine.make_home(user)
     machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3", "curl": "8.14.1-2"}
 
 

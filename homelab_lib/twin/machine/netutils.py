@@ -2,7 +2,7 @@
 
 import json
 
-from homelab_lib.twin.machine.files import absolute
+from homelab_lib.twin.machine.entry import NO_SPACE, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
@@ -76,9 +76,12 @@ def curl(machine: Machine, call: Call) -> Reply:
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
 
     def done() -> Reply:
-        path = absolute(target, machine.home)
         facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
-        machine.files.write(path, entry.data, **facts)
+        try:
+            machine.files.write(call.path(target), entry.data, machine.who(call), **facts)
+        except FileError as error:
+            what = "Failure writing output to destination" if error.says == NO_SPACE else ""
+            return Reply(23, stderr=f"curl: (23) {what or f'{target}: {error.says}'}\n")
         return Reply(0, shown)
 
     return Reply(takes_s=takes_s, finish=done)

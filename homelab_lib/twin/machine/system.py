@@ -39,8 +39,9 @@ def which(machine: Machine, call: Call) -> Reply:
 
 @system("command")
 def command(machine: Machine, call: Call) -> Reply:
-    """``command -v``: where a program is."""
-    return which(machine, Call(("which", *call.argv[2:]), b"", call.user, call.env))
+    """``command -v``: where a program is; the shell runs this where it does not know the word."""
+    reply = which(machine, call.other("which", *call.argv[2:]))
+    return Reply(127 if reply.status else 0, reply.stdout)
 
 
 @system("logger")
