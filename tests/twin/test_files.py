@@ -223,3 +223,22 @@ def test_a_mistake_in_the_twin_is_said_aloud(machine, caplog):
     assert run(machine, "breaks-late")[0] == 70
     assert run(machine, "breaks; echo $?")[1] == "70\n"
     assert "KeyError" in caplog.text
+
+
+def test_curl_and_wget_are_where_their_packages_are(machine):
+    assert run(machine, "curl -V; command -v curl wget; which curl")[0] == 1
+    machine.packages["wget"] = "1.25.0-2"
+    assert run(machine, "command -v wget; curl x") == (
+        127,
+        "/usr/bin/wget\n",
+        "sh: 1: curl: not found\n",
+    )
+
+
+def test_wget_keeps_a_file_and_says_why_not(machine, monkeypatch):
+    machine.packages["wget"] = "1.25.0-2"
+    monkeypatch.setattr(machine.world, "internet", lambda source: "")
+    monkeypatch.setitem(machine.world.site, "https://example.org/f", Entry("file", b"text"))
+    assert run(machine, "wget -q -O /tmp/f https://example.org/f; cat /tmp/f")[1] == "text"
+    assert run(machine, "wget -q -O /tmp/g https://example.org/no; [ -e /tmp/g ]")[0] == 1
+    assert run(machine, "wget -q -O /srv/f https://example.org/f")[0] == 3

@@ -3,6 +3,7 @@
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.packages import install
 
 _FIRMWARE_SHARE = 0.0248  # of 128 GiB a kernel sees 124.82 on the board we know (hardware.md, 5)
 
@@ -40,7 +41,9 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.files.make_folder("/tmp", mode=0o1777)
     for user in {"root", machine.user}:
         machine.make_home(user)
-    machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3", "curl": "8.14.1-2"}
+    machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3"}
+    for package in ("curl", "wget"):
+        install(machine, package)
 
 
 def full_version(version: str, default: str) -> str:

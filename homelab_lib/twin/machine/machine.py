@@ -15,11 +15,12 @@ from homelab_lib.twin.machine.account import Accounts
 from homelab_lib.twin.machine.entry import ACCESS, PASS, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.interface import Interface
-from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Surroundings
 from homelab_lib.twin.machine.unit import Unit
 
 BOOT_S = 40.0
+_PACKAGES = {"curl": "curl", "wget": "wget"}  # programs that not every Debian has
 _LOG = logging.getLogger(__name__)
 
 
@@ -140,13 +141,19 @@ class Machine:
     def call(self, call: Call) -> Reply:
         """Run one program; a mistake of the twin's own ends it with status 70, aloud."""
         name = call.argv[0].rpartition("/")[2]
-        body = next((c.bodies[name] for c in self.commands if name in c.bodies), None)
+        body = self.program(name)
         why = self._no_program(call) if "/" in call.argv[0] else ""
         if why == ACCESS:
             return Reply(126, stderr=f"sh: 1: {call.argv[0]}: {why}\n")
         if body is None or why:
             return Reply(127, stderr=f"sh: 1: {call.argv[0]}: not found\n")
         return self._guarded(name, lambda: body(self, call))
+
+    def program(self, name: str) -> Body | None:
+        """What a program does; None where it isn't there, or its package is not."""
+        if _PACKAGES.get(name, "") not in ("", *self.packages):
+            return None
+        return next((c.bodies[name] for c in self.commands if name in c.bodies), None)
 
     def _guarded(self, name: str, work: Callable[[], Reply]) -> Reply:
         try:

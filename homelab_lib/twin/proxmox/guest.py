@@ -129,6 +129,9 @@ class Guest(Machine):
             self.os_release = (word, number[0] if number else "", image.release)
             self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
         self.user = self.config.get("ciuser", self.user)
+        # Of Debian's archive curl is optional, wget standard; Ubuntu's images have both.
+        for package in ("wget", "curl") if self.os_release[0] == "ubuntu" else ("wget",):
+            install(self, package)
         self.accounts.add(self.user)
         self.files.make_folder("/tmp", mode=0o1777)
         self.make_home("root")
