@@ -46,6 +46,7 @@ MAY_USE = {
     "printable": set(),
     "seal": set(),
     "durable": set(),
+    "yaml_safe": set(),
 }
 
 

@@ -17,6 +17,17 @@ def sudo(machine: Machine, call: Call) -> Reply:
     return machine.call(Call(tuple(words), call.stdin, "root", call.env))
 
 
+@accounts("runuser")
+def runuser(machine: Machine, call: Call) -> Reply:
+    """Run a program as a user."""
+    match call.argv[1:]:
+        case ["-u", user, "--", *words] if words and call.user == "root":
+            if user not in machine.accounts:
+                return Reply(1, stderr=f"runuser: user {user} does not exist\n")
+            return machine.call(Call(tuple(words), call.stdin, user, call.env))
+    return Reply(1, stderr="runuser: may not be used by non-root users\n")
+
+
 @accounts("env")
 def env(machine: Machine, call: Call) -> Reply:
     """Run a program with more environment."""
@@ -35,6 +46,8 @@ def whoami(machine: Machine, call: Call) -> Reply:
     number = 0 if call.user == "root" else 1000
     if call.argv[0] == "whoami" or "-un" in call.argv:
         return Reply(0, f"{call.user}\n")
+    if "-gn" in call.argv:
+        return Reply(0, f"{machine.groups.get(call.user, call.user)}\n")
     if "-u" in call.argv:
         return Reply(0, f"{number}\n")
     return Reply(0, f"uid={number}({call.user}) gid={number}({call.user})\n")

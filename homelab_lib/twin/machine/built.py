@@ -35,7 +35,8 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
-    for folder in (machine.home, "/tmp", "/usr/local/bin", "/var/lib"):
+    machine.files.mkdir(machine.home, parents=True, user=machine.user)
+    for folder in ("/tmp", "/usr/local/bin", "/var/lib"):
         machine.files.mkdir(folder, parents=True)
     machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3", "curl": "8.14.1-2"}
 

@@ -172,8 +172,10 @@ class FileSystem:
         self.mkdir(posixpath.dirname(path), parents=True)
         self.write(path, data, mode=mode, **facts)
 
-    def mkdir(self, path: str, *, parents: bool = False, mode: int = 0o755) -> None:
-        """Make a folder."""
+    def mkdir(
+        self, path: str, *, parents: bool = False, mode: int = 0o755, user: str = "root"
+    ) -> None:
+        """Make a folder; those above it are root's."""
         found = self.entry(path)
         if found is not None:
             if parents and found.kind == "dir":
@@ -186,7 +188,7 @@ class FileSystem:
             self.mkdir(above, parents=True)
         files, inner = self._place(path)
         files._may_write()
-        files.entries[inner] = Entry("dir", mode=mode)
+        files.entries[inner] = Entry("dir", mode=mode, user=user, group=user)
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link."""

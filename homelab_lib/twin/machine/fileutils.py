@@ -68,11 +68,17 @@ def cp(machine: Machine, call: Call) -> Reply:
 @fileutils("install")
 def install(machine: Machine, call: Call) -> Reply:
     """Copy a file with the mode and the owners that it shall have."""
-    (source, target), options = operands(call, "-m -o -g")
+    words, options = operands(call, "-m -o -g")
     for name in filter(None, (options.get("-o"), options.get("-g"))):
         if name not in machine.accounts:
             return fails(call, f"invalid user '{name}'")
+    if "-d" in options:
+        return _install_folders(machine, call, words, options)
+    source, target = words
     path = place_of(machine, target)
+    if options.get("--backup") == "numbered" and machine.files.entry(path, follow=False):
+        number = next(n for n in range(1, 10**6) if not machine.files.exists(f"{path}.~{n}~"))
+        machine.files.rename(path, f"{path}.~{number}~")
     given = source == "/dev/stdin"
     data = call.stdin if given else machine.files.read(place_of(machine, source))
     try:
@@ -85,6 +91,33 @@ def install(machine: Machine, call: Call) -> Reply:
         )
     except FileError as error:
         return fails(call, f"cannot create regular file '{target}': {error.says}")
+    return Reply()
+
+
+def _install_folders(
+    machine: Machine, call: Call, words: list[str], options: dict[str, str]
+) -> Reply:
+    """Folders; those above them are root's, as `install -d` makes them."""
+    for word in words:
+        path = place_of(machine, word)
+        try:
+            machine.files.mkdir(path, parents=True)
+        except FileError as error:
+            return fails(call, f"cannot create directory '{word}': {error.says}")
+        made = machine.files.entry(path)
+        made.mode = int(options.get("-m", "755"), 8)
+        made.user = options.get("-o", call.user)
+        made.group = options.get("-g", call.user)
+    return Reply()
+
+
+@fileutils("truncate")
+def truncate(machine: Machine, call: Call) -> Reply:
+    """Cut files off (``-s SIZE``), or so much of their ends (``-s -SIZE``)."""
+    words, options = operands(call, "-s")
+    for word in words:
+        path = place_of(machine, word)
+        machine.files.write(path, machine.files.read(path)[: int(options["-s"])])
     return Reply()
 
 

@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.textutils import may_read, place_of
 
 listing = Commands()
+_FORMATS = {"file": 0o100000, "dir": 0o040000, "link": 0o120000}
 _KINDS = {"file": "regular file", "dir": "directory", "link": "symbolic link"}
 
 
@@ -73,7 +74,11 @@ def stat(machine: Machine, call: Call) -> Reply:
         form = form.replace("\\0", "\0").replace("\\n", "\n")
     out, err = "", ""
     for word in words:
-        entry = machine.files.entry(place_of(machine, word), follow="-L" in options)
+        try:
+            entry = machine.files.entry(place_of(machine, word), follow="-L" in options)
+        except FileError as error:
+            err += f"stat: cannot statx '{word}': {error.says}\n"
+            continue
         if entry is None:
             err += f"stat: cannot statx '{word}': No such file or directory\n"
             continue
@@ -81,6 +86,7 @@ def stat(machine: Machine, call: Call) -> Reply:
             "n": word,
             "s": str(entry.size),
             "a": f"{entry.mode:o}",
+            "f": f"{_FORMATS[entry.kind] | entry.mode:x}",
             "A": _mode(entry),
             "U": entry.user,
             "G": entry.group,

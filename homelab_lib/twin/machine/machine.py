@@ -53,6 +53,8 @@ class Machine:
         self.sysctl: dict[str, str] = {}
         self.listeners: dict[int, Callable[[], bool]] = {22: lambda: True}
         self.accounts = {"root", "nobody", user}
+        self.homes: dict[str, str] = {}  # of those whose home is elsewhere
+        self.groups: dict[str, str] = {}  # of those whose primary group has another name
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
         self.ask: Ask | None = None  # the real host behind a seeded machine
         self.kernel = "6.12.48+deb13-amd64"
@@ -97,7 +99,7 @@ class Machine:
         return self.home_of(self.user)
 
     def home_of(self, user: str) -> str:
-        return "/root" if user == "root" else f"/home/{user}"
+        return self.homes.get(user) or ("/root" if user == "root" else f"/home/{user}")
 
     def lets_in(self) -> set[str] | None:
         """The public keys that may log in; None: those of the operator."""

@@ -21,8 +21,8 @@ from homelab_lib.twin.machine.grammar import (
 )
 from homelab_lib.twin.machine.program import Call, Reply
 
-_BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec"}
-_READERS = {"install", "cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
+_BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec", "shift"}
+_READERS = {"/dev/stdin", "cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
 """Programs that take what comes in; others leave it to the next."""
 _UNKNOWN_WORDS = {"if", "for", "while", "until", "case", "function", "{", "(", "!"}
 
@@ -64,6 +64,7 @@ class Shell:
     arguments: Sequence[str] = ("sh",)
     _stop_on_error: bool = False
     _last: int = 0
+    _at_exit: str = ""
 
     def run(self, script: str, stdin: bytes = b"") -> Reply:
         """Run `script`; its status is that of the last command."""
@@ -89,6 +90,11 @@ class Shell:
             if ended or failed:
                 break
             skip = joint if joint in ("&&", "||") else ""
+        if self._at_exit:
+            last, script, self._at_exit = self._last, self._at_exit, ""
+            self._stop_on_error = False
+            reply = self.run(script)
+            return Reply(last, out + reply.out, err + reply.err, takes_s + reply.takes_s)
         return Reply(self._last, out, err, takes_s)
 
     def _skips(self, joint: str) -> bool:
@@ -134,7 +140,13 @@ class Shell:
             case ["set", *flags]:
                 self._stop_on_error = self._stop_on_error or any("e" in f for f in flags)
                 return Reply(), False
-            case ["umask" | ":" | "export" | "cd" | "trap", *_]:
+            case ["umask" | ":" | "export" | "cd", *_]:
+                return Reply(), False
+            case ["trap", script, "EXIT"]:
+                self._at_exit = "" if script == "-" else script
+                return Reply(), False
+            case ["shift"]:
+                self.arguments = [self.arguments[0], *self.arguments[2:]]
                 return Reply(), False
             case ["exit", *status]:
                 return Reply(int(status[0]) if status else self._last), True
@@ -157,7 +169,8 @@ class Shell:
             text = reply.err if kind.startswith("2") else reply.out
             try:
                 if target != "/dev/null":
-                    old = self.files.read(target) if kind.endswith(">>") else b""
+                    more = kind.endswith(">>") and self.files.exists(target)
+                    old = self.files.read(target) if more else b""
                     self.files.write(target, old + text)
             except FileError as error:
                 says = f"sh: 1: cannot create {target}: {error.says}\n".encode()

@@ -72,7 +72,8 @@ def head(machine: Machine, call: Call) -> Reply:
     words, options = operands(call, "-n -c")
     text = machine.files.read(place_of(machine, words[0])) if words else call.stdin
     if "-c" in options:
-        return Reply(0, text[: int(options["-c"])])
+        size = int(options["-c"])
+        return Reply(0, text[:size] if call.argv[0] == "head" else text[-size:])
     count = int(options.get("-n") or 10)
     lines = text.splitlines(keepends=True)
     return Reply(0, b"".join(lines[:count] if call.argv[0] == "head" else lines[-count:]))
@@ -96,6 +97,8 @@ def grep(machine: Machine, call: Call) -> Reply:
     pattern = options.get("-e") or words.pop(0)
     if "-F" in options:
         pattern = re.escape(pattern)
+    if "-x" in options:
+        pattern = f"^(?:{pattern})$"
     texts = [machine.files.text(place_of(machine, word)) for word in words]
     text = "\n".join(texts) if words else call.stdin.decode(errors="replace")
     flags = re.IGNORECASE if "-i" in options else 0
@@ -123,6 +126,7 @@ def printf(machine: Machine, call: Call) -> Reply:
     """Print by a format of ``%s`` and ``%d``."""
     text, *values = call.argv[1:]
     text = text.replace("\\n", "\n").replace("\\t", "\t")
+    text = re.sub(r"\\([0-7]{1,3})", lambda found: chr(int(found[1], 8)), text)
     count = len(re.findall(r"%[sd]", text))
     out, rest = "", list(values)
     while True:

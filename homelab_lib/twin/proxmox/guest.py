@@ -131,7 +131,12 @@ class Guest(Machine):
         self.user = self.config.get("ciuser", self.user)
         self.accounts |= {self.user}
         keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
-        self.files.put(f"{self.home_of(self.user)}/.ssh/authorized_keys", keys, mode=0o600)
+        home = self.home_of(self.user)
+        for folder in (home, f"{home}/.ssh"):
+            self.files.mkdir(folder, parents=True, user=self.user)
+        self.files.put(
+            f"{home}/.ssh/authorized_keys", keys, mode=0o600, user=self.user, group=self.user
+        )
         self.host_key = self._key(f"host-key {self.instance}")
         identifier, version, pretty = self.os_release
         self.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{self.host_key_public}\n")
@@ -141,7 +146,6 @@ class Guest(Machine):
             "/etc/os-release",
             f'PRETTY_NAME="{pretty}"\nID={identifier}\nVERSION_ID="{version}"\n',
         )
-        self.files.mkdir(self.home_of(self.user), parents=True)
 
     def _packages(self, boots: int) -> None:
         """Packages and commands of the vendor's part."""
