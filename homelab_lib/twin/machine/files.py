@@ -70,7 +70,8 @@ class FileSystem:
     entries
         What is there.
     loader
-        Asked for a path that isn't in `entries`; gives the entry of the real host, or None.
+        Asked for a path that isn't in `entries`; gives the entry of the real host, or None for
+        nothing there, or raises `FileError` where the real host can't tell.
     full
         No space left: nothing grows.
     read_only
@@ -268,9 +269,8 @@ class FileSystem:
 
     def _adopt(self, path: str, entry: Entry) -> None:
         above = posixpath.dirname(path)
-        while above not in self.entries:
-            self.entries[above] = Entry("dir", mode=0o755)
-            above = posixpath.dirname(above)
+        if self._own(above) is None:  # what is in a folder that isn't there: it came meanwhile
+            self._adopt(above, Entry("dir", mode=0o755))
         self.entries[path] = entry
 
     def _may_write(self) -> None:

@@ -5,19 +5,17 @@ their raw output is read. Files are asked for only when the rehearsal looks at t
 """
 
 import json
+import stat
 from typing import Any
 
-from homelab_lib.twin.machine.files import Entry, FileSystem
+from homelab_lib.twin.machine.files import Entry, FileError, FileSystem
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.unit import Unit
 
-_KINDS = {
-    "regular file": "file",
-    "regular empty file": "file",
-    "directory": "dir",
-    "symbolic link": "link",
-}
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
+_ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
+_ABSENT = (": No such file or directory", ": Not a directory")
 _UNITS = ("qemu-guest-agent",)
 _LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
 
@@ -55,15 +53,24 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
         machine.packages = dict(line.partition("\t")[::2] for line in packages)
     accounts = lines_of(ask, machine.name, "getent", "passwd")
     machine.accounts |= {line.partition(":")[0] for line in accounts or ()}
+    _seed_login(machine, ask)
     modules = lines_of(ask, machine.name, "lsmod")
     machine.modules |= {line.split()[0] for line in (modules or [""])[1:] if line.split()}
     for name in (*_UNITS, *machine.world.units):
         _seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=lambda path: load(ask, machine.name, path))
-    for folder in ("/tmp", machine.home):
-        machine.files.mkdir(folder, parents=True)
     machine.ask = ask
     return True
+
+
+def _seed_login(machine: Machine, ask: Ask) -> None:
+    """Home and primary group of the account that logs in; a directory need not list it."""
+    user = machine.user
+    for line in lines_of(ask, machine.name, "getent", "passwd", user) or ():
+        machine.homes[user] = line.split(":")[5]
+    for group in lines_of(ask, machine.name, "id", "-gn", user) or ():
+        machine.groups[user] = group
+        machine.accounts.add(group)
 
 
 def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
@@ -81,27 +88,37 @@ def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
 
 
 def load(ask: Ask, host: str, path: str) -> Entry | None:
-    """A file of the real host: its facts, its digest, and its text where it is small."""
-    shown = ask(host, ("stat", "-c", "%F|%a|%U|%G|%s", "--", path))
-    if shown is None or shown[0] != 0:
+    """A file of the real host: its facts, its digest, and its text where it is small.
+
+    Raises
+    ------
+    FileError
+        The host can't tell what is there; that is not nothing.
+    """
+    shown = ask(host, (*_ENGLISH, "stat", "-c", "%f|%a|%U|%G|%s", "--", path))
+    if shown is not None and shown[0] != 0 and shown[2].rstrip().endswith(_ABSENT):
         return None
-    kind, mode, user, group, size = shown[1].strip().split("|")
-    if kind not in _KINDS:
-        return None
-    entry = Entry(_KINDS[kind], mode=int(mode, 8), user=user, group=group)
-    if entry.kind == "link":
-        target = ask(host, ("readlink", "--", path))
-        entry.data = (target[1].strip() if target else "").encode()
-    elif entry.kind == "file":
-        _fill(entry, ask, host, path, int(size))
+    raw, mode, user, group, size = _said(shown).strip().split("|")
+    kind = _KINDS.get(stat.S_IFMT(int(raw, 16)))
+    if kind is None:
+        raise FileError("No such device or address")  # a pipe, a socket: nothing the twin has
+    entry = Entry(kind, mode=int(mode, 8), user=user, group=group)
+    if kind == "link":
+        entry.data = _said(ask(host, ("readlink", "--", path))).strip().encode()
+    elif kind == "file":
+        digest = _said(ask(host, ("sha256sum", "--", path))).split()
+        entry.digest = digest[0].lstrip("\\")
+        entry.size_bytes = int(size)
+        if entry.size_bytes <= _LARGEST_READ_BYTES:
+            entry.data = _said(ask(host, ("cat", "--", path))).encode()
     return entry
 
 
-def _fill(entry: Entry, ask: Ask, host: str, path: str, size: int) -> None:
-    digest = lines_of(ask, host, "sha256sum", "--", path)
-    if digest:
-        entry.digest = digest[0].split()[0].lstrip("\\")
-    entry.size_bytes = size
-    if size <= _LARGEST_READ_BYTES:
-        text = ask(host, ("cat", "--", path))
-        entry.data = text[1].encode() if text else b""
+def _said(answer: tuple[int, str, str] | None) -> str:
+    """What a command printed that has to go well."""
+    if answer is None:
+        raise FileError("Host is down")
+    if answer[0] != 0:
+        says = answer[2].strip().rpartition(": ")[2]
+        raise FileError(says or "Input/output error")
+    return answer[1]
