@@ -52,7 +52,11 @@ def apply(folder: Path) -> int:
     group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
     files = [
         File(
-            name, f"{folder}/{name}/etc/{number}.conf", f"{number}\n" * 20, owner=f"{user}:{group}"
+            name,
+            f"{folder}/{name}/etc/{number}.conf",
+            f"{number}\n" * 20,
+            owner=f"{user}:{group}",
+            lab="benchmark",
         )
         for name in endpoints
         for number in range(FILES)

@@ -61,9 +61,7 @@ def of_server(host: Host, context: str, address: str, *, lab: str) -> Entries:
         "users": user,
         "contexts": {"cluster": context, "user": context},
     }
-    return {
-        room: {"name": context, _KINDS[room]: body | mark} for room, body in bodies.items()
-    }
+    return {room: {"name": context, _KINDS[room]: body | mark} for room, body in bodies.items()}
 
 
 def file(
@@ -159,7 +157,8 @@ def merged(text: str, ours: Entries) -> str:
     for key, value in (*_HEAD, ("current-context", ours["contexts"]["name"])):
         if not document.get(key):
             _set(root, key, _node(value))
-    return str(yaml.serialize(root, Dumper=yaml.SafeDumper, allow_unicode=True, width=2**16))
+    # PyYAML's "unicode" output loses some characters (U+0085); escapes it writes without fault.
+    return str(yaml.serialize(root, Dumper=yaml.SafeDumper, width=2**16))
 
 
 def _put(
@@ -209,7 +208,7 @@ def _marks(body: dict[str, Any]) -> list[Any]:
 
 def _node(value: Any) -> Any:
     """A value as nodes, each list and mapping on lines of its own."""
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(value, sort_keys=False)
     return yaml.compose(text, yaml.SafeLoader)
 
 

@@ -60,9 +60,7 @@ class Desktop:
                 ctx.host(client),
                 f"{account.home}/.kube/config",
                 account,
-                lambda: kubeconfig.of_server(
-                    server, cluster.context, address, lab=self.lab.name
-                ),
+                lambda: kubeconfig.of_server(server, cluster.context, address, lab=self.lab.name),
                 cluster.context,
                 lab=self.lab.name,
             )

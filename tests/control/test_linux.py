@@ -1,4 +1,4 @@
-"""What a resource of plain Linux makes of a host's answers: one file a case, ``RESOURCE/CASE.json``.
+"""What a resource of plain Linux makes of what a host answers: a file a case, RESOURCE/CASE.json.
 
 A case says which resource it is and what it is given, what the host prints to which command (by
 how the command begins; the longest wins), and what has to come of it: ``clean``, ``waiting``,

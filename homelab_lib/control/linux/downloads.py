@@ -24,7 +24,7 @@ _PATIENCE_S = 60  # beyond what curl or wget is given, for the digest and the di
 # beyond its bytes is cut off by the kernel where the program does not count: `ulimit -f`.
 _FETCH = (
     'ulimit -f "${10}"; rm -f -- "$n"; p=curl; command -v curl > /dev/null || p=wget; '
-    '[ "$p" = wget ] || curl -fsSL --retry 3 --connect-timeout 30 --max-time "${11}" '
+    '[ "$p" = wget ] || timeout "${11}" curl -fsSL --retry 3 --connect-timeout 30 '
     '--max-filesize "$9" -o "$n" "$7"; '
     '[ "$p" = curl ] || timeout "${11}" wget -q -t 3 -T 30 -O "$n" "$7"; '
     'echo "$8  $n" | sha256sum -c -; chown "$3:$4" "$n"; chmod "$2" "$n"; '

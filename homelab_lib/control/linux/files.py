@@ -28,9 +28,7 @@ _TAKE = 'cat | install -T -m "$2" -o "$3" -g "$4" /dev/stdin "$n"; '
 # Of a secret no digest may stand on a command line; one last character says that it is whole.
 _TORN = "sh -c 'echo \"not all of it came\"; exit 1'; "
 _WHOLE = f'[ "$(sha256sum < "$n")" = "$7  -" ] || {_TORN}'
-_WHOLE_SECRET = (
-    f'[ "$(tail -c 1 "$n")" = "$(printf \'\\037\')" ] || {_TORN}truncate -s -1 "$n"; '
-)
+_WHOLE_SECRET = f'[ "$(tail -c 1 "$n")" = "$(printf \'\\037\')" ] || {_TORN}truncate -s -1 "$n"; '
 _LAST = "\x1f"
 _NO_MORE_TEXT_THAN_BYTES = 2**16  # what is larger is not shown as a difference
 

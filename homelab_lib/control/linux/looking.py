@@ -91,7 +91,9 @@ def read_file(host: Host, path: str, *, secret: bool = False, user: str = ROOT) 
     StepFailed
         It is there and can't be read, or the host can't tell.
     """
-    words = ("cat", "--", path) if user == ROOT else ("runuser", "-u", user, "--", "cat", "--", path)
+    words = (
+        ("cat", "--", path) if user == ROOT else ("runuser", "-u", user, "--", "cat", "--", path)
+    )
     shown = host.read(*ENGLISH, *words, ok=(0, 1), sudo=True, secret_output=secret)
     if shown.exit_status:
         all_absent(host, shown, "cat", [path])

@@ -25,11 +25,11 @@ END = 'sync "$n"; mv -fT -- "$n" "$1"; trap - EXIT'
 # What was seen there is what is replaced: $6 is its digest.
 STILL_NOTHING = (
     '[ ! -e "$1" ] && [ ! -L "$1" ] || '
-    "sh -c 'echo \"$1 came since we looked; it was left alone\"; exit 1' sh \"$1\"; "
+    'sh -c \'echo "$1 came since we looked; it was left alone"; exit 1\' sh "$1"; '
 )
 STILL_THE_SAME = (
     '[ "$(sha256sum < "$1")" = "$6  -" ] || '
-    "sh -c 'echo \"$1 changed since we looked; it was left alone\"; exit 1' sh \"$1\"; "
+    'sh -c \'echo "$1 changed since we looked; it was left alone"; exit 1\' sh "$1"; '
 )
 # Copies that are there already are numbered, not overwritten.
 KEEP_A_COPY = (

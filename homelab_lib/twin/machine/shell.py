@@ -22,7 +22,19 @@ from homelab_lib.twin.machine.grammar import (
 from homelab_lib.twin.machine.program import Call, Reply
 
 _BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec", "shift"}
-_READERS = {"/dev/stdin", "cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
+_READERS = {
+    "/dev/stdin",
+    "cat",
+    "tee",
+    "sh",
+    "head",
+    "tail",
+    "grep",
+    "wc",
+    "base64",
+    "kubectl",
+    "k3s",
+}
 """Programs that take what comes in; others leave it to the next."""
 _UNKNOWN_WORDS = {"if", "for", "while", "until", "case", "function", "{", "(", "!"}
 

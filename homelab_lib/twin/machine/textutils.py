@@ -155,6 +155,14 @@ def sleep(machine: Machine, call: Call) -> Reply:
     return Reply(takes_s=float(call.argv[1]))
 
 
+@textutils("timeout")
+def timeout(machine: Machine, call: Call) -> Reply:
+    """A program that is given no longer than so many seconds."""
+    limit_s = float(call.argv[1])
+    reply = machine.call(Call(call.argv[2:], call.stdin, call.user, call.env))
+    return Reply(124, takes_s=limit_s) if reply.takes_s > limit_s else reply
+
+
 @textutils("date")
 def date(machine: Machine, call: Call) -> Reply:
     """The time that the twin is in."""
