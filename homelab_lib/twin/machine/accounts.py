@@ -47,7 +47,8 @@ def whoami(machine: Machine, call: Call) -> Reply:
     if call.argv[0] == "whoami" or "-un" in call.argv:
         return Reply(0, f"{call.user}\n")
     if "-gn" in call.argv:
-        return Reply(0, f"{machine.groups.get(call.user, call.user)}\n")
+        name = next((word for word in call.argv[1:] if not word.startswith("-")), call.user)
+        return Reply(0, f"{machine.groups.get(name, name)}\n")
     if "-u" in call.argv:
         return Reply(0, f"{number}\n")
     return Reply(0, f"uid={number}({call.user}) gid={number}({call.user})\n")
