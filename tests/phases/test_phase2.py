@@ -190,6 +190,15 @@ def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
     assert node.files.text(snippet) == "# somebody's own\n"
 
 
+def test_a_client_without_curl_takes_wget_and_without_either_says_so(standing):
+    desktop = standing.world.machines["desktop"]
+    del desktop.packages["curl"]
+    assert "has neither curl nor wget" in str(standing.run("plan").error)
+    desktop.packages["wget"] = "1.25.0-2"
+    assert standing.run("apply", standing.run("plan").digest).error is None
+    assert desktop.files.exists("/usr/local/bin/kubectl")
+
+
 def test_drift_is_found_and_named(standing):
     standing.run("apply", standing.run("plan").digest)
     standing.world.machines["truenas"].services["nfs"].running = False

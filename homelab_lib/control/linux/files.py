@@ -162,8 +162,8 @@ class File:
         )
         replaces = ""
         if observed["kind"] != "nothing":
-            digest = observed.get("sha256") or observed["sealed"]
-            replaces = f"{observed['mode']} {observed['owner']} {digest[:16]}"
+            digest = observed["sealed"][:24] if secret else observed["sha256"][:16]
+            replaces = f"{observed['mode']} {observed['owner']} {digest}"
         return Change(f"{verb} {self.what or self.path}", command, replaces=replaces)
 
     @property

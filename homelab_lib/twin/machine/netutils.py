@@ -2,7 +2,7 @@
 
 import json
 
-from homelab_lib.twin.machine.files import absolute
+from homelab_lib.twin.machine.files import Entry, absolute
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
@@ -59,7 +59,12 @@ def ping(machine: Machine, call: Call) -> Reply:
 @netutils("curl")
 def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""
-    words, options = operands(call, "-H -o -m -w --max-time --connect-timeout --retry --header -X")
+    if "curl" not in machine.packages:  # not every Debian has it
+        return Reply(127, stderr="sh: 1: curl: not found\n")
+    words, options = operands(
+        call,
+        "-H -o -m -w --max-time --max-filesize --connect-timeout --retry --header -X",
+    )
     headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
     named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
     target = options.get("-o", "")
@@ -70,15 +75,32 @@ def curl(machine: Machine, call: Call) -> Reply:
     fails = bool({"-f", "--fail"} & options.keys()) and status >= 400
     if fails:
         return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
+    if entry.size > int(options.get("--max-filesize", entry.size)):
+        return Reply(63, stderr="curl: (63) Maximum file size exceeded\n")
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
     takes_s = entry.size / machine.world.internet_bytes_per_s
     if not target:
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
+    return Reply(takes_s=takes_s, finish=lambda: _keep(machine, target, entry, shown))
 
-    def done() -> Reply:
-        path = absolute(target, machine.home)
-        facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
-        machine.files.write(path, entry.data, **facts)
-        return Reply(0, shown)
 
-    return Reply(takes_s=takes_s, finish=done)
+@netutils("wget")
+def wget(machine: Machine, call: Call) -> Reply:
+    """Fetch a file."""
+    if "wget" not in machine.packages:
+        return Reply(127, stderr="sh: 1: wget: not found\n")
+    words, options = operands(call, "-O -t -T")
+    try:
+        status, entry = machine.world.fetch(machine, words[-1], {})
+    except NetError as error:
+        return Reply(4, stderr=f"wget: {error}\n", takes_s=error.takes_s)
+    if status >= 400:
+        return Reply(8, stderr=f"wget: server returned error: {status}\n")
+    takes_s = entry.size / machine.world.internet_bytes_per_s
+    return Reply(takes_s=takes_s, finish=lambda: _keep(machine, options["-O"], entry, ""))
+
+
+def _keep(machine: Machine, target: str, entry: Entry, shown: str) -> Reply:
+    facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+    machine.files.write(absolute(target, machine.home), entry.data, **facts)
+    return Reply(0, shown)

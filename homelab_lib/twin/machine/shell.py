@@ -147,8 +147,8 @@ class Shell:
 
     def _program(self, words: list[str], stdin: bytes, env: dict[str, str]) -> tuple[Reply, bool]:
         match words:
-            case []:
-                return Reply(self._last), False
+            case []:  # assignments alone are well done
+                return Reply(), False
             case ["set", *flags]:
                 self._stop_on_error = self._stop_on_error or any("e" in f for f in flags)
                 return Reply(), False

@@ -32,6 +32,8 @@ def which(machine: Machine, call: Call) -> Reply:
     for name in call.argv[1:]:
         if machine.files.exists(f"/usr/local/bin/{name}"):
             out += f"/usr/local/bin/{name}\n"
+        elif name in ("curl", "wget") and name not in machine.packages:
+            continue
         elif any(name in known.bodies for known in machine.commands):
             out += f"/usr/bin/{name}\n"
     return Reply(0 if out.count("\n") == len(call.argv) - 1 else 1, out)

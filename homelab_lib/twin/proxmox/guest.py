@@ -130,6 +130,7 @@ class Guest(Machine):
             self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
         self.user = self.config.get("ciuser", self.user)
         self.accounts |= {self.user}
+        self.packages |= {"curl": "8.5.0-2ubuntu10.6", "wget": "1.21.4-1ubuntu4.1"}
         keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
         home = self.home_of(self.user)
         for folder in (home, f"{home}/.ssh"):
