@@ -70,12 +70,12 @@ def test_case(file):
     changes = case.get("changes", [])
     assert [c.summary for c in diff.changes] == [w["summary"] for w in changes], case["why"]
     for change, wanted in zip(diff.changes, changes, strict=True):
-        assert change.command.kind == "change"
-        assert change.command.stdin == wanted.get("stdin"), case["why"]
+        assert change.call.kind == "change"
+        assert change.call.stdin == wanted.get("stdin"), case["why"]
         assert change.replaces == wanted.get("replaces", ""), case["why"]
         assert change.undo == wanted.get("undo", ""), case["why"]
-        assert wanted.get("script", "") in change.command.line, case["why"]
-        words, arguments = list(change.command.argv), wanted.get("arguments", [])
+        assert wanted.get("script", "") in change.call.line, case["why"]
+        words, arguments = list(change.call.argv), wanted.get("arguments", [])
         starts = [i for i in range(len(words)) if words[i : i + len(arguments)] == arguments]
         assert starts, (case["why"], words)
 

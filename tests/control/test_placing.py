@@ -64,7 +64,7 @@ class Here:
 
     def make(self, resource):
         """Make it, as the engine does."""
-        done = self.run(self.change(resource).command)
+        done = self.run(self.change(resource).call)
         assert done.returncode == 0, done.stderr
         assert self.change(resource) is None
 
@@ -115,7 +115,7 @@ def test_a_foreign_file_is_left_alone_until_somebody_gives_it_to_us(here, tmp_pa
 def test_what_came_since_we_looked_is_left_alone(here, tmp_path):
     change = here.change(file(tmp_path / "conf"))
     (tmp_path / "conf").write_text("theirs\n")
-    done = here.run(change.command)
+    done = here.run(change.call)
     assert done.returncode != 0
     assert b"came since we looked" in done.stdout
     assert (tmp_path / "conf").read_text() == "theirs\n"
@@ -126,7 +126,7 @@ def test_what_changed_since_we_looked_is_left_alone(here, tmp_path):
     here.make(file(tmp_path / "conf"))
     change = here.change(file(tmp_path / "conf", "newer\n"))
     (tmp_path / "conf").write_text("by hand\n")
-    done = here.run(change.command)
+    done = here.run(change.call)
     assert b"changed since we looked" in done.stdout
     assert (tmp_path / "conf").read_text() == "by hand\n"
     assert [each.name for each in tmp_path.glob("conf*")] == ["conf"]
@@ -139,7 +139,7 @@ def test_what_was_cut_off_on_the_way_is_thrown_away(here, tmp_path, secret, came
     content = Secret("the token", lambda: "new\n") if secret else "new\n"
     (tmp_path / "conf").write_text("old\n")
     adopted = file(tmp_path / "conf", content, adopt=True)
-    done = here.run(here.change(adopted).command, stdin=came.decode())
+    done = here.run(here.change(adopted).call, stdin=came.decode())
     assert done.returncode != 0
     assert (tmp_path / "conf").read_text() == "old\n"
     assert not (tmp_path / "conf.homelab-new").exists()
@@ -186,7 +186,7 @@ def test_a_link_in_the_place_is_not_followed(here, tmp_path):
 
 def test_a_folder_where_the_new_one_is_to_be_written_stops_it(here, tmp_path):
     (tmp_path / "conf.homelab-new/theirs").mkdir(parents=True)
-    done = here.run(here.change(file(tmp_path / "conf")).command)
+    done = here.run(here.change(file(tmp_path / "conf")).call)
     assert done.returncode != 0
     assert (tmp_path / "conf.homelab-new/theirs").exists()
     assert not (tmp_path / "conf").exists()
@@ -286,7 +286,7 @@ def download(path, url, content=b"#!/bin/sh\n", **more):
 def fetch(host, resource):
     """Run what it wants; whose the folder is does not count here, where all are the test's own."""
     observed = resource.observe(host) | {"hand": "root"}
-    return host.run(resource.diff(observed).changes[0].command)
+    return host.run(resource.diff(observed).changes[0].call)
 
 
 def test_a_file_is_fetched(fetching, tmp_path, site):
