@@ -66,9 +66,9 @@ def apply(folder: Path) -> int:
     with Fleet(endpoints, allow_changes=True) as fleet:
         sender = Sender(fleet, WallClock(), journal, mask)
         step = Step("files", "Files", ensure=lambda ctx: iter([files]))
-        Engine(Runbook("bench", "B", (step,)), "apply", sender, trust=lambda *_: None).run_step(
-            "files"
-        )
+        Engine(
+            Runbook("bench", "B", (step,)), "apply", sender, trust=lambda *_: None, seal=str
+        ).run_step("files")
         return len(sender.sent)
 
 

@@ -1,16 +1,12 @@
 """The reading handle that resources and checks get of a host."""
 
-import hmac
 import json
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from homelab_lib.errors import HomelabError, StepFailed
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Command, Result, read
-
-_SEAL = secrets.token_bytes(32)  # of this process: an approval of a secret's change ends with it
 
 
 class Link(Protocol):
@@ -89,9 +85,6 @@ class ReadingHost:
 
     def begun(self, resource: str) -> bool:
         return self._begun(self.name, resource)
-
-    def seal(self, text: str) -> str:
-        return hmac.new(_SEAL, text.encode(), "sha256").hexdigest()
 
 
 def failed(host: str, command: Command, result: Result, mask: Mask) -> StepFailed:

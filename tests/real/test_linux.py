@@ -59,7 +59,9 @@ def _ledger():
 
 def engine_of(fleet, step, mask):
     sender = Sender(fleet, WallClock(), Journal(None, mask=mask, wall=lambda: "now"), mask)
-    return Engine(Runbook("r", "R", (step,)), "apply", sender, trust=lambda *_: None), sender
+    return Engine(
+        Runbook("r", "R", (step,)), "apply", sender, trust=lambda *_: None, seal=str
+    ), sender
 
 
 @pytest.fixture(scope="module")
