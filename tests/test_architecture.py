@@ -46,7 +46,6 @@ MAY_USE = {
     "printable": set(),
     "seal": set(),
     "durable": set(),
-    "yaml_safe": set(),
 }
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homelab_lib.control.kubeconfig import Foreign, merged
@@ -131,6 +131,7 @@ def test_what_is_no_kubeconfig_is_refused_and_not_quoted(text):
 names = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(names.filter(lambda name: name != "home"), unique=True, max_size=4), names)
 def test_nothing_of_anybody_is_lost(others, context):
     there = config(*others, **{"current-context": context, "x-mine": {context: others}})
