@@ -23,6 +23,7 @@ from homelab_lib.lab.base import (
     Positive,
     Record,
     Sha256,
+    Size,
     Slug,
     Tcp,
     Url,
@@ -67,8 +68,8 @@ class Vm(Named):
         description="Its number on Proxmox."
     )
     vcpu: Positive = Field(description="Virtual cores.")
-    memory_bytes: Bytes = Field(description="Memory [bytes].")
-    disk_bytes: Bytes = Field(description="Size of its first disk [bytes].")
+    memory_bytes: Size = Field(description="Memory [bytes].")
+    disk_bytes: Size = Field(description="Size of its first disk [bytes].")
     storage: Slug = Field(description="Proxmox storage its disk is on.")
     image: Slug = Field(description="Cloud image it starts from.")
     bridge: Interface = Field("vmbr0", description="The host's bridge it is plugged into.")

@@ -56,7 +56,7 @@ class Explain:
 
     def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> str:
         kind = error["type"]
-        if kind in ("unknown_part", "wrong_kind"):
+        if kind in ("unknown_part", "wrong_kind", "not_a_reference"):
             return error["msg"]
         if kind == "literal_error":
             what = f"found {_short(error['input'])}; allowed: {error['ctx']['expected']}"
@@ -64,8 +64,18 @@ class Explain:
         if kind == "string_type" and node.text:
             return f"found {node.text}, which YAML reads as {_kind(node.value)}; put it in quotes"
         message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-        about = self._about(path)
-        return f"found {_short(error['input'])}; {message}{about}"
+        found = "" if self._is_secret(path) else f"found {_short(error['input'])}; "
+        return f"{found}{message}{self._about(path)}"
+
+    def _is_secret(self, path: Steps) -> bool:
+        """Whether a secret, or something with one in it, is described by what stands here."""
+        there = self._at(path)
+        fields = [f for schema in there for f in schema.get("properties", {}).values()]
+        return any(
+            variant.get("format") == "secret-reference"
+            for schema in (*there, *fields)
+            for variant in self._variants(schema)
+        )
 
     def _about(self, path: Steps) -> str:
         """What the schema says of a field, in brackets."""
