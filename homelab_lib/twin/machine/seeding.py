@@ -108,10 +108,14 @@ def loader(ask: Ask, host: str, root: str = "") -> Loader:
             kind, mode = KINDS[stat.S_IFMT(int(raw, 16))], stat.S_IMODE(int(raw, 16))
             entry = Entry(kind, mode=mode, user=user, group=group)
             found[places[place]] = _filled(entry, ask, host, place, int(size))
+        said = {}
         for line in shown[2].splitlines():
             place, _, why = line.removeprefix("stat: cannot statx '").rpartition("': ")
-            if place in places and why not in (NOTHING, NOT_FOLDER):
-                found[places[place]] = FileError(why)
+            said[place] = why
+        for place, path in places.items():
+            why = said.get(place, UNREADABLE)  # a host that says nothing of it has not said "no"
+            if path not in found and why not in (NOTHING, NOT_FOLDER):
+                found[path] = FileError(why)
         return found
 
     return load
