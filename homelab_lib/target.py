@@ -18,6 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
 from homelab_lib import durable, paths
 from homelab_lib.errors import (
     AuthenticationRefused,

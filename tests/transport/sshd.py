@@ -1,12 +1,16 @@
 """A small SSH server on loopback whose commands are Python functions, for the tests."""
 
+import os
+import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import IO
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -49,9 +53,36 @@ class Call:
 
 
 def real_shell(call: Call) -> None:
-    """Answer as this machine's `sh` does."""
-    ran = subprocess.run(["sh", "-c", call.line], input=call.stdin(), capture_output=True)
-    call.answer(ran.returncode, ran.stdout, ran.stderr)
+    """Answer as this machine's `sh` does, while it runs; what it runs ends with the link."""
+    channel = call.channel
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(["sh", "-c", call.line], start_new_session=True, **pipes) as ran:
+        threading.Thread(target=_feed, args=(channel, ran.stdin), daemon=True).start()
+        out = threading.Thread(target=_tell, args=(ran.stdout, channel.sendall), daemon=True)
+        err = threading.Thread(target=_tell, args=(ran.stderr, channel.sendall_stderr), daemon=True)
+        out.start()
+        err.start()
+        while channel.get_transport().is_active() and out.is_alive():
+            out.join(0.05)
+        if out.is_alive():
+            os.killpg(ran.pid, signal.SIGKILL)
+        out.join()
+        err.join()
+    if ran.returncode >= 0:
+        channel.send_exit_status(ran.returncode)
+
+
+def _feed(channel: paramiko.Channel, program: IO[bytes]) -> None:
+    with suppress(OSError, ValueError), program:
+        while data := channel.recv(2**16):
+            program.write(data)
+            program.flush()
+
+
+def _tell(program: IO[bytes], send: Callable[[bytes], None]) -> None:
+    with suppress(OSError, EOFError):
+        while data := program.read1(2**16):
+            send(data)
 
 
 class _Transport(paramiko.Transport):

@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+import homelab_lib.control  # noqa: F401  (its rooms say what of their appliances only reads)
 from homelab_lib.transport.reads import reads_only
 
 READS = r"""
