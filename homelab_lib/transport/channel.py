@@ -7,14 +7,32 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import paramiko
-
 from homelab_lib.transport.command import Result
+from homelab_lib.transport.library import paramiko
 
+MAX_GREETING_BYTES = 2**13  # RFC 4253 lets a server say something first; OpenSSH reads no more
 NO_STATUS = -1  # paramiko's exit status for a channel that closed without one
 MAX_OUTPUT_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**18
 _LOOK_AGAIN_S = 0.1  # paramiko can lose a wake-up when both streams (or data and the end) race
+
+
+class _Packetizer(paramiko.packet.Packetizer):
+    """Lets a greeting take no more than its time and its length.
+
+    paramiko reads lines of any length, and waits for each piece of them anew.
+    """
+
+    _said_bytes = 0
+    _until = 0.0
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        self._until = self._until or time.monotonic() + timeout
+        data = super()._read_timeout(max(self._until - time.monotonic(), 0.0))
+        self._said_bytes += len(data)
+        if self._said_bytes > MAX_GREETING_BYTES:
+            raise EOFError(": it goes on and on")
+        return data
 
 
 class Transport(paramiko.Transport):
@@ -26,7 +44,7 @@ class Transport(paramiko.Transport):
 
     def __init__(self, link: object) -> None:
         self.speaker = threading.local()  # .channel is the one that a thread feeds
-        super().__init__(link)
+        super().__init__(link, packetizer_class=_Packetizer)
 
     def _send_message(self, data: paramiko.Message) -> None:
         channel = getattr(self.speaker, "channel", None)

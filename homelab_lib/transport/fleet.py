@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import paramiko
-
 from homelab_lib.errors import BadParameter, HomelabError, Refused
 from homelab_lib.transport import https, many
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result
 from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.library import paramiko
 from homelab_lib.transport.many import Outcome
 from homelab_lib.transport.request import Request
 from homelab_lib.transport.ssh import Connection

@@ -7,13 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import paramiko
-
 from homelab_lib.errors import Unreachable
 from homelab_lib.secret import Secret
 from homelab_lib.transport.certificates import check
 from homelab_lib.transport.channel import MAX_OUTPUT_BYTES
 from homelab_lib.transport.command import Result
+from homelab_lib.transport.library import paramiko
 from homelab_lib.transport.request import Request
 from homelab_lib.transport.ssh import Connection
 
@@ -192,7 +191,8 @@ def _ask(
     given = text.encode() if text is not None else None
     try:
         link.request(request.method, request.target, given, {**headers, "Connection": "close"})
-        answer = link.getresponse()
+        answer = http.client.HTTPResponse(tls, method=request.method)  # type: ignore[arg-type]
+        answer.begin()
         content = answer.read(MAX_OUTPUT_BYTES + 1)
         if len(content) > MAX_OUTPUT_BYTES:
             raise OverflowError(f"more than {MAX_OUTPUT_BYTES // 2**20} MiB of an answer")

@@ -9,14 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import paramiko
-
 from homelab_lib.errors import AuthenticationRefused, HomelabError, OutcomeUnknown, Unreachable
 from homelab_lib.secret import Secret
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.channel import NO_STATUS, csh_word, exchange
 from homelab_lib.transport.command import Command, Result
 from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.library import paramiko
 from homelab_lib.transport.login import dial, log_in
 
 SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10

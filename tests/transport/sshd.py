@@ -223,11 +223,12 @@ class _Rules(paramiko.ServerInterface):
             there = socket.create_connection(destination, timeout=5)
         except OSError:
             return paramiko.OPEN_FAILED_CONNECT_FAILED
-        threading.Thread(target=self._forward, args=(there,), daemon=True).start()
+        threading.Thread(target=self._forward, args=(there, chanid), daemon=True).start()
         return paramiko.OPEN_SUCCEEDED
 
-    def _forward(self, there: socket.socket) -> None:
-        here = self.transport.accept(5)
+    def _forward(self, there: socket.socket, chanid: int) -> None:
+        while (here := self.transport.accept(5)).chanid != chanid:
+            pass  # of a command
         back = threading.Thread(target=_pump, args=(there, here), daemon=True)
         back.start()
         _pump(here, there)
@@ -237,9 +238,7 @@ class _Rules(paramiko.ServerInterface):
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
+    with suppress(OSError, EOFError, paramiko.SSHException):
         while data := source.recv(2**16):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
