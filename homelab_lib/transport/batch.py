@@ -15,12 +15,11 @@ from homelab_lib.transport.channel import Heard
 from homelab_lib.transport.command import Command, Result
 
 LINE = """/bin/sh -c 'eval "$(cat)"'"""
-LEAKS_INPUT = 96
-"""The script's exit status, before it has done anything, where input would be seen by others."""
+_LEAKS_INPUT = 96  # the script's exit status where others would see what programs read
 MAX_SCRIPT_BYTES = 4 * 2**20  # a shell holds it in memory, more than once
 
 # A printf that is no builtin would show what it is given in the list of processes.
-_GUARD = f'[ "$(command -v printf)" = printf ] || exit {LEAKS_INPUT}'
+_GUARD = f'[ "$(command -v printf)" = printf ] || exit {_LEAKS_INPUT}'
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,16 @@ class Entry:
     @property
     def size_bytes(self) -> int:
         return len(self.line) + len(self.stdin)
+
+
+def never_began(ended: Result) -> bool:
+    """Whether the shell there won't run the script, and so has run nothing of it.
+
+    It has no printf of its own; it does not understand the one compound command; or there is
+    no shell (what it says then is about ``sh`` or ``eval``).
+    """
+    misread = ended.exit_status == 2 and "syntax error" in ended.stderr.lower()
+    return misread or ended.exit_status in (_LEAKS_INPUT, 127)
 
 
 def groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from homelab_lib import durable
 from homelab_lib.errors import CertificateRefused, HomelabError
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{2}(:?[0-9a-f]{2}){31}", re.IGNORECASE)
@@ -115,7 +116,13 @@ def pin(file: Path, service: str, shown: str) -> None:
     with _pinning:
         old = file.read_text().splitlines() if file.exists() else []
         kept = [line for line in old if line.split(maxsplit=1)[:1] != [service]]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.new")
-        draft.write_text("".join(f"{line}\n" for line in [*kept, f"{service} {shown}"]))
-        draft.replace(file)
+        lines = [*kept, f"{service} {shown}"]
+        try:
+            durable.private_folder(file.parent)
+            durable.replace(file, "".join(f"{line}\n" for line in lines), mode=durable.PRIVATE)
+        except OSError as error:
+            raise HomelabError(
+                f"the certificate of {service} can't be pinned: {error.strerror}",
+                where=str(file),
+                fix="make room there, then run the same command again",
+            ) from None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from homelab_lib.errors import HomelabError, NotSent, OutcomeUnknown
-from homelab_lib.transport.batch import LEAKS_INPUT, LINE, Batch, Entry, groups
+from homelab_lib.transport.batch import LINE, Batch, Entry, groups, never_began
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command, Result
 from homelab_lib.transport.request import Request
@@ -120,7 +120,7 @@ def _send_batch(
     if ended is not None and not outcomes:
         if by_sudo:
             connection.see_sudo_obeyed(ended)
-        if ended.exit_status == LEAKS_INPUT:
+        if never_began(ended):
             return _in_order(commands, commands, lambda one: [connection.run(one)])
     if any(command.kind == "change" for command in left):
         return outcomes + [connection.unknown(command, why) for command in left]

@@ -17,7 +17,21 @@ ServiceJudge = Callable[[str, str, Mapping[str, str]], bool]
 # Where the system keeps its programs. What lies elsewhere may be anything by the same name.
 _SYSTEM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin")
 
-_programs: dict[str, Judge] = dict(PROGRAMS)
+
+def _env(words: Sequence[str]) -> bool:
+    """A reader that is to speak the language which we parse, and nothing else of an environment."""
+    return list(words[:1]) == ["LC_ALL=C"] and len(words) > 1 and reads_only(words[1:])
+
+
+def _runuser(words: Sequence[str]) -> bool:
+    """A reader with the rights of a user, started without a shell."""
+    match words:
+        case ["-u", _, "--", program, *rest]:
+            return reads_only([program, *rest])
+    return False
+
+
+_programs: dict[str, Judge] = {**PROGRAMS, "env": _env, "runuser": _runuser}
 _services: dict[str, ServiceJudge] = {}
 
 

@@ -211,7 +211,8 @@ class _Rules(paramiko.ServerInterface):
             except (OSError, EOFError):
                 pass  # the client went away
             finally:
-                channel.close()
+                with suppress(OSError, EOFError):
+                    channel.close()
 
         self.transport.waiting[channel.remote_chanid] = work
         return self.sshd.accepts_exec()
@@ -227,14 +228,17 @@ class _Rules(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def _forward(self, there: socket.socket, chanid: int) -> None:
-        while (here := self.transport.accept(5)).chanid != chanid:
+        while (here := self.transport.accept(5)) is not None and here.chanid != chanid:
             pass  # of a command
+        if here is None:
+            return
         back = threading.Thread(target=_pump, args=(there, here), daemon=True)
         back.start()
         _pump(here, there)
         back.join()
         there.close()
-        here.close()
+        with suppress(OSError, EOFError):
+            here.close()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

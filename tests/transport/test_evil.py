@@ -104,14 +104,14 @@ def evil(tmp_path):
 
 
 def test_it_hangs_while_it_lets_us_in(evil, over, monkeypatch):
-    server, fleet = evil
+    _, fleet = evil
     monkeypatch.setattr("transport.sshd._Rules.check_auth_publickey", lambda *_: over.wait(30))
     with pytest.raises(AuthenticationRefused, match=r"no answer within 0\.5 s"):
         fleet.run("evil", read("id"))
 
 
 def test_it_hangs_when_a_channel_is_opened(evil, over, monkeypatch):
-    server, fleet = evil
+    _, fleet = evil
     monkeypatch.setattr("transport.sshd._Rules.check_channel_request", lambda *_: over.wait(30))
     with pytest.raises(Unreachable, match="no longer answers"):
         fleet.run_many("evil", [change("touch", "x"), change("touch", "y")])

@@ -186,6 +186,20 @@ def test_a_printf_that_others_see_is_given_nothing(fleet, sshd):
     assert len(sshd.lines) == 3
 
 
+def test_a_shell_that_can_not_read_the_script_is_given_them_one_by_one(fleet, sshd):
+    def simple(call):
+        if "eval" in call.line:
+            call.stdin()
+            call.answer(2, b"", b'sh: 1: Syntax error: "{" unexpected\n')
+        else:
+            real_shell(call)
+
+    sshd.answer = simple
+    outcomes = fleet.run_many("nas", [sh("echo a"), sh("exit 4"), sh("true")])
+    assert [getattr(o, "exit_status", None) for o in outcomes] == [0, 4, None]
+    assert isinstance(outcomes[2], NotSent)
+
+
 def test_one_sudo_for_all(sshd, tmp_path):
     said = b"sudo: a password is required\n"
     sshd.answer = lambda call: call.stdin() and call.answer(1, b"", said)
