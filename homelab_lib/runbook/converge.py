@@ -12,7 +12,7 @@ from homelab_lib.runbook.outcome import ResourceOutcome, SentChange
 from homelab_lib.runbook.plan import PlannedChange
 from homelab_lib.runbook.resource import Change, Diff, Resource
 from homelab_lib.runbook.sender import Sender, Stopped
-from homelab_lib.transport.command import Command
+from homelab_lib.transport.call import Call
 
 _LOST_REPLIES = 3
 _TOGETHER = 64  # changes in one round trip, at most
@@ -37,7 +37,7 @@ class Work:
     observed: Any = None
     diff: Diff = field(default_factory=Diff)
     fresh: bool = False
-    tried: set[Command] = field(default_factory=set)
+    tried: list[Call] = field(default_factory=list)
 
     def seen(self, observed: Any) -> None:
         self.observed, self.fresh = observed, True
@@ -164,7 +164,7 @@ class Lane:
                         if one.outcome == "unknown":
                             self._settle(work, change, one)
                         else:
-                            work.tried.add(change.call)
+                            work.tried.append(change.call)
             unseen = [work for work in members if not work.fresh]
             if unseen:
                 self._observe_all(unseen)
@@ -195,7 +195,7 @@ class Lane:
                 work.outcome.status, work.fresh = "changed", False
                 sent = self.sender.send(self.step, resource, change, self.host, work.outcome.sent)
                 if sent.outcome != "unknown":
-                    work.tried.add(change.call)
+                    work.tried.append(change.call)
                     continue
                 lost += 1
                 if lost > _LOST_REPLIES:
@@ -236,7 +236,7 @@ class Lane:
             wanted = [self._planned(work, other) for other in work.diff.changes]
             if not any(other.sends_as(sent.planned) for other in wanted):
                 self.sender.settle(sent, "done")
-                work.tried.add(change.call)
+                work.tried.append(change.call)
                 return
             if clock.now() >= until:
                 self.sender.settle(sent, "failed")

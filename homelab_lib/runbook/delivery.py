@@ -15,7 +15,7 @@ from homelab_lib.runbook import detached
 from homelab_lib.runbook.host import Link, ReadingHost
 from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask
-from homelab_lib.transport.command import Result
+from homelab_lib.transport.command import Command, Result
 
 PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
 PATIENCE = 1.6  # how much longer each pause is than the one before
@@ -65,7 +65,7 @@ class Courier:
         """
         if change.rollback is not None:
             answer = self._under_timer(change, change.rollback, host)
-        elif change.detached:
+        elif change.detached and isinstance(change.call, Command):
             answer = detached.run(
                 self.link,
                 host.name,

@@ -6,15 +6,17 @@ from typing import Any, Protocol
 
 from homelab_lib.errors import HomelabError, StepFailed
 from homelab_lib.secret import Mask
-from homelab_lib.transport.command import Command, Result, read
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Result, read
+from homelab_lib.transport.request import Request
 
 
 class Link(Protocol):
     """What carries calls to hosts: the transport's fleet."""
 
-    def run(self, host: str, call: Command) -> Result: ...
+    def run(self, host: str, call: Call) -> Result: ...
 
-    def run_many(self, host: str, calls: Sequence[Command]) -> Sequence[Result | HomelabError]:
+    def run_many(self, host: str, calls: Sequence[Call]) -> Sequence[Result | HomelabError]:
         """Several calls in one round trip, in order; after one that fails none is sent."""
         ...
 
@@ -54,12 +56,20 @@ class ReadingHost:
         self._facts: dict[str, Any] = {}
 
     def read(self, *argv: str, ok: tuple[int, ...] | None = (0,), **options: Any) -> Result:
-        command = read(*argv, **options)
-        result = self._link.run(self.name, command)
-        if command.secret_output:
+        return self._ask(read(*argv, **options), ok)
+
+    def request(self, request: Request, ok: tuple[int, ...] | None = (0,)) -> Result:
+        return self._ask(request, ok)
+
+    def _ask(self, call: Call, ok: tuple[int, ...] | None) -> Result:
+        if call.kind != "read":
+            raise TypeError(f"a look sends what only reads, and not: {call.line}")
+        self._mask.learn(secret.reveal() for secret in call.secrets)
+        result = self._link.run(self.name, call)
+        if call.secret_output:
             self._mask.learn([result.stdout])
         if ok is not None and result.exit_status not in ok:
-            raise failed(self.name, command, result, self._mask)
+            raise failed(self.name, call, result, self._mask)
         return result
 
     def json(self, *argv: str, **options: Any) -> Any:
@@ -87,12 +97,12 @@ class ReadingHost:
         return self._begun(self.name, resource)
 
 
-def failed(host: str, command: Command, result: Result, mask: Mask) -> StepFailed:
-    """The error for a command that ended with a status it should not have."""
+def failed(host: str, call: Call, result: Result, mask: Mask) -> StepFailed:
+    """The error for a call that ended with a status it should not have."""
     printed = mask.cut(result.stderr.strip() or result.stdout.strip(), 2000, end=True)
     return StepFailed(
         f"{host}: the command ended with status {result.exit_status}\n"
-        f"    {mask(command.line)}\n    {printed or '(it printed nothing)'}",
+        f"    {mask(call.line)}\n    {printed or '(it printed nothing)'}",
         where=host,
         fix="mend what it complains of, then run the same command line again; it goes on from here",
     )

@@ -15,6 +15,8 @@ from typing import Any
 from homelab_lib.errors import BadParameter, PlanStale
 from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask, Secret
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Command
 
 
 def _sha256(text: str | bytes) -> str:
@@ -90,7 +92,7 @@ class PlannedChange:
 
     @classmethod
     def of(cls, step: str, resource: str, host: str, change: Change, mask: Mask) -> "PlannedChange":
-        content, shows = _describe(change.call.stdin)
+        content, shows = _describe(change.call)
         return cls(
             step=step,
             host=host,
@@ -126,11 +128,15 @@ class PlannedChange:
         return mine == (other.host, other.resource, other.call, other.content)
 
 
-def _describe(content: str | bytes | Secret | None) -> tuple[str, str]:
+def _describe(call: Call) -> tuple[str, str]:
+    """What goes with a call: a name for it, and what of it may be shown, secrets by their names."""
+    content = call.payload
+    if isinstance(content, Secret):
+        if isinstance(call, Command) or isinstance(call.body, Secret):
+            return str(content), ""
+        content = json.dumps(call.body, default=str, ensure_ascii=False)
     if content is None:
         return "", ""
-    if isinstance(content, Secret):
-        return str(content), ""
     raw = content.encode() if isinstance(content, str) else content
     return f"sha256:{_sha256(raw)}", raw.decode(errors="replace")
 

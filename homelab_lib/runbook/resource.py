@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from homelab_lib.transport.command import Command, Result
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Result
+from homelab_lib.transport.request import Request
 
 
 class Host(Protocol):
@@ -22,6 +24,11 @@ class Host(Protocol):
 
     def json(self, *argv: str, **options: Any) -> Any:
         """Run a reading command and parse what it printed as JSON."""
+        ...
+
+    def request(self, request: Request, ok: tuple[int, ...] | None = (0,)) -> Result:
+        """Send a reading request to one of the host's HTTPS services; its status as for `read`,
+        0 for any of 200 to 299."""
         ...
 
     def fact(self, name: str, look: Callable[["Host"], Any]) -> Any:
@@ -66,9 +73,9 @@ class Rollback:
         When the host undoes it [s].
     """
 
-    arm: Command | None
+    arm: Call | None
     armed: Callable[[Host], bool] = field(compare=False)
-    confirm: Command
+    confirm: Call
     within_s: float
 
 
@@ -91,8 +98,8 @@ class Change:
     undo
         How it is undone, as a line to read; empty where it can't be.
     detached
-        Long work: it runs as a unit of its own on the host and is polled, so that neither a
-        dropped link nor a dead engine ends it half-way.
+        Long work of a command: it runs as a unit of its own on the host and is polled, so that
+        neither a dropped link nor a dead engine ends it half-way.
     follow
         Asks how work that the call began is going, until it is done (an appliance's job).
     rollback
@@ -100,7 +107,7 @@ class Change:
     """
 
     summary: str
-    call: Command
+    call: Call
     destroys: tuple[str, ...] = ()
     replaces: str = ""
     undo: str = ""

@@ -11,7 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from homelab_lib.errors import HomelabError, OutcomeUnknown, PlanDiffers, Refused, StepFailed
+from homelab_lib.errors import (
+    HomelabError,
+    NotSent,
+    OutcomeUnknown,
+    PlanDiffers,
+    Refused,
+    StepFailed,
+)
 from homelab_lib.runbook import detached
 from homelab_lib.runbook.delivery import Clock, Courier
 from homelab_lib.runbook.host import Link, ReadingHost, failed
@@ -20,7 +27,7 @@ from homelab_lib.runbook.outcome import SentChange
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.resource import Change, Resource
 from homelab_lib.runbook.step import Step
-from homelab_lib.secret import Mask, Secret
+from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Result
 
 
@@ -174,6 +181,8 @@ class Sender:
             else:
                 lost = isinstance(answer, OutcomeUnknown)
                 ends.append((each, "unknown" if lost else "failed", {"why": str(answer)}))
+                if not lost and not isinstance(answer, NotSent):
+                    errors.append(answer)
         self._conclude(ends)
         if errors:
             raise errors[0]
@@ -252,8 +261,7 @@ class Sender:
         self._holds_no_secret(step, resource, change)
         planned = self.planned(step, resource, change)
         self._as_foretold(planned)
-        if isinstance(change.call.stdin, Secret):
-            self.mask.learn([change.call.stdin.reveal()])
+        self.mask.learn(secret.reveal() for secret in change.call.secrets)
         return planned
 
     def _may_destroy(self, step: str, resource: Resource, change: Change) -> None:

@@ -1,5 +1,6 @@
 """A plan is bound by its digest, and an approval covers what was approved and no more."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from homelab_lib.errors import BadParameter, HomelabError, PlanStale
 from homelab_lib.runbook.approval import assert_covers, load, save
 from homelab_lib.runbook.journal import Journal
-from homelab_lib.runbook.plan import Plan, PlannedHost
-from homelab_lib.secret import Mask
+from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
+from homelab_lib.runbook.resource import Change
+from homelab_lib.secret import Mask, Secret
+from homelab_lib.transport.command import change
+from homelab_lib.transport.request import Request
 from runbook.toy import Value, Wire, plan_of, runbook
 
 A, B, C = Value("one", "a", "1"), Value("one", "b", "2"), Value("one", "c", "3")
@@ -17,9 +21,9 @@ A, B, C = Value("one", "a", "1"), Value("one", "b", "2"), Value("one", "c", "3")
 def journal(plan: Plan | None = None, *keys: str, outcome: str = "done") -> Journal:
     """The journal of an approval under which the values `keys` of a plan were sent."""
     log = Journal(None, mask=Mask(), wall=str)
-    for change in plan.changes if plan else ():
-        if change.resource.removeprefix("value ") in keys:
-            intent = log.append("intent", id=change.identity, **vars(change))
+    for planned in plan.changes if plan else ():
+        if planned.resource.removeprefix("value ") in keys:
+            intent = log.append("intent", id=planned.identity, **vars(planned))
             log.append("result", intent=intent, outcome=outcome)
     return log
 
@@ -190,3 +194,24 @@ def test_a_machine_that_the_run_made_has_a_key_now():
     covers(approved, replace(plan, hosts=(*plan.hosts, replace(vm, key="SHA256:new"))))
     with pytest.raises(PlanStale, match="other hosts"):
         covers(approved, replace(plan, hosts=(*plan.hosts, replace(vm, address="192.0.2.6"))))
+
+
+def test_what_goes_with_a_call_is_part_of_its_identity():
+    def planned(call):
+        return PlannedChange.of("s", "r", "one", Change("do", call), Mask())
+
+    token = Secret("env:TOKEN", lambda: "hush-hush")
+    a, b = (planned(change("tee", "x", stdin=text)) for text in ("1", "2"))
+    assert a.identity != b.identity
+    assert (a.content, a.shows) == (f"sha256:{hashlib.sha256(b'1').hexdigest()}", "1")
+
+    def request(**body):
+        return planned(Request("any", "POST", "/api/x", "change", body=body, auth=("k", token)))
+
+    long = {f"k{n}": "v" for n in range(200)}
+    assert request(a=1).identity != request(a=2).identity
+    assert request(**long, z=1).identity != request(**long, z=2).identity, "beyond what is shown"
+    hidden = request(a=1, password=token)
+    assert hidden.identity != request(a=2, password=token).identity
+    assert "hush" not in str(vars(hidden))
+    assert "env:TOKEN" in hidden.shows

@@ -10,6 +10,9 @@ FOLDER = "41c0|ana|staff|4096"
 FILE = "8180|ana|staff|4"
 
 
+THERE = (0, f"{FILE}|/x\0", "")
+
+
 def load(ask, path="/x"):
     """What the twin takes the file for; None where there is nothing."""
     return loader(ask, "desk")([path]).get(path)
@@ -26,7 +29,11 @@ def host(answers):
 
 
 def test_facts_come_in_numbers_and_not_in_words():
-    there = {"stat": (0, f"{FILE}|/x\0", ""), "sha256sum": (0, "abc  /x\n", ""), "cat": (0, "text", "")}
+    there = {
+        "stat": THERE,
+        "sha256sum": (0, "abc  /x\n", ""),
+        "cat": (0, "text", ""),
+    }
     entry = load(host(there))
     assert (entry.kind, entry.mode, entry.user, entry.group) == ("file", 0o600, "ana", "staff")
     assert (entry.sha256, entry.data) == ("abc", b"text")
@@ -45,8 +52,15 @@ def test_what_the_host_says_is_not_there_is_not_there(says):
         {"stat": (1, "", "sudo: Ein Passwort ist notwendig\n")},
         {"stat": (1, "", "")},
         {"stat": None},
-        {"stat": (0, f"{FILE}|/x\0", ""), "sha256sum": (1, "", "sha256sum: /x: Input/output error\n")},
-        {"stat": (0, f"{FILE}|/x\0", ""), "sha256sum": (0, "a  /x\n", ""), "cat": (1, "", "cat: /x: x\n")},
+        {
+            "stat": THERE,
+            "sha256sum": (1, "", "sha256sum: /x: Input/output error\n"),
+        },
+        {
+            "stat": THERE,
+            "sha256sum": (0, "a  /x\n", ""),
+            "cat": (1, "", "cat: /x: x\n"),
+        },
     ],
 )
 def test_what_the_host_can_not_tell_is_not_nothing(answers):
