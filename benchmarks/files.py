@@ -25,12 +25,12 @@ HOSTS, FILES = 6, 20
 def apply(folder: Path) -> int:
     """One process: bring all files about, and say how many changes that took."""
     from homelab_lib.control.linux import File
+    from homelab_lib.runbook.clock import WallClock
     from homelab_lib.runbook.engine import Engine
     from homelab_lib.runbook.journal import Journal
     from homelab_lib.runbook.sender import Sender
     from homelab_lib.runbook.step import Runbook, Step
     from homelab_lib.secret import Mask
-    from homelab_lib.target import WallClock
     from homelab_lib.transport.endpoint import Endpoint
     from homelab_lib.transport.fleet import Fleet
     from real.opensshd import getuser

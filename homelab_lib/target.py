@@ -10,7 +10,6 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from homelab_lib.errors import (
 )
 from homelab_lib.lab import Lab
 from homelab_lib.regular_file import read_bytes
+from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.seal import Seal
 from homelab_lib.transport.certificates import fingerprint
@@ -81,16 +81,6 @@ def _own_folder(folder: Path) -> None:
             where=str(folder),
             fix="name one that is yours alone, or a new one",
         )
-
-
-class WallClock:
-    """The time that real hosts live in."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class TwinTarget:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from homelab_lib.errors import (
     AuthenticationRefused,
@@ -12,6 +11,7 @@ from homelab_lib.errors import (
     StepFailed,
 )
 from homelab_lib.runbook import detached
+from homelab_lib.runbook.clock import Clock
 from homelab_lib.runbook.host import Link, ReadingHost
 from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask
@@ -20,13 +20,6 @@ from homelab_lib.transport.command import Command, Result
 PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
 PATIENCE = 1.6  # how much longer each pause is than the one before
 _MARGIN = 0.8  # of a rollback's time, for confirming it
-
-
-class Clock(Protocol):
-    """The target's clock: the wall's for real hosts, a simulated one for a twin."""
-
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)

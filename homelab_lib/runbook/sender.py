@@ -20,7 +20,8 @@ from homelab_lib.errors import (
     StepFailed,
 )
 from homelab_lib.runbook import detached
-from homelab_lib.runbook.delivery import Clock, Courier
+from homelab_lib.runbook.clock import Clock
+from homelab_lib.runbook.delivery import Courier
 from homelab_lib.runbook.host import Link, ReadingHost, failed
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import SentChange
