@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from homelab_lib import yaml_safe
-from homelab_lib.control.k3s import KUBECONFIG
+from homelab_lib.control.kubernetes.k3s import KUBECONFIG
 from homelab_lib.control.linux import Account, File, places, read_file
 from homelab_lib.control.linux.looking import FILE
 from homelab_lib.errors import StepFailed

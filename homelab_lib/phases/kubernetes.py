@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.control.k3s import (
+from homelab_lib.control.kubernetes.k3s import (
     AGENT_TOKEN,
     CONFIG,
     INSTALLER,
@@ -11,15 +11,9 @@ from homelab_lib.control.k3s import (
     configuration,
     node_token,
 )
-from homelab_lib.control.kubernetes import (
-    KUBECTL,
-    Applied,
-    Bound,
-    Finished,
-    NodesReady,
-    Rollout,
-    listed,
-)
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, cores, finished_pod, listed
+from homelab_lib.control.kubernetes.objects import Applied
+from homelab_lib.control.kubernetes.waits import Bound, Finished, NodesReady, Rollout
 from homelab_lib.control.linux import Download, File
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
@@ -42,15 +36,19 @@ class Kubernetes:
         assert cluster.storage_class is not None
         self.storage_class = cluster.storage_class
 
+    def _applied(self, document: manifests.Object, *immutable: str) -> Applied:
+        return Applied(self.cluster.server, self.lab.name, document, immutable)
+
     def _address(self, vm: str) -> str:
         return self.lab.vms[vm].address.partition("/")[0]
 
     def _node(self, name: str, settings: dict) -> tuple[Wanted, Wanted, Wanted]:
         """What every node gets: nobody else's k3s, the installer, its configuration."""
+        config = configuration(self.lab.name, settings)
         installer = self.lab.downloads[self.cluster.installer]
         role = "server" if name == self.cluster.server else "agent"
         return (
-            Unclaimed(name, role),
+            Unclaimed(name, self.lab.name, role),
             Download(
                 name,
                 INSTALLER,
@@ -64,7 +62,7 @@ class Kubernetes:
             File(
                 name,
                 CONFIG,
-                configuration(settings),
+                config,
                 mode="600",
                 what="k3s's configuration",
                 lab=self.lab.name,
@@ -143,7 +141,7 @@ class Kubernetes:
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
         nodes = listed(ctx.host(self.cluster.server), "nodes")
-        total = sum(float(node["status"]["allocatable"]["cpu"]) for node in nodes)
+        total = sum(cores(node["status"]["allocatable"]["cpu"]) for node in nodes)
         names = (self.cluster.server, *self.cluster.agents)
         predicted = sum(self.lab.vms[name].vcpu for name in names)
         yield Measurement("allocatable processors", total, "processors", predicted)
@@ -153,27 +151,26 @@ class Kubernetes:
     def storage(self, ctx: Context) -> Iterator[Wanted]:
         """The driver by k3s's own Helm controller, then the class."""
         server, chart = self.cluster.server, self.storage_class.chart
-        yield Applied(server, manifests.helm_chart(chart), immutable=("spec.chart",))
+        yield self._applied(manifests.helm_chart(chart), "spec.chart")
         yield Rollout(server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(server, "daemonset", chart.namespace, "csi-nfs-node")
         share = self.lab.nfs_shares[self.storage_class.share]
-        yield Applied(
-            server,
+        yield self._applied(
             manifests.storage_class(self.storage_class, share.path),
-            immutable=("parameters", "provisioner", "reclaimPolicy"),
+            *("parameters", "provisioner", "reclaimPolicy"),
         )
 
     def volume(self, ctx: Context) -> Iterator[Wanted]:
         """A claim, a pod that writes, and on another node a pod that reads."""
         server, space = self.cluster.server, manifests.TEST
-        yield Applied(server, manifests.namespace(space))
-        yield Applied(
-            server, manifests.claim(self.storage_class.name), immutable=("spec.storageClassName",)
-        )
+        yield self._applied(manifests.namespace(space))
+        yield self._applied(manifests.claim(self.storage_class.name), "spec.storageClassName")
         yield Bound(server, space, manifests.CLAIM)
-        yield Applied(server, manifests.writer(), immutable=("spec.template",))
+        yield self._applied(manifests.writer(), "spec.template")
         yield Finished(server, space, manifests.WRITER)
-        yield Applied(server, manifests.reader(self._apart()), immutable=("spec.template",))
+        _, node = finished_pod(ctx.host(server), space, f"homelab={manifests.WRITER}")
+        away_from = node if self._apart() else ""
+        yield self._applied(manifests.reader(away_from), "spec.template")
         yield Finished(server, space, manifests.READER)
 
     def _apart(self) -> bool:
@@ -185,10 +182,9 @@ class Kubernetes:
         host = ctx.host(self.cluster.server)
         said, nodes = {}, {}
         for job in (manifests.WRITER, manifests.READER):
-            words = ("logs", "-n", manifests.TEST, f"job/{job}")
+            pod, nodes[job] = finished_pod(host, manifests.TEST, f"homelab={job}")
+            words = ("logs", "-n", manifests.TEST, pod or f"job/{job}")
             said[job] = host.read(*KUBECTL, *words, sudo=True).stdout.split()
-            pods = listed(host, "pods", manifests.TEST, f"homelab={job}")
-            nodes[job] = pods[-1]["spec"].get("nodeName", "") if pods else ""
         wrote, read = said[manifests.WRITER][:1], said[manifests.READER][:1]
         says = f"wrote {(wrote or ['nothing'])[0][:16]}, read {(read or ['nothing'])[0][:16]}"
         yield Check("what one pod wrote, another reads", bool(wrote) and wrote == read, says)
@@ -202,10 +198,10 @@ class Kubernetes:
         """A deployment, a service and an ingress for each."""
         server = self.cluster.server
         for space in sorted({workload.namespace for workload in self.cluster.workloads}):
-            yield Applied(server, manifests.namespace(space))
+            yield self._applied(manifests.namespace(space))
         for workload in self.cluster.workloads:
             for document in manifests.workload(workload):
-                yield Applied(server, document, immutable=("spec.selector.matchLabels",))
+                yield self._applied(document, "spec.selector.matchLabels")
         for workload in self.cluster.workloads:
             yield Rollout(server, "deployment", workload.namespace, workload.name)
         yield Rollout(server, "deployment", "kube-system", "traefik")

@@ -4,14 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from homelab_lib.control.linux import File, read_file
-from homelab_lib.control.proxmox import (
-    GuestReady,
-    Image,
-    StorageContent,
-    VirtualMachine,
-    api,
-    guest_file,
-)
+from homelab_lib.control.proxmox.api import api
+from homelab_lib.control.proxmox.guest import GuestReady, guest_file
+from homelab_lib.control.proxmox.machine import VirtualMachine
+from homelab_lib.control.proxmox.storage import Image, StorageContent
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Vm
@@ -88,7 +84,11 @@ class Machines:
             rows = api(host, "/cluster/resources", "--type", "vm")
             ours = [vm for vm in self.vms if vm.host == name]
             numbers = {vm.vmid for vm in ours}
-            others = [row for row in rows if row["vmid"] not in numbers and not row.get("template")]
+            others = [
+                row
+                for row in rows
+                if row["node"] == node and row["vmid"] not in numbers and not row.get("template")
+            ]
             yield _memory(ours, others, status["memory"]["total"], _cache_bytes(host))
             yield _cores(ours, status["cpuinfo"]["cpus"])
             yield from self._disks(host, node, ours, {row["vmid"] for row in rows})
@@ -98,6 +98,11 @@ class Machines:
         for store in sorted({vm.storage for vm in ours}):
             if store not in stores:
                 yield Check(f"{host.name} has storage {store}", False, "there is none of that name")
+                continue
+            if not stores[store].get("active"):
+                # All its numbers are 0 then, into which nothing more wanted would fit.
+                says = "Proxmox calls it inactive: a pool not imported, or a server not reached"
+                yield Check(f"storage {store} is there", False, says)
                 continue
             wanted = sum(
                 vm.disk_bytes for vm in ours if vm.storage == store and vm.vmid not in made
@@ -150,7 +155,7 @@ class Machines:
         yield [self._vm(vm) for vm in self.vms]
         yield [GuestReady(vm.host, vm.vmid, vm.name, _address(vm)) for vm in self.vms]
         for vm in self.vms:
-            key = guest_file(ctx.host(vm.host), vm.vmid, HOST_KEY).strip()
+            key = guest_file(ctx.host(vm.host), vm.vmid, HOST_KEY, ctx.sleep).strip()
             if not key.startswith("ssh-ed25519 "):
                 raise StepFailed(
                     f"{vm.name} has no ed25519 host key to show: {key[:60]!r}",
@@ -164,6 +169,7 @@ class Machines:
         image = self.lab.images[vm.image]
         return VirtualMachine(
             host=vm.host,
+            lab=self.lab.name,
             node=self._node(vm.host),
             vmid=vm.vmid,
             vm_name=vm.name,
@@ -194,10 +200,20 @@ class Machines:
             "vga": "serial0",
             "ciuser": vm.user,
             "ipconfig0": address,
+            # This format finds the network card by its address, so that a card passed through
+            # later gives it no other name.
+            "citype": "nocloud",
             "ciupgrade": "0",
             "cicustom": f"vendor={store}:snippets/homelab-vendor.yaml",
             "onboot": "1",
         }
+        if vm.gpus:
+            # Later is too late: the guest would not start under another firmware.
+            options |= {
+                "machine": "q35",
+                "bios": "ovmf",
+                "efidisk0": f"{vm.storage}:1,efitype=4m,pre-enrolled-keys=0",
+            }
         if vm.nameserver:
             options["nameserver"] = vm.nameserver
         return tuple(options.items())

@@ -78,15 +78,19 @@ def writer() -> Object:
         f'set -e; mkdir -p /data; echo "{_PATTERN} $HOSTNAME" > /data/probe; sync; '
         "sha256sum /data/probe"
     )
-    return _job(WRITER, script, apart_from="")
+    return _job(WRITER, script)
 
 
-def reader(apart: bool) -> Object:
-    """Prints the digest of what the writer wrote; on another node, where there is one."""
-    return _job(READER, "sha256sum /data/probe", apart_from=WRITER if apart else "")
+def reader(away_from: str) -> Object:
+    """Prints the digest of what the writer wrote, on another node than the one named.
+
+    The node is named, for a scheduler that is told to keep away from the writer's pod does not
+    look at pods that have finished.
+    """
+    return _job(READER, "sha256sum /data/probe", away_from)
 
 
-def _job(name: str, script: str, *, apart_from: str) -> Object:
+def _job(name: str, script: str, away_from: str = "") -> Object:
     pod: Object = {
         "restartPolicy": "Never",
         "containers": [
@@ -99,17 +103,11 @@ def _job(name: str, script: str, *, apart_from: str) -> Object:
         ],
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}}],
     }
-    if apart_from:
-        pod["affinity"] = {
-            "podAntiAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": [
-                    {
-                        "labelSelector": {"matchLabels": {"homelab": apart_from}},
-                        "topologyKey": "kubernetes.io/hostname",
-                    }
-                ]
-            }
-        }
+    if away_from:
+        elsewhere = {"key": "metadata.name", "operator": "NotIn", "values": [away_from]}
+        terms = [{"matchFields": [elsewhere]}]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        pod["affinity"] = {"nodeAffinity": required}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.control.truenas import Dataset, NasService, NfsShare, call
+from homelab_lib.control.truenas.dataset import Dataset
+from homelab_lib.control.truenas.families import nfs_share
+from homelab_lib.control.truenas.midclt import call, release
+from homelab_lib.control.truenas.service import NasService
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
@@ -20,6 +23,7 @@ class Share:
 
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
         assert cluster.storage_class is not None
+        self.lab = lab.name
         self.share = lab.nfs_shares[cluster.storage_class.share]
         self.dataset = lab.datasets[self.share.dataset]
         host = lab.hosts[self.share.host]
@@ -33,28 +37,33 @@ class Share:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Dataset, export, service, in that order: nothing is exported before it is there."""
         host = self.share.host
+        nas = release(ctx.host(host))
         yield Dataset(
             host,
+            self.lab,
             self.dataset.name,
             self.dataset.share_type,
             self.dataset.recordsize_bytes,
             self.dataset.quota_bytes,
         )
-        yield NfsShare(
+        yield nfs_share(
             host,
+            self.lab,
+            nas,
             self.share.path,
-            tuple(self.share.networks),
+            self.share.networks,
             self.share.maproot_user,
             self.share.maproot_group,
         )
-        yield NasService(host, "nfs")
+        yield NasService(host, nas, "nfs")
 
     def check(self, ctx: Context) -> Iterator[Check]:
-        """The export is open to the cluster's network alone."""
+        """The export is open to the cluster's network, and as far as we made it to no other."""
         rows = call(
             ctx.host(self.share.host), "sharing.nfs.query", [["path", "=", self.share.path]]
         )
-        open_to = sorted(rows[0]["networks"]) if rows else []
-        says = f"exported to {', '.join(open_to) or 'everybody'}"
-        right = open_to == sorted(self.share.networks)
+        found = [sorted(row["networks"]) for row in rows if row["enabled"]]
+        told = ["everybody" if not networks else ", ".join(networks) for networks in found]
+        says = f"exported to {'; and to '.join(told) or 'nobody'}"
+        right = sorted(self.share.networks) in found and [] not in found
         yield Check(f"{self.share.path} is exported to the cluster only", right, says)

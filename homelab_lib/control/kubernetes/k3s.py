@@ -1,9 +1,11 @@
 """k3s on a machine, put there by its own installer."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from homelab_lib.control import mark
 from homelab_lib.control.linux import look_at_file, look_at_unit, read_file
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
@@ -15,14 +17,14 @@ INSTALLER = "/var/lib/homelab/k3s-install.sh"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 TOKEN = "/var/lib/rancher/k3s/server/token"
 AGENT_TOKEN = "/etc/rancher/k3s/homelab-token"
-MARK = "# made by homelab; changes made by hand are overwritten"
 _UNITS = {"server": "k3s", "agent": "k3s-agent"}
 
 
-def configuration(settings: dict[str, Any]) -> str:
+def configuration(lab: str, settings: dict[str, Any]) -> str:
     """A k3s configuration file; JSON values are YAML, and say plainly what is text."""
     lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
-    return "\n".join([MARK, *lines]) + "\n"
+    first = f"# {mark.text(lab)}; changes made by hand are overwritten"
+    return "\n".join([first, *lines]) + "\n"
 
 
 def node_token(host: Host) -> Secret:
@@ -37,9 +39,16 @@ def node_token(host: Host) -> Secret:
 
 @dataclass(frozen=True)
 class Unclaimed:
-    """A machine on which nobody else has installed Kubernetes. It is only looked at."""
+    """A machine on which nobody else has installed Kubernetes. It is only looked at.
+
+    Parameters
+    ----------
+    host, lab, role
+        The machine, the lab it belongs to, and what k3s is to be on it.
+    """
 
     host: str
+    lab: str
     role: Literal["server", "agent"]
     timeout_s: float = 10.0
 
@@ -53,9 +62,8 @@ class Unclaimed:
         return {
             "binary": look_at_file(host, BINARY) is not None,
             "config": bool(config),
-            "ours": MARK in config,
+            "ours": mark.marks(config.partition("\n")[0].lstrip("# "), self.lab),
             "other_role": look_at_unit(host, _UNITS[other])["LoadState"] == "loaded",
-            "swap": bool(host.read("swapon", "--show", "--noheadings").stdout.strip()),
         }
 
     def diff(self, observed: dict[str, Any]) -> Diff:
@@ -63,11 +71,10 @@ class Unclaimed:
             return Diff(conflict=f"{self.host} runs k3s in another role; take it out by hand first")
         if (observed["binary"] or observed["config"]) and not observed["ours"]:
             return Diff(
-                conflict=f"{self.host} has a k3s that we did not install; uninstall it by hand, "
-                f"or take {self.host} out of the cluster in the lab"
+                conflict=f"{self.host} has a k3s that we did not install for lab {self.lab}; "
+                f"uninstall it by hand, or take {self.host} out of the cluster in the lab. If it "
+                f"is to be ours, write “# {mark.text(self.lab)}” as the first line of {CONFIG}"
             )
-        if observed["swap"]:
-            return Diff(conflict=f"{self.host} swaps, and kubelet will not start; switch swap off")
         return Diff()
 
 
@@ -100,7 +107,12 @@ class K3sNode:
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         unit = _UNITS[self.role]
-        if observed["version"] and _order(observed["version"]) > _order(self.version):
+        if observed["version"] and not is_version(observed["version"]):
+            return Diff(
+                conflict=f"{self.host} has a k3s whose version is no release's: "
+                f"{observed['version']!r}; put a release there by hand"
+            )
+        if observed["version"] and version_order(observed["version"]) > version_order(self.version):
             return Diff(
                 conflict=f"{self.host} has k3s {observed['version']}, newer than {self.version}; "
                 "k3s can't go back: put the newer version into the lab"
@@ -108,13 +120,14 @@ class K3sNode:
         if observed["version"] != self.version or observed["LoadState"] == "not-found":
             words = ("env", f"INSTALL_K3S_VERSION={self.version}", "sh", INSTALLER, self.role)
             verb = "install" if not observed["version"] else "upgrade to"
-            command = change(*words, sudo=True, timeout_s=self.timeout_s)
+            call = change(*words, sudo=True, timeout_s=self.timeout_s)
             undo = f"{BINARY.rpartition('/')[0]}/{unit}-uninstall.sh"
             return Diff(
                 (
                     Change(
                         f"{verb} k3s {self.version} as {self.role}",
-                        command,
+                        call,
+                        replaces=f"k3s {observed['version']}" if observed["version"] else "",
                         undo=f"{undo} (first see that no NFS mount is under /var/lib/kubelet)",
                         detached=True,
                     ),
@@ -132,7 +145,27 @@ class K3sNode:
         return Diff(tuple(changes))
 
 
-def _order(version: str) -> tuple[int, ...]:
-    """``v1.34.4+k3s1`` as numbers that can be compared."""
-    digits = "".join(c if c.isdigit() else " " for c in version.replace("k3s", " "))
-    return tuple(int(word) for word in digits.split())
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+k3s(\d+))?")
+
+
+def is_version(version: str) -> bool:
+    """Whether it is one that can be compared."""
+    return _VERSION.fullmatch(version) is not None
+
+
+def version_order(version: str) -> tuple[Any, ...]:
+    """``v1.34.4+k3s1`` as something that can be compared; a candidate is below its release.
+
+    Raises
+    ------
+    ValueError
+        It is no version of k3s.
+    """
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        raise ValueError(f"no version of k3s: {version!r}")
+    major, minor, patch, candidate, build = found.groups()
+    words = re.findall(r"\d+|[A-Za-z]+", candidate or "")
+    # As semantic versions have it: a number is below a word, and no candidate is above any.
+    parts = tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words)
+    return int(major), int(minor), int(patch), not candidate, parts, int(build or 0)

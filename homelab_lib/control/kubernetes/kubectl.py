@@ -1,0 +1,97 @@
+"""Kubernetes through `kubectl -o json`: asking, and reading what it says."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from homelab_lib.runbook.resource import Host
+
+KUBECTL = ("k3s", "kubectl")
+Object = Mapping[str, Any]
+
+_SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
+
+
+def get(host: Host, kind: str, name: str, namespace: str = "") -> Any:
+    """An object, or None."""
+    where = ("-n", namespace) if namespace else ()
+    words = (*KUBECTL, "get", kind, name, *where, "--ignore-not-found", "-o", "json")
+    text = host.read(*words, sudo=True).stdout
+    return json.loads(text) if text.strip() else None
+
+
+def listed(host: Host, kind: str, namespace: str = "", selector: str = "") -> list[Any]:
+    """All objects of a kind."""
+    where = ("-n", namespace) if namespace else ("-A",)
+    chosen = ("-l", selector) if selector else ()
+    found = host.json(*KUBECTL, "get", kind, *where, *chosen, "-o", "json", sudo=True)
+    items: list[Any] = found["items"]
+    return items
+
+
+def cores(quantity: str) -> float:
+    """Processors as Kubernetes writes them: ``4``, or ``3800m`` where a node keeps some back.
+
+    Raises
+    ------
+    ValueError
+        It is no such quantity.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([numk]?)", quantity)
+    if found is None:
+        raise ValueError(f"no number of processors: {quantity!r}")
+    return float(found[1]) * _SCALES[found[2]]
+
+
+def warnings_about(host: Host, namespace: str, name: str) -> str:
+    """What the cluster complains of about an object, the newest complaint."""
+    found = [
+        event
+        for event in listed(host, "events", namespace)
+        if event.get("type") == "Warning"
+        and str(event.get("involvedObject", {}).get("name", "")).startswith(name)
+    ]
+    if not found:
+        return ""
+    newest = max(found, key=_when)
+    return str(newest.get("message") or newest.get("reason") or "")
+
+
+def _when(event: Object) -> str:
+    """When an event was seen last; the list is in no order, and the field depends on who wrote."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    made = event.get("metadata", {}).get("creationTimestamp", "")
+    return str(next((time for time in times if time), made))
+
+
+def finished_pod(host: Host, namespace: str, selector: str) -> tuple[str, str]:
+    """Name and node of a pod that has come to its good end; both empty where there is none."""
+    for pod in listed(host, "pods", namespace, selector):
+        if pod.get("status", {}).get("phase") == "Succeeded":
+            return pod["metadata"]["name"], pod["spec"].get("nodeName", "")
+    return "", ""
+
+
+def differs(wanted: Any, found: Any, path: str = "") -> str:
+    """Where `found` is not what `wanted` says; empty where it is.
+
+    What the API server fills in is not compared: an object is as desired when everything that we
+    say of it is so, whatever else it says.
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping):
+            return path or "it is missing"
+        for key, value in wanted.items():
+            if where := differs(value, found.get(key), f"{path}.{key}".lstrip(".")):
+                return where
+        return ""
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        if not isinstance(found, Sequence) or len(found) != len(wanted):
+            return path
+        pairs = zip(wanted, found, strict=True)
+        return next(
+            (w for i, (a, b) in enumerate(pairs) if (w := differs(a, b, f"{path}[{i}]"))), ""
+        )
+    return "" if wanted == found else path

@@ -1,0 +1,57 @@
+"""The API of a Proxmox node through `pvesh`, and its tasks.
+
+Three habits of theirs are dealt with here. `pvesh` prints a task's id as bare text unless it is
+asked for JSON. It ends with status 0 when its task has failed, so a task is judged by its own
+status. And a worker dies with the terminal that started it, so what takes long runs detached.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from homelab_lib.runbook.resource import Host, Progress
+from homelab_lib.transport.command import Command, Result, change
+
+_JSON = ("--output-format", "json")
+
+
+def api(host: Host, path: str, *options: str) -> Any:
+    """What the node's API says at `path`."""
+    return host.json("pvesh", "get", path, *options, *_JSON, sudo=True)
+
+
+def changing(verb: str, path: str, *options: str, timeout_s: float = 60.0) -> Command:
+    """A call that changes something: ``create``, ``set`` or ``delete``."""
+    return change("pvesh", verb, path, *options, *_JSON, sudo=True, timeout_s=timeout_s)
+
+
+def active_task(host: Host, node: str, vmid: int) -> str:
+    """What is at work on a VM just now: the task's type; empty for nothing."""
+    tasks = api(host, f"/nodes/{node}/tasks", "--source", "active", "--vmid", str(vmid))
+    # One that has just ended stays in the list for a while.
+    return next((str(task["type"]) for task in tasks if "endtime" not in task), "")
+
+
+def task_of(result: Result) -> str:
+    """The id of the task that a call started; it is printed last, after the task's log."""
+    for line in reversed(result.stdout.splitlines()):
+        word = line.strip().strip('"')
+        if word.startswith("UPID:"):
+            return word
+    return ""
+
+
+def follow_task(node: str) -> Callable[[Host, Result], Progress]:
+    """Judges a call by the task it started, not by its exit status."""
+
+    def follow(host: Host, result: Result) -> Progress:
+        upid = task_of(result)
+        if not upid:
+            return Progress(True, error=f"no task came of it: {result.stdout.strip()[-300:]}")
+        status = api(host, f"/nodes/{node}/tasks/{upid}/status")
+        if status["status"] == "running":
+            return Progress(False, note=f"task {status['type']} runs")
+        end = status.get("exitstatus", "unknown")
+        good = end == "OK" or end.startswith("WARNINGS")
+        return Progress(True, error="" if good else f"{status['type']}: {end}")
+
+    return follow

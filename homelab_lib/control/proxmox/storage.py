@@ -1,0 +1,106 @@
+"""What stands on a Proxmox node's storages."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.control.linux import look_at_file
+from homelab_lib.control.proxmox.api import api, changing, follow_task
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.transport.command import change
+
+
+@dataclass(frozen=True)
+class StorageContent:
+    """A storage that may hold what we put on it. Nothing that it may hold already is taken away."""
+
+    host: str
+    storage: str
+    content: tuple[str, ...]
+    timeout_s: float = 30.0
+
+    @property
+    def name(self) -> str:
+        return f"storage {self.storage}"
+
+    def observe(self, host: Host) -> dict[str, Any] | None:
+        rows = api(host, "/storage")
+        found = next((row for row in rows if row["storage"] == self.storage), None)
+        if found is None:
+            return None
+        return {"type": found["type"], "content": sorted(found.get("content", "").split(","))}
+
+    def diff(self, observed: dict[str, Any] | None) -> Diff:
+        if observed is None:
+            return Diff(conflict=f"there is no storage {self.storage!r} on {self.host}")
+        missing = sorted(set(self.content) - set(observed["content"]))
+        if not missing:
+            return Diff()
+        now = [each for each in observed["content"] if each and each != "none"]
+        wanted = ",".join(sorted({*now, *self.content}))
+        call = change("pvesm", "set", self.storage, "--content", wanted, sudo=True)
+        return Diff(
+            (
+                Change(
+                    f"let {self.storage} hold {', '.join(missing)}",
+                    call,
+                    replaces=f"content {','.join(now) or 'none'}",
+                    undo=f"pvesm set {self.storage} --content {','.join(now) or 'none'}",
+                ),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Image:
+    """A cloud image on a storage, with the digest that it must have.
+
+    Parameters
+    ----------
+    host, node, storage, folder
+        Where it goes: the machine, its node name, the storage and that storage's folder.
+    filename, url, sha256
+        Its name there, where it is from, what it must be.
+    """
+
+    host: str
+    node: str
+    storage: str
+    folder: str
+    filename: str
+    url: str
+    sha256: str
+    timeout_s: float = 3600.0
+
+    @property
+    def name(self) -> str:
+        return f"image {self.filename}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/import/{self.filename}"
+
+    def observe(self, host: Host) -> dict[str, Any] | None:
+        return look_at_file(host, self.path)
+
+    def diff(self, observed: dict[str, Any] | None) -> Diff:
+        if observed is not None:
+            if observed["sha256"] == self.sha256:
+                return Diff()
+            return Diff(
+                conflict=f"{self.path} is there and is not the image we want: its digest is "
+                f"{observed['sha256'][:16]}…, not {self.sha256[:16]}…; look at it, then delete it"
+            )
+        call = changing(
+            "create",
+            f"/nodes/{self.node}/storage/{self.storage}/download-url",
+            *("--content", "import"),
+            *("--filename", self.filename),
+            *("--url", self.url),
+            *("--checksum-algorithm", "sha256"),
+            *("--checksum", self.sha256),
+            timeout_s=self.timeout_s,
+        )
+        summary = f"download {self.filename}, and check it"
+        undo = f"rm {self.path}"
+        follow = follow_task(self.node)
+        return Diff((Change(summary, call, undo=undo, detached=True, follow=follow),))

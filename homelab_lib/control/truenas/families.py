@@ -1,0 +1,178 @@
+"""The families of rows that TrueNAS keeps, as tables.
+
+Sources: the middleware's API models of 25.04, 25.10 and 26, and for 24.10 its own schemas. A new
+family is an entry here and a function that says what one of its rows should be.
+"""
+
+from collections.abc import Sequence
+
+from homelab_lib.control import mark
+from homelab_lib.control.truenas.midclt import Release
+from homelab_lib.control.truenas.row import Before, Family, Field, Row, Values
+
+_CRON = {"minute": "00", "hour": "*", "dom": "*", "month": "*", "dow": "*"}
+
+NFS_SHARE = Family(
+    "sharing.nfs",
+    "NFS share",
+    key=("path",),
+    mark="comment",
+    fields={
+        "path": Field(),
+        "comment": Field(""),
+        "networks": Field((), unordered=True),
+        "hosts": Field((), unordered=True),
+        "ro": Field(False),
+        "maproot_user": Field(),
+        "maproot_group": Field(),
+        "mapall_user": Field(),
+        "mapall_group": Field(),
+        "security": Field((), unordered=True),
+        "enabled": Field(True),
+        "expose_snapshots": Field(False, since=(25, 4)),
+    },
+)
+
+SMB_SHARE = Family(
+    "sharing.smb",
+    "SMB share",
+    key=("name",),
+    mark="comment",
+    fields={
+        "name": Field(),
+        "path": Field(),
+        "comment": Field(""),
+        "enabled": Field(True),
+        "browsable": Field(True),
+        "readonly": Field(False, before=Before((25, 10), "ro")),
+        "access_based_share_enumeration": Field(False, before=Before((25, 10), "abe")),
+        "purpose": Field(
+            "DEFAULT_SHARE",
+            before=Before(
+                (25, 10),
+                "purpose",
+                {
+                    "MULTIPROTOCOL_SHARE": "MULTI_PROTOCOL_NFS",
+                    "TIMEMACHINE_SHARE": "TIMEMACHINE",
+                    "PRIVATE_DATASETS_SHARE": "PRIVATE_DATASETS",
+                },
+            ),
+        ),
+        "options": Field({}, since=(25, 10)),
+    },
+    together=frozenset({"purpose", "options"}),
+)
+
+SNAPSHOT_TASK = Family(
+    "pool.snapshottask",
+    "snapshots",
+    key=("dataset", "naming_schema"),
+    fields={
+        "dataset": Field(),
+        "naming_schema": Field("auto-%Y-%m-%d_%H-%M"),
+        "recursive": Field(False),
+        "exclude": Field((), unordered=True),
+        "lifetime_value": Field(2),
+        "lifetime_unit": Field("WEEK"),
+        "schedule": Field(_CRON | {"begin": "00:00", "end": "23:59"}),
+        "allow_empty": Field(True),
+        "enabled": Field(True),
+    },
+    # Without it, snapshots that are there already would follow the new lifetime.
+    on_update={"fixate_removal_date": True},
+)
+
+CRON_JOB = Family(
+    "cronjob",
+    "cron job",
+    key=("description",),
+    fields={
+        "description": Field(""),
+        "command": Field(),
+        "user": Field(),
+        "schedule": Field(_CRON),
+        "stdout": Field(True),  # true hides it
+        "stderr": Field(False),
+        "enabled": Field(True),
+    },
+)
+
+
+def nfs_share(
+    host: str,
+    lab: str,
+    release: Release,
+    path: str,
+    networks: Sequence[str],
+    maproot_user: str | None = None,
+    maproot_group: str | None = None,
+) -> Row:
+    """An NFS export, to some networks and no others; what is not named is as TrueNAS has it."""
+    wanted: Values = {
+        "networks": sorted(networks),
+        "hosts": [],
+        "maproot_user": maproot_user,
+        "maproot_group": maproot_group,
+        "mapall_user": None,
+        "mapall_group": None,
+        "security": [],
+        "ro": False,
+        "enabled": True,
+    }
+    return Row(host, lab, release, NFS_SHARE, {"path": path}, wanted)
+
+
+def smb_share(
+    host: str, lab: str, release: Release, name: str, path: str, purpose: str = "DEFAULT_SHARE"
+) -> Row:
+    """An SMB share that may be written to, for a purpose as 25.10 and later call it."""
+    wanted: Values = {
+        "path": path,
+        "purpose": purpose,
+        "options": {},
+        "readonly": False,
+        "enabled": True,
+    }
+    return Row(host, lab, release, SMB_SHARE, {"name": name}, wanted)
+
+
+def snapshot_task(
+    host: str,
+    lab: str,
+    release: Release,
+    dataset: str,
+    schedule: Values,
+    keep: tuple[int, str],
+    recursive: bool = True,
+) -> Row:
+    """Snapshots of a dataset by a schedule, kept for ``(2, "WEEK")``; named after the lab."""
+    wanted: Values = {
+        "schedule": dict(schedule),
+        "lifetime_value": keep[0],
+        "lifetime_unit": keep[1],
+        "recursive": recursive,
+        "enabled": True,
+    }
+    key = {"dataset": dataset, "naming_schema": f"{mark.tag(lab)}-%Y-%m-%d_%H-%M"}
+    return Row(host, lab, release, SNAPSHOT_TASK, key, wanted)
+
+
+def cron_job(
+    host: str,
+    lab: str,
+    release: Release,
+    what: str,
+    command: str,
+    schedule: Values,
+    user: str = "root",
+) -> Row:
+    """A command at set times; what it prints of errors is mailed."""
+    wanted: Values = {
+        "command": command,
+        "user": user,
+        "schedule": dict(schedule),
+        "stdout": True,
+        "stderr": False,
+        "enabled": True,
+    }
+    return Row(host, lab, release, CRON_JOB, {"description": f"{what}; {mark.text(lab)}"}, wanted)

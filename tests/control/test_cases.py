@@ -1,0 +1,156 @@
+"""What a resource makes of what an appliance answers: one file a case, ``ROOM/RESOURCE/CASE.json``.
+
+A case says which resource it is, what the host answers to which command, and what then has to
+come out. A new case is a new file; nothing here changes.
+
+``why``
+    One sentence for the person who sees it fail.
+``resource``, ``with``
+    Its name below `homelab_lib.control`, and its arguments. ``host``, ``lab`` and ``release`` may
+    be left out: the last is asked of the host, as a recipe does.
+``answers``
+    What is printed, by the command or by how it begins (the longest wins): a text, a JSON value,
+    or ``{"status": 1, "stderr": …}``. A command without an answer fails the case.
+``begun``
+    Whether the resource was being made when we were cut off.
+``clean``, ``waiting``, ``conflict``, ``changes``
+    One of them: true; words that have to be in the text; or the list of all changes, each with
+    the words of its ``call`` (a JSON value stands for any spelling of it) and, where there are
+    any, ``stdin``, ``destroys`` and ``replaces``.
+``follow``
+    Of the last change: what it ``printed``, further ``answers``, and the ``progress`` then told.
+"""
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homelab_lib.control.truenas import midclt
+from homelab_lib.runbook.host import failed
+from homelab_lib.secret import Mask
+from homelab_lib.transport.command import Command, Result, read
+
+FOLDER = Path(__file__).parent
+CASES = sorted(FOLDER.rglob("*.json"))
+_PARTS = {"why", "resource", "with", "answers", "begun", "clean", "waiting", "conflict", "changes",
+          "follow"}  # fmt: skip
+
+
+class Canned:
+    """A host that answers what the case says."""
+
+    name = "host"
+
+    def __init__(self, answers: dict[str, Any], begun: bool) -> None:
+        self.answers = answers
+        self._begun = begun
+
+    def read(self, *argv: str, ok=(0,), **options: Any) -> Result:
+        command = read(*argv, **options)  # only what is known to read may be sent by looking
+        line = " ".join(argv)
+        known = [begin for begin in self.answers if line.startswith(begin)]
+        assert known, f"the case has no answer to: {line}"
+        answer = self.answers[max(known, key=len)]
+        if isinstance(answer, dict) and "status" in answer and "stderr" in answer:
+            result = Result(answer["status"], "", answer["stderr"])
+        else:
+            result = Result(0, answer if isinstance(answer, str) else json.dumps(answer), "")
+        if ok is not None and result.exit_status not in ok:
+            raise failed(self.name, command, result, Mask())
+        return result
+
+    def json(self, *argv: str, **options: Any) -> Any:
+        return json.loads(self.read(*argv, **options).stdout)
+
+    def fact(self, name: str, look: Any) -> Any:
+        return look(self)
+
+    def begun(self, resource: str) -> bool:
+        return self._begun
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _resource(case: dict[str, Any], host: Canned) -> Any:
+    module, _, name = case["resource"].rpartition(".")
+    make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
+    taken = inspect.signature(make).parameters
+    given = {"host": host.name, "lab": "attic"} | case["with"]
+    if "release" in taken:
+        given.setdefault("release", midclt.release(host))
+    return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
+
+
+def _same_call(call: Command, words: list[Any]) -> bool:
+    return len(call.argv) == len(words) and all(
+        found == word if isinstance(word, str) else json.loads(found) == word
+        for found, word in zip(call.argv, words, strict=True)
+    )
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda f: str(f.relative_to(FOLDER).with_suffix("")))
+def test_case(file: Path) -> None:
+    case = json.loads(file.read_text(encoding="utf-8"))
+    assert set(case) <= _PARTS
+    host = Canned(case["answers"], case.get("begun", False))
+    resource = _resource(case, host)
+    observed = json.loads(json.dumps(resource.observe(host)))  # as it comes back from a journal
+    diff = resource.diff(observed)
+    told = {"clean": diff.clean, "waiting": diff.waiting, "conflict": diff.conflict}
+    (kind,) = {"clean", "waiting", "conflict", "changes"} & case.keys()
+    if kind == "clean":
+        assert diff.clean, (case["why"], diff)
+    elif kind != "changes":
+        assert case[kind] in told[kind], (case["why"], diff)
+        assert not diff.changes, case["why"]
+    else:
+        assert not (diff.conflict or diff.waiting), (case["why"], diff)
+        _check_changes(case, diff.changes)
+    if "follow" in case:
+        host.answers |= case["follow"].get("answers", {})
+        progress = diff.changes[-1].follow(host, Result(0, case["follow"]["printed"], ""))
+        for key, value in case["follow"]["progress"].items():
+            assert getattr(progress, key) == value, (case["why"], progress)
+
+
+def _check_changes(case: dict[str, Any], changes: Any) -> None:
+    shown = [change.call.argv for change in changes]
+    assert len(changes) == len(case["changes"]), (case["why"], shown)
+    for change, wanted in zip(changes, case["changes"], strict=True):
+        assert change.call.kind == "change"
+        assert _same_call(change.call, wanted["call"]), (case["why"], change.call.argv)
+        assert list(change.destroys) == wanted.get("destroys", []), case["why"]
+        assert change.replaces == wanted.get("replaces", ""), case["why"]
+        stdin = change.call.stdin
+        assert (json.loads(stdin) if stdin else None) == wanted.get("stdin"), case["why"]
+
+
+def test_every_resource_of_these_rooms_has_a_case() -> None:
+    """A family of rows counts by the function that makes one."""
+    wanted = set()
+    for room in ("truenas", "proxmox", "kubernetes"):
+        folder = Path(importlib.import_module(f"homelab_lib.control.{room}").__file__).parent
+        for file in folder.glob("*.py"):
+            module = importlib.import_module(f"homelab_lib.control.{room}.{file.stem}")
+            for name, value in vars(module).items():
+                here = getattr(value, "__module__", "") == module.__name__
+                if here and _makes_resources(value):
+                    wanted.add(f"{room}.{file.stem}.{name}")
+    assert wanted
+    assert wanted - {"truenas.row.Row"} == {json.loads(f.read_text())["resource"] for f in CASES}
+
+
+def _makes_resources(value: Any) -> bool:
+    if inspect.isclass(value):
+        return hasattr(value, "observe") and hasattr(value, "diff")
+    return (
+        inspect.isfunction(value)
+        and value.__annotations__.get("return").__class__ is type
+        and (hasattr(value.__annotations__["return"], "observe"))
+    )
