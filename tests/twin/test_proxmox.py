@@ -44,7 +44,10 @@ def test_pvesh_ends_well_when_its_task_did_not(node):
     )
     reply = run(node, line)
     assert reply.status == 0
-    upid = json.loads(reply.out.decode().splitlines()[-1])
+    upid = reply.out.decode().splitlines()[-1]
+    assert upid.startswith("UPID:"), "bare text, for nobody asked for JSON"
+    asked = run(node, f"{line} --output-format json").out.decode().splitlines()[-1]
+    assert json.loads(asked).startswith("UPID:")
     assert get(node, f"/nodes/pve/tasks/{upid}/status")["exitstatus"].startswith(
         "checksum mismatch"
     )
@@ -91,6 +94,74 @@ def test_disks_grow_and_never_shrink(node):
     assert run(node, "qm disk resize 201 scsi0 64G").status == 0
     assert "size=64G" in get(node, "/nodes/pve/qemu/201/config")["scsi0"]
     assert b"shrinking disks is not supported" in run(node, "qm disk resize 201 scsi0 8G").err
+
+
+def test_a_disk_that_does_not_grow_is_told_by_the_task_alone(node):
+    run(node, CREATE)
+    reply = run(node, "qm disk resize 201 scsi0 900T")
+    assert reply.status == 0, "what the old way took for done"
+    assert "size=3584M" in get(node, "/nodes/pve/qemu/201/config")["scsi0"]
+    line = "pvesh set /nodes/pve/qemu/201/resize --disk scsi0 --size 900T --output-format json"
+    upid = json.loads(run(node, line).out.decode().splitlines()[-1])
+    assert "out of space" in get(node, f"/nodes/pve/tasks/{upid}/status")["exitstatus"]
+
+
+def test_the_clusters_list_is_up_to_ten_seconds_old(node):
+    node.world.clock.sleep(10 - node.world.clock.now() % 10 + 1)  # just after a broadcast
+    begun = node.run(CREATE)
+    (row,) = get(node, "/cluster/resources")
+    assert "name" not in row, "a fresh VM has none, and the old way called it foreign"
+    assert (row["status"], row["lock"]) == ("unknown", "create"), "locks are never old"
+    node.world.clock.sleep(begun.takes_s)
+    begun.finished()
+    assert get(node, "/cluster/resources")[0].get("name") in (None, "VM 201")
+    assert get(node, "/nodes/pve/qemu/201/status/current")["name"] == "a"
+    node.world.clock.sleep(10)
+    assert get(node, "/cluster/resources")[0]["name"] == "a"
+    run(node, "qm start 201")
+    assert get(node, "/nodes/pve/qemu/201/status/current")["status"] == "running"
+
+
+def test_a_number_that_a_container_has_is_taken(node):
+    node.others[201] = {"id": "lxc/201", "type": "lxc", "vmid": 201, "node": "pve", "name": "dns"}
+    assert get(node, "/cluster/resources") == [node.others[201]]
+    assert b"CT 201 already exists on node 'pve'" in run(node, CREATE).err
+
+
+def test_only_root_may_pass_by_a_lock(node):
+    node.run(CREATE)
+    assert b"VM is locked (create)" in run(node, "qm destroy 201").err
+    assert run(node, "qm destroy 201 --skiplock 1").status == 0
+    assert 201 not in node.vms
+
+
+def test_another_firmware_finds_no_system(node):
+    run(node, CREATE)
+    run(node, "qm start 201")
+    node.world.clock.sleep(60)
+    assert node.vms[201].guest.up
+    run(node, "qm stop 201")
+    run(node, "qm set 201 --bios ovmf --machine q35 --efidisk0 local-zfs:1,efitype=4m")
+    run(node, "qm start 201")
+    node.world.clock.sleep(600)
+    assert not node.vms[201].guest.up
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "address"),
+    [("nocloud", "eth0", "10.0.30.21/24"), ("configdrive2", "enp6s18", "")],
+)
+def test_only_nocloud_finds_a_network_card_by_its_address(node, form, name, address):
+    run(node, f"{CREATE} --citype {form} --machine q35 --ostype l26")
+    run(node, "qm start 201")
+    node.world.clock.sleep(120)
+    (card,) = node.vms[201].guest.interfaces
+    assert (card.name, card.cidr) == (name, address)
+    run(node, "qm stop 201")
+    run(node, "qm set 201 --hostpci0 mapping=card,pcie=1")
+    run(node, "qm start 201")
+    (card,) = node.vms[201].guest.interfaces
+    assert (card.name == name) == (form == "nocloud"), "a card passed through moves the others"
 
 
 def test_a_protected_vm_is_not_destroyed(node):

@@ -26,6 +26,7 @@ from homelab_lib.twin.kubernetes.outcome import outcome
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Surroundings
 
+_NOTICE_S = 0.4
 _TICKS_S = (0.5, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90, 120)
 
 
@@ -147,6 +148,7 @@ class Cluster:
             new["metadata"]["resourceVersion"] = str(self._revision)
             if new.get("spec") != old.get("spec"):
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+                self.since[_spec_of(new)] = self.world.clock.now()
         self.applied[key, manager] = copy.deepcopy(document)
         self.objects[key] = new
         self._stir()
@@ -273,7 +275,13 @@ class Cluster:
         metadata["resourceVersion"] = str(self._revision)
         if "spec" in new:
             metadata["generation"] = 1
-        self.since[metadata["uid"]] = self.world.clock.now()
+        self.since[metadata["uid"]] = self.since[_spec_of(new)] = self.world.clock.now()
+
+    def noticed(self, document: Object) -> bool:
+        """Whether the controllers have looked at what was changed of an object: they are soon, not
+        at once, and until then its status is about what it was before."""
+        changed_s = self.since.get(_spec_of(document), -_NOTICE_S)
+        return self.world.clock.now() - changed_s >= _NOTICE_S
 
     def state(self) -> dict[str, Any]:
         """What has to be equal in two clusters that were built alike."""
@@ -290,6 +298,10 @@ class Cluster:
 def not_found(kind: Kind, name: str) -> ApiError:
     """What the API server says of an object that isn't there."""
     return ApiError("NotFound", f'{kind.resource} "{name}" not found')
+
+
+def _spec_of(document: Object) -> str:
+    return f"{document['metadata']['uid']} spec"
 
 
 def _essence(document: Object) -> Object:

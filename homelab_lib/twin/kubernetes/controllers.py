@@ -19,6 +19,8 @@ def _suffix(*parts: object) -> str:
 def deployments(cluster: Cluster) -> None:
     """One replica set for each template a deployment has had; only the newest keeps pods."""
     for deployment in cluster.all("Deployment"):
+        if not cluster.noticed(deployment):
+            continue
         spec = deployment["spec"]
         text = json.dumps(spec["template"], sort_keys=True)
         template = hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -45,7 +47,10 @@ def deployments(cluster: Cluster) -> None:
                 old["spec"]["replicas"] = 0
         deployment["status"] = {
             "observedGeneration": meta.get("generation", 1),
-            "replicas": dig(newest, "status.replicas") or 0,
+            "replicas": sum(
+                dig(each, "status.replicas") or 0
+                for each in cluster.owned("ReplicaSet", deployment)
+            ),
             "updatedReplicas": dig(newest, "status.replicas") or 0,
             "readyReplicas": ready,
             "availableReplicas": ready,
@@ -104,6 +109,8 @@ def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> O
 def daemon_sets(cluster: Cluster) -> None:
     """One pod on each node."""
     for each in cluster.all("DaemonSet"):
+        if not cluster.noticed(each):
+            continue
         pods = cluster.owned("Pod", each)
         there = {pod["spec"].get("nodeName") for pod in pods}
         nodes = [node["metadata"]["name"] for node in cluster.all("Node")]
@@ -111,10 +118,14 @@ def daemon_sets(cluster: Cluster) -> None:
             if node not in there and ready(cluster, node):
                 _make_pod(cluster, each, number, node)
         pods = cluster.owned("Pod", each)
+        good = sum(is_ready(pod) for pod in pods)
         each["status"] = {
+            "observedGeneration": each["metadata"].get("generation", 1),
             "desiredNumberScheduled": len(nodes),
             "currentNumberScheduled": len(pods),
-            "numberReady": sum(is_ready(pod) for pod in pods),
+            "updatedNumberScheduled": len(pods),
+            "numberReady": good,
+            "numberAvailable": good,
         }
 
 

@@ -1,5 +1,6 @@
 """The nodes of a cluster: how one joins, and whether it is alive."""
 
+import re
 from typing import Any
 
 from homelab_lib.twin.kubernetes.cluster import Cluster
@@ -38,7 +39,7 @@ def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, 
             | ({"taints": taints} if taints else {}),
             "status": {
                 "capacity": capacity,
-                "allocatable": dict(capacity),
+                "allocatable": capacity | {"cpu": _left(machine.threads, config)},
                 "addresses": [
                     {"type": "InternalIP", "address": machine.address or ""},
                     {"type": "Hostname", "address": name},
@@ -108,6 +109,18 @@ def watch(cluster: Cluster) -> None:
         node["spec"].pop("taints", None)
         if taints:
             node["spec"]["taints"] = taints
+
+
+def _left(threads: int, config: dict[str, Any]) -> str:
+    """Processors that pods may have: all, less what kubelet was told to keep back."""
+    kept_milli = 0
+    for argument in config.get("kubelet-arg", ()):
+        name, _, reserved = str(argument).partition("=")
+        if name in ("kube-reserved", "system-reserved"):
+            found = re.search(r"cpu=(\d+)(m?)", reserved)
+            kept_milli += int(found[1]) * (1 if found[2] else 1000) if found else 0
+    left_milli = threads * 1000 - kept_milli
+    return f"{left_milli}m" if left_milli % 1000 else str(left_milli // 1000)
 
 
 def _taint(text: str) -> dict[str, str]:

@@ -78,7 +78,8 @@ def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
         if taint["effect"] != "PreferNoSchedule" and not _tolerates(pod, taint):
             return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
     labels = node["metadata"].get("labels", {})
-    if not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
+    selected = (pod["spec"].get("nodeSelector") or {}).items() <= labels.items()
+    if not selected or not _wants(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
     if _avoids(cluster, pod, name):
         return "node(s) didn't match pod anti-affinity rules"
@@ -104,14 +105,39 @@ def _tolerates(pod: Object, taint: Object) -> bool:
     return False
 
 
+def _wants(pod: Object, node: Object) -> bool:
+    """Whether a node fits one of the terms of a pod's node affinity."""
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+    terms = dig(pod, f"{path}.nodeSelectorTerms")
+    fields = {"metadata.name": node["metadata"]["name"]}
+    labels = node["metadata"].get("labels", {})
+    return terms is None or any(
+        all(_fits(one, labels) for one in term.get("matchExpressions") or ())
+        and all(_fits(one, fields) for one in term.get("matchFields") or ())
+        for term in terms
+    )
+
+
+def _fits(expression: Object, values: dict[str, str]) -> bool:
+    found = values.get(expression["key"])
+    return {
+        "In": found in expression.get("values", ()),
+        "NotIn": found not in expression.get("values", ()),
+        "Exists": found is not None,
+        "DoesNotExist": found is None,
+    }[expression["operator"]]
+
+
 def _avoids(cluster: Cluster, pod: Object, node: str) -> bool:
-    """Whether a pod that it must not share a node with is on this one."""
+    """Whether a pod that it must not share a node with is on this one. Pods that have come to
+    their end are none."""
     path = "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"
     for term in dig(pod, path) or ():
         wanted = dig(term, "labelSelector.matchLabels") or {}
         for other in cluster.all("Pod", pod["metadata"]["namespace"]):
             labels = other["metadata"].get("labels", {})
-            fits = other is not pod and wanted.items() <= labels.items()
+            ended = dig(other, "status.phase") in ("Succeeded", "Failed")
+            fits = other is not pod and not ended and wanted.items() <= labels.items()
             if fits and other["spec"].get("nodeName") == node:
                 return True
     return False

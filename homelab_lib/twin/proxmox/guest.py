@@ -1,5 +1,6 @@
 """A virtual machine from the inside: it boots a cloud image, and cloud-init makes it what it is."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,6 +60,8 @@ class Guest(Machine):
         self.up = False
         self.cloud_init: tuple[str, list[str]] = ("not started", [])
         self.instance = ""
+        self.agent_slow = False  # it answers commands with a number to ask again with
+        self.answers: list[dict[str, Any]] = []
         self.files.mkdir("/etc")
         self.files.mkdir("/var/lib", parents=True)
         self.files.mkdir("/usr/local/bin", parents=True)
@@ -87,8 +90,11 @@ class Guest(Machine):
         net = split_net(self.config[key])
         number = key.removeprefix("net")
         ip = split_properties(self.config.get(f"ipconfig{number}", ""))
+        by_address = self._named_by_address()
+        if not by_address:
+            ip = {}  # what cloud-init was told is about eth0, and there is none
         return Interface(
-            name=f"eth{number}",
+            name=f"eth{number}" if by_address else self._kernel_name(int(number)),
             mac=net["macaddr"].lower(),
             cidr=ip.get("ip", "") if self.instance else "",
             host=self.node.name,
@@ -96,6 +102,19 @@ class Guest(Machine):
             tag=int(net["tag"]) if "tag" in net else None,
             gateway=ip.get("gw", "") if self.instance else "",
         )
+
+    def _named_by_address(self) -> bool:
+        """Whether cloud-init finds network cards by their addresses and names them: of its forms
+        only nocloud does, which Proxmox takes for everything but Windows."""
+        windows = re.fullmatch(r"w(in|2k|xp|vista).*", self.config.get("ostype", "other"))
+        return self.config.get("citype", "configdrive2" if windows else "nocloud") == "nocloud"
+
+    def _kernel_name(self, number: int) -> str:
+        """After the slot that the card is in, which another chipset or card may move."""
+        if "q35" not in self.config.get("machine", "pc"):
+            return f"ens{18 + number}"
+        cards = sum(key.startswith("hostpci") for key in self.config)
+        return f"enp{6 + cards}s{18 + number}"
 
     def agent_runs(self) -> bool:
         """Whether the guest agent answers."""
@@ -202,3 +221,22 @@ class VirtualMachine:
     booted: str = ""  # digest of the image its disk was made from
     guest: Guest | None = None
     started: dict[str, str] = field(default_factory=dict)  # the configuration it runs with
+    firmware: str = ""  # what its system was installed under; empty: nothing is installed yet
+    told: dict[str, Any] = field(default_factory=dict)  # what the last broadcast said of it
+    changed_s: float = -math.inf  # since when that is not so any more
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it may use [bytes]."""
+        keys = split_properties(self.config.get("memory", "512"), "current")
+        return int(keys["current"]) * 2**20
+
+    def summary(self) -> dict[str, Any]:
+        """What the node broadcasts of it."""
+        return {
+            "name": self.config.get("name", f"VM {self.vmid}"),
+            "status": "running" if self.running else "stopped",
+            "maxcpu": int(self.config.get("cores", 1)),
+            "maxmem": self.memory_bytes,
+            "uptime": 0,
+        }

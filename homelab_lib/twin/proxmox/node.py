@@ -16,6 +16,8 @@ from homelab_lib.twin.proxmox.guest import Guest, VirtualMachine
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
 from homelab_lib.twin.proxmox.storage import FOLDERS, Store
 
+_BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
+
 
 class ProxmoxNode(Machine):
     """The node.
@@ -47,6 +49,8 @@ class ProxmoxNode(Machine):
         self.stores: dict[str, Store] = {}
         self.vms: dict[int, VirtualMachine] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.others: dict[int, dict[str, Any]] = {}
+        """Containers here, and guests of the cluster's other nodes: they have numbers too."""
         self._tasks = 1000
 
     # ------------------------------------------------------------------- tasks
@@ -173,9 +177,33 @@ class ProxmoxNode(Machine):
             raise PveError(f"Configuration file '{path}' does not exist", NO_SUCH_FILE)
         return self.vms[vmid]
 
+    def taken_by(self, vmid: int) -> str:
+        """What has a number, in the cluster's words; empty where it is free."""
+        if vmid in self.vms:
+            return f"VM {vmid} already exists on node '{self.node}'"
+        if vmid not in self.others:
+            return ""
+        row = self.others[vmid]
+        kind = "CT" if row.get("type") == "lxc" else "VM"
+        return f"{kind} {vmid} already exists on node '{row['node']}'"
+
+    def broadcast(self, vm: VirtualMachine) -> dict[str, Any]:
+        """What the cluster's list says of a VM: as it was at the last broadcast."""
+        now = self.world.clock.now()
+        if vm.changed_s > now - now % _BROADCAST_S:
+            return vm.told or {"status": "unknown"}
+        return vm.summary()
+
+    def changes(self, vm: VirtualMachine) -> None:
+        """Something of a VM is about to change: until the next broadcast the list won't know."""
+        vm.told = {key: value for key, value in self.broadcast(vm).items() if key != "uptime"}
+        vm.changed_s = self.world.clock.now()
+
     def bootable(self, vmid: int) -> bool:
-        """Whether there is a system on its disk."""
-        return self.image_of(vmid) is not None
+        """Whether there is a system on its disk, and this firmware finds it."""
+        vm = self.vms[vmid]
+        vm.firmware = vm.firmware or vm.config.get("bios", "seabios")
+        return vm.firmware == vm.config.get("bios", "seabios") and self.image_of(vmid) is not None
 
     def image_of(self, vmid: int) -> Image | None:
         """The image that its disk was made from."""
@@ -212,6 +240,7 @@ class ProxmoxNode(Machine):
         if "lock" in vm.config:
             raise PveError(f"VM is locked ({vm.config['lock']})")
         self._refuse_start(vm)
+        self.changes(vm)
         vm.running, vm.started = True, dict(vm.config)
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
@@ -220,7 +249,7 @@ class ProxmoxNode(Machine):
         vm.guest.power_on()
 
     def _refuse_start(self, vm: VirtualMachine) -> None:
-        wanted = int(split_properties(vm.config.get("memory", "512"), "current")["current"]) * 2**20
+        wanted = vm.memory_bytes
         used = sum(
             int(split_properties(other.started.get("memory", "512"), "current")["current"]) * 2**20
             for other in self.vms.values()
@@ -240,12 +269,13 @@ class ProxmoxNode(Machine):
     def stop_vm(self, vmid: int) -> None:
         """Switch a VM off."""
         vm = self.vm(vmid)
+        self.changes(vm)
         vm.running = False
         if vm.guest is not None:
             vm.guest.boots += 1
             vm.guest.power_off()
 
-    def destroy_vm(self, vmid: int) -> None:
+    def destroy_vm(self, vmid: int, *, skip_lock: bool = False) -> None:
         """Delete a VM and its disks.
 
         Raises
@@ -258,7 +288,7 @@ class ProxmoxNode(Machine):
             raise PveError(f"VM {vmid} is running - destroy failed")
         if vm.config.get("protection") == "1":
             raise PveError(f"can't remove VM {vmid} - protection mode enabled")
-        if "lock" in vm.config:
+        if "lock" in vm.config and not skip_lock:
             raise PveError(f"VM is locked ({vm.config['lock']})")
         for store in self.stores.values():
             store.volumes = {

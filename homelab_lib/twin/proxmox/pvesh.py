@@ -1,7 +1,8 @@
 """`pvesh` and `pvesm`: the API of the node by path, and its storages.
 
-Source: API schema of Proxmox VE 9.2. A call that starts a task prints the task's log and then its
-UPID as JSON; it ends with status 0 even when the task failed.
+Source: API schema of Proxmox VE 9.2, and pve-common's `CLIFormatter`. A call that starts a task
+prints the task's log and then its UPID, in JSON only if it was asked to; it ends with status 0
+even when the task failed.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 from homelab_lib.lab.ports import Bond
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import NetError
+from homelab_lib.twin.proxmox.disks import RESIZE, grow
 from homelab_lib.twin.proxmox.guest import VirtualMachine
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.options import CONTENT_TYPES
@@ -21,7 +23,6 @@ from homelab_lib.twin.proxmox.schema import (
     Property,
     PveError,
     parse_arguments,
-    split_properties,
 )
 from homelab_lib.twin.proxmox.storage import Store
 
@@ -74,6 +75,11 @@ def pvesh(node: ProxmoxNode, call: Call) -> Reply:
         ):
             _own(node, found[1])
             return _download(node, found[2], parse_arguments(words, _DOWNLOAD | _SHAPE))
+        if verb == "set" and (found := re.fullmatch(r"/nodes/([^/]+)/qemu/(\d+)/resize", path)):
+            _own(node, found[1])
+            given = parse_arguments(words, RESIZE | _SHAPE)
+            upid, failure = grow(node, int(found[2]), given["disk"], given["size"])
+            return _task_printed(given, upid, "", failure, takes_s=0.5)
         if verb == "set" and (found := re.fullmatch(r"/storage/([^/]+)", path)):
             given = parse_arguments(words, {"content": _TEXT} | _SHAPE)
             return _set_content(node, found[1], given.get("content", ""))
@@ -131,7 +137,7 @@ def _nodes(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> 
 
 @_get(f"{_NODE}/status")
 def _status(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
-    used = sum(_memory(vm) for vm in node.vms.values() if vm.running)
+    used = sum(vm.memory_bytes for vm in node.vms.values() if vm.running)
     return {
         "boot-info": {"mode": "efi", "secureboot": 0},
         "current-kernel": {"release": node.kernel, "sysname": "Linux", "machine": "x86_64"},
@@ -143,49 +149,36 @@ def _status(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) ->
     }
 
 
-def _memory(vm: VirtualMachine) -> int:
-    text = split_properties(vm.config.get("memory", "512"), "current")["current"]
-    return int(text) * 2**20
+def _vm_row(vm: VirtualMachine) -> dict[str, Any]:
+    row: dict[str, Any] = {"vmid": vm.vmid} | vm.summary()
+    row["cpus"] = row.pop("maxcpu")
+    return row | _live(vm)
 
 
-def _vm_row(node: ProxmoxNode, vm: VirtualMachine) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "vmid": vm.vmid,
-        "name": vm.config.get("name", f"VM {vm.vmid}"),
-        "status": "running" if vm.running else "stopped",
-        "cpus": int(vm.config.get("cores", 1)),
-        "maxmem": _memory(vm),
-        "uptime": 0,
-    }
-    optional = {key: vm.config[key] for key in ("tags", "lock", "template") if key in vm.config}
-    return row | optional
+def _live(vm: VirtualMachine) -> dict[str, Any]:
+    """What is never old."""
+    return {key: vm.config[key] for key in ("tags", "lock", "template") if key in vm.config}
 
 
 @_get(f"{_NODE}/qemu")
 def _vms(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
-    return [_vm_row(node, vm) for _, vm in sorted(node.vms.items())]
+    return [_vm_row(vm) for _, vm in sorted(node.vms.items())]
 
 
 @_get("/cluster/resources")
 def _resources(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
-    rows = []
-    for _, vm in sorted(node.vms.items()):
-        row = _vm_row(node, vm)
-        rows.append(
-            row
-            | {
-                "id": f"qemu/{vm.vmid}",
-                "type": "qemu",
-                "node": node.node,
-                "maxcpu": row.pop("cpus"),
-            }
-        )
-    return rows
+    rows = {
+        vm.vmid: {"id": f"qemu/{vm.vmid}", "vmid": vm.vmid, "type": "qemu", "node": node.node}
+        | node.broadcast(vm)
+        | _live(vm)
+        for vm in node.vms.values()
+    }
+    return [row for _, row in sorted((node.others | rows).items())]
 
 
 @_get("/cluster/nextid")
 def _nextid(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
-    return str(next(n for n in range(100, 10**9) if n not in node.vms))
+    return str(next(n for n in range(100, 10**9) if not node.taken_by(n)))
 
 
 @_get(rf"{_NODE}/qemu/(?P<vmid>\d+)/config")
@@ -204,7 +197,7 @@ def typed_config(config: dict[str, str]) -> dict[str, Any]:
 @_get(rf"{_NODE}/qemu/(?P<vmid>\d+)/status/current")
 def _current(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
     vm = node.vm(int(found["vmid"]))
-    row = _vm_row(node, vm)
+    row = _vm_row(vm)
     return row | {"qmpstatus": row["status"], "agent": int(vm.config.get("agent", "0")[-1:] == "1")}
 
 
@@ -262,7 +255,13 @@ def _content(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -
 @_get(f"{_NODE}/tasks")
 def _tasks(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
     active = given.get("source") == "active"
-    rows = [t for t in node.tasks.values() if not active or t["status"] == "running"]
+    wanted = given.get("vmid")
+    rows = [
+        # One that runs has no status yet in the list, only by itself.
+        {key: value for key, value in t.items() if key != "status" or value != "running"}
+        for t in node.tasks.values()
+        if (not active or t["status"] == "running") and t["id"] == (wanted or t["id"])
+    ]
     return list(reversed(rows))
 
 
@@ -346,23 +345,24 @@ def _download(node: ProxmoxNode, store_name: str, given: dict[str, str]) -> Repl
     path = node.volume_path(f"{store_name}:{given['content']}/{given['filename']}")
     upid = node.new_task("download", given["filename"])
     log = f"downloading {given['url']} to {path}\n"
+
+    def ended(more: str = "", failure: str = "", takes_s: float = 0.0) -> Reply:
+        node.end_task(upid, failure or "OK")
+        return _task_printed(given, upid, log + more, failure, takes_s)
+
     wanted = given.get("checksum", "")
     there = node.files.entry(path)
     if there is not None:
         if wanted and there.sha256 == wanted:
-            return _task_done(
-                node, upid, f"{log}OK, got correct file already, no need to download\n"
-            )
+            return ended("OK, got correct file already, no need to download\n")
         text = f"checksum mismatch: got '{there.sha256}' != expect '{wanted}', aborting"
-        return _task_done(
-            node, upid, log, text if wanted else f"refusing to override existing file '{path}'"
-        )
+        return ended(failure=text if wanted else f"refusing to override existing file '{path}'")
     try:
         status, entry = node.world.fetch(node, given["url"])
     except NetError as error:
-        return _task_done(node, upid, log, f"download failed: {error}", takes_s=error.takes_s)
+        return ended(failure=f"download failed: {error}", takes_s=error.takes_s)
     if status != 200:
-        return _task_done(node, upid, log, f"download failed: HTTP {status}")
+        return ended(failure=f"download failed: HTTP {status}")
     part = f"{path}.tmp_dwnl.{upid.split(':')[2]}"
     node.files.put(part, b"")
 
@@ -370,18 +370,19 @@ def _download(node: ProxmoxNode, store_name: str, given: dict[str, str]) -> Repl
         node.files.remove(part)
         if wanted and entry.sha256 != wanted:
             text = f"checksum mismatch: got '{entry.sha256}' != expect '{wanted}'"
-            return _task_done(node, upid, log, text)
+            return ended(failure=text)
         if node.files.full:
-            return _task_done(node, upid, log, "download failed: No space left on device")
+            return ended(failure="download failed: No space left on device")
         node.files.put(path, entry.data, digest=entry.digest, size_bytes=entry.size_bytes)
-        return _task_done(node, upid, f"{log}calculating checksum...OK, checksum verified\n")
+        return ended("calculating checksum...OK, checksum verified\n")
 
     return Reply(takes_s=entry.size / node.world.internet_bytes_per_s, finish=done)
 
 
-def _task_done(
-    node: ProxmoxNode, upid: str, log: str, failure: str = "", takes_s: float = 0.0
+def _task_printed(
+    given: dict[str, str], upid: str, log: str, failure: str, takes_s: float = 0.0
 ) -> Reply:
-    node.end_task(upid, failure or "OK")
-    tail = f"TASK ERROR: {failure}\n" if failure else "TASK OK\n"
-    return Reply(0, f"{log}{tail if failure else ''}{json.dumps(upid)}\n", takes_s=takes_s)
+    """What a call prints whose task has ended."""
+    tail = f"TASK ERROR: {failure}\n" if failure else ""
+    shown = json.dumps(upid) if given.get("output-format", "text").startswith("json") else upid
+    return Reply(0, f"{log}{tail}{shown}\n", takes_s=takes_s)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.proxmox.disks import RESIZE, grow
 from homelab_lib.twin.proxmox.guest import VirtualMachine
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.options import (
@@ -31,7 +32,7 @@ from homelab_lib.twin.proxmox.schema import (
     print_properties,
     split_properties,
 )
-from homelab_lib.twin.proxmox.storage import parse_size, print_size
+from homelab_lib.twin.proxmox.storage import print_size
 
 qm = Commands()
 _VMID = {"vmid": Property("integer", minimum=100, maximum=999_999_999, required=True)}
@@ -89,13 +90,11 @@ def _create(node: ProxmoxNode, words: list[str]) -> Reply:
     }
     given = _given(words, VM_OPTIONS | more)
     vmid = int(given.pop("vmid"))
-    if vmid in node.vms:
-        raise PveError(
-            f"unable to create VM {vmid} - VM {vmid} already exists on node '{node.node}'"
-        )
+    if taken := node.taken_by(vmid):
+        raise PveError(f"unable to create VM {vmid} - {taken}")
     _read_keys(node, given)
     upid = node.new_task("qmcreate", str(vmid))
-    vm = VirtualMachine(vmid, {"lock": "create"})
+    vm = VirtualMachine(vmid, {"lock": "create"}, changed_s=node.world.clock.now())
     node.vms[vmid] = vm
     copied = 0
     try:
@@ -114,6 +113,7 @@ def _create(node: ProxmoxNode, words: list[str]) -> Reply:
         except PveError as error:
             return _failed(node, vmid, upid, error)
         when = int(node.world.clock.now())
+        node.changes(vm)
         vm.config = config | {"meta": f"creation-qemu=10.1.2,ctime={when}"}
         node.end_task(upid)
         return Reply(0, f"scsi0: successfully created disk\n{vmid}: created\n")
@@ -225,25 +225,10 @@ def _set(node: ProxmoxNode, words: list[str]) -> Reply:
 
 
 def _resize(node: ProxmoxNode, words: list[str]) -> Reply:
-    size_rule = Property(pattern=r"\+?\d+(\.\d+)?[KMGT]?", required=True)
-    schema = _VMID | {"disk": Property(required=True), "size": size_rule}
-    given = parse_arguments(words, schema, ["vmid", "disk", "size"])
-    vm = node.vm(int(given["vmid"]))
-    _unlocked(vm)
-    if given["disk"] not in vm.config:
-        raise PveError(f"disk '{given['disk']}' does not exist")
-    keys = split_properties(vm.config[given["disk"]], "file")
-    store, _, volume = keys["file"].partition(":")
-    now = node.volume_size(keys["file"])
-    text = given["size"]
-    size = now + parse_size(text[1:]) if text.startswith("+") else parse_size(text)
-    if size < now:
-        raise PveError("shrinking disks is not supported")
-    if size - now > node.store(store).size_bytes - sum(node.store(store).volumes.values()):
-        raise PveError(f"zfs error: cannot set property for '{volume}': out of space")
-    node.store(store).volumes[volume] = size
-    vm.config[given["disk"]] = print_properties(keys | {"size": print_size(size)}, "file")
-    return Reply(takes_s=0.5)
+    """Ends with 0 and does not name its task, whatever becomes of that."""
+    given = parse_arguments(words, _VMID | RESIZE, ["vmid", "disk", "size"])
+    _, failure = grow(node, int(given["vmid"]), given["disk"], given["size"])
+    return Reply(0, f"TASK ERROR: {failure}\n" if failure else "", takes_s=0.5)
 
 
 def _start(node: ProxmoxNode, words: list[str]) -> Reply:
@@ -273,7 +258,8 @@ def _stop(node: ProxmoxNode, words: list[str]) -> Reply:
 
 def _destroy(node: ProxmoxNode, words: list[str]) -> Reply:
     flags = dict.fromkeys(("purge", "destroy-unreferenced-disks", "skiplock"), Property("boolean"))
-    node.destroy_vm(int(_given(words, flags)["vmid"]))
+    given = _given(words, flags)
+    node.destroy_vm(int(given["vmid"]), skip_lock=given.get("skiplock") == "1")
     return Reply(takes_s=1)
 
 
@@ -333,12 +319,20 @@ def _guest(node: ProxmoxNode, words: list[str]) -> Reply:
         return _print(_interfaces(vm))
     if verb == "cmd" and rest[:1] == ["ping"]:
         return Reply()
+    if verb == "exec-status" and rest and rest[0].isdigit():
+        number = int(rest[0]) - 1
+        if number not in range(len(vm.guest.answers)):
+            raise PveError(f"Agent error: PID {rest[0]} does not exist")
+        return _print(vm.guest.answers[number])
     if verb == "exec" and "--" in rest:
         inner = vm.guest.call(Call(tuple(rest[rest.index("--") + 1 :]))).finished()
         document: dict[str, Any] = {"exitcode": inner.status, "exited": 1}
         for key, data in (("out-data", inner.out), ("err-data", inner.err)):
             if data:
                 document[key] = data.decode(errors="replace")
+        vm.guest.answers.append(document)
+        if vm.guest.agent_slow:
+            return _print({"pid": len(vm.guest.answers)})
         return _print(document)
     return Reply(255, stderr=f"ERROR: unknown command 'qm guest {verb}'\n")
 

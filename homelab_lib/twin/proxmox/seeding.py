@@ -27,6 +27,11 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     node.stores = {}
     for row in get("/storage") or ():
         _seed_store(node, row, room.get(row["storage"], {}), get)
+    node.others = {
+        row["vmid"]: row
+        for row in get("/cluster/resources", "--type", "vm") or ()
+        if row.get("type") != "qemu" or row.get("node") != node.node
+    }
     for row in get(f"/nodes/{node.node}/qemu") or ():
         _seed_vm(node, row, get(f"/nodes/{node.node}/qemu/{row['vmid']}/config") or {}, ask)
 

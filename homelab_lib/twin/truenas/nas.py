@@ -45,7 +45,8 @@ class TrueNas(Machine):
         self.datasets: dict[str, Dataset] = {}
         self.services = installed(self.release)
         self.tables = {
-            name: Table() for name in ("nfs", "smb", "user", "pool.scrub", "pool.snapshottask")
+            name: Table()
+            for name in ("nfs", "smb", "user", "cronjob", "pool.scrub", "pool.snapshottask")
         }
         self.config: dict[str, Row] = {
             "nfs": dict(NFS_CONFIG),

@@ -12,7 +12,7 @@ from typing import Any
 from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import FANGTOOTH, NULL, Field, Fields, method, optional
+from homelab_lib.twin.truenas.rpc import FANGTOOTH, HALFMOON, NULL, Field, Fields, method, optional
 
 Row = dict[str, Any]
 
@@ -86,8 +86,17 @@ def nfs_update(nas: TrueNas, data: Row) -> Row:
 @method("sharing.nfs.query")
 def share_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     """NFS shares."""
-    rows = [row | {"locked": False} for row in nas.tables["nfs"].rows()]
+    rows = [row | {"locked": False} | _place(nas, row) for row in nas.tables["nfs"].rows()]
     return query(rows, filters, options)
+
+
+def _place(nas: TrueNas, row: Row) -> Row:
+    """What 26 tells besides, and does not take back."""
+    if nas.release < HALFMOON:
+        return {}
+    dataset = nas.dataset_of(row["path"])
+    inside = row["path"].removeprefix(dataset.mountpoint).strip("/") if dataset else None
+    return {"dataset": dataset.name if dataset else None, "relative_path": inside, "tier": None}
 
 
 @method("sharing.nfs.create", data=CREATE)

@@ -12,7 +12,7 @@ from homelab_lib.twin.truenas.errors import ValidationErrors
 from homelab_lib.twin.truenas.jobs import Progress, Work
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import NULL, Field, Fields, method
+from homelab_lib.twin.truenas.rpc import NULL, Field, Fields, method, optional
 from homelab_lib.twin.truenas.zfs import NasDisk, Row, Vdev, ZPool, root_dataset, zpool_sizes
 
 _LEAST_DISKS = {"STRIPE": 1, "MIRROR": 2, "RAIDZ1": 3, "RAIDZ2": 4, "RAIDZ3": 5}
@@ -273,3 +273,20 @@ def snapshottask_create(nas: TrueNas, data: Row) -> Row:
     data["schedule"] = _CRON | {"begin": "00:00", "end": "23:59"} | data["schedule"]
     number = nas.tables["pool.snapshottask"].insert(data)
     return snapshottask_query(nas, [["id", "=", number]], {"get": True})
+
+
+_RETENTION = {"fixate_removal_date": optional(bool)}
+
+
+@method(
+    "pool.snapshottask.update",
+    data=Fields("periodic_snapshot_update", _SNAPSHOTS | _RETENTION, update=True),
+)
+def snapshottask_update(nas: TrueNas, id_: int, data: Row) -> Row:
+    """Change when snapshots are taken, and how long they are kept."""
+    row = nas.tables["pool.snapshottask"].get(id_)
+    if row is None:
+        raise ValidationErrors.one("", f"PeriodicSnapshotTask {id_} does not exist", errno.ENOENT)
+    data.pop("fixate_removal_date", None)  # about snapshots that are there already
+    row |= data | {"schedule": row["schedule"] | data.get("schedule", {})}
+    return snapshottask_query(nas, [["id", "=", id_]], {"get": True})

@@ -49,7 +49,7 @@ def _disk(row: dict[str, Any]) -> NasDisk:
 
 def _seed_pool(nas: TrueNas, row: dict[str, Any]) -> None:
     vdevs = []
-    for vdev in row["topology"]["data"]:
+    for vdev in (row.get("topology") or {}).get("data", ()):  # an exported pool has none
         leaves = vdev["children"] or [vdev]
         kind = "STRIPE" if vdev["type"] == "DISK" else vdev["type"]
         vdevs.append(Vdev(kind, [leaf["disk"] for leaf in leaves if leaf.get("disk")]))
@@ -75,7 +75,8 @@ def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: Ask) -> None:
         if isinstance(value, dict) and value.get("source") == "LOCAL" and value.get("rawvalue")
     }
     comments = row.get("comments") or {}
-    dataset = Dataset(row["name"], local, comments=comments.get("rawvalue"))
+    own = comments.get("rawvalue") if comments.get("source") == "LOCAL" else None
+    dataset = Dataset(row["name"], local, comments=own)
     dataset.used_bytes = (row.get("usedbydataset") or {}).get("parsed") or dataset.used_bytes
     if row["name"] == row["pool"]:
         usable = row["used"]["parsed"] + row["available"]["parsed"]
@@ -91,6 +92,8 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("nfs", "sharing.nfs.query"),
         ("smb", "sharing.smb.query"),
         ("user", "user.query", *users),
+        ("cronjob", "cronjob.query"),
+        ("pool.snapshottask", "pool.snapshottask.query"),
     ):
         rows = call(method, *more)
         if rows is not None:

@@ -1,0 +1,107 @@
+"""Small readings of what appliances print."""
+
+import json
+
+import pytest
+
+from homelab_lib.control.kubernetes.k3s import version_order
+from homelab_lib.control.kubernetes.kubectl import cores
+from homelab_lib.control.mark import marks
+from homelab_lib.control.proxmox.guest import guest_file
+from homelab_lib.control.proxmox.options import OPTIONS, differs, disk_bytes
+from homelab_lib.control.truenas.midclt import parse
+from homelab_lib.transport.command import Result
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("4", 4), ("3800m", 3.8), ("0.5", 0.5), ("7910m", 7.91), ("1k", 1000)]
+)
+def test_processors(text, number):
+    assert cores(text) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("text", ["", "4 cores", "4Gi", "-1"])
+def test_what_is_no_number_of_processors(text):
+    with pytest.raises(ValueError, match="no number of processors"):
+        cores(text)
+
+
+def test_versions_in_order():
+    ordered = (
+        "v1.21.6-alpha1+k3s1",
+        "v1.21.6-rc2+k3s1",
+        "v1.21.6-rc10+k3s1",
+        "v1.21.6+k3s1",
+        "v1.21.6+k3s2",
+        "v1.21.10+k3s1",
+        "v1.34.4+k3s1",
+    )
+    assert sorted(ordered[::-1], key=version_order) == list(ordered)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("True\n", True), ("None\n", None), ("71\n", 71), ("TrueNAS-26.0\n", "TrueNAS-26.0"),
+     ('[{"id": 1}]\n', [{"id": 1}])],
+)  # fmt: skip
+def test_what_midclt_prints(text, value):
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("comment", "ours"),
+    [("homelab: attic", True), ("volumes; homelab: attic", True), ("homelab: attic; volumes", True),
+     ("homelab: attic-two", False), ("not homelab: attic", False), ("homelab", False),
+     ("", False), (None, False)],
+)  # fmt: skip
+def test_the_mark_in_a_comment(comment, ours):
+    assert marks(comment, "attic") == ours
+
+
+@pytest.mark.parametrize(
+    ("stored", "size"),
+    [("a:vm-1-disk-0,size=32G", 32 * 2**30), ("a:b,size=3584M,ssd=1", 3584 * 2**20),
+     ("a:b,size=1.5T", 3 * 2**39), ("a:b", 0), ("a:b,oversize=9G", 0)],
+)  # fmt: skip
+def test_disk_sizes(stored, size):
+    assert disk_bytes(stored) == size
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_what_is_not_stored_is_at_its_default(name):
+    default = OPTIONS[name].default
+    assert not differs(name, None, None)
+    if name != "efidisk0":
+        assert not differs(name, None, default)
+
+
+class Node:
+    """Answers `qm guest` as a slow agent does."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def json(self, *argv, **options):
+        self.asked.append(argv[2:4])
+        return json.loads(json.dumps(self.answers.pop(0)))
+
+    def read(self, *argv, **options):
+        return Result(0, json.dumps(self.json(*argv)), "")
+
+
+def test_a_slow_agent_is_asked_again():
+    node = Node({"pid": 77}, {"exited": 0}, {"exited": 1, "exitcode": 0, "out-data": "key\n"})
+    waited = []
+    assert guest_file(node, 301, "/etc/k", waited.append) == "key\n"
+    assert node.asked == [("exec", "301"), ("exec-status", "301"), ("exec-status", "301")]
+    assert waited
+
+
+@pytest.mark.parametrize("answer", [{"exited": 1, "exitcode": 1}, {"exited": 1, "signal": 9}])
+def test_a_file_that_can_not_be_read_is_empty(answer):
+    assert guest_file(Node(answer), 301, "/etc/k", lambda seconds: None) == ""
+
+
+def test_an_agent_that_never_ends_is_given_up():
+    node = Node({"pid": 77}, *[{"exited": 0}] * 50)
+    assert guest_file(node, 301, "/etc/k", lambda seconds: None) == ""
