@@ -36,7 +36,8 @@ def test_versions_in_order():
         "v1.21.10+k3s1",
         "v1.34.4+k3s1",
     )
-    assert sorted(ordered[::-1], key=version_order) == list(ordered)
+    backwards = list(ordered)[::-1]
+    assert sorted(backwards, key=version_order) == list(ordered)
 
 
 @pytest.mark.parametrize(
