@@ -80,6 +80,15 @@ class Machines:
         """Cores, memory and disk that the VMs want, against what the host has left."""
         for name in self._hosts():
             host, node = ctx.host(name), self._node(name)
+            called = [row["node"] for row in api(host, "/nodes")]
+            if node not in called:
+                raise StepFailed(
+                    f"{name} is called {' or '.join(called)} by Proxmox, and {node} in the lab",
+                    where=f"hosts.{name}.os.node",
+                    fix=f"write  os: {{node: {called[0]}}}"
+                    if len(called) == 1
+                    else "name it there",
+                )
             status = api(host, f"/nodes/{node}/status")
             rows = api(host, "/cluster/resources", "--type", "vm")
             ours = [vm for vm in self.vms if vm.host == name]

@@ -323,3 +323,18 @@ def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
     assert "interrupted" in {each["status"] for each in summaries}
     assert standing.until_done(digest) == 1
     assert len(standing.world.machines["truenas"].tables["nfs"].rows()) == 2, "made once, not twice"
+
+
+def test_a_vm_that_its_owner_restores_into_our_number_is_left_alone(standing):
+    """Ours was removed, and under the old approval somebody else's is being restored there."""
+    digest = standing.run("plan").digest
+    assert standing.run("apply", digest).error is None
+    node = standing.world.machines["proxmox"]
+    for words in ("stop 201", "set 201 --protection 0", "destroy 201"):
+        assert node.run(f"qm {words}").finished().status == 0
+    node.run("qm create 201 --name family-photos --memory 2048").finished()
+    node.vms[201].config["lock"] = "create"
+    node.new_task("qmrestore", "201")
+    ran = standing.run("apply", digest, allow_destroy=["VM 201 (k3s-control)"])
+    assert ran.error is not None
+    assert node.vms[201].config["name"] == "family-photos"

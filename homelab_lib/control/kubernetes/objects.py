@@ -110,8 +110,8 @@ class Applied:
         )
 
     def _before(self, observed: Any, where: str) -> str:
-        """What stands at `where` now; of a Secret never more than where it is."""
-        if self.kind == "Secret":
+        """What stands at `where` now; where secrets may stand, never more than the place."""
+        if self.kind == "Secret" or "valuesContent" in where:
             return where
         key, rest = where.partition(".")[::2]
         found = observed.get(key)
