@@ -10,7 +10,7 @@ come out. A new case is a new file; nothing here changes.
     be left out: the last is asked of the host, as a recipe does.
 ``answers``
     What is printed, by the command or by how it begins (the longest wins): a text, a JSON value,
-    or ``{"status": 1, "stderr": …}``. A command without an answer fails the case.
+    or ``{"status": 1, "stdout": …, "stderr": …}``. A command without an answer fails the case.
 ``begun``
     Whether the resource was being made when we were cut off.
 ``clean``, ``waiting``, ``conflict``, ``changes``
@@ -35,7 +35,8 @@ from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Command, Result, read
 
 FOLDER = Path(__file__).parent
-CASES = sorted(FOLDER.rglob("*.json"))
+ROOMS = ("truenas", "proxmox", "kubernetes")
+CASES = sorted(file for room in ROOMS for file in (FOLDER / room).rglob("*.json"))
 _PARTS = {"why", "resource", "with", "answers", "begun", "clean", "waiting", "conflict", "changes",
           "follow"}  # fmt: skip
 
@@ -56,7 +57,7 @@ class Canned:
         assert known, f"the case has no answer to: {line}"
         answer = self.answers[max(known, key=len)]
         if isinstance(answer, dict) and "status" in answer and "stderr" in answer:
-            result = Result(answer["status"], "", answer["stderr"])
+            result = Result(answer["status"], answer.get("stdout", ""), answer["stderr"])
         else:
             result = Result(0, answer if isinstance(answer, str) else json.dumps(answer), "")
         if ok is not None and result.exit_status not in ok:
@@ -134,7 +135,7 @@ def _check_changes(case: dict[str, Any], changes: Any) -> None:
 def test_every_resource_of_these_rooms_has_a_case() -> None:
     """A family of rows counts by the function that makes one."""
     wanted = set()
-    for room in ("truenas", "proxmox", "kubernetes"):
+    for room in ROOMS:
         folder = Path(importlib.import_module(f"homelab_lib.control.{room}").__file__).parent
         for file in folder.glob("*.py"):
             module = importlib.import_module(f"homelab_lib.control.{room}.{file.stem}")
