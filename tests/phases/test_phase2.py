@@ -144,6 +144,7 @@ def test_a_kubeconfig_that_is_there_is_added_to(standing):
         "contexts": [{"name": "work", "context": {"cluster": "work", "user": "work"}}],
     }  # fmt: skip
     written = yaml.safe_dump(work)
+    desktop.run("install -d -o homelab -g homelab /home/homelab/.kube")
     desktop.files.put("/home/homelab/.kube/config", written, mode=0o600, user="homelab",
                       group="homelab")  # fmt: skip
     assert standing.run("apply", standing.run("plan").digest).error is None
@@ -170,9 +171,8 @@ def test_somebody_elses_context_of_our_name_is_left_alone(standing):
 
 def test_home_and_group_are_what_the_client_says(standing):
     desktop = standing.world.machines["desktop"]
-    desktop.homes["homelab"], desktop.groups["homelab"] = "/srv/lars", "users"
-    desktop.accounts.add("users")
-    desktop.files.mkdir("/srv/lars", parents=True, user="homelab")
+    desktop.accounts.read(["homelab:x:1000:100::/srv/lars:/bin/bash"], ["users:x:100:"])
+    desktop.run("install -d -o homelab -g users /srv/lars")
     assert standing.run("apply", standing.run("plan").digest).error is None
     written = desktop.files.entry("/srv/lars/.kube/config")
     assert (written.user, written.group, oct(written.mode)) == ("homelab", "users", "0o600")
@@ -192,7 +192,8 @@ def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
 
 def test_a_client_without_curl_takes_wget_and_without_either_says_so(standing):
     desktop = standing.world.machines["desktop"]
-    del desktop.packages["curl"]
+    for program in ("curl", "wget"):
+        desktop.packages.pop(program, None)
     assert "has neither curl nor wget" in str(standing.run("plan").error)
     desktop.packages["wget"] = "1.25.0-2"
     assert standing.run("apply", standing.run("plan").digest).error is None

@@ -99,10 +99,10 @@ def test_without_maproot_a_clients_root_may_not_write(nas):
 
 def test_a_restart_forgets_jobs_and_keeps_data(nas):
     midclt(nas, "pool.dataset.create", '{"name":"tank/k3s"}')
-    midclt(nas, "service.control", "START", "cifs")
+    midclt(nas, "service.control", "START", "snmp")
     nas.reboot()
     nas.world.clock.sleep(120)
     assert midclt(nas, "core.get_jobs").out == b"[]\n"
     assert "tank/k3s" in nas.datasets
     assert nas.services["nfs"].running
-    assert not nas.services["cifs"].running, "it was not enabled"
+    assert not nas.services["snmp"].running, "it was not enabled"
