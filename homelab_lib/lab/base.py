@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
 from homelab_lib.units import parse_bps, parse_bytes
 
@@ -61,6 +62,9 @@ DnsName = text(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a DNS name in lower cas
 Address = text(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", "an IP address or a host's name")
 Url = text(r"(https?|oci)://\S+", "an address that begins with https://")
 Sha256 = text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")
+PublicKey = text(
+    r"file:.+|(ssh|ecdsa|sk)-\S+ \S+[^\n]*", "a public key, or file: and the path of one"
+)
 FileMode = text(r"0?[0-7]{3}", "octal digits in quotes, such as '0644'")
 
 
@@ -93,6 +97,31 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 """An interface's address with its prefix length: ``10.0.30.10/24``."""
 Network = Annotated[str, _checked(ipaddress.ip_network)]
 """A network without host bits: ``10.0.30.0/24``."""
+Network6 = Annotated[str, _checked(ipaddress.IPv6Network)]
+Ip6 = Annotated[str, _checked(ipaddress.IPv6Address)]
+
+# Secrets -----------------------------------------------------------------------------------------
+
+_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|keyring:[^/\s]+/\S+)")
+
+
+def _refers(value: Any) -> Any:
+    """A reference as it stands. Anything else may be the secret itself, and is not repeated."""
+    if value is None or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+        return value
+    raise PydanticCustomError(
+        "secret_reference",
+        "a secret never stands in a file: write where it is kept, env:NAME, file:PATH or "
+        "keyring:SERVICE/USER (what stands here isn't shown)",
+    )
+
+
+SecretReference = Annotated[
+    str,
+    BeforeValidator(_refers),
+    WithJsonSchema({"type": "string", "pattern": f"^{_REFERENCE.pattern}$"}),
+]
+"""Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USER``."""
 
 # Quantities --------------------------------------------------------------------------------------
 
@@ -129,6 +158,8 @@ VlanId = Annotated[int, Strict(), Ge(1), Le(4094)]
 Tcp = Annotated[int, Strict(), Ge(1), Le(65535)]
 Mtu = Annotated[int, Strict(), Ge(552), Le(9216)]
 
+Phase = Annotated[int | None, Field(strict=True, ge=1)]
+
 Names = tuple[Slug, ...]
 
 # Records -----------------------------------------------------------------------------------------
@@ -145,6 +176,16 @@ class Named(Record):
 
     name: SkipJsonSchema[str] = Field("", description="Its key in the mapping; never written.")
     notes: tuple[str, ...] = Field((), description="What is known of it and has no field here.")
+    assumed: str = Field("", description="Why something of it is invented; empty: nothing is.")
+
+
+class Made(Named):
+    """A named thing that a phase makes, or that is there already."""
+
+    phase: Phase = Field(None, description="Phase that makes it.")
+    exists: bool = Field(
+        False, description="It is there already: looked at, never made or changed."
+    )
 
 
 class Listed(Record):
@@ -152,6 +193,7 @@ class Listed(Record):
 
     name: Slug = Field(description="A short name, unique in its list.")
     notes: tuple[str, ...] = Field((), description="What is known of it and has no field here.")
+    assumed: str = Field("", description="Why something of it is invented; empty: nothing is.")
 
 
 def _keyed(field: str) -> BeforeValidator:

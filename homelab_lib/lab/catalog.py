@@ -8,7 +8,15 @@ from pydantic_core import PydanticCustomError
 
 from homelab_lib.lab.base import BY_NAME, Record, text
 from homelab_lib.lab.cabling import CablePart, SwitchPart, TransceiverPart
-from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuPart, NicPart
+from homelab_lib.lab.devices import (
+    AcceleratorPart,
+    AdapterPart,
+    BackplanePart,
+    DiskPart,
+    GpuPart,
+    HbaPart,
+    NicPart,
+)
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.lab.near import near
 from homelab_lib.lab.part import Part
@@ -19,6 +27,7 @@ from homelab_lib.lab.platforms import (
     MemoryPart,
     PsuPart,
     SystemPart,
+    UpsPart,
 )
 
 PartName = text(r"[a-z0-9][a-z0-9.+-]{0,63}", "lower-case letters, digits and any of . + -")
@@ -44,7 +53,16 @@ class Catalog(Record):
     adapters: Annotated[dict[PartName, AdapterPart], BY_NAME] = Field(
         {}, description="Splitters, risers, docks, hats."
     )
+    hbas: Annotated[dict[PartName, HbaPart], BY_NAME] = Field(
+        {}, description="Host bus adapters for SAS and SATA drives."
+    )
+    backplanes: Annotated[dict[PartName, BackplanePart], BY_NAME] = Field(
+        {}, description="Backplanes and SAS expanders."
+    )
     psus: Annotated[dict[PartName, PsuPart], BY_NAME] = Field({}, description="Power supplies.")
+    upses: Annotated[dict[PartName, UpsPart], BY_NAME] = Field(
+        {}, description="Uninterruptible power supplies."
+    )
     accessories: Annotated[dict[PartName, AccessoryPart], BY_NAME] = Field(
         {}, description="Cases, coolers and the like."
     )

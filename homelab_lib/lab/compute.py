@@ -19,6 +19,7 @@ from homelab_lib.lab.base import (
     Mac,
     Named,
     Network,
+    Phase,
     PortName,
     Positive,
     Record,
@@ -33,7 +34,6 @@ from homelab_lib.lab.base import (
 from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.lab.part import FromCatalog
-from homelab_lib.lab.storage import Phase
 
 FileName = text(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")
 K3sVersion = text(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")

@@ -98,6 +98,9 @@ class DiskPart(Part):
     physical_sector_bytes: Literal[512, 4096] = Field(4096, description="Physical sector [bytes].")
     rpm: Positive | None = Field(None, description="Speed of a spinning disk [1/min].")
     pcie: PcieLink | None = Field(None, description="Electrical link of an NVMe drive.")
+    link_bps: BitsPerSecond | None = Field(
+        None, description="Rate of a SATA or SAS drive's link [bit/s]."
+    )
     outer_bytes_per_s: Number | None = Field(None, description="Rate on outer tracks [B/s].")
     inner_bytes_per_s: Number | None = Field(None, description="Rate on inner tracks [B/s].")
     annual_failure_rate: Fraction | None = Field(
@@ -124,3 +127,31 @@ class AdapterPart(Part):
     )
     slots: dict[str, Slot] = Field({}, description="Slots it offers, by name.")
     power_w: Number | None = Field(None, description="What it draws itself [W].")
+
+
+class HbaPart(AdapterPart):
+    """A host bus adapter: SAS and SATA links on PCI Express.
+
+    A connector is a slot of form ``SAS x4``: an expander goes in it, or a cable that fans out to
+    four drives, which is an adapter.
+    """
+
+    kind: ClassVar[str] = "hbas"
+
+    chip: str = Field(description="Controller chip.")
+    link_bps: BitsPerSecond = Field(description="Rate of one lane towards the drives [bit/s].")
+    passes_disks: bool | None = Field(
+        None, description="Whether the system sees the drives themselves (IT mode), as ZFS needs."
+    )
+    driver: str | None = Field(None, description="Linux driver.")
+
+
+class BackplanePart(AdapterPart):
+    """A backplane or an expander: places for drives behind the links of an HBA."""
+
+    kind: ClassVar[str] = "backplanes"
+
+    expander_chip: str | None = Field(
+        None, description="Expander on it; none: its places are wired straight through."
+    )
+    link_bps: BitsPerSecond = Field(description="Rate of one of its lanes [bit/s].")

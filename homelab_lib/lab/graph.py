@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from homelab_lib.lab.host import HostPort, Port
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Cable
+from homelab_lib.lab.ports import HostPort, Port
 
 if TYPE_CHECKING:
     import networkx

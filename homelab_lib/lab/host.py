@@ -2,48 +2,65 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, InstanceOf, ValidationInfo, field_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field, ValidationInfo, field_validator
 
 from homelab_lib.lab.base import (
     BY_NAME,
     Address,
     Bytes,
-    Cidr,
     DiskName,
     Interface,
-    Mac,
-    Mtu,
     Named,
     PortName,
     Positive,
     Record,
-    Slug,
+    SecretReference,
+    Sha256,
     Tcp,
     User,
-    VlanId,
+    text,
 )
-from homelab_lib.lab.devices import (
-    AcceleratorPart,
-    AdapterPart,
-    Connector,
-    DiskPart,
-    GpuPart,
-    NicPart,
-    PortFacts,
-)
+from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuPart, NicPart
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.platforms import AccessoryPart, BoardPart, CpuPart, MemoryPart, PsuPart
+from homelab_lib.lab.ports import Addressed, Bond, HostPort
+
+NodeName = text(
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    "a Proxmox node's name as Proxmox writes it: letters, digits and hyphens, 63 at most",
+)
+
+DRIVEN = ("proxmox", "truenas", "opnsense", "debian", "ubuntu", "linux")
+"""Systems that a runbook can set up. With the others the lab can only reckon."""
 
 
 class OperatingSystem(Record):
     """What runs on a machine."""
 
-    kind: Literal["proxmox", "truenas", "opnsense", "linux", "haos", "none"] = Field(
-        description="Which system; 'none' for a machine that isn't administered."
-    )
+    kind: Literal[
+        "proxmox",
+        "truenas",
+        "opnsense",
+        "pfsense",
+        "synology",
+        "unraid",
+        "debian",
+        "ubuntu",
+        "linux",
+        "windows",
+        "macos",
+        "haos",
+        "other",
+        "none",
+    ] = Field(description="Which system; 'none' for a machine that isn't administered.")
+    title: str = Field("", description="What it is called, where its kind doesn't say that.")
     version: str = Field("", description="Release, in quotes; empty where nothing says it.")
-    node: Slug | None = Field(None, description="Proxmox node name; default: the host's name.")
+    node: NodeName | None = Field(None, description="Proxmox node name; default: the host's name.")
+
+    @property
+    def driven(self) -> bool:
+        """Whether a runbook can set it up."""
+        return self.kind in DRIVEN
 
 
 class Ssh(Record):
@@ -52,6 +69,20 @@ class Ssh(Record):
     address: Address = Field(description="Address, or name that DNS or ~/.ssh/config knows.")
     port: Tcp = Field(22, description="TCP port.")
     user: User = Field(description="Login user: root, or one with sudo and no password.")
+
+
+class Api(Record):
+    """How an appliance's HTTPS interface is reached, through the SSH connection."""
+
+    address: Address = Field("127.0.0.1", description="Where it listens, seen from the machine.")
+    port: Tcp = Field(443, description="TCP port.")
+    key: SecretReference = Field(description="Where its key is kept: env:, file: or keyring:.")
+    secret: SecretReference | None = Field(
+        None, description="Where the key's secret is kept, where it has one."
+    )
+    certificate_sha256: Sha256 | None = Field(
+        None, description="SHA-256 of its certificate; none: it is asked for at the first look."
+    )
 
 
 class Memory(Record):
@@ -74,8 +105,11 @@ class Device(Named):
     ] = Field(description="What it is.")
     slot: str | None = Field(
         None,
-        description="The board's slot ('M2_1'), or an adapter's ('split.1'); "
+        description="The board's slot ('M2_1'), or an adapter's ('split.1', 'hba.c0'); "
         "none where the document doesn't say.",
+    )
+    more_slots: tuple[str, ...] = Field(
+        (), description="Further slots it takes: a second link from an expander to its HBA."
     )
     psu: Annotated[PsuPart, FromCatalog] | None = Field(
         None, description="Its own power supply, outside of the case."
@@ -107,46 +141,6 @@ class Disk(Named):
         return self.part.capacity_bytes
 
 
-class Port(Named):
-    """How a network port of a host or a switch is set up, and what it is by its maker."""
-
-    part: SkipJsonSchema[InstanceOf[PortFacts] | None] = Field(None, exclude=True)
-    mac: Mac | None = Field(None, description="Hardware address.")
-    vlan: VlanId | None = Field(None, description="VLAN of untagged frames.")
-    tagged: tuple[VlanId, ...] = Field((), description="VLANs carried with a tag.")
-    mtu: Mtu = Field(1500, description="Largest packet [bytes].")
-
-    @property
-    def connector(self) -> Connector:
-        """The jack or cage."""
-        return self.part.connector
-
-    @property
-    def speeds_bps(self) -> tuple[int, ...]:
-        """Speeds it negotiates, highest first [bit/s]."""
-        return self.part.speeds_bps
-
-
-class HostPort(Port):
-    """A network port of a host."""
-
-    part: Annotated[NicPart, FromCatalog] = Field(description="The network chip or card.")
-    interface: Interface | None = Field(
-        None, description="What the operating system calls it, such as 'enp12s0'."
-    )
-    address: Cidr | None = Field(
-        None, description="Address with prefix length, of the port or of its bridge."
-    )
-    bridge: Interface | None = Field(None, description="Bridge it belongs to, such as 'vmbr0'.")
-    addresses: dict[VlanId, Cidr] = Field(
-        {}, description="Addresses on tagged VLANs, by VLAN: a router has one in each."
-    )
-    driver: str | None = Field(None, description="Driver that the document means to use.")
-    kernel_status: str | None = Field(
-        None, description="What the document says of that driver's place in the kernel."
-    )
-
-
 class Host(Named):
     """A physical machine."""
 
@@ -154,14 +148,20 @@ class Host(Named):
     role: str = Field(description="What it is for.")
     os: OperatingSystem = Field(description="What runs on it.")
     ssh: Ssh | None = Field(None, description="How it is reached; none: no runbook logs in.")
+    api: Api | None = Field(None, description="Access to its HTTPS interface, where it has one.")
     standalone: bool = Field(False, description="Kept apart: no runbook ever changes it.")
     purchase_pending: bool = Field(False, description="Not all of it has been bought yet.")
 
     board: Annotated[BoardPart, FromCatalog] | None = Field(
         None, description="Main board, single-board computer or whole system."
     )
-    cpu: Annotated[CpuPart, FromCatalog] = Field(description="Processor.")
-    memory: tuple[Memory, ...] = Field(description="Memory modules.")
+    cpu: Annotated[CpuPart, FromCatalog] | None = Field(
+        None, description="Processor; none where it is not described, as of a provider's box."
+    )
+    cpu_count: Positive = Field(1, description="How many of it: sockets that are filled.")
+    memory: tuple[Memory, ...] = Field(
+        (), description="Memory modules; empty where they are not described."
+    )
     case: Annotated[AccessoryPart, FromCatalog] | None = Field(None, description="Case.")
     cooler: Annotated[AccessoryPart, FromCatalog] | None = Field(None, description="CPU cooler.")
     psus: tuple[Annotated[PsuPart, FromCatalog], ...] = Field(
@@ -174,6 +174,9 @@ class Host(Named):
     ports: Annotated[dict[PortName, HostPort], BY_NAME] = Field(
         {}, description="Its network ports."
     )
+    bonds: Annotated[dict[Interface, Bond], BY_NAME] = Field(
+        {}, description="Ports used as one, by the name of the interface they make."
+    )
     software: tuple[str, ...] = Field((), description="Software the document names for it.")
     chain: tuple[str, ...] = Field((), description="How the document draws a chain of its parts.")
 
@@ -183,14 +186,24 @@ class Host(Named):
         return os if os.node else os.model_copy(update={"node": info.data.get("name")})
 
     @property
-    def threads(self) -> int:
-        """Hardware threads."""
-        return self.cpu.threads
+    def threads(self) -> int | None:
+        """Hardware threads of all processors; None where they are not described."""
+        return self.cpu.threads * self.cpu_count if self.cpu else None
 
     @property
-    def memory_bytes(self) -> int:
-        """Installed memory [bytes]."""
-        return sum(modules.capacity_bytes for modules in self.memory)
+    def memory_bytes(self) -> int | None:
+        """Installed memory [bytes]; None where it is not described."""
+        return sum(modules.capacity_bytes for modules in self.memory) or None
+
+    @property
+    def attached(self) -> dict[str, Addressed]:
+        """What carries its addresses and bridges, by name: its ports and its bonds."""
+        return {**self.ports, **self.bonds}
+
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """Bridges that its ports and bonds belong to, in the order of the description."""
+        return tuple(dict.fromkeys(e.bridge for e in self.attached.values() if e.bridge))
 
     @property
     def gpus(self) -> dict[str, Device]:

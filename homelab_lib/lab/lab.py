@@ -15,7 +15,8 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from homelab_lib.errors import BadParameter, LabError
-from homelab_lib.lab.base import BY_NAME, Record, Slug, text
+from homelab_lib.lab.appliances import Appliances
+from homelab_lib.lab.base import BY_NAME, PublicKey, Record, Slug
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.compute import Compute, Vm
 from homelab_lib.lab.document import Node
@@ -26,10 +27,6 @@ from homelab_lib.lab.network import Switch, Wires
 from homelab_lib.lab.part import Part
 from homelab_lib.lab.project import Project
 from homelab_lib.lab.storage import Storage
-
-PublicKey = text(
-    r"file:.+|(ssh|ecdsa|sk)-\S+ \S+[^\n]*", "a public key, or file: and the path of one"
-)
 
 if TYPE_CHECKING:
     import networkx
@@ -44,7 +41,7 @@ class Operator(Record):
     name: str = Field("", description="Who they are.")
 
 
-class Lab(Storage, Compute, Wires, Project, Estimates):
+class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
     """A homelab: what there is, what is wanted, and what the design says of both.
 
     The keys of the YAML document are the fields of this class and of the classes it is made of.
@@ -144,7 +141,8 @@ def _node(value: Any) -> Node:
         return Node(value.id, "")
     if isinstance(value, BaseModel):
         written = value.model_fields_set & _written_fields(type(value))
-        fields = {name: getattr(value, name) for name in sorted(written)}
+        keys = {name: type(value).model_fields[name].alias or name for name in sorted(written)}
+        fields = {key: getattr(value, name) for name, key in keys.items()}
         if isinstance(value, Switch) and "ports" in fields:  # the part has all of its ports
             silent = {name for name, port in value.ports.items() if not _node(port).value}
             fields["ports"] = {n: port for n, port in value.ports.items() if n not in silent}

@@ -11,10 +11,13 @@ from homelab_lib.lab.base import (
     BitsPerSecond,
     Cidr,
     Ip,
+    Ip6,
     Listed,
     Named,
     Network,
+    Network6,
     Number,
+    Phase,
     PortName,
     Record,
     Slug,
@@ -22,8 +25,8 @@ from homelab_lib.lab.base import (
     text,
 )
 from homelab_lib.lab.cabling import CablePart, Medium, SwitchPart, TransceiverPart
-from homelab_lib.lab.host import Port
 from homelab_lib.lab.part import FromCatalog
+from homelab_lib.lab.ports import Port
 
 ServicePort = text(r"(tcp|udp)/\d{1,5}(-\d{1,5})?|icmp", "tcp/2049, udp/53, tcp/8000-8010 or icmp")
 
@@ -93,7 +96,23 @@ class Vlan(Record):
     purpose: str = Field(description="Who lives there.")
     subnet: Network = Field(description="Its network, such as '10.0.30.0/24'.")
     gateway: Ip | None = Field(None, description="The router's address in it; none: no way out.")
+    subnet6: Network6 | None = Field(
+        None, description="Its IPv6 network beside that, such as 'fd00:30::/64'."
+    )
+    gateway6: Ip6 | None = Field(
+        None, description="The router's IPv6 address in it, a link-local one maybe."
+    )
     notes: tuple[str, ...] = Field((), description="What is known of it and has no field here.")
+    assumed: str = Field("", description="Why something of it is invented; empty: nothing is.")
+    phase: Phase = Field(None, description="Phase that makes it.")
+    exists: bool = Field(
+        False, description="It is there already: looked at, never made or changed."
+    )
+
+    @property
+    def subnets(self) -> tuple[str, ...]:
+        """Its networks, of one family or both."""
+        return (self.subnet,) if self.subnet6 is None else (self.subnet, self.subnet6)
 
 
 class FirewallRule(Listed):

@@ -2,15 +2,29 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from homelab_lib.lab.base import Bytes, Count, Number, PortName, Positive, Record
 from homelab_lib.lab.part import Part
 
 SlotForm = Literal[
-    "PCIe", "M.2", "M.2 E", "OCuLink", "SATA", "USB-A 2", "USB-A 3", "USB-C", "eMMC", "FFC"
+    "PCIe",
+    "M.2",
+    "M.2 E",
+    "U.2",
+    "OCuLink",
+    "SATA",
+    "SAS",
+    "SAS x4",
+    "USB-A 2",
+    "USB-A 3",
+    "USB-C",
+    "eMMC",
+    "FFC",
 ]
-MemoryType = Literal["DDR4", "DDR5", "LPDDR4X", "LPDDR5"]
+"""``SAS`` is a drive's place, which takes a SATA drive, too; ``SAS x4`` a cable of four lanes."""
+
+MemoryType = Literal["DDR3", "DDR4", "DDR5", "LPDDR4X", "LPDDR5"]
 
 
 class Slot(Record):
@@ -25,7 +39,9 @@ class Slot(Record):
         None, description="Length of the connector [lanes], where it is longer than its wiring."
     )
     uplink: str | None = Field(
-        None, description="'cpu', or the uplink behind which it hangs; none on an adapter."
+        None,
+        description="'cpu' ('cpu2' for the second one's), or the uplink behind which it hangs; "
+        "none on an adapter.",
     )
     modes: tuple[str, ...] = Field(
         (), description="Ways to split its lanes that the firmware offers, such as '2x2'."
@@ -86,7 +102,9 @@ class MemoryPart(Part):
     kind: ClassVar[str] = "memory"
 
     type: MemoryType = Field(description="Generation.")
-    form: Literal["UDIMM", "SO-DIMM", "RDIMM", "soldered"] = Field(description="Module form.")
+    form: Literal["UDIMM", "SO-DIMM", "RDIMM", "LRDIMM", "soldered"] = Field(
+        description="Module form."
+    )
     capacity_bytes: Bytes = Field(description="Capacity of one module [bytes].")
     speed_mtps: Positive | None = Field(None, description="Rated transfer rate [MT/s].")
     ecc: bool = Field(False, description="Whether it corrects errors end to end.")
@@ -99,6 +117,7 @@ class BoardPart(Part):
 
     form: str | None = Field(None, description="Form factor, such as 'ATX'.")
     socket: str | None = Field(None, description="CPU socket; none when soldered.")
+    sockets: Positive = Field(1, description="How many processors it takes.")
     chipset: str | None = Field(None, description="Chipset.")
     cpu: str | None = Field(None, description="The processor soldered to it: its catalog name.")
     memory_type: MemoryType | None = Field(None, description="Memory it takes.")
@@ -133,13 +152,39 @@ class PsuPart(Part):
     has_12vhpwr: bool | None = Field(None, description="Has a 12VHPWR or 12V-2x6 plug.")
 
 
+class UpsPart(Part):
+    """An uninterruptible power supply."""
+
+    kind: ClassVar[str] = "upses"
+
+    rated_va: Positive = Field(description="Rated apparent power [VA].")
+    rated_w: Positive = Field(description="Rated real power [W].")
+    energy_wh: Number | None = Field(None, description="What its batteries hold when new [Wh].")
+    topology: Literal["offline", "line-interactive", "online"] | None = Field(
+        None, description="How it stands between mains and load."
+    )
+    outlets: Positive | None = Field(None, description="Outlets with battery behind them.")
+    interface: Literal["USB", "serial", "SNMP", "none"] | None = Field(
+        None, description="How it tells a computer of a power cut."
+    )
+    nut_driver: str | None = Field(None, description="Driver of Network UPS Tools for it.")
+
+
 class AccessoryPart(Part):
     """A case, a cooler, a thumb drive's housing: what has no data path that matters."""
 
     kind: ClassVar[str] = "accessories"
 
-    role: Literal["case", "cooler", "ups", "other"] = Field(description="What it is.")
+    role: Literal["case", "cooler", "other"] = Field(description="What it is.")
     radiator_mm: Number | None = Field(None, description="Length of a cooler's radiator [mm].")
     max_gpu_length_mm: Number | None = Field(None, description="Longest card a case takes [mm].")
-    power_w: Number | None = Field(None, description="What it draws, or delivers [W].")
-    energy_wh: Number | None = Field(None, description="What a UPS's battery holds [Wh].")
+    power_w: Number | None = Field(None, description="What it draws [W].")
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _no_ups(cls, role: object) -> object:
+        if role == "ups":
+            raise ValueError(
+                "a UPS is a part of its own now: move it to upses: with rated_va and rated_w"
+            )
+        return role

@@ -13,13 +13,13 @@ from homelab_lib.lab.base import (
     DiskName,
     Named,
     Network,
+    Phase,
     Positive,
     Record,
     Slug,
     User,
 )
 
-Phase = Annotated[int | None, Field(strict=True, ge=1)]
 ShareType = Literal["NFS", "SMB", "MULTIPROTOCOL", "GENERIC", "APPS"]
 
 

@@ -43,7 +43,7 @@ WRONG = {
         "    role: Hyp",
         "    rolle: Hyp",
         0,
-        ["hosts.mini.rolle: 'rolle' is no key here; did you mean 'role'?", "allowed: board, "],
+        ["hosts.mini.rolle: 'rolle' is no key here; did you mean 'role'?", "allowed: api, "],
     ),
     "missing key": ("    role: Hypervisor and NAS\n", "", -2, ["hosts.mini: 'role' is missing"]),
     "unknown word": (

@@ -60,7 +60,7 @@ def test_every_section_of_the_design_is_there(written):
         "storages tiers vms reservations images downloads clusters gpu_allocation models services "
         "phases purchases claimed_total sales claimed_sales decisions references skipped "
         "leave_standalone software_stack inference_options best_practices flows link_budgets "
-        "codecs transcoding inspection model_classes pooled_vram"
+        "codecs transcoding inspection model_classes pooled_vram firewalls dhcp dns ntp nas"
     )
     assert [name for name in sections.split() if not getattr(written, name)] == []
     assert not written.rules  # the design has none

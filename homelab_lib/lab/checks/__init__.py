@@ -7,11 +7,34 @@ doesn't fit its port, memory sold twice) is the audit's to say.
 from collections.abc import Iterator
 
 from homelab_lib.lab.catalog import Catalog
-from homelab_lib.lab.checks import compute, hardware, network, parts, project, storage
+from homelab_lib.lab.checks import (
+    compute,
+    firewall,
+    hardware,
+    naming,
+    nas,
+    network,
+    parts,
+    power,
+    project,
+    remote,
+    storage,
+)
 from homelab_lib.lab.checks.fault import Fault
 from homelab_lib.lab.lab import Lab
 
-_OF_LAB = (hardware.faults, network.faults, storage.faults, compute.faults, project.faults)
+_OF_LAB = (
+    hardware.faults,
+    network.faults,
+    storage.faults,
+    compute.faults,
+    firewall.faults,
+    naming.faults,
+    remote.faults,
+    nas.faults,
+    power.faults,
+    project.faults,
+)
 
 
 def catalog_faults(catalog: Catalog) -> Iterator[Fault]:

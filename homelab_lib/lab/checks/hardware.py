@@ -12,7 +12,9 @@ from homelab_lib.lab.lab import Lab
 def devices(lab: Lab) -> Collection[str]:
     """What a reference to a device may name: ``host.device``, ``host.cpu``."""
     return [
-        f"{name}.{device}" for name, host in lab.hosts.items() for device in (*host.devices, "cpu")
+        f"{name}.{device}"
+        for name, host in lab.hosts.items()
+        for device in (*host.devices, *(("cpu",) if host.cpu else ()))
     ]
 
 
@@ -21,8 +23,14 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for name, host in lab.hosts.items():
         path = ("hosts", name)
         yield from _slots(path, host)
-        ports = host.ports.items()
-        interfaces = (((*path, "ports", port, "interface"), each.interface) for port, each in ports)
+        yield from _processors(path, host)
+        if host.os.kind == "other" and not host.os.title:
+            yield Fault((*path, "os"), "say what it is called: title: RouterOS")
+        interfaces = [
+            ((*path, "ports", port, "interface"), each.interface)
+            for port, each in host.ports.items()
+        ]
+        interfaces += [((*path, "bonds", name), name) for name in host.bonds]
         yield from twice(interfaces, "the interface")
     serials = (
         (("hosts", name, "disks", disk, "serial"), each.serial)
@@ -40,12 +48,26 @@ def _names(lab: Lab) -> Iterator[Fault]:
     )
 
 
+def _processors(path: Steps, host: Host) -> Iterator[Fault]:
+    here = (*path, "cpu_count")
+    if host.cpu is None and "cpu_count" in host.model_fields_set:
+        yield Fault(here, "say which processor it is: cpu")
+    elif host.board is not None and host.cpu_count > host.board.sockets:
+        board = f"{host.board.id} takes {host.board.sockets}"
+        yield Fault(here, f"{host.cpu_count} processors are too many: {board}")
+
+
 def _slots(path: Steps, host: Host) -> Iterator[Fault]:
     slots = _all_slots(host)
     places = [
         ((*path, room, name, "slot"), each.slot)
         for room, things in (("devices", host.devices), ("disks", host.disks))
         for name, each in things.items()
+    ]
+    places += [
+        ((*path, "devices", name, "more_slots", index), slot)
+        for name, device in host.devices.items()
+        for index, slot in enumerate(device.more_slots)
     ]
     yield from twice(places, "the slot")
     if host.board is not None:

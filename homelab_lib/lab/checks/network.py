@@ -4,10 +4,12 @@ import ipaddress
 from collections.abc import Iterator
 from itertools import combinations
 
-from homelab_lib.lab.checks.fault import Fault, twice, unknown
+from homelab_lib.lab.checks.addresses import fixed, in_vlan, ip, of_host
+from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
-from homelab_lib.lab.host import Host, Port
+from homelab_lib.lab.host import Host
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.ports import Bond, HostPort, Port
 
 OUTSIDE = ("LAN", "internet")
 """Ends of a promised link that are no machine."""
@@ -15,6 +17,7 @@ OUTSIDE = ("LAN", "internet")
 
 def faults(lab: Lab) -> Iterator[Fault]:
     yield from _cables(lab)
+    yield from _mtus(lab)
     yield from _vlans(lab)
     yield from _ports(lab)
     yield from _addresses(lab)
@@ -43,37 +46,62 @@ def _cables(lab: Lab) -> Iterator[Fault]:
                 yield unknown(path, port, switch.part.ports, f"port of {switch.part.id}")
 
 
+def _mtus(lab: Lab) -> Iterator[Fault]:
+    """Both ends of a cable take packets of one size."""
+    for index, cable in enumerate(lab.cables):
+        found = {end: mtu for end in (cable.a, cable.b) if (mtu := _mtu(lab, end)) is not None}
+        if len(set(found.values())) > 1:
+            said = " and ".join(f"{mtu} bytes at {end}" for end, mtu in found.items())
+            yield Fault(("cables", index), f"its ends have different mtu: {said}")
+
+
+def _mtu(lab: Lab, end: str) -> int | None:
+    """What a cable's end takes; None where it is unknown, or a switch's and nothing is said."""
+    owner, _, name = end.partition(".")
+    if owner in lab.hosts and name in lab.hosts[owner].ports:
+        bonds = lab.hosts[owner].bonds.values()
+        bond = next((bond for bond in bonds if name in bond.members), None)
+        return bond.mtu if bond else lab.hosts[owner].ports[name].mtu
+    port = lab.switches[owner].ports.get(name) if owner in lab.switches else None
+    return port.mtu if port and "mtu" in port.model_fields_set else None
+
+
 def _vlans(lab: Lab) -> Iterator[Fault]:
     yield from twice(((("vlans", id_, "name"), v.name) for id_, v in lab.vlans.items()), "the name")
-    subnets = {id_: ipaddress.ip_network(vlan.subnet) for id_, vlan in lab.vlans.items()}
-    for (first, a), (second, b) in combinations(subnets.items(), 2):
+    subnets = [
+        (("vlans", id_, field), id_, ipaddress.ip_network(subnet))
+        for id_, vlan in lab.vlans.items()
+        for field, subnet in (("subnet", vlan.subnet), ("subnet6", vlan.subnet6))
+        if subnet
+    ]
+    for (_, first, a), (path, _, b) in combinations(subnets, 2):
         if a.overlaps(b):
-            what = f"{b} overlaps {a}, the subnet of VLAN {first}"
-            yield Fault(("vlans", second, "subnet"), what)
+            yield Fault(path, f"{b} overlaps {a}, the subnet of VLAN {first}")
     for id_, vlan in lab.vlans.items():
         if vlan.gateway is not None:
-            yield from _in_subnet(("vlans", id_, "gateway"), vlan.gateway, id_, lab)
+            yield from in_vlan(("vlans", id_, "gateway"), vlan.gateway, id_, lab)
+        if vlan.gateway6 is not None and not ip(vlan.gateway6).is_link_local:
+            path = ("vlans", id_, "gateway6")
+            if vlan.subnet6 is None and ipaddress.ip_network(vlan.subnet).version == 4:
+                yield Fault(path, f"VLAN {id_} has no IPv6 network; write subnet6, too")
+            yield from in_vlan(path, vlan.gateway6, id_, lab)
 
 
 def _ports(lab: Lab) -> Iterator[Fault]:
-    for room, machines in (("hosts", lab.hosts), ("switches", lab.switches)):
-        for name, machine in machines.items():
-            for port_name, port in machine.ports.items():
-                yield from _vlans_of((room, name, "ports", port_name), port, lab)
+    for name, switch in lab.switches.items():
+        for port_name, port in switch.ports.items():
+            yield from _vlans_of(("switches", name, "ports", port_name), port, lab)
     for name, host in lab.hosts.items():
-        for port_name, port in host.ports.items():
-            path = ("hosts", name, "ports", port_name)
-            if port.address is not None and port.vlan is not None:
-                yield from _in_subnet((*path, "address"), port.address, port.vlan, lab)
-            for id_, address in port.addresses.items():
-                if id_ not in port.tagged:
-                    what = f"VLAN {id_} isn't among the port's tagged VLANs"
-                    yield Fault((*path, "addresses", id_), what)
-                yield from _in_subnet((*path, "addresses", id_), address, id_, lab)
+        for room, attached in (("ports", host.ports), ("bonds", host.bonds)):
+            for port_name, port in attached.items():
+                path = ("hosts", name, room, port_name)
+                yield from _vlans_of(path, port, lab)
+                yield from _addressed(path, port, lab)
+        yield from _bonds(("hosts", name, "bonds"), host)
         yield from _login(name, host)
 
 
-def _vlans_of(path: Steps, port: Port, lab: Lab) -> Iterator[Fault]:
+def _vlans_of(path: Steps, port: Port | Bond, lab: Lab) -> Iterator[Fault]:
     if port.vlan is not None and port.vlan not in lab.vlans:
         yield unknown((*path, "vlan"), port.vlan, lab.vlans, "VLAN")
     for index, id_ in enumerate(port.tagged):
@@ -84,31 +112,57 @@ def _vlans_of(path: Steps, port: Port, lab: Lab) -> Iterator[Fault]:
             yield Fault(here, f"VLAN {id_} is the port's untagged VLAN already")
 
 
+def _addressed(path: Steps, port: HostPort | Bond, lab: Lab) -> Iterator[Fault]:
+    for index, cidr in enumerate(port.on_untagged):
+        if "/" in cidr and port.vlan is not None:
+            yield from in_vlan((*path, "address", index), cidr, port.vlan, lab)
+    for id_, written in port.on_tagged.items():
+        if id_ not in port.tagged:
+            what = f"VLAN {id_} isn't among the port's tagged VLANs"
+            yield Fault((*path, "addresses", id_), what)
+        for index, cidr in enumerate(written):
+            if "/" in cidr:
+                yield from in_vlan((*path, "addresses", id_, index), cidr, id_, lab)
+
+
+def _bonds(path: Steps, host: Host) -> Iterator[Fault]:
+    members = []
+    for name, bond in host.bonds.items():
+        here = (*path, name, "members")
+        yield from each_known(here, bond.members, host.ports, f"port of {host.name}")
+        members += [((*here, index), member) for index, member in enumerate(bond.members)]
+        if bond.primary is not None and bond.primary not in bond.members:
+            yield unknown((*path, name, "primary"), bond.primary, bond.members, f"port in {name}")
+        for index, member in enumerate(bond.members):
+            port = host.ports.get(member)
+            if port and (port.on_untagged or port.on_tagged or port.bridge or port.vlan):
+                what = f"{member} has an address, a VLAN or a bridge of its own; they go to {name}"
+                yield Fault((*here, index), what)
+    yield from twice(members, "the port")
+
+
 def _login(name: str, host: Host) -> Iterator[Fault]:
     """An SSH address is one of the host's own, where it is an address at all."""
     try:
         login = host.ssh and ipaddress.ip_address(host.ssh.address)
     except ValueError:
         return  # a name, which DNS or ~/.ssh/config knows
-    own = [str(ipaddress.ip_interface(address).ip) for _, address in _of_host(name, host)]
-    if login and own and str(login) not in own:
+    own = [str(ip(address)) for _, address in of_host(name, host)]
+    given = any(each.automatic for each in host.attached.values())
+    if login and own and not given and str(login) not in own:
         yield unknown(("hosts", name, "ssh", "address"), login, own, f"address of {name}")
 
 
 def _addresses(lab: Lab) -> Iterator[Fault]:
-    cidrs = [entry for name, host in lab.hosts.items() for entry in _of_host(name, host)]
-    cidrs += [(("switches", name, "address"), s.address) for name, s in lab.switches.items()]
     for name, vm in lab.vms.items():
         path = ("vms", name)
-        cidrs.append(((*path, "address"), vm.address))
         if vm.vlan not in lab.vlans:
             yield unknown((*path, "vlan"), vm.vlan, lab.vlans, "VLAN")
             continue
-        yield from _in_subnet((*path, "address"), vm.address, vm.vlan, lab)
+        yield from in_vlan((*path, "address"), vm.address, vm.vlan, lab)
         if vm.gateway is not None:
-            yield from _in_subnet((*path, "gateway"), vm.gateway, vm.vlan, lab)
-    ips = ((path, cidr and ipaddress.ip_interface(cidr).ip) for path, cidr in cidrs)
-    yield from twice(ips, "the address")
+            yield from in_vlan((*path, "gateway"), vm.gateway, vm.vlan, lab)
+    yield from twice(((path, ip(cidr)) for path, cidr in fixed(lab)), "the address")
     macs = [
         (("hosts", name, "ports", port, "mac"), each.mac)
         for name, host in lab.hosts.items()
@@ -116,36 +170,6 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
     ]
     macs += [(("vms", name, "mac"), vm.mac) for name, vm in lab.vms.items()]
     yield from twice(macs, "the MAC address")
-
-
-def _of_host(name: str, host: Host) -> list[tuple[Steps, str]]:
-    """Every address of a host, with its place."""
-    found: list[tuple[Steps, str]] = []
-    for port_name, port in host.ports.items():
-        path = ("hosts", name, "ports", port_name)
-        if port.address is not None:
-            found.append(((*path, "address"), port.address))
-        found += [((*path, "addresses", id_), cidr) for id_, cidr in port.addresses.items()]
-    return found
-
-
-def _in_subnet(path: Steps, address: str, id_: int, lab: Lab) -> Iterator[Fault]:
-    """An address, with prefix length or without, fits the subnet of its VLAN."""
-    if id_ not in lab.vlans:
-        return  # said already
-    subnet = ipaddress.ip_network(lab.vlans[id_].subnet)
-    interface = ipaddress.ip_interface(address)
-    if interface.version != subnet.version:
-        return  # a second family of addresses beside the described one
-    if interface.ip not in subnet:
-        yield Fault(path, f"{address} is outside of {subnet}, the subnet of VLAN {id_}")
-    elif "/" in address and interface.network != subnet:
-        yield Fault(path, f"{address} has another prefix length than {subnet} of VLAN {id_}")
-    elif subnet.prefixlen < subnet.max_prefixlen - 1 and interface.ip in (
-        subnet.network_address,
-        subnet.broadcast_address,
-    ):
-        yield Fault(path, f"{interface.ip} is the subnet's own or its broadcast address")
 
 
 def _rules_and_links(lab: Lab) -> Iterator[Fault]:

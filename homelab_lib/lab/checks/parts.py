@@ -19,7 +19,8 @@ def faults(catalog: Catalog) -> Iterator[Fault]:
 def _board(path: tuple[str, ...], board: BoardPart, catalog: Catalog) -> Iterator[Fault]:
     if board.cpu is not None and board.cpu not in catalog.cpus:
         yield unknown((*path, "cpu"), board.cpu, catalog.cpus, "processor")
-    above = {"cpu", *board.uplinks}
+    processors = {f"cpu{number}" for number in range(1, board.sockets + 1)}
+    above = {"cpu", *(processors if board.sockets > 1 else ()), *board.uplinks}
     for nic, uplink in board.nics.items():
         if nic not in catalog.nics:
             yield unknown((*path, "nics", nic), nic, catalog.nics, "network chip")

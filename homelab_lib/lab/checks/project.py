@@ -2,22 +2,14 @@
 
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
+from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.part import Part
 from homelab_lib.lab.project import Task
-
-_WITH_PHASE = (
-    "pools",
-    "datasets",
-    "nfs_shares",
-    "smb_shares",
-    "storages",
-    "vms",
-    "clusters",
-    "models",
-    "services",
-)
 
 
 def faults(lab: Lab) -> Iterator[Fault]:
@@ -41,10 +33,27 @@ def _phases(lab: Lab) -> Iterator[Fault]:
     yield from twice(((("phases", i, "number"), n) for i, n in enumerate(numbers)), "the phase")
     if numbers != sorted(numbers):
         yield Fault(("phases",), f"phases stand in the order {numbers}; write them in their order")
-    for room in _WITH_PHASE:
-        for name, each in getattr(lab, room).items():
-            if each.phase is not None and each.phase not in numbers:
-                yield unknown((room, name, "phase"), each.phase, numbers, "phase")
+    for path, number in _belonging((), lab):
+        if number not in numbers:
+            yield unknown((*path, "phase"), number, numbers, "phase")
+
+
+def _belonging(path: Steps, value: object) -> Iterator[tuple[Steps, int]]:
+    """Everything that says which phase it belongs to, wherever it stands."""
+    if isinstance(value, Part | Catalog):
+        return
+    if isinstance(value, BaseModel):
+        if getattr(value, "phase", None) is not None:
+            yield path, value.phase
+        below = [(name, getattr(value, name)) for name in type(value).model_fields]
+    elif isinstance(value, dict):
+        below = list(value.items())
+    elif isinstance(value, tuple):
+        below = list(enumerate(value))
+    else:
+        return
+    for step, each in below:
+        yield from _belonging((*path, step), each)
 
 
 def _tasks(path: Steps, tasks: tuple[Task, ...], machines: list[str]) -> Iterator[Fault]:

@@ -1,0 +1,196 @@
+"""What NASes are told: users that aren't, tasks on nothing, copies that would delete."""
+
+from collections.abc import Iterator
+
+from homelab_lib.lab.accounts import NasUser
+from homelab_lib.lab.checks.addresses import ip, of_host
+from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.document import Steps
+from homelab_lib.lab.iscsi import Iscsi
+from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.nas import Nas
+
+_BUILT_IN = ("root", "nobody", "truenas_admin", "admin", "apps", "builtin_users", "wheel")
+"""Accounts that a fresh TrueNAS has."""
+
+
+_CALLED = {"portal": "portal", "initiators": "list of initiators", "auth": "login by CHAP"}
+
+
+def faults(lab: Lab) -> Iterator[Fault]:
+    for name, nas in lab.nas.items():
+        path = ("nas", name)
+        if name not in lab.hosts:
+            yield unknown(path, name, lab.hosts, "host")
+            continue
+        yield from _accounts(path, nas)
+        yield from _access(path, nas, lab)
+        yield from _tasks(path, nas, lab)
+        yield from _cloud(path, nas, lab)
+        if nas.iscsi is not None:
+            yield from _iscsi((*path, "iscsi"), nas.iscsi, name, lab)
+        for key, test in nas.smart_tests.items():
+            disks = lab.hosts[name].disks
+            here = (*path, "smart_tests", key, "disks")
+            yield from each_known(here, test.disks, disks, f"disk of {name}")
+
+
+def _pools(lab: Lab, host: str) -> list[str]:
+    return [name for name, pool in lab.pools.items() if pool.host == host]
+
+
+def _datasets(lab: Lab, host: str) -> list[str]:
+    return [name for name, dataset in lab.datasets.items() if dataset.host == host]
+
+
+def _shares(lab: Lab, host: str) -> list[str]:
+    return [name for name, share in lab.smb_shares.items() if share.host == host]
+
+
+# Accounts ----------------------------------------------------------------------------------------
+
+
+def _groups(nas: Nas) -> list[str]:
+    own = [user.name for user in nas.users.values() if user.group is None]
+    return [*nas.groups, *own, *_BUILT_IN]
+
+
+def _accounts(path: Steps, nas: Nas) -> Iterator[Fault]:
+    groups = _groups(nas)
+    for name, user in nas.users.items():
+        here = (*path, "users", name)
+        if user.group is not None and user.group not in groups:
+            yield unknown((*here, "group"), user.group, groups, "group")
+        yield from each_known((*here, "groups"), user.groups, groups, "group")
+        yield from _login(here, user)
+        if name in nas.groups and user.group is None:
+            what = f"group {name!r} is described apart; write group: {name}, or leave that out"
+            yield Fault(here, what)
+    uids = (((*path, "users", n, "uid"), user.uid) for n, user in nas.users.items())
+    yield from twice(uids, "the number")
+    gids = (((*path, "groups", n, "gid"), group.gid) for n, group in nas.groups.items())
+    yield from twice(gids, "the number")
+
+
+def _login(path: Steps, user: NasUser) -> Iterator[Fault]:
+    if user.smb and user.password is None and not user.exists and not user.locked:
+        what = "it is for Windows shares, which take a password only; say where that is kept"
+        yield Fault(path, f"{what}: password: env:NAME")
+    if user.ssh_password and user.password is None and not user.exists:
+        yield Fault((*path, "ssh_password"), "it has no password")
+
+
+def _who(path: Steps, who: str, nas: Nas) -> Iterator[Fault]:
+    kind, colon, name = who.partition(":")
+    known = {"user": [*nas.users, *_BUILT_IN], "group": _groups(nas)}
+    if colon and name not in known[kind]:
+        yield unknown(path, name, known[kind], kind)
+
+
+def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
+    datasets, shares = _datasets(lab, nas.name), _shares(lab, nas.name)
+    for name, acl in nas.acls.items():
+        here = (*path, "acls", name)
+        if name not in datasets:
+            yield unknown(here, name, datasets, f"dataset of {nas.name}")
+        if acl.owner is not None:
+            yield from _who((*here, "owner"), f"user:{acl.owner}", nas)
+        if acl.group is not None:
+            yield from _who((*here, "group"), f"group:{acl.group}", nas)
+        for index, entry in enumerate(acl.entries):
+            yield from _who((*here, "entries", index, "who"), entry.who, nas)
+        if acl.preset is None and not acl.entries and acl.owner is None and acl.group is None:
+            yield Fault(here, "it says nothing; name an owner, a group, a preset or entries")
+        if acl.traverse and not acl.recursive:
+            yield Fault((*here, "traverse"), "it goes with recursive: true")
+    for name, share in nas.share_acls.items():
+        here = (*path, "share_acls", name)
+        if name not in shares:
+            yield unknown(here, name, shares, f"SMB share of {nas.name}")
+        for index, each in enumerate(share.entries):
+            yield from _who((*here, "entries", index, "who"), each.who, nas)
+
+
+# Tasks -------------------------------------------------------------------------------------------
+
+
+def _tasks(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
+    pools, datasets = _pools(lab, nas.name), _datasets(lab, nas.name)
+    for name, task in nas.snapshot_tasks.items():
+        here = (*path, "snapshot_tasks", name)
+        if task.dataset not in (*pools, *datasets):
+            known = [*pools, *datasets]
+            yield unknown((*here, "dataset"), task.dataset, known, f"pool or dataset of {nas.name}")
+        below = [each for each in datasets if each.startswith(f"{task.dataset}/")]
+        yield from each_known((*here, "exclude"), task.exclude, below, "dataset in it")
+        if task.exclude and not task.recursive:
+            yield Fault((*here, "exclude"), "nothing is left out where recursive is false")
+        if task.begin > task.end:
+            yield Fault((*here, "end"), f"{task.end} is before {task.begin}")
+    keys = (
+        ((*path, "snapshot_tasks", name), f"{task.dataset} {task.naming_schema} {task.schedule}")
+        for name, task in nas.snapshot_tasks.items()
+    )
+    yield from twice(keys, "the task on")
+    for name in nas.scrubs:
+        if name not in pools:
+            yield unknown((*path, "scrubs", name), name, pools, f"pool of {nas.name}")
+
+
+def _cloud(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
+    datasets = _datasets(lab, nas.name)
+    for name, task in nas.cloud_tasks.items():
+        here = (*path, "cloud_tasks", name)
+        if task.dataset not in datasets:
+            yield unknown((*here, "dataset"), task.dataset, datasets, f"dataset of {nas.name}")
+        elif task.path and not f"{task.path}/".startswith(f"/mnt/{task.dataset}/"):
+            what = f"{task.path} isn't in dataset {task.dataset!r}, which is at /mnt/{task.dataset}"
+            yield Fault((*here, "path"), what)
+        if task.credential not in nas.cloud_credentials:
+            known = nas.cloud_credentials
+            yield unknown((*here, "credential"), task.credential, known, "login")
+        if task.mode == "SYNC" and task.least_files is None:
+            what = "SYNC deletes at the far end what is missing here, and a dataset that isn't "
+            what += "mounted looks empty: write mode: COPY, or say least_files"
+            yield Fault((*here, "mode"), what)
+        if task.snapshot and task.direction == "PULL":
+            yield Fault((*here, "direction"), "a copy into the house takes no snapshot: snapshot: "
+                        "false")  # fmt: skip
+        if task.encryption_password is None and (task.encryption_salt or task.encrypt_names):
+            yield Fault(here, "it isn't encrypted; write encryption_password, too")
+
+
+# iSCSI -------------------------------------------------------------------------------------------
+
+
+def _iscsi(path: Steps, iscsi: Iscsi, host: str, lab: Lab) -> Iterator[Fault]:
+    own = [str(ip(cidr)) for _, cidr in of_host(host, lab.hosts[host])]
+    for name, portal in iscsi.portals.items():
+        here = (*path, "portals", name, "listen")
+        yield from each_known(here, portal.listen, own, f"address of {host}")
+    pools = _pools(lab, host)
+    for name, extent in iscsi.extents.items():
+        here = (*path, "extents", name)
+        if (extent.zvol is None) == (extent.file is None):
+            yield Fault(here, "an extent is a zvol or a file, one of them")
+        elif extent.zvol and (pool := extent.zvol.partition("/")[0]) not in pools:
+            yield unknown((*here, "zvol"), pool, pools, f"pool of {host}")
+    lent: list[tuple[Steps, str]] = []
+    for name, target in iscsi.targets.items():
+        here = (*path, "targets", name)
+        for field, known in (
+            ("portal", iscsi.portals),
+            ("initiators", iscsi.initiators),
+            ("auth", iscsi.auths),
+        ):
+            wanted = getattr(target, field)
+            if wanted is not None and wanted not in known:
+                yield unknown((*here, field), wanted, known, _CALLED[field])
+        for lun, extent in target.extents.items():
+            if extent not in iscsi.extents:
+                yield unknown((*here, "extents", lun), extent, iscsi.extents, "extent")
+            lent.append(((*here, "extents", lun), extent))
+        if target.initiators is None and not target.networks:
+            what = "everyone could log in; name initiators, or networks it is reached from"
+            yield Fault(here, what)
+    yield from twice(lent, "the extent")
