@@ -57,11 +57,14 @@ class PowerFacts:
 def power_facts(lab: Lab) -> list[PowerFacts]:
     """One entry for each supply: every host's, and those of cards that have their own.
 
-    A part without figures gets a guess, named under `guessed`: a hard disk 5 W idle and 8 W at
+    A host of which neither board nor processor is described has none. A part without figures gets
+    a guess, named under `guessed`: a hard disk 5 W idle and 8 W at
     work, an SSD 1 W and 5 W, a network card its typical power or 5 W.
     """
     found = []
     for name, host in lab.hosts.items():
+        if host.board is None and host.cpu is None:
+            continue
         guessed: list[str] = []
         draws = [_machine(host, guessed), *_disks(host, guessed)]
         for device_name, device in host.devices.items():
@@ -98,7 +101,8 @@ def _machine(host: Host, guessed: list[str]) -> power.Draw:
         guessed.append("board")
         idle = 20.0
     if load is None:
-        load = idle + (cpu.max_power_w or cpu.base_power_w or 65.0)
+        each = (cpu.max_power_w or cpu.base_power_w if cpu else None) or 65.0
+        load = idle + each * host.cpu_count
     return power.Draw("board and processor", idle, load, load)
 
 
@@ -162,14 +166,15 @@ class MemoryFacts:
 
 
 def memory_facts(lab: Lab) -> list[MemoryFacts]:
-    """One entry for each Proxmox host: firmware, VMs with QEMU's share, reservations, the host.
+    """One entry for each Proxmox host whose memory and processor are described.
 
-    A reservation whose name says ``overhead`` or ``host`` is the host's own; the ZFS cache comes
-    out of it, as far as it reaches.
+    Firmware, VMs with QEMU's share, reservations, the host. A reservation whose name says
+    ``overhead`` or ``host`` is the host's own; the ZFS cache comes out of it, as far as it
+    reaches.
     """
     found = []
     for name, host in lab.hosts.items():
-        if host.os.kind != "proxmox":
+        if host.os.kind != "proxmox" or host.memory_bytes is None or host.threads is None:
             continue
         visible = compute.visible_memory_bytes(host.memory_bytes)
         arc = compute.default_arc_bytes(visible)

@@ -102,9 +102,11 @@ def inspection_bounds(
     Raises
     ------
     ValueError
-        The host has no ports.
+        The host has no ports, or its processor is not described.
     """
     machine = lab.hosts[host]
+    if machine.threads is None:
+        raise ValueError(f"the processor of {host} is not described")
     inner = {n: float(max(p.speeds_bps)) for n, p in machine.ports.items() if p.address}
     outer = {n: float(max(p.speeds_bps)) for n, p in machine.ports.items() if not p.address}
     ways = dict(inner)

@@ -72,9 +72,8 @@ def _networks(lab: Lab, name: str) -> set[str]:
         return {str(ip_interface(vm.address).network)}
     return {
         str(ip_interface(cidr).network)
-        for port in lab.hosts[name].ports.values()
-        for cidr in (port.address, *port.addresses.values())
-        if cidr
+        for each in lab.hosts[name].attached.values()
+        for cidr in each.cidrs
     }
 
 

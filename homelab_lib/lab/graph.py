@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Cable
-from homelab_lib.lab.ports import HostPort, Port
+from homelab_lib.lab.ports import Addressed, HostPort, Port
 
 if TYPE_CHECKING:
     import networkx
@@ -20,15 +20,17 @@ def graph(lab: Lab) -> "networkx.Graph":
     ``port``
         ``proxmox.lan1``; ``owner``, ``connector``, ``speeds_bps`` [bit/s], ``untagged`` (a VLAN or
         None), ``tagged`` (VLANs), ``mtu`` [bytes].
+    ``bond``
+        ``proxmox:bond0``; ``owner``, ``mtu`` [bytes]. Its ports hang on it.
     ``bridge``
-        ``proxmox:vmbr0``; ``owner``. Its ports and the host's VMs hang on it.
+        ``proxmox:vmbr0``; ``owner``. Its ports, its bonds and the host's VMs hang on it.
     ``vm``
         By name; ``title`` (its purpose), ``owner`` (its host), ``untagged`` (its VLAN).
 
-    Edges have a `kind`, too: ``port of host`` and ``port of switch``; ``bridge member``;
-    ``virtual port``; and ``cable`` with ``name``, ``medium``, ``length_m`` [m], ``speed_bps`` (the
-    highest that both ends know, or None) and ``tagged`` (VLANs that both ends carry). Whether the
-    plugs fit is not asked here.
+    Edges have a `kind`, too: ``port of host`` and ``port of switch``; ``bond member``; ``bridge
+    member``; ``virtual port``; and ``cable`` with ``name``, ``medium``, ``length_m`` [m],
+    ``speed_bps`` (the highest that both ends know, or None) and ``tagged`` (VLANs that both ends
+    carry). Whether the plugs fit is not asked here.
 
     The order of nodes and edges is that of the description.
     """
@@ -38,11 +40,14 @@ def graph(lab: Lab) -> "networkx.Graph":
     for name, host in lab.hosts.items():
         topology.add_node(name, kind="host", title=host.title, role=host.role, os=host.os.kind)
         for port_name, port in host.ports.items():
-            _add_port(topology, name, port_name, port, "port of host")
-            if port.bridge is not None:
-                bridge = f"{name}:{port.bridge}"
-                topology.add_node(bridge, kind="bridge", owner=name)
-                topology.add_edge(f"{name}.{port_name}", bridge, kind="bridge member")
+            _add_port(topology, name, port_name, host.on_wire(port_name), "port of host")
+            _join_bridge(topology, name, f"{name}.{port_name}", port)
+        for bond_name, bond in host.bonds.items():
+            node = f"{name}:{bond_name}"
+            topology.add_node(node, kind="bond", owner=name, mtu=bond.mtu)
+            for member in bond.members:
+                topology.add_edge(f"{name}.{member}", node, kind="bond member")
+            _join_bridge(topology, name, node, bond)
     for name, switch in lab.switches.items():
         topology.add_node(name, kind="switch", title=switch.title, managed=switch.managed)
         for port_name, port in switch.ports.items():
@@ -53,6 +58,13 @@ def graph(lab: Lab) -> "networkx.Graph":
         topology.add_node(name, kind="vm", title=vm.purpose, owner=vm.host, untagged=vm.vlan)
         topology.add_edge(name, f"{vm.host}:{vm.bridge}", kind="virtual port")
     return topology
+
+
+def _join_bridge(topology: "networkx.Graph", host: str, node: str, attached: Addressed) -> None:
+    if attached.bridge is not None:
+        bridge = f"{host}:{attached.bridge}"
+        topology.add_node(bridge, kind="bridge", owner=host)
+        topology.add_edge(node, bridge, kind="bridge member")
 
 
 def _add_port(topology: "networkx.Graph", owner: str, name: str, port: Port, kind: str) -> None:

@@ -196,9 +196,33 @@ class Host(Named):
         return sum(modules.capacity_bytes for modules in self.memory) or None
 
     @property
+    def processor(self) -> str:
+        """Its processors in words; 'not described' where they are not."""
+        if self.cpu is None:
+            return "not described"
+        return self.cpu.title if self.cpu_count == 1 else f"{self.cpu_count} × {self.cpu.title}"
+
+    @property
     def attached(self) -> dict[str, Addressed]:
         """What carries its addresses and bridges, by name: its ports and its bonds."""
         return {**self.ports, **self.bonds}
+
+    def bond_of(self, port: str) -> Bond | None:
+        """The bond that a port is in; None where it stands alone."""
+        return next((bond for bond in self.bonds.values() if port in bond.members), None)
+
+    def on_wire(self, port: str) -> HostPort:
+        """A port with the VLANs and the packet size that count on it: those of its bond, if any."""
+        bond = self.bond_of(port)
+        if bond is None:
+            return self.ports[port]
+        counts = {"vlan": bond.vlan, "tagged": bond.tagged, "mtu": bond.mtu}
+        return self.ports[port].model_copy(update=counts)
+
+    def segment(self, port: str) -> str:
+        """What a port belongs to inside of the host: a bridge, a bond, or itself alone."""
+        bond = self.bond_of(port)
+        return (bond or self.ports[port]).bridge or (bond.name if bond else port)
 
     @property
     def bridges(self) -> tuple[str, ...]:

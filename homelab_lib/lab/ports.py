@@ -134,6 +134,7 @@ class Bond(Addressed):
     primary: PortName | None = Field(
         None, description="Member that active-backup prefers; none: whichever comes up first."
     )
+    mac: Mac | None = Field(None, description="Hardware address; none: its first member's.")
     vlan: VlanId | None = Field(None, description="VLAN of untagged frames.")
     tagged: tuple[VlanId, ...] = Field((), description="VLANs carried with a tag.")
     mtu: Mtu = Field(1500, description="Largest packet [bytes].")

@@ -197,7 +197,7 @@ class Machines:
 
     def _tagged(self, vm: Vm) -> bool:
         """A VM in the VLAN that its bridge's port has untagged sends no tags."""
-        ports = [p for p in self.lab.hosts[vm.host].ports.values() if p.bridge == vm.bridge]
+        ports = [p for p in self.lab.hosts[vm.host].attached.values() if p.bridge == vm.bridge]
         return all(port.vlan != vm.vlan for port in ports)
 
     def reached(self, ctx: Context) -> Iterator[Check]:

@@ -149,11 +149,17 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
     Raises
     ------
     BadParameter
-        The lab has no pool, or its disks' failure rate is not known.
+        The lab has no pool, its disks' failure rate is not known, or the hypervisor's memory or
+        processor is not described.
     """
     pool = largest_pool(lab)
     nas = lab.hosts[pool.host]
     host = next((h for h in lab.hosts.values() if h.os.kind == "proxmox"), nas)
+    if host.memory_bytes is None or host.threads is None:
+        raise BadParameter(
+            f"memory or processor of {host.name} are not described, and nothing can be tried on it",
+            fix=f"write cpu and memory under hosts.{host.name}",
+        )
     kept = [r for r in lab.reservations.values() if r.host == host.name]
     own = [r for r in kept if "overhead" in r.name or "host" in r.name]
     vms = [vm for vm in lab.vms.values() if vm.host == host.name]
@@ -238,9 +244,10 @@ def _uplink(nas: Host, pool: Pool) -> float:
 def _machine(host: Host, pool: Pool) -> Draw:
     """Board, processor and the disks that stay, without cards."""
     board, cpu = host.board, host.cpu
-    idle = (board.idle_power_w if board else None) or (cpu.base_power_w or 50.0) / 4
-    load = board.load_power_w if board else None
-    load = load or idle + (cpu.max_power_w or cpu.base_power_w or 50.0)
+    base = ((cpu.base_power_w if cpu else None) or 50.0) * host.cpu_count
+    most = ((cpu.max_power_w if cpu else None) or 0.0) * host.cpu_count or base
+    idle = (board.idle_power_w if board else None) or base / 4
+    load = (board.load_power_w if board else None) or idle + most
     stays = [d.part for name, d in host.disks.items() if name not in pool.disks]
     idle += sum(part.idle_power_w or 1.0 for part in stays)
     load += sum(part.active_power_w or 5.0 for part in stays)

@@ -52,12 +52,12 @@ class Wires:
         return cable.b if end == cable.a else cable.a
 
     def segment_of(self, host: str, port: str) -> str:
-        """The bridge a host's port is in, or the port itself."""
-        return self.lab.hosts[host].ports[port].bridge or port
+        """The bridge or bond a host's port is in, or the port itself."""
+        return self.lab.hosts[host].segment(port)
 
     def _ports_of(self, host: str, segment: str) -> Iterator[str]:
-        for name, port in self.lab.hosts[host].ports.items():
-            if segment in (port.bridge, name) and (port.bridge or name) == segment:
+        for name in self.lab.hosts[host].ports:
+            if self.segment_of(host, name) == segment:
                 yield name
 
     def reached_from(self, host: str, segment: str, tag: int | None) -> set[Spot]:

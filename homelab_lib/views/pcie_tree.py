@@ -119,7 +119,7 @@ def tree(lab: Lab, host: str) -> Drawing:
         axes.set_axis_off()
         axes.set_xlim(-1.0, 15.6)
         axes.set_ylim(-rows + 0.3, 1.0)
-        axes.set_title(f"{host}: {lab.hosts[host].cpu.title}")
+        axes.set_title(f"{host}: {lab.hosts[host].processor}")
         if not found:
             axes.annotate("Nothing is known of its bus.", (0, 0))
             return Drawing(svg(figure), f"PCIe of {host}: not known")

@@ -9,8 +9,11 @@ from homelab_lib.units import format_bps, format_bytes, format_ibytes
 if TYPE_CHECKING:
     import pandas as pd
 
-_OS = {"proxmox": "Proxmox VE", "truenas": "TrueNAS", "opnsense": "OPNsense", "linux": "Linux",
-       "haos": "Home Assistant OS", "none": ""}  # fmt: skip
+_OS = {"proxmox": "Proxmox VE", "truenas": "TrueNAS", "opnsense": "OPNsense", "pfsense": "pfSense",
+       "synology": "Synology DSM", "unraid": "Unraid", "debian": "Debian", "ubuntu": "Ubuntu",
+       "linux": "Linux", "windows": "Windows", "macos": "macOS", "haos": "Home Assistant OS",
+       "other": "", "none": ""}  # fmt: skip
+_UNKNOWN = "not described"
 
 
 def _both(value_bytes: float) -> str:
@@ -30,10 +33,10 @@ def hosts(lab: Lab) -> "pd.DataFrame":
         {
             "host": name,
             "role": host.role,
-            "system": f"{_OS[host.os.kind]} {host.os.version}".strip(),
-            "processor": host.cpu.title,
-            "threads": host.threads,
-            "memory": format_ibytes(host.memory_bytes),
+            "system": f"{host.os.title or _OS[host.os.kind]} {host.os.version}".strip(),
+            "processor": host.processor,
+            "threads": host.threads or _UNKNOWN,
+            "memory": format_ibytes(host.memory_bytes) if host.memory_bytes else _UNKNOWN,
             "graphics": ", ".join(device.part.title for device in host.gpus.values()) or "–",
             "login": f"{host.ssh.user}@{host.ssh.address}" if host.ssh else "none",
         }
@@ -70,15 +73,15 @@ def networks(lab: Lab) -> "pd.DataFrame":
         there = [
             name
             for name, host in lab.hosts.items()
-            if any(port.vlan == number or number in port.addresses for port in host.ports.values())
+            if any(e.vlan == number or number in e.on_tagged for e in host.attached.values())
         ]
         there += [name for name, vm in lab.vms.items() if vm.vlan == number]
         rows.append(
             {
                 "VLAN": number,
                 "purpose": vlan.purpose,
-                "subnet": vlan.subnet,
-                "gateway": vlan.gateway or "none",
+                "subnet": ", ".join(vlan.subnets),
+                "gateway": ", ".join(filter(None, (vlan.gateway, vlan.gateway6))) or "none",
                 "members": ", ".join(there) or "–",
             }
         )
@@ -127,9 +130,10 @@ def virtual_machines(lab: Lab) -> "pd.DataFrame":
         for each in lab.reservations.values()
     ]  # fmt: skip
     for host in dict.fromkeys(str(row["on"]) for row in rows):
+        memory = lab.hosts[host].memory_bytes
         rows.append(
-            {"on": host, "what": "= there is", "processors": lab.hosts[host].threads,
-             "memory [GiB]": lab.hosts[host].memory_bytes / 2**30, "for": "all of these"}
+            {"on": host, "what": "= there is", "processors": lab.hosts[host].threads or _UNKNOWN,
+             "memory [GiB]": memory / 2**30 if memory else _UNKNOWN, "for": "all of these"}
         )  # fmt: skip
     return _table(rows, "what")
 

@@ -58,7 +58,7 @@ def topology(lab: Lab) -> Drawing:
 
 def _places(lab: Lab) -> dict[str, Place]:
     """Where each box goes. Hosts with a cable between them stand side by side."""
-    routers = [name for name, host in lab.hosts.items() if host.os.kind == "opnsense"]
+    routers = [name for name, host in lab.hosts.items() if host.os.kind in ("opnsense", "pfsense")]
     row = _in_order([name for name in lab.hosts if name not in routers], lab)
     places: dict[str, Place] = {}
     x = 0.0

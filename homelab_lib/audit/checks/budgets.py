@@ -27,6 +27,8 @@ def resources(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     shares += [kept for kept in lab.reservations.values() if kept.host == name]
     if not shares:
         raise CannotTell(f"nothing is promised on {name}")
+    if host.memory_bytes is None or host.threads is None:
+        raise CannotTell(f"memory or processor of {name} are not described")
     memory, threads = sum(s.memory_bytes for s in shares), sum(s.vcpu for s in shares)
     sees = visible_memory_bytes(host.memory_bytes)
     says = (
@@ -145,6 +147,8 @@ def suricata(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if not inner or not outer:
         raise CannotTell(f"{name} has no port on the inside, or none on the outside")
     ways = {max(side, key=side.__getitem__): max(side.values()) for side in (inner, outer)}
+    if host.threads is None:
+        raise CannotTell(f"the processor of {name} is not described")
     count = about.get("rules", REFERENCE_RULES)
     bound = inspection_bound(host.threads, ways, thread_bps=bps_per_thread(rules=count))
     says = (

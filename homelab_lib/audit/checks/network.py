@@ -13,8 +13,7 @@ def _port_with(lab: Lab, address: str) -> tuple[str, HostPort]:
     """The host's port that has an address."""
     for host in lab.hosts.values():
         for port in host.ports.values():
-            own = [port.address, *port.addresses.values()]
-            if any(each and str(ip_interface(each).ip) == address for each in own):
+            if any(str(ip_interface(each).ip) == address for each in port.cidrs):
                 return host.name, port
     raise CannotTell(f"no port of the lab has {address}")
 
@@ -36,7 +35,7 @@ def on_link(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if {host, other} != {link.a, link.b}:
         return Outcome("fails", f"{says} That is not the direct link.")
     far = lab.hosts[other].ports[there.partition(".")[2]]
-    network = ip_interface(port.address).network
+    network = next(n for c in port.cidrs if str((n := ip_interface(c)).ip) == server).network
     outside = [
         name
         for name in (cluster.server, *cluster.agents)

@@ -37,8 +37,11 @@ def _room(lab: Lab, host: Host) -> compute.Room:
 
 
 def _hypervisors(lab: Lab) -> Iterator[Host]:
+    """Hosts that promise something, and of which it is known what they have."""
     busy = {each.host for each in (*lab.vms.values(), *lab.reservations.values())}
-    yield from (host for name, host in lab.hosts.items() if name in busy)
+    for name, host in lab.hosts.items():
+        if name in busy and host.memory_bytes is not None and host.threads is not None:
+            yield host
 
 
 @rule("memory-sold-twice")
@@ -196,9 +199,9 @@ def draws(host: Host) -> list[power.Draw]:
     if board is not None and board.load_power_w is not None:
         found = [power.Draw(board.id, board.idle_power_w or 0.0, *[board.load_power_w] * 2)]
     else:
-        load = cpu.max_power_w or cpu.base_power_w or 0.0
+        load = (cpu.max_power_w or cpu.base_power_w or 0.0) * host.cpu_count if cpu else 0.0
         idle = (board.idle_power_w if board else None) or 0.0
-        found = [power.Draw(cpu.id, idle, load + idle, load + idle)]
+        found = [power.Draw(cpu.id if cpu else "machine", idle, load + idle, load + idle)]
     for device in host.devices.values():
         part = device.part
         if device.psu is not None:

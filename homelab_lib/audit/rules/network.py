@@ -18,7 +18,8 @@ def _peers(lab: Lab, switch: str) -> dict[str, Port]:
             owner, _, port = here.partition(".")
             if owner == switch:
                 machine, _, other = there.partition(".")
-                found[port] = (lab.hosts.get(machine) or lab.switches[machine]).ports[other]
+                host = lab.hosts.get(machine)
+                found[port] = host.on_wire(other) if host else lab.switches[machine].ports[other]
     return found
 
 
@@ -111,9 +112,9 @@ def _zone(lab: Lab, name: str) -> set[int]:
     """VLANs in which a host or VM has an address."""
     if name in lab.vms:
         return {lab.vms[name].vlan}
-    ports = lab.hosts[name].ports.values() if name in lab.hosts else ()
-    own = {port.vlan for port in ports if port.address and port.vlan is not None}
-    return own | {id_ for port in ports for id_ in port.addresses}
+    attached = lab.hosts[name].attached.values() if name in lab.hosts else ()
+    own = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
+    return own | {id_ for each in attached for id_ in each.on_tagged}
 
 
 def crossings(lab: Lab) -> dict[tuple[int, int], list[str]]:
@@ -213,9 +214,8 @@ def gateways_exist(lab: Lab) -> Iterator[Finding]:
     own = {
         str(ip_interface(address).ip)
         for host in lab.hosts.values()
-        for port in host.ports.values()
-        for address in (port.address, *port.addresses.values())
-        if address
+        for each in host.attached.values()
+        for address in each.cidrs
     }
     for id_, vlan in lab.vlans.items():
         if vlan.gateway and vlan.gateway not in own:
@@ -232,9 +232,11 @@ def gateways_exist(lab: Lab) -> Iterator[Finding]:
 @rule("no-port-to-internet")
 def router_has_wan(lab: Lab) -> Iterator[Finding]:
     """A firewall with one side only: no port is said to lead to the internet."""
+    if lab.internet:
+        return
     cabled = {end for cable in lab.cables for end in (cable.a, cable.b)}
     for host in lab.hosts.values():
-        if host.os.kind != "opnsense":
+        if host.os.kind not in ("opnsense", "pfsense"):
             continue
         inside = {
             name
@@ -271,8 +273,7 @@ def _addresses(lab: Lab, name: str) -> list[str]:
     """Addresses with prefix of a host or VM."""
     if name in lab.vms:
         return [lab.vms[name].address]
-    ports = lab.hosts[name].ports.values()
-    return [a for port in ports for a in (port.address, *port.addresses.values()) if a]
+    return [cidr for each in lab.hosts[name].attached.values() for cidr in each.cidrs]
 
 
 def _reaches(lab: Lab, node: str, server: str, address: str) -> bool:
@@ -280,7 +281,9 @@ def _reaches(lab: Lab, node: str, server: str, address: str) -> bool:
     target = ip_address(address)
     if any(target in ip_interface(own).network for own in _addresses(lab, node)):
         return True
-    vlan = next((i for i, v in lab.vlans.items() if target in ip_network(v.subnet)), None)
+    vlan = next(
+        (i for i, v in lab.vlans.items() if any(target in ip_network(s) for s in v.subnets)), None
+    )
     return vlan is not None and any(_allowed(lab, zone, vlan) for zone in _zone(lab, node))
 
 

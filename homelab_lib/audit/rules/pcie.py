@@ -11,7 +11,11 @@ from homelab_lib.lab.platforms import AccessoryPart, Slot
 from homelab_lib.models.pcie import Hop, Link, headroom, negotiate, payload_gbps
 
 _GIGABIT = 1e9
-_PLUGS_INTO = {"USB-A 2": {"USB-A 2", "USB-A 3"}, "USB-A 3": {"USB-A 2", "USB-A 3"}}
+_PLUGS_INTO = {
+    "USB-A 2": {"USB-A 2", "USB-A 3"},
+    "USB-A 3": {"USB-A 2", "USB-A 3"},
+    "SATA": {"SATA", "SAS"},
+}
 
 
 def _occupied(host: Host) -> dict[str, Device | Disk]:

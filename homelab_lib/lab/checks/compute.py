@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from itertools import combinations
 
+from homelab_lib.lab.checks.addresses import subnets
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.hardware import devices
 from homelab_lib.lab.compute import Cluster
@@ -39,9 +40,8 @@ def _vms(lab: Lab) -> Iterator[Fault]:
             yield unknown((*path, "storage"), vm.storage, storages, f"storage of {vm.host}")
         elif "images" not in lab.storages[vm.storage].content:
             yield Fault((*path, "storage"), f"storage {vm.storage!r} may not hold VM disks")
-        bridges = {port.bridge for port in host.ports.values() if port.bridge}
-        if vm.bridge not in bridges:
-            yield unknown((*path, "bridge"), vm.bridge, bridges, f"bridge of {vm.host}")
+        if vm.bridge not in host.bridges:
+            yield unknown((*path, "bridge"), vm.bridge, host.bridges, f"bridge of {vm.host}")
         yield from each_known((*path, "gpus"), vm.gpus, host.devices, f"device of {vm.host}")
     vmids = (((("vms", name, "vmid")), (vm.host, vm.vmid)) for name, vm in lab.vms.items())
     yield from twice(((path, vmid) for path, (_, vmid) in vmids), "the VMID")
@@ -74,8 +74,7 @@ def _networks(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fau
         "service_cidr": ipaddress.ip_network(cluster.service_cidr),
         "pod_cidr": ipaddress.ip_network(cluster.pod_cidr),
     }
-    for id_, vlan in lab.vlans.items():
-        subnet = ipaddress.ip_network(vlan.subnet)
+    for subnet, id_ in subnets(lab).items():
         for field, network in networks.items():
             if network.overlaps(subnet):
                 yield Fault((*path, field), f"{network} overlaps {subnet} of VLAN {id_}")

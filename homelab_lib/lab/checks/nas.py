@@ -165,9 +165,11 @@ def _cloud(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
 
 def _iscsi(path: Steps, iscsi: Iscsi, host: str, lab: Lab) -> Iterator[Fault]:
     own = [str(ip(cidr)) for _, cidr in of_host(host, lab.hosts[host])]
+    given = any(each.automatic for each in lab.hosts[host].attached.values())
     for name, portal in iscsi.portals.items():
         here = (*path, "portals", name, "listen")
-        yield from each_known(here, portal.listen, own, f"address of {host}")
+        if not given:
+            yield from each_known(here, portal.listen, own, f"address of {host}")
     pools = _pools(lab, host)
     for name, extent in iscsi.extents.items():
         here = (*path, "extents", name)

@@ -59,9 +59,7 @@ def _mtu(lab: Lab, end: str) -> int | None:
     """What a cable's end takes; None where it is unknown, or a switch's and nothing is said."""
     owner, _, name = end.partition(".")
     if owner in lab.hosts and name in lab.hosts[owner].ports:
-        bonds = lab.hosts[owner].bonds.values()
-        bond = next((bond for bond in bonds if name in bond.members), None)
-        return bond.mtu if bond else lab.hosts[owner].ports[name].mtu
+        return lab.hosts[owner].on_wire(name).mtu
     port = lab.switches[owner].ports.get(name) if owner in lab.switches else None
     return port.mtu if port and "mtu" in port.model_fields_set else None
 

@@ -10,10 +10,13 @@ _FIRMWARE_SHARE = 0.0248  # of 128 GiB a kernel sees 124.82 on the board we know
 def furnish(machine: Machine, host: Host) -> None:
     """What every machine has: memory, processors, interfaces, the first files."""
     lab = machine.world.lab
-    machine.cpu_model = host.cpu.title
-    machine.threads = host.threads
-    machine.memory_bytes = int(host.memory_bytes * (1 - _FIRMWARE_SHARE))
-    for name, port in host.ports.items():
+    if host.cpu is not None:
+        machine.cpu_model = host.cpu.title
+    if host.threads is not None:
+        machine.threads = host.threads
+    if host.memory_bytes is not None:
+        machine.memory_bytes = int(host.memory_bytes * (1 - _FIRMWARE_SHARE))
+    for name, port in host.attached.items():
         for tag, cidr in {None: port.address, **port.addresses}.items():
             if not cidr and tag is None and not port.bridge:
                 continue

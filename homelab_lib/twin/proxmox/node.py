@@ -231,7 +231,7 @@ class ProxmoxNode(Machine):
             raise PveError(f"{text}start failed: QEMU exited with code 1")
         if int(vm.config.get("cores", 1)) > self.threads:
             raise PveError(f"MAX {self.threads} vcpus allowed per VM on this node")
-        bridges = {port.bridge for port in self.world.lab.hosts[self.name].ports.values()}
+        bridges = self.world.lab.hosts[self.name].bridges
         for key, value in vm.config.items():
             bridge = split_properties(value, "model").get("bridge") if key[:3] == "net" else None
             if bridge and bridge not in bridges:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from homelab_lib.lab.ports import Bond
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import NetError
 from homelab_lib.twin.proxmox.guest import VirtualMachine
@@ -275,7 +276,7 @@ def _task(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> A
 @_get(f"{_NODE}/network")
 def _network(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -> Any:
     rows = []
-    for port in node.world.lab.hosts[node.name].ports.values():
+    for port in node.world.lab.hosts[node.name].attached.values():
         if port.bridge:
             rows.append(
                 {
@@ -288,7 +289,8 @@ def _network(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -
                 }
             )
         if port.interface:
-            rows.append({"iface": port.interface, "type": "eth", "active": 1})
+            kind = "bond" if isinstance(port, Bond) else "eth"
+            rows.append({"iface": port.interface, "type": kind, "active": 1})
     return rows
 
 
