@@ -63,6 +63,10 @@ class Explain:
             return what + near(error["input"], self._choices(path))
         if kind == "string_type" and node.text:
             return f"found {node.text}, which YAML reads as {_kind(node.value)}; put it in quotes"
+        if kind in ("model_type", "dict_type"):  # not quoted: it may be a secret in the wrong place
+            keys = self._keys(path)
+            expected = f"keys: {', '.join(keys)}" if keys else "keys"
+            return f"found {_kind(error['input'])}; expected {expected}{self._about(path)}"
         message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
         about = self._about(path)
         return f"found {_short(error['input'])}; {message}{about}"
@@ -123,4 +127,5 @@ def _short(value: Any) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    return {bool: "true or false", int: "a number", float: "a number"}.get(type(value), "a list")
+    words = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    return words.get(type(value), "a list")

@@ -101,6 +101,9 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
     for index, row in enumerate(lab.inspection):
         if row.host not in lab.hosts:
             yield unknown(("inspection", index, "host"), row.host, lab.hosts, "host")
+        elif lab.hosts[row.host].cpu is None:
+            what = f"the processor of {row.host} decides this, and is not described: write its cpu"
+            yield Fault(("inspection", index, "host"), what)
 
 
 def _services(lab: Lab) -> Iterator[Fault]:
