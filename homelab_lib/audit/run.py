@@ -7,6 +7,7 @@ from homelab_lib.audit.rules import (
     RULES,
     Rule,
     cabling,
+    clusters,
     compute,
     firmware,
     models,
@@ -17,7 +18,7 @@ from homelab_lib.audit.rules import (
 )
 from homelab_lib.lab.lab import Lab
 
-SUBJECTS = (cabling, network, pcie, compute, models, storage, firmware, project)
+SUBJECTS = (cabling, network, pcie, compute, clusters, models, storage, firmware, project)
 """The modules with rules."""
 
 BROKEN = "rule-broke"

@@ -10,6 +10,7 @@ from homelab_lib.lab.base import (
     Bytes,
     DiskName,
     Interface,
+    Ip,
     Named,
     PortName,
     Positive,
@@ -176,6 +177,9 @@ class Host(Named):
     )
     bonds: Annotated[dict[Interface, Bond], BY_NAME] = Field(
         {}, description="Ports used as one, by the name of the interface they make."
+    )
+    nameservers: tuple[Ip, ...] = Field(
+        (), description="Name servers it asks, where DHCP doesn't say."
     )
     software: tuple[str, ...] = Field((), description="Software the document names for it.")
     chain: tuple[str, ...] = Field((), description="How the document draws a chain of its parts.")

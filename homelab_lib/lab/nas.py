@@ -13,8 +13,10 @@ from homelab_lib.lab.base import (
     Bytes,
     DatasetName,
     DiskName,
+    Ip,
     Made,
     Named,
+    Phase,
     Positive,
     Record,
     SecretReference,
@@ -71,6 +73,36 @@ def _without(*secret: str) -> BeforeValidator:
 
 
 Setting = str | int | bool | tuple[int, ...] | tuple[str, ...]
+
+# Sharing -----------------------------------------------------------------------------------------
+
+
+class SmbService(Record):
+    """How a NAS speaks SMB."""
+
+    netbios_name: text(r"[A-Za-z0-9-]{1,15}", "15 letters, digits and hyphens at most") | None = (
+        Field(None, description="Name that Windows shows; none: the host's.")
+    )
+    workgroup: str = Field("WORKGROUP", description="Workgroup.")
+    encryption: Literal["DEFAULT", "NEGOTIATE", "DESIRED", "REQUIRED"] = Field(
+        "DEFAULT", description="Whether what goes over the wire is encrypted."
+    )
+    multichannel: bool = Field(False, description="Whether a client may use several links.")
+    apple: bool = Field(False, description="Whether it speaks Apple's extensions.")
+    listen: tuple[Ip, ...] = Field((), description="Addresses it answers at; empty: all.")
+    phase: Phase = Field(None, description="Phase that sets it up.")
+
+
+class NfsService(Record):
+    """How a NAS speaks NFS."""
+
+    versions: tuple[Literal["3", "4"], ...] = Field(
+        ("3", "4"), min_length=1, description="Versions, in quotes."
+    )
+    threads: Positive | None = Field(None, description="Server threads; none: as the NAS does it.")
+    listen: tuple[Ip, ...] = Field((), description="Addresses it answers at; empty: all.")
+    phase: Phase = Field(None, description="Phase that sets it up.")
+
 
 # Copies ------------------------------------------------------------------------------------------
 
@@ -216,6 +248,8 @@ class Nas(Named):
     share_acls: Annotated[dict[str, ShareAcl], BY_NAME] = Field(
         {}, description="Who may use an SMB share, by the share's name."
     )
+    smb: SmbService | None = Field(None, description="How it speaks SMB; none: as it comes.")
+    nfs: NfsService | None = Field(None, description="How it speaks NFS; none: as it comes.")
     iscsi: Iscsi | None = Field(None, description="Block devices that it lends out.")
     snapshot_tasks: Annotated[dict[Slug, SnapshotTask], BY_NAME] = Field(
         {}, description="Snapshots that are made again and again."

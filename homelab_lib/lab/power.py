@@ -35,6 +35,9 @@ class Nut(Record):
     )
     shutdown_after_s: Positive = Field(30, description="With BATT: how soon [s].")
     power_off: bool = Field(False, description="Whether the UPS then cuts its outlets.")
+    wait_for_others_s: Positive = Field(
+        15, description="How long the host waits for those it tells [s]."
+    )
     options: str = Field("", description="Further lines for ups.conf.")
 
 

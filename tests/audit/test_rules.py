@@ -22,6 +22,7 @@ NAS, PVE, FW = "hosts.truenas", "hosts.proxmox", "hosts.firewall"
 CLUSTER = "clusters.homelab"
 
 # rule: (lab, changes after which it speaks, of what), (lab, changes after which it is silent)
+SECOND = {"title": "Another node", "role": "Hypervisor", "os": {"kind": "proxmox"}}
 CASES = {
     "cable-does-not-fit": (
         (WRITTEN, [], "cables.dac"),
@@ -101,6 +102,12 @@ CASES = {
     "card-in-two-vms": (
         (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu1", "gpu2"])], f"{PVE}.devices.gpu1"),
         (WRITTEN, []),
+    ),
+    "cluster-without-majority": (
+        (MINI, [("hosts.two", SECOND), ("proxmox_clusters", {"both": {"nodes": ["mini", "two"]}})],
+         "proxmox_clusters.both"),
+        (MINI, [("hosts.two", SECOND), ("hosts.three", SECOND),
+                ("proxmox_clusters", {"all": {"nodes": ["mini", "two", "three"]}})]),
     ),
     "supply-not-named": (
         (WRITTEN, [], PVE),

@@ -27,6 +27,9 @@ def faults(lab: Lab) -> Iterator[Fault]:
         yield from _access(path, nas, lab)
         yield from _tasks(path, nas, lab)
         yield from _cloud(path, nas, lab)
+        for field, service in (("smb", nas.smb), ("nfs", nas.nfs)):
+            if service is not None:
+                yield from _listens((*path, field), service.listen, name, lab)
         if nas.iscsi is not None:
             yield from _iscsi((*path, "iscsi"), nas.iscsi, name, lab)
         for key, test in nas.smart_tests.items():
@@ -163,13 +166,17 @@ def _cloud(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
 # iSCSI -------------------------------------------------------------------------------------------
 
 
-def _iscsi(path: Steps, iscsi: Iscsi, host: str, lab: Lab) -> Iterator[Fault]:
+def _listens(path: Steps, listen: tuple[str, ...], host: str, lab: Lab) -> Iterator[Fault]:
+    """A service answers at addresses of its own host, as far as these are known."""
+    if any(each.automatic for each in lab.hosts[host].attached.values()):
+        return
     own = [str(ip(cidr)) for _, cidr in of_host(host, lab.hosts[host])]
-    given = any(each.automatic for each in lab.hosts[host].attached.values())
+    yield from each_known((*path, "listen"), listen, own, f"address of {host}")
+
+
+def _iscsi(path: Steps, iscsi: Iscsi, host: str, lab: Lab) -> Iterator[Fault]:
     for name, portal in iscsi.portals.items():
-        here = (*path, "portals", name, "listen")
-        if not given:
-            yield from each_known(here, portal.listen, own, f"address of {host}")
+        yield from _listens((*path, "portals", name), portal.listen, host, lab)
     pools = _pools(lab, host)
     for name, extent in iscsi.extents.items():
         here = (*path, "extents", name)
