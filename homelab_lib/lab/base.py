@@ -102,26 +102,25 @@ Ip6 = Annotated[str, _checked(ipaddress.IPv6Address)]
 
 # Secrets -----------------------------------------------------------------------------------------
 
-_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|keyring:[^/\s]+/\S+)")
+_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|keyring:[^/\s]+/\S+")
 
 
-def _refers(value: Any) -> Any:
-    """A reference as it stands. Anything else may be the secret itself, and is not repeated."""
-    if value is None or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
-        return value
-    raise PydanticCustomError(
-        "secret_reference",
-        "a secret never stands in a file: write where it is kept, env:NAME, file:PATH or "
-        "keyring:SERVICE/USER (what stands here isn't shown)",
-    )
+def _reference(value: Any) -> str:
+    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
+        # What was found is not said: it may be the secret itself.
+        raise PydanticCustomError(
+            "not_a_reference",
+            "a secret is never written here; write env:NAME, file:/PATH or keyring:SERVICE/USER",
+        )
+    return value
 
 
 SecretReference = Annotated[
     str,
-    BeforeValidator(_refers),
-    WithJsonSchema({"type": "string", "pattern": f"^{_REFERENCE.pattern}$"}),
+    BeforeValidator(_reference),
+    WithJsonSchema({"type": "string", "format": "secret-reference"}),
 ]
-"""Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USER``."""
+"""Where a secret is to be had; see `homelab_lib.secret.resolve`."""
 
 # Quantities --------------------------------------------------------------------------------------
 

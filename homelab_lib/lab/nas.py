@@ -62,9 +62,9 @@ def _without(*secret: str) -> BeforeValidator:
         found = sorted({*secret, *_SECRET} & set(written)) if isinstance(written, dict) else ()
         if found:
             raise PydanticCustomError(
-                "secret_reference",
-                "{name} is a secret: move it to secrets:, and write there where it is kept, as "
-                "{name}: env:NAME (what stands here isn't shown)",
+                "not_a_reference",
+                "{name} is a secret, which is never written here; write {name}: env:NAME under "
+                "secrets",
                 {"name": found[0]},
             )
         return written

@@ -56,7 +56,7 @@ class Explain:
 
     def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> str:
         kind = error["type"]
-        if kind in ("unknown_part", "wrong_kind", "secret_reference"):
+        if kind in ("unknown_part", "wrong_kind", "not_a_reference"):
             return error["msg"]
         if kind == "literal_error":
             what = f"found {_short(error['input'])}; allowed: {error['ctx']['expected']}"
