@@ -100,7 +100,7 @@ def _leases(path: Steps, server: DhcpServer, lab: Lab) -> Iterator[Fault]:
             yield Fault(here, "a lease is for a mac or for a client_id, one of them")
         yield from in_vlan((*here, "address"), lease.address, lease.vlan, lab)
         place = owners.get(ip(lease.address))
-        if place is not None and macs.get(lease.mac) != place[1]:
+        if place is not None and (lease.mac is None or macs.get(lease.mac) != place[1]):
             what = f"{lease.address} is somebody's already"
             yield Fault((*here, "address"), what, first=place)
         rooms["address"].append(((*here, "address"), ip(lease.address)))
