@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-def graph(lab: Lab) -> "networkx.Graph":
+def graph_of(lab: Lab) -> "networkx.Graph":
     """Hosts, switches, VMs, their ports and bridges, and what joins them.
 
     Nodes have a `kind`:

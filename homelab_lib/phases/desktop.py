@@ -41,7 +41,7 @@ class Desktop:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """kubectl of the server's minor version, and our context beside those that are there."""
         cluster = self.cluster
-        address = self.lab.vms[cluster.server].address.partition("/")[0]
+        address = self.lab.vms[cluster.first_server].ip
         if cluster.kubectl is not None:
             download = self.lab.downloads[cluster.kubectl]
             mode = download.mode.lstrip("0")
@@ -58,7 +58,7 @@ class Desktop:
             ]
         for client in cluster.clients:
             user, home = self._home(client)
-            server = ctx.host(cluster.server)
+            server = ctx.host(cluster.first_server)
             yield from kubeconfig.files(
                 ctx.host(client),
                 f"{home}/.kube/config",

@@ -23,6 +23,7 @@ from homelab_lib.control.kubernetes import (
 from homelab_lib.control.linux import Download, File
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.per_host import at
 from homelab_lib.phases import manifests
 from homelab_lib.runbook.step import Check, Context, Measurement, Wanted
 
@@ -39,16 +40,16 @@ class Kubernetes:
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
         self.lab = lab
         self.cluster = cluster
-        assert cluster.storage_class is not None
-        self.storage_class = cluster.storage_class
+        assert cluster.nfs is not None
+        self.storage_class = cluster.nfs
 
     def _address(self, vm: str) -> str:
-        return self.lab.vms[vm].address.partition("/")[0]
+        return self.lab.vms[vm].ip or ""
 
     def _node(self, name: str, settings: dict) -> tuple[Wanted, Wanted, Wanted]:
         """What every node gets: nobody else's k3s, the installer, its configuration."""
         installer = self.lab.downloads[self.cluster.installer]
-        role = "server" if name == self.cluster.server else "agent"
+        role = "server" if name == self.cluster.first_server else "agent"
         return (
             Unclaimed(name, role),
             Download(
@@ -61,7 +62,7 @@ class Kubernetes:
 
     def server(self, ctx: Context) -> Iterator[Wanted]:
         """The control plane, with etcd and its own token."""
-        name = self.cluster.server
+        name = self.cluster.first_server
         address = self._address(name)
         yield from self._node(
             name,
@@ -82,7 +83,7 @@ class Kubernetes:
 
     def server_answers(self, ctx: Context) -> Iterator[Check]:
         """The API is ready, and keeps its state in etcd."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         ready = host.read(*KUBECTL, "get", "--raw", "/readyz", sudo=True, ok=None)
         yield Check("the API server is ready", ready.stdout.strip() == "ok", ready.stdout.strip())
         labels = [node["metadata"]["labels"] for node in listed(host, "nodes")]
@@ -91,7 +92,7 @@ class Kubernetes:
 
     def agents(self, ctx: Context) -> Iterator[Wanted]:
         """The workers join by the server's token, which goes to them by standard input alone."""
-        server = self.cluster.server
+        server = self.cluster.first_server
         settings = [
             (
                 name,
@@ -111,19 +112,20 @@ class Kubernetes:
             for name, _ in settings
         ]
         yield [K3sNode(name, "agent", self.cluster.version) for name, _ in settings]
-        yield NodesReady(server, (server, *self.cluster.agents), self.cluster.version)
+        yield NodesReady(server, self.cluster.vms, self.cluster.version)
 
     def nodes_ready(self, ctx: Context) -> Iterator[Check]:
         """As many nodes as the lab describes, and no stranger among them."""
-        found = {n["metadata"]["name"] for n in listed(ctx.host(self.cluster.server), "nodes")}
-        wanted = {self.cluster.server, *self.cluster.agents}
+        nodes = listed(ctx.host(self.cluster.first_server), "nodes")
+        found = {node["metadata"]["name"] for node in nodes}
+        wanted = set(self.cluster.vms)
         yield Check("the nodes are those of the lab", found == wanted, ", ".join(sorted(found)))
 
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
-        nodes = listed(ctx.host(self.cluster.server), "nodes")
+        nodes = listed(ctx.host(self.cluster.first_server), "nodes")
         total = sum(float(node["status"]["allocatable"]["cpu"]) for node in nodes)
-        names = (self.cluster.server, *self.cluster.agents)
+        names = self.cluster.vms
         predicted = sum(self.lab.vms[name].vcpu for name in names)
         yield Measurement("allocatable processors", total, "processors", predicted)
 
@@ -131,11 +133,12 @@ class Kubernetes:
 
     def storage(self, ctx: Context) -> Iterator[Wanted]:
         """The driver by k3s's own Helm controller, then the class."""
-        server, chart = self.cluster.server, self.storage_class.chart
+        server, chart = self.cluster.first_server, self.storage_class.chart
         yield Applied(server, manifests.helm_chart(chart), immutable=("spec.chart",))
         yield Rollout(server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(server, "daemonset", chart.namespace, "csi-nfs-node")
-        share = self.lab.nfs_shares[self.storage_class.share]
+        share = at(self.lab.nfs_shares, self.storage_class.share)
+        assert share is not None
         yield Applied(
             server,
             manifests.storage_class(self.storage_class, share.path),
@@ -144,7 +147,7 @@ class Kubernetes:
 
     def volume(self, ctx: Context) -> Iterator[Wanted]:
         """A claim, a pod that writes, and on another node a pod that reads."""
-        server, space = self.cluster.server, manifests.TEST
+        server, space = self.cluster.first_server, manifests.TEST
         yield Applied(server, manifests.namespace(space))
         yield Applied(
             server, manifests.claim(self.storage_class.name), immutable=("spec.storageClassName",)
@@ -161,7 +164,7 @@ class Kubernetes:
 
     def same_on_both(self, ctx: Context) -> Iterator[Check]:
         """What was read is what was written, and not on the same node."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         said, nodes = {}, {}
         for job in (manifests.WRITER, manifests.READER):
             words = ("logs", "-n", manifests.TEST, f"job/{job}")
@@ -179,7 +182,7 @@ class Kubernetes:
 
     def workloads(self, ctx: Context) -> Iterator[Wanted]:
         """A deployment, a service and an ingress for each."""
-        server = self.cluster.server
+        server = self.cluster.first_server
         for space in sorted({workload.namespace for workload in self.cluster.workloads}):
             yield Applied(server, manifests.namespace(space))
         for workload in self.cluster.workloads:
@@ -191,8 +194,8 @@ class Kubernetes:
 
     def workloads_answer(self, ctx: Context) -> Iterator[Check]:
         """Each is reached through the ingress, from a client where there is one."""
-        source = ctx.host((*self.cluster.clients, self.cluster.server)[0])
-        address = self._address(self.cluster.server)
+        source = ctx.host((*self.cluster.clients, self.cluster.first_server)[0])
+        address = self._address(self.cluster.first_server)
         for workload in self.cluster.workloads:
             words = ("-sS", "-m", "10", "-H", f"Host: {workload.hostname}", f"http://{address}/")
             answer = source.read("curl", *words, ok=None)
@@ -202,7 +205,7 @@ class Kubernetes:
 
     def replicas(self, ctx: Context) -> Iterator[Measurement]:
         """Pods that answer, against those asked for."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         for workload in self.cluster.workloads:
             selector = f"kubernetes.io/service-name={workload.name}"
             slices = listed(host, "endpointslices", workload.namespace, selector)

@@ -6,6 +6,7 @@ from homelab_lib.control.truenas import Dataset, NasService, NfsShare, call
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.per_host import at
 from homelab_lib.runbook.step import Check, Context, Wanted
 
 
@@ -19,27 +20,31 @@ class Share:
     """
 
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
-        assert cluster.storage_class is not None
-        self.share = lab.nfs_shares[cluster.storage_class.share]
-        self.dataset = lab.datasets[self.share.dataset]
-        host = lab.hosts[self.share.host]
-        if host.os.kind != "truenas":
+        assert cluster.nfs is not None
+        share = at(lab.nfs_shares, cluster.nfs.share)
+        assert share is not None
+        self.share = share
+        self.dataset = lab.datasets[share.host].get(share.dataset or "")
+        system = lab.system(share.host)
+        if system is None or system.kind != "truenas":
+            kind = system.kind if system else "nothing"
             raise BadParameter(
-                f"share {self.share.name!r} is on {self.share.host}, which runs {host.os.kind}",
-                where=f"nfs_shares.{self.share.name}.host",
+                f"share {self.share.name!r} is on {self.share.host}, which runs {kind}",
+                where=f"nfs_shares.{self.share.id}",
                 fix="phase2 makes shares on TrueNAS only; make this one by hand",
             )
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Dataset, export, service, in that order: nothing is exported before it is there."""
         host = self.share.host
-        yield Dataset(
-            host,
-            self.dataset.name,
-            self.dataset.share_type,
-            self.dataset.recordsize_bytes,
-            self.dataset.quota_bytes,
-        )
+        if self.dataset is not None:  # else the pool's own, which is there with the pool
+            yield Dataset(
+                host,
+                self.dataset.name,
+                self.dataset.share_type,
+                self.dataset.recordsize_bytes,
+                self.dataset.quota_bytes,
+            )
         yield NfsShare(
             host,
             self.share.path,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.graph import graph_of
 from homelab_lib.units import format_bps
 from homelab_lib.views.style import BUSY, GOOD, INK, QUIET, SOFT, WARN, Drawing, house_style, svg
 
@@ -28,7 +29,7 @@ def topology(lab: Lab) -> Drawing:
     """
     from matplotlib.figure import Figure
 
-    graph = lab.graph()
+    graph = graph_of(lab)
     places = _places(lab)
     wide = max(x for x, _ in places.values()) - min(x for x, _ in places.values())
     with house_style():
@@ -129,7 +130,7 @@ def _box(axes: "Axes", lab: Lab, name: str, place: Place) -> None:
         kind = "vm"
         lines = [
             f"{vm.vcpu} × CPU, {vm.memory_bytes / 2**30:.0f} GiB",
-            vm.address.partition("/")[0],
+            vm.ip or "DHCP",
         ]
     x, y = place
     width = _WIDTH * (0.86 if kind == "vm" else 1)

@@ -382,7 +382,7 @@ def test_claims_of_another_lab_are_untestable_and_break_nothing(written, minipc)
 def test_an_unknown_check_and_a_claim_that_says_too_little(written):
     first = written.claims[0]
     odd = first.model_copy(update={"check": "no-such-check"})
-    short = first.model_copy(update={"check": "pool-usable", "about": {"pool": "tank"}})
+    short = first.model_copy(update={"check": "pool-usable", "about": {"pool": "truenas.tank"}})
     wrong = first.model_copy(update={"check": "pool-usable", "about": {"pool": 3, "claimed": []}})
     judged = judge(written.model_copy(update={"claims": (odd, short, wrong)}), [])
     assert [each.verdict for each in judged] == ["untestable-here"] * 3

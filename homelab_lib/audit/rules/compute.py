@@ -25,7 +25,7 @@ def _room(lab: Lab, host: Host) -> compute.Room:
     ]
     kept = [each for each in lab.reservations.values() if each.host == host.name]
     visible = compute.visible_memory_bytes(host.memory_bytes)
-    zfs = any(pool.host == host.name for pool in lab.pools.values())
+    zfs = bool(lab.pools.get(host.name))
     return compute.room(
         guests,
         memory_bytes=visible,

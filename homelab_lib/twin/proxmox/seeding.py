@@ -53,8 +53,8 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     node.vms[vm.vmid] = vm
     name = kept.get("name", "")
     described = node.world.lab.vms.get(name)
-    if described is not None and "scsi0" in kept:
-        vm.booted = node.world.lab.images[described.image].sha256
+    if described is not None and described.image is not None and "scsi0" in kept:
+        vm.booted = node.world.lab.images[described.image].sha256 or ""
     _seed_sizes(node, kept)
     vm.running = row.get("status") == "running"
     if not vm.running:
