@@ -165,7 +165,9 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
     own = [r for r in kept if "overhead" in r.name or "host" in r.name]
     vms = [vm for vm in lab.vms.values() if vm.host == host.name]
     guests = [Guest(v.name, v.vcpu, v.memory_bytes) for v in vms if not v.gpus]
-    guests += [Guest(r.name, r.vcpu, r.memory_bytes) for r in kept if r not in own]
+    kept_apart = [r for r in kept if r not in own]
+    kept_apart += [each for each in lab.containers.values() if each.host == host.name]
+    guests += [Guest(each.name, each.vcpu, each.memory_bytes) for each in kept_apart]
     slots = host.board.slots.values() if host.board else ()
     return Facts(
         lab=lab.name,

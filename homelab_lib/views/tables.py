@@ -116,11 +116,11 @@ def pools(lab: Lab) -> "pd.DataFrame":
 
 
 def virtual_machines(lab: Lab) -> "pd.DataFrame":
-    """The VMs, what else is set aside, and what each host has."""
+    """VMs and containers, what else is set aside, and what each host has."""
     rows = [
-        {"on": vm.host, "what": name, "processors": vm.vcpu,
-         "memory [GiB]": vm.memory_bytes / 2**30, "for": vm.purpose}
-        for name, vm in lab.vms.items()
+        {"on": guest.host, "what": name, "processors": guest.vcpu,
+         "memory [GiB]": guest.memory_bytes / 2**30, "for": guest.purpose}
+        for name, guest in (*lab.vms.items(), *lab.containers.items())
     ]  # fmt: skip
     rows += [
         {"on": each.host, "what": each.title, "processors": each.vcpu,

@@ -103,6 +103,25 @@ def drawing_agrees(lab: Lab) -> Iterator[Finding]:
         )
 
 
+@rule("etcd-without-majority")
+def etcd_odd(lab: Lab) -> Iterator[Finding]:
+    """An even number of servers: one more than needed, and no more of them may fail."""
+    for cluster in lab.clusters.values():
+        count = len(cluster.servers)
+        if count % 2 == 0:
+            yield Finding(
+                "etcd-without-majority",
+                "risks",
+                f"clusters.{cluster.name}.servers",
+                f"Cluster {cluster.name} has {count} servers. etcd works while more than half of "
+                f"them do, so that {count // 2 - 1} may fail: as many as of {count - 1}.",
+                count // 2 - 1,
+                "servers",
+                ("etcd FAQ, Why an odd number of cluster members?",),
+                Fix(f"{count - 1} servers, or {count + 1}"),
+            )
+
+
 def _meant(lab: Lab, where: str) -> str:
     """The host that a word in a drawing means."""
     word = where.lower()

@@ -67,6 +67,19 @@ def capacity_right(lab: Lab) -> Iterator[Finding]:
         )
 
 
+@rule("pool-not-computed")
+def pool_computed(lab: Lab) -> Iterator[Finding]:
+    """A pool of which no number is computed, and why."""
+    for pool in every(lab.pools):
+        if why := not_computed(lab, pool):
+            yield Finding(
+                "pool-not-computed",
+                "note",
+                f"pools.{pool.id}",
+                f"What {pool.name} ({pool.title}) holds is not computed: {why}.",
+            )
+
+
 @rule("size-in-wrong-unit")
 def sizes_right(lab: Lab) -> Iterator[Finding]:
     """A disk or a pool's raw size that is written otherwise than the disks have it."""
@@ -147,7 +160,8 @@ def vms_safe(lab: Lab) -> Iterator[Finding]:
             continue
         size = sum(vm.disk_bytes for vm in bare)
         there = {n: (_usable(lab, pool) or 0) * 0.8 for n in safe if (pool := pools[n])}
-        used = {n: sum(vm.disk_bytes for vm in vms if vm.storage == n) for n in safe}
+        guests = lab.guests(host.name)
+        used = {n: sum(each.disk_bytes for each in guests if each.storage == n) for n in safe}
         roomy = [name for name in safe if used[name] + size <= there[name]]
         if roomy:
             changes = tuple((f"vms.{vm.name}.storage", roomy[0]) for vm in bare)

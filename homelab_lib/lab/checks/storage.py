@@ -50,7 +50,7 @@ def _share(path: Steps, share: Share, lab: Lab) -> Iterator[Fault]:
         return  # reported already
     if share.dataset is None:
         if system.kind == "truenas":
-            yield Fault((*path, "dataset"), "a share of a TrueNAS names its dataset")
+            yield Fault(path, "'dataset' is missing: a share of a TrueNAS has one")
         return
     known = [*lab.datasets.get(share.host, {}), *lab.pools.get(share.host, {})]
     if share.dataset not in known:

@@ -7,7 +7,7 @@ from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pvesh import proxmox
 from homelab_lib.twin.proxmox.qm import qm
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
-from homelab_lib.twin.proxmox.storage import Store
+from homelab_lib.twin.proxmox.storage import OPTIONS, Store
 from homelab_lib.twin.world import Kind, World
 
 _STOCK_CONTENT = ["backup", "iso", "vztmpl"]
@@ -51,7 +51,10 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
         size = storage.size_bytes or (min(disks) if shared else sum(disks))
         place = storage.path or storage.pool or ""
         content = list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
-        node.stores[name] = Store(name, storage.kind, content, place, int(size * 0.96))
+        options = {key: str(value) for key in OPTIONS if (value := getattr(storage, key))}
+        node.stores[name] = Store(
+            name, storage.kind, content, place, int(size * 0.96), options=options
+        )
         if storage.path:
             node.files.mkdir(storage.path, parents=True)
             for folder in (
