@@ -178,6 +178,21 @@ CASES = {
         (WRITTEN, [], f"{TANK}.claimed_usable_bytes"),
         (WRITTEN, [(f"{TANK}.claimed_usable_bytes", "27 TB")]),
     ),
+    "pool-not-computed": (
+        (WRITTEN, [(f"{TANK}.layout", "draid2:2d:4c")], TANK),
+        (WRITTEN, []),
+    ),
+    "etcd-without-majority": (
+        (
+            WRITTEN,
+            [
+                (f"{CLUSTER}.servers", ["k3s-control", "k3s-gpu1"]),
+                (f"{CLUSTER}.agents", ["k3s-gpu2"]),
+            ],
+            f"{CLUSTER}.servers",
+        ),
+        (WRITTEN, []),
+    ),
     "size-in-wrong-unit": (
         (WRITTEN, [(f"{TANK}.claimed_raw_bytes", "56 TiB")], f"{TANK}.claimed_raw_bytes"),
         (WRITTEN, []),

@@ -81,6 +81,6 @@ def _storage(path: Steps, storage: VmStorage, lab: Lab) -> Iterator[Fault]:
             what = f"a {storage.kind} can't hold {content}; it can hold: {', '.join(holds)}"
             yield Fault((*path, "content", index), what)
     if storage.kind == "zfspool" and storage.pool is not None:
-        pools = lab.pools.get(storage.host, {})
-        if storage.pool.partition("/")[0] not in pools:
-            yield unknown((*path, "pool"), storage.pool, pools, f"pool of {storage.host}")
+        pools, pool = lab.pools.get(storage.host, {}), storage.pool.partition("/")[0]
+        if pool not in pools:
+            yield unknown((*path, "pool"), pool, pools, f"pool of {storage.host}")
