@@ -400,6 +400,12 @@ def test_a_path_that_leads_nowhere(written):
         facts.follow(written, "hosts.proxmox.devices.gpu9.part")
 
 
+def test_a_path_leads_through_a_name_with_dots(written):
+    media = written.datasets["truenas"]["tank/media"]
+    lab = written.model_copy(update={"datasets": {"truenas": {"tank/media.v2": media}}})
+    assert facts.follow(lab, "datasets.truenas.tank/media.v2.share_type")[0] == "MULTIPROTOCOL"
+
+
 # Reports -----------------------------------------------------------------------------------------
 
 FINDING = {"rule", "severity", "subject", "says", "number", "unit", "evidence", "fix"}

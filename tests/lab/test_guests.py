@@ -95,9 +95,7 @@ def test_a_vm_from_an_iso(lab):
     assert (vm.firmware, vm.tpm, vm.disks["scsi1"].size_bytes) == ("ovmf", True, 100 * GIB)
     document["vms"]["play"]["image"] = "ubuntu-24-04"
     document["vms"]["play"]["cdroms"] = ["ubuntu-24-04"]
-    assert problems(lab) == [
-        "vms.play.cdroms.0: image 'ubuntu-24-04' is of kind cloud, not iso"
-    ]
+    assert problems(lab) == ["vms.play.cdroms.0: image 'ubuntu-24-04' is of kind cloud, not iso"]
 
 
 def test_a_vm_that_is_there_already(lab):
@@ -109,9 +107,7 @@ def test_a_vm_that_is_there_already(lab):
     assert found.vms["play"].image is None
     assert not [each for each in findings(found) if "broke" in each.says]
     del play["exists"]
-    assert problems(lab) == [
-        "vms.play: 'image' is missing: what it starts from; or exists: true"
-    ]
+    assert problems(lab) == ["vms.play: 'image' is missing: what it starts from; or exists: true"]
 
 
 WRONG = {
@@ -222,6 +218,14 @@ def test_a_vm_has_the_disks_that_it_is_given(nas_vm):
     _, document = nas_vm
     del document["vms"]["nas"]["disks"]["scsi2"]
     assert problems(nas_vm) == ["pools.nas.tank: disk 'hdd2' of mini isn't passed through to nas"]
+
+
+def test_a_vm_on_no_host_has_no_disks(nas_vm):
+    _, document = nas_vm
+    document["vms"]["nas"]["host"] = "maxi"
+    assert problems(nas_vm) == [
+        "vms.nas.host: there is no host 'maxi'; did you mean 'mini'?; there are: mini"
+    ]
 
 
 def test_a_disk_that_is_given_away_is_in_no_pool_of_the_host(nas_vm):

@@ -64,7 +64,8 @@ TAKEN = {
 
 NOT_COMPUTED = {
     "vdevs of different width": (
-        "vdevs:\n- {layout: raidz1, disks: [d1, d2, d3]}\n- {layout: raidz1, disks: [d4, d5, d6, d7]}",
+        "vdevs:\n- {layout: raidz1, disks: [d1, d2, d3]}\n"
+        "- {layout: raidz1, disks: [d4, d5, d6, d7]}",
         "different layout or width", 1),
     "vdevs of different layout": (
         "vdevs:\n- {layout: raidz1, disks: [d1, d2, d3]}\n- {layout: mirror, disks: [d4, d5]}",
@@ -126,7 +127,8 @@ REFUSED = {
     "raidz2 of two": ("vdevs:\n- {layout: raidz2, disks: [d1, d2]}", 1,
         "pools.mini.tank.vdevs.0.disks: a raidz2 vdev needs 3 disks or more; here it has 2"),
     "raidz3 of three, listed second": (
-        "vdevs:\n- {layout: raidz3, disks: [d1, d2, d3, d4]}\n- {layout: raidz3, disks: [d5, d6, d7]}",
+        "vdevs:\n- {layout: raidz3, disks: [d1, d2, d3, d4]}\n"
+        "- {layout: raidz3, disks: [d5, d6, d7]}",
         2, "pools.mini.tank.vdevs.1.disks: a raidz3 vdev needs 4 disks or more"),
     "uneven": ("layout: mirror\ndisks: [d1, d2, d3]\nvdevs: 2", 2, "don't divide into 2"),
     "dRAID with another number of disks": ("layout: draid2:4d:24c:1s\ndisks: [d1, d2, d3]", 0,
@@ -137,10 +139,12 @@ REFUSED = {
     "dRAID of nonsense": ("layout: draid4\ndisks: [d1, d2]", 0, "draid as zpool has it"),
     "an old word": ("layout: raid5\ndisks: [d1, d2, d3]", 0, "write stripe, mirror, raidz1"),
     "raidz as log": (
-        "vdevs:\n- {layout: mirror, disks: [d1, d2]}\n- {role: log, layout: raidz1, disks: [n1, n2]}",
+        "vdevs:\n- {layout: mirror, disks: [d1, d2]}\n"
+        "- {role: log, layout: raidz1, disks: [n1, n2]}",
         2, "zpool takes no raidz1 as log; only stripe or mirror"),
     "a mirrored cache": (
-        "vdevs:\n- {layout: mirror, disks: [d1, d2]}\n- {role: cache, layout: mirror, disks: [n1, n2]}",
+        "vdevs:\n- {layout: mirror, disks: [d1, d2]}\n"
+        "- {role: cache, layout: mirror, disks: [n1, n2]}",
         2, "zpool takes no mirror as cache"),
     "nothing that holds data": ("vdevs:\n- {role: log, disks: [n1]}", 0, "the role 'data'"),
     "both ways": ("layout: mirror\nvdevs:\n- {layout: mirror, disks: [d1, d2]}", 0,
@@ -202,8 +206,8 @@ def taken(kind, name):
 
 
 _PIECES = st.sampled_from(
-    ["tank", "Media_8TB", "mirror", "raidz1", "draid", "spare", "log", "logs", "a b", "9", ".", "..",
-     "", "x@y", "x#y", "ä", "c0t0", "-", "A:b", "\n", "x" * 120]
+    ["tank", "Media_8TB", "mirror", "raidz1", "draid", "spare", "log", "logs", "a b", "9", ".",
+     "..", "", "x@y", "x#y", "ä", "c0t0", "-", "A:b", "\n", "x" * 120]
 )  # fmt: skip
 _WORDS = st.text(alphabet=_ZFS + "/@#%ä\n", max_size=12)
 

@@ -93,9 +93,7 @@ def test_a_kind_of_storage_needs_what_proxmox_demands(lab, kind):
     assert at(load(lab).storages, "mini.new").kind == kind
     for field in KINDS[kind]:
         lab[1]["storages"]["mini"]["new"] = {k: v for k, v in new.items() if k != field}
-        assert problems(lab) == [
-            f"storages.mini.new: a storage of kind {kind} needs {field!r}"
-        ]
+        assert problems(lab) == [f"storages.mini.new: a storage of kind {kind} needs {field!r}"]
 
 
 def test_a_storage_holds_what_its_kind_can(lab):

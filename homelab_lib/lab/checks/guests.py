@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.checks.pools import hardware
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.guests import Container, Guest, Vm
 from homelab_lib.lab.host import Host
@@ -145,15 +146,14 @@ def _given_away(lab: Lab) -> Iterator[Fault]:
         if each.disk is not None
     }
     for pool in every(lab.pools):
-        if pool.host not in lab.hosts and pool.host not in lab.vms:
+        host, vm = hardware(lab, pool.host), lab.vms.get(pool.host)
+        if host is None:
             continue  # reported already
-        vm = lab.vms.get(pool.host)
-        hardware = lab.hardware(pool.host).name
         for disk in pool.disks_for():
-            has = given.get(f"{hardware}.{disk}")
+            has = given.get(f"{host.name}.{disk}")
             if has not in (None, pool.host):
                 what = f"disk {disk!r} is passed through to {has}"
                 yield Fault(("pools", pool.host, pool.name), what)
             elif has is None and vm is not None and not vm.passthrough and not vm.exists:
-                what = f"disk {disk!r} of {hardware} isn't passed through to {pool.host}"
+                what = f"disk {disk!r} of {host.name} isn't passed through to {pool.host}"
                 yield Fault(("pools", pool.host, pool.name), what)

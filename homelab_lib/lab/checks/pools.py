@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from homelab_lib.lab.checks.fault import Fault, each_known, twice
 from homelab_lib.lab.document import Steps
+from homelab_lib.lab.host import Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import HOLDS_DATA, Pool, Vdev, draid
@@ -19,10 +20,10 @@ def faults(lab: Lab) -> Iterator[Fault]:
     disks: list[tuple[Steps, str]] = []
     for pool in every(lab.pools):
         path = ("pools", pool.host, pool.name)
-        if pool.host not in lab.hosts and pool.host not in lab.vms:
+        host = hardware(lab, pool.host)
+        if host is None:
             continue  # reported already
         yield from _written(path, pool)
-        host = lab.hardware(pool.host)
         for where, group in _groups(path, pool):
             here = (*where, "disks")
             yield from each_known(here, group.disks, host.disks, f"disk of {host.name}")
@@ -30,6 +31,12 @@ def faults(lab: Lab) -> Iterator[Fault]:
             if not isinstance(pool.vdevs, int):
                 yield from _vdev(where, group)
     yield from twice(disks, "the disk")
+
+
+def hardware(lab: Lab, machine: str) -> Host | None:
+    """The host that a machine is or runs on; None where there is none, which is said elsewhere."""
+    vm = lab.vms.get(machine)
+    return lab.hosts.get(machine if vm is None else vm.host)
 
 
 def _groups(path: Steps, pool: Pool) -> Iterator[tuple[Steps, Vdev]]:
