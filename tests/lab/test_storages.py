@@ -1,7 +1,9 @@
 """Storages, datasets and shares as each appliance names them, on machines of any kind."""
 
+import json
 import shutil
 
+import jsonschema
 import pytest
 import yaml
 
@@ -11,6 +13,9 @@ from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.per_host import at, every
 
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((paths.data() / "lab.schema.json").read_text(encoding="utf-8"))
+)
 MINIPC = paths.data() / "examples" / "minipc"
 
 
@@ -24,7 +29,10 @@ def lab(tmp_path):
 def load(lab):
     folder, document = lab
     (folder / "lab.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    return load_lab(folder)
+    found = load_lab(folder)
+    wrong = [each.message for each in SCHEMA.iter_errors(json.loads(json.dumps(document)))]
+    assert wrong == [], "what loads, an editor takes, too"
+    return found
 
 
 def problems(lab):
