@@ -24,20 +24,24 @@ class Share:
         share = at(lab.nfs_shares, cluster.nfs.share)
         assert share is not None
         self.share = share
-        self.dataset = lab.datasets[share.host].get(share.dataset or "")
+        self.dataset = lab.datasets.get(share.host, {}).get(share.dataset or "")
         system = lab.system(share.host)
-        if system is None or system.kind != "truenas":
-            kind = system.kind if system else "nothing"
+        kind = system.kind if system else "nothing"
+        self.on_truenas = kind == "truenas"
+        if not self.on_truenas and not share.exists:
             raise BadParameter(
                 f"share {self.share.name!r} is on {self.share.host}, which runs {kind}",
                 where=f"nfs_shares.{self.share.id}",
-                fix="phase2 makes shares on TrueNAS only; make this one by hand",
+                fix="phase2 makes shares on TrueNAS only; make this one by hand, and say "
+                "exists: true of it",
             )
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Dataset, export, service, in that order: nothing is exported before it is there."""
         host = self.share.host
-        if self.dataset is not None:  # else the pool's own, which is there with the pool
+        if self.share.exists:
+            return  # looked at by the check, and by the pods that mount it
+        if self.dataset is not None and not self.dataset.exists:  # else it is there already
             yield Dataset(
                 host,
                 self.dataset.name,
@@ -55,7 +59,9 @@ class Share:
         yield NasService(host, "nfs")
 
     def check(self, ctx: Context) -> Iterator[Check]:
-        """The export is open to the cluster's network alone."""
+        """The export is open to the cluster's network alone, where the NAS can be asked."""
+        if not self.on_truenas:
+            return
         rows = call(
             ctx.host(self.share.host), "sharing.nfs.query", [["path", "=", self.share.path]]
         )

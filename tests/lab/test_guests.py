@@ -13,6 +13,7 @@ from homelab_lib.audit.facts_storage import pool_facts
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.views import tables, topology
 
@@ -38,6 +39,7 @@ def load(lab):
     found = load_lab(folder)
     wrong = [each.message for each in SCHEMA.iter_errors(json.loads(json.dumps(document)))]
     assert wrong == [], "what loads, an editor takes, too"
+    assert changed(found).model_dump() == found.model_dump(), "written back, it is the same lab"
     return found
 
 

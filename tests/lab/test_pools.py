@@ -15,6 +15,7 @@ from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.base import DatasetName, PoolName, StorageId
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.pools import draid
 from homelab_lib.views import tables
 
@@ -93,6 +94,7 @@ def test_a_shape_that_is_computed(folder, case):
     assert (pool.shape, pool.failures) == (shape, failures)
     facts = pool_facts(lab)["mini.tank"]
     assert (facts.layout, facts.width, facts.vdevs) == shape
+    assert changed(lab).pools == lab.pools
     assert facts.capacity().usable_bytes > 10**12
     assert not [each for each in findings(lab) if "broke" in each.says]
 

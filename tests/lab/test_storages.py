@@ -11,6 +11,7 @@ from homelab_lib import paths
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.per_host import at, every
 
 SCHEMA = jsonschema.Draft202012Validator(
@@ -32,6 +33,7 @@ def load(lab):
     found = load_lab(folder)
     wrong = [each.message for each in SCHEMA.iter_errors(json.loads(json.dumps(document)))]
     assert wrong == [], "what loads, an editor takes, too"
+    assert changed(found).model_dump() == found.model_dump(), "written back, it is the same lab"
     return found
 
 

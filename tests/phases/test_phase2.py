@@ -269,6 +269,28 @@ def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
         assert config["scsi0"].startswith("local-lvm:vm-201-disk-")
 
 
+def test_a_share_that_exists_is_looked_at_and_never_made(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    shutil.copytree(paths.data(), folder)
+    storage = yaml.safe_load((folder / "storage.yaml").read_text())
+    share = storage["nfs_shares"]["truenas"]["k3s"]
+    dataset = storage["datasets"]["truenas"]["tank/k3s"]
+    for each in (share, dataset):
+        del each["phase"]
+        each["exists"] = True
+    (folder / "storage.yaml").write_text(yaml.safe_dump(storage, sort_keys=False))
+    with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
+        ran = there.run("plan")
+        assert ran.error is None
+        lines = (ran.record / "plan.json").read_text()
+        assert "sharing.nfs" not in lines
+        assert "pool.dataset" not in lines
+        nas = there.world.machines["truenas"]
+        [row] = [row for row in nas.tables["nfs"].rows() if row["path"] == share["path"]]
+        nas.tables["nfs"].delete(row["id"])
+        assert "is exported to the cluster only" in str(there.run("plan").error)
+
+
 def test_what_phase_2_does_not_make_is_said_before_anything_is_sent(tmp_path, monkeypatch):
     folder = tmp_path / "data"
     shutil.copytree(paths.data(), folder)

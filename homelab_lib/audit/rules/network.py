@@ -112,7 +112,8 @@ def _without_none(entry: dict[str, object]) -> dict[str, object]:
 def _zone(lab: Lab, name: str) -> set[int]:
     """VLANs in which a host or VM has an address."""
     if name in lab.vms:
-        return {lab.vms[name].vlan}
+        vm = lab.vms[name]
+        return {vm.vlan, *(nic.vlan for nic in vm.nics.values())}
     attached = lab.hosts[name].attached.values() if name in lab.hosts else ()
     own = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
     return own | {id_ for each in attached for id_ in each.on_tagged}
