@@ -52,7 +52,11 @@ def apply(folder: Path) -> int:
     group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
     files = [
         File(
-            name, f"{folder}/{name}/etc/{number}.conf", f"{number}\n" * 20, owner=f"{user}:{group}"
+            name,
+            f"{folder}/{name}/etc/{number}.conf",
+            f"{number}\n" * 20,
+            owner=f"{user}:{group}",
+            lab="benchmark",
         )
         for name in endpoints
         for number in range(FILES)
@@ -62,9 +66,9 @@ def apply(folder: Path) -> int:
     with Fleet(endpoints, allow_changes=True) as fleet:
         sender = Sender(fleet, WallClock(), journal, mask)
         step = Step("files", "Files", ensure=lambda ctx: iter([files]))
-        Engine(Runbook("bench", "B", (step,)), "apply", sender, trust=lambda *_: None).run_step(
-            "files"
-        )
+        Engine(
+            Runbook("bench", "B", (step,)), "apply", sender, trust=lambda *_: None, seal=str
+        ).run_step("files")
         return len(sender.sent)
 
 

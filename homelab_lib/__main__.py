@@ -8,6 +8,7 @@ from pathlib import Path
 
 from homelab_lib import paths
 from homelab_lib.errors import HomelabError
+from homelab_lib.printable import printable
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -17,8 +18,9 @@ def check(arguments: argparse.Namespace) -> int:
 
     lab = load_lab(arguments.lab)
     print(
-        f"{lab.title}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, {len(lab.cables)} cables, "
-        f"{len(lab.vlans)} VLANs, {len(every(lab.pools))} pools. It hangs together."
+        f"{printable(lab.title)}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, "
+        f"{len(lab.cables)} cables, {len(lab.vlans)} VLANs, {len(every(lab.pools))} pools. "
+        "It hangs together."
     )
     return 0
 
@@ -34,7 +36,7 @@ def audit(arguments: argparse.Namespace) -> int:
     found = findings(lab)
     judged = judge(lab, found)
     show = {"table": report.as_table, "json": report.as_json, "markdown": report.as_markdown}
-    print(show[arguments.format](lab, found, judged))
+    print(printable(show[arguments.format](lab, found, judged)))
     bad = any(f.severity == "stops" for f in found) or any(j.verdict == "fails" for j in judged)
     return 1 if bad else 0
 
@@ -72,7 +74,7 @@ def record(arguments: argparse.Namespace) -> int:
         raise HomelabError("there is no such record", where=arguments.folder)
     found = list(problems(Path(arguments.folder)))
     for problem in found:
-        print(f"✕ {problem}")
+        print(f"✕ {printable(problem)}")
     if not found:
         print("✓ whole: the chain holds, the plan is the one approved, nothing else was sent")
     return 1 if found else 0

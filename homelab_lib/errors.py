@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from homelab_lib.printable import printable
+
 
 class HomelabError(Exception):
     """Base of every error a user can cause or meet.
@@ -14,6 +16,8 @@ class HomelabError(Exception):
         ``file:line``, ``host`` or ``host:step``; empty where there is no place.
     fix
         What the person can do next; a command where there is one.
+
+    What a host said may be in any of these; as text, nothing in it moves a terminal.
     """
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
@@ -28,7 +32,7 @@ class HomelabError(Exception):
             lines.append(f"  where: {self.where}")
         if self.fix:
             lines.append(f"  next:  {self.fix}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this instead of printing a traceback: the message is the whole story."""
@@ -43,11 +47,15 @@ class LabError(HomelabError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(f"- {p}" for p in self.problems)])
+        return "\n".join([super().__str__(), *(printable(f"- {p}") for p in self.problems)])
 
 
 class BadParameter(HomelabError):
     """A parameter of a runbook or a command has a value it can't have."""
+
+
+class Unreadable(HomelabError):
+    """A file, or what a host has in one, can't be read as what it should be."""
 
 
 class SecretUnresolved(HomelabError):

@@ -27,6 +27,7 @@ from homelab_lib.durable import replace
 from homelab_lib.notebook import record
 from homelab_lib.notebook.client import PATIENCE_S, KernelClient
 from homelab_lib.notebook.parameters import declared, problems
+from homelab_lib.printable import printable, without_colours
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -120,6 +121,7 @@ class RunbookEngine(NBClientEngine):
         finally:
             manager.cleanup_pbar()
             try:
+                _make_printable(manager.nb)
                 manager.notebook_complete()
             finally:
                 record.keep(manager.nb)
@@ -174,6 +176,15 @@ def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
     if wrong:
         ask = f"  next:  papermill --help-notebook {path}" if path else ""
         raise click.ClickException("\n".join([*wrong, ask]).rstrip())
+
+
+def _make_printable(nb: nbformat.NotebookNode) -> None:
+    """Papermill prints the error that ended a run as it stands; what a host said may be in it."""
+    for cell in nb.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                output.evalue = printable(output.evalue)
+                output.traceback = [printable(without_colours(line)) for line in output.traceback]
 
 
 def _what_ran(nb: nbformat.NotebookNode) -> str:

@@ -76,9 +76,9 @@ class Undertaking:
                 try:
                     outcome = engine.run_step(name)
                 except HomelabError as error:
-                    blocked, blocked_at = str(error), name
+                    blocked, blocked_at = self.mask(str(error)), name
                     break
-                checks += [f"{name}: {check.title}" for check in outcome.checks]
+                checks += [self.mask(f"{name}: {check.title}") for check in outcome.checks]
             return Plan(
                 runbook=self.runbook.name,
                 lab=self.lab.name,

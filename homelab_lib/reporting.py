@@ -108,7 +108,7 @@ class Reporter:
             {
                 "status": outcome.status,
                 "changes": len(outcome.sent),
-                "checks": {check.title: check.holds for check in outcome.checks},
+                "checks": {self.mask(check.title): check.holds for check in outcome.checks},
                 "numbers": numbers,
             },
         )

@@ -2,16 +2,37 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from homelab_lib.errors import SecretUnresolved
+from homelab_lib.errors import SecretUnresolved, Unreadable
+from homelab_lib.regular_file import read_bytes
+from homelab_lib.secret_forms import forms
 
 MASK = "•••"
-_TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/=_.:-]{20,}")
-"""What looks like a key or a token inside of a longer text, such as a kubeconfig."""
-_SHORTEST_MASKED = 6  # masking "a" or "1" would blot out half of every log
+
+SHORTEST = 6
+"""Characters that a secret must have: blotting out "a" or "1234" would blot out half of a log."""
+
+PUBLIC = frozenset(
+    """
+    already apply blocked changed completed conflict detached differs failed finished foretold
+    interrupted intent journal linux measured measurement opnsense planned predicted proxmox
+    reached rehearsed result running skipped step-done step-failed truenas unknown verify
+    """.split()  # noqa: SIM905 - one a line would be thirty lines
+) | {"not reached"}
+"""The engine's own words for a value; a record in which they are blotted out says nothing."""
+
+_LARGEST_FILE_BYTES = 65_536
+_LONGEST_PIECE = 1024
+_FORM = {
+    "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+    "file": re.compile(r"[/~][^\x00-\x1f]*"),
+    "keyring": re.compile(r"[^\x00-\x1f]+/[^\x00-\x1f/]+"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,28 +56,50 @@ class Secret:
         raise TypeError(f"{self} does not leave this process")
 
 
+def is_reference(text: object) -> bool:
+    """Whether this has the form of a reference to a secret."""
+    scheme, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    return scheme in _FORM and _FORM[scheme].fullmatch(rest) is not None
+
+
 def resolve(reference: str) -> Secret:
     """The secret behind ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USER``.
+
+    Parameters
+    ----------
+    reference
+        The reference; a file's path begins with ``/`` or ``~``.
 
     Raises
     ------
     SecretUnresolved
-        When the reference is of none of these forms. A right form that leads nowhere raises
-        on `reveal`, so that a plan can be made without the secret at hand.
+        When the reference is of none of these forms; it is not quoted, for it may be the secret.
+        A right form that leads nowhere, or to less than `SHORTEST` characters, raises on
+        `reveal`, so that a plan can be made without the secret at hand.
     """
-    scheme, _, rest = reference.partition(":")
-    fetchers = {"env": _from_env, "file": _from_file, "keyring": _from_keyring}
-    if scheme not in fetchers or not rest:
+    if not is_reference(reference):
         raise SecretUnresolved(
-            f"{reference!r} is not a reference to a secret",
-            fix="write env:NAME, file:PATH or keyring:SERVICE/USER; never the value itself",
+            "what should be a reference to a secret is none",
+            fix="write env:NAME, file:/PATH or keyring:SERVICE/USER; never the value itself",
         )
-    return Secret(reference, lambda: fetchers[scheme](rest))
+    scheme, _, rest = reference.partition(":")
+    fetch = {"env": _from_env, "file": _from_file, "keyring": _from_keyring}[scheme]
+
+    def long_enough() -> str:
+        value = fetch(rest)
+        if len(value.strip()) < SHORTEST:
+            raise SecretUnresolved(
+                f"{reference} has fewer than {SHORTEST} characters: too short to be masked",
+                fix="take a longer one; it would be seen in every record of a run",
+            )
+        return value
+
+    return Secret(reference, long_enough)
 
 
 def _from_env(name: str) -> str:
     try:
-        return os.environ[name]
+        return os.environ[name].rstrip("\n")
     except KeyError:
         raise SecretUnresolved(
             f"the environment has no {name}", fix=f"export {name} before starting the run"
@@ -66,24 +109,31 @@ def _from_env(name: str) -> str:
 def _from_file(path: str) -> str:
     file = Path(path).expanduser()
     try:
-        if file.stat().st_mode & 0o077:
-            raise SecretUnresolved(
-                f"{file} can be read by others", fix=f"chmod 600 {file}", where=str(file)
-            )
-        return file.read_text().rstrip("\n")
-    except OSError as error:
-        raise SecretUnresolved(f"can't read {file}: {error.strerror}", where=str(file)) from None
+        content = read_bytes(file, max_bytes=_LARGEST_FILE_BYTES, follow_links=False, private=True)
+        return content.decode().rstrip("\n")
+    except Unreadable as error:
+        raise SecretUnresolved(error.what, where=str(file), fix=error.fix) from None
+    except UnicodeDecodeError:
+        raise SecretUnresolved("it is no text in UTF-8", where=str(file)) from None
 
 
 def _from_keyring(entry: str) -> str:
-    service, _, user = entry.partition("/")
+    service, _, user = entry.rpartition("/")
     try:
         import keyring
+        from keyring.errors import KeyringError
     except ImportError:
         raise SecretUnresolved(
             "keyring: references need the keyring package", fix="pip install keyring"
         ) from None
-    value = keyring.get_password(service, user)
+    try:
+        value = keyring.get_password(service, user)
+    except KeyringError as error:  # its words are about the keyring: none there, or locked
+        raise SecretUnresolved(
+            f"the keyring can't be asked: {type(error).__name__}",
+            where=f"keyring:{entry}",
+            fix=f"try `keyring get {service} {user}` by hand; unlock it, or set up a backend",
+        ) from None
     if value is None:
         raise SecretUnresolved(
             f"the keyring has nothing under {service}/{user}", fix=f"keyring set {service} {user}"
@@ -92,18 +142,166 @@ def _from_keyring(entry: str) -> str:
 
 
 class Mask:
-    """Replaces every secret seen so far, and the keys inside of longer ones, in kept text."""
+    """Blots every secret seen so far out of what is kept, in all of its `forms`.
 
-    def __init__(self) -> None:
-        self._values: set[str] = set()
+    A secret of several lines is known by each of its lines, too, and a document that holds
+    secrets, such as a kubeconfig, by what looks like one in it.
+
+    Parameters
+    ----------
+    public
+        Words that are no secret by themselves, such as the names of hosts and steps. Where one
+        is the whole of a value it stays, even if it is somebody's password as well.
+    """
+
+    def __init__(self, public: Iterable[str] = ()) -> None:
+        self.public: set[str] = {*PUBLIC, *public}
+        self._known: set[str] = set()
+        self._forms: set[str] = set()
+        self._longest = 0
+        self._lengths: dict[str, tuple[int, ...]] = {}  # by how a form begins, longest first
+        self._lock = threading.Lock()
 
     def learn(self, values: Iterable[str]) -> None:
+        """Take in what must not be shown from now on; what is shorter than `SHORTEST` is not."""
         for value in values:
-            for piece in {value, value.strip(), *_TOKEN.findall(value)}:
-                if len(piece) >= _SHORTEST_MASKED:
-                    self._values.add(piece)
+            for piece in _pieces(value):
+                if len(piece.strip()) >= SHORTEST and piece not in self._known:
+                    self._learn(piece)
+
+    def _learn(self, piece: str) -> None:
+        with self._lock:  # hosts are worked on in parallel
+            for form in forms(piece):
+                if len(form) < SHORTEST:
+                    continue
+                self._forms.add(form)
+                start = form[:SHORTEST]
+                lengths = {len(form), *self._lengths.get(start, ())}
+                self._lengths[start] = tuple(sorted(lengths, reverse=True))
+                self._longest = max(self._longest, len(form))
+            self._known.add(piece)
+
+    def watching(self, secret: Secret) -> Secret:
+        """The same secret, learnt whenever it is revealed, before anybody has it."""
+
+        def reveal() -> str:
+            value = secret.reveal()
+            self.learn([value])
+            return value
+
+        return Secret(secret.name, reveal)
 
     def __call__(self, text: str) -> str:
-        for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, MASK)
-        return text
+        """The text with `MASK` in place of each secret, in one pass over it."""
+        return _blotted(text, self._spans(text))
+
+    def clean(self, value: Any) -> Any:
+        """A JSON document with its texts masked; do this before it is dumped, not after.
+
+        Names of fields stay, for without them the document is none; a key that is a secret by
+        itself does not.
+        """
+        if isinstance(value, str):
+            return value if value in self.public else self(value)
+        if isinstance(value, dict):
+            return {self._key(key): self.clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean(item) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool) and str(value) in self._known:
+            return MASK  # a PIN, which JSON carries as a number
+        return value
+
+    def _key(self, key: Any) -> Any:
+        secret = key in self._known and key not in self.public
+        return MASK if secret and not re.fullmatch("[a-z_]+", key) else key
+
+    def cut(self, text: str, limit: int, *, end: bool = False) -> str:
+        """The first `limit` characters, or the last ones, without a part of a secret at the cut.
+
+        Parameters
+        ----------
+        text
+            As it was printed.
+        limit
+            How many characters of it to keep.
+        end
+            Keep the end of it in place of the beginning.
+        """
+        if end:
+            first = max(len(text) - limit, 0)
+            begin = max(first - self._longest, 0)  # a secret that reaches in begins after this
+            return _blotted(text[begin:], self._spans(text[begin:]), begin=first - begin)
+        spans = self._spans(text[: limit + self._longest])
+        return _blotted(text[:limit], (span for span in spans if span[0] < limit))
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where secrets stand, those that touch taken together."""
+        known, lengths_of = self._forms, self._lengths
+        if not known:
+            return
+        begin = end = -1
+        for at in range(len(text) - SHORTEST + 1):
+            lengths = lengths_of.get(text[at : at + SHORTEST])
+            if lengths is None:
+                continue
+            length = next((n for n in lengths if text[at : at + n] in known), 0)
+            if not length:
+                continue
+            if at > end:
+                if end > begin:
+                    yield begin, end
+                begin = at
+            end = max(end, at + length)
+        if end > begin:
+            yield begin, end
+
+
+def _blotted(text: str, spans: Iterable[tuple[int, int]], *, begin: int = 0) -> str:
+    parts, at = [], begin
+    for low, high in spans:
+        if high <= begin:
+            continue
+        parts += [text[at:low], MASK]
+        at = high
+    return "".join([*parts, text[at:]])
+
+
+# What to know of a longer text -------------------------------------------------------------------
+
+_RUN = re.compile(r"[A-Za-z0-9+/=_.:-]{20,}")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?/?")  # before an @ it is a login
+_FIELD = re.compile(r"""\s*(- +)*["']?[\w.-]+["']?\s*[:=](\s.*|["'\[{].*|)|\s*[\[\]{}(),-]*\s*""")
+_NAMED = re.compile(
+    r"(?i)(?:pass|token|secret|key|psk|credential)[\w.-]{0,30}[\"']?\s{0,3}[:=]\s{0,3}"
+    r"[\"']?([^\s\"',}]{6,4096})"
+)
+_DOCUMENT_LINES = 4  # a text of fewer lines is all secret
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """By what a secret text is known, if only a part of it turns up."""
+    yield from _slices(value)
+    yield from _slices(value.strip())
+    for found in _RUN.finditer(value):
+        run = found.group()
+        mixed = any(c.isdigit() for c in run) and any(c.isalpha() for c in run)
+        if mixed and (value[found.end() : found.end() + 1] == "@" or not _ADDRESS.fullmatch(run)):
+            yield from _slices(run)
+    for named in _NAMED.findall(value):
+        yield from _slices(named)
+    lines = [line.strip() for line in value.splitlines() if line.strip()]
+    fields = [line for line in lines if _FIELD.fullmatch(line)]
+    document = len(lines) >= _DOCUMENT_LINES and len(fields) * 2 >= len(lines)
+    for line in lines if len(lines) > 1 else ():
+        if not line.startswith("-----") and not (document and _FIELD.fullmatch(line)):
+            yield from _slices(line)
+
+
+def _slices(text: str) -> Iterator[str]:
+    """A long text in parts: each is looked for by itself, so a torn one is found, too."""
+    if len(text) <= _LONGEST_PIECE:
+        yield text
+        return
+    for at in range(0, len(text), _LONGEST_PIECE):
+        yield text[at : at + _LONGEST_PIECE]
+    yield text[-_LONGEST_PIECE:]

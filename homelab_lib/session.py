@@ -128,6 +128,8 @@ class Run:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
         self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
+        named = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
+        self._mask.public.update(named)
         self.record = self._record(name, target, run_id)
         head = {
             "runbook": name,
@@ -187,7 +189,7 @@ class Run:
             gone=covered.gone,
             twin=self.evidence == "rehearsed",
         )
-        return plan_card(plan, approval=self._what_next(plan))
+        return self._masked(plan_card(plan, approval=self._what_next(plan)))
 
     def step(self, name: str) -> Card:
         """Carry out one step, or show what it would do."""
@@ -202,7 +204,7 @@ class Run:
             outcome = self._foretell(name, step.title)
         self.outcomes.append(outcome)
         self._reporter.glue_step(outcome, self.evidence)
-        return step_card(outcome, evidence=self.evidence)
+        return self._masked(step_card(outcome, evidence=self.evidence))
 
     def finish(self) -> Card:
         """Close the record, and say where it lies.
@@ -262,6 +264,10 @@ class Run:
     def _sends(self) -> bool:
         return self.mode == "apply" and (self._target.name == "twin" or bool(self.approve))
 
+    def _masked(self, card: Card) -> Card:
+        """A card as it may stay in a notebook."""
+        return Card(self._mask(card.html), self._mask(card.text), card.about)
+
     def _carry_out(self, name: str) -> StepOutcome:
         if self._engine is None:
             mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
@@ -269,7 +275,7 @@ class Run:
         engine = self._engine
         expected = len(self._plan.of_step(name)) if self._plan else 0
         with StepBar(name, expected, lambda: len(engine.sender.sent)) as bar:
-            engine.sender.progress = bar
+            engine.sender.progress = lambda step, host, text: bar(step, host, self._mask(text))
             try:
                 return engine.run_step(name)
             except BaseException as error:
@@ -316,7 +322,8 @@ class Run:
         except HomelabError as second:
             also = second.what
         if isinstance(error, HomelabError):
-            error.fix = f"{error.fix}\n  {also}".strip()
+            error.what = self._mask(error.what)
+            error.fix = self._mask(f"{error.fix}\n  {also}".strip())
 
     def _conclude(self, status: str, error: str = "") -> None:
         self._status = status

@@ -5,6 +5,7 @@ pin a host key. What differs is what stands behind the addresses.
 """
 
 import hmac
+import os
 import secrets
 import shutil
 import tempfile
@@ -24,9 +25,12 @@ from homelab_lib.errors import (
     HomelabError,
     HostKeyRefused,
     SecretUnresolved,
+    Unreadable,
 )
 from homelab_lib.lab import Lab
+from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.plan import PlannedHost
+from homelab_lib.seal import Seal
 from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
@@ -45,20 +49,35 @@ def _key_pair(folder: Path) -> tuple[Path, str]:
     """A fresh login key: the private half's file, and the public half as text."""
     key = Ed25519PrivateKey.generate()
     file = folder / "id_ed25519"
-    file.touch(mode=0o600)
-    file.write_bytes(
+    durable.replace(
+        file,
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.OpenSSH,
             serialization.NoEncryption(),
-        )
+        ),
+        mode=durable.PRIVATE,
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
     text = f"{public.decode()} homelab"
-    file.with_suffix(".pub").write_text(text + "\n")
+    durable.replace(file.with_suffix(".pub"), f"{text}\n", mode=durable.PRIVATE)
     return file, text
+
+
+def _own_folder(folder: Path) -> None:
+    """Make sure that nobody else can put a key, or a link, into the folder of a twin."""
+    try:
+        status = durable.private_folder(folder).stat()
+    except OSError as error:
+        raise BadParameter(f"can't be a folder: {error.strerror}", where=str(folder)) from None
+    if status.st_uid != os.geteuid() or status.st_mode & 0o002:
+        raise BadParameter(
+            "others can write to this folder, and could put a key of theirs there",
+            where=str(folder),
+            fix="name one that is yours alone, or a new one",
+        )
 
 
 class WallClock:
@@ -191,14 +210,15 @@ def serve_twin(
     seed
         Seed of keys, MACs and faults.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _own_folder(folder)
     identity, key = _key_pair(folder)
     world = built(lab, before_phase=before_phase, seed=seed, clock=ScaledClock(speed))
     with serve(world, authorized_keys=[key], base_port=base_port) as served:
         known_hosts = folder / "known_hosts"
-        known_hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
+        lines = "".join(f"{line}\n" for line in served.known_hosts())
+        durable.replace(known_hosts, lines, mode=durable.PRIVATE)
         config = ssh_config(served, identity_file=identity, known_hosts_file=known_hosts)
-        (folder / "ssh_config").write_text(config)
+        durable.replace(folder / "ssh_config", config, mode=durable.PRIVATE)
         yield ServedTwin(lab.name, list(served.endpoints))
 
 
@@ -224,7 +244,7 @@ class SshTarget:
         if config is not None and not config.exists():
             raise BadParameter("there is no such ssh_config", where=str(config))
         self._pins = paths.pins(lab.name, config)
-        self._seal = _seal_key(paths.state(lab.name))
+        self.seal = Seal(paths.state(lab.name))
         self._endpoints = {}
         for name, machine in lab.machines().items():
             address, port, user = _login(machine)
@@ -284,10 +304,6 @@ class SshTarget:
                 endpoint, HostKey.parse(key), [*map(Path, endpoint.known_hosts_files), self._pins]
             )
 
-    def seal(self, text: str) -> str:
-        """A digest of a secret that only this lab's state folder can make."""
-        return hmac.digest(self._seal, text.encode(), "sha256").hex()
-
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
         for identity in self._endpoints[name].identity_files:
@@ -301,22 +317,6 @@ class SshTarget:
 
 
 Target = TwinTarget | SshTarget
-
-
-def _seal_key(folder: Path) -> bytes:
-    """The key of this lab's seals: made once, and nobody's but the person's."""
-    file = folder / "seal.key"
-    try:
-        durable.private_folder(folder)
-        if not file.exists():
-            durable.replace(file, secrets.token_bytes(32), mode=durable.PRIVATE)
-        return file.read_bytes()
-    except OSError as error:
-        raise HomelabError(
-            f"this lab's state can't be kept: {error.strerror}",
-            where=str(file),
-            fix="make that folder writable, or name another one in HOMELAB_STATE",
-        ) from None
 
 
 def _login(machine: object) -> tuple[str | None, int, str]:
@@ -333,13 +333,20 @@ def _operator_key(lab: Lab) -> str:
         return text.strip()
     file = Path(text.removeprefix("file:")).expanduser()
     try:
-        return file.read_text().strip()
-    except OSError as error:
+        key = read_bytes(file, max_bytes=16_384).decode(errors="replace").strip()
+    except Unreadable as error:
         raise SecretUnresolved(
-            f"your public key can't be read: {error.strerror}",
+            f"your public key: {error.what}",
             where=str(file),
             fix="make one with `ssh-keygen -t ed25519`, or name another in the lab's operator",
         ) from None
+    if "PRIVATE KEY" in key:  # it would be put on every VM, and into every record
+        raise SecretUnresolved(
+            "the lab's operator has a private key, and should have the public one",
+            where=str(file),
+            fix=f"write {text}.pub",
+        )
+    return key
 
 
 def asker(target: Target) -> Ask:

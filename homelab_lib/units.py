@@ -8,6 +8,7 @@ import re
 
 DECIMAL = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15}
 BINARY = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
+LARGEST = 1e19  # of anything in a lab; what is larger is a slip, and overflows a float's arithmetic
 RATES = {"b/s": 1, "kb/s": 10**3, "Mb/s": 10**6, "Gb/s": 10**9, "Tb/s": 10**12}
 
 _QUANTITY = re.compile(r"\s*([+-]?\d+(?:[._]\d+)*(?:[eE][+-]?\d+)?)\s*([A-Za-z/]+)\s*")
@@ -15,9 +16,13 @@ _QUANTITY = re.compile(r"\s*([+-]?\d+(?:[._]\d+)*(?:[eE][+-]?\d+)?)\s*([A-Za-z/]
 
 def _parse(text: str, units: dict[str, int], kind: str) -> float:
     match = _QUANTITY.fullmatch(text)
+    shown = repr(text if len(text) <= 60 else f"{text[:57]}…")
     if match is None or match[2] not in units:
-        raise ValueError(f"{text!r} is not a {kind}; write a number and one of {', '.join(units)}")
-    return float(match[1]) * units[match[2]]
+        raise ValueError(f"{shown} is not a {kind}; write a number and one of {', '.join(units)}")
+    value = float(match[1]) * units[match[2]]
+    if abs(value) > LARGEST:
+        raise ValueError(f"{shown} is a larger {kind} than any lab has")
+    return value
 
 
 def parse_bytes(text: str) -> int:

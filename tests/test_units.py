@@ -56,3 +56,10 @@ def test_formatting_loses_less_than_its_digits(value):
 )
 def test_durations(seconds, text):
     assert units.format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize("digits", ["9" * 399, "1e399", "9e30", "-1e399"])
+def test_a_size_beyond_every_lab_is_a_slip_and_said_shortly(digits):
+    with pytest.raises(ValueError, match="larger size than any lab has") as caught:
+        units.parse_bytes(f"{digits} TB")
+    assert len(str(caught.value)) < 150

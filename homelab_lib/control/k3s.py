@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from homelab_lib.control.linux import look_at_file, look_at_unit
+from homelab_lib.control.linux import look_at_file, look_at_unit, read_file
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
@@ -48,12 +48,12 @@ class Unclaimed:
         return f"no foreign k3s on {self.host}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        config = host.read("cat", "--", CONFIG, ok=(0, 1), sudo=True)
+        config = read_file(host, CONFIG)
         other = "agent" if self.role == "server" else "server"
         return {
             "binary": look_at_file(host, BINARY) is not None,
-            "config": config.exit_status == 0,
-            "ours": MARK in config.stdout,
+            "config": bool(config),
+            "ours": MARK in config,
             "other_role": look_at_unit(host, _UNITS[other])["LoadState"] == "loaded",
             "swap": bool(host.read("swapon", "--show", "--noheadings").stdout.strip()),
         }

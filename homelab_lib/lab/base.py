@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
+from homelab_lib.secret import is_reference
 from homelab_lib.units import parse_bps, parse_bytes
 
 # Names -------------------------------------------------------------------------------------------
@@ -150,6 +151,26 @@ SecretReference = Annotated[
 ]
 """Where a secret is to be had; see `homelab_lib.secret.resolve`."""
 
+# Secrets -----------------------------------------------------------------------------------------
+
+
+def _reference(value: Any) -> str:
+    if not is_reference(value):
+        # What was found is not said: it may be the secret itself.
+        raise PydanticCustomError(
+            "not_a_reference",
+            "a secret is never written here; write env:NAME, file:/PATH or keyring:SERVICE/USER",
+        )
+    return value
+
+
+SecretReference = Annotated[
+    str,
+    BeforeValidator(_reference),
+    WithJsonSchema({"type": "string", "format": "secret-reference"}),
+]
+"""Where a secret is to be had; see `homelab_lib.secret.resolve`."""
+
 # Quantities --------------------------------------------------------------------------------------
 
 
@@ -172,6 +193,9 @@ def _schema(example: str) -> WithJsonSchema:
 
 Bytes = Annotated[int, Strict(), Ge(0), _quantity(parse_bytes), _schema("14 TB")]
 """Bytes; in YAML also ``14 TB`` (10^12) or ``32 GiB`` (2^30)."""
+
+Size = Annotated[Bytes, Gt(0)]
+"""Bytes of something that is there: memory, a disk."""
 
 BitsPerSecond = Annotated[int, Strict(), Ge(0), _quantity(parse_bps), _schema("2.5 Gb/s")]
 """Bits per second; in YAML also ``2.5 Gb/s``."""

@@ -7,7 +7,7 @@ of the correction.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from homelab_lib.lab.document import Node, Problem, Steps, mapping
+from homelab_lib.lab.document import Node, Problem, Steps
 from homelab_lib.lab.near import near
 
 
@@ -73,7 +73,7 @@ def put(node: Node, steps: tuple[str, ...], value: Node) -> Node:
             del entries[key]
         else:
             entries[key] = below
-        return mapping(entries, node.where)
+        return Node(entries, node.where)
     if isinstance(node.value, list):
         items = list(node.value)
         at = slice(len(items), None) if key is None else slice(key, key + 1)

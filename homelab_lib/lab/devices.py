@@ -4,7 +4,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import BitsPerSecond, Bytes, Count, Fraction, Number, Positive, Record
+from homelab_lib.lab.base import (
+    BitsPerSecond,
+    Bytes,
+    Count,
+    Fraction,
+    Number,
+    Positive,
+    Record,
+    Size,
+)
 from homelab_lib.lab.part import Part, PcieLink
 from homelab_lib.lab.platforms import Slot, SlotForm
 
@@ -27,7 +36,7 @@ class GpuPart(Part):
     kind: ClassVar[str] = "gpus"
 
     vendor: Literal["NVIDIA", "AMD", "Intel"] = Field(description="Maker of the chip.")
-    vram_bytes: Bytes = Field(description="Memory on the card [bytes].")
+    vram_bytes: Size = Field(description="Memory on the card [bytes].")
     vram_reserved_bytes: Bytes | None = Field(
         None, description="What driver and firmware keep of it [bytes]."
     )
@@ -93,7 +102,7 @@ class DiskPart(Part):
 
     media: Literal["HDD", "SSD"] = Field(description="Spinning, or flash.")
     fits: SlotForm = Field(description="Slot or port it goes in.")
-    capacity_bytes: Bytes = Field(description="Exact capacity [bytes].")
+    capacity_bytes: Size = Field(description="Exact capacity [bytes].")
     logical_sector_bytes: Literal[512, 4096] = Field(512, description="Logical sector [bytes].")
     physical_sector_bytes: Literal[512, 4096] = Field(4096, description="Physical sector [bytes].")
     rpm: Positive | None = Field(None, description="Speed of a spinning disk [1/min].")

@@ -2,21 +2,21 @@
 
 PyYAML follows YAML 1.1, where `no` is false, `12:34` is 754 and `010` is eight. A homelab has
 countries, MAC addresses and versions; here they stay what they look like. PyYAML's parser gives
-us events; its composer is not used, for it knows no limit of depth and forgives a key given twice.
+us events, counted on the way; its composer is not used, for it forgives a key given twice.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-MAX_NODES = 500_000  # an alias of an alias of an alias … would fill the memory
-MAX_DEPTH = 50
+from homelab_lib.errors import Unreadable
+from homelab_lib.regular_file import read_bytes
+from homelab_lib.units import LARGEST
+from homelab_lib.yaml_safe import MAX_BYTES, BadYaml, decoded, events
 
 Steps = tuple[str | int, ...]
 """Keys and indices that lead to a place in the document."""
@@ -26,36 +26,33 @@ _WORDS = {"": None, "~": None} | {
     for word, value in (("null", None), ("true", True), ("false", False))
     for form in (word, word.capitalize(), word.upper())
 }
-_INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
-_OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
+_OTHER_BASE = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def scalar(text: str) -> Any:
-    """The value of a plain scalar by YAML 1.2's core schema."""
+    """The value of a plain scalar by YAML 1.2's core schema; what can't be a number stays text."""
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in "+-.0123456789":
-        return text
+    number: int | float | None = None
     if _INTEGER.fullmatch(text):
-        return int(text)
-    if _OTHER_BASE.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _SPECIAL.fullmatch(text):
-        return float(text.replace(".", "", 1))
-    return text
+        number = int(text)
+    elif _OTHER_BASE.fullmatch(text):
+        number = int(text, 0)
+    elif _FLOAT.fullmatch(text):
+        number = float(text)
+    return text if number is None or abs(number) > LARGEST else number
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the description: where it stands, and what it is."""
+    """Something wrong with the description: where it stands, what it is, for how many it stands."""
 
     where: str
     path: Steps
     what: str
+    count: int = 1
 
     def __str__(self) -> str:
         path = ".".join(map(str, self.path))
@@ -74,14 +71,11 @@ class Node:
         ``file:line`` of its key, or of itself in a list.
     text
         A scalar as written.
-    size
-        Number of nodes in it, itself included, aliases counted as often as they occur.
     """
 
     value: Any
     where: str
     text: str = ""
-    size: int = 1
 
     def plain(self) -> Any:
         """The value without its places, for pydantic."""
@@ -153,48 +147,35 @@ class Node:
         return replace(self, value=value)
 
 
-def mapping(entries: dict[Any, Node], where: str) -> Node:
-    """A node with these entries."""
-    return Node(entries, where, size=1 + sum(node.size for node in entries.values()))
-
-
 def read(file: Path) -> tuple[Node | None, list[Problem]]:
     """The document in a file; None when it is empty or can't be read at all."""
     problems: list[Problem] = []
     try:
-        with file.open("rb") as stream:
-            return _Builder(_Parser(stream), str(file), problems).document(), problems
-    except OSError as error:
-        what = f"can't be read: {error.strerror}"
-        where = str(file)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = "this isn't YAML: " + " ".join(filter(None, (error.context, error.problem)))
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-    except (yaml.YAMLError, ValueError) as error:  # characters that YAML has no room for
-        what = f"this isn't YAML: {' '.join(str(error).split())}"
-        where = str(file)
-    return None, [*problems, Problem(where, (), what)]
+        text = decoded(read_bytes(file, max_bytes=MAX_BYTES))
+        return _Builder(events(text), str(file), problems).document(), problems
+    except Unreadable as error:
+        return None, [Problem(str(file), (), error.what)]
+    except BadYaml as fault:
+        where = f"{file}:{fault.line}" if fault.line else str(file)
+        return None, [*problems, Problem(where, (), fault.what)]
 
 
 class _Builder:
     """Turns the parser's events into nodes."""
 
-    def __init__(self, parser: Any, file: str, problems: list[Problem]) -> None:
-        self._parser = parser
+    def __init__(self, events: Iterator[Any], file: str, problems: list[Problem]) -> None:
+        self._events = events
         self._file = file
         self._problems = problems
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
-        self._parser.get_event()  # the stream's start
-        if self._parser.check_event(yaml.StreamEndEvent):
+        first = next(self._events, None)
+        if first is None:
             return None
-        self._parser.get_event()  # the document's start
-        root = self._node(self._parser.get_event(), None, ())
-        self._parser.get_event()
-        if not self._parser.check_event(yaml.StreamEndEvent):
-            self._report(self._parser.get_event(), (), "a second document; write one per file")
+        root = self._node(first, None, ())
+        for _ in self._events:  # a second document is a fault
+            pass
         return root
 
     def _report(self, event: Any, path: Steps, what: str) -> None:
@@ -206,30 +187,16 @@ class _Builder:
     def _node(self, event: Any, key: Any, path: Steps) -> Node:
         where = self._where(key or event)
         if isinstance(event, yaml.AliasEvent):
-            return replace(self._alias(event), where=where)
-        if len(path) > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
+            return replace(self._anchors[event.anchor], where=where)
         if isinstance(event, yaml.ScalarEvent):
             node = Node(self._scalar(event, path), where, event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(event, where, path)
         else:
             node = self._mapping(event, where, path)
-        if node.size > MAX_NODES:
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {MAX_NODES} values", problem_mark=event.start_mark
-            )
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
-
-    def _alias(self, event: Any) -> Node:
-        if event.anchor not in self._anchors:
-            raise yaml.MarkedYAMLError(
-                problem=f"alias *{event.anchor} without an anchor before it",
-                problem_mark=event.start_mark,
-            )
-        return self._anchors[event.anchor]
 
     def _scalar(self, event: Any, path: Steps) -> Any:
         self._refuse_tag(event, path)
@@ -239,36 +206,34 @@ class _Builder:
     def _refuse_tag(self, event: Any, path: Steps) -> None:
         """`!!str` has a use, on a number; other tags ask for what a description has no need of."""
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-            self._report(event, path, f"tag {event.tag!r} has no meaning here; leave it out")
+            # Not quoted: a password may begin with an exclamation mark.
+            what = "a tag (!…) has no meaning here; leave it out, or put the text in quotes"
+            self._report(event, path, what)
 
     def _sequence(self, event: Any, where: str, path: Steps) -> Node:
         self._refuse_tag(event, path)
         items: list[Node] = []
-        while not self._parser.check_event(yaml.SequenceEndEvent):
-            items.append(self._node(self._parser.get_event(), None, (*path, len(items))))
-        self._parser.get_event()
-        return Node(items, where, size=1 + sum(item.size for item in items))
+        while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(item, None, (*path, len(items))))
+        return Node(items, where)
 
     def _mapping(self, event: Any, where: str, path: Steps) -> Node:
         self._refuse_tag(event, path)
         entries: dict[Any, Node] = {}
-        while not self._parser.check_event(yaml.MappingEndEvent):
-            key_event = self._parser.get_event()
+        while not isinstance(key_event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(key_event, yaml.ScalarEvent):
-                raise yaml.MarkedYAMLError(
-                    problem="a key must be plain text", problem_mark=key_event.start_mark
-                )
+                line = key_event.start_mark.line + 1
+                raise BadYaml("this isn't YAML: a key must be plain text", line)
             key = self._scalar(key_event, path)
             if not isinstance(key, int) or isinstance(key, bool):
                 key = key_event.value  # 'true' as a name is as good as any
-            value = self._node(self._parser.get_event(), key_event, (*path, key))
+            value = self._node(next(self._events), key_event, (*path, key))
             if key in entries:
                 first = entries[key].where
                 self._report(key_event, (*path, key), f"given twice; the first is at {first}")
             else:
                 entries[key] = value
-        self._parser.get_event()
-        return mapping(entries, where)
+        return Node(entries, where)
 
 
 def merged(files: Sequence[Path], *, depth: int) -> tuple[Node | None, list[Problem]]:
@@ -276,7 +241,7 @@ def merged(files: Sequence[Path], *, depth: int) -> tuple[Node | None, list[Prob
 
     None where a file can't be read: what others say of its contents would seem wrong.
     """
-    root = mapping({}, str(files[0]) if files else "")
+    root = Node({}, str(files[0]) if files else "")
     problems: list[Problem] = []
     readings = [read(file) for file in files]
     for node, found in readings:
@@ -303,4 +268,4 @@ def _join(first: Node, second: Node, path: Steps, depth: int, problems: list[Pro
         else:
             what = f"given twice; the first is at {before.where}"
             problems.append(Problem(node.where, (*path, key), what))
-    return mapping(entries, first.where)
+    return Node(entries, first.where)

@@ -18,6 +18,7 @@ from homelab_lib.lab.base import (
     Positive,
     Record,
     Sha256,
+    Size,
     Slug,
     StorageId,
     Url,
@@ -105,8 +106,8 @@ class Guest(Made):
     host: Slug = Field(description="Proxmox host it runs on.")
     vmid: VmId = Field(description="Its number, unique in the Proxmox cluster.")
     vcpu: Positive = Field(description="Virtual cores.")
-    memory_bytes: Bytes = Field(description="Memory [bytes].")
-    disk_bytes: Bytes = Field(description="Size of its first disk [bytes].")
+    memory_bytes: Size = Field(description="Memory [bytes].")
+    disk_bytes: Size = Field(description="Size of its first disk [bytes].")
     storage: StorageId = Field(description="The host's storage its first disk is on.")
     bridge: Interface = Field("vmbr0", description="The host's bridge it is plugged into.")
     vlan: VlanId = Field(description="VLAN it is in.")

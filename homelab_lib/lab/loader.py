@@ -7,10 +7,10 @@ from homelab_lib.errors import LabError
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.checks import catalog_faults, lab_faults
 from homelab_lib.lab.decided import decided
-from homelab_lib.lab.document import Node, Problem, mapping, merged
+from homelab_lib.lab.document import Node, Problem, merged
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.moved import as_now
-from homelab_lib.lab.reading import read_as
+from homelab_lib.lab.reading import MANY, read_as
 
 
 def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
@@ -69,14 +69,14 @@ def _parts(own: Path) -> tuple[Node | None, list[Problem]]:
     if own.resolve() == shipped.resolve():
         return parts, problems
     stock, found = merged(_yaml_files(shipped), depth=2)
-    if parts is None or stock is None or not isinstance(parts.value, dict):
-        return parts or stock, problems + found
+    if parts is None or stock is None:  # what the lab refers to would seem not to be there
+        return None, problems + found
     kinds = dict(stock.value)
     for kind, mine in parts.value.items():
         theirs = kinds.get(kind)
         both = isinstance(mine.value, dict) and theirs is not None
-        kinds[kind] = mapping(theirs.value | mine.value, mine.where) if both else mine
-    return mapping(kinds, parts.where), problems + found
+        kinds[kind] = Node(theirs.value | mine.value, mine.where) if both else mine
+    return Node(kinds, parts.where), problems + found
 
 
 def _yaml_files(folder: Path) -> list[Path]:
@@ -88,6 +88,8 @@ def _yaml_files(folder: Path) -> list[Path]:
 def _read(parts: Node, root: Node) -> tuple[Lab | None, list[Problem]]:
     """The lab without what is wrong in it, and that."""
     catalog = read_as(Catalog, parts)
+    if catalog.value is None:
+        return None, catalog.problems
     problems = catalog.problems + catalog.contradictions(catalog_faults(catalog.value))
     broken = frozenset(path[1] for path in catalog.lost if len(path) == 2)
     lab = read_as(Lab, root, context={"catalog": catalog.value}, broken=broken)
@@ -99,8 +101,11 @@ def _read(parts: Node, root: Node) -> tuple[Lab | None, list[Problem]]:
 
 def _error(place: Path, problems: list[Problem]) -> LabError:
     found = [str(problem) for problem in sorted(problems, key=_by_line)]
-    many = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
-    return LabError(f"the lab's description has {many}", problems=found, where=str(place))
+    count = sum(problem.count for problem in problems)
+    many = "one mistake" if count == 1 else f"{count} mistakes"
+    if count > MANY:
+        many += f"; here are the first {MANY}"
+    return LabError(f"the lab's description has {many}", problems=found[:MANY], where=str(place))
 
 
 def _by_line(problem: Problem) -> tuple[str, int]:

@@ -5,7 +5,7 @@ What moved is put where it belongs now, so that the rest is read and checked in 
 
 from collections.abc import Iterator
 
-from homelab_lib.lab.document import Node, Problem, Steps, mapping
+from homelab_lib.lab.document import Node, Problem, Steps
 
 PER_HOST = {
     "pools": "pools",
@@ -67,15 +67,15 @@ def _under_hosts(room: str, kind: str, node: Node, problems: list[Problem]) -> N
         if not host:
             mine = hosts.get(name)
             if mine is not None and isinstance(entry.value, dict):
-                entry = mapping(mine.value | entry.value, mine.where)
+                entry = Node(mine.value | entry.value, mine.where)
             hosts[name] = entry
             continue
         what = f"{kind} are named per host now: write {room}.{host}.{name}, and no host in it"
         problems.append(Problem(entry.where, (room, name), what))
         there = hosts.get(host)
         below = there.value if there is not None and isinstance(there.value, dict) else {}
-        hosts[host] = mapping(below | {name: entry.without(("host",))}, entry.where)
-    return mapping(hosts, node.where)
+        hosts[host] = Node(below | {name: entry.without(("host",))}, entry.where)
+    return Node(hosts, node.where)
 
 
 def _owners(root: Node) -> Owners:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from homelab_lib.lab.base import Bytes, Count, Number, PortName, Positive, Record
+from homelab_lib.lab.base import Bytes, Count, Number, PortName, Positive, Record, Size
 from homelab_lib.lab.part import Part
 
 SlotForm = Literal[
@@ -105,7 +105,7 @@ class MemoryPart(Part):
     form: Literal["UDIMM", "SO-DIMM", "RDIMM", "LRDIMM", "soldered"] = Field(
         description="Module form."
     )
-    capacity_bytes: Bytes = Field(description="Capacity of one module [bytes].")
+    capacity_bytes: Size = Field(description="Capacity of one module [bytes].")
     speed_mtps: Positive | None = Field(None, description="Rated transfer rate [MT/s].")
     ecc: bool = Field(False, description="Whether it corrects errors end to end.")
 

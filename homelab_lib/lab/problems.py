@@ -68,8 +68,18 @@ class Explain:
             expected = f"keys: {', '.join(keys)}" if keys else "keys"
             return f"found {_kind(error['input'])}; expected {expected}{self._about(path)}"
         message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-        about = self._about(path)
-        return f"found {_short(error['input'])}; {message}{about}"
+        found = "" if self._is_secret(path) else f"found {_short(error['input'])}; "
+        return f"{found}{message}{self._about(path)}"
+
+    def _is_secret(self, path: Steps) -> bool:
+        """Whether a secret, or something with one in it, is described by what stands here."""
+        there = self._at(path)
+        fields = [f for schema in there for f in schema.get("properties", {}).values()]
+        return any(
+            variant.get("format") == "secret-reference"
+            for schema in (*there, *fields)
+            for variant in self._variants(schema)
+        )
 
     def _about(self, path: Steps) -> str:
         """What the schema says of a field, in brackets."""

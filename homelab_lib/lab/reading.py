@@ -15,6 +15,9 @@ from homelab_lib.lab.checks.fault import Fault
 from homelab_lib.lab.document import Node, Problem, Steps
 from homelab_lib.lab.problems import Explain
 
+MANY = 200
+"""Mistakes that are explained; who has more of them has one cause, and reads no further."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -84,6 +87,12 @@ def read_as(
         except ValidationError as error:
             errors = error.errors(include_url=False)
         explain = Explain(model, root)
+        if len(errors) > MANY:
+            problems += explain([e for e in errors[:MANY] if not _of_broken(e, broken)])
+            last = root.follow(errors[MANY - 1]["loc"])[0]
+            more = len(errors) - MANY
+            problems.append(Problem(last.where, (), f"and {more} more after this", count=more))
+            return Reading(None, root, problems, frozenset(lost))
         corrected, found = _as_meant(root, errors, explain)
         problems += found
         if corrected is not root:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from homelab_lib.control import kubeconfig
-from homelab_lib.control.linux import Download
+from homelab_lib.control.linux import Download, login
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
@@ -33,11 +33,6 @@ class Desktop:
                     fix=f"give {name} an ssh login, or take it out of clients",
                 )
 
-    def _home(self, client: str) -> tuple[str, str]:
-        ssh = self.lab.hosts[client].ssh
-        user = ssh.user if ssh else "root"
-        return user, "/root" if user == "root" else f"/home/{user}"
-
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """kubectl of the server's minor version, and our context beside those that are there."""
         cluster = self.cluster
@@ -53,18 +48,21 @@ class Desktop:
                     download.sha256,
                     mode=mode,
                     what=f"kubectl {download.version}".strip(),
+                    size_bytes=download.size_bytes,
+                    lab=self.lab.name,
                 )
                 for client in cluster.clients
             ]
+        server = ctx.host(cluster.first_server)
         for client in cluster.clients:
-            user, home = self._home(client)
-            server = ctx.host(cluster.first_server)
-            yield from kubeconfig.files(
+            account = login(ctx.host(client))
+            yield kubeconfig.file(
                 ctx.host(client),
-                f"{home}/.kube/config",
-                f"{user}:{user}",
-                lambda server=server: kubeconfig.of_server(server, cluster.context, address),
+                f"{account.home}/.kube/config",
+                account,
+                lambda: kubeconfig.of_server(server, cluster.context, address, lab=self.lab.name),
                 cluster.context,
+                lab=self.lab.name,
             )
 
     def check(self, ctx: Context) -> Iterator[Check]:

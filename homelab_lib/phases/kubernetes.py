@@ -53,9 +53,23 @@ class Kubernetes:
         return (
             Unclaimed(name, role),
             Download(
-                name, INSTALLER, installer.url, installer.sha256, mode="755", what="k3s's installer"
+                name,
+                INSTALLER,
+                installer.url,
+                installer.sha256,
+                mode="755",
+                what="k3s's installer",
+                size_bytes=installer.size_bytes,
+                lab=self.lab.name,
             ),
-            File(name, CONFIG, configuration(settings), mode="600", what="k3s's configuration"),
+            File(
+                name,
+                CONFIG,
+                configuration(settings),
+                mode="600",
+                what="k3s's configuration",
+                lab=self.lab.name,
+            ),
         )
 
     # -------------------------------------------------------------------- nodes
@@ -108,7 +122,14 @@ class Kubernetes:
         for batch in zip(*(self._node(name, each) for name, each in settings), strict=True):
             yield list(batch)
         yield [
-            File(name, AGENT_TOKEN, token, mode="600", what="the cluster's token")
+            File(
+                name,
+                AGENT_TOKEN,
+                token,
+                mode="600",
+                what="the cluster's token",
+                lab=self.lab.name,
+            )
             for name, _ in settings
         ]
         yield [K3sNode(name, "agent", self.cluster.version) for name, _ in settings]
@@ -193,8 +214,10 @@ class Kubernetes:
         yield Rollout(server, "deployment", "kube-system", "traefik")
 
     def workloads_answer(self, ctx: Context) -> Iterator[Check]:
-        """Each is reached through the ingress, from a client where there is one."""
-        source = ctx.host((*self.cluster.clients, self.cluster.first_server)[0])
+        """Each is reached through the ingress, from a client where there is one with curl."""
+        hosts = [ctx.host(name) for name in (*self.cluster.clients, self.cluster.first_server)]
+        able = (host for host in hosts if host.read("which", "curl", ok=None).stdout.strip())
+        source = next(able, hosts[0])
         address = self._address(self.cluster.first_server)
         for workload in self.cluster.workloads:
             words = ("-sS", "-m", "10", "-H", f"Host: {workload.hostname}", f"http://{address}/")

@@ -130,11 +130,18 @@ class Machines:
                 f"{folder}/snippets/homelab-vendor.yaml",
                 VENDOR,
                 what="cloud-init's vendor part",
+                lab=self.lab.name,
             )
             for vm in self.vms:
                 if vm.host == name:
                     keys = self.public_key_of(vm.name).strip() + "\n"
-                    yield File(name, self._keys_file(vm), keys, what=f"the key for {vm.name}")
+                    yield File(
+                        name,
+                        self._keys_file(vm),
+                        keys,
+                        what=f"the key for {vm.name}",
+                        lab=self.lab.name,
+                    )
 
     def _image(self, vm: Vm) -> CloudImage:
         return self.lab.images[vm.image or ""]

@@ -16,6 +16,7 @@ from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.sender import Sender, Stopped
 from homelab_lib.runbook.step import Context, Runbook, Step
+from homelab_lib.secret import Secret, resolve
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Engine:
     def __post_init__(self) -> None:
         self._hosts: dict[str, ReadingHost] = {}
         self._lock = threading.Lock()
-        self.context = Context(self.host, self._trust, self.sender.clock.sleep)
+        self.context = Context(self.host, self._trust, self.sender.clock.sleep, secret=self._secret)
 
     def host(self, name: str) -> ReadingHost:
         """The reading handle of a host, the same one throughout the run."""
@@ -61,6 +62,9 @@ class Engine:
                     name, sender.link, sender.mask, sender.journal.begun, self.seal
                 )
             return self._hosts[name]
+
+    def _secret(self, reference: str) -> Secret:
+        return self.sender.mask.watching(resolve(reference))
 
     def _trust(self, machine: str, key: str, made: Resource) -> None:
         """A key is pinned by us only for a machine that this very run made."""

@@ -67,7 +67,7 @@ class ReadingHost:
         try:
             return json.loads(result.stdout)
         except (ValueError, RecursionError):
-            shown = self._mask(result.stdout)[:200]
+            shown = self._mask.cut(result.stdout, 200)
             raise StepFailed(
                 f"{self.name} did not answer in JSON: {shown!r}",
                 where=f"{self.name}: {read(*argv).line}",
@@ -89,7 +89,7 @@ class ReadingHost:
 
 def failed(host: str, command: Command, result: Result, mask: Mask) -> StepFailed:
     """The error for a command that ended with a status it should not have."""
-    printed = mask(result.stderr.strip() or result.stdout.strip())[-2000:]
+    printed = mask.cut(result.stderr.strip() or result.stdout.strip(), 2000, end=True)
     return StepFailed(
         f"{host}: the command ended with status {result.exit_status}\n"
         f"    {mask(command.line)}\n    {printed or '(it printed nothing)'}",

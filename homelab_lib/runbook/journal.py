@@ -35,7 +35,7 @@ class Journal:
         Where the lines go. An existing journal is continued; a last line that a crash tore is cut
         off, and that is journalled too.
     mask
-        Applied to every string before it is written.
+        Applied to every value before it is written.
     wall
         Gives the time of day as ISO text.
 
@@ -95,7 +95,7 @@ class Journal:
             head, events, lines = self.head, [], []
             for kind, fields in entries:
                 event = {"seq": len(self.events) + len(events), "prev": head, "at": self._wall()}
-                event |= {"kind": kind, **_masked(fields, self._mask)}
+                event |= {"kind": kind, **self._mask.clean(fields)}
                 lines.append(json.dumps(event, ensure_ascii=False, sort_keys=True).encode())
                 head = digest(lines[-1])
                 events.append(event)
@@ -180,16 +180,6 @@ class Sent:
     @property
     def resource(self) -> tuple[str, str]:
         return self.intent["host"], self.intent["resource"]
-
-
-def _masked(value: Any, mask: Mask) -> Any:
-    if isinstance(value, str):
-        return mask(value)
-    if isinstance(value, dict):
-        return {key: _masked(item, mask) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(item, mask) for item in value]
-    return value
 
 
 # ---------------------------------------------------------------------- on the disk

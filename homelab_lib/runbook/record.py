@@ -66,7 +66,9 @@ class Record:
         return file
 
     def write_json(self, name: str, document: Any, mask: Mask) -> Path:
-        return self.write(name, mask(json.dumps(document, indent=1, ensure_ascii=False)) + "\n")
+        """Write a document, its secrets masked while they still look like themselves."""
+        text = json.dumps(mask.clean(document), indent=1, ensure_ascii=False)
+        return self.write(name, text + "\n")
 
 
 def find(reports: Path, run_id: str) -> Record:

@@ -221,8 +221,8 @@ class Sender:
     ) -> tuple[SentChange, str, dict[str, Any]]:
         details: dict[str, Any] = {"exit_status": answer.exit_status}
         if not change.call.secret_output:
-            details["stdout"] = self.mask(answer.stdout)[-4000:]
-            details["stderr"] = self.mask(answer.stderr)[-4000:]
+            details["stdout"] = self.mask.cut(answer.stdout, 4000, end=True)
+            details["stderr"] = self.mask.cut(answer.stderr, 4000, end=True)
         return sent, "done" if answer.ok else "failed", details
 
     def _conclude(self, ends: Sequence[tuple[SentChange, str, dict[str, Any]]]) -> None:

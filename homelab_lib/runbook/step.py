@@ -6,6 +6,7 @@ from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.runbook.resource import Host, Resource
+from homelab_lib.secret import Secret, resolve
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Context:
         Waits on the target's clock [s].
     outputs
         What steps leave for later ones, by name; a secret only as a `Secret`.
+    secret
+        The secret behind a reference; whenever it is revealed, the run's mask has learnt it.
     """
 
     host: Callable[[str], Host]
     trust: Callable[[str, str, Resource], None]
     sleep: Callable[[float], None]
     outputs: dict[str, Any] = field(default_factory=dict)
+    secret: Callable[[str], Secret] = resolve
 
 
 @dataclass(frozen=True)

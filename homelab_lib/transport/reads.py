@@ -75,6 +75,11 @@ def _curl(words: Sequence[str]) -> bool:
     )
 
 
+def _env(words: Sequence[str]) -> bool:
+    """A reader that is to speak the language which we parse, and nothing else of an environment."""
+    return words[:1] == ("LC_ALL=C",) and len(words) > 1 and reads_only(words[1:])
+
+
 def _ip(words: Sequence[str]) -> bool:
     flags = "-j -json -p -pretty -d -details -s -stats -4 -6 -o -oneline -br -brief"
     match _operands(words, flags):
@@ -106,6 +111,14 @@ def _qm(words: Sequence[str]) -> bool:
         "config,list,status,listsnapshot,pending,showcmd,cloudinit dump,cloudinit pending,"
         "guest exec-status",
     )
+
+
+def _runuser(words: Sequence[str]) -> bool:
+    """A reader with the rights of a user, started without a shell."""
+    match words:
+        case ["-u", _, "--", *argv]:
+            return bool(argv) and reads_only(argv)
+    return False
 
 
 def _sysctl(words: Sequence[str]) -> bool:
@@ -148,6 +161,7 @@ _JUDGES: dict[str, Judge] = {
     "apt-cache": _first("policy,show,madison"),
     "cloud-init": _first("status"),
     "curl": _curl,
+    "env": _env,
     # Small letters look and capitals set, but for these: -s sets, -p blinks, -r and -t disturb.
     "ethtool": lambda words: len(_operands(words, "-i -S -k -g -m -a -c -l") or ()) == 1,
     "find": _parsed(
@@ -175,6 +189,7 @@ _JUDGES: dict[str, Judge] = {
     "pvesh": _first("get,ls,usage"),
     "pvesm": _first("status,list,path"),
     "qm": _qm,
+    "runuser": _runuser,
     "ss": _parsed("", "-t -u -x -w -l -n -p -a -e -i -m -o -s -4 -6 -H"),
     "swapon": lambda words: (
         "--show" in words and _operands(words, "--show --noheadings --raw --bytes") == []

@@ -1,5 +1,6 @@
 """A twin's machines as real SSH servers on loopback ports."""
 
+import logging
 import socket
 import struct
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
-from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.machine import Machine, own_fault
 from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.terminal import talk
 from homelab_lib.twin.world import World
@@ -20,6 +21,7 @@ VERSION = "SSH-2.0-homelab_twin"
 """By this name a twin's evidence is told from the real hosts'."""
 
 _SILENCE_S = 0.3
+_LOG = logging.getLogger(__name__)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset, as a closed port would
 
@@ -153,37 +155,49 @@ class _Door:
 
     def serve_command(self, channel: paramiko.Channel, line: str, transport: _Transport) -> None:
         """Run a line and answer, or have the fault that is due."""
-        world, machine = self.served.world, self.machine
         with suppress(EOFError, OSError, paramiko.SSHException):
             stdin = _read_all(channel)
-            fault = world.faults.strike(self.name, line)
+            fault = self.served.world.faults.strike(self.name, line)
             if fault == "cut-before":
                 transport.close()
                 return
             if fault == "fail":
                 _answer(channel, Reply(1, stderr="Input/output error\n"))
                 return
-            with world.clock.lock:
-                world.clock.catch_up()
-                boots = machine.boots
-                begun = machine.run(line, stdin)
-            if fault == "cut-mid":
-                transport.close()
+            try:
+                reply = self._carried_out(line, stdin, fault, transport)
+            except Exception as error:  # nobody may wait for an answer that never comes
+                _LOG.exception("twin: fault in %s at: %s", self.name, line)
+                reply = own_fault(self.name, error)
+            if reply is None:
                 return
-            if begun.takes_s:
-                world.clock.sleep(begun.takes_s)
-            with world.clock.lock:
-                if machine.boots != boots or not machine.up:
-                    return  # it went down under the command
-                reply = begun.finished()
-                world.clock.catch_up()
-            if fault == "reboot":
-                with world.clock.lock:
-                    machine.reboot()
-            elif fault == "cut-after":
+            if fault == "cut-after":
                 transport.close()
-            elif fault != "hang":
+            elif fault not in ("hang", "reboot"):
                 _answer(channel, reply)
+
+    def _carried_out(
+        self, line: str, stdin: bytes, fault: str | None, transport: _Transport
+    ) -> Reply | None:
+        """What a command leaves; None where nobody is there any more to say it."""
+        world, machine = self.served.world, self.machine
+        with world.clock.lock:
+            world.clock.catch_up()
+            boots = machine.boots
+            begun = machine.run(line, stdin)
+        if fault == "cut-mid":
+            transport.close()
+            return None
+        if begun.takes_s:
+            world.clock.sleep(begun.takes_s)
+        with world.clock.lock:
+            if machine.boots != boots or not machine.up:
+                return None  # it went down under the command
+            reply = begun.finished()
+            world.clock.catch_up()
+            if fault == "reboot":
+                machine.reboot()
+        return reply
 
     def drop(self) -> None:
         """Close every connection: the machine is gone."""

@@ -11,7 +11,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock, SimulatedClock
 from homelab_lib.twin.faults import Faults
-from homelab_lib.twin.machine.files import Entry
+from homelab_lib.twin.machine.entry import Entry
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Body, Commands
 from homelab_lib.twin.machine.surroundings import Ask, Export, NetError

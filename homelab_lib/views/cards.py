@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from homelab_lib.printable import printable
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.units import format_seconds
@@ -22,11 +23,18 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class Card:
-    """Something to show, both ways; `about` is what it shows."""
+    """Something to show, both ways; `about` is what it shows.
+
+    Neither way does it hold anything that a terminal would obey.
+    """
 
     html: str
     text: str
     about: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "html", printable(self.html))
+        object.__setattr__(self, "text", printable(self.text))
 
     def __repr__(self) -> str:
         return self.text
@@ -124,7 +132,8 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
     lines = [f"{mark} {outcome.title} — {meaning} ({took}, {evidence})"]
     parts = [
         f"<h4 style='margin-bottom:0'><span style='color:{colour}'>{mark}</span> "
-        f"{escape(outcome.title)}</h4><p style='margin-top:0'>{meaning} · {took} · {evidence}</p>"
+        f"{escape(outcome.title)}</h4>"
+        f"<p style='margin-top:0'>{meaning} · {took} · {escape(evidence)}</p>"
     ]
     if outcome.note:
         lines.append(f"  {outcome.note}")

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from homelab_lib.printable import printable
+
 _CSS = """
 :root { color-scheme: light dark; --ink: #263238; --quiet: #78909c; --line: #cfd8dc; }
 @media (prefers-color-scheme: dark) {
@@ -26,8 +28,8 @@ figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 
 
 def page(title: str, body: str) -> str:
-    """A whole HTML document around `body`."""
-    return (
+    """A whole HTML document around `body`, free of control characters."""
+    return printable(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>{_CSS}</style></head>"

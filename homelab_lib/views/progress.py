@@ -6,6 +6,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from homelab_lib.printable import printable
+
 
 class StepBar:
     """Shows how many of a step's foretold changes were sent, and what is being waited for.
@@ -29,7 +31,7 @@ class StepBar:
 
     def __call__(self, step: str, host: str, text: str) -> None:
         """The engine's `progress`: `step` is empty for news of work that is going on."""
-        line = f"{host}: {text}"
+        line = printable(f"{host}: {text}", one_line=True)
         if line != self._last:
             self._bar.n = self._sent() - self._before
             self._bar.set_postfix_str(line[:70])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib import durable
+from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
@@ -27,17 +28,29 @@ def write_report(folder: Path) -> Path:
     -------
     Path
         The page.
+
+    Raises
+    ------
+    HomelabError
+        The summary is not what a run leaves; nothing was written.
     """
-    summary = json.loads((folder / "summary.json").read_text())
-    drawing = timeline(summary)
-    durable.replace(folder / "timeline.svg", drawing.document, mode=durable.PRIVATE)
     plan_file = folder / "plan.json"
     plan = (
         Plan.from_json(plan_file.read_text(), where=str(plan_file)) if plan_file.exists() else None
     )
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+        drawing = timeline(summary)
+        body = _body(summary, plan, drawing._repr_svg_())
+        text = page(f"{summary['title']}: {summary['status']}", body)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise HomelabError(
+            "this summary is not one that we wrote",
+            where=str(folder / "summary.json"),
+            fix="`python -m homelab_lib record FOLDER` says what is wrong with a record",
+        ) from None
+    durable.replace(folder / "timeline.svg", drawing.document, mode=durable.PRIVATE)
     file = folder / "report.html"
-    body = _body(summary, plan, drawing._repr_svg_())
-    text = page(f"{summary['title']}: {summary['status']}", body)
     durable.replace(file, text, mode=durable.PRIVATE)
     return file
 
@@ -95,7 +108,7 @@ def _numbers(summary: dict[str, Any]) -> str:
                 rows.append((step["step"], number["name"], value, "predicted"))
     cells = "".join(
         f"<tr><td>{escape(step)}</td><td>{escape(name)}</td><td>{escape(value)}</td>"
-        f"<td><span class='{evidence}'>{evidence}</span></td></tr>"
+        f"<td><span class='{escape(evidence)}'>{escape(evidence)}</span></td></tr>"
         for step, name, value, evidence in rows
     )
     return (

@@ -7,6 +7,8 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from homelab_lib.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -16,6 +18,7 @@ GOOD, BUSY, WARN, BAD, SOFT = "#2e7d32", "#1565c0", "#e65100", "#c62828", "#6a1b
 _RC = {
     "svg.hashsalt": "homelab",  # element ids are random without it
     "svg.fonttype": "none",  # text stays text: searchable, and small
+    "text.parse_math": False,  # "$5 or $6" is no formula
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "figure.constrained_layout.use": True,
@@ -47,7 +50,7 @@ def svg(figure: "Figure") -> str:
     with house_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     figure.clear()
-    return buffer.getvalue()
+    return printable(buffer.getvalue())
 
 
 class Drawing:

@@ -1,7 +1,9 @@
 """When what was done: a bar for each step, a thinner one for each change within it."""
 
+from functools import partial
 from typing import Any
 
+from homelab_lib.printable import printable
 from homelab_lib.units import format_seconds
 from homelab_lib.views.style import (
     BAD,
@@ -25,6 +27,9 @@ _COLOURS = {
     "failed": BAD,
     "not reached": QUIET,
 }
+
+
+_shown = partial(printable, one_line=True)
 
 
 def timeline(summary: dict[str, Any]) -> Drawing:
@@ -59,11 +64,12 @@ def timeline(summary: dict[str, Any]) -> Drawing:
                 fontsize=8,
                 color=INK,
             )
-        axes.set_yticks(range(len(steps)), [step["step"] for step in steps])
+        axes.set_yticks(range(len(steps)), [_shown(step["step"]) for step in steps])
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_xlim(left=0)
         clock = "simulated seconds" if summary["evidence"] == "rehearsed" else "seconds"
         axes.set_xlabel(f"{clock} since the run began")
-        axes.set_title(f"{summary['runbook']} on {summary['lab']} ({summary['evidence']})")
+        title = f"{summary['runbook']} on {summary['lab']} ({summary['evidence']})"
+        axes.set_title(_shown(title))
         return Drawing(svg(figure), "timeline")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
+from homelab_lib.printable import printable
 from homelab_lib.units import format_bps
 from homelab_lib.views.style import BUSY, GOOD, INK, QUIET, SOFT, WARN, Drawing, house_style, svg
 
@@ -36,7 +37,7 @@ def topology(lab: Lab) -> Drawing:
         figure = Figure(figsize=(max(wide * 0.82 + 2.4, 5.0), 5.2))
         axes = figure.subplots()
         axes.set_axis_off()
-        axes.set_title(lab.title)
+        axes.set_title(printable(lab.title))
         for cable in lab.cables:
             _cable(axes, graph, places, cable.a, cable.b, cable.medium)
         for name, (x, y) in places.items():
@@ -143,5 +144,5 @@ def _box(axes: "Axes", lab: Lab, name: str, place: Place) -> None:
         )
     )  # fmt: skip
     axes.annotate(name, (x, y + 0.15), ha="center", va="center", weight="bold", zorder=2)
-    text = "\n".join(filter(None, lines))
+    text = printable("\n".join(filter(None, lines)))
     axes.annotate(text, (x, y - 0.12), ha="center", va="center", fontsize=6.5, zorder=2)

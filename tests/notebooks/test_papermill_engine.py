@@ -187,3 +187,21 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
     assert ran.returncode == 1
     assert "there is no folder" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_no_error_moves_the_terminal_of_whoever_runs_it(tmp_path):
+    evil = r"x\x1b]52;c;cm0gLXJmIH4K\x07\x1b]0;title\x07\x9b31m\x08\x08\rDONE"
+    plain = papermill(written(tmp_path / "a" / "in.ipynb", f"raise ValueError('{evil}')"))
+    ours = papermill(
+        written(
+            tmp_path / "b" / "in.ipynb",
+            f"from homelab_lib.errors import StepFailed; raise StepFailed('{evil}', fix='{evil}')",
+        )
+    )
+    for ran in (plain, ours):
+        assert ran.ended().returncode == 1
+        assert "DONE" in ran.stderr
+        for control in "\x1b\x07\x08\x9b\x00":
+            assert control not in ran.stderr
+            assert control not in ran.out.read_text()
+        assert "\rDONE" not in ran.stderr

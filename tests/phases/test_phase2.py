@@ -154,6 +154,51 @@ def test_a_kubeconfig_that_is_there_is_added_to(standing):
     assert desktop.files.text("/home/homelab/.kube/config.before-homelab") == written
 
 
+def test_somebody_elses_context_of_our_name_is_left_alone(standing):
+    desktop = standing.world.machines["desktop"]
+    theirs = yaml.safe_dump({
+        "clusters": [{"name": "homelab", "cluster": {"server": "https://192.0.2.9:6443"}}],
+        "users": [{"name": "homelab", "user": {"token": "the only copy"}}],
+        "contexts": [{"name": "homelab", "context": {"cluster": "homelab", "user": "homelab"}}],
+    })  # fmt: skip
+    config = "/home/homelab/.kube/config"
+    desktop.files.put(config, theirs, mode=0o600, user="homelab", group="homelab")
+    ran = standing.run("plan")
+    assert "has a cluster 'homelab' that is not of lab homelab" in str(ran.error)
+    assert desktop.files.text(config) == theirs
+
+
+def test_home_and_group_are_what_the_client_says(standing):
+    desktop = standing.world.machines["desktop"]
+    desktop.homes["homelab"], desktop.groups["homelab"] = "/srv/lars", "users"
+    desktop.accounts.add("users")
+    desktop.files.mkdir("/srv/lars", parents=True, user="homelab")
+    assert standing.run("apply", standing.run("plan").digest).error is None
+    written = desktop.files.entry("/srv/lars/.kube/config")
+    assert (written.user, written.group, oct(written.mode)) == ("homelab", "users", "0o600")
+    folder = desktop.files.entry("/srv/lars/.kube")
+    assert (folder.user, folder.group, oct(folder.mode)) == ("homelab", "users", "0o700")
+
+
+def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
+    digest = standing.run("plan").digest
+    snippet = "/var/lib/vz/snippets/homelab-vendor.yaml"
+    node = standing.world.machines["proxmox"]
+    node.files.put(snippet, "# somebody's own\n")
+    ran = standing.run("apply", digest)
+    assert f"{snippet} is there" in str(ran.error)
+    assert node.files.text(snippet) == "# somebody's own\n"
+
+
+def test_a_client_without_curl_takes_wget_and_without_either_says_so(standing):
+    desktop = standing.world.machines["desktop"]
+    del desktop.packages["curl"]
+    assert "has neither curl nor wget" in str(standing.run("plan").error)
+    desktop.packages["wget"] = "1.25.0-2"
+    assert standing.run("apply", standing.run("plan").digest).error is None
+    assert desktop.files.exists("/usr/local/bin/kubectl")
+
+
 def test_drift_is_found_and_named(standing):
     standing.run("apply", standing.run("plan").digest)
     standing.world.machines["truenas"].services["nfs"].running = False

@@ -1,14 +1,24 @@
 """Plain Linux resources, by the engine, on a real machine: OpenSSH, a real shell, real files."""
 
+import functools
+import grp
 import hashlib
 import os
+import pwd
+import shutil
+import subprocess
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from homelab_lib.control.linux import Download, File, Packages, Sysctl
+from homelab_lib.control import kubeconfig
+from homelab_lib.control.linux import Download, Packages, Sysctl, login
+from homelab_lib.control.linux import File as AnyFile
+from homelab_lib.control.linux.placing import LEDGER
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
@@ -16,8 +26,12 @@ from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook, Step
 from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.fleet import Fleet
+from real.opensshd import public
+from real.users import NO_PASSWORD, user, why_no_users
 
 pytestmark = pytest.mark.real
+
+LAB = "homelab-tests"
 
 HOSTILE = ["it's", 'say "hi"', "$(touch /tmp/pwned)", "`id`", "a b", "new\nline", "-rf", "ünïcödé",
            "semi;colon", "star*", "back\\slash", "%s", "#not-a-comment", "a && b"]  # fmt: skip
@@ -28,18 +42,36 @@ class WallClock:
     sleep = staticmethod(time.sleep)
 
 
+File = functools.partial(AnyFile, lab=LAB)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _ledger():
+    """What these tests write is not listed as ours when they are over."""
+    ledger = Path(LEDGER)
+    before = ledger.read_bytes() if ledger.exists() else None
+    yield
+    if before is not None:
+        ledger.write_bytes(before)
+    else:
+        ledger.unlink(missing_ok=True)
+
+
+def engine_of(fleet, step, mask):
+    sender = Sender(fleet, WallClock(), Journal(None, mask=mask, wall=lambda: "now"), mask)
+    return Engine(
+        Runbook("r", "R", (step,)), "apply", sender, trust=lambda *_: None, seal=str
+    ), sender
+
+
 @pytest.fixture(scope="module")
 def carry_out(nas):
     """Brings resources about on the host, and gives back how many changes it took."""
     with Fleet({"nas": nas.endpoint()}, allow_changes=True) as fleet:
 
         def run(*resources, mask=None):
-            masked = mask or Mask()
-            sender = Sender(
-                fleet, WallClock(), Journal(None, mask=masked, wall=lambda: "now"), masked
-            )
             step = Step("s", "S", ensure=lambda ctx: iter(resources))
-            engine = Engine(Runbook("r", "R", (step,)), "apply", sender, trust=lambda *_: None)
+            engine, sender = engine_of(fleet, step, mask or Mask())
             engine.run_step("s")
             return len(sender.sent)
 
@@ -47,9 +79,6 @@ def carry_out(nas):
 
 
 def owner() -> str:
-    import grp
-    import pwd
-
     return f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
 
@@ -114,9 +143,9 @@ def test_a_download_is_checked_before_it_is_put_in_place(carry_out, tmp_path):
     target = str(tmp_path / "target")
     good = hashlib.sha256(b"installer").hexdigest()
     with pytest.raises(StepFailed, match=r"did NOT match|FAILED"):
-        carry_out(Download("nas", target, f"file://{source}", "0" * 64))
+        carry_out(Download("nas", target, f"file://{source}", "0" * 64, lab=LAB))
     assert not (tmp_path / "target").exists()
-    wanted = Download("nas", target, f"file://{source}", good, mode="755")
+    wanted = Download("nas", target, f"file://{source}", good, mode="755", lab=LAB)
     assert carry_out(wanted) == 1
     assert carry_out(wanted) == 0
     assert (tmp_path / "target").stat().st_mode & 0o777 == 0o755
@@ -130,4 +159,122 @@ def test_what_is_installed_needs_no_change(carry_out):
 
 def test_a_setting_that_the_kernel_does_not_have(carry_out):
     with pytest.raises(StepFailed, match="has no setting"):
-        carry_out(Sysctl("nas", "homelab.no_such_setting", "1"))
+        carry_out(Sysctl("nas", "homelab.no_such_setting", "1", lab=LAB))
+
+
+# A user who logs in and may use sudo --------------------------------------------------------------
+
+
+class Desk:
+    """Somebody's desktop: the account that logs in, and what carries resources out there."""
+
+    def __init__(self, fleet, user, home):
+        self.fleet, self.user, self.home = fleet, user, home
+
+    def run(self, *resources):
+        return self.ensure(lambda ctx: iter(resources))
+
+    def ensure(self, wanted):
+        engine, sender = engine_of(self.fleet, Step("s", "S", ensure=wanted), Mask())
+        engine.run_step("s")
+        return len(sender.sent)
+
+    def file(self, path, content="new\n", **more):
+        given = {"mode": "600", "owner": f"{self.user}:{self.user}"} | more
+        return File("desk", str(path), content, **given)
+
+    def as_user(self, *words):
+        words = ["runuser", "-u", self.user, "--", *words]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def desk_of(nas, **account):
+    if why_no_users():
+        pytest.skip(why_no_users())
+    if shutil.which("sudo") is None:
+        pytest.skip("this machine has no sudo")
+    with (
+        user("d", public(nas.client_key), sudo=NO_PASSWORD, **account) as name,
+        Fleet({"desk": nas.endpoint(user=name)}, allow_changes=True) as fleet,
+    ):
+        yield Desk(fleet, name, Path(pwd.getpwnam(name).pw_dir))
+
+
+@pytest.fixture
+def desk(nas):
+    with desk_of(nas) as made:
+        yield made
+
+
+@pytest.fixture
+def open_path(tmp_path):
+    """A folder to which everybody gets."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    return tmp_path
+
+
+def test_what_is_made_in_a_users_home_is_the_users(desk):
+    secret = Secret("the config", lambda: "token: hunter2\n")
+    assert desk.run(desk.file(desk.home / ".kube/config", secret)) == 1
+    assert desk.as_user("cat", str(desk.home / ".kube/config")).stdout == "token: hunter2\n"
+    assert (desk.home / ".kube").owner() == desk.user
+    assert (desk.home / ".kube").stat().st_mode & 0o777 == 0o700
+    assert desk.run(desk.file(desk.home / ".kube/config", secret)) == 0
+
+
+def test_a_users_link_leads_nowhere_that_the_user_may_not_write(desk):
+    (desk.home / ".kube").symlink_to("/etc")
+    with pytest.raises(StepFailed, match="Permission denied"):
+        desk.run(desk.file(desk.home / ".kube/homelab-test-config"))
+    assert not Path("/etc/homelab-test-config").exists()
+
+
+def test_a_users_link_to_a_folder_of_root_in_the_place_of_the_new_file(desk, tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "victim").mkdir(mode=0o700)
+    desk.as_user("mkdir", str(desk.home / ".kube"))
+    desk.as_user("ln", "-s", str(tmp_path / "victim"), str(desk.home / ".kube/config.homelab-new"))
+    assert desk.run(desk.file(desk.home / ".kube/config")) == 1
+    assert not list((tmp_path / "victim").iterdir())
+    assert (desk.home / ".kube/config").read_text() == "new\n"
+
+
+def test_root_writes_nothing_of_its_own_into_a_users_folder(desk):
+    with pytest.raises(StepFailed, match="could lead it anywhere"):
+        desk.run(desk.file(desk.home / "motd", owner="root:root"))
+
+
+def test_a_users_link_on_the_way_is_not_followed_by_root(desk, tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "way").symlink_to("/etc")
+    os.lchown(tmp_path / "way", pwd.getpwnam(desk.user).pw_uid, -1)
+    with pytest.raises(StepFailed, match="is a link that"):
+        desk.run(desk.file(tmp_path / "way/homelab-test", owner="root:root"))
+    assert not Path("/etc/homelab-test").exists()
+
+
+def test_a_service_account_gets_a_folder_that_it_can_use(desk, open_path):
+    """Of a file that root writes for somebody, the new folder is that somebody's, too."""
+    assert desk.run(desk.file(open_path / "app/key")) == 1
+    assert desk.as_user("cat", str(open_path / "app/key")).stdout == "new\n"
+
+
+def test_a_kubeconfig_of_one_whose_home_and_group_are_others(nas, open_path):
+    entries = {
+        room: {"name": "c", kind: {"server": "https://192.0.2.1:6443"}}
+        for room, kind in (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
+    }
+
+    def wanted(ctx):
+        account = login(ctx.host("desk"))
+        path = f"{account.home}/.kube/config"
+        yield kubeconfig.file(ctx.host("desk"), path, account, lambda: entries, "c", lab=LAB)
+
+    with desk_of(nas, home=open_path / "lars", group="users") as desk:
+        assert desk.ensure(wanted) == 1
+        assert desk.ensure(wanted) == 0
+        written = open_path / "lars/.kube/config"
+        assert (written.owner(), written.group()) == (desk.user, "users")
+        assert "https://192.0.2.1:6443" in desk.as_user("cat", str(written)).stdout

@@ -14,7 +14,15 @@ WITH_PASSWORD = "ALL=(ALL) ALL"
 
 
 @contextmanager
-def user(suffix: str, key: str, *, sudo: str = "", shell: str = "/bin/sh") -> Iterator[str]:
+def user(
+    suffix: str,
+    key: str,
+    *,
+    sudo: str = "",
+    shell: str = "/bin/sh",
+    home: Path | None = None,
+    group: str = "",
+) -> Iterator[str]:
     """A new user who is let in with `key`; gone afterwards, home and all.
 
     Parameters
@@ -27,12 +35,15 @@ def user(suffix: str, key: str, *, sudo: str = "", shell: str = "/bin/sh") -> It
         What a line of sudoers says of the user; empty for nothing.
     shell
         The login shell.
+    home, group
+        Another home than ``/home/NAME``, and another primary group than one of that name.
     """
     name = f"hl{os.getpid()}{suffix}"
-    home = Path("/home") / name
+    home = home or Path("/home") / name
+    groups = ["-N", "-g", group] if group else ["-U"]
     with ExitStack() as made:
         # "*" fits no password; without it the account counts as locked, and sshd refuses it.
-        words = ["useradd", "-m", "-d", str(home), "-s", shell, "-p", "*", "-U", name]
+        words = ["useradd", "-m", "-d", str(home), "-s", shell, "-p", "*", *groups, name]
         subprocess.run(words, check=True, capture_output=True)
         made.callback(until, f"{name} is gone", lambda: _remove(name))
         (home / ".ssh").mkdir()

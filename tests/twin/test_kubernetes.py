@@ -6,6 +6,7 @@ import pytest
 
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import ApiError
+from standing import standing
 
 POD = {
     "apiVersion": "v1",
@@ -16,13 +17,15 @@ POD = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def cluster(standing):
-    """The cluster that phase 2 builds."""
-    ran = standing.run("apply", standing.run("plan", skip="workloads,desktop,volume").digest,
-                       skip="workloads,desktop,volume")  # fmt: skip
-    assert ran.error is None
-    return standing.world.clusters["k3s-control"]
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The cluster that phase 2 builds: one for all, so whoever breaks it mends it."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with pytest.MonkeyPatch.context() as patch, standing(folder, patch) as there:
+        skip = {"skip": "workloads,desktop,volume"}
+        ran = there.run("apply", there.run("plan", **skip).digest, **skip)
+        assert ran.error is None
+        yield there.world.clusters["k3s-control"]
 
 
 def kubectl(cluster, line, stdin=b""):
@@ -94,6 +97,9 @@ def test_a_node_that_is_off_is_noticed_in_time(cluster):
     shown = kubectl(cluster, "get nodes").out.decode()
     assert "k3s-gpu2" in shown
     assert "NotReady" in shown
+    cluster.members["k3s-gpu2"].power_on()
+    later(cluster, 120)
+    assert ready(cluster, "k3s-gpu2")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +126,12 @@ def test_a_storage_class_can_not_change(cluster):
 
 def test_an_agent_with_a_wrong_token_does_not_join(cluster):
     agent = cluster.members["k3s-gpu1"]
-    agent.files.put("/etc/rancher/k3s/homelab-token", "K10wrong::server:wrong\n", mode=0o600)
+    place = "/etc/rancher/k3s/homelab-token"
+    token = agent.files.text(place)
+    agent.files.put(place, "K10wrong::server:wrong\n", mode=0o600)
     reply = agent.run("sudo -n -- systemctl restart k3s-agent").finished()
     assert reply.status == 1
     log = agent.run("journalctl -u k3s-agent").finished().out.decode()
     assert "failed to validate token" in log
+    agent.files.put(place, token, mode=0o600)
+    assert agent.run("sudo -n -- systemctl restart k3s-agent").finished().status == 0

@@ -7,6 +7,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.target import serve_twin
+from homelab_lib.twin.clock import ScaledClock
 
 SSH = shutil.which("ssh")
 pytestmark = pytest.mark.skipif(SSH is None, reason="this machine has no ssh (openssh-client)")
@@ -80,3 +81,13 @@ def test_a_person_at_a_prompt(folder):
     assert b"nothing here is real" in ran.stdout
     assert b"truenas\r\n" in ran.stdout
     assert b"tank\r\n" in ran.stdout
+
+
+def test_a_mistake_of_the_twin_is_answered_and_not_waited_for(folder, monkeypatch):
+    def sleep(clock, seconds):
+        raise OSError("nobody expects this")
+
+    monkeypatch.setattr(ScaledClock, "sleep", sleep)
+    ran = ssh(folder, "desktop", "sudo apt-get update")
+    assert ran.returncode == 70
+    assert b"twin: fault in desktop: " in ran.stderr

@@ -29,5 +29,5 @@ def run(machine: Machine, call: Call) -> Reply:
         version = installed_version(machine)
         return Reply(0, f"k3s version {version} (00000000)\ngo version go1.24.6\n")
     if call.argv[1:2] == ("kubectl",):
-        return on_node(machine, Call(call.argv[1:], call.stdin, call.user, call.env))
+        return on_node(machine, call.other(*call.argv[1:]))
     return Reply(1, stderr=f"No help topic for '{' '.join(call.argv[1:])}'\n")

@@ -6,7 +6,7 @@ whenever the simulated clock has moved on, and do the next thing that is due.
 
 import copy
 import hashlib
-import json
+import marshal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -60,6 +60,7 @@ class Cluster:
         self._revision = 0
         self._addresses = 1
         self._settling = False
+        self._ticks: set[float] = set()
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
@@ -209,12 +210,14 @@ class Cluster:
             return
         self._settling = True
         try:
+            before = self._print()
             for _ in range(12):
-                before = self._print()
                 for controller in self.controllers:
                     controller(self)
-                if self._print() == before:
+                after = self._print()
+                if after == before:
                     return
+                before = after
         finally:
             self._settling = False
 
@@ -229,19 +232,22 @@ class Cluster:
         return self._addresses
 
     def _stir(self) -> None:
-        if not self._settling:
-            for delay_s in _TICKS_S:
-                self.world.after(delay_s, self.settle, label="cluster")
+        """Look again after a while: what was changed just now takes its time."""
+        if self._settling:
+            return
+        now = self.world.clock.now()
+        for when in {now + delay_s for delay_s in _TICKS_S} - self._ticks:
+            self._ticks.add(when)
+            self.world.after(when - now, lambda when=when: self._tick(when), label="cluster")
 
-    def _print(self) -> int:
-        """A cheap fingerprint of everything but events."""
-        return hash(
-            json.dumps(
-                [document for key, document in self.objects.items() if key[0] != "Event"],
-                sort_keys=True,
-                default=str,
-            )
-        )
+    def _tick(self, when: float) -> None:
+        self._ticks.discard(when)
+        self.settle()
+
+    def _print(self) -> bytes:
+        """A cheap fingerprint of everything but events: this is asked thousands of times."""
+        kept = [document for key, document in self.objects.items() if key[0] != "Event"]
+        return marshal.dumps(kept, 0)  # version 0: of equal values always the same bytes
 
     # ------------------------------------------------------------------ parts
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import posixpath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from homelab_lib.twin.kubernetes.objects import (
     kind_called,
     kind_of,
 )
+from homelab_lib.twin.machine.entry import NOTHING, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 
@@ -77,10 +77,6 @@ def on_node(machine: Machine, call: Call) -> Reply:
     """`k3s kubectl` on a server: by the administrator's kubeconfig that k3s wrote."""
     words = _Words(call.argv)
     path = words.get("--kubeconfig") or KUBECONFIG
-    entry = machine.files.entry(path)
-    if entry is None or (call.user != "root" and not entry.mode & 0o004):
-        text = f'error: error loading config file "{path}": open {path}: permission denied\n'
-        return Reply(1, stderr=text)
     return _run(machine, call, words, path)
 
 
@@ -92,14 +88,20 @@ def client(machine: Machine, call: Call) -> Reply:
     words = _Words(call.argv)
     home = machine.home_of(call.user)
     path = words.get("--kubeconfig") or call.env.get("KUBECONFIG") or f"{home}/.kube/config"
-    return _run(machine, call, words, posixpath.normpath(path))
+    return _run(machine, call, words, call.path(path))
 
 
 def _run(machine: Machine, call: Call, words: _Words, path: str) -> Reply:
     verb = words.operands[0] if words.operands else ""
     if verb == "version" and "--client" in words.options:
         return Reply(0, json.dumps({"clientVersion": {"gitVersion": _own_version(machine)}}) + "\n")
-    config = yaml.safe_load(machine.files.text(path) or "{}") or {}
+    try:
+        config = yaml.safe_load(machine.files.read(path, machine.who(call))) or {}
+    except FileError as error:
+        if error.says != NOTHING or path == KUBECONFIG:
+            why = f"open {path}: {error.says.lower()}"
+            return Reply(1, stderr=f'error: error loading config file "{path}": {why}\n')
+        config = {}
     if verb == "config":
         return _config(config, words)
     if verb not in _VERBS:

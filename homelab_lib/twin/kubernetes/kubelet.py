@@ -5,12 +5,10 @@ from homelab_lib.twin.kubernetes.nodes import alive
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.kubernetes.registry import known_image
 from homelab_lib.twin.kubernetes.volumes import mounted
-from homelab_lib.twin.machine.files import Mount
-from homelab_lib.twin.machine.fileutils import fileutils
-from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call
-from homelab_lib.twin.machine.textutils import textutils
+from homelab_lib.twin.machine.tree import Mount
+from homelab_lib.twin.machine.unix import COREUTILS
 
 _PULL_S = 6.0
 _FINAL = ("Succeeded", "Failed")
@@ -98,8 +96,7 @@ def _is(pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
 def _run(cluster: Cluster, pod: Object, volumes: dict) -> tuple[int, str]:
     """Run a pod's first container to its end: status, and what it printed."""
     container = pod["spec"]["containers"][0]
-    programs = (textutils, listing, fileutils)
-    inside = Machine(pod["metadata"]["name"], cluster.world, commands=programs)
+    inside = Machine(pod["metadata"]["name"], cluster.world, commands=COREUTILS)
     for mount in container.get("volumeMounts", ()):
         files, folder = volumes[mount["name"]]
         inside.files.mkdir(mount["mountPath"], parents=True)

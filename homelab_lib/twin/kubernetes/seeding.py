@@ -6,7 +6,7 @@ from homelab_lib.twin.kubernetes import ingress
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, found_cluster
 from homelab_lib.twin.kubernetes.objects import KINDS
-from homelab_lib.twin.machine.files import Entry
+from homelab_lib.twin.machine.entry import Entry
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
 from homelab_lib.twin.machine.surroundings import Ask

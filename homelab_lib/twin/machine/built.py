@@ -3,6 +3,7 @@
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.packages import install
 
 _FIRMWARE_SHARE = 0.0248  # of 128 GiB a kernel sees 124.82 on the board we know (hardware.md, 5)
 
@@ -38,9 +39,14 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
-    for folder in (machine.home, "/tmp", "/usr/local/bin", "/var/lib"):
+    for folder in ("/usr/local/bin", "/var/lib"):
         machine.files.mkdir(folder, parents=True)
-    machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3", "curl": "8.14.1-2"}
+    machine.files.make_folder("/tmp", mode=0o1777)
+    for user in {"root", machine.user}:
+        machine.make_home(user)
+    machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3"}
+    for package in ("curl", "wget"):
+        install(machine, package)
 
 
 def full_version(version: str, default: str) -> str:

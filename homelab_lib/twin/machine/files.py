@@ -1,168 +1,117 @@
-"""A machine's files: what is in them, whose they are, what is mounted where."""
+"""A machine's files: what is in them, and what the kernel lets whom do with them."""
 
-import hashlib
 import posixpath
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+
+from homelab_lib.twin.machine.entry import (
+    EXISTS,
+    IS_FOLDER,
+    NO_SPACE,
+    NOT_EMPTY,
+    NOT_FOLDER,
+    NOT_YOURS,
+    NOTHING,
+    PASS,
+    READ,
+    READ_ONLY,
+    ROOT,
+    UNREADABLE,
+    WRITE,
+    Entry,
+    FileError,
+    Who,
+)
+from homelab_lib.twin.machine.tree import Tree
+
+_STICKY, _SETGID = 0o1000, 0o2000
 
 
-class FileError(OSError):
-    """A file operation that the kernel refuses; its text is what `strerror` says."""
+class FileSystem(Tree):
+    """Files that are read and changed.
 
-    @property
-    def says(self) -> str:
-        return str(self.args[0])
-
-
-@dataclass
-class Entry:
-    """A file, a folder or a link.
-
-    Parameters
-    ----------
-    kind
-        ``file``, ``dir`` or ``link``.
-    data
-        Its bytes, or a link's target.
-    mode, user, group
-        Permission bits and owners.
-    digest, size_bytes
-        What a file's SHA-256 and size are said to be, where its bytes are not here: an image of
-        half a gigabyte, the file of a host that was only asked for its digest.
+    Whoever does it is given as `who`; without it, it is the twin itself, and nothing stops it.
     """
-
-    kind: str
-    data: bytes = b""
-    mode: int = 0o644
-    user: str = "root"
-    group: str = "root"
-    digest: str = ""
-    size_bytes: int | None = None
-    mtime_s: float = 0.0
-
-    @property
-    def sha256(self) -> str:
-        return self.digest or hashlib.sha256(self.data).hexdigest()
-
-    @property
-    def size(self) -> int:
-        return len(self.data) if self.size_bytes is None else self.size_bytes
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A file system put in the place of a folder."""
-
-    target: str
-    files: "FileSystem"
-    root: str
-    source: str
-    fstype: str
-    options: str = "rw,relatime"
-
-
-@dataclass
-class FileSystem:
-    """A tree of entries by absolute path.
-
-    Parameters
-    ----------
-    entries
-        What is there.
-    loader
-        Asked for a path that isn't in `entries`; gives the entry of the real host, or None.
-    full
-        No space left: nothing grows.
-    read_only
-        Nothing is written.
-    """
-
-    entries: dict[str, Entry] = field(default_factory=lambda: {"/": Entry("dir", mode=0o755)})
-    mounts: dict[str, Mount] = field(default_factory=dict)
-    loader: Callable[[str], Entry | None] | None = None
-    full: bool = False
-    read_only: bool = False
-    _asked: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------ looking
-
-    def entry(self, path: str, *, follow: bool = True) -> Entry | None:
-        """What is at `path`, or None."""
-        files, inner = self._place(path)
-        found = files._own(inner)
-        if found is not None and found.kind == "link" and follow:
-            target = posixpath.join(posixpath.dirname(path), found.data.decode())
-            return self.entry(target)
-        return found
 
     def exists(self, path: str) -> bool:
         return self.entry(path) is not None
 
-    def is_dir(self, path: str) -> bool:
-        found = self.entry(path)
+    def is_dir(self, path: str, who: Who = ROOT) -> bool:
+        found = self.entry(path, who)
         return found is not None and found.kind == "dir"
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, who: Who = ROOT) -> bytes:
         """The bytes of a file.
 
         Raises
         ------
         FileError
-            It isn't there, or is a folder.
+            It isn't there, is a folder, or is not for everybody.
         """
-        found = self.entry(path)
-        if found is None:
-            raise FileError("No such file or directory")
+        found = self.stat(path, who)
+        who.need(found, READ)
         if found.kind == "dir":
-            raise FileError("Is a directory")
+            raise FileError(IS_FOLDER)
+        if self._place(self.resolve(path, who))[0].failing:
+            raise FileError(UNREADABLE)
         return found.data
 
     def text(self, path: str) -> str:
         """A file as text; empty where there is none."""
         return self.read(path).decode(errors="replace") if self.exists(path) else ""
 
-    def listdir(self, path: str) -> list[str]:
+    def listdir(self, path: str, who: Who = ROOT) -> list[str]:
         """Names in a folder, sorted."""
-        files, inner = self._place(path)
-        prefix = inner.rstrip("/") + "/"
-        names = {
-            other[len(prefix) :].partition("/")[0]
-            for other in files.entries
-            if other.startswith(prefix) and other != prefix
-        }
-        own = path.rstrip("/") + "/"
-        names |= {t[len(own) :].partition("/")[0] for t in self.mounts if t.startswith(own)}
-        return sorted(names)
+        place = self.resolve(path, who)
+        folder = self._at(place)
+        if folder is None:
+            raise FileError(NOTHING)
+        if folder.kind != "dir":
+            raise FileError(NOT_FOLDER)
+        who.need(folder, READ)
+        files, inner = self._place(place)
+        if files.failing:
+            raise FileError(UNREADABLE)
+        prefix, own = inner.rstrip("/") + "/", place.rstrip("/") + "/"
+        below = {p[len(prefix) :] for p in files.entries if p.startswith(prefix) and p != prefix}
+        below |= {t[len(own) :] for t in self.mounts if t.startswith(own)}
+        return sorted({name.partition("/")[0] for name in below})
 
-    def walk(self, path: str) -> Iterator[str]:
-        """`path` and everything below it."""
+    def walk(self, path: str, who: Who = ROOT) -> Iterator[str]:
+        """`path` and everything below it; links are not followed."""
         yield path
-        if self.is_dir(path):
-            for name in self.listdir(path):
-                yield from self.walk(posixpath.join(path, name))
+        found = self.entry(path, who, follow=False)
+        if found is not None and found.kind == "dir":
+            for name in self.listdir(path, who):
+                yield from self.walk(posixpath.join(path, name), who)
 
     # ------------------------------------------------------------------ changing
 
     def write(
-        self, path: str, data: bytes | str, *, mode: int | None = None, **facts: object
+        self,
+        path: str,
+        data: bytes | str,
+        who: Who = ROOT,
+        *,
+        mode: int | None = None,
+        **facts: object,
     ) -> None:
         """Make or replace a file, keeping its mode and owners unless they are given."""
-        files, inner = self._place(path)
-        old = files._own(inner)
-        if old is not None and old.kind == "dir":
-            raise FileError("Is a directory")
-        parent = files._own(posixpath.dirname(inner))
-        if parent is None or parent.kind != "dir":
-            raise FileError("No such file or directory")
-        files._may_write()
+        place = self.resolve(path, who)
+        old = self._at(place)
         content = data.encode() if isinstance(data, str) else data
+        if old is None:
+            new = self._made(place, "file", 0o666, who)
+        elif old.kind == "dir":
+            raise FileError(IS_FOLDER)
+        else:
+            who.need(old, WRITE)
+            new = Entry("file", mode=old.mode, user=old.user, group=old.group)
+        files, inner = self._writable(place)
         if files.full and content:
-            raise FileError("No space left on device")
-        new = Entry("file", content)
-        if old is not None:
-            new.mode, new.user, new.group = old.mode, old.user, old.group
-        if mode is not None:
-            new.mode = mode
+            raise FileError(NO_SPACE)
+        new.data, new.mode = content, new.mode if mode is None else mode
         for name, value in facts.items():
             setattr(new, name, value)
         files.entries[inner] = new
@@ -172,112 +121,129 @@ class FileSystem:
         self.mkdir(posixpath.dirname(path), parents=True)
         self.write(path, data, mode=mode, **facts)
 
-    def mkdir(self, path: str, *, parents: bool = False, mode: int = 0o755) -> None:
-        """Make a folder."""
-        found = self.entry(path)
+    def make_folder(self, path: str, *, mode: int = 0o755, **facts: object) -> None:
+        """Have a folder there, with exactly that mode and those owners."""
+        self.mkdir(path, parents=True)
+        folder = self.stat(path)
+        folder.mode = mode
+        for name, value in facts.items():
+            setattr(folder, name, value)
+
+    def mkdir(
+        self, path: str, who: Who = ROOT, *, parents: bool = False, mode: int | None = None
+    ) -> None:
+        """Make a folder; with `parents` those above it too, and one that is there will do."""
+        path = path.rstrip("/") or "/"
+        if parents and path != "/" and self.entry(posixpath.dirname(path), who) is None:
+            self.mkdir(posixpath.dirname(path), who, parents=True)
+        place = self.resolve(path, who, follow=parents)
+        found = self._at(place)
         if found is not None:
             if parents and found.kind == "dir":
                 return
-            raise FileError("File exists")
-        above = posixpath.dirname(path)
-        if not self.is_dir(above):
-            if not parents:
-                raise FileError("No such file or directory")
-            self.mkdir(above, parents=True)
-        files, inner = self._place(path)
-        files._may_write()
-        files.entries[inner] = Entry("dir", mode=mode)
+            raise FileError(EXISTS)
+        made = self._made(place, "dir", 0o777, who)
+        made.mode = made.mode if mode is None else mode
+        files, inner = self._writable(place)
+        files.entries[inner] = made
 
-    def link(self, path: str, target: str) -> None:
+    def link(self, path: str, target: str, who: Who = ROOT) -> None:
         """Make a symbolic link."""
-        files, inner = self._place(path)
-        files._may_write()
-        files.entries[inner] = Entry("link", target.encode(), mode=0o777)
+        place = self.resolve(path, who, follow=False)
+        if self._at(place) is not None:
+            raise FileError(EXISTS)
+        made = self._made(place, "link", 0o777, who)
+        files, inner = self._writable(place)
+        made.data, made.mode = target.encode(), 0o777
+        files.entries[inner] = made
 
-    def remove(self, path: str, *, recursive: bool = False) -> None:
-        """Take a file away, or a folder with all that is in it."""
-        files, inner = self._place(path)
-        if files._own(inner) is None:
-            raise FileError("No such file or directory")
-        below = [p for p in files.entries if p.startswith(inner.rstrip("/") + "/")]
-        if self.is_dir(path) and not recursive:
-            raise FileError("Is a directory")
-        if any(target == path or target.startswith(path + "/") for target in self.mounts):
-            raise FileError("Device or resource busy")
-        files._may_write()
-        for each in (*below, inner):
-            files.entries.pop(each, None)
-            files._asked.add(each)
+    def _made(self, place: str, kind: str, mode: int, who: Who) -> Entry:
+        """A new entry, as a process makes it in a folder."""
+        folder = self._folder(place, who)
+        inherits = folder.mode & _SETGID
+        mode = mode & ~who.umask | (inherits if kind == "dir" else 0)
+        return Entry(kind, mode=mode, user=who.user, group=folder.group if inherits else who.group)
 
-    def rename(self, old: str, new: str) -> None:
-        """Move a file or folder over what is there."""
-        files, inner = self._place(old)
-        others, target = self._place(new)
-        entry = files._own(inner)
+    def _folder(self, place: str, who: Who) -> Entry:
+        """The folder that something is in, which must be the process's to change."""
+        folder = self._at(posixpath.dirname(place))
+        if folder is None:
+            raise FileError(NOTHING)
+        if folder.kind != "dir":
+            raise FileError(NOT_FOLDER)
+        who.need(folder, WRITE | PASS)
+        return folder
+
+    def _writable(self, place: str) -> tuple[Tree, str]:
+        files, inner = self._place(place)
+        if files.failing:
+            raise FileError(UNREADABLE)
+        if files.read_only:
+            raise FileError(READ_ONLY)
+        return files, inner
+
+    def _leaving(self, path: str, who: Who) -> tuple[str, Entry]:
+        """What is to be taken out of its folder."""
+        place = self.resolve(path, who, follow=False)
+        entry = self._at(place)
         if entry is None:
-            raise FileError("No such file or directory")
-        if others._own(posixpath.dirname(target)) is None:
-            raise FileError("No such file or directory")
-        files._may_write()
-        others._may_write()
-        moved = {p: e for p, e in files.entries.items() if p.startswith(inner + "/")}
-        for path in (inner, *moved):
-            files.entries.pop(path, None)
+            raise FileError(NOTHING)
+        folder = self._folder(place, who)
+        if folder.mode & _STICKY and who.user not in ("root", folder.user, entry.user):
+            raise FileError(NOT_YOURS)
+        if any(target == place or target.startswith(f"{place}/") for target in self.mounts):
+            raise FileError("Device or resource busy")
+        return place, entry
+
+    def remove(self, path: str, who: Who = ROOT, *, recursive: bool = False) -> None:
+        """Take a file away; a folder only where it is empty, or with all that is in it."""
+        place, entry = self._leaving(path, who)
+        if entry.kind == "dir" and (inside := self.listdir(place)):
+            if not recursive:
+                raise FileError(NOT_EMPTY)
+            who.need(entry, READ)
+            for name in inside:
+                self.remove(posixpath.join(place, name), who, recursive=True)
+        files, inner = self._writable(place)
+        files.entries.pop(inner, None)
+        files._asked.add(inner)
+
+    def rename(self, old: str, new: str, who: Who = ROOT) -> None:
+        """Move a file or folder over what is there."""
+        place, entry = self._leaving(old, who)
+        target = self.resolve(new, who, follow=False)
+        there = self._at(target)
+        self._folder(target, who)
+        if there is not None and there is not entry:
+            self._leaving(target, who)
+            if there.kind == "dir" and entry.kind != "dir":
+                raise FileError(IS_FOLDER)
+            if there.kind != "dir" and entry.kind == "dir":
+                raise FileError(NOT_FOLDER)
+            if there.kind == "dir" and self.listdir(target):
+                raise FileError(NOT_EMPTY)
+        files, inner = self._writable(place)
+        others, inner_target = self._writable(target)
+        moved = {p: e for p, e in files.entries.items() if p == inner or p.startswith(f"{inner}/")}
+        for path in moved:
+            del files.entries[path]
             files._asked.add(path)
-        others.entries[target] = entry
         for path, each in moved.items():
-            others.entries[target + path[len(inner) :]] = each
+            others.entries[inner_target + path[len(inner) :]] = each
 
-    # -------------------------------------------------------------------- mounts
+    def chmod(self, path: str, mode: int, who: Who = ROOT) -> None:
+        """Change permissions."""
+        entry = self.stat(path, who)
+        if not who.owns(entry):
+            raise FileError(NOT_YOURS)
+        self._writable(self.resolve(path, who))
+        entry.mode = mode
 
-    def mount(self, mount: Mount) -> None:
-        """Put another file system over a folder."""
-        if not self.is_dir(mount.target):
-            raise FileError("No such file or directory")
-        self.mounts[mount.target] = mount
-
-    def umount(self, target: str) -> None:
-        """Take the file system away again."""
-        if target not in self.mounts:
-            raise FileError("not mounted")
-        del self.mounts[target]
-
-    def _place(self, path: str) -> tuple["FileSystem", str]:
-        """The file system that holds `path`, and its path there."""
-        path = posixpath.normpath(posixpath.join("/", path))
-        best = max(
-            (t for t in self.mounts if path == t or path.startswith(t.rstrip("/") + "/")),
-            key=len,
-            default=None,
-        )
-        if best is None:
-            return self, path
-        mount = self.mounts[best]
-        inner = posixpath.normpath(f"{mount.root.rstrip('/')}/{path[len(best) :].lstrip('/')}")
-        return mount.files._place(inner)
-
-    def _own(self, path: str) -> Entry | None:
-        if path not in self.entries and self.loader is not None and path not in self._asked:
-            self._asked.add(path)
-            found = self.loader(path)
-            if found is not None:
-                self._adopt(path, found)
-        return self.entries.get(path)
-
-    def _adopt(self, path: str, entry: Entry) -> None:
-        above = posixpath.dirname(path)
-        while above not in self.entries:
-            self.entries[above] = Entry("dir", mode=0o755)
-            above = posixpath.dirname(above)
-        self.entries[path] = entry
-
-    def _may_write(self) -> None:
-        if self.read_only:
-            raise FileError("Read-only file system")
-
-
-def absolute(path: str, home: str = "/root") -> str:
-    """A path as programs see it that are started in the home folder."""
-    if path == "~" or path.startswith("~/"):
-        path = home + path[1:]
-    return posixpath.normpath(posixpath.join(home, path))
+    def chown(self, path: str, user: str, group: str, who: Who = ROOT) -> None:
+        """Change owners; an empty word leaves one as it is. Only root gives files away."""
+        entry = self.stat(path, who)
+        mine = who.owns(entry) and user in ("", entry.user) and group in ("", *who.groups)
+        if who.user != "root" and not mine:
+            raise FileError(NOT_YOURS)
+        self._writable(self.resolve(path, who))
+        entry.user, entry.group = user or entry.user, group or entry.group

@@ -1,21 +1,32 @@
 """One machine of the twin: its state, and the commands it knows."""
 
 import hashlib
+import logging
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from homelab_lib.twin.machine.files import FileError, FileSystem
+from homelab_lib.twin.machine import login
+from homelab_lib.twin.machine.account import Accounts
+from homelab_lib.twin.machine.entry import ACCESS, PASS, FileError, Who
+from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.interface import Interface
-from homelab_lib.twin.machine.program import Call, Commands, Reply
-from homelab_lib.twin.machine.shell import Shell, simple
+from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Surroundings
 from homelab_lib.twin.machine.unit import Unit
 
 BOOT_S = 40.0
+_PACKAGES = {"curl": "curl", "wget": "wget"}  # programs that not every Debian has
+_LOG = logging.getLogger(__name__)
+
+
+def own_fault(where: str, error: Exception) -> Reply:
+    """What a client hears of a mistake in the twin itself: no real machine says this."""
+    return Reply(70, stderr=f"twin: fault in {where}: {type(error).__name__}: {error}\n")
 
 
 class Machine:
@@ -52,7 +63,8 @@ class Machine:
         self.modules: set[str] = set()
         self.sysctl: dict[str, str] = {}
         self.listeners: dict[int, Callable[[], bool]] = {22: lambda: True}
-        self.accounts = {"root", "nobody", user}
+        self.accounts = Accounts()
+        self.accounts.add(user)
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
         self.ask: Ask | None = None  # the real host behind a seeded machine
         self.kernel = "6.12.48+deb13-amd64"
@@ -97,7 +109,18 @@ class Machine:
         return self.home_of(self.user)
 
     def home_of(self, user: str) -> str:
-        return "/root" if user == "root" else f"/home/{user}"
+        known = self.accounts.users.get(user)
+        return known.home if known else f"/home/{user}"
+
+    def who(self, call: Call) -> Who:
+        """Whose process a call is."""
+        groups = self.accounts.groups_of(call.user)
+        return Who(call.user, groups[0], frozenset(groups), call.umask)
+
+    def make_home(self, user: str, mode: int = 0o700) -> None:
+        """Make a user's home, as `adduser` does."""
+        owners = {"user": user, "group": self.accounts.group_of(user)}
+        self.files.make_folder(self.home_of(user), mode=mode, **owners)
 
     def lets_in(self) -> set[str] | None:
         """The public keys that may log in; None: those of the operator."""
@@ -111,30 +134,50 @@ class Machine:
 
     def run(self, line: str, stdin: bytes = b"") -> Reply:
         """What its login shell makes of a line."""
-        words = simple(line)
-        if words is not None:
-            return self.call(Call(words, stdin, self.user, {"HOME": self.home}))
-        shell = Shell(self.call, self.files, self.user, {"HOME": self.home}, ("sh",))
-        return shell.run(line, stdin)
+        return self._guarded(
+            "the shell", lambda: login.run(self, self.user, self.home, line, stdin)
+        )
 
     def call(self, call: Call) -> Reply:
-        """Run one program."""
+        """Run one program; a mistake of the twin's own ends it with status 70, aloud."""
         name = call.argv[0].rpartition("/")[2]
-        if "/" in call.argv[0] and not self._program_file(call.argv[0]):
+        body = self.program(name)
+        why = self._no_program(call) if "/" in call.argv[0] else ""
+        if why == ACCESS:
+            return Reply(126, stderr=f"sh: 1: {call.argv[0]}: {why}\n")
+        if body is None or why:
             return Reply(127, stderr=f"sh: 1: {call.argv[0]}: not found\n")
-        for known in self.commands:
-            if name in known.bodies:
-                try:
-                    return known.bodies[name](self, call)
-                except FileError as error:
-                    return Reply(1, stderr=f"{name}: {error.says}\n")
-        return Reply(127, stderr=f"sh: 1: {call.argv[0]}: not found\n")
+        return self._guarded(name, lambda: body(self, call))
 
-    def _program_file(self, path: str) -> bool:
-        """Whether a program given by its path is there; those of the system always are."""
+    def program(self, name: str) -> Body | None:
+        """What a program does; None where it isn't there, or its package is not."""
+        if _PACKAGES.get(name, "") not in ("", *self.packages):
+            return None
+        return next((c.bodies[name] for c in self.commands if name in c.bodies), None)
+
+    def _guarded(self, name: str, work: Callable[[], Reply]) -> Reply:
+        try:
+            reply = work()
+        except FileError as error:
+            return Reply(1, stderr=f"{name}: {error.says}\n")
+        except Exception as error:
+            _LOG.exception("twin: fault in %s on %s", name, self.name)
+            return own_fault(name, error)
+        finish = reply.finish
+        if finish is None:
+            return reply
+        return replace(reply, finish=lambda: self._guarded(name, finish))
+
+    def _no_program(self, call: Call) -> str:
+        """Why a program given by its path can't be run; those of the system always can."""
+        path = call.argv[0]
         if path.startswith(("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")):
-            return True
-        return self.files.exists(path)
+            return ""
+        try:
+            self.who(call).need(self.files.stat(call.path(path), self.who(call)), PASS)
+        except FileError as error:
+            return error.says
+        return ""
 
     def log(self, invocation: str, text: str) -> None:
         """Write lines to its journal."""

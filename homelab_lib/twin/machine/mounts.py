@@ -3,9 +3,9 @@
 import json
 import posixpath
 
-from homelab_lib.twin.machine.files import Mount
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.machine.tree import Mount
 
 mounts = Commands()
 

@@ -1,8 +1,9 @@
 """Programs about the network: addresses, pings, downloads."""
 
 import json
+import posixpath
 
-from homelab_lib.twin.machine.files import absolute
+from homelab_lib.twin.machine.entry import NO_SPACE, Entry, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
@@ -71,14 +72,38 @@ def curl(machine: Machine, call: Call) -> Reply:
     if fails:
         return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
+    return _kept(machine, call, entry, target, shown)
+
+
+@netutils("wget")
+def wget(machine: Machine, call: Call) -> Reply:
+    """Fetch a file."""
+    words, options = operands(call, "-O -t -T --tries --timeout --output-document")
+    target = options.get("-O") or options.get("--output-document") or posixpath.basename(words[-1])
+    try:
+        status, entry = machine.world.fetch(machine, words[-1])
+    except NetError as error:
+        return Reply(4, stderr=f"wget: no connection: {error}\n", takes_s=error.takes_s)
+    if status >= 400:
+        return Reply(8, stderr=f"{words[-1]}:\nERROR {status}.\n")
+    return _kept(machine, call, entry, "" if target == "-" else target, "")
+
+
+def _kept(machine: Machine, call: Call, entry: Entry, target: str, shown: str) -> Reply:
+    """Print what was fetched, or keep it in a file once all of it is there."""
     takes_s = entry.size / machine.world.internet_bytes_per_s
     if not target:
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
 
     def done() -> Reply:
-        path = absolute(target, machine.home)
         facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
-        machine.files.write(path, entry.data, **facts)
+        try:
+            machine.files.write(call.path(target), entry.data, machine.who(call), **facts)
+        except FileError as error:
+            if call.argv[0] == "wget":
+                return Reply(3, stderr=f"{target}: {error.says}\n")
+            what = "Failure writing output to destination" if error.says == NO_SPACE else ""
+            return Reply(23, stderr=f"curl: (23) {what or f'{target}: {error.says}'}\n")
         return Reply(0, shown)
 
     return Reply(takes_s=takes_s, finish=done)

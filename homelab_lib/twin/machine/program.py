@@ -1,8 +1,27 @@
 """Programs: how one is called, what it leaves, and which there are."""
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+
+class Pipe:
+    """What comes in, for whoever reads it first."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    def drain(self) -> bytes:
+        """All that is left."""
+        data, self.data = self.data, b""
+        return data
+
+    def line(self) -> bytes:
+        """One line with its end; nothing at the end."""
+        end = self.data.find(b"\n") + 1 or len(self.data)
+        line, self.data = self.data[:end], self.data[end:]
+        return line
 
 
 @dataclass(frozen=True)
@@ -13,18 +32,37 @@ class Call:
     ----------
     argv
         Its words.
-    stdin
-        What it reads.
+    source
+        What it may read; what it leaves is there for the next.
     user
         Who runs it.
     env
         Its environment.
+    cwd
+        The folder that it is started in.
+    umask
+        Permissions that files it makes do not get.
     """
 
     argv: tuple[str, ...]
-    stdin: bytes = b""
+    source: Pipe = field(default_factory=Pipe)
     user: str = "root"
     env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    umask: int = 0o022
+
+    @property
+    def stdin(self) -> bytes:
+        """All that comes in; it is read by that."""
+        return self.source.drain()
+
+    def path(self, word: str) -> str:
+        """The path that a word means in the folder that one is in."""
+        return posixpath.join(self.cwd, word) if word else ""
+
+    def other(self, *argv: str) -> "Call":
+        """The same call of another program."""
+        return replace(self, argv=argv)
 
 
 @dataclass(frozen=True)

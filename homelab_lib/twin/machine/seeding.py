@@ -5,19 +5,19 @@ their raw output is read. Files are asked for only when the rehearsal looks at t
 """
 
 import json
+import stat
+from collections.abc import Sequence
 from typing import Any
 
-from homelab_lib.twin.machine.files import Entry, FileSystem
+from homelab_lib.twin.machine.entry import KINDS, NOT_FOLDER, NOTHING, UNREADABLE, Entry, FileError
+from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.machine.unit import Unit
 
-_KINDS = {
-    "regular file": "file",
-    "regular empty file": "file",
-    "directory": "dir",
-    "symbolic link": "link",
-}
+_FORM = r"%f|%U|%G|%s|%n\0"  # names may hold anything but a NUL
+_ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
 _UNITS = ("qemu-guest-agent",)
 _LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
 
@@ -53,17 +53,25 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     packages = lines_of(ask, machine.name, "dpkg-query", "-W", "-f", "${Package}\t${Version}\n")
     if packages is not None:
         machine.packages = dict(line.partition("\t")[::2] for line in packages)
-    accounts = lines_of(ask, machine.name, "getent", "passwd")
-    machine.accounts |= {line.partition(":")[0] for line in accounts or ()}
+    users = lines_of(ask, machine.name, "getent", "passwd")
+    machine.accounts.read(users or (), lines_of(ask, machine.name, "getent", "group") or ())
+    _seed_login(machine, ask)
     modules = lines_of(ask, machine.name, "lsmod")
     machine.modules |= {line.split()[0] for line in (modules or [""])[1:] if line.split()}
     for name in (*_UNITS, *machine.world.units):
         _seed_unit(machine, name, ask)
-    machine.files = FileSystem(loader=lambda path: load(ask, machine.name, path))
-    for folder in ("/tmp", machine.home):
-        machine.files.mkdir(folder, parents=True)
+    machine.files = FileSystem(loader=loader(ask, machine.name))
     machine.ask = ask
     return True
+
+
+def _seed_login(machine: Machine, ask: Ask) -> None:
+    """The account that logs in, and its first group; a directory need not list them."""
+    known = lines_of(ask, machine.name, "getent", "passwd", machine.user)
+    group = lines_of(ask, machine.name, "id", "-gn", machine.user)
+    if known and group:
+        gid = known[0].split(":")[3]
+        machine.accounts.read(known, [f"{group[0]}:x:{gid}:"])
 
 
 def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
@@ -80,28 +88,63 @@ def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
     machine.units[name] = unit
 
 
-def load(ask: Ask, host: str, path: str) -> Entry | None:
-    """A file of the real host: its facts, its digest, and its text where it is small."""
-    shown = ask(host, ("stat", "-c", "%F|%a|%U|%G|%s", "--", path))
-    if shown is None or shown[0] != 0:
-        return None
-    kind, mode, user, group, size = shown[1].strip().split("|")
-    if kind not in _KINDS:
-        return None
-    entry = Entry(_KINDS[kind], mode=int(mode, 8), user=user, group=group)
-    if entry.kind == "link":
-        target = ask(host, ("readlink", "--", path))
-        entry.data = (target[1].strip() if target else "").encode()
-    elif entry.kind == "file":
-        _fill(entry, ask, host, path, int(size))
+def loader(ask: Ask, host: str, root: str = "") -> Loader:
+    """Asks a real host for files: their facts, their digests, and their text where it is small.
+
+    Parameters
+    ----------
+    root
+        Where the file system is mounted on the host.
+    """
+
+    def load(paths: Sequence[str]) -> dict[str, Entry | FileError]:
+        places = {f"{root}{path}": path for path in paths}
+        shown = ask(host, (*_ENGLISH, "stat", "--printf", _FORM, "--", *places))
+        if shown is None:
+            return {path: FileError("Host is down") for path in paths}
+        found: dict[str, Entry | FileError] = {}
+        for record in shown[1].split("\0")[:-1]:
+            raw, user, group, size, place = record.split("|", 4)
+            kind, mode = KINDS[stat.S_IFMT(int(raw, 16))], stat.S_IMODE(int(raw, 16))
+            entry = Entry(kind, mode=mode, user=user, group=group)
+            found[places[place]] = _filled(entry, ask, host, place, int(size))
+        said = {}
+        for line in shown[2].splitlines():
+            place, _, why = line.removeprefix("stat: cannot statx '").rpartition("': ")
+            said[place] = why
+        for place, path in places.items():
+            why = said.get(place, UNREADABLE)  # a host that says nothing of it has not said "no"
+            if path not in found and why not in (NOTHING, NOT_FOLDER):
+                found[path] = FileError(why)
+        return found
+
+    return load
+
+
+def _filled(entry: Entry, ask: Ask, host: str, path: str, size: int) -> Entry | FileError:
+    try:
+        if entry.kind == "link":
+            entry.data = _said(ask(host, ("readlink", "--", path))).removesuffix("\n").encode()
+        elif entry.kind == "file":
+            entry.digest = _said(ask(host, ("sha256sum", "--", path))).split()[0].lstrip("\\")
+            entry.size_bytes = size
+            if size <= _LARGEST_READ_BYTES:
+                entry.data = _said(ask(host, ("cat", "--", path))).encode()
+    except FileError as error:
+        return error
     return entry
 
 
-def _fill(entry: Entry, ask: Ask, host: str, path: str, size: int) -> None:
-    digest = lines_of(ask, host, "sha256sum", "--", path)
-    if digest:
-        entry.digest = digest[0].split()[0].lstrip("\\")
-    entry.size_bytes = size
-    if size <= _LARGEST_READ_BYTES:
-        text = ask(host, ("cat", "--", path))
-        entry.data = text[1].encode() if text else b""
+def _said(answer: tuple[int, str, str] | None) -> str:
+    """What a command printed that has to go well.
+
+    Raises
+    ------
+    FileError
+        It did not; that is not nothing.
+    """
+    if answer is None:
+        raise FileError("Host is down")
+    if answer[0] != 0:
+        raise FileError(answer[2].strip().rpartition(": ")[2] or UNREADABLE)
+    return answer[1]

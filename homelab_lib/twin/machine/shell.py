@@ -1,260 +1,265 @@
-"""A small POSIX shell: enough for what people type over SSH and for the scripts that tools send.
+"""A POSIX shell: enough for what people type over SSH and for the scripts that tools send.
 
-It knows quotes, ``$1``, ``$NAME``, ``$(…)``, pipes, ``&&``, ``||``, ``;``, ``if``-less lists,
-redirections, assignments, ``set -e``. What it does not know is a syntax error, never a guess.
+What it does not know is a syntax error, never a guess. Nothing runs in the background.
+
+Source: POSIX.1-2024, Shell Command Language; messages as dash prints them.
 """
 
 import fnmatch
-import re
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from homelab_lib.twin.machine.files import FileError, FileSystem
-from homelab_lib.twin.machine.grammar import (
-    REDIRECTIONS,
-    Syntax,
-    closing_parenthesis,
-    closing_quote,
-    pipelines,
-    tokens_of,
-)
-from homelab_lib.twin.machine.program import Call, Reply
+from homelab_lib.twin.machine import script
+from homelab_lib.twin.machine.entry import FileError
+from homelab_lib.twin.machine.expansion import Expansion, Unset
+from homelab_lib.twin.machine.grammar import parse
+from homelab_lib.twin.machine.lexer import Syntax
+from homelab_lib.twin.machine.program import Pipe, Reply
+from homelab_lib.twin.machine.redirection import Streams, redirected
+from homelab_lib.twin.machine.script import Leave
+from homelab_lib.twin.machine.shell_state import State
 
-_BUILTINS = {"set", "umask", ":", "export", "cd", "trap", "exit", "exec"}
-_READERS = {"install", "cat", "tee", "sh", "head", "tail", "grep", "wc", "base64", "kubectl", "k3s"}
-"""Programs that take what comes in; others leave it to the next."""
-_UNKNOWN_WORDS = {"if", "for", "while", "until", "case", "function", "{", "(", "!"}
+_MOST_TURNS = 10_000
+_SPECIAL = {(w,) for w in (":", "eval", "exec", "exit", "export", "set", "shift", "trap", "unset")}
+"""Whatever fails in front of these ends a script (POSIX 2.8.1)."""
 
 
-Execute = Callable[[Call], Reply]
+Builtin = Callable[["Shell", list[str], Streams], int]
+BUILTINS: dict[str, Builtin] = {}
+"""Commands that change the shell itself; their module registers them."""
 
 
-def simple(line: str) -> tuple[str, ...] | None:
-    """The words of a line that is one plain command; None where it takes a shell."""
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return None
-    if not words or "=" in words[0] or words[0] in _UNKNOWN_WORDS | _BUILTINS:
-        return None
-    # Words quoted as `shlex` quotes them need no shell, whatever they hold; nor do plain ones.
-    plain = shlex.join(words) == line or re.fullmatch(r"[\w@%+=:,./ -]+", line)
-    return tuple(words) if plain else None
+def builtin(*names: str) -> Callable[[Builtin], Builtin]:
+    """Register a function as these commands of the shell."""
+
+    def register(body: Builtin) -> Builtin:
+        BUILTINS.update(dict.fromkeys(names, body))
+        return body
+
+    return register
 
 
-@dataclass
-class Shell:
-    """Runs a script.
+class Shell(State):
+    """Runs scripts."""
 
-    Parameters
-    ----------
-    execute
-        Runs one program.
-    files
-        Where redirections lead.
-    user, env, arguments
-        Who runs it, with what environment, and ``$0 $1 …``.
-    """
+    def run(self, text: str) -> Reply:
+        """Run a script to its end; its status is that of the last command."""
+        streams = Streams(self.call.source, bytearray(), bytearray())
+        status = self.until_left(lambda: self.evaluate(text, streams), streams)
+        if "EXIT" in self.traps:
+            action = self.traps.pop("EXIT")
+            self.variables.status = status
+            self.until_left(lambda: self.evaluate(action, streams), streams)
+        return Reply(status, bytes(streams.out), bytes(streams.err), self.takes_s)
 
-    execute: Execute
-    files: FileSystem
-    user: str = "root"
-    env: dict[str, str] = field(default_factory=dict)
-    arguments: Sequence[str] = ("sh",)
-    _stop_on_error: bool = False
-    _last: int = 0
-
-    def run(self, script: str, stdin: bytes = b"") -> Reply:
-        """Run `script`; its status is that of the last command."""
+    def until_left(self, work: Callable[[], int], streams: Streams) -> int:
+        """What becomes of something that may exit."""
         try:
-            tokens = tokens_of(script)
+            return work()
+        except Leave as leave:
+            return leave.status if leave.what in ("exit", "return") else 0
         except Syntax as error:
-            return Reply(2, stderr=f"sh: 1: Syntax error: {error}\n")
-        out, err, takes_s = b"", b"", 0.0
-        skip = ""
-        for pipeline, joint in pipelines(tokens):
-            if skip and self._skips(skip):
-                skip = joint if joint in ("&&", "||") else ""
-                continue
-            try:
-                reply, ended = self._pipeline(pipeline, stdin)
-            except Syntax as error:
-                return Reply(2, out, err + f"sh: 1: Syntax error: {error}\n".encode(), takes_s)
-            out, err, takes_s = out + reply.out, err + reply.err, takes_s + reply.takes_s
-            if set(pipeline[0]) & _READERS:
-                stdin = b""
-            self._last = reply.status
-            failed = self._stop_on_error and reply.status and joint not in ("&&", "||")
-            if ended or failed:
-                break
-            skip = joint if joint in ("&&", "||") else ""
-        return Reply(self._last, out, err, takes_s)
+            streams.err += f"sh: 1: Syntax error: {error}\n".encode()
+        except Unset as error:
+            streams.err += f"sh: 1: {error}\n".encode()
+        return 2
 
-    def _skips(self, joint: str) -> bool:
-        return bool(self._last) if joint == "&&" else not self._last
+    def evaluate(self, text: str, streams: Streams) -> int:
+        """Run the commands of a text in this shell."""
+        return self.sequence(parse(text), streams)
 
-    def _pipeline(self, pipeline: list[list[str]], stdin: bytes) -> tuple[Reply, bool]:
-        err, takes_s, reply, ended = b"", 0.0, Reply(), False
-        for place, command in enumerate(pipeline):
-            reply, ended = self._command(command, stdin)
-            err, takes_s = err + reply.err, takes_s + reply.takes_s
-            stdin = reply.out
-            ended = ended and place == len(pipeline) - 1
-        return replace(reply, stderr=err, takes_s=takes_s), ended
+    @property
+    def expansion(self) -> Expansion:
+        computer, call = self.computer, self.call
+        who, users = computer.who(call), computer.accounts.users
+        return Expansion(self.variables, self._printed_by, computer.files, users, who, call.cwd)
 
-    def _command(self, tokens: list[str], stdin: bytes) -> tuple[Reply, bool]:
-        words: list[str] = []
-        redirections: list[tuple[str, str]] = []
-        rest = iter(tokens)
-        for token in rest:
-            if token in REDIRECTIONS:
-                target = "" if token == "2>&1" else self._expand(next(rest, ""))[0]
-                redirections.append((token, target))
-            else:
-                words += self._expand(token)
-        env = dict(self.env)
-        while words and re.match(r"[A-Za-z_]\w*=", words[0]):
-            name, _, value = words.pop(0).partition("=")
-            (env if words else self.env)[name] = value
-            env[name] = value
+    def _printed_by(self, text: str) -> str:
+        other = self.apart()
+        reply = other.run(text)
+        self.takes_s += other.takes_s
+        self.variables.status = reply.status
+        return reply.out.decode(errors="replace")
+
+    # ------------------------------------------------------------------- running
+
+    def sequence(self, found: script.Sequence, streams: Streams) -> int:
+        """One list after the other."""
+        status = 0
+        for each in found.lists:
+            status = self._list(each, streams)
+        return status
+
+    def condition(self, found: script.Sequence, streams: Streams) -> bool:
+        """Whether it ends well; a failure in it ends nothing else."""
+        self._tested += 1
         try:
-            for kind, target in redirections:
-                if kind == "<":
-                    stdin = self.files.read(target)
-        except FileError as error:
-            return Reply(2, stderr=f"sh: 1: cannot open {target}: {error.says}\n"), False
-        reply, ended = self._program(words, stdin, env)
-        return self._redirected(reply, redirections), ended
+            return self.sequence(found, streams) == 0
+        finally:
+            self._tested -= 1
 
-    def _program(self, words: list[str], stdin: bytes, env: dict[str, str]) -> tuple[Reply, bool]:
-        match words:
-            case []:
-                return Reply(self._last), False
-            case ["set", *flags]:
-                self._stop_on_error = self._stop_on_error or any("e" in f for f in flags)
-                return Reply(), False
-            case ["umask" | ":" | "export" | "cd" | "trap", *_]:
-                return Reply(), False
-            case ["exit", *status]:
-                return Reply(int(status[0]) if status else self._last), True
-            case ["exec", *argv]:
-                return self._run(tuple(argv), stdin, env), True
-        if words[0] in _UNKNOWN_WORDS:
-            raise Syntax(f'"{words[0]}" unexpected')
-        return self._run(tuple(words), stdin, env), False
-
-    def _run(self, argv: tuple[str, ...], stdin: bytes, env: dict[str, str]) -> Reply:
-        return self.execute(Call(argv, stdin, self.user, env)).finished()
-
-    def _redirected(self, reply: Reply, redirections: list[tuple[str, str]]) -> Reply:
-        for kind, target in redirections:
-            if kind == "<":
+    def _list(self, parts: Sequence[tuple[str, script.Pipeline]], streams: Streams) -> int:
+        status = 0
+        for number, (joint, pipeline) in enumerate(parts):
+            if (joint == "&&" and status) or (joint == "||" and not status):
                 continue
-            if kind == "2>&1":
-                reply = replace(reply, stdout=reply.out + reply.err, stderr=b"")
-                continue
-            text = reply.err if kind.startswith("2") else reply.out
+            last = number == len(parts) - 1
+            tested = 0 if last and not pipeline.negated else 1
+            self._tested += tested
             try:
-                if target != "/dev/null":
-                    old = self.files.read(target) if kind.endswith(">>") else b""
-                    self.files.write(target, old + text)
-            except FileError as error:
-                says = f"sh: 1: cannot create {target}: {error.says}\n".encode()
-                return Reply(2, stderr=says)
-            empty = {"stderr": b""} if kind.startswith("2") else {"stdout": b""}
-            reply = replace(reply, **empty)
-        return reply
+                status = self._pipeline(pipeline, streams)
+            finally:
+                self._tested -= tested
+            self.variables.status = status
+            if status and last and self.stops and not self._tested and not pipeline.negated:
+                raise Leave("exit", status)
+        return status
 
-    # --------------------------------------------------------------- expansion
+    def _pipeline(self, pipeline: script.Pipeline, streams: Streams) -> int:
+        *others, last = pipeline.commands
+        source = streams.source
+        for command in others:
+            between = Streams(source, bytearray(), streams.err)
+            self._apart(command, between)
+            source = Pipe(bytes(between.out))
+        own = Streams(source, streams.out, streams.err)
+        status = self._apart(last, own) if others else self.command(last, own)
+        return int(not status) if pipeline.negated else status
 
-    def _expand(self, token: str) -> list[str]:
-        """The words that a token stands for."""
-        words: list[str] = [""]
-        quoted = False
-        position = 0
-        while position < len(token):
-            char = token[position]
-            if char == "'":
-                end = token.index("'", position + 1)
-                words[-1] += token[position + 1 : end]
-                quoted, position = True, end + 1
-            elif char == '"':
-                end = closing_quote(token, position)
-                inner = token[position + 1 : end]
-                if inner == "$@":
-                    arguments = list(self.arguments[1:])
-                    if not arguments:
-                        return []
-                    words[-1] += arguments[0]
-                    words += arguments[1:]
-                else:
-                    words[-1] += self._substitute(inner)
-                quoted, position = True, end + 1
-            elif char == "\\":
-                words[-1] += token[position + 1 : position + 2]
-                quoted, position = True, position + 2
-            elif char == "$":
-                value, position = self._dollar(token, position)
-                parts = value.split()
-                if not parts:
-                    continue
-                words[-1] += parts[0]
-                words += parts[1:]
-            else:
-                words[-1] += char
-                position += 1
-        return words if quoted or words != [""] else []
+    def _apart(self, command: script.Command, streams: Streams) -> int:
+        other = self.apart()
+        status = other.until_left(lambda: other.command(command, streams), streams)
+        self.takes_s += other.takes_s
+        return status
 
-    def _substitute(self, text: str) -> str:
-        """Text between double quotes."""
-        out, position = "", 0
-        while position < len(text):
-            if text[position] == "\\" and text[position + 1 : position + 2] in (
-                '"',
-                "\\",
-                "$",
-                "`",
-            ):
-                out += text[position + 1]
-                position += 2
-            elif text[position] == "$":
-                value, position = self._dollar(text, position)
-                out += value
-            else:
-                out += text[position]
-                position += 1
-        return out
+    def command(self, command: script.Command, streams: Streams) -> int:
+        """Run one command, with its redirections."""
+        who = self.computer.who(self.call)
+        try:
+            own, targets = redirected(command.redirections, streams, self.expansion, self.call)
+        except FileError as error:
+            streams.err += f"sh: 1: {error.says}\n".encode()
+            if isinstance(command.what, script.Simple) and command.what.words[:1] in _SPECIAL:
+                raise Leave("exit", 2) from None
+            return 2
+        status = 2
+        try:
+            status = self._kind(command.what, own)
+        finally:
+            for target in targets:
+                if why := target.written(self.computer.files, who):
+                    streams.err += f"sh: write error: {why}\n".encode()
+                    status = 1
+        return status
 
-    def _dollar(self, text: str, position: int) -> tuple[str, int]:
-        if text.startswith("$(", position):
-            end = closing_parenthesis(text, position + 1)
-            reply = Shell(self.execute, self.files, self.user, dict(self.env), self.arguments).run(
-                text[position + 2 : end]
-            )
-            return reply.out.decode(errors="replace").rstrip("\n"), end + 1
-        found = re.match(
-            r"\$(?:\{(\w+)(?:([%#])([^%#}][^}]*))?\}|([A-Za-z_]\w*|[0-9?#]))", text[position:]
-        )
-        if found is None:
-            return "$", position + 1
-        name = found[1] or found[4]
-        if name.isdigit():
-            value = self.arguments[int(name)] if int(name) < len(self.arguments) else ""
-        elif name in ("?", "#"):
-            value = str(self._last) if name == "?" else str(len(self.arguments) - 1)
-        else:
-            value = self.env.get(name, "")
-        if found[2]:
-            value = _without(value, found[3], at_end=found[2] == "%")
-        return value, position + found.end()
+    def _kind(self, what: object, streams: Streams) -> int:
+        match what:
+            case script.Simple():
+                return self._simple(what, streams)
+            case script.Group(body, apart=False):
+                return self.sequence(body, streams)
+            case script.Group(body):
+                return self._apart(script.Command(script.Group(body, apart=False), ()), streams)
+            case script.If(branches, otherwise):
+                for condition, body in branches:
+                    if self.condition(condition, streams):
+                        return self.sequence(body, streams)
+                return self.sequence(otherwise, streams)
+            case script.Loop():
+                return self._loop(what, streams)
+            case script.For(name, words, body):
+                return self._for(name, words, body, streams)
+            case script.Case(word, arms):
+                value = self.expansion.text(word)
+                for patterns, body in arms:
+                    fits = (fnmatch.fnmatchcase(value, self.expansion.pattern(p)) for p in patterns)
+                    if any(fits):
+                        return self.sequence(body, streams)
+                return 0
+            case script.Function(name, body):
+                self.functions[name] = body
+        return 0
 
+    def _loop(self, loop: script.Loop, streams: Streams) -> int:
+        status = 0
+        for _ in range(_MOST_TURNS):
+            if self.condition(loop.condition, streams) == loop.until:
+                return status
+            status, ends = self._turn(loop.body, streams)
+            if ends:
+                return status
+        raise Syntax(f"a loop goes on after {_MOST_TURNS} turns")
 
-def _without(value: str, pattern: str, *, at_end: bool) -> str:
-    """``${value%pattern}`` and ``${value#pattern}``: the shortest part that fits is taken off."""
-    lengths = range(len(value) + 1)
-    for length in lengths:
-        part = value[len(value) - length :] if at_end else value[:length]
-        if fnmatch.fnmatchcase(part, pattern):
-            return value[: len(value) - length] if at_end else value[length:]
-    return value
+    def _for(self, name: str, words: Sequence[str], body: script.Sequence, streams: Streams) -> int:
+        status = 0
+        for value in [each for word in words for each in self.expansion.fields(word)]:
+            self.variables.values[name] = value
+            status, ends = self._turn(body, streams)
+            if ends:
+                break
+        return status
+
+    def _turn(self, body: script.Sequence, streams: Streams) -> tuple[int, bool]:
+        """One turn of a loop: its status, and whether it was the last."""
+        try:
+            return self.sequence(body, streams), False
+        except Leave as leave:
+            if leave.what not in ("break", "continue"):
+                raise
+            if leave.status > 1:
+                raise Leave(leave.what, leave.status - 1) from None
+            return 0, leave.what == "break"
+
+    def _simple(self, command: script.Simple, streams: Streams) -> int:
+        words = [each for word in command.words for each in self.expansion.fields(word)]
+        given: dict[str, str] = {}
+        if not words:
+            self.variables.status = 0
+        for assignment in command.assignments:
+            name, _, value = assignment.partition("=")
+            given[name] = self.expansion.text(value)
+            if not words:
+                self.variables.values[name] = given[name]
+        if not words:
+            return self.variables.status
+        return self.program(words, given, streams)
+
+    def program(self, words: list[str], given: dict[str, str], streams: Streams) -> int:
+        """Run a function, a command of the shell, or a program."""
+        name = words[0]
+        if name in self.functions:
+            return self._function(words, streams)
+        if name in BUILTINS:
+            before = dict(self.variables.values)
+            self.variables.values |= given
+            try:
+                return BUILTINS[name](self, words, streams)
+            finally:
+                for variable in given:
+                    self.variables.values.pop(variable, None)
+                    if variable in before:
+                        self.variables.values[variable] = before[variable]
+        return self.external(words, given, streams)
+
+    def external(self, words: list[str], given: dict[str, str], streams: Streams) -> int:
+        """Run a program."""
+        values = self.variables.values
+        env = {key: values[key] for key in sorted(self.exported) if key in values} | given
+        call = replace(self.call, argv=tuple(words), source=streams.source, env=env)
+        reply = self.computer.call(call).finished()
+        streams.out += reply.out
+        streams.err += reply.err
+        self.takes_s += reply.takes_s
+        return reply.status
+
+    def _function(self, words: list[str], streams: Streams) -> int:
+        before = self.variables.arguments
+        self.variables.arguments = (before[0], *words[1:])
+        try:
+            return self.command(self.functions[words[0]], streams)
+        except Leave as leave:
+            if leave.what != "return":
+                raise
+            return leave.status
+        finally:
+            self.variables.arguments = before

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from homelab_lib.lab import Lab
 from homelab_lib.twin.clock import Clock
-from homelab_lib.twin.machine.files import Entry, FileSystem
+from homelab_lib.twin.machine.entry import Entry
+from homelab_lib.twin.machine.files import FileSystem
 
 Ask = Callable[[str, Sequence[str]], tuple[int, str, str] | None]
 """Runs a reading command on a real host: status, output, errors; None where it can't be asked."""

@@ -32,15 +32,16 @@ def which(machine: Machine, call: Call) -> Reply:
     for name in call.argv[1:]:
         if machine.files.exists(f"/usr/local/bin/{name}"):
             out += f"/usr/local/bin/{name}\n"
-        elif any(name in known.bodies for known in machine.commands):
+        elif machine.program(name):
             out += f"/usr/bin/{name}\n"
     return Reply(0 if out.count("\n") == len(call.argv) - 1 else 1, out)
 
 
 @system("command")
 def command(machine: Machine, call: Call) -> Reply:
-    """``command -v``: where a program is."""
-    return which(machine, Call(("which", *call.argv[2:]), b"", call.user, call.env))
+    """``command -v``: where a program is; the shell runs this where it does not know the word."""
+    reply = which(machine, call.other("which", *call.argv[2:]))
+    return Reply(127 if reply.status else 0, reply.stdout)
 
 
 @system("logger")

@@ -142,7 +142,7 @@ def systemd_run(machine: Machine, call: Call) -> Reply:
     unit.new_invocation(machine)
     machine.units[name] = unit
     boots = machine.boots
-    begun = machine.call(Call(tuple(words), b"", "root", env))
+    begun = machine.call(Call(tuple(words), env=env))
 
     def ends() -> None:
         if machine.units.get(name) is not unit or machine.boots != boots:

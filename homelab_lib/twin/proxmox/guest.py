@@ -129,9 +129,17 @@ class Guest(Machine):
             self.os_release = (word, number[0] if number else "", image.release)
             self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
         self.user = self.config.get("ciuser", self.user)
-        self.accounts |= {self.user}
+        # Of Debian's archive curl is optional, wget standard; Ubuntu's images have both.
+        for package in ("wget", "curl") if self.os_release[0] == "ubuntu" else ("wget",):
+            install(self, package)
+        self.accounts.add(self.user)
+        self.files.make_folder("/tmp", mode=0o1777)
+        self.make_home("root")
+        self.make_home(self.user, 0o750 if self.os_release[0] == "ubuntu" else 0o700)
         keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
-        self.files.put(f"{self.home_of(self.user)}/.ssh/authorized_keys", keys, mode=0o600)
+        owners = {"user": self.user, "group": self.accounts.group_of(self.user)}
+        self.files.make_folder(f"{self.home}/.ssh", mode=0o700, **owners)
+        self.files.put(f"{self.home}/.ssh/authorized_keys", keys, mode=0o600, **owners)
         self.host_key = self._key(f"host-key {self.instance}")
         identifier, version, pretty = self.os_release
         self.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{self.host_key_public}\n")
@@ -141,7 +149,6 @@ class Guest(Machine):
             "/etc/os-release",
             f'PRETTY_NAME="{pretty}"\nID={identifier}\nVERSION_ID="{version}"\n',
         )
-        self.files.mkdir(self.home_of(self.user), parents=True)
 
     def _packages(self, boots: int) -> None:
         """Packages and commands of the vendor's part."""

@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from homelab_lib.twin.machine.files import FileError
+from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.proxmox.guest import VirtualMachine
 from homelab_lib.twin.proxmox.node import ProxmoxNode

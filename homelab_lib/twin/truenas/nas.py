@@ -4,10 +4,10 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
-from homelab_lib.twin.machine.files import Mount
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Export, Surroundings
+from homelab_lib.twin.machine.tree import Mount
 from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.rpc import parse_release

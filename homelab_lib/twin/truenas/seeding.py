@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from homelab_lib.twin.machine.seeding import json_of, lines_of, load
+from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import parse_release
@@ -80,8 +80,7 @@ def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: Ask) -> None:
     if row["name"] == row["pool"]:
         usable = row["used"]["parsed"] + row["available"]["parsed"]
         nas.pools[row["pool"]].usable_bytes = usable
-    mountpoint = dataset.mountpoint
-    dataset.files.loader = lambda path: load(ask, nas.name, f"{mountpoint}{path}")
+    dataset.files.loader = loader(ask, nas.name, dataset.mountpoint)
     nas.add_dataset(dataset)
 
 

@@ -1,0 +1,33 @@
+"""Packages of a distribution."""
+
+from dataclasses import dataclass
+
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.transport.command import change
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Packages of the distribution that are installed, in whichever version it has."""
+
+    host: str
+    names: tuple[str, ...]
+    timeout_s: float = 900.0
+
+    @property
+    def name(self) -> str:
+        return f"packages {' '.join(self.names)}"
+
+    def observe(self, host: Host) -> dict[str, str]:
+        form = r"${Package} ${db:Status-Status}\n"
+        shown = host.read("dpkg-query", "-W", "-f", form, "--", *self.names, ok=(0, 1))
+        pairs = dict(line.split(" ", 1) for line in shown.stdout.splitlines() if " " in line)
+        return {name: pairs.get(name, "not-installed") for name in self.names}
+
+    def diff(self, observed: dict[str, str]) -> Diff:
+        missing = [name for name in self.names if observed[name] != "installed"]
+        if not missing:
+            return Diff()
+        words = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", *missing)
+        command = change(*words, sudo=True, timeout_s=self.timeout_s)
+        return Diff((Change(f"install {', '.join(missing)}", command, detached=True),))

@@ -1,0 +1,172 @@
+"""Commands that change the shell itself."""
+
+from dataclasses import replace
+
+from homelab_lib.twin.machine.entry import NOT_FOLDER, PASS, FileError
+from homelab_lib.twin.machine.redirection import Streams
+from homelab_lib.twin.machine.script import Leave
+from homelab_lib.twin.machine.shell import BUILTINS, Shell, builtin
+
+
+@builtin(":")
+def nothing(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Nothing, well done."""
+    return 0
+
+
+@builtin("set")
+def set_(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Options, and the arguments."""
+    rest = words[1:]
+    while rest and rest[0][:1] in ("-", "+") and len(rest[0]) > 1 and rest[0] != "--":
+        letters, on = rest[0][1:], rest[0][0] == "-"
+        shell.stops = on if "e" in letters else shell.stops
+        shell.variables.strict = on if "u" in letters else shell.variables.strict
+        rest = rest[2:] if letters.endswith("o") else rest[1:]
+    if rest:
+        arguments = rest[1:] if rest[0] == "--" else rest
+        shell.variables.arguments = (shell.variables.arguments[0], *arguments)
+    return 0
+
+
+@builtin("shift")
+def shift(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Drop the first arguments."""
+    count = int(words[1]) if len(words) > 1 else 1
+    name, *arguments = shell.variables.arguments
+    if count > len(arguments):
+        streams.err += b"sh: 1: shift: can't shift that many\n"
+        raise Leave("exit", 2)
+    shell.variables.arguments = (name, *arguments[count:])
+    return 0
+
+
+@builtin("umask")
+def umask(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Show or set which permissions new files do not get."""
+    if len(words) == 1:
+        streams.out += f"{shell.call.umask:04o}\n".encode()
+    else:
+        shell.call = replace(shell.call, umask=int(words[1], 8))
+    return 0
+
+
+@builtin("cd")
+def cd(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Go into a folder."""
+    word = next((w for w in words[1:] if not w.startswith("-")), "")
+    word = word or shell.variables.get("HOME") or "/"
+    who = shell.computer.who(shell.call)
+    try:
+        place = shell.computer.files.resolve(shell.call.path(word), who)
+        folder = shell.computer.files.stat(place, who)
+        if folder.kind != "dir":
+            raise FileError(NOT_FOLDER)
+        who.need(folder, PASS)
+    except FileError:
+        streams.err += f"sh: 1: cd: can't cd to {word}\n".encode()
+        return 2
+    shell.call = replace(shell.call, cwd=place)
+    shell.variables.values["PWD"] = place
+    return 0
+
+
+@builtin("pwd")
+def pwd(shell: Shell, words: list[str], streams: Streams) -> int:
+    """The folder that one is in."""
+    streams.out += f"{shell.call.cwd}\n".encode()
+    return 0
+
+
+@builtin("export", "readonly", "local")
+def export(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Give variables to programs, too."""
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if equals:
+            shell.variables.values[name] = value
+        if words[0] == "export":
+            shell.exported.add(name)
+    return 0
+
+
+@builtin("unset")
+def unset(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Forget variables and functions."""
+    for name in words[1:]:
+        shell.variables.values.pop(name, None)
+        shell.functions.pop(name, None)
+    return 0
+
+
+@builtin("exit", "return", "break", "continue")
+def leave(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Leave the script, a function or a loop."""
+    loop = words[0] in ("break", "continue")
+    default = 1 if loop else shell.variables.status
+    raise Leave(words[0], int(words[1]) if len(words) > 1 else default)
+
+
+@builtin("trap")
+def trap(shell: Shell, words: list[str], streams: Streams) -> int:
+    """What is done at the end; signals never come here."""
+    rest = [word for word in words[1:] if word != "--"]
+    action, names = (rest[0], rest[1:]) if len(rest) > 1 else ("-", rest)
+    for name in names:
+        name = {"0": "EXIT"}.get(name, name)
+        shell.traps.pop(name, None)
+        if action != "-":
+            shell.traps[name] = action
+    return 0
+
+
+@builtin("eval")
+def eval_(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Run words as a script."""
+    return shell.evaluate(" ".join(words[1:]), streams)
+
+
+@builtin("exec")
+def exec_(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Become another program."""
+    if len(words) == 1:
+        return 0
+    raise Leave("exit", shell.program(words[1:], {}, streams))
+
+
+@builtin("command")
+def command(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Run a program, or with ``-v`` say what a word is."""
+    match words[1:]:
+        case []:
+            return 0
+        case ["-v", name] if name in BUILTINS or name in shell.functions:
+            streams.out += f"{name}\n".encode()
+            return 0
+        case ["-v", name]:
+            return shell.external(["command", "-v", name], {}, streams)
+        case [name, *_] if name in BUILTINS:
+            return BUILTINS[name](shell, words[1:], streams)
+    return shell.external(words[1:], {}, streams)
+
+
+@builtin("read")
+def read(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Take a line that comes in apart."""
+    raw = "-r" in words
+    names = [word for word in words[1:] if not word.startswith("-")] or ["REPLY"]
+    line = streams.source.line().decode(errors="replace")
+    whole = line.endswith("\n")
+    line = line.removesuffix("\n")
+    while not raw and line.endswith("\\") and whole:
+        more = streams.source.line().decode(errors="replace")
+        whole, line = more.endswith("\n"), line[:-1] + more.removesuffix("\n")
+    separators = shell.variables.get("IFS")
+    separators = " \t\n" if separators is None else separators
+    values = shell.variables.values
+    for name in names[:-1]:
+        line = line.lstrip(separators)
+        end = next((i for i, char in enumerate(line) if char in separators), len(line))
+        values[name], line = line[:end], line[end:]
+    values[names[-1]] = line.strip(separators)
+    return 0 if whole else 1
