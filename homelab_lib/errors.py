@@ -74,6 +74,10 @@ class HostKeyRefused(HomelabError):
     """The host's key is unknown or is not the one that is pinned."""
 
 
+class CertificateRefused(HostKeyRefused):
+    """The certificate of a host's HTTPS service is unknown or is not the one that is pinned."""
+
+
 class AuthenticationRefused(HomelabError):
     """The host answered and did not let us in."""
 
@@ -83,6 +87,10 @@ class OutcomeUnknown(HomelabError):
 
     Neither success nor failure: only the next look at the host decides.
     """
+
+
+class NotSent(HomelabError):
+    """It was to follow on something that failed, or never got an answer; it was not run."""
 
 
 class StepFailed(HomelabError):

@@ -18,6 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
 from homelab_lib import durable, paths
 from homelab_lib.errors import (
     AuthenticationRefused,
@@ -31,6 +32,8 @@ from homelab_lib.lab import Lab
 from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.seal import Seal
+from homelab_lib.transport.certificates import fingerprint
+from homelab_lib.transport.certificates import pin as pin_certificate
 from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
@@ -124,6 +127,11 @@ class TwinTarget:
         )
         self._known_hosts = self._folder / "known_hosts"
         self._known_hosts.write_text("".join(f"{line}\n" for line in self._served.known_hosts()))
+        self._certificates = self._folder / "certificates"
+        for name, machine in world.machines.items():
+            for port in machine.https:
+                shown = fingerprint(machine.https_identity.certificate)
+                pin_certificate(self._certificates, f"{name}:{port}", shown)
         self._endpoints = {
             name: Endpoint(
                 name=name,
@@ -139,6 +147,7 @@ class TwinTarget:
             self._endpoints,
             allow_changes=allow_changes,
             known_hosts=[self._known_hosts],
+            certificates=[self._certificates],
             sleep=self.clock.sleep,
         )
 
@@ -255,6 +264,7 @@ class SshTarget:
             self._endpoints,
             allow_changes=allow_changes,
             known_hosts=[self._pins],
+            certificates=[self._pins.with_name("certificates")],
             sleep=self.clock.sleep,
         )
 

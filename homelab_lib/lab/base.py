@@ -131,28 +131,6 @@ Ip6 = Annotated[str, _checked(ipaddress.IPv6Address)]
 
 # Secrets -----------------------------------------------------------------------------------------
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|keyring:[^/\s]+/\S+")
-
-
-def _reference(value: Any) -> str:
-    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
-        # What was found is not said: it may be the secret itself.
-        raise PydanticCustomError(
-            "not_a_reference",
-            "a secret is never written here; write env:NAME, file:/PATH or keyring:SERVICE/USER",
-        )
-    return value
-
-
-SecretReference = Annotated[
-    str,
-    BeforeValidator(_reference),
-    WithJsonSchema({"type": "string", "format": "secret-reference"}),
-]
-"""Where a secret is to be had; see `homelab_lib.secret.resolve`."""
-
-# Secrets -----------------------------------------------------------------------------------------
-
 
 def _reference(value: Any) -> str:
     if not is_reference(value):

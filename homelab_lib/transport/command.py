@@ -51,6 +51,16 @@ class Command:
         """The words quoted for a POSIX shell."""
         return shlex.join(self.argv)
 
+    @property
+    def payload(self) -> str | bytes | Secret | None:
+        """What goes with the line: the standard input."""
+        return self.stdin
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets that go with it, for whoever has to mask them."""
+        return (self.stdin,) if isinstance(self.stdin, Secret) else ()
+
 
 @dataclass(frozen=True)
 class Result:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from paramiko import SSHConfig
-from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
-
 from homelab_lib.errors import BadParameter
+from homelab_lib.transport.library import enable_match_exec, paramiko
 
 USER_CONFIG = Path("~/.ssh/config")
 DEFAULT_IDENTITIES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
@@ -109,12 +107,12 @@ class Endpoint:
 
 
 def _resolve(
-    fallback: Endpoint, config: SSHConfig, source: Path, on_the_way: tuple[str, ...]
+    fallback: Endpoint, config: paramiko.SSHConfig, source: Path, on_the_way: tuple[str, ...]
 ) -> Endpoint:
     name = fallback.name
     try:
         options = config.lookup(name)
-    except (CouldNotCanonicalize, ImportError, ValueError) as error:
+    except (paramiko.ssh_exception.CouldNotCanonicalize, ImportError, ValueError) as error:
         raise BadParameter(f"{name}: {error}", where=str(source)) from None
     if options.get("proxycommand", "none").lower() != "none":
         raise BadParameter(
@@ -150,7 +148,7 @@ def _number(option: str, value: str, source: Path) -> float:
 
 
 def _jumps(
-    hops: str, config: SSHConfig, source: Path, on_the_way: tuple[str, ...]
+    hops: str, config: paramiko.SSHConfig, source: Path, on_the_way: tuple[str, ...]
 ) -> Endpoint | None:
     """``ProxyJump a,b``: through `a` to `b`, and from there on."""
     via: Endpoint | None = None
@@ -184,13 +182,16 @@ def _home(file: str) -> str:
     return str(Path(file).expanduser())
 
 
-def _load(config: Path | None) -> tuple[SSHConfig, Path]:
+def _load(config: Path | None) -> tuple[paramiko.SSHConfig, Path]:
     source = (config or USER_CONFIG).expanduser()
     if config is None and not source.exists():
-        return SSHConfig(), source
+        return paramiko.SSHConfig(), source
     try:
-        return SSHConfig.from_text("\n".join(_lines(source, source.parent))), source
-    except (OSError, UnicodeDecodeError, ConfigParseError) as error:
+        lines = _lines(source, source.parent)
+        if any(re.match(r"\s*match\b.*\bexec\b", line, re.IGNORECASE) for line in lines):
+            enable_match_exec()
+        return paramiko.SSHConfig.from_text("\n".join(lines)), source
+    except (OSError, UnicodeDecodeError, paramiko.ConfigParseError) as error:
         raise BadParameter(
             f"the SSH configuration can't be read: {error}", where=str(source)
         ) from None

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import paramiko
-
 from homelab_lib.errors import BadParameter, HomelabError, Refused
-from homelab_lib.transport.command import Command, Result
+from homelab_lib.transport import https, many
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Result
 from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.library import paramiko
+from homelab_lib.transport.many import Outcome
+from homelab_lib.transport.request import Request
 from homelab_lib.transport.ssh import Connection
 
 TWIN = "homelab_twin"  # in the version by which a twin's SSH server gives itself away
@@ -27,6 +30,8 @@ class Fleet:
         False refuses every change before anything is sent, whoever asks.
     known_hosts
         Files that hold host keys, besides those of the endpoints.
+    certificates
+        Files that hold the certificates of the hosts' HTTPS services; see `certificates`.
     sleep
         Waits [s] between attempts to come back to a host.
     """
@@ -37,54 +42,78 @@ class Fleet:
         *,
         allow_changes: bool,
         known_hosts: Sequence[Path] = (),
+        certificates: Sequence[Path] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.allow_changes = allow_changes
         self._endpoints = dict(endpoints)
         self._known_hosts = list(known_hosts)
+        self._certificates = list(certificates)
         self._sleep = sleep
         self._connections: dict[Endpoint, Connection] = {}
         self._lock = threading.RLock()
 
-    def run(self, host: str, command: Command) -> Result:
-        """Run a command on a host.
+    def run(self, host: str, call: Call) -> Result:
+        """Send a command or a request to a host, and wait for its end.
 
         Raises
         ------
         Refused
             It is a change, and this run may change nothing; nothing was sent.
         HomelabError
-            As `Connection.run`.
+            As `Connection.run` and `https.send`.
         """
-        self._permit(host, command)
-        return self._connection(self._endpoint(host)).run(command)
+        self._permit(host, call)
+        connection = self._connection(self._endpoint(host))
+        if isinstance(call, Request):
+            return https.send(connection, call, self._certificates)
+        return connection.run(call)
 
-    def run_many(self, host: str, commands: Sequence[Command]) -> list[Result | HomelabError]:
-        """Run several commands on a host, in order; after one that fails none is sent."""
-        results: list[Result | HomelabError] = []
-        for command in commands:
-            results.append(self.run(host, command))
-        return results
+    def run_many(self, host: str, calls: Sequence[Call]) -> list[Outcome]:
+        """Send several calls to a host in as few round trips as it takes, in order.
 
-    def run_all(self, commands: Mapping[str, Command]) -> dict[str, Result | HomelabError]:
-        """Run one command on each host, side by side; an error takes the place of a result.
+        A change that fails, and any call without an answer, ends it: what comes later may stand
+        on it. A read that ends with another status than 0 ends nothing.
+
+        Returns
+        -------
+        list
+            For each call a `Result`; `OutcomeUnknown` where it was sent and no answer came;
+            `NotSent` where it was not run; or the error that it met.
+
+        Raises
+        ------
+        Refused
+            One of them is a change, and this run may change nothing; none was sent.
+        HomelabError
+            As `run`, and nothing that changes was sent.
+        """
+        for call in calls:
+            self._permit(host, call)
+        connection = self._connection(self._endpoint(host))
+        return many.run_many(
+            connection, calls, lambda request: https.send(connection, request, self._certificates)
+        )
+
+    def run_all(self, calls: Mapping[str, Call]) -> dict[str, Result | HomelabError]:
+        """Send one call to each host, side by side; an error takes the place of a result.
 
         Raises
         ------
         Refused
             One of them is a change, and this run may change nothing; none was sent.
         """
-        for host, command in commands.items():
-            self._permit(host, command)
+        for host, call in calls.items():
+            self._permit(host, call)
 
         def attempt(host: str) -> Result | HomelabError:
             try:
-                return self.run(host, commands[host])
+                return self.run(host, calls[host])
             except HomelabError as error:
                 return error
 
-        with ThreadPoolExecutor(max(len(commands), 1)) as pool:
-            return dict(zip(commands, pool.map(attempt, commands), strict=True))
+        with ThreadPoolExecutor(max(len(calls), 1)) as pool:
+            return dict(zip(calls, pool.map(attempt, calls), strict=True))
 
     def tunnel(self, host: str, address: str, port: int) -> paramiko.Channel:
         """A connection to `address`:`port` as `host` sees it, as something like a socket."""
@@ -116,10 +145,10 @@ class Fleet:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _permit(self, host: str, command: Command) -> None:
-        if command.kind == "change" and not self.allow_changes:
+    def _permit(self, host: str, call: Call) -> None:
+        if call.kind == "change" and not self.allow_changes:
             raise Refused(
-                f"not sent, since this run may change nothing: {command.line}",
+                f"not sent, since this run may change nothing: {call.line}",
                 where=host,
                 fix="mode=apply carries out changes",
             )

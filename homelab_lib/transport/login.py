@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import paramiko
-from paramiko.ssh_exception import IncompatiblePeer
-
 from homelab_lib.errors import AuthenticationRefused, HomelabError, Unreachable
 from homelab_lib.transport.channel import Transport
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.hostkeys import HostKey, check, known_keys
+from homelab_lib.transport.library import paramiko
 
 KEEPALIVE_S = 15
 
@@ -100,14 +98,19 @@ def _negotiate(
         error = transport.get_exception()
         raise Unreachable(
             f"{endpoint.name} answers, but not as an SSH server should: "
-            f"{error or 'it fell silent while keys were agreed on'}",
+            f"{_plain(str(error)) if error else 'it fell silent while keys were agreed on'}",
             where=endpoint.place,
             fix="its SSH offers only what is no longer thought safe; update it"
-            if isinstance(error, IncompatiblePeer)
+            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
             else "is this port its SSH? is it overloaded, or still starting?",
         )
     shown = transport.get_remote_server_key()
     check(endpoint, HostKey(shown.get_name(), shown.get_base64()), known_hosts)
+
+
+def _plain(said: str) -> str:
+    """What a stranger has said, fit for a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said[:200])
 
 
 def _kind(signature: str) -> str:

@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import paramiko
+from typing import Any
 
 from homelab_lib.errors import AuthenticationRefused, HomelabError, OutcomeUnknown, Unreachable
 from homelab_lib.secret import Secret
+from homelab_lib.transport.call import Call
 from homelab_lib.transport.channel import NO_STATUS, csh_word, exchange
 from homelab_lib.transport.command import Command, Result
 from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.library import paramiko
 from homelab_lib.transport.login import dial, log_in
 
 SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
 BACKOFF_S = (0.5, 2.0)  # between attempts to come back to a host that was there
+SUDO = "sudo -n -- "
 _ROOM_S = (0.005, 0.02, 0.1)  # between attempts to get a session
 _ENDING_S = 0.1  # a link that breaks closes its channels, and counts as active a moment longer
 _SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|not in the sudoers)")
@@ -27,12 +29,22 @@ _SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|no
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class _LinkLost(Exception):
-    """The link, or the channel, went away after the command was sent."""
+class LinkLost(Exception):
+    """The link, or the channel, went away after something was sent."""
+
+
+class CutOff(Exception):
+    """We stopped listening: it took too long, or printed too much."""
 
 
 class _ChannelRefused(Exception):
     """The host is there and opens no channel."""
+
+
+def stdin_of(command: Command) -> str | bytes:
+    """What the command reads; a secret is fetched now, and kept nowhere."""
+    given = command.stdin
+    return given.reveal() if isinstance(given, Secret) else given or b""
 
 
 class Connection:
@@ -90,71 +102,91 @@ class Connection:
         """
         try:
             return self._exchange(command)
-        except _LinkLost as lost:
+        except LinkLost as lost:
             if command.kind == "change":
-                raise self._unknown(command, str(lost)) from None
+                raise self.unknown(command, str(lost)) from None
         try:
             return self._exchange(command)  # asking twice harms nobody
-        except _LinkLost as lost:
-            raise Unreachable(
-                f"{self.endpoint.name}: twice {lost}: {command.line}",
-                where=self.endpoint.place,
-                fix="is the host restarting, or the network in trouble?",
-            ) from None
-
-    def _unknown(self, command: Command, why: str) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"{self.endpoint.name}: sent, and {why}; whether it was done, only a look at the host "
-            f"can tell: {command.line}",
-            where=self.endpoint.place,
-            fix="run the same command line again; it looks first",
-        )
-
-    def _cut_off(self, command: Command, why: str) -> HomelabError:
-        """We stopped listening."""
-        if command.kind == "change":
-            return self._unknown(command, why)
-        return HomelabError(
-            f"{self.endpoint.name}: {why}: {command.line}",
-            where=self.endpoint.place,
-            fix="is the host overloaded, or does it wait for a disk or a mount?",
-        )
+        except LinkLost as lost:
+            raise self.gone(command, f"twice {lost}") from None
 
     def _exchange(self, command: Command) -> Result:
-        line, by_sudo = self._line(command)
+        by_sudo = self.by_sudo(command)
+        line = f"{SUDO}{command.line}" if by_sudo else command.line
+        if self.endpoint.shell == "csh":
+            line = f"/bin/sh -c {csh_word(line)}"
+        try:
+            result = self.converse(line, stdin_of(command), command.timeout_s)
+        except CutOff as cut:
+            if command.kind == "change":
+                raise self.unknown(command, str(cut)) from None
+            raise self.too_slow(command, str(cut)) from None
+        if by_sudo:
+            self.see_sudo_obeyed(result)
+        return result
+
+    def converse(self, line: str, stdin: str | bytes, timeout_s: float, **listening: Any) -> Result:
+        """Have the login shell run a line; see `exchange` for the arguments.
+
+        Raises
+        ------
+        LinkLost, CutOff
+            It was sent, and there is no result.
+        """
         with self._session() as channel:
-            stdin = command.stdin
-            if isinstance(stdin, Secret):
-                stdin = stdin.reveal()
             try:
-                result = exchange(channel, line, stdin, command.timeout_s)
+                result = exchange(channel, line, stdin, timeout_s, **listening)
             except (TimeoutError, OverflowError) as cut:
                 channel.get_transport().close()  # nobody can say whether it still lives
-                raise self._cut_off(command, str(cut)) from None
+                raise CutOff(str(cut)) from None
             if result.exit_status == NO_STATUS:
                 transport = channel.get_transport()
                 transport.join(_ENDING_S)
-                raise _LinkLost(
+                raise LinkLost(
                     "it ended without an exit status (killed? out of memory?)"
                     if transport.is_active()
                     else "the connection broke"
                 )
-        if by_sudo and result.exit_status == 1 and _SUDO_WANTS.search(result.stderr):
-            raise self._sudo_refused(result.stderr)
         return result
 
-    def _line(self, command: Command) -> tuple[str, bool]:
-        """What is sent, and whether it goes through sudo."""
-        by_sudo = command.sudo and self.endpoint.user != "root"
-        line = f"sudo -n -- {command.line}" if by_sudo else command.line
-        if self.endpoint.shell == "csh":
-            line = f"/bin/sh -c {csh_word(line)}"
-        return line, by_sudo
+    def by_sudo(self, command: Command) -> bool:
+        """Whether it takes `sudo` to run the command here."""
+        return command.sudo and self.endpoint.user != "root"
 
-    def _sudo_refused(self, stderr: str) -> AuthenticationRefused:
+    # ----------------------------------------------------------------- errors
+
+    def unknown(self, call: Call, why: str) -> OutcomeUnknown:
+        """Sent, and no answer."""
+        return OutcomeUnknown(
+            f"{self.endpoint.name}: sent, and {why}; whether it was done, only a look at the host "
+            f"can tell: {call.line}",
+            where=self.endpoint.place,
+            fix="run the same command line again; it looks first",
+        )
+
+    def gone(self, call: Call, why: str) -> Unreachable:
+        """The link broke while we were only asking."""
+        return Unreachable(
+            f"{self.endpoint.name}: {why}: {call.line}",
+            where=self.endpoint.place,
+            fix="is the host restarting, or the network in trouble?",
+        )
+
+    def too_slow(self, call: Call, why: str) -> HomelabError:
+        """We stopped listening to an answer."""
+        return HomelabError(
+            f"{self.endpoint.name}: {why}: {call.line}",
+            where=self.endpoint.place,
+            fix="is the host overloaded, or does it wait for a disk or a mount?",
+        )
+
+    def see_sudo_obeyed(self, result: Result) -> None:
+        """Raise `AuthenticationRefused` if it was `sudo` that answered: then nothing was run."""
+        if result.exit_status != 1 or not _SUDO_WANTS.search(result.stderr):
+            return
         host, user = self.endpoint.name, self.endpoint.user
-        return AuthenticationRefused(
-            f"{host}: {user} may not use sudo without a password\n    {stderr.strip()}",
+        raise AuthenticationRefused(
+            f"{host}: {user} may not use sudo without a password\n    {result.stderr.strip()}",
             where=f"{user}@{self.endpoint.place}",
             fix=f"there, with `visudo -f /etc/sudoers.d/{user}`, add the line\n"
             f"    {user} ALL=(ALL) NOPASSWD: ALL",

@@ -4,14 +4,15 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
+from homelab_lib.twin.machine.https import Answered, Link
 from homelab_lib.twin.machine.machine import Machine, own_fault
 from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.terminal import talk
@@ -45,6 +46,8 @@ class _Transport(paramiko.Transport):
         super().__init__(link)
         self.local_version = VERSION
         self.pending: list[threading.Thread] = []
+        self.tunnels: dict[int, int] = {}  # by channel: the port it leads to
+        self.serve_tunnel: Callable[[paramiko.Channel, int], None] = lambda channel, port: None
 
     def _send_user_message(self, data: paramiko.Message) -> None:
         super()._send_user_message(data)
@@ -52,6 +55,14 @@ class _Transport(paramiko.Transport):
             waiting, self.pending = self.pending, []
             for thread in waiting:
                 thread.start()
+
+    def _queue_incoming_channel(self, channel: paramiko.Channel) -> None:
+        """A tunnel is served as soon as the client was told; a session waits for its command."""
+        port = self.tunnels.pop(channel.get_id(), None)
+        if port is None:
+            super()._queue_incoming_channel(channel)  # which keeps it alive
+            return
+        threading.Thread(target=self.serve_tunnel, args=(channel, port), daemon=True).start()
 
 
 class _Session(paramiko.ServerInterface):
@@ -61,6 +72,7 @@ class _Session(paramiko.ServerInterface):
         self.door = door
         self.transport = transport
         self.user = ""
+        transport.serve_tunnel = lambda channel, port: door.serve_request(channel, port, transport)
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -76,6 +88,15 @@ class _Session(paramiko.ServerInterface):
         if kind == "session":
             return paramiko.OPEN_SUCCEEDED
         return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        address, port = destination
+        if address not in ("127.0.0.1", "localhost") or port not in self.door.machine.https:
+            return paramiko.OPEN_FAILED_CONNECT_FAILED
+        self.transport.tunnels[chanid] = port
+        return paramiko.OPEN_SUCCEEDED
 
     def check_channel_pty_request(self, channel: paramiko.Channel, *size: object) -> bool:
         return True
@@ -157,7 +178,10 @@ class _Door:
         """Run a line and answer, or have the fault that is due."""
         with suppress(EOFError, OSError, paramiko.SSHException):
             stdin = _read_all(channel)
-            fault = self.served.world.faults.strike(self.name, line)
+            script = stdin.decode(errors="replace") if "eval" in line else ""  # of many commands
+            fault = self.served.world.faults.strike(
+                self.name, f"{line}\n{script}" if script else line
+            )
             if fault == "cut-before":
                 transport.close()
                 return
@@ -198,6 +222,30 @@ class _Door:
             if fault == "reboot":
                 machine.reboot()
         return reply
+
+    def serve_request(self, channel: paramiko.Channel, port: int, transport: _Transport) -> None:
+        """Answer one request, or have the fault that is due."""
+        world, machine = self.served.world, self.machine
+        with suppress(EOFError, OSError, ValueError, paramiko.SSHException), closing(channel):
+            link = Link(channel, machine.https_identity.context)
+            asked = link.request()
+            if asked is None:
+                return
+            line = f"{asked.method} https://127.0.0.1:{port}{asked.path}"
+            fault = world.faults.strike(self.name, line)
+            if fault == "cut-before":
+                transport.close()
+                return
+            with world.clock.lock:
+                world.clock.catch_up()
+                answered = Answered(500) if fault == "fail" else machine.https[port](asked)
+            if fault == "reboot":
+                with world.clock.lock:
+                    machine.reboot()
+            elif fault in ("cut-mid", "cut-after"):
+                transport.close()
+            elif fault != "hang":
+                link.answer(answered)
 
     def drop(self) -> None:
         """Close every connection: the machine is gone."""

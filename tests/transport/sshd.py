@@ -1,12 +1,16 @@
 """A small SSH server on loopback whose commands are Python functions, for the tests."""
 
+import os
+import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import IO
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -49,9 +53,36 @@ class Call:
 
 
 def real_shell(call: Call) -> None:
-    """Answer as this machine's `sh` does."""
-    ran = subprocess.run(["sh", "-c", call.line], input=call.stdin(), capture_output=True)
-    call.answer(ran.returncode, ran.stdout, ran.stderr)
+    """Answer as this machine's `sh` does, while it runs; what it runs ends with the link."""
+    channel = call.channel
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(["sh", "-c", call.line], start_new_session=True, **pipes) as ran:
+        threading.Thread(target=_feed, args=(channel, ran.stdin), daemon=True).start()
+        out = threading.Thread(target=_tell, args=(ran.stdout, channel.sendall), daemon=True)
+        err = threading.Thread(target=_tell, args=(ran.stderr, channel.sendall_stderr), daemon=True)
+        out.start()
+        err.start()
+        while channel.get_transport().is_active() and out.is_alive():
+            out.join(0.05)
+        if out.is_alive():
+            os.killpg(ran.pid, signal.SIGKILL)
+        out.join()
+        err.join()
+    if ran.returncode >= 0:
+        channel.send_exit_status(ran.returncode)
+
+
+def _feed(channel: paramiko.Channel, program: IO[bytes]) -> None:
+    with suppress(OSError, ValueError), program:
+        while data := channel.recv(2**16):
+            program.write(data)
+            program.flush()
+
+
+def _tell(program: IO[bytes], send: Callable[[bytes], None]) -> None:
+    with suppress(OSError, EOFError):
+        while data := program.read1(2**16):
+            send(data)
 
 
 class _Transport(paramiko.Transport):
@@ -180,7 +211,8 @@ class _Rules(paramiko.ServerInterface):
             except (OSError, EOFError):
                 pass  # the client went away
             finally:
-                channel.close()
+                with suppress(OSError, EOFError):
+                    channel.close()
 
         self.transport.waiting[channel.remote_chanid] = work
         return self.sshd.accepts_exec()
@@ -192,23 +224,25 @@ class _Rules(paramiko.ServerInterface):
             there = socket.create_connection(destination, timeout=5)
         except OSError:
             return paramiko.OPEN_FAILED_CONNECT_FAILED
-        threading.Thread(target=self._forward, args=(there,), daemon=True).start()
+        threading.Thread(target=self._forward, args=(there, chanid), daemon=True).start()
         return paramiko.OPEN_SUCCEEDED
 
-    def _forward(self, there: socket.socket) -> None:
-        here = self.transport.accept(5)
+    def _forward(self, there: socket.socket, chanid: int) -> None:
+        while (here := self.transport.accept(5)) is not None and here.chanid != chanid:
+            pass  # of a command
+        if here is None:
+            return
         back = threading.Thread(target=_pump, args=(there, here), daemon=True)
         back.start()
         _pump(here, there)
         back.join()
         there.close()
-        here.close()
+        with suppress(OSError, EOFError):
+            here.close()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
+    with suppress(OSError, EOFError, paramiko.SSHException):
         while data := source.recv(2**16):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass

@@ -48,3 +48,9 @@ def test_describing_a_command_needs_no_ssh_library():
     script = "import sys, homelab_lib.transport.command; print('paramiko' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_the_ssh_library_is_loaded_without_what_few_need():
+    script = "import sys, homelab_lib.transport.fleet; print('asyncio' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -1,5 +1,8 @@
 """Where a host is reached: what ssh_config says, and the lab where it says nothing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from homelab_lib.errors import BadParameter
@@ -127,6 +130,19 @@ def test_included_files_are_followed(resolve, tmp_path):
 
 def test_a_file_that_includes_itself_is_no_trap(resolve):
     assert resolve("Include ~/.ssh/config\nHost nas\n Port 2222\n").port == 2222
+
+
+def test_a_match_may_ask_a_program(tmp_path):
+    """In a process of its own: the library that runs it leaves its pipes open."""
+    config = tmp_path / "config"
+    config.write_text("Match exec true\n Port 2222\nMatch exec false\n User nobody\n")
+    script = (
+        "import pathlib, sys; from homelab_lib.transport.endpoint import Endpoint; "
+        "print(Endpoint.resolve('nas', config=pathlib.Path(sys.argv[1])).port)"
+    )
+    words = [sys.executable, "-c", script, str(config)]
+    ran = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert ran.stdout == "2222\n", ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Variables:
     values: dict[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ("sh",)
     status: int = 0
+    substituted: bool = False
     strict: bool = False
 
     def get(self, name: str) -> str | None:

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,6 +15,7 @@ from homelab_lib.twin.machine import login
 from homelab_lib.twin.machine.account import Accounts
 from homelab_lib.twin.machine.entry import ACCESS, PASS, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
+from homelab_lib.twin.machine.https import Handler, Identity
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Surroundings
@@ -66,6 +68,7 @@ class Machine:
         self.accounts = Accounts()
         self.accounts.add(user)
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
+        self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
         self.kernel = "6.12.48+deb13-amd64"
         self.os_release = ("debian", "13", "Debian GNU/Linux 13 (trixie)")
@@ -89,6 +92,11 @@ class Machine:
         """``ssh-ed25519 AAAA…``"""
         public = self.host_key.public_key()
         return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    @cached_property
+    def https_identity(self) -> Identity:
+        """Whom its HTTPS services show themselves as."""
+        return Identity(self.name, self._key("https"))
 
     @property
     def address(self) -> str:

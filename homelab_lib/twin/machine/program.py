@@ -98,11 +98,19 @@ class Reply:
 
     @property
     def out(self) -> bytes:
-        return self.stdout.encode() if isinstance(self.stdout, str) else self.stdout
+        return (
+            self.stdout.encode(errors="surrogateescape")
+            if isinstance(self.stdout, str)
+            else self.stdout
+        )
 
     @property
     def err(self) -> bytes:
-        return self.stderr.encode() if isinstance(self.stderr, str) else self.stderr
+        return (
+            self.stderr.encode(errors="surrogateescape")
+            if isinstance(self.stderr, str)
+            else self.stderr
+        )
 
 
 Body = Callable[[Any, Call], Reply]

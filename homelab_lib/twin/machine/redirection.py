@@ -55,7 +55,7 @@ def redirected(
     targets: list[Target] = []
     for each in redirections:
         if each.operator in ("<<", "<<-"):
-            own.source = Pipe(expansion.document(each.body).encode())
+            own.source = Pipe(expansion.document(each.body).encode(errors="surrogateescape"))
             continue
         word = expansion.text(each.target)
         if each.operator == "<":

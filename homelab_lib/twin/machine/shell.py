@@ -79,7 +79,8 @@ class Shell(State):
         reply = other.run(text)
         self.takes_s += other.takes_s
         self.variables.status = reply.status
-        return reply.out.decode(errors="replace")
+        self.variables.substituted = True
+        return reply.out.decode(errors="surrogateescape")
 
     # ------------------------------------------------------------------- running
 
@@ -213,15 +214,14 @@ class Shell(State):
     def _simple(self, command: script.Simple, streams: Streams) -> int:
         words = [each for word in command.words for each in self.expansion.fields(word)]
         given: dict[str, str] = {}
-        if not words:
-            self.variables.status = 0
+        self.variables.substituted = False
         for assignment in command.assignments:
             name, _, value = assignment.partition("=")
             given[name] = self.expansion.text(value)
             if not words:
                 self.variables.values[name] = given[name]
-        if not words:
-            return self.variables.status
+        if not words:  # of `x=$(…)` the status is that of the substitution
+            return self.variables.status if self.variables.substituted else 0
         return self.program(words, given, streams)
 
     def program(self, words: list[str], given: dict[str, str], streams: Streams) -> int:

@@ -134,13 +134,17 @@ def exec_(shell: Shell, words: list[str], streams: Streams) -> int:
     raise Leave("exit", shell.program(words[1:], {}, streams))
 
 
+# A shell has these built in, and here they are programs that do the same.
+_ALSO_BUILTIN = ("printf", "echo", "test", "[", "true", "false", "pwd")
+
+
 @builtin("command")
 def command(shell: Shell, words: list[str], streams: Streams) -> int:
     """Run a program, or with ``-v`` say what a word is."""
     match words[1:]:
         case []:
             return 0
-        case ["-v", name] if name in BUILTINS or name in shell.functions:
+        case ["-v", name] if name in (*BUILTINS, *_ALSO_BUILTIN, *shell.functions):
             streams.out += f"{name}\n".encode()
             return 0
         case ["-v", name]:
@@ -155,11 +159,11 @@ def read(shell: Shell, words: list[str], streams: Streams) -> int:
     """Take a line that comes in apart."""
     raw = "-r" in words
     names = [word for word in words[1:] if not word.startswith("-")] or ["REPLY"]
-    line = streams.source.line().decode(errors="replace")
+    line = streams.source.line().decode(errors="surrogateescape")
     whole = line.endswith("\n")
     line = line.removesuffix("\n")
     while not raw and line.endswith("\\") and whole:
-        more = streams.source.line().decode(errors="replace")
+        more = streams.source.line().decode(errors="surrogateescape")
         whole, line = more.endswith("\n"), line[:-1] + more.removesuffix("\n")
     separators = shell.variables.get("IFS")
     separators = " \t\n" if separators is None else separators

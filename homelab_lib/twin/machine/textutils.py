@@ -44,11 +44,13 @@ def sh(machine: Machine, call: Call) -> Reply:
     while words and words[0].startswith("-") and words[0] not in ("-c", "--"):
         stop = stop or "e" in words.pop(0)
     if not words:
-        return Shell.begun(machine, call, stops=stop).run(call.stdin.decode(errors="replace"))
+        return Shell.begun(machine, call, stops=stop).run(
+            call.stdin.decode(errors="surrogateescape")
+        )
     if words[0] == "-c":
         return Shell.begun(machine, call, words[2:] or ["sh"], stop).run(words[1])
     try:
-        text = read_of(machine, call, words[0]).decode(errors="replace")
+        text = read_of(machine, call, words[0]).decode(errors="surrogateescape")
     except FileError as error:
         why = "No such file" if error.says == NOTHING else error.says
         return fails(call, f"0: cannot open {words[0]}: {why}", 2)
@@ -132,11 +134,11 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "\\": "\\", '
 
 
 def _unescaped(text: str) -> str:
-    found = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+    found = re.compile(r"\\(?:(0[0-7]{1,3}|[0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
 
     def value(match: "re.Match[str]") -> str:
         if match[1]:
-            return chr(int(match[1], 8))
+            return bytes([int(match[1], 8) % 256]).decode(errors="surrogateescape")
         return chr(int(match[2], 16)) if match[2] else _ESCAPES.get(match[3], match[0])
 
     return found.sub(value, text)
