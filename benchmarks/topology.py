@@ -2,7 +2,7 @@
 
 Racks of 40 hosts with two switches each; every other host hangs on both, every fifth has a bridge
 with two VMs; two switches join the racks; hosts 0 and 1, 2 and 3 … have a direct cable. Attributes
-are those of ``lab.graph()``.
+are those of `homelab_lib.lab.graph.graph_of`.
 
 Run it with ``python benchmarks/topology.py``.
 """

@@ -14,11 +14,12 @@ from homelab_lib.printable import printable
 def check(arguments: argparse.Namespace) -> int:
     """Load a lab and say what is in it, or what is wrong with it."""
     from homelab_lib.lab import load_lab
+    from homelab_lib.lab.per_host import every
 
     lab = load_lab(arguments.lab)
     print(
         f"{printable(lab.title)}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, "
-        f"{len(lab.cables)} cables, {len(lab.vlans)} VLANs, {len(lab.pools)} pools. "
+        f"{len(lab.cables)} cables, {len(lab.vlans)} VLANs, {len(every(lab.pools))} pools. "
         "It hangs together."
     )
     return 0

@@ -324,7 +324,7 @@ def _login(machine: object) -> tuple[str | None, int, str]:
     ssh = getattr(machine, "ssh", None)
     if ssh is not None:
         return ssh.address, ssh.port, ssh.user
-    return machine.address.partition("/")[0], 22, machine.user  # type: ignore[attr-defined]
+    return machine.ip, 22, machine.user  # type: ignore[attr-defined]
 
 
 def _operator_key(lab: Lab) -> str:

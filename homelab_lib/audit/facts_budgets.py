@@ -186,15 +186,17 @@ def memory_facts(lab: Lab) -> list[MemoryFacts]:
             if vm.host == name
         ]
         guests += [compute.Guest(r.title, r.vcpu, r.memory_bytes) for r in kept if r not in own]
+        containers = [each for each in lab.containers.values() if each.host == name]
         base = min(4 * GIB, visible // 4)
         keeps = max(sum(r.memory_bytes for r in own), base + arc)
         room = compute.room(
             guests, memory_bytes=visible, threads=host.threads,
-            host_bytes=keeps, host_vcpu=sum(r.vcpu for r in own),
+            host_bytes=keeps + sum(each.memory_bytes for each in containers),
+            host_vcpu=sum(each.vcpu for each in (*own, *containers)),
         )  # fmt: skip
         promised = sum(guest.memory_bytes for guest in guests)
         shares = [("firmware and page tables", host.memory_bytes - visible)]
-        shares += [(guest.name, guest.memory_bytes) for guest in guests]
+        shares += [(guest.name, guest.memory_bytes) for guest in (*guests, *containers)]
         shares += [("QEMU itself", room.guests_bytes - promised), ("host and ZFS cache", keeps)]
         found.append(MemoryFacts(name, host.memory_bytes, tuple(shares), arc, room))
     return found

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_pcie import leaves
 from homelab_lib.lab import Lab
+from homelab_lib.lab.graph import graph_of
+from homelab_lib.lab.per_host import at
 from homelab_lib.models.flows import max_min_fair
 from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
 from homelab_lib.models.reachability import Reach, vlan_reachability
@@ -21,7 +23,7 @@ _NO_WAY = PathBandwidth(0.0, None, ())
 
 def wired(lab: Lab) -> "networkx.Graph":
     """The lab's graph with true speeds on its cables, and each card's slot as its port's limit."""
-    graph = lab.graph()
+    graph = graph_of(lab)
     for cable in lab.cables:
         graph.edges[cable.a, cable.b]["speed_bps"] = cable_speed(lab, cable).speed_bps
     for name, host in lab.hosts.items():
@@ -69,7 +71,7 @@ def _networks(lab: Lab, name: str) -> set[str]:
     """The subnets that a machine has an address in."""
     vm = lab.vms.get(name)
     if vm is not None:
-        return {str(ip_interface(vm.address).network)}
+        return {str(ip_interface(each).network) for each in vm.addresses}
     return {
         str(ip_interface(cidr).network)
         for each in lab.hosts[name].attached.values()
@@ -119,10 +121,10 @@ def storage_flows(lab: Lab) -> list[Pair]:
     """Who reads from which NAS: cluster nodes their volumes, and hosts that are promised a way."""
     pairs: list[Pair] = []
     for cluster in lab.clusters.values():
-        share = cluster.storage_class and lab.nfs_shares[cluster.storage_class.share]
+        share = cluster.nfs and at(lab.nfs_shares, cluster.nfs.share)
         if share:
-            pairs += [(share.host, node) for node in (cluster.server, *cluster.agents)]
-    nas = {share.host for share in (*lab.nfs_shares.values(), *lab.smb_shares.values())}
+            pairs += [(share.host, node) for node in cluster.vms]
+    nas = {*lab.nfs_shares, *lab.smb_shares}
     for link in lab.links:
         if link.b in nas and link.a in lab.hosts and not link.direct:
             pairs.append((link.b, link.a))

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Disk, Host
+from homelab_lib.lab.per_host import every
+from homelab_lib.lab.pools import Pool
 from homelab_lib.models.durability import any_of, loss_probability, rebuild_seconds, ure_probability
 from homelab_lib.models.pcie import payload_gbps
 from homelab_lib.models.zfs import PoolCapacity, parse_layout, partition_bytes, pool_capacity
@@ -54,6 +56,11 @@ class PoolFacts:
     inner_bps: float | None = None
     uplink: str = ""
     uplink_bps: float = float("inf")
+
+    @property
+    def id(self) -> str:
+        """Host and name: ``nas.tank``."""
+        return f"{self.host}.{self.name}"
 
     @property
     def disks(self) -> int:
@@ -169,27 +176,53 @@ class PoolFacts:
         return any_of(one, self.vdevs)
 
 
+def not_computed(lab: Lab, pool: Pool) -> str:
+    """Why the models say nothing of a pool; empty where they do.
+
+    Parameters
+    ----------
+    lab, pool
+        The lab, and one of its pools.
+    """
+    if any(group.layout.startswith("draid") for group in pool.groups):
+        return "dRAID spreads a block over its disks in a way that is not computed yet"
+    if pool.disks_for("special", "dedup"):
+        return "what special and dedup vdevs take over is not computed yet"
+    if pool.shape is None:
+        return "its vdevs are of different layout or width, which is not computed yet"
+    disks = lab.hardware(pool.host).disks
+    width = pool.shape[1]
+    data = pool.disks_for("data")
+    sizes = [disks[disk].capacity_bytes for disk in data]
+    each = {min(sizes[i : i + width]) for i in range(0, len(sizes), width)}
+    if len(each) > 1 and not isinstance(pool.vdevs, int):
+        return "its vdevs are of different size, which is not computed yet"
+    return ""
+
+
 def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
-    """The pools of a lab by name.
+    """The pools of a lab that the models can compute, by host and name: ``nas.tank``.
 
     Parameters
     ----------
     lab
-        The lab.
+        The lab. Of its other pools `not_computed` says why.
     """
     found = {}
-    for name, pool in lab.pools.items():
-        host = lab.hosts[pool.host]
-        disks = [host.disks[disk] for disk in pool.disks]
+    for pool in every(lab.pools):
+        if not_computed(lab, pool) or pool.shape is None:
+            continue
+        host = lab.hardware(pool.host)
+        disks = [host.disks[disk] for disk in pool.disks_for("data")]
         uplink, carries = _common_uplink(host, disks)
         parts = [disk.part for disk in disks]
-        stripe = pool.layout == "stripe"
-        found[name] = PoolFacts(
-            name=name,
+        layout, width, vdevs = pool.shape
+        found[pool.id] = PoolFacts(
+            name=pool.name,
             host=pool.host,
-            layout=pool.layout,
-            width=1 if stripe else len(disks) // pool.vdevs,
-            vdevs=len(disks) if stripe else pool.vdevs,
+            layout=layout,
+            width=width,
+            vdevs=vdevs,
             disk_bytes=min(part.capacity_bytes for part in parts),
             logical_block=max(part.logical_sector_bytes for part in parts),
             ashift=pool.ashift,
@@ -246,9 +279,10 @@ def main_pool(lab: Lab) -> PoolFacts:
     Raises
     ------
     ValueError
-        The lab has no pool.
+        The lab has no pool that can be computed.
     """
     found = rated_pools(lab) or pool_facts(lab)
     if not found:
-        raise ValueError(f"lab {lab.name!r} has no pool")
+        why = [f"{pool.id}: {not_computed(lab, pool)}" for pool in every(lab.pools)]
+        raise ValueError("; ".join(why) or f"lab {lab.name!r} has no pool")
     return max(found.values(), key=lambda pool: pool.disks * pool.disk_bytes)

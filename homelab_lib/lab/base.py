@@ -53,9 +53,36 @@ Slug = text(
 )
 PortName = text(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,30}", "letters, digits and any of _ + -, 31 at most")
 DiskName = PortName
-DatasetName = text(
-    r"[A-Za-z][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", "pool/name, such as tank/media"
+_POOL = r"(?!mirror|raidz|draid|spare|log(?:/|$))[A-Za-z][A-Za-z0-9_.: -]{0,238}"
+_COMPONENT = r"(?!\.\.?(?:/|$))[A-Za-z0-9_.: -]+"
+PoolName = text(
+    _POOL,
+    "a pool's name as zpool takes it: a letter, then letters, digits, spaces and any of _ - . :; "
+    "it can't be log, nor begin with mirror, raidz, draid or spare",
 )
+"""ZFS pool, by ``pool_namecheck`` and ``zpool_name_valid`` of OpenZFS 2.3."""
+DatasetName = text(
+    rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{1,49}}",
+    "pool/name as zfs takes it, such as tank/media: letters, digits, spaces and any of _ - . :",
+)
+"""ZFS dataset, by ``entity_namecheck`` and ``dataset_nestcheck`` of OpenZFS 2.3."""
+StorageId = text(
+    r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]",
+    "a storage's id as Proxmox takes it: a letter, then letters, digits and any of _ - ., "
+    "a letter or digit at its end",
+)
+"""Proxmox VE's format ``pve-storage-id``, by its PVE::JSONSchema."""
+ZfsName = text(
+    rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{0,49}}",
+    "a pool's or a dataset's name as zfs takes it",
+)
+ShareName = text(
+    r"(?!(?:[Gg]lobal|[Pp]rinters|[Hh]omes)$)[^\x00-\x1f\\/\[\]:|<>+=;,*?\"]{1,80}",
+    "a share's name: 80 characters at most, none of \\ / [ ] : | < > + = ; , * ? \", "
+    "and not global, printers or homes",
+)
+Ref = text(r"[^.\s]+\.\S.*", "the machine and the name, joined by a dot, such as nas.tank")
+"""Something that stands under a machine, named from outside of that: ``truenas.tank/media``."""
 Interface = text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "an interface's name, 15 characters at most")
 AbsolutePath = text(r"/[^\x00-\x1f]*", "an absolute path")
 User = text(r"[a-z_][a-z0-9_-]{0,31}", "a Unix user's name")
@@ -75,7 +102,8 @@ def _mac(value: str) -> str:
     return value.lower()
 
 
-def _cidr(value: str) -> str:
+def cidr(value: str) -> str:
+    """An interface's address, kept as it is written; ValueError without prefix length."""
     if "/" not in value:
         raise ValueError("write the prefix length, too, such as 10.0.30.10/24")
     ipaddress.ip_interface(value)
@@ -94,7 +122,7 @@ def _checked(check: Any) -> AfterValidator:
 
 Mac = Annotated[str, AfterValidator(_mac)]
 Ip = Annotated[str, _checked(ipaddress.ip_address)]
-Cidr = Annotated[str, AfterValidator(_cidr)]
+Cidr = Annotated[str, AfterValidator(cidr)]
 """An interface's address with its prefix length: ``10.0.30.10/24``."""
 Network = Annotated[str, _checked(ipaddress.ip_network)]
 """A network without host bits: ``10.0.30.0/24``."""
@@ -203,12 +231,13 @@ def _keyed(field: str) -> BeforeValidator:
     def write(document: Any) -> Any:
         if not isinstance(document, dict):
             return document  # pydantic says what is wrong with it
-        return {key: _with(field, key, entry) for key, entry in document.items()}
+        return {key: with_key(field, key, entry) for key, entry in document.items()}
 
     return BeforeValidator(write)
 
 
-def _with(field: str, key: Any, entry: Any) -> Any:
+def with_key(field: str, key: Any, entry: Any) -> Any:
+    """An entry of a mapping with its key written into it, as `field`."""
     if entry is None:
         return {field: key}
     if isinstance(entry, dict):

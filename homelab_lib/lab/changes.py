@@ -1,105 +1,80 @@
-"""Corrections to the document before it is read as a lab: what decisions change, and "what if".
+"""What if: a lab in which some things are otherwise."""
 
-They are made on nodes, not on values, so that a mistake in a correction is reported at the line
-of the correction.
-"""
+from functools import cache
+from typing import Any
 
-from collections.abc import Iterator
-from dataclasses import replace
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
-from homelab_lib.lab.document import Node, Problem, Steps
-from homelab_lib.lab.near import near
-
-
-def decided(root: Node) -> tuple[Node, list[Problem]]:
-    """The document with the changes of its decisions, and what is wrong with these."""
-    problems: list[Problem] = []
-    made: dict[tuple[str, ...], str] = {}
-    for path, target, value in _changes(root):
-        if target in made:
-            what = f"{'.'.join(target)} is changed by another decision already, at {made[target]}"
-            problems.append(Problem(value.where, root.label(path), what))
-            continue
-        made[target] = value.where
-        try:
-            root = put(root, target, value)
-        except LookupError as error:
-            problems.append(Problem(value.where, root.label(path), str(error)))
-    return root, problems
+from homelab_lib.errors import LabError
+from homelab_lib.lab.checks import lab_faults
+from homelab_lib.lab.decided import put
+from homelab_lib.lab.document import Node
+from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.network import Switch
+from homelab_lib.lab.part import Part
 
 
-def _changes(root: Node) -> Iterator[tuple[Steps, tuple[str, ...], Node]]:
-    """Each change that has the right shape; the schema reports the others."""
-    decisions = root.child("decisions")
-    for index, decision in enumerate(_items(decisions)):
-        for place, change in enumerate(_items(decision.child("changes"))):
-            target, value = change.child("path"), change.child("value")
-            if target is None or not isinstance(target.value, str) or not target.value:
-                continue
-            path = ("decisions", index, "changes", place, "path")
-            value = value or Node(None, change.where)
-            yield path, tuple(target.value.split(".")), value
+def changed(lab: Lab, *changes: tuple[str, object]) -> Lab:
+    """A copy of a lab in which some things are otherwise; the lab itself stays as it is.
 
-
-def _items(node: Node | None) -> list[Node]:
-    return node.value if node is not None and isinstance(node.value, list) else []
-
-
-def put(node: Node, steps: tuple[str, ...], value: Node) -> Node:
-    """A copy of `node` in which `value` stands where `steps` lead; a null takes the entry away.
+    Parameters
+    ----------
+    lab
+        The lab.
+    *changes
+        Dotted path and new value, as in a decision: ``("hosts.nas.devices.nic.slot", "M2_2")``.
+        An entry of a list by its name or its index; the last key may be new; None takes the
+        entry away.
 
     Raises
     ------
-    LookupError
-        A step leads nowhere. The last one may be new.
+    LabError
+        A path leads nowhere, or the lab would contradict itself; ``problems`` has it all.
     """
-    step, rest = steps[0], steps[1:]
-    key = _key(node, step)
-    below = None if key is None else node.child(key)
-    if rest:
-        if below is None:
-            raise LookupError(f"nothing is called {step!r} there{near(step, _names(node))}")
-        below = put(below, rest, value)
-    elif value.value is None:
-        if below is None:
-            raise LookupError(f"{step!r} can't be taken away{near(step, _names(node))}")
-        below = None
+    root = _node(lab)
+    for path, value in changes:
+        try:
+            root = put(root, tuple(path.split(".")), _node(value))
+        except LookupError as error:
+            raise LabError(str(error), problems=(f"{path}: {error}",), where=path) from None
+    try:
+        other = Lab.model_validate(root.plain(), context={"catalog": lab.catalog})
+    except ValidationError as error:
+        wrong = [(each["loc"], each["msg"]) for each in error.errors(include_url=False)]
     else:
-        below = value
-    if isinstance(node.value, dict):
-        entries = dict(node.value)
-        key = step if key is None else key
-        if below is None:
-            del entries[key]
-        else:
-            entries[key] = below
-        return Node(entries, node.where)
-    if isinstance(node.value, list):
-        items = list(node.value)
-        at = slice(len(items), None) if key is None else slice(key, key + 1)
-        items[at] = [] if below is None else [below]
-        return replace(node, value=items)
-    raise LookupError(f"there is no {step!r} in a plain value")
+        wrong = [(fault.path, fault.what) for fault in lab_faults(other)]
+        if not wrong:
+            return other
+    problems = [f"{'.'.join(map(str, where))}: {what}" for where, what in wrong]
+    paths = ", ".join(path for path, _ in changes)
+    raise LabError(f"the lab can't be changed so: {problems[0]}", problems=problems, where=paths)
 
 
-def _key(node: Node, step: str) -> str | int | None:
-    """The key or the index that a step of a path means."""
-    if isinstance(node.value, dict):
-        return next((key for key in node.value if str(key) == step), None)
-    if isinstance(node.value, list):
-        names = _names(node)
-        if step in names:
-            return names.index(step)
-        if step.isdecimal() and int(step) < len(names):
-            return int(step)
-    return None
+def _node(value: Any) -> Node:
+    """A value of a lab as it would be written: parts by name, and nothing that was filled in."""
+    if isinstance(value, Part):
+        return Node(value.id, "")
+    if isinstance(value, BaseModel):
+        written = value.model_fields_set & _written_fields(type(value))
+        keys = {name: type(value).model_fields[name].alias or name for name in sorted(written)}
+        fields = {key: getattr(value, name) for name, key in keys.items()}
+        if isinstance(value, Switch) and "ports" in fields:  # the part has all of its ports
+            silent = {name for name, port in value.ports.items() if not _node(port).value}
+            fields["ports"] = {n: port for n, port in value.ports.items() if n not in silent}
+        value = fields
+    if isinstance(value, dict):
+        return Node({key: _node(entry) for key, entry in value.items()}, "")
+    if isinstance(value, list | tuple):
+        return Node([_node(entry) for entry in value], "")
+    return Node(value, "")
 
 
-def _names(node: Node) -> list[str]:
-    """Keys of a mapping, or the names of a list's items."""
-    if isinstance(node.value, dict):
-        return [str(key) for key in node.value]
-    if not isinstance(node.value, list):
-        return []
-    named = (item.child("name") or item.child("id") for item in node.value)
-    return [str(name.value) if name is not None else "" for name in named]
+@cache
+def _written_fields(record: type[BaseModel]) -> frozenset[str]:
+    """Fields that a description may have: those of the schema, not a key or a part looked up."""
+    return frozenset(
+        name
+        for name, field in record.model_fields.items()
+        if not any(isinstance(mark, SkipJsonSchema) for mark in field.metadata)
+    )

@@ -1,97 +1,34 @@
-"""What runs: VMs, clusters and their workloads, services, models to serve, and what they need."""
+"""What runs on hosts and guests: Kubernetes, its workloads, services, models to serve."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
     Bytes,
-    Cidr,
-    Count,
-    DatasetName,
     DnsName,
-    FileMode,
-    Interface,
     Ip,
     Listed,
-    Mac,
+    Made,
     Named,
     Network,
     Phase,
-    PortName,
     Positive,
     Record,
-    Sha256,
-    Size,
+    Ref,
     Slug,
     Tcp,
     Url,
-    User,
-    VlanId,
     text,
 )
 from homelab_lib.lab.devices import Runtime
+from homelab_lib.lab.guests import Guests
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.lab.part import FromCatalog
 
-FileName = text(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")
 K3sVersion = text(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")
-
-
-class Image(Named):
-    """A cloud image that VM disks are made from."""
-
-    url: Url = Field(description="Where it is downloaded.")
-    filename: FileName = Field(description="Name of the file on the host.")
-    sha256: Sha256 = Field(description="SHA-256 of the file.")
-    size_bytes: Bytes = Field(description="Size of the file [bytes].")
-    release: str = Field(description="System and release it holds.")
-
-
-class Download(Named):
-    """A file that machines fetch themselves, with the digest it must have."""
-
-    url: Url = Field(description="Where it is downloaded.")
-    sha256: Sha256 = Field(description="SHA-256 of the file.")
-    size_bytes: Bytes | None = Field(None, description="Size of the file [bytes].")
-    version: str = Field("", description="Version of what is in it.")
-    mode: FileMode = Field("0644", description="File mode, octal, in quotes.")
-
-
-class Vm(Named):
-    """A virtual machine."""
-
-    host: Slug = Field(description="Proxmox host it runs on.")
-    vmid: Annotated[int, Field(strict=True, ge=100, le=999_999_999)] = Field(
-        description="Its number on Proxmox."
-    )
-    vcpu: Positive = Field(description="Virtual cores.")
-    memory_bytes: Size = Field(description="Memory [bytes].")
-    disk_bytes: Size = Field(description="Size of its first disk [bytes].")
-    storage: Slug = Field(description="Proxmox storage its disk is on.")
-    image: Slug = Field(description="Cloud image it starts from.")
-    bridge: Interface = Field("vmbr0", description="The host's bridge it is plugged into.")
-    vlan: VlanId = Field(description="VLAN it is in.")
-    mac: Mac | None = Field(None, description="Hardware address; none: Proxmox picks one.")
-    address: Cidr = Field(description="Its address with prefix length.")
-    gateway: Ip | None = Field(None, description="Its default gateway.")
-    nameserver: Ip | None = Field(None, description="Its DNS server.")
-    user: User = Field("homelab", description="Login user that cloud-init makes.")
-    gpus: tuple[PortName, ...] = Field((), description="The host's devices passed through to it.")
-    purpose: str = Field("", description="What it is for.")
-    phase: Phase = Field(None, description="Phase that makes it.")
-
-
-class Reservation(Named):
-    """Part of a host's resources that the design sets aside."""
-
-    host: Slug = Field(description="The host.")
-    title: str = Field(description="Its row in the document's table.")
-    vcpu: Count = Field(description="Virtual cores.")
-    memory_bytes: Bytes = Field(description="Memory [bytes].")
-    purpose: str = Field("", description="What it is for.")
 
 
 class HelmChart(Record):
@@ -105,10 +42,10 @@ class HelmChart(Record):
 
 
 class StorageClass(Record):
-    """A Kubernetes storage class on an NFS share."""
+    """A Kubernetes storage class on an NFS share, of any NFS server."""
 
     name: Slug = Field(description="Its name.")
-    share: Slug = Field(description="The NFS share behind it.")
+    share: Ref = Field(description="The NFS share behind it, such as 'nas.volumes'.")
     server_address: Ip = Field(description="Address at which the nodes reach the NAS.")
     mount_options: tuple[str, ...] = Field(("nfsvers=4.1", "hard"), description="Mount options.")
     chart: HelmChart = Field(description="Driver that provisions volumes.")
@@ -133,12 +70,18 @@ class ClusterNode(Record):
     note: str = Field("", description="What else is written in the box.")
 
 
-class Cluster(Named):
+def _is_name(value: object) -> str:
+    return "name" if isinstance(value, str) else "nfs"
+
+
+class Cluster(Made):
     """A Kubernetes cluster."""
 
     kind: Literal["k3s"] = Field("k3s", description="Distribution.")
     version: K3sVersion = Field(description="Version, such as 'v1.34.2+k3s1'.")
-    server: Slug = Field(description="VM with the control plane.")
+    servers: tuple[Slug, ...] = Field(
+        min_length=1, description="VMs with the control plane; the first one begins the cluster."
+    )
     agents: tuple[Slug, ...] = Field((), description="VMs that work.")
     host_agents: tuple[Slug, ...] = Field((), description="Physical hosts that work.")
     drawn: tuple[ClusterNode, ...] = Field((), description="Nodes in the document's drawing.")
@@ -149,9 +92,33 @@ class Cluster(Named):
     context: Slug = Field(description="Name of the context in kubeconfig files.")
     clients: tuple[Slug, ...] = Field((), description="Hosts that get kubectl.")
     kubectl: Slug | None = Field(None, description="Download of kubectl for the clients.")
-    storage_class: StorageClass | None = Field(None, description="Where volumes come from.")
+    storage_class: (
+        Annotated[
+            Annotated[Literal["local-path"], Tag("name")] | Annotated[StorageClass, Tag("nfs")],
+            Discriminator(_is_name),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Where volumes come from: an NFS share, 'local-path' (a folder on the node, "
+        "which k3s brings along), or nowhere.",
+    )
     workloads: tuple[Workload, ...] = Field((), description="Test workloads.")
-    phase: Phase = Field(None, description="Phase that makes it.")
+
+    @property
+    def first_server(self) -> str:
+        """The server that begins the cluster, and that the others join."""
+        return self.servers[0]
+
+    @property
+    def vms(self) -> tuple[str, ...]:
+        """Its nodes that are VMs, servers first."""
+        return (*self.servers, *self.agents)
+
+    @property
+    def nfs(self) -> StorageClass | None:
+        """Its storage class, where that is on an NFS share."""
+        return self.storage_class if isinstance(self.storage_class, StorageClass) else None
 
 
 class GpuAllocation(Named):
@@ -184,7 +151,9 @@ class Service(Named):
     title: str = Field(description="What it is called.")
     runs_on: str | None = Field(None, description="Host, VM or cluster; none: undecided.")
     devices: tuple[str, ...] = Field((), description="Devices it uses: 'host.device'.")
-    datasets: tuple[DatasetName, ...] = Field((), description="Datasets it works on.")
+    datasets: tuple[Ref, ...] = Field(
+        (), description="Datasets it works on, such as 'nas.tank/media'."
+    )
     needs: tuple[Slug, ...] = Field((), description="Services it can't do without.")
     instead_of: tuple[Slug, ...] = Field((), description="Services of which one is chosen.")
     port: Tcp | None = Field(None, description="TCP port it listens on.")
@@ -193,17 +162,9 @@ class Service(Named):
     phase: Phase = Field(None, description="Phase that installs it.")
 
 
-class Compute(Record):
+class Compute(Guests):
     """All of it, as keys of the lab's document."""
 
-    vms: Annotated[dict[Slug, Vm], BY_NAME] = Field({}, description="Virtual machines.")
-    reservations: Annotated[dict[Slug, Reservation], BY_NAME] = Field(
-        {}, description="Resources set aside on hosts."
-    )
-    images: Annotated[dict[Slug, Image], BY_NAME] = Field({}, description="Cloud images.")
-    downloads: Annotated[dict[Slug, Download], BY_NAME] = Field(
-        {}, description="Files that machines fetch."
-    )
     clusters: Annotated[dict[Slug, Cluster], BY_NAME] = Field(
         {}, description="Kubernetes clusters."
     )

@@ -129,6 +129,13 @@ class Node:
             del value[step]
         return replace(self, value=value)
 
+    def with_node(self, path: Steps, node: "Node") -> "Node":
+        """A copy in which `node` stands at `path`; the last key may be new."""
+        step, rest = path[0], path[1:]
+        value = self.value.copy()
+        value[step] = value[step].with_node(rest, node) if rest else node
+        return replace(self, value=value)
+
     def renamed(self, path: Steps, name: str) -> "Node":
         """A copy in which the key at the end of `path` is called `name`."""
         step, rest = path[0], path[1:]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-def graph(lab: Lab) -> "networkx.Graph":
+def graph_of(lab: Lab) -> "networkx.Graph":
     """Hosts, switches, VMs, their ports and bridges, and what joins them.
 
     Nodes have a `kind`:
@@ -24,7 +24,7 @@ def graph(lab: Lab) -> "networkx.Graph":
         ``proxmox:bond0``; ``owner``, ``mtu`` [bytes]. Its ports hang on it.
     ``bridge``
         ``proxmox:vmbr0``; ``owner``. Its ports, its bonds and the host's VMs hang on it.
-    ``vm``
+    ``vm``, ``container``
         By name; ``title`` (its purpose), ``owner`` (its host), ``untagged`` (its VLAN).
 
     Edges have a `kind`, too: ``port of host`` and ``port of switch``; ``bond member``; ``bridge
@@ -54,9 +54,13 @@ def graph(lab: Lab) -> "networkx.Graph":
             _add_port(topology, name, port_name, port, "port of switch")
     for cable in lab.cables:
         _add_cable(topology, lab, cable)
-    for name, vm in lab.vms.items():
-        topology.add_node(name, kind="vm", title=vm.purpose, owner=vm.host, untagged=vm.vlan)
-        topology.add_edge(name, f"{vm.host}:{vm.bridge}", kind="virtual port")
+    for kind, guests in (("vm", lab.vms), ("container", lab.containers)):
+        for name, guest in guests.items():
+            topology.add_node(
+                name, kind=kind, title=guest.purpose, owner=guest.host, untagged=guest.vlan
+            )
+            for bridge in (guest.bridge, *(nic.bridge for nic in guest.nics.values())):
+                topology.add_edge(name, f"{guest.host}:{bridge}", kind="virtual port")
     return topology
 
 

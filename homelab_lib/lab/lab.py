@@ -1,35 +1,23 @@
 """The lab: everything that the description holds, in one frozen object."""
 
 import hashlib
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    Field,
-    InstanceOf,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, InstanceOf, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from homelab_lib.errors import BadParameter, LabError
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab.appliances import Appliances
 from homelab_lib.lab.base import BY_NAME, PublicKey, Record, Slug
 from homelab_lib.lab.catalog import Catalog
-from homelab_lib.lab.compute import Compute, Vm
-from homelab_lib.lab.document import Node
+from homelab_lib.lab.compute import Compute
 from homelab_lib.lab.estimates import Estimates
-from homelab_lib.lab.host import Host
+from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.host import Host, OperatingSystem
 from homelab_lib.lab.near import near
-from homelab_lib.lab.network import Switch, Wires
-from homelab_lib.lab.part import Part
+from homelab_lib.lab.network import Wires
 from homelab_lib.lab.project import Project
 from homelab_lib.lab.storage import Storage
-
-if TYPE_CHECKING:
-    import networkx
 
 
 class Operator(Record):
@@ -84,81 +72,37 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
             )
         return machines[name]
 
+    def hardware(self, machine: str) -> Host:
+        """The physical host that a machine is, or that a VM runs on.
+
+        Parameters
+        ----------
+        machine
+            Name of a host, or of a VM that owns pools.
+        """
+        vm = self.vms.get(machine)
+        return self.hosts[machine if vm is None else vm.host]
+
+    def system(self, machine: str) -> OperatingSystem | None:
+        """What runs on a host or a VM; None where there is no such machine."""
+        if machine in self.hosts:
+            return self.hosts[machine].os
+        vm = self.vms.get(machine)
+        return None if vm is None else vm.os or OperatingSystem(kind="linux")
+
+    def proxmox_nodes(self, host: str) -> tuple[str, ...]:
+        """The hosts that share VMIDs and storage definitions with one: its Proxmox cluster.
+
+        Parameters
+        ----------
+        host
+            Name of a Proxmox host.
+        """
+        clusters = (each.nodes for each in self.proxmox_clusters.values() if host in each.nodes)
+        return next(clusters, (host,))
+
     @property
     def digest(self) -> str:
         """SHA-256 of the description: another lab, or another catalog, has another one."""
         text = self.model_dump_json() + self.catalog.model_dump_json()
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def with_change(self, *changes: tuple[str, object]) -> "Lab":
-        """A copy in which some things are otherwise; this lab stays as it is.
-
-        Parameters
-        ----------
-        *changes
-            Dotted path and new value, as in a decision: ``("hosts.nas.devices.nic.slot", "M2_2")``.
-            An entry of a list by its name or its index; the last key may be new; None takes the
-            entry away.
-
-        Raises
-        ------
-        LabError
-            A path leads nowhere, or the lab would contradict itself; ``problems`` has it all.
-        """
-        from homelab_lib.lab.changes import put
-        from homelab_lib.lab.checks import lab_faults
-
-        root = _node(self)
-        for path, value in changes:
-            try:
-                root = put(root, tuple(path.split(".")), _node(value))
-            except LookupError as error:
-                raise LabError(str(error), problems=(f"{path}: {error}",), where=path) from None
-        try:
-            lab = type(self).model_validate(root.plain(), context={"catalog": self.catalog})
-        except ValidationError as error:
-            wrong = [(each["loc"], each["msg"]) for each in error.errors(include_url=False)]
-        else:
-            wrong = [(fault.path, fault.what) for fault in lab_faults(lab)]
-        if not wrong:
-            return lab
-        problems = [f"{'.'.join(map(str, where))}: {what}" for where, what in wrong]
-        paths = ", ".join(path for path, _ in changes)
-        raise LabError(
-            f"the lab can't be changed so: {problems[0]}", problems=problems, where=paths
-        )
-
-    def graph(self) -> "networkx.Graph":
-        """The topology: see `homelab_lib.lab.graph.graph`."""
-        from homelab_lib.lab.graph import graph
-
-        return graph(self)
-
-
-def _node(value: Any) -> Node:
-    """A value of a lab as it would be written: parts by name, and nothing that was filled in."""
-    if isinstance(value, Part):
-        return Node(value.id, "")
-    if isinstance(value, BaseModel):
-        written = value.model_fields_set & _written_fields(type(value))
-        keys = {name: type(value).model_fields[name].alias or name for name in sorted(written)}
-        fields = {key: getattr(value, name) for name, key in keys.items()}
-        if isinstance(value, Switch) and "ports" in fields:  # the part has all of its ports
-            silent = {name for name, port in value.ports.items() if not _node(port).value}
-            fields["ports"] = {n: port for n, port in value.ports.items() if n not in silent}
-        value = fields
-    if isinstance(value, dict):
-        return Node({key: _node(entry) for key, entry in value.items()}, "")
-    if isinstance(value, list | tuple):
-        return Node([_node(entry) for entry in value], "")
-    return Node(value, "")
-
-
-@cache
-def _written_fields(record: type[BaseModel]) -> frozenset[str]:
-    """Fields that a description may have: those of the schema, not a key or a part looked up."""
-    return frozenset(
-        name
-        for name, field in record.model_fields.items()
-        if not any(isinstance(mark, SkipJsonSchema) for mark in field.metadata)
-    )

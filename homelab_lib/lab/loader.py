@@ -5,10 +5,11 @@ from pathlib import Path
 from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab.catalog import Catalog
-from homelab_lib.lab.changes import decided
 from homelab_lib.lab.checks import catalog_faults, lab_faults
+from homelab_lib.lab.decided import decided
 from homelab_lib.lab.document import Node, Problem, merged
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.moved import as_now
 from homelab_lib.lab.reading import MANY, read_as
 
 
@@ -36,6 +37,8 @@ def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
     problems += found
     if parts is None or root is None:
         raise _error(place, problems)
+    root, found = as_now(root)
+    problems += found
     if decisions:
         root, found = decided(root)
         problems += found

@@ -85,7 +85,8 @@ class Explain:
         """What the schema says of a field, in brackets."""
         for schema in self._at(path):
             if "description" in schema:
-                return f" ({schema['description'].rstrip('.')})"
+                first = schema["description"].partition("\n\n")[0]
+                return f" ({first.rstrip('.')})"
         return ""
 
     def _keys(self, path: Steps) -> list[str]:
@@ -117,7 +118,7 @@ class Explain:
         yield schema
         if "$ref" in schema:
             yield from self._variants(self._schema["$defs"][schema["$ref"].rpartition("/")[2]])
-        for choice in schema.get("anyOf", ()):
+        for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
             yield from self._variants(choice)
 
 

@@ -103,7 +103,12 @@ def read_as(
         wrong = {_wrong(root, error) for error in errors}
         if () in wrong:
             return Reading(None, root, problems, frozenset(lost))
-        lost |= wrong
+        lost |= wrong | {
+            (*path, name)
+            for path in wrong
+            if isinstance(below := root.follow(path)[0].value, dict)
+            for name in below
+        }
         for path in sorted(wrong, key=_order, reverse=True):  # a list's last items first
             root = root.without(path)
 

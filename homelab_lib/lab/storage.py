@@ -7,96 +7,115 @@ from pydantic import Field
 from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
+    Address,
     Bytes,
-    Count,
     DatasetName,
-    DiskName,
     Named,
     Network,
-    Phase,
-    Positive,
+    PoolName,
     Record,
+    Ref,
+    ShareName,
     Slug,
+    StorageId,
     User,
+    ZfsName,
+    text,
 )
+from homelab_lib.lab.per_host import BY_HOST, OnHost
+from homelab_lib.lab.pools import Pool
 
 ShareType = Literal["NFS", "SMB", "MULTIPROTOCOL", "GENERIC", "APPS"]
+Content = Literal["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]
+VolumeGroup = text(
+    r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*", "an LVM name: letters, digits and any of _ . + -"
+)
+
+_FILES: tuple[Content, ...] = (
+    "images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import",
+)  # fmt: skip
+_BLOCKS: tuple[Content, ...] = ("images", "rootdir")
+
+STORAGE_KINDS: dict[str, tuple[tuple[str, ...], tuple[Content, ...]]] = {
+    "dir": (("path",), _FILES),
+    "btrfs": (("path",), _FILES),
+    "nfs": (("server", "export"), _FILES),
+    "cifs": (("server", "share"), _FILES),
+    "zfspool": (("pool",), _BLOCKS),
+    "lvm": (("vgname",), _BLOCKS),
+    "lvmthin": (("vgname", "thinpool"), _BLOCKS),
+    "pbs": (("server", "datastore"), ("backup",)),
+}
+"""What each kind of storage is made of, and what it can hold, by Proxmox VE's storage plugins."""
 
 
-class Pool(Named):
-    """A ZFS pool."""
-
-    host: Slug = Field(description="Machine it is in.")
-    layout: Literal["stripe", "mirror", "raidz1", "raidz2", "raidz3", "draid1", "draid2"] = Field(
-        description="Layout of each vdev."
-    )
-    disks: tuple[DiskName, ...] = Field(min_length=1, description="The host's disks it is made of.")
-    vdevs: Positive = Field(1, description="Number of equal vdevs the disks are divided into.")
-    ashift: Annotated[int, Field(strict=True, ge=9, le=16)] = Field(
-        12, description="Sector size as a power of two."
-    )
-    purpose: str = Field("", description="What it is for.")
-    scrub: str | None = Field(None, description="How often it is scrubbed, such as 'monthly'.")
-    reasons: tuple[str, ...] = Field((), description="Why this layout, in the document's words.")
-    claimed_raw_bytes: Bytes | None = Field(None, description="Raw size as written [bytes].")
-    claimed_usable_bytes: Bytes | None = Field(None, description="Usable size as written [bytes].")
-    claimed_failures: Count | None = Field(None, description="Disks it is said to survive losing.")
-    phase: Phase = Field(None, description="Phase that makes it.")
-
-
-class Dataset(Named):
+class Dataset(OnHost):
     """A ZFS dataset, as TrueNAS makes one."""
 
-    host: Slug = Field(description="Machine it is on.")
     purpose: str = Field(description="What is kept there.")
     share_type: ShareType = Field("GENERIC", description="TrueNAS's preset for how it is shared.")
     recordsize_bytes: Bytes | None = Field(None, description="Record size [bytes]; none: default.")
     quota_bytes: Bytes | None = Field(None, description="Most it may hold [bytes].")
     expected_bytes: Bytes | None = Field(None, description="What it is expected to hold [bytes].")
-    phase: Phase = Field(None, description="Phase that makes it.")
 
     @property
     def pool(self) -> str:
-        """The pool it is in."""
+        """The pool of its machine that it is in."""
         return self.name.partition("/")[0]
 
 
-class NfsShare(Named):
+class Share(OnHost):
+    """A folder that others may mount."""
+
+    dataset: ZfsName | None = Field(
+        None,
+        description="Dataset of the same machine behind it, or a pool's own; none without ZFS.",
+    )
+    path: AbsolutePath = Field(description="What is shared, such as '/mnt/tank/k3s'.")
+    purpose: str = Field("", description="Who uses it.")
+
+
+class NfsShare(Share):
     """An NFS export."""
 
-    host: Slug = Field(description="Machine that exports it.")
-    dataset: DatasetName = Field(description="Dataset behind it.")
-    path: AbsolutePath = Field(description="What is exported, such as '/mnt/tank/k3s'.")
     networks: tuple[Network, ...] = Field(
         min_length=1, description="Networks that may mount it; an empty list would mean everyone."
     )
     maproot_user: User | None = Field(None, description="Whom a client's root becomes.")
     maproot_group: User | None = Field(None, description="Whose group a client's root gets.")
-    purpose: str = Field("", description="Who uses it.")
-    phase: Phase = Field(None, description="Phase that makes it.")
 
 
-class SmbShare(Named):
+class SmbShare(Share):
     """A Windows share."""
 
-    host: Slug = Field(description="Machine that offers it.")
-    dataset: DatasetName = Field(description="Dataset behind it.")
-    path: AbsolutePath = Field(description="What is shared.")
-    purpose: str = Field("", description="Who uses it.")
-    phase: Phase = Field(None, description="Phase that makes it.")
 
+class VmStorage(OnHost):
+    """Where a Proxmox node keeps VM disks, images and snippets.
 
-class VmStorage(Named):
-    """Where a Proxmox host keeps VM disks, images and snippets."""
+    In a Proxmox cluster one definition serves all nodes: what several of them have under the same
+    id is written under each, and must be the same.
+    """
 
-    host: Slug = Field(description="The Proxmox host.")
-    kind: Literal["zfspool", "dir"] = Field(description="Proxmox's storage type.")
-    pool: str | None = Field(None, description="ZFS pool, or dataset of one, behind a zfspool.")
-    path: AbsolutePath | None = Field(None, description="Folder behind a dir.")
-    content: tuple[
-        Literal["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"], ...
-    ] = Field(description="What it may hold.")
-    phase: Phase = Field(None, description="Phase that makes it.")
+    kind: Literal["dir", "zfspool", "lvmthin", "lvm", "btrfs", "nfs", "cifs", "pbs"] = Field(
+        description="Proxmox's storage type."
+    )
+    content: tuple[Content, ...] = Field(description="What it may hold.")
+    path: AbsolutePath | None = Field(None, description="Folder of a dir or btrfs.")
+    pool: ZfsName | None = Field(
+        None, description="The node's ZFS pool, or a dataset of one, behind a zfspool."
+    )
+    vgname: VolumeGroup | None = Field(None, description="Volume group of an lvm or lvmthin.")
+    thinpool: VolumeGroup | None = Field(None, description="Thin pool of an lvmthin.")
+    server: Address | None = Field(None, description="Server of an nfs, cifs or pbs.")
+    export: AbsolutePath | None = Field(None, description="What the server of an nfs exports.")
+    share: ShareName | None = Field(None, description="Share of a cifs.")
+    datastore: text(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a datastore's name") | None = Field(
+        None, description="Datastore of a pbs."
+    )
+    username: str | None = Field(None, description="Login of a cifs or pbs.")
+    size_bytes: Bytes | None = Field(
+        None, description="What it holds [bytes], where nothing else here says it."
+    )
 
 
 class Tier(Named):
@@ -104,8 +123,9 @@ class Tier(Named):
 
     title: str = Field(description="Its name in the document, such as 'Fast'.")
     where: str = Field(description="What it stands on, in the document's words.")
-    host: Slug | None = Field(None, description="Machine it is on; none for one off site.")
-    pools: tuple[str, ...] = Field((), description="The host's pools it stands on.")
+    pools: tuple[Ref, ...] = Field(
+        (), description="Pools it stands on, such as 'nas.tank'; none for one off site."
+    )
     contents: tuple[str, ...] = Field(description="What goes there.")
     offsite: tuple[str, ...] = Field((), description="Places outside the house to choose from.")
 
@@ -113,13 +133,19 @@ class Tier(Named):
 class Storage(Record):
     """All of it, as keys of the lab's document."""
 
-    pools: Annotated[dict[Slug, Pool], BY_NAME] = Field({}, description="ZFS pools.")
-    datasets: Annotated[dict[DatasetName, Dataset], BY_NAME] = Field(
-        {}, description="Datasets, by full name such as 'tank/media'."
+    pools: Annotated[dict[Slug, Annotated[dict[PoolName, Pool], BY_NAME]], BY_HOST] = Field(
+        {}, description="ZFS pools, by machine and name."
     )
-    nfs_shares: Annotated[dict[Slug, NfsShare], BY_NAME] = Field({}, description="NFS exports.")
-    smb_shares: Annotated[dict[Slug, SmbShare], BY_NAME] = Field({}, description="SMB shares.")
-    storages: Annotated[dict[Slug, VmStorage], BY_NAME] = Field(
-        {}, description="Where Proxmox hosts keep VM disks, by Proxmox's storage id."
+    datasets: Annotated[dict[Slug, Annotated[dict[DatasetName, Dataset], BY_NAME]], BY_HOST] = (
+        Field({}, description="Datasets, by machine and full name such as 'tank/media'.")
+    )
+    nfs_shares: Annotated[dict[Slug, Annotated[dict[ShareName, NfsShare], BY_NAME]], BY_HOST] = (
+        Field({}, description="NFS exports, by machine and a name of ours.")
+    )
+    smb_shares: Annotated[dict[Slug, Annotated[dict[ShareName, SmbShare], BY_NAME]], BY_HOST] = (
+        Field({}, description="SMB shares, by machine and name.")
+    )
+    storages: Annotated[dict[Slug, Annotated[dict[StorageId, VmStorage], BY_NAME]], BY_HOST] = (
+        Field({}, description="Where Proxmox nodes keep VM disks, by machine and storage id.")
     )
     tiers: Annotated[dict[Slug, Tier], BY_NAME] = Field({}, description="Storage tiers.")

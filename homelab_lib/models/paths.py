@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Node = Hashable
 Edge = tuple[Node, Node]
 
-_ENDS = ("host", "vm")
+_ENDS = ("host", "vm", "container")
 
 
 class PathBandwidth(NamedTuple):

@@ -36,7 +36,7 @@ class Desktop:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """kubectl of the server's minor version, and our context beside those that are there."""
         cluster = self.cluster
-        address = self.lab.vms[cluster.server].address.partition("/")[0]
+        address = self.lab.vms[cluster.first_server].ip
         if cluster.kubectl is not None:
             download = self.lab.downloads[cluster.kubectl]
             mode = download.mode.lstrip("0")
@@ -53,7 +53,7 @@ class Desktop:
                 )
                 for client in cluster.clients
             ]
-        server = ctx.host(cluster.server)
+        server = ctx.host(cluster.first_server)
         for client in cluster.clients:
             account = login(ctx.host(client))
             yield kubeconfig.file(

@@ -17,6 +17,7 @@ from homelab_lib.control.kubernetes.waits import Bound, Finished, NodesReady, Ro
 from homelab_lib.control.linux import Download, File
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.per_host import at
 from homelab_lib.phases import manifests
 from homelab_lib.runbook.step import Check, Context, Measurement, Wanted
 
@@ -33,20 +34,20 @@ class Kubernetes:
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
         self.lab = lab
         self.cluster = cluster
-        assert cluster.storage_class is not None
-        self.storage_class = cluster.storage_class
+        assert cluster.nfs is not None
+        self.storage_class = cluster.nfs
 
     def _applied(self, document: manifests.Object, *immutable: str) -> Applied:
-        return Applied(self.cluster.server, self.lab.name, document, immutable)
+        return Applied(self.cluster.first_server, self.lab.name, document, immutable)
 
     def _address(self, vm: str) -> str:
-        return self.lab.vms[vm].address.partition("/")[0]
+        return self.lab.vms[vm].ip or ""
 
     def _node(self, name: str, settings: dict) -> tuple[Wanted, Wanted, Wanted]:
         """What every node gets: nobody else's k3s, the installer, its configuration."""
         config = configuration(self.lab.name, settings)
         installer = self.lab.downloads[self.cluster.installer]
-        role = "server" if name == self.cluster.server else "agent"
+        role = "server" if name == self.cluster.first_server else "agent"
         return (
             Unclaimed(name, self.lab.name, role),
             Download(
@@ -73,7 +74,7 @@ class Kubernetes:
 
     def server(self, ctx: Context) -> Iterator[Wanted]:
         """The control plane, with etcd and its own token."""
-        name = self.cluster.server
+        name = self.cluster.first_server
         address = self._address(name)
         yield from self._node(
             name,
@@ -94,7 +95,7 @@ class Kubernetes:
 
     def server_answers(self, ctx: Context) -> Iterator[Check]:
         """The API is ready, and keeps its state in etcd."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         ready = host.read(*KUBECTL, "get", "--raw", "/readyz", sudo=True, ok=None)
         yield Check("the API server is ready", ready.stdout.strip() == "ok", ready.stdout.strip())
         labels = [node["metadata"]["labels"] for node in listed(host, "nodes")]
@@ -103,7 +104,7 @@ class Kubernetes:
 
     def agents(self, ctx: Context) -> Iterator[Wanted]:
         """The workers join by the server's token, which goes to them by standard input alone."""
-        server = self.cluster.server
+        server = self.cluster.first_server
         settings = [
             (
                 name,
@@ -130,19 +131,20 @@ class Kubernetes:
             for name, _ in settings
         ]
         yield [K3sNode(name, "agent", self.cluster.version) for name, _ in settings]
-        yield NodesReady(server, (server, *self.cluster.agents), self.cluster.version)
+        yield NodesReady(server, self.cluster.vms, self.cluster.version)
 
     def nodes_ready(self, ctx: Context) -> Iterator[Check]:
         """As many nodes as the lab describes, and no stranger among them."""
-        found = {n["metadata"]["name"] for n in listed(ctx.host(self.cluster.server), "nodes")}
-        wanted = {self.cluster.server, *self.cluster.agents}
+        nodes = listed(ctx.host(self.cluster.first_server), "nodes")
+        found = {node["metadata"]["name"] for node in nodes}
+        wanted = set(self.cluster.vms)
         yield Check("the nodes are those of the lab", found == wanted, ", ".join(sorted(found)))
 
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
-        nodes = listed(ctx.host(self.cluster.server), "nodes")
+        nodes = listed(ctx.host(self.cluster.first_server), "nodes")
         total = sum(cores(node["status"]["allocatable"]["cpu"]) for node in nodes)
-        names = (self.cluster.server, *self.cluster.agents)
+        names = self.cluster.vms
         predicted = sum(self.lab.vms[name].vcpu for name in names)
         yield Measurement("allocatable processors", total, "processors", predicted)
 
@@ -150,11 +152,12 @@ class Kubernetes:
 
     def storage(self, ctx: Context) -> Iterator[Wanted]:
         """The driver by k3s's own Helm controller, then the class."""
-        server, chart = self.cluster.server, self.storage_class.chart
+        server, chart = self.cluster.first_server, self.storage_class.chart
         yield self._applied(manifests.helm_chart(chart), "spec.chart")
         yield Rollout(server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(server, "daemonset", chart.namespace, "csi-nfs-node")
-        share = self.lab.nfs_shares[self.storage_class.share]
+        share = at(self.lab.nfs_shares, self.storage_class.share)
+        assert share is not None
         yield self._applied(
             manifests.storage_class(self.storage_class, share.path),
             *("parameters", "provisioner", "reclaimPolicy"),
@@ -162,7 +165,7 @@ class Kubernetes:
 
     def volume(self, ctx: Context) -> Iterator[Wanted]:
         """A claim, a pod that writes, and on another node a pod that reads."""
-        server, space = self.cluster.server, manifests.TEST
+        server, space = self.cluster.first_server, manifests.TEST
         yield self._applied(manifests.namespace(space))
         yield self._applied(manifests.claim(self.storage_class.name), "spec.storageClassName")
         yield Bound(server, space, manifests.CLAIM)
@@ -179,7 +182,7 @@ class Kubernetes:
 
     def same_on_both(self, ctx: Context) -> Iterator[Check]:
         """What was read is what was written, and not on the same node."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         said, nodes = {}, {}
         for job in (manifests.WRITER, manifests.READER):
             pod, nodes[job] = finished_pod(host, manifests.TEST, f"homelab={job}")
@@ -196,7 +199,7 @@ class Kubernetes:
 
     def workloads(self, ctx: Context) -> Iterator[Wanted]:
         """A deployment, a service and an ingress for each."""
-        server = self.cluster.server
+        server = self.cluster.first_server
         for space in sorted({workload.namespace for workload in self.cluster.workloads}):
             yield self._applied(manifests.namespace(space))
         for workload in self.cluster.workloads:
@@ -208,10 +211,10 @@ class Kubernetes:
 
     def workloads_answer(self, ctx: Context) -> Iterator[Check]:
         """Each is reached through the ingress, from a client where there is one with curl."""
-        hosts = [ctx.host(name) for name in (*self.cluster.clients, self.cluster.server)]
+        hosts = [ctx.host(name) for name in (*self.cluster.clients, self.cluster.first_server)]
         able = (host for host in hosts if host.read("which", "curl", ok=None).stdout.strip())
         source = next(able, hosts[0])
-        address = self._address(self.cluster.server)
+        address = self._address(self.cluster.first_server)
         for workload in self.cluster.workloads:
             words = ("-sS", "-m", "10", "-H", f"Host: {workload.hostname}", f"http://{address}/")
             answer = source.read("curl", *words, ok=None)
@@ -221,7 +224,7 @@ class Kubernetes:
 
     def replicas(self, ctx: Context) -> Iterator[Measurement]:
         """Pods that answer, against those asked for."""
-        host = ctx.host(self.cluster.server)
+        host = ctx.host(self.cluster.first_server)
         for workload in self.cluster.workloads:
             selector = f"kubernetes.io/service-name={workload.name}"
             slices = listed(host, "endpointslices", workload.namespace, selector)

@@ -10,7 +10,8 @@ from homelab_lib.control.proxmox.machine import VirtualMachine
 from homelab_lib.control.proxmox.storage import Image, StorageContent
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import Vm
+from homelab_lib.lab.guests import Image as CloudImage
+from homelab_lib.lab.guests import Vm
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Measurement, Wanted
 
@@ -50,6 +51,13 @@ class Machines:
                 raise BadParameter(
                     f"{vm.host} has no SSH login", where=f"hosts.{vm.host}.ssh", fix="add one"
                 )
+            if why := _not_made(lab, vm):
+                raise BadParameter(
+                    f"{vm.name} {why}",
+                    where=f"vms.{vm.name}",
+                    fix="only VMs from a cloud image with one disk, one network card and a fixed "
+                    "address are made here",
+                )
 
     def _hosts(self) -> list[str]:
         return sorted({vm.host for vm in self.vms})
@@ -65,12 +73,12 @@ class Machines:
         BadParameter
             The lab describes none.
         """
-        for name, storage in self.lab.storages.items():
-            if storage.host == host and storage.kind == "dir" and "snippets" in storage.content:
+        for name, storage in self.lab.storages.get(host, {}).items():
+            if storage.kind == "dir" and "snippets" in storage.content:
                 return name, storage.path or ""
         raise BadParameter(
             f"no storage of {host} may hold snippets and images",
-            where="storages",
+            where=f"storages.{host}",
             fix="describe one of kind dir with content [import, snippets], such as local",
         )
 
@@ -127,15 +135,10 @@ class Machines:
         for name in self._hosts():
             store, folder = self._files_of(name)
             yield StorageContent(name, store, ("import", "snippets"))
-            images = {
-                self.lab.images[vm.image].name: self.lab.images[vm.image]
-                for vm in self.vms
-                if vm.host == name
-            }
+            images = {vm.image: self._image(vm) for vm in self.vms if vm.host == name}
             for image in images.values():
-                yield Image(
-                    name, self._node(name), store, folder, image.filename, image.url, image.sha256
-                )
+                url, sha256 = image.url or "", image.sha256 or ""
+                yield Image(name, self._node(name), store, folder, image.filename, url, sha256)
             yield File(
                 name,
                 f"{folder}/snippets/homelab-vendor.yaml",
@@ -153,6 +156,9 @@ class Machines:
                         what=f"the key for {vm.name}",
                         lab=self.lab.name,
                     )
+
+    def _image(self, vm: Vm) -> CloudImage:
+        return self.lab.images[vm.image or ""]
 
     def _keys_file(self, vm: Vm) -> str:
         return f"/var/lib/homelab/{vm.name}.pub"
@@ -175,7 +181,7 @@ class Machines:
 
     def _vm(self, vm: Vm) -> VirtualMachine:
         store, _ = self._files_of(vm.host)
-        image = self.lab.images[vm.image]
+        image = self._image(vm)
         return VirtualMachine(
             host=vm.host,
             lab=self.lab.name,
@@ -259,7 +265,21 @@ class Machines:
 
 
 def _address(vm: Vm) -> str:
-    return vm.address.partition("/")[0]
+    return vm.ip or ""
+
+
+def _not_made(lab: Lab, vm: Vm) -> str:
+    """What there is about a VM that these steps can't make; empty for nothing."""
+    image = lab.images.get(vm.image or "")
+    if image is None or image.kind != "cloud" or image.exists or vm.exists:
+        return "starts from no cloud image that is fetched here"
+    if vm.ip is None:
+        return "gets its address by DHCP"
+    if vm.disks or vm.nics or vm.cdroms or vm.passthrough:
+        return "has further disks, network cards, ISO images or devices"
+    if vm.firmware or vm.machine or vm.tpm or vm.ostype != "l26":
+        return "asks for another firmware, machine or system than a Linux cloud image has"
+    return ""
 
 
 def _cache_bytes(host: Host) -> int:

@@ -27,7 +27,7 @@ def runbook(lab: Lab, public_key_of: Callable[[str], str]) -> Runbook:
         The lab has no such cluster, or lacks something the phase needs.
     """
     cluster = _cluster(lab)
-    vms = machines.Machines(lab, (cluster.server, *cluster.agents), public_key_of)
+    vms = machines.Machines(lab, cluster.vms, public_key_of)
     share = nas.Share(lab, cluster)
     k8s = kubernetes.Kubernetes(lab, cluster)
     client = desktop.Desktop(lab, cluster)
@@ -109,9 +109,15 @@ def _cluster(lab: Lab) -> Cluster:
             fix="describe it under clusters: with phase: 2, as data/compute.yaml does",
         )
     cluster = found[0]
-    if cluster.storage_class is None:
+    if len(cluster.servers) > 1:
         raise BadParameter(
-            f"cluster {cluster.name!r} has no storage class",
+            f"cluster {cluster.name!r} has {len(cluster.servers)} servers, and phase2 sets up one",
+            where=f"clusters.{cluster.name}.servers",
+            fix="name one of them, and add the others by hand",
+        )
+    if cluster.nfs is None:
+        raise BadParameter(
+            f"cluster {cluster.name!r} has no storage class on an NFS share",
             where=f"clusters.{cluster.name}.storage_class",
             fix="describe the NFS share its volumes come from, as data/compute.yaml does",
         )

@@ -7,7 +7,8 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Host
-from homelab_lib.lab.storage import Pool
+from homelab_lib.lab.per_host import every
+from homelab_lib.lab.pools import Pool
 from homelab_lib.models import pcie, vram
 from homelab_lib.models.compute import Guest, visible_memory_bytes
 from homelab_lib.models.placement import Card, Model
@@ -153,7 +154,7 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
         processor is not described.
     """
     pool = largest_pool(lab)
-    nas = lab.hosts[pool.host]
+    nas = lab.hardware(pool.host)
     host = next((h for h in lab.hosts.values() if h.os.kind == "proxmox"), nas)
     if host.memory_bytes is None or host.threads is None:
         raise BadParameter(
@@ -164,7 +165,9 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
     own = [r for r in kept if "overhead" in r.name or "host" in r.name]
     vms = [vm for vm in lab.vms.values() if vm.host == host.name]
     guests = [Guest(v.name, v.vcpu, v.memory_bytes) for v in vms if not v.gpus]
-    guests += [Guest(r.name, r.vcpu, r.memory_bytes) for r in kept if r not in own]
+    kept_apart = [r for r in kept if r not in own]
+    kept_apart += [each for each in lab.containers.values() if each.host == host.name]
+    guests += [Guest(each.name, each.vcpu, each.memory_bytes) for each in kept_apart]
     slots = host.board.slots.values() if host.board else ()
     return Facts(
         lab=lab.name,
@@ -192,24 +195,26 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
 
 def largest_pool(lab: Lab) -> Pool:
     """The pool with the most raw bytes, which a sweep varies."""
-    if not lab.pools:
+    pools = every(lab.pools)
+    if not pools:
         raise BadParameter(f"lab {lab.name!r} has no pool", fix="describe one under 'pools:'")
-    sizes = {
-        name: sum(lab.hosts[pool.host].disks[disk].capacity_bytes for disk in pool.disks)
-        for name, pool in lab.pools.items()
-    }
-    return lab.pools[max(sizes, key=lambda name: sizes[name])]
+
+    def raw_bytes(pool: Pool) -> int:
+        disks = lab.hardware(pool.host).disks
+        return sum(disks[name].capacity_bytes for name in pool.disks_for("data"))
+
+    return max(pools, key=raw_bytes)
 
 
 def _bays(nas: Host, pool: Pool) -> int:
-    form = nas.disks[pool.disks[0]].part.fits
-    others = sum(d.part.fits == form for n, d in nas.disks.items() if n not in pool.disks)
+    form = nas.disks[pool.disks_for("data")[0]].part.fits
+    others = sum(d.part.fits == form for n, d in nas.disks.items() if n not in pool.disks_for())
     slots = nas.board.slots.values() if nas.board else ()
-    return sum(slot.form == form for slot in slots) - others or len(pool.disks)
+    return sum(slot.form == form for slot in slots) - others or len(pool.disks_for("data"))
 
 
 def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
-    part = nas.disks[pool.disks[0]].part
+    part = nas.disks[pool.disks_for("data")[0]].part
     if not part.annual_failure_rate:
         raise BadParameter(
             f"the catalog has no failure rate of {part.id!r}", fix="give its annual_failure_rate"
@@ -234,7 +239,9 @@ def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
 
 def _uplink(nas: Host, pool: Pool) -> float:
     """What the disks' controller carries to the processor [bytes/s]."""
-    slot = nas.board.slots.get(nas.disks[pool.disks[0]].slot or "") if nas.board else None
+    slot = (
+        nas.board.slots.get(nas.disks[pool.disks_for("data")[0]].slot or "") if nas.board else None
+    )
     above = nas.board.uplinks.get(slot.uplink or "") if slot else None
     if above is None or above.generation is None or above.lanes is None:
         return float("inf")
@@ -248,7 +255,7 @@ def _machine(host: Host, pool: Pool) -> Draw:
     most = ((cpu.max_power_w if cpu else None) or 0.0) * host.cpu_count or base
     idle = (board.idle_power_w if board else None) or base / 4
     load = (board.load_power_w if board else None) or idle + most
-    stays = [d.part for name, d in host.disks.items() if name not in pool.disks]
+    stays = [d.part for name, d in host.disks.items() if name not in pool.disks_for("data")]
     idle += sum(part.idle_power_w or 1.0 for part in stays)
     load += sum(part.active_power_w or 5.0 for part in stays)
     return Draw(host.name, idle, load, load)

@@ -1,6 +1,7 @@
 """The ways from a lab's storage to those who use it, read from its cables."""
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.network import Cable
 from homelab_lib.models import pcie
@@ -21,7 +22,7 @@ def links(*labs: Lab) -> tuple[LinkChoice, ...]:
     """
     found: dict[str, LinkChoice] = {}
     for lab in labs:
-        nas = largest_pool(lab).host
+        nas = lab.hardware(largest_pool(lab).host).name
         for cable in lab.cables:
             ends = (cable.a.partition(".")[0], cable.b.partition(".")[0])
             if nas in ends:
@@ -35,7 +36,7 @@ def _choice(lab: Lab, nas: str, cable: Cable) -> LinkChoice:
     ways = [cable]
     if far.partition(".")[0] in lab.switches:
         ways += [c for c in (_onward(lab, nas, far.partition(".")[0]),) if c]
-    graph = lab.graph()
+    graph = graph_of(lab)
     speeds = [graph.edges[way.a, way.b]["speed_bps"] or 0 for way in ways]
     modules = [m for way in ways for m in (way.a_transceiver, way.b_transceiver) if m]
     buses = [

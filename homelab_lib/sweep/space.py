@@ -161,7 +161,7 @@ def space_of(
     guesses = guesses or Assumptions()
     known = facts(lab, guesses)
     pool = largest_pool(lab)
-    own = lab.hosts[pool.host].disks[pool.disks[0]].capacity_bytes
+    own = lab.hardware(pool.host).disks[pool.disks_for("data")[0]].capacity_bytes
     sizes = tuple(choices.drive_bytes(gb) for gb in disk_gigabytes) or (own,)
     host = lab.hosts.get(known.hypervisor)
     parts = tuple(device.part.id for device in host.gpus.values()) if host else ()

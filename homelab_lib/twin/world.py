@@ -81,9 +81,10 @@ class World:
                 "file", text, 0o644, digest=download.sha256, size_bytes=size
             )
         for image in self.lab.images.values():
-            self.site[image.url] = Entry(
-                "file", b"QFI\xfb", digest=image.sha256, size_bytes=image.size_bytes
-            )
+            if image.url and image.sha256:
+                self.site[image.url] = Entry(
+                    "file", b"QFI\xfb", digest=image.sha256, size_bytes=image.size_bytes or 0
+                )
 
     # -------------------------------------------------------------------- time
 

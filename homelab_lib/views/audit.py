@@ -6,6 +6,7 @@ from html import escape
 from homelab_lib.audit.finding import Finding, Judgement
 from homelab_lib.audit.run import findings
 from homelab_lib.lab import Lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.project import Decision
 from homelab_lib.views.cards import Card
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, SOFT, WARN
@@ -145,7 +146,7 @@ def tried(lab: Lab, found: Sequence[Finding]) -> Card:
     for finding in found:
         if finding.fix is None or not finding.fix.changes:
             continue
-        then = {(f.rule, f.subject) for f in findings(lab.with_change(*finding.fix.changes))}
+        then = {(f.rule, f.subject) for f in findings(changed(lab, *finding.fix.changes))}
         mended = sorted({f"{rule}: {subject}" for rule, subject in known - then})
         broken = sorted({f"{rule}: {subject}" for rule, subject in then - known})
         rows.append(

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homelab_lib.audit.facts_storage import pool_facts
 from homelab_lib.lab import Lab
-from homelab_lib.models.zfs import pool_capacity
+from homelab_lib.lab.graph import graph_of
+from homelab_lib.lab.per_host import every
 from homelab_lib.units import format_bps, format_bytes, format_ibytes
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def hosts(lab: Lab) -> "pd.DataFrame":
 
 def cables(lab: Lab) -> "pd.DataFrame":
     """What is plugged into what, and how fast both ends can go."""
-    graph = lab.graph()
+    graph = graph_of(lab)
     rows = []
     for cable in lab.cables:
         speed = graph.edges[cable.a, cable.b]["speed_bps"]
@@ -91,24 +93,20 @@ def networks(lab: Lab) -> "pd.DataFrame":
 def pools(lab: Lab) -> "pd.DataFrame":
     """Pools: what the disks' labels promise, and what ZFS will show."""
     rows = []
-    for name, pool in lab.pools.items():
-        disks = [lab.hosts[pool.host].disks[disk] for disk in pool.disks]
-        width = len(disks) // pool.vdevs
-        smallest = min(disk.capacity_bytes for disk in disks)
-        one_each = pool.layout == "stripe"
-        found = pool_capacity(
-            pool.layout,
-            1 if one_each else width,
-            smallest,
-            vdevs=len(disks) if one_each else pool.vdevs,
-        )
+    known = pool_facts(lab)
+    for pool in every(lab.pools):
+        disks = lab.hardware(pool.host).disks
+        raw = sum(disks[disk].capacity_bytes for disk in pool.disks_for("data"))
+        found = known.get(pool.id)
         rows.append(
             {
-                "pool": name,
+                "pool": pool.name,
                 "host": pool.host,
-                "layout": f"{pool.vdevs} × {pool.layout} of {width}",
-                "disks": _both(sum(disk.capacity_bytes for disk in disks)),
-                "usable (predicted)": _both(found.usable_bytes),
+                "layout": pool.title,
+                "disks": _both(raw),
+                "usable (predicted)": _both(found.capacity().usable_bytes)
+                if found
+                else "not computed",
                 "the design says": _both(pool.claimed_usable_bytes)
                 if pool.claimed_usable_bytes
                 else "–",
@@ -118,11 +116,11 @@ def pools(lab: Lab) -> "pd.DataFrame":
 
 
 def virtual_machines(lab: Lab) -> "pd.DataFrame":
-    """The VMs, what else is set aside, and what each host has."""
+    """VMs and containers, what else is set aside, and what each host has."""
     rows = [
-        {"on": vm.host, "what": name, "processors": vm.vcpu,
-         "memory [GiB]": vm.memory_bytes / 2**30, "for": vm.purpose}
-        for name, vm in lab.vms.items()
+        {"on": guest.host, "what": name, "processors": guest.vcpu,
+         "memory [GiB]": guest.memory_bytes / 2**30, "for": guest.purpose}
+        for name, guest in (*lab.vms.items(), *lab.containers.items())
     ]  # fmt: skip
     rows += [
         {"on": each.host, "what": each.title, "processors": each.vcpu,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.graph import graph_of
 from homelab_lib.printable import printable
 from homelab_lib.units import format_bps
 from homelab_lib.views.style import BUSY, GOOD, INK, QUIET, SOFT, WARN, Drawing, house_style, svg
@@ -20,7 +21,7 @@ _WIDTH, _HEIGHT = 1.9, 0.62
 
 
 def topology(lab: Lab) -> Drawing:
-    """Hosts, switches, cables with their speeds, and VMs.
+    """Hosts, switches, cables with their speeds, VMs and containers.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def topology(lab: Lab) -> Drawing:
     """
     from matplotlib.figure import Figure
 
-    graph = lab.graph()
+    graph = graph_of(lab)
     places = _places(lab)
     wide = max(x for x, _ in places.values()) - min(x for x, _ in places.values())
     with house_style():
@@ -40,8 +41,9 @@ def topology(lab: Lab) -> Drawing:
         for cable in lab.cables:
             _cable(axes, graph, places, cable.a, cable.b, cable.medium)
         for name, (x, y) in places.items():
-            if name in lab.vms:
-                above = places[lab.vms[name].host]
+            guest = lab.vms.get(name) or lab.containers.get(name)
+            if guest is not None:
+                above = places[guest.host]
                 bend = (y + above[1]) / 2
                 axes.plot(
                     [x, x, above[0], above[0]],
@@ -64,7 +66,7 @@ def _places(lab: Lab) -> dict[str, Place]:
     places: dict[str, Place] = {}
     x = 0.0
     for name in row:
-        guests = [vm for vm, each in lab.vms.items() if each.host == name]
+        guests = [guest.name for guest in lab.guests(name)]
         width = max(len(guests), 1) * (_WIDTH * 0.86 + 0.12) + 0.5
         places[name] = (x + width / 2, 1.4)
         for place, guest in enumerate(guests):
@@ -126,11 +128,11 @@ def _box(axes: "Axes", lab: Lab, name: str, place: Place) -> None:
     elif name in lab.switches:
         kind, lines = "switch", [lab.switches[name].title, ""]
     else:
-        vm = lab.vms[name]
+        vm = lab.vms.get(name) or lab.containers[name]
         kind = "vm"
         lines = [
             f"{vm.vcpu} × CPU, {vm.memory_bytes / 2**30:.0f} GiB",
-            vm.address.partition("/")[0],
+            vm.ip or "DHCP",
         ]
     x, y = place
     width = _WIDTH * (0.86 if kind == "vm" else 1)

@@ -382,7 +382,7 @@ def test_claims_of_another_lab_are_untestable_and_break_nothing(written, minipc)
 def test_an_unknown_check_and_a_claim_that_says_too_little(written):
     first = written.claims[0]
     odd = first.model_copy(update={"check": "no-such-check"})
-    short = first.model_copy(update={"check": "pool-usable", "about": {"pool": "tank"}})
+    short = first.model_copy(update={"check": "pool-usable", "about": {"pool": "truenas.tank"}})
     wrong = first.model_copy(update={"check": "pool-usable", "about": {"pool": 3, "claimed": []}})
     judged = judge(written.model_copy(update={"claims": (odd, short, wrong)}), [])
     assert [each.verdict for each in judged] == ["untestable-here"] * 3
@@ -398,6 +398,12 @@ def test_two_checks_of_one_name_are_refused():
 def test_a_path_that_leads_nowhere(written):
     with pytest.raises(CannotTell, match="gpu9"):
         facts.follow(written, "hosts.proxmox.devices.gpu9.part")
+
+
+def test_a_path_leads_through_a_name_with_dots(written):
+    media = written.datasets["truenas"]["tank/media"]
+    lab = written.model_copy(update={"datasets": {"truenas": {"tank/media.v2": media}}})
+    assert facts.follow(lab, "datasets.truenas.tank/media.v2.share_type")[0] == "MULTIPROTOCOL"
 
 
 # Reports -----------------------------------------------------------------------------------------

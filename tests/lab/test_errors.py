@@ -149,14 +149,15 @@ WRONG = {
     "no such slot": ("slot: SATA2", "slot: SATA3", 0, ["there is no slot 'SATA3'; did you mean"]),
     "slot twice": ("slot: SATA2", "slot: SATA1", 0, ["the slot 'SATA1' is used twice"]),
     "disk in two pools": ("disks: [nvme]", "disks: [hdd1]", None,
-        ["pools.tank.disks.0: the disk 'mini.hdd1' is used twice; the first is pools.rpool"]),
+        ["pools.mini.tank.disks.0: the disk 'mini.hdd1' is used twice; "
+         "the first is pools.mini.rpool"]),
     "no such disk": ("[hdd1, hdd2]", "[hdd1, hdd3]", None, ["there is no disk of mini 'hdd3'"]),
     "a mirror of one": ("[hdd1, hdd2]", "[hdd1]", 0, ["a mirror vdev needs 2 disks or more"]),
-    "uneven vdevs": ("[hdd1, hdd2]", "[hdd1, hdd2]\n    vdevs: 3", 1, ["don't divide into 3"]),
+    "uneven vdevs": ("[hdd1, hdd2]", "[hdd1, hdd2]\n      vdevs: 3", 1, ["don't divide into 3"]),
     "dataset in no pool": ("  tank/files:\n", "  tonk/files:\n", 0,
-        ["datasets.tonk/files: there is no pool 'tonk'; did you mean 'tank'?"]),
+        ["datasets.mini.tonk/files: there is no pool of mini 'tonk'; did you mean 'tank'?"]),
     "share of no dataset": ("dataset: tank/files", "dataset: tank/file", 0,
-        ["there is no dataset 'tank/file'; did you mean 'tank/files'?"]),
+        ["there is no dataset of mini 'tank/file'; did you mean 'tank/files'?"]),
     "share beside its dataset": ("path: /tank/files", "path: /tank/music", 0,
         ["/tank/music isn't in dataset 'tank/files', which is at /tank/files"]),
     "storage in no pool": ("pool: rpool/data", "pool: fast/data", 0, ["no pool of mini"]),
@@ -228,7 +229,7 @@ def test_what_only_follows_from_a_mistake_is_not_said(folder):
     """A pool that can't be read is there all the same: its datasets are no mistakes."""
     with_change(folder, "layout: mirror", "layout: miror")
     [found] = problems(folder)
-    assert "pools.tank.layout" in found
+    assert "pools.mini.tank.layout" in found
 
 
 def test_two_files_with_the_same_key(folder):

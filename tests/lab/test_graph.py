@@ -5,11 +5,12 @@ import pytest
 
 from homelab_lib import paths
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.graph import graph_of
 
 
 @pytest.fixture(scope="module")
 def graph():
-    return load_lab(paths.data() / "examples" / "minipc").graph()
+    return graph_of(load_lab(paths.data() / "examples" / "minipc"))
 
 
 def of_kind(graph, kind):
@@ -45,7 +46,7 @@ def test_a_cable_knows_the_highest_common_speed(graph):
 
 def test_two_loads_give_the_same_graph():
     folder = paths.data() / "examples" / "minipc"
-    first, second = load_lab(folder).graph(), load_lab(folder).graph()
+    first, second = graph_of(load_lab(folder)), graph_of(load_lab(folder))
     assert list(first.nodes(data=True)) == list(second.nodes(data=True))
     assert list(first.edges(data=True)) == list(second.edges(data=True))
 
@@ -58,7 +59,7 @@ def test_a_switch_without_vlans_lets_all_of_them_through(tmp_path):
     (tmp_path / "catalog").mkdir()
     (tmp_path / "lab.yaml").write_text(text)
     (tmp_path / "catalog" / "parts.yaml").write_text(parts)
-    assert load_lab(tmp_path).graph().edges["mini.lan1", "switch.p1"]["tagged"] == (2,)
+    assert graph_of(load_lab(tmp_path)).edges["mini.lan1", "switch.p1"]["tagged"] == (2,)
     managed = parts.replace("managed: false", "managed: true")
     (tmp_path / "catalog" / "parts.yaml").write_text(managed)
-    assert load_lab(tmp_path).graph().edges["mini.lan1", "switch.p1"]["tagged"] == ()
+    assert graph_of(load_lab(tmp_path)).edges["mini.lan1", "switch.p1"]["tagged"] == ()

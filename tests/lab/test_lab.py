@@ -33,14 +33,14 @@ def test_a_name_is_that_of_its_key(minipc):
     assert minipc.hosts["mini"].os.node == "mini"
     assert minipc.hosts["mini"].disks["hdd1"].name == "hdd1"
     assert minipc.vlans[1].id == 1
-    assert minipc.datasets["tank/files"].name == "tank/files"
-    assert minipc.datasets["tank/files"].pool == "tank"
+    assert minipc.datasets["mini"]["tank/files"].name == "tank/files"
+    assert minipc.datasets["mini"]["tank/files"].pool == "tank"
 
 
 def test_human_quantities_are_numbers(minipc):
     assert minipc.vms["play"].memory_bytes == 4 * 2**30
-    assert minipc.datasets["tank/files"].recordsize_bytes == 2**20
-    assert minipc.pools["tank"].claimed_usable_bytes == 4 * 10**12
+    assert minipc.datasets["mini"]["tank/files"].recordsize_bytes == 2**20
+    assert minipc.pools["mini"]["tank"].claimed_usable_bytes == 4 * 10**12
 
 
 def test_a_switch_has_all_ports_of_its_part(minipc):
@@ -158,7 +158,7 @@ def test_two_decisions_on_the_same_place(folder):
 
 def test_a_change_of_one_alias_leaves_the_other(folder):
     file = folder / "lab.yaml"
-    text = file.read_text().replace("  mini:\n", "  mini:\n    notes: &heard [loud]\n")
+    text = file.read_text().replace("  mini:\n", "  mini:\n    notes: &heard [loud]\n", 1)
     file.write_text(text.replace("  play:\n", "  play:\n    notes: *heard\n", 1))
     decide(folder, "{path: vms.play.notes.0, value: silent}")
     lab = load_lab(folder)

@@ -7,6 +7,7 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.catalog import Catalog
+from homelab_lib.lab.per_host import every
 
 GIB = 2**30
 FILES = sorted(paths.data().glob("*.yaml")) + sorted((paths.data() / "catalog").glob("*.yaml"))
@@ -204,7 +205,7 @@ def test_ways_in(written):
 
 
 def test_the_pool_as_promised(written):
-    tank = written.pools["tank"]
+    tank = written.pools["truenas"]["tank"]
     assert tank.layout == "raidz2"
     assert tank.disks == ("hdd1", "hdd2", "hdd3", "hdd4")
     assert tank.claimed_raw_bytes == 56 * 10**12
@@ -216,12 +217,12 @@ def test_the_pool_as_promised(written):
 
 
 def test_what_phase_2_exports(written):
-    share = written.nfs_shares["k3s"]
+    share = written.nfs_shares["truenas"]["k3s"]
     assert (share.dataset, share.path) == ("tank/k3s", "/mnt/tank/k3s")
     assert share.networks == ("10.0.30.0/24",)
     assert (share.maproot_user, share.phase) == ("root", 2)
-    assert [name for name, each in written.datasets.items() if each.phase == 2] == ["tank/k3s"]
-    assert len(written.datasets) == 5
+    assert [each.id for each in every(written.datasets) if each.phase == 2] == ["truenas.tank/k3s"]
+    assert len(every(written.datasets)) == 5
 
 
 def test_tiers(written):
@@ -260,7 +261,7 @@ def test_all_memory_and_all_threads_are_given_away(written):
 
 def test_the_cluster_as_drawn_and_as_planned(written):
     cluster = written.clusters["homelab"]
-    assert cluster.server == "k3s-control"
+    assert cluster.servers == ("k3s-control",)
     assert cluster.agents == ("k3s-gpu1", "k3s-gpu2")
     assert [node.where for node in cluster.drawn] == ["Proxmox", "Proxmox", "Pi5"]
     assert [workload.name for workload in cluster.workloads] == ["nginx", "whoami"]

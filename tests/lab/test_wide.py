@@ -15,6 +15,7 @@ from homelab_lib.audit.facts_pcie import leaves
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.document import read
 from homelab_lib.lab.power import ProxmoxCluster
 from homelab_lib.models.paths import path_bandwidth
@@ -116,9 +117,9 @@ def test_nodes_that_may_fail(nodes, qdevice, votes, failures):
 
 
 def test_a_change_keeps_all_the_rest(lab):
-    changed = lab.with_change(("hosts.syno.ports.lan.address", "192.168.1.21/24"))
-    assert changed.hosts["syno"].ports["lan"].address == "192.168.1.21/24"
-    again = changed.with_change(("hosts.syno.ports.lan.address", "192.168.1.20/24"))
+    other = changed(lab, ("hosts.syno.ports.lan.address", "192.168.1.21/24"))
+    assert other.hosts["syno"].ports["lan"].address == "192.168.1.21/24"
+    again = changed(other, ("hosts.syno.ports.lan.address", "192.168.1.20/24"))
     assert again.model_dump() == lab.model_dump()
 
 

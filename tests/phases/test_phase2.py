@@ -293,6 +293,69 @@ def test_a_host_that_is_to_be_left_alone_joins_no_cluster(tmp_path, monkeypatch)
     assert "left alone" in str(ran.error)
 
 
+def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
+    """On ext4: VM disks on the thin pool of LVM, and no ZFS on the node at all."""
+    folder = tmp_path / "data"
+    shutil.copytree(paths.data(), folder)
+    storage = yaml.safe_load((folder / "storage.yaml").read_text())
+    compute = yaml.safe_load((folder / "compute.yaml").read_text())
+    del storage["pools"]["proxmox"], storage["tiers"]["fast"]
+    thin = {"kind": "lvmthin", "vgname": "pve", "thinpool": "data", "size_bytes": "800 GB",
+            "content": ["images", "rootdir"]}  # fmt: skip
+    local = storage["storages"]["proxmox"]["local"]
+    storage["storages"]["proxmox"] = {"local": local, "local-lvm": thin}
+    for vm in compute["vms"].values():
+        vm["storage"] = "local-lvm"
+    for name, document in (("storage", storage), ("compute", compute)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
+        ran = there.run("apply", there.run("plan").digest)
+        assert ran.error is None
+        config = there.world.machines["proxmox"].vms[201].config
+        assert config["scsi0"].startswith("local-lvm:vm-201-disk-")
+
+
+def test_a_share_that_exists_is_looked_at_and_never_made(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    shutil.copytree(paths.data(), folder)
+    storage = yaml.safe_load((folder / "storage.yaml").read_text())
+    share = storage["nfs_shares"]["truenas"]["k3s"]
+    dataset = storage["datasets"]["truenas"]["tank/k3s"]
+    for each in (share, dataset):
+        del each["phase"]
+        each["exists"] = True
+    (folder / "storage.yaml").write_text(yaml.safe_dump(storage, sort_keys=False))
+    with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
+        ran = there.run("plan")
+        assert ran.error is None
+        lines = (ran.record / "plan.json").read_text()
+        assert "sharing.nfs" not in lines
+        assert "pool.dataset" not in lines
+        nas = there.world.machines["truenas"]
+        [row] = [row for row in nas.tables["nfs"].rows() if row["path"] == share["path"]]
+        nas.tables["nfs"].delete(row["id"])
+        assert "is exported to the cluster only" in str(there.run("plan").error)
+
+
+def test_what_phase_2_does_not_make_is_said_before_anything_is_sent(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    shutil.copytree(paths.data(), folder)
+    compute = yaml.safe_load((folder / "compute.yaml").read_text())
+    cases = (
+        ({"address": "dhcp"}, "gets its address by DHCP"),
+        ({"tpm": True}, "asks for another firmware"),
+        ({"nics": {"net1": {"vlan": 30}}}, "further disks, network cards"),
+    )
+    for more, said in cases:
+        changed = compute | {"vms": compute["vms"] | {
+            "k3s-gpu1": compute["vms"]["k3s-gpu1"] | more}}  # fmt: skip
+        (folder / "compute.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+        monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
+        monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+        with pytest.raises(BadParameter, match=f"k3s-gpu1 .*{said}"):
+            session.begin("phase2", lab=str(folder))
+
+
 def test_a_lab_without_a_cluster_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
     monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))

@@ -9,6 +9,7 @@ import shlex
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.per_host import every
 from homelab_lib.twin.built import built
 
 LABS = ["", "data/examples/minipc"]
@@ -35,8 +36,8 @@ def standing(request):
 def described(lab, phase, things, kind):
     """Those of the things that stand on a kind of host that the twin knows."""
     return {
-        (thing.host, name): thing
-        for name, thing in things.items()
+        (thing.host, thing.name): thing
+        for thing in every(things)
         if lab.hosts[thing.host].os.kind == kind and there(thing, phase)
     }
 
@@ -51,12 +52,12 @@ def test_pools_and_datasets(standing):
         assert rows.keys() == {name for on, name in pools if on == host}
         for name, row in rows.items():
             used = [d["disk"] for v in row["topology"]["data"] for d in v["children"] or [v]]
-            assert len(used) == len(lab.pools[name].disks)
+            assert len(used) == len(lab.pools[host][name].disks)
         rows = {row["id"]: row for row in asked(nas, "midclt", "call", "pool.dataset.query")}
         wanted = {name for on, name in datasets if on == host}
         assert {name for name in rows if "/" in name} == wanted
         for name in wanted:
-            dataset = lab.datasets[name]
+            dataset = lab.datasets[host][name]
             insensitive = rows[name]["casesensitivity"]["value"] == "INSENSITIVE"
             assert insensitive == (dataset.share_type == "SMB"), name
             if dataset.quota_bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.per_host import every
 from homelab_lib.views import tables
 from homelab_lib.views.topology import topology
 
@@ -33,7 +34,7 @@ def test_every_table_can_be_made_of_any_lab(path):
     assert list(tables.hosts(lab).index) == list(lab.hosts)
     assert len(tables.cables(lab)) == len(lab.cables)
     assert list(tables.networks(lab).index) == list(lab.vlans)
-    assert list(tables.pools(lab).index) == list(lab.pools)
+    assert list(tables.pools(lab).index) == [pool.name for pool in every(lab.pools)]
     assert set(lab.vms) <= set(tables.virtual_machines(lab).index)
     assert len(tables.phases(lab)) == sum(len(phase.tasks) for phase in lab.phases)
     assert len(tables.decisions(lab)) == len(lab.decisions)

@@ -90,7 +90,7 @@ def test_more_parity_is_safer_and_smaller(lab):
 
 
 def test_a_pool_of_unknown_disks_says_so(lab):
-    pool = pool_facts(lab)["rpool"]
+    pool = pool_facts(lab)["proxmox.rpool"]
     assert losses(pool) == []
     assert "not known" in repr(storage.loss_curve(pool))
     for table in (storage.rebuild, storage.layouts, storage.agreement):

@@ -23,7 +23,7 @@ def resources(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if name not in lab.hosts:
         raise CannotTell(f"the lab has no host {name!r}")
     host = lab.hosts[name]
-    shares = [vm for vm in lab.vms.values() if vm.host == name]
+    shares = [*lab.guests(name)]
     shares += [kept for kept in lab.reservations.values() if kept.host == name]
     if not shares:
         raise CannotTell(f"nothing is promised on {name}")

@@ -51,12 +51,15 @@ def follow(lab: Lab, path: str) -> tuple[Any, str]:
     """
     value: Any = lab
     status = ""
-    for step in path.split("."):
+    steps = path.split(".")
+    while steps:
+        joined = (".".join(steps[: count + 1]) for count in range(len(steps)))  # a.b may be a name
+        step = next((each for each in joined if _below(value, each) is not None), None)
+        if step is None:
+            raise CannotTell(f"the lab has no {path} (nothing at {steps[0]!r})")
         if isinstance(value, Part):
             status = value.status.get(step, "")
-        value = _below(value, step)
-        if value is None:
-            raise CannotTell(f"the lab has no {path} (nothing at {step!r})")
+        value, steps = _below(value, step), steps[step.count(".") + 1 :]
     return value, status
 
 

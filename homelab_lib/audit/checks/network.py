@@ -1,7 +1,7 @@
 """Checks of ways through the network: which link storage takes, what comes in from outside."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.finding import Finding
@@ -23,9 +23,9 @@ def on_link(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """The volumes of a ``cluster`` go over the cable that the direct ``link`` is, and reach it."""
     cluster = lab.clusters.get(wanted(about, "cluster"))
     link = next((each for each in lab.links if each.name == wanted(about, "link")), None)
-    if cluster is None or cluster.storage_class is None or link is None:
+    if cluster is None or cluster.nfs is None or link is None:
         raise CannotTell(f"the lab has no cluster {about['cluster']!r} with volumes, or no link")
-    server = str(cluster.storage_class.server_address)
+    server = str(cluster.nfs.server_address)
     host, port = _port_with(lab, server)
     here = f"{host}.{port.name}"
     ends = {cable.a: cable.b for cable in lab.cables} | {cable.b: cable.a for cable in lab.cables}
@@ -38,8 +38,8 @@ def on_link(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     network = next(n for c in port.cidrs if str((n := ip_interface(c)).ip) == server).network
     outside = [
         name
-        for name in (cluster.server, *cluster.agents)
-        if ip_address(str(ip_interface(lab.vms[name].address).ip)) not in network
+        for name in cluster.vms
+        if not any(ip_interface(own).ip in network for own in lab.vms[name].addresses)
         and (far.bridge is None or lab.vms[name].bridge != far.bridge)
     ]
     if outside:

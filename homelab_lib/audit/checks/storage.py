@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
-from homelab_lib.audit.facts_storage import PoolFacts, pool_facts
+from homelab_lib.audit.facts_storage import PoolFacts, not_computed, pool_facts
 from homelab_lib.audit.finding import Finding
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.per_host import at
 from homelab_lib.models.durability import HOURS_PER_YEAR, any_of, ure_probability, ure_rate_for
 from homelab_lib.units import format_bytes, format_ibytes
 
@@ -18,8 +19,11 @@ _OLDER_RATE = 1e-14
 
 def _pool(lab: Lab, about: About) -> PoolFacts:
     name = wanted(about, "pool")
-    if name not in lab.pools:
+    pool = at(lab.pools, name)
+    if pool is None:
         raise CannotTell(f"the lab has no pool {name!r}")
+    if why := not_computed(lab, pool):
+        raise CannotTell(f"{name}: {why}")
     return pool_facts(lab)[name]
 
 
@@ -36,7 +40,7 @@ def usable(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     )
     verdict = "holds" if abs(found / claimed - 1) <= 0.02 else "fails"
     rules = ("capacity-before-overhead",)
-    told = matching(findings, rules, f"pools.{pool.name}")
+    told = matching(findings, rules, f"pools.{pool.id}")
     fix = next((each.fix for each in told if each.fix), None)
     return Outcome(verdict, says, float(found), "B", rules, fix)
 

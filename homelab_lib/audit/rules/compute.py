@@ -17,15 +17,16 @@ _OLD_SUPPLY = 1.3  # excursion that a supply bears that is not known to be ATX 3
 
 
 def _room(lab: Lab, host: Host) -> compute.Room:
-    """What VMs and reservations leave of a host."""
+    """What VMs, containers and reservations leave of a host."""
     guests = [
         compute.Guest(vm.name, vm.vcpu, vm.memory_bytes, bool(vm.gpus))
         for vm in lab.vms.values()
         if vm.host == host.name
     ]
-    kept = [each for each in lab.reservations.values() if each.host == host.name]
+    others = (*lab.reservations.values(), *lab.containers.values())  # without QEMU's own share
+    kept = [each for each in others if each.host == host.name]
     visible = compute.visible_memory_bytes(host.memory_bytes)
-    zfs = any(pool.host == host.name for pool in lab.pools.values())
+    zfs = bool(lab.pools.get(host.name))
     return compute.room(
         guests,
         memory_bytes=visible,
@@ -38,7 +39,8 @@ def _room(lab: Lab, host: Host) -> compute.Room:
 
 def _hypervisors(lab: Lab) -> Iterator[Host]:
     """Hosts that promise something, and of which it is known what they have."""
-    busy = {each.host for each in (*lab.vms.values(), *lab.reservations.values())}
+    promised = (*lab.vms.values(), *lab.containers.values(), *lab.reservations.values())
+    busy = {each.host for each in promised}
     for name, host in lab.hosts.items():
         if name in busy and host.memory_bytes is not None and host.threads is not None:
             yield host
@@ -92,7 +94,7 @@ def threads_left(lab: Lab) -> Iterator[Finding]:
     """More virtual CPUs promised than the host has threads, or one VM wider than the host."""
     for host in _hypervisors(lab):
         room = _room(lab, host)
-        widest = max((vm.vcpu for vm in lab.vms.values() if vm.host == host.name), default=0)
+        widest = max((guest.vcpu for guest in lab.guests(host.name)), default=0)
         if room.vcpu <= room.threads and widest <= room.threads:
             continue
         yield Finding(

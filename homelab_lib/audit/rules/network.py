@@ -8,6 +8,7 @@ from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Port, Switch
+from homelab_lib.lab.per_host import at
 
 
 def _peers(lab: Lab, switch: str) -> dict[str, Port]:
@@ -111,7 +112,8 @@ def _without_none(entry: dict[str, object]) -> dict[str, object]:
 def _zone(lab: Lab, name: str) -> set[int]:
     """VLANs in which a host or VM has an address."""
     if name in lab.vms:
-        return {lab.vms[name].vlan}
+        vm = lab.vms[name]
+        return {vm.vlan, *(nic.vlan for nic in vm.nics.values())}
     attached = lab.hosts[name].attached.values() if name in lab.hosts else ()
     own = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
     return own | {id_ for each in attached for id_ in each.on_tagged}
@@ -133,8 +135,9 @@ def crossings(lab: Lab) -> dict[tuple[int, int], list[str]]:
     wanted = [(link.a, link.b, f"links.{link.name}") for link in lab.links if not link.direct]
     for cluster in lab.clusters.values():
         subject = f"clusters.{cluster.name}"
-        wanted += [(client, cluster.server, subject) for client in cluster.clients]
-        wanted += [(agent, cluster.server, subject) for agent in cluster.host_agents]
+        servers = cluster.servers
+        wanted += [(client, each, subject) for client in cluster.clients for each in servers]
+        wanted += [(agent, each, subject) for agent in cluster.host_agents for each in servers]
     found: dict[tuple[int, int], list[str]] = {}
     for a, b, subject in wanted:
         here, there = _zone(lab, a), _zone(lab, b)
@@ -266,13 +269,13 @@ def router_has_wan(lab: Lab) -> Iterator[Finding]:
 
 
 def _nodes(lab: Lab, cluster: Cluster) -> list[str]:
-    return [cluster.server, *cluster.agents, *cluster.host_agents]
+    return [*cluster.vms, *cluster.host_agents]
 
 
 def _addresses(lab: Lab, name: str) -> list[str]:
     """Addresses with prefix of a host or VM."""
     if name in lab.vms:
-        return [lab.vms[name].address]
+        return list(lab.vms[name].addresses)
     return [cidr for each in lab.hosts[name].attached.values() for cidr in each.cidrs]
 
 
@@ -291,10 +294,12 @@ def _reaches(lab: Lab, node: str, server: str, address: str) -> bool:
 def storage_is_reached(lab: Lab) -> Iterator[Finding]:
     """A storage class whose server address the cluster's nodes have no way to."""
     for cluster in lab.clusters.values():
-        storage = cluster.storage_class
+        storage = cluster.nfs
         if storage is None:
             continue
-        share = lab.nfs_shares[storage.share]
+        share = at(lab.nfs_shares, storage.share)
+        if share is None:
+            continue
         own = [str(ip_interface(a).ip) for a in _addresses(lab, share.host)]
         vms = [node for node in _nodes(lab, cluster) if node in lab.vms]
         nobody = storage.server_address not in own
@@ -330,9 +335,11 @@ def storage_is_reached(lab: Lab) -> Iterator[Finding]:
 def shares_admit_nodes(lab: Lab) -> Iterator[Finding]:
     """A node whose address is in none of the networks that its volumes are exported to."""
     for cluster in lab.clusters.values():
-        if cluster.storage_class is None:
+        if cluster.nfs is None:
             continue
-        share = lab.nfs_shares[cluster.storage_class.share]
+        share = at(lab.nfs_shares, cluster.nfs.share)
+        if share is None:
+            continue
         networks = [ip_network(network) for network in share.networks]
         for node in _nodes(lab, cluster):
             mine = [ip_interface(address) for address in _addresses(lab, node)]
@@ -342,12 +349,12 @@ def shares_admit_nodes(lab: Lab) -> Iterator[Finding]:
             yield Finding(
                 "share-refuses-node",
                 "stops",
-                f"nfs_shares.{share.name}",
+                f"nfs_shares.{share.id}",
                 f"{node} of cluster {cluster.name} has {mine[0].ip}; {share.path} is exported to "
                 f"{', '.join(share.networks)} only.",
                 fix=Fix(
                     f"export it to {mine[0].network}, too",
-                    changes=((f"nfs_shares.{share.name}.networks", more),),
+                    changes=((f"nfs_shares.{share.id}.networks", more),),
                 ),
             )
 

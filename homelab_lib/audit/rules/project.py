@@ -10,6 +10,7 @@ from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.devices import AdapterPart
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
+from homelab_lib.lab.per_host import every
 from homelab_lib.models import cost
 
 
@@ -28,7 +29,9 @@ def sales_are_free(lab: Lab) -> Iterator[Finding]:
             if sale.taken_from in row.devices
         ]
         wanted += [
-            f"pools.{p.name}" for p in lab.pools.values() if p.host == host and name in p.disks
+            f"pools.{pool.id}"
+            for pool in every(lab.pools)
+            if lab.hardware(pool.host).name == host and name in pool.disks_for()
         ]
         if not wanted:
             continue
@@ -100,6 +103,25 @@ def drawing_agrees(lab: Lab) -> Iterator[Finding]:
         )
 
 
+@rule("etcd-without-majority")
+def etcd_odd(lab: Lab) -> Iterator[Finding]:
+    """An even number of servers: one more than needed, and no more of them may fail."""
+    for cluster in lab.clusters.values():
+        count = len(cluster.servers)
+        if count % 2 == 0:
+            yield Finding(
+                "etcd-without-majority",
+                "risks",
+                f"clusters.{cluster.name}.servers",
+                f"Cluster {cluster.name} has {count} servers. etcd works while more than half of "
+                f"them do, so that {count // 2 - 1} may fail: as many as of {count - 1}.",
+                count // 2 - 1,
+                "servers",
+                ("etcd FAQ, Why an odd number of cluster members?",),
+                Fix(f"{count - 1} servers, or {count + 1}"),
+            )
+
+
 def _meant(lab: Lab, where: str) -> str:
     """The host that a word in a drawing means."""
     word = where.lower()
@@ -118,7 +140,8 @@ def _role(role: str) -> str:
 
 
 def _described(lab: Lab, cluster: Cluster) -> Iterator[tuple[str, str]]:
-    yield lab.vms[cluster.server].host, "control plane"
+    for name in cluster.servers:
+        yield lab.vms[name].host, "control plane"
     for name in cluster.agents:
         yield lab.vms[name].host, "worker"
     for name in cluster.host_agents:

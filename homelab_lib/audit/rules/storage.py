@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from homelab_lib.audit.facts_storage import not_computed
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.storage import Pool
+from homelab_lib.lab.per_host import every
+from homelab_lib.lab.pools import Pool
 from homelab_lib.models.zfs import pool_capacity
 from homelab_lib.units import format_bytes, format_ibytes
 
@@ -14,33 +16,21 @@ _TOLERANCE = 0.01
 _COPY = re.compile(r"back-?\s?up|archiv|snapshot|replica", re.IGNORECASE)
 _AWAY = re.compile(r"off-?\s?site|cloud|second location|another place", re.IGNORECASE)
 _SAFE = re.compile(r"redundan|mirror|raid", re.IGNORECASE)
-_LAYOUT = {"stripe": 0, "raidz1": 1, "raidz2": 2, "raidz3": 3, "draid1": 1, "draid2": 2}
-
-
-def failures_borne(pool: Pool) -> int:
-    """How many disks a pool survives losing, whichever they are.
-
-    Parameters
-    ----------
-    pool
-        The pool; a mirror bears all but one disk of a vdev.
-    """
-    return _LAYOUT.get(pool.layout, len(pool.disks) // pool.vdevs - 1)
 
 
 def _disk_bytes(lab: Lab, pool: Pool) -> list[int]:
-    disks = lab.hosts[pool.host].disks
-    return [disks[name].capacity_bytes for name in pool.disks]
+    disks = lab.hardware(pool.host).disks
+    return [disks[name].capacity_bytes for name in pool.disks_for("data")]
 
 
 def _usable(lab: Lab, pool: Pool) -> int | None:
     """What the pool holds, by OpenZFS's own arithmetic [bytes]; None where it can't be said."""
-    width = len(pool.disks) // pool.vdevs
-    if pool.layout.startswith("draid") or width * pool.vdevs != len(pool.disks):
+    if not_computed(lab, pool) or pool.shape is None:
         return None
     smallest = min(_disk_bytes(lab, pool))
+    layout, width, vdevs = pool.shape
     try:
-        capacity = pool_capacity(pool.layout, width, smallest, vdevs=pool.vdevs, ashift=pool.ashift)
+        capacity = pool_capacity(layout, width, smallest, vdevs=vdevs, ashift=pool.ashift)
     except ValueError:
         return None
     return int(capacity.usable_bytes)
@@ -49,7 +39,7 @@ def _usable(lab: Lab, pool: Pool) -> int | None:
 @rule("capacity-before-overhead")
 def capacity_right(lab: Lab) -> Iterator[Finding]:
     """A usable size that is not what ZFS leaves of the disks."""
-    for pool in lab.pools.values():
+    for pool in every(lab.pools):
         usable = _usable(lab, pool)
         claimed = pool.claimed_usable_bytes
         if not claimed or usable is None or abs(claimed - usable) <= _TOLERANCE * usable:
@@ -59,21 +49,35 @@ def capacity_right(lab: Lab) -> Iterator[Finding]:
                 ("TiB", "TB", 1e12 / 2**40), ("TB", "TiB", 2**40 / 1e12))
              if abs(claimed * factor - usable) <= _TOLERANCE * usable), ""
         )  # fmt: skip
-        path = f"pools.{pool.name}.claimed_usable_bytes"
-        part = lab.hosts[pool.host].disks[pool.disks[0]].part
+        path = f"pools.{pool.id}.claimed_usable_bytes"
+        disks = pool.disks_for("data")
+        part = lab.hardware(pool.host).disks[disks[0]].part
         yield Finding(
             "capacity-before-overhead",
             "costs",
             path,
             f"{pool.name} is said to hold {format_bytes(claimed)}; ZFS leaves "
-            f"{format_bytes(usable)} ({format_ibytes(usable)}) of {len(pool.disks)} disks in "
-            f"{pool.layout}{wrong}. At 80 %, where it slows down, that is "
+            f"{format_bytes(usable)} ({format_ibytes(usable)}) of {len(disks)} disks in "
+            f"{pool.shape[0] if pool.shape else ''}{wrong}. At 80 %, where it slows down, that is "
             f"{format_bytes(usable * 0.8)}.",
             usable,
             "B",
             (fact(part, f"{part.capacity_bytes} bytes"), "OpenZFS's own arithmetic, 128 KiB"),
             Fix("write what is left", changes=((path, usable),)),
         )
+
+
+@rule("pool-not-computed")
+def pool_computed(lab: Lab) -> Iterator[Finding]:
+    """A pool of which no number is computed, and why."""
+    for pool in every(lab.pools):
+        if why := not_computed(lab, pool):
+            yield Finding(
+                "pool-not-computed",
+                "note",
+                f"pools.{pool.id}",
+                f"What {pool.name} ({pool.title}) holds is not computed: {why}.",
+            )
 
 
 @rule("size-in-wrong-unit")
@@ -84,8 +88,8 @@ def sizes_right(lab: Lab) -> Iterator[Finding]:
         for disk in host.disks.values():
             path = f"hosts.{host.name}.disks.{disk.name}.claimed_capacity_bytes"
             rows.append((path, disk.claimed_capacity_bytes, disk.capacity_bytes))
-    for pool in lab.pools.values():
-        path = f"pools.{pool.name}.claimed_raw_bytes"
+    for pool in every(lab.pools):
+        path = f"pools.{pool.id}.claimed_raw_bytes"
         rows.append((path, pool.claimed_raw_bytes, sum(_disk_bytes(lab, pool))))
     for path, claimed, real in rows:
         if claimed and abs(claimed - real) > _TOLERANCE * real:
@@ -104,16 +108,16 @@ def sizes_right(lab: Lab) -> Iterator[Finding]:
 @rule("redundancy-not-there")
 def redundancy_real(lab: Lab) -> Iterator[Finding]:
     """A pool said to survive more lost disks than it does, or a disk said to be redundant."""
-    for pool in lab.pools.values():
-        borne = failures_borne(pool)
+    for pool in every(lab.pools):
+        borne = pool.failures
         if (pool.claimed_failures or 0) > borne:
-            path = f"pools.{pool.name}.claimed_failures"
+            path = f"pools.{pool.id}.claimed_failures"
             yield Finding(
                 "redundancy-not-there",
                 "risks",
                 path,
-                f"{pool.name} is said to survive {pool.claimed_failures} lost disks; {pool.layout} "
-                f"of {len(pool.disks)} survives {borne}.",
+                f"{pool.name} is said to survive {pool.claimed_failures} lost disks; "
+                f"{pool.title} survives {borne}.",
                 borne,
                 "disks",
                 fix=Fix(f"promise {borne}", changes=((path, borne),)),
@@ -121,9 +125,9 @@ def redundancy_real(lab: Lab) -> Iterator[Finding]:
     for host in lab.hosts.values():
         safe = {
             name
-            for pool in lab.pools.values()
-            if pool.host == host.name and failures_borne(pool) > 0
-            for name in pool.disks
+            for pool in every(lab.pools)
+            if lab.hardware(pool.host) is host and pool.failures > 0
+            for name in pool.disks_for("data", "special", "dedup")
         }
         for disk in host.disks.values():
             if _SAFE.search(disk.purpose) and disk.name not in safe:
@@ -142,27 +146,29 @@ def redundancy_real(lab: Lab) -> Iterator[Finding]:
 def vms_safe(lab: Lab) -> Iterator[Finding]:
     """VM disks on a pool that survives nothing, while the host has one that does, with room."""
     for host in lab.hosts.values():
-        kept = {n: s for n, s in lab.storages.items() if s.host == host.name and s.pool}
-        pools = {n: lab.pools.get(s.pool.partition("/")[0]) for n, s in kept.items()}
+        kept = {n: s for n, s in lab.storages.get(host.name, {}).items() if s.pool}
+        here = lab.pools.get(host.name, {})
+        pools = {n: here.get((s.pool or "").partition("/")[0]) for n, s in kept.items()}
         safe = [
             name
             for name, pool in pools.items()
-            if pool and failures_borne(pool) and "images" in kept[name].content
+            if pool and pool.failures and "images" in kept[name].content
         ]
         vms = [vm for vm in lab.vms.values() if vm.host == host.name]
-        bare = [vm for vm in vms if pools.get(vm.storage) and not failures_borne(pools[vm.storage])]
+        bare = [vm for vm in vms if (pool := pools.get(vm.storage)) and not pool.failures]
         if not bare or not safe:
             continue
         size = sum(vm.disk_bytes for vm in bare)
-        there = {name: (_usable(lab, pools[name]) or 0) * 0.8 for name in safe}
-        used = {n: sum(vm.disk_bytes for vm in vms if vm.storage == n) for n in safe}
+        there = {n: (_usable(lab, pool) or 0) * 0.8 for n in safe if (pool := pools[n])}
+        guests = lab.guests(host.name)
+        used = {n: sum(each.disk_bytes for each in guests if each.storage == n) for n in safe}
         roomy = [name for name in safe if used[name] + size <= there[name]]
         if roomy:
             changes = tuple((f"vms.{vm.name}.storage", roomy[0]) for vm in bare)
             yield Finding(
                 "vms-without-redundancy",
                 "risks",
-                f"storages.{bare[0].storage}",
+                f"storages.{host.name}.{bare[0].storage}",
                 f"{len(bare)} VMs with {size / 2**30:g} GiB are on {bare[0].storage}, which "
                 f"survives no lost disk; {', '.join(roomy)} of the same host does and has room.",
                 len(bare),
@@ -188,23 +194,23 @@ def backups_elsewhere(lab: Lab) -> Iterator[Finding]:
         if any(_AWAY.search(text) for text in (s.name, s.title, s.purpose))
     ]
     covered = {name for service in away for name in service.datasets}
-    copies = [d for d in lab.datasets.values() if _is_copy(d.name, d.purpose)]
-    for pool in {d.pool: None for d in copies}:
-        here = [d for d in lab.datasets.values() if d.pool == pool]
-        bare = [d.name for d in here if d not in copies and d.name not in covered]
+    copies = [d for d in every(lab.datasets) if _is_copy(d.name, d.purpose)]
+    for host, pool in {(d.host, d.pool): None for d in copies}:
+        here = [d for d in lab.datasets[host].values() if d.pool == pool]
+        bare = [d for d in here if d not in copies and d.id not in covered]
         if not bare:
             continue
         fix = Fix("a copy outside the house, or on another machine")
         if away:
             path = f"services.{away[0].name}.datasets"
-            whole = [*away[0].datasets, *bare]
+            whole = [*away[0].datasets, *(d.id for d in bare)]
             fix = Fix(f"{away[0].title} takes them, too", changes=((path, whole),))
         yield Finding(
             "backup-in-same-pool",
             "risks",
-            f"pools.{pool}",
-            f"{', '.join(bare)} are in the pool that keeps the backups, and nothing takes them "
-            "elsewhere: what takes the pool takes both.",
+            f"pools.{host}.{pool}",
+            f"{', '.join(d.name for d in bare)} are in the pool that keeps the backups, and "
+            "nothing takes them elsewhere: what takes the pool takes both.",
             len(bare),
             "datasets",
             tuple(f"{d.name}: {d.purpose}" for d in here),
@@ -224,7 +230,7 @@ def backup_server_elsewhere(lab: Lab) -> Iterator[Finding]:
         if guests and re.search(r"\bVMs?\b", service.purpose):
             yield _falls(service.name, service.title, host, guests, "VMs")
     for tier in lab.tiers.values():
-        if tier.host is None and tier.offsite and not any(
+        if not tier.pools and tier.offsite and not any(
             _AWAY.search(f"{s.title} {s.purpose}") for s in lab.services.values()
         ):  # fmt: skip
             yield Finding(

@@ -10,11 +10,13 @@ from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.checks import (
     compute,
     firewall,
+    guests,
     hardware,
     naming,
     nas,
     network,
     parts,
+    pools,
     power,
     project,
     remote,
@@ -26,7 +28,9 @@ from homelab_lib.lab.lab import Lab
 _OF_LAB = (
     hardware.faults,
     network.faults,
+    pools.faults,
     storage.faults,
+    guests.faults,
     compute.faults,
     firewall.faults,
     naming.faults,

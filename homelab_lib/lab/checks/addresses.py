@@ -33,15 +33,25 @@ def of_host(name: str, host: Host) -> list[tuple[Steps, str]]:
 
 
 def fixed(lab: Lab) -> list[tuple[Steps, str]]:
-    """Every address of hosts, switches and VMs that is written out, with its place."""
+    """Every address of hosts, switches and guests that is written out, with its place."""
     found = [entry for name, host in lab.hosts.items() for entry in of_host(name, host)]
     found += [
         (("switches", name, "address"), switch.address)
         for name, switch in lab.switches.items()
         if switch.address
     ]
-    found += [(("vms", name, "address"), vm.address) for name, vm in lab.vms.items() if vm.address]
-    return found
+    return found + [
+        (path, address) for path, _, address in of_guests(lab) if address and address != "dhcp"
+    ]
+
+
+def of_guests(lab: Lab) -> Iterator[tuple[Steps, int, str | None]]:
+    """Each network card of the VMs and containers: its address's place, its VLAN, its address."""
+    for room, guests in (("vms", lab.vms), ("containers", lab.containers)):
+        for name, guest in guests.items():
+            yield (room, name, "address"), guest.vlan, guest.address
+            for card, nic in guest.nics.items():
+                yield (room, name, "nics", card, "address"), nic.vlan, nic.address
 
 
 def ip(cidr: str) -> IpAddress:

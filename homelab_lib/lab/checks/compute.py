@@ -1,4 +1,4 @@
-"""VMs, clusters, services and models."""
+"""Clusters, services and models."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.hardware import devices
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.per_host import at, every
 
 
 def faults(lab: Lab) -> Iterator[Fault]:
-    yield from _vms(lab)
     for name, reservation in lab.reservations.items():
         if reservation.host not in lab.hosts:
             yield unknown(("reservations", name, "host"), reservation.host, lab.hosts, "host")
@@ -23,47 +23,22 @@ def faults(lab: Lab) -> Iterator[Fault]:
     yield from _services(lab)
 
 
-def _vms(lab: Lab) -> Iterator[Fault]:
-    for name, vm in lab.vms.items():
-        path = ("vms", name)
-        host = lab.hosts.get(vm.host)
-        if vm.image not in lab.images:
-            yield unknown((*path, "image"), vm.image, lab.images, "image")
-        if host is None:
-            yield unknown((*path, "host"), vm.host, lab.hosts, "host")
-            continue
-        if host.os.kind != "proxmox":
-            yield Fault((*path, "host"), f"{vm.host} runs {host.os.kind}, not proxmox")
-            continue
-        storages = [each for each, storage in lab.storages.items() if storage.host == vm.host]
-        if vm.storage not in storages:
-            yield unknown((*path, "storage"), vm.storage, storages, f"storage of {vm.host}")
-        elif "images" not in lab.storages[vm.storage].content:
-            yield Fault((*path, "storage"), f"storage {vm.storage!r} may not hold VM disks")
-        if vm.bridge not in host.bridges:
-            yield unknown((*path, "bridge"), vm.bridge, host.bridges, f"bridge of {vm.host}")
-        yield from each_known((*path, "gpus"), vm.gpus, host.devices, f"device of {vm.host}")
-    vmids = (((("vms", name, "vmid")), (vm.host, vm.vmid)) for name, vm in lab.vms.items())
-    yield from twice(((path, vmid) for path, (_, vmid) in vmids), "the VMID")
-
-
 def _cluster(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fault]:
-    if cluster.server not in lab.vms:
-        yield unknown((*path, "server"), cluster.server, lab.vms, "VM")
+    yield from each_known((*path, "servers"), cluster.servers, lab.vms, "VM")
     yield from each_known((*path, "agents"), cluster.agents, lab.vms, "VM")
     yield from each_known((*path, "host_agents"), cluster.host_agents, lab.hosts, "host")
     yield from each_known((*path, "clients"), cluster.clients, lab.hosts, "host")
-    nodes = [((*path, "server"), cluster.server)]
+    nodes = [((*path, "servers", i), server) for i, server in enumerate(cluster.servers)]
     nodes += [((*path, "agents", i), agent) for i, agent in enumerate(cluster.agents)]
     yield from twice(nodes, "the node")
     for field in ("installer", "kubectl"):
         name = getattr(cluster, field)
         if name is not None and name not in lab.downloads:
             yield unknown((*path, field), name, lab.downloads, "download")
-    storage_class = cluster.storage_class
-    if storage_class is not None and storage_class.share not in lab.nfs_shares:
+    if cluster.nfs is not None and at(lab.nfs_shares, cluster.nfs.share) is None:
         here = (*path, "storage_class", "share")
-        yield unknown(here, storage_class.share, lab.nfs_shares, "NFS share")
+        known = [share.id for share in every(lab.nfs_shares)]
+        yield unknown(here, cluster.nfs.share, known, "NFS share")
     names = (((*path, "workloads", i, "name"), w.name) for i, w in enumerate(cluster.workloads))
     yield from twice(names, "the workload")
 
@@ -107,11 +82,13 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
 
 
 def _services(lab: Lab) -> Iterator[Fault]:
-    places = [*lab.hosts, *lab.vms, *lab.clusters]
+    places = [*lab.hosts, *lab.vms, *lab.containers, *lab.clusters]
+    datasets = [dataset.id for dataset in every(lab.datasets)]
     for name, service in lab.services.items():
         path = ("services", name)
         if service.runs_on is not None and service.runs_on not in places:
-            yield unknown((*path, "runs_on"), service.runs_on, places, "host, VM or cluster")
-        yield from each_known((*path, "datasets"), service.datasets, lab.datasets, "dataset")
+            kind = "host, VM, container or cluster"
+            yield unknown((*path, "runs_on"), service.runs_on, places, kind)
+        yield from each_known((*path, "datasets"), service.datasets, datasets, "dataset")
         yield from each_known((*path, "needs"), service.needs, lab.services, "service")
         yield from each_known((*path, "instead_of"), service.instead_of, lab.services, "service")

@@ -42,10 +42,9 @@ def faults(lab: Lab) -> Iterator[Fault]:
 
 def _names(lab: Lab) -> Iterator[Fault]:
     """A name means one machine: runbooks, known_hosts and cables go by it."""
-    rooms = (("hosts", lab.hosts), ("vms", lab.vms), ("switches", lab.switches))
-    yield from twice(
-        (((room, name), name) for room, machines in rooms for name in machines), "the machine name"
-    )
+    rooms = ("hosts", "vms", "containers", "switches")
+    names = (((room, name), name) for room in rooms for name in getattr(lab, room))
+    yield from twice(names, "the machine name")
 
 
 def _processors(path: Steps, host: Host) -> Iterator[Fault]:

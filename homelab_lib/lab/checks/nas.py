@@ -39,15 +39,15 @@ def faults(lab: Lab) -> Iterator[Fault]:
 
 
 def _pools(lab: Lab, host: str) -> list[str]:
-    return [name for name, pool in lab.pools.items() if pool.host == host]
+    return list(lab.pools.get(host, {}))
 
 
 def _datasets(lab: Lab, host: str) -> list[str]:
-    return [name for name, dataset in lab.datasets.items() if dataset.host == host]
+    return list(lab.datasets.get(host, {}))
 
 
 def _shares(lab: Lab, host: str) -> list[str]:
-    return [name for name, share in lab.smb_shares.items() if share.host == host]
+    return list(lab.smb_shares.get(host, {}))
 
 
 # Accounts ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from itertools import combinations
 
-from homelab_lib.lab.checks.addresses import fixed, in_vlan, ip, of_host
+from homelab_lib.lab.checks.addresses import fixed, in_vlan, ip, of_guests, of_host
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.host import Host
@@ -152,21 +152,25 @@ def _login(name: str, host: Host) -> Iterator[Fault]:
 
 
 def _addresses(lab: Lab) -> Iterator[Fault]:
-    for name, vm in lab.vms.items():
-        path = ("vms", name)
-        if vm.vlan not in lab.vlans:
-            yield unknown((*path, "vlan"), vm.vlan, lab.vlans, "VLAN")
-            continue
-        yield from in_vlan((*path, "address"), vm.address, vm.vlan, lab)
-        if vm.gateway is not None:
-            yield from in_vlan((*path, "gateway"), vm.gateway, vm.vlan, lab)
+    for path, vlan, address in of_guests(lab):
+        if vlan not in lab.vlans:
+            yield unknown((*path[:-1], "vlan"), vlan, lab.vlans, "VLAN")
+        elif address is not None and address != "dhcp":
+            yield from in_vlan(path, address, vlan, lab)
+    for room, guests in (("vms", lab.vms), ("containers", lab.containers)):
+        for name, guest in guests.items():
+            if guest.gateway is not None:
+                yield from in_vlan((room, name, "gateway"), guest.gateway, guest.vlan, lab)
     yield from twice(((path, ip(cidr)) for path, cidr in fixed(lab)), "the address")
     macs = [
         (("hosts", name, "ports", port, "mac"), each.mac)
         for name, host in lab.hosts.items()
         for port, each in host.ports.items()
     ]
-    macs += [(("vms", name, "mac"), vm.mac) for name, vm in lab.vms.items()]
+    for room, guests in (("vms", lab.vms), ("containers", lab.containers)):
+        for name, guest in guests.items():
+            macs.append(((room, name, "mac"), guest.mac))
+            macs += [((room, name, "nics", card, "mac"), n.mac) for card, n in guest.nics.items()]
     yield from twice(macs, "the MAC address")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from homelab_lib.lab.base import Made
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
@@ -33,18 +34,21 @@ def _phases(lab: Lab) -> Iterator[Fault]:
     yield from twice(((("phases", i, "number"), n) for i, n in enumerate(numbers)), "the phase")
     if numbers != sorted(numbers):
         yield Fault(("phases",), f"phases stand in the order {numbers}; write them in their order")
-    for path, number in _belonging((), lab):
+    for path, thing, number in _belonging((), lab):
         if number not in numbers:
             yield unknown((*path, "phase"), number, numbers, "phase")
+        elif isinstance(thing, Made) and thing.exists:
+            what = f"it exists already, so that phase {number} can't make it"
+            yield Fault((*path, "phase"), what)
 
 
-def _belonging(path: Steps, value: object) -> Iterator[tuple[Steps, int]]:
+def _belonging(path: Steps, value: object) -> Iterator[tuple[Steps, BaseModel, int]]:
     """Everything that says which phase it belongs to, wherever it stands."""
     if isinstance(value, Part | Catalog):
         return
     if isinstance(value, BaseModel):
         if getattr(value, "phase", None) is not None:
-            yield path, value.phase
+            yield path, value, value.phase
         below = [(name, getattr(value, name)) for name in type(value).model_fields]
     elif isinstance(value, dict):
         below = list(value.items())

@@ -1,106 +1,86 @@
-"""Pools, datasets, shares and Proxmox storages."""
+"""Datasets, shares, Proxmox storages and tiers; pools have a module of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.checks.fault import Fault, each_known, unknown
+from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.storage import Pool
+from homelab_lib.lab.per_host import every
+from homelab_lib.lab.storage import STORAGE_KINDS, Share, VmStorage
 
-FEWEST = {
-    "stripe": 1,
-    "mirror": 2,
-    "raidz1": 2,
-    "raidz2": 3,
-    "raidz3": 4,
-    "draid1": 2,
-    "draid2": 3,
-}
-"""Disks that a vdev of each layout needs at least, by `zpool create`."""
+_ROOMS = ("pools", "datasets", "nfs_shares", "smb_shares", "storages")
+_OWN_FIELDS = {field for needs, _ in STORAGE_KINDS.values() for field in needs}
 
 
 def faults(lab: Lab) -> Iterator[Fault]:
-    yield from _pools(lab)
-    yield from _datasets(lab)
-    yield from _shares(lab)
-    yield from _storages(lab)
-    for name, tier in lab.tiers.items():
-        if tier.host is not None and tier.host not in lab.hosts:
-            yield unknown(("tiers", name, "host"), tier.host, lab.hosts, "host")
-        yield from each_known(("tiers", name, "pools"), tier.pools, lab.pools, "pool")
-
-
-def _pools(lab: Lab) -> Iterator[Fault]:
-    disks = []
-    for name, pool in lab.pools.items():
-        path = ("pools", name)
-        if pool.host not in lab.hosts:
-            yield unknown((*path, "host"), pool.host, lab.hosts, "host")
-            continue
-        own = lab.hosts[pool.host].disks
-        yield from each_known((*path, "disks"), pool.disks, own, f"disk of {pool.host}")
-        disks += [((*path, "disks", i), f"{pool.host}.{d}") for i, d in enumerate(pool.disks)]
-        yield from _shape(path, pool)
-    yield from twice(disks, "the disk")
-
-
-def _shape(path: tuple[str, ...], pool: Pool) -> Iterator[Fault]:
-    width, rest = divmod(len(pool.disks), pool.vdevs)
-    if rest:
-        what = f"{len(pool.disks)} disks don't divide into {pool.vdevs} equal vdevs"
-        yield Fault((*path, "vdevs"), what)
-    elif width < FEWEST[pool.layout]:
-        what = (
-            f"a {pool.layout} vdev needs {FEWEST[pool.layout]} disks or more; here it has {width}"
-        )
-        yield Fault((*path, "disks"), what)
-
-
-def _datasets(lab: Lab) -> Iterator[Fault]:
-    for name, dataset in lab.datasets.items():
-        path = ("datasets", name)
-        if dataset.host not in lab.hosts:
-            yield unknown((*path, "host"), dataset.host, lab.hosts, "host")
-        elif dataset.pool not in lab.pools:
-            yield unknown(path, dataset.pool, lab.pools, "pool")
-        elif lab.pools[dataset.pool].host != dataset.host:
-            there = lab.pools[dataset.pool].host
-            yield Fault((*path, "host"), f"pool {dataset.pool!r} is on {there}")
-
-
-def _shares(lab: Lab) -> Iterator[Fault]:
+    yield from _machines(lab)
+    for host, datasets in lab.datasets.items():
+        for name, dataset in datasets.items():
+            pools = lab.pools.get(host, {})
+            if dataset.pool not in pools:
+                yield unknown(("datasets", host, name), dataset.pool, pools, f"pool of {host}")
     for room in ("nfs_shares", "smb_shares"):
-        for name, share in getattr(lab, room).items():
-            path = (room, name)
-            if share.host not in lab.hosts:
-                yield unknown((*path, "host"), share.host, lab.hosts, "host")
-            elif share.dataset not in lab.datasets:
-                yield unknown((*path, "dataset"), share.dataset, lab.datasets, "dataset")
-            elif (there := lab.datasets[share.dataset].host) != share.host:
-                yield Fault((*path, "host"), f"dataset {share.dataset!r} is on {there}")
-            else:
-                top = "/mnt" if lab.hosts[share.host].os.kind == "truenas" else ""
-                root = f"{top}/{share.dataset}"
-                if share.path != root and not share.path.startswith(f"{root}/"):
-                    what = f"{share.path} isn't in dataset {share.dataset!r}, which is at {root}"
-                    yield Fault((*path, "path"), what)
-    for name, share in lab.nfs_shares.items():
+        for share in every(getattr(lab, room)):
+            yield from _share((room, share.host, share.name), share, lab)
+    for share in every(lab.nfs_shares):
         if share.maproot_group is not None and share.maproot_user is None:
-            yield Fault(("nfs_shares", name, "maproot_group"), "it needs maproot_user, too")
+            path = ("nfs_shares", share.host, share.name, "maproot_group")
+            yield Fault(path, "it needs maproot_user, too")
+    for storage in every(lab.storages):
+        yield from _storage(("storages", storage.host, storage.name), storage, lab)
+    pools = [pool.id for pool in every(lab.pools)]
+    for name, tier in lab.tiers.items():
+        yield from each_known(("tiers", name, "pools"), tier.pools, pools, "pool")
 
 
-def _storages(lab: Lab) -> Iterator[Fault]:
-    for name, storage in lab.storages.items():
-        path = ("storages", name)
-        host = lab.hosts.get(storage.host)
-        if host is None:
-            yield unknown((*path, "host"), storage.host, lab.hosts, "host")
-        elif host.os.kind != "proxmox":
-            yield Fault((*path, "host"), f"{storage.host} runs {host.os.kind}, not proxmox")
-        elif storage.kind == "zfspool":
-            pools = [pool for pool, each in lab.pools.items() if each.host == storage.host]
-            if storage.pool is None:
-                yield Fault(path, "a zfspool names its pool")
-            elif storage.pool.partition("/")[0] not in pools:
-                yield unknown((*path, "pool"), storage.pool, pools, f"pool of {storage.host}")
-        elif storage.path is None:
-            yield Fault(path, "a dir names its path")
+def _machines(lab: Lab) -> Iterator[Fault]:
+    """What stands under a machine stands under one that there is."""
+    machines = [*lab.hosts, *lab.vms]
+    for room in _ROOMS:
+        under: Mapping[str, Mapping[str, Any]] = getattr(lab, room)
+        for host in under:
+            if host not in machines:
+                yield unknown((room, host), host, machines, "host or VM")
+
+
+def _share(path: Steps, share: Share, lab: Lab) -> Iterator[Fault]:
+    system = lab.system(share.host)
+    if system is None:
+        return  # reported already
+    if share.dataset is None:
+        if system.kind == "truenas":
+            yield Fault(path, "'dataset' is missing: a share of a TrueNAS has one")
+        return
+    known = [*lab.datasets.get(share.host, {}), *lab.pools.get(share.host, {})]
+    if share.dataset not in known:
+        yield unknown((*path, "dataset"), share.dataset, known, f"dataset of {share.host}")
+        return
+    root = f"{'/mnt' if system.kind == 'truenas' else ''}/{share.dataset}"
+    if share.path != root and not share.path.startswith(f"{root}/"):
+        what = f"{share.path} isn't in dataset {share.dataset!r}, which is at {root}"
+        yield Fault((*path, "path"), what)
+
+
+def _storage(path: Steps, storage: VmStorage, lab: Lab) -> Iterator[Fault]:
+    host = lab.hosts.get(storage.host)
+    if host is None:
+        return  # reported already
+    if host.os.kind != "proxmox":
+        yield Fault(path, f"{storage.host} runs {host.os.kind}, not proxmox")
+        return
+    needs, holds = STORAGE_KINDS[storage.kind]
+    for field in needs:
+        if getattr(storage, field) is None:
+            yield Fault(path, f"a storage of kind {storage.kind} needs {field!r}")
+    for field in sorted(_OWN_FIELDS - set(needs)):
+        if getattr(storage, field) is not None:
+            yield Fault((*path, field), f"a storage of kind {storage.kind} has no {field!r}")
+    for index, content in enumerate(storage.content):
+        if content not in holds:
+            what = f"a {storage.kind} can't hold {content}; it can hold: {', '.join(holds)}"
+            yield Fault((*path, "content", index), what)
+    if storage.kind == "zfspool" and storage.pool is not None:
+        pools, pool = lab.pools.get(storage.host, {}), storage.pool.partition("/")[0]
+        if pool not in pools:
+            yield unknown((*path, "pool"), pool, pools, f"pool of {storage.host}")

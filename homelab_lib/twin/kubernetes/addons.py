@@ -145,9 +145,9 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
     if why := cluster.world.internet(cluster.server):
         return f"Error: looks like {spec.get('repo')} is not a valid chart repository: {why}"
     known = {
-        (c.storage_class.chart.repo, c.storage_class.chart.chart, c.storage_class.chart.version)
+        (c.nfs.chart.repo, c.nfs.chart.chart, c.nfs.chart.version)
         for c in cluster.world.lab.clusters.values()
-        if c.storage_class
+        if c.nfs
     }
     if (spec.get("repo"), spec["chart"], spec.get("version")) not in known:
         what = f'chart "{spec["chart"]}" version "{spec.get("version")}"'

@@ -7,7 +7,7 @@ from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pvesh import proxmox
 from homelab_lib.twin.proxmox.qm import qm
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
-from homelab_lib.twin.proxmox.storage import Store
+from homelab_lib.twin.proxmox.storage import OPTIONS, Store
 from homelab_lib.twin.world import Kind, World
 
 _STOCK_CONTENT = ["backup", "iso", "vztmpl"]
@@ -41,17 +41,20 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
 
 def _storages(node: ProxmoxNode, before_phase: int) -> None:
     lab = node.world.lab
-    for name, storage in lab.storages.items():
-        if storage.host != node.name or not made(storage.phase, before_phase):
+    for name, storage in lab.storages.get(node.name, {}).items():
+        if not made(storage.phase, before_phase):
             continue
-        pool = lab.pools.get((storage.pool or "rpool").partition("/")[0])
+        pool = lab.pools.get(node.name, {}).get((storage.pool or "rpool").partition("/")[0])
         host = lab.hosts[node.name]
-        disks = [host.disks[d].capacity_bytes for d in pool.disks] if pool else [10**12]
+        disks = [host.disks[d].capacity_bytes for d in pool.disks_for("data")] if pool else [10**12]
         shared = pool is not None and pool.layout == "mirror"
-        size = min(disks) if shared else sum(disks)
+        size = storage.size_bytes or (min(disks) if shared else sum(disks))
         place = storage.path or storage.pool or ""
         content = list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
-        node.stores[name] = Store(name, storage.kind, content, place, int(size * 0.96))
+        options = {key: str(value) for key in OPTIONS if (value := getattr(storage, key))}
+        node.stores[name] = Store(
+            name, storage.kind, content, place, int(size * 0.96), options=options
+        )
         if storage.path:
             node.files.mkdir(storage.path, parents=True)
             for folder in (

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import yaml
 
-from homelab_lib.lab.compute import Image
+from homelab_lib.lab.guests import Image
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import REPOSITORY, install

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterable
 from typing import Any
 
-from homelab_lib.lab.compute import Image
+from homelab_lib.lab.guests import Image
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings

@@ -222,7 +222,8 @@ def _storage(node: ProxmoxNode, found: "re.Match[str]", given: dict[str, str]) -
 
 
 def _store_config(store: Store) -> dict[str, Any]:
-    place = {"path": store.place} if store.kind == "dir" else {"pool": store.place}
+    key = "pool" if store.kind == "zfspool" else "path"
+    place = store.options | ({key: store.place} if store.place else {})
     return {"storage": store.name, "type": store.kind, "content": ",".join(store.content)} | place
 
 
@@ -302,7 +303,8 @@ def _set_content(node: ProxmoxNode, name: str, content: str) -> Reply:
     for each in wanted:
         if each not in CONTENT_TYPES:
             raise ParameterError({"content": f"invalid format - invalid content type '{each}'\n"})
-        if store.kind == "zfspool" and each not in ("images", "rootdir", "none"):
+        blocks = store.kind in ("zfspool", "lvm", "lvmthin")
+        if blocks and each not in ("images", "rootdir", "none"):
             raise PveError(f"update storage failed: storage does not support content type '{each}'")
     store.content = wanted
     return Reply()

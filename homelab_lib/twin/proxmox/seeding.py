@@ -7,7 +7,7 @@ from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.proxmox.guest import Guest, VirtualMachine
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import split_properties
-from homelab_lib.twin.proxmox.storage import FOLDERS, Store, parse_size
+from homelab_lib.twin.proxmox.storage import FOLDERS, OPTIONS, Store, parse_size
 
 _NOT_CONFIGURATION = ("digest",)
 
@@ -38,14 +38,13 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
 
 def _seed_store(node: ProxmoxNode, row: dict[str, Any], room: dict[str, Any], get: Any) -> None:
     name, kind = row["storage"], row["type"]
-    if kind not in ("dir", "zfspool"):
-        return
     content = [each for each in row.get("content", "").split(",") if each]
     place = row.get("path") or row.get("pool") or ""
-    store = Store(name, kind, content, place, room.get("total", 0))
+    options = {key: str(row[key]) for key in OPTIONS if key in row}
+    store = Store(name, kind, content, place, room.get("total", 0), options=options)
     node.stores[name] = store
     for item in get(f"/nodes/{node.node}/storage/{name}/content") or ():
-        if kind == "zfspool":
+        if item.get("content") in ("images", "rootdir"):
             store.volumes[item["volid"].partition(":")[2]] = item["size"]
     if kind == "dir":
         for folder in FOLDERS.values():
@@ -58,8 +57,8 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     node.vms[vm.vmid] = vm
     name = kept.get("name", "")
     described = node.world.lab.vms.get(name)
-    if described is not None and "scsi0" in kept:
-        vm.booted = node.world.lab.images[described.image].sha256
+    if described is not None and described.image is not None and "scsi0" in kept:
+        vm.booted = node.world.lab.images[described.image].sha256 or ""
     _seed_sizes(node, kept)
     vm.running = row.get("status") == "running"
     if not vm.running:

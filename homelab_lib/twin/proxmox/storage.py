@@ -10,6 +10,8 @@ FOLDERS = {
     "import": "import",
     "images": "images",
 }
+OPTIONS = ("vgname", "thinpool", "server", "export", "share", "datastore", "username")
+"""Properties of a storage that say where it is, beside ``path`` and ``pool``."""
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "": 1}
 
 
@@ -20,15 +22,17 @@ class Store:
     Parameters
     ----------
     name, kind
-        Proxmox's id and type: ``dir`` or ``zfspool``.
+        Proxmox's id and type, such as ``dir``, ``zfspool`` or ``lvmthin``.
     content
         What it may hold.
     place
-        Folder, or ZFS dataset.
+        Folder, or ZFS dataset; empty where it is neither.
     size_bytes
         How much fits [bytes].
     volumes
         Disks of VMs by volume name, with their size [bytes]; files are in the file system.
+    options
+        What else its kind is configured with: ``vgname``, ``thinpool``, ``server`` ….
     """
 
     name: str
@@ -37,6 +41,7 @@ class Store:
     place: str
     size_bytes: int
     volumes: dict[str, int] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
 
 
 def parse_size(text: str) -> int:

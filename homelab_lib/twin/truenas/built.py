@@ -14,13 +14,6 @@ from homelab_lib.twin.world import Kind, World
 
 _VERSION = "25.10.1"
 _KERNEL = "6.12.33-production+truenas"
-_LAYOUTS = {
-    "stripe": "STRIPE",
-    "mirror": "MIRROR",
-    "raidz1": "RAIDZ1",
-    "raidz2": "RAIDZ2",
-    "raidz3": "RAIDZ3",
-}
 
 
 def register(world: World) -> None:
@@ -63,15 +56,19 @@ def _disks(nas: TrueNas, host: Host) -> None:
 def _pools(nas: TrueNas, before_phase: int) -> None:
     lab = nas.world.lab
     by_serial = {disk.serial: disk.name for disk in nas.disks.values()}
-    for name, pool in lab.pools.items():
-        if pool.host != nas.name or not made(pool.phase, before_phase):
+    described = lab.hosts[nas.name].disks
+    for name, pool in lab.pools.get(nas.name, {}).items():
+        if not made(pool.phase, before_phase):
             continue
-        described = [lab.hosts[nas.name].disks[disk] for disk in pool.disks]
-        names = [by_serial[d.serial or f"{nas.name}-{d.name}".upper()] for d in described]
-        kind, width = _LAYOUTS[pool.layout], len(names) // pool.vdevs
-        vdevs = [Vdev(kind, names[i * width : (i + 1) * width]) for i in range(pool.vdevs)]
-        smallest = min(disk.capacity_bytes for disk in described)
-        size, usable = zpool_sizes(kind, width, pool.vdevs, smallest)
+        vdevs, size, usable = [], 0, 0
+        for group in (each for each in pool.groups if each.role == "data"):
+            disks = [described[disk] for disk in group.disks]
+            names = [by_serial[d.serial or f"{nas.name}-{d.name}".upper()] for d in disks]
+            vdevs.append(Vdev(group.layout.partition(":")[0].upper(), names))
+        if pool.shape and not pool.shape[0].startswith("draid"):
+            layout, width, count = pool.shape
+            smallest = min(described[disk].capacity_bytes for disk in pool.disks_for("data"))
+            size, usable = zpool_sizes(layout.upper(), width, count, smallest)
         number = len(nas.pools) + 1
         nas.pools[name] = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, 0.0)
         nas.add_dataset(root_dataset(name, 0.0))
@@ -85,10 +82,8 @@ def _asked(nas: TrueNas, method: str, data: Row) -> None:
 
 
 def _datasets(nas: TrueNas, before_phase: int) -> None:
-    for name, dataset in sorted(nas.world.lab.datasets.items()):
-        if dataset.host != nas.name or not made(dataset.phase, before_phase):
-            continue
-        if dataset.pool not in nas.pools:
+    for name, dataset in sorted(nas.world.lab.datasets.get(nas.name, {}).items()):
+        if dataset.pool not in nas.pools or not made(dataset.phase, before_phase):
             continue
         data: Row = {"name": name, "share_type": dataset.share_type, "create_ancestors": True}
         if dataset.recordsize_bytes:
@@ -100,15 +95,17 @@ def _datasets(nas: TrueNas, before_phase: int) -> None:
 
 def _shares(nas: TrueNas, before_phase: int) -> None:
     lab = nas.world.lab
-    for share in lab.nfs_shares.values():
-        if share.host != nas.name or not made(share.phase, before_phase):
+    for share in lab.nfs_shares.get(nas.name, {}).values():
+        there = (share.dataset or "").partition("/")[0] in nas.pools
+        if not there or not made(share.phase, before_phase):
             continue
         row: Row = {"path": share.path, "networks": list(share.networks)}
         row |= {"maproot_user": share.maproot_user, "maproot_group": share.maproot_group}
         _asked(nas, "sharing.nfs.create", row)
         nas.services["nfs"].enable = nas.services["nfs"].running = True
-    for name, share in lab.smb_shares.items():
-        if share.host != nas.name or not made(share.phase, before_phase):
+    for name, share in lab.smb_shares.get(nas.name, {}).items():
+        there = (share.dataset or "").partition("/")[0] in nas.pools
+        if not there or not made(share.phase, before_phase):
             continue
         _asked(nas, "sharing.smb.create", {"name": name, "path": share.path})
         nas.services["cifs"].enable = nas.services["cifs"].running = True
