@@ -1,5 +1,6 @@
 """Whatever is cut off when: the same command again, and the lab is as if nothing had happened."""
 
+import random
 import re
 from functools import cache
 from pathlib import Path
@@ -21,11 +22,18 @@ KINDS = ("cut-before", "cut-after", "cut-mid", "reboot")
 USUAL = {("cut-before", 2), ("cut-after", 32), ("cut-mid", 40), ("reboot", 9), ("reboot", 13)}
 """What the usual tests take: a file, an installer, an object, a VM that is being made, another."""
 
-POINTS = [
-    pytest.param(kind, nth, marks=() if (kind, nth) in USUAL else pytest.mark.long)
-    for kind in KINDS
-    for nth in range(1, COUNT + 1)
-]
+ALL = [(kind, nth) for kind in KINDS for nth in range(1, COUNT + 1)]
+SAMPLE = set(random.Random(20261126).sample(ALL, 40))
+"""What CI takes besides; `make test-crash` takes them all."""
+
+
+def _marks(point: tuple[str, int]) -> tuple:
+    if point in USUAL:
+        return ()
+    return (pytest.mark.sample if point in SAMPLE else pytest.mark.long,)
+
+
+POINTS = [pytest.param(*point, marks=_marks(point)) for point in ALL]
 
 
 @cache
