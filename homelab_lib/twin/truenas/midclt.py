@@ -12,14 +12,14 @@ import pprint
 from typing import Any, NoReturn
 
 from homelab_lib.twin.machine.program import Call, Commands, Reply
-from homelab_lib.twin.truenas import cron, dataset, interfaces, nfs, pool, services, smb, system
+from homelab_lib.twin.truenas import dataset, interfaces, kept, nfs, pool, services, smb, system
 from homelab_lib.twin.truenas.errors import ApiError, NoSuchMethod, ValidationErrors
 from homelab_lib.twin.truenas.jobs import traceback
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import MatchNotFound
 from homelab_lib.twin.truenas.rpc import FANGTOOTH, GOLDEYE, HALFMOON, Release, find
 
-API = (cron, dataset, interfaces, nfs, pool, services, smb, system)
+API = (dataset, interfaces, kept, nfs, pool, services, smb, system)
 """The modules whose methods `midclt` calls: importing them registers them."""
 
 _CALL_S = 0.2

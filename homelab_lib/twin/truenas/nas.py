@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable
 
 from homelab_lib.twin.machine.machine import Machine
@@ -44,10 +45,7 @@ class TrueNas(Machine):
         self.pools: dict[str, ZPool] = {}
         self.datasets: dict[str, Dataset] = {}
         self.services = installed(self.release)
-        self.tables = {
-            name: Table()
-            for name in ("nfs", "smb", "user", "cronjob", "pool.scrub", "pool.snapshottask")
-        }
+        self.tables: dict[str, Table] = defaultdict(Table)
         self.config: dict[str, Row] = {
             "nfs": dict(NFS_CONFIG),
             "smb": {"id": 1, "netbiosname": name.upper()[:15], "workgroup": "WORKGROUP"},

@@ -4,6 +4,7 @@ from typing import Any
 
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.truenas.kept import FAMILIES
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import parse_release
 from homelab_lib.twin.truenas.tables import Service, Table, installed
@@ -92,7 +93,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("nfs", "sharing.nfs.query"),
         ("smb", "sharing.smb.query"),
         ("user", "user.query", *users),
-        ("cronjob", "cronjob.query"),
+        *((family.namespace, f"{family.namespace}.query") for family in FAMILIES),
         ("pool.snapshottask", "pool.snapshottask.query"),
     ):
         rows = call(method, *more)
