@@ -229,10 +229,7 @@ class Run:
         drifted = [o for o in self.outcomes if o.status == "drift"]
         if drifted:
             self._conclude("drift")
-            lines = "\n".join(
-                f"    {o.step}: {'; '.join(w for r in o.resources for w in r.wants) or o.note}"
-                for o in drifted
-            )
+            lines = "\n".join(f"    {outcome.step}: {_difference(outcome)}" for outcome in drifted)
             raise Drift(
                 f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
                 fix=f"mode=plan shows what would mend it; the record: {self._reporter.place}",
@@ -350,6 +347,13 @@ class Run:
                 return records.Record(earlier)
         folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
         return records.Record(paths.reports() / folder)
+
+
+def _difference(outcome: StepOutcome) -> str:
+    """What a step that drifted is not."""
+    wants = [text for resource in outcome.resources for text in resource.wants]
+    fails = [f"{c.title}: {c.says}" if c.says else c.title for c in outcome.checks if not c.holds]
+    return "; ".join([*wants, *fails]) or outcome.note
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:

@@ -23,11 +23,11 @@ def statuses(ran) -> dict[str, str]:
 
 def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatch):
     with serve_standing(tmp_path / "a", monkeypatch, seed=1) as a:
-        digest = a.run("plan").digest
+        digest = a.run("plan", only="share").digest
     with serve_standing(tmp_path / "b", monkeypatch, seed=2) as b:
         monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "a" / "state"))
         before = b.world.state()
-        ran = b.run("apply", digest)
+        ran = b.run("apply", digest, only="share")
         assert isinstance(ran.error, PlanStale)
         assert "for other hosts" in str(ran.error)
         assert "SHA256:" in str(ran.error)
@@ -35,10 +35,11 @@ def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatc
 
 
 def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standing):
-    standing.run("apply", standing.run("plan").digest)
+    machines = {"only": "room,image,machines"}
+    standing.run("apply", standing.run("plan", **machines).digest, **machines)
     guest = standing.world.machines["k3s-control"]
     guest.host_key = Ed25519PrivateKey.generate()
-    ran = standing.run("verify")
+    ran = standing.run("verify", **machines)
     assert isinstance(ran.error, HostKeyRefused)
     assert str(ran.error).count("SHA256:") >= 2
 
@@ -48,15 +49,16 @@ def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standi
 
 def test_somebody_elses_restore_into_a_vmid_that_was_ours_is_left_alone(standing):
     """`qmrestore` holds the lock ``create``, as our own creation does."""
-    digest = standing.run("plan").digest
-    assert standing.run("apply", digest).error is None
+    machines = {"only": "room,image,machines"}
+    digest = standing.run("plan", **machines).digest
+    assert standing.run("apply", digest, **machines).error is None
     node = standing.world.machines["proxmox"]
     node.run("qm stop 201").finished()
     node.run("qm set 201 --protection 0")
     node.run("qm destroy 201").finished()
     node.run("qm create 201 --name family-photos --memory 2048").finished()
     node.vms[201].config["lock"] = "create"
-    for ran in (standing.run("plan"), standing.run("apply", digest)):
+    for ran in (standing.run("plan"), standing.run("apply", digest, **machines)):
         assert isinstance(ran.error, StepFailed | PlanStale)
         assert "VMID 201" in str(ran.error)
     assert node.vms[201].config["name"] == "family-photos"
@@ -121,13 +123,14 @@ def test_the_record_of_another_run_is_not_continued(standing, other):
 
 @pytest.mark.parametrize("torn", [b'{"record": "/tmp/x', b"\0" * 64, b"[1]\n", b"\xff\xfe\n"])
 def test_an_index_of_runs_that_was_torn_bricks_nothing(standing, tmp_path, torn):
-    digest = standing.run("plan").digest
+    share = {"only": "share"}
+    digest = standing.run("plan", **share).digest
     standing.world.faults.arm("fail", "pool.dataset.create")
-    first = standing.run("apply", digest)
+    first = standing.run("apply", digest, **share)
     assert first.error is not None
     index = next((standing.config.parent / "state").rglob("runs.jsonl"))
     index.write_bytes(index.read_bytes() + torn)
-    again = standing.run("apply", digest)
+    again = standing.run("apply", digest, **share)
     assert again.error is None
     assert again.record == first.record, "it went on where it had stopped"
     assert list(check(again.record)) == []
@@ -136,7 +139,7 @@ def test_an_index_of_runs_that_was_torn_bricks_nothing(standing, tmp_path, torn)
 def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):
     before = os.umask(0)
     try:
-        standing.run("apply", standing.run("plan").digest)
+        standing.run("apply", standing.run("plan", only="share").digest, only="share")
     finally:
         os.umask(before)
     for root in ("state", "reports"):

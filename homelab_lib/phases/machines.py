@@ -8,7 +8,7 @@ from homelab_lib.control.proxmox.api import api
 from homelab_lib.control.proxmox.guest import GuestReady, guest_file
 from homelab_lib.control.proxmox.machine import VirtualMachine
 from homelab_lib.control.proxmox.storage import Image, StorageContent
-from homelab_lib.errors import BadParameter, HomelabError, StepFailed
+from homelab_lib.errors import AuthenticationRefused, BadParameter, StepFailed, Unreachable
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Image as CloudImage
 from homelab_lib.lab.guests import Vm
@@ -243,7 +243,7 @@ class Machines:
         for vm in self.vms:
             try:
                 shown = ctx.host(vm.name).read("cloud-init", "status", ok=None)
-            except HomelabError as error:
+            except (Unreachable, AuthenticationRefused) as error:  # a stranger stops the run
                 yield Check(f"{vm.name} lets us in", False, error.what)
                 continue
             status = shown.stdout.strip().removeprefix("status: ")

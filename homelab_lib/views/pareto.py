@@ -9,7 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from homelab_lib.units import format_bps, format_ibytes
-from homelab_lib.views.style import BUSY, GOOD, INK, QUIET, SOFT, WARN, Drawing, house_style, svg
+from homelab_lib.views.style import (
+    BUSY,
+    GOOD,
+    INK,
+    QUIET,
+    SOFT,
+    WARN,
+    Drawing,
+    house_style,
+    powers_of_ten,
+    svg,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +61,7 @@ def pareto(rows: Rows, front: Sequence[int], *, by: str = "serving") -> Drawing:
             axes.set_title(label)
             if log and all(row[column] > 0 for row in rows):
                 axes.set_yscale("log")
+                powers_of_ten(axes.yaxis)
             else:
                 axes.set_ylim(bottom=0)
             axes.grid(color="#eceff1", lw=0.7)

@@ -20,6 +20,7 @@ from homelab_lib.views.style import (
     WARN,
     Drawing,
     house_style,
+    powers_of_ten,
     svg,
 )
 
@@ -274,6 +275,7 @@ def loss_curve(pool: PoolFacts) -> Drawing:
                 annotation_clip=False,
             )
         axes.set(xscale="log", yscale="log", xlim=(7, 720))
+        powers_of_ten(axes.yaxis)
         marks = {8: "8 h", 24: "1 day", 72: "3 days", 168: "1 week", 336: "2 weeks", 720: "30 days"}
         axes.set_xticks(list(marks), list(marks.values()))
         axes.minorticks_off()

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from io import StringIO
+from math import log10
 from typing import TYPE_CHECKING
 
 from homelab_lib.printable import printable
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, QUIET, GRID = "#263238", "#90a4ae", "#eceff1"
@@ -42,6 +44,16 @@ def house_style() -> Iterator[None]:
 
     with mpl.rc_context(_RC):
         yield
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def powers_of_ten(axis: "Axis") -> None:
+    """Label a logarithmic axis in plain text, ``10⁻³``: no text here is read as a formula."""
+    axis.set_major_formatter(
+        lambda value, _: f"10{str(round(log10(value))).translate(_RAISED)}" if value > 0 else ""
+    )
 
 
 def svg(figure: "Figure") -> str:

@@ -218,6 +218,7 @@ def test_drawings_come_out_the_same_and_without_a_date(any_lab):
         document = make().document
         assert make().document == document
         assert "<dc:date>" not in document
+        assert "\\math" not in document, "no formula stands there unread"
 
 
 def test_every_table_can_be_made_of_any_lab(any_lab):
