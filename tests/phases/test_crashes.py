@@ -11,8 +11,8 @@ from standing import differences
 from standing import standing as serve_standing
 
 CHANGES = (
-    r"^(sudo -n -- )?(systemd-run|sh -c|runuser|pvesm set|pvesh set|qm (create|disk|start|unlock|destroy)|"
-    r"k3s kubectl apply|systemctl stop|"
+    r"^(sudo -n -- )?(systemd-run|sh -c|runuser|pvesm set|pvesh set|"
+    r"qm (create|disk|start|unlock|destroy)|k3s kubectl apply|systemctl stop|"
     r"midclt call (pool.dataset.create|sharing.nfs.create|service.(control|update)))"
 )
 COUNT = 53
