@@ -228,7 +228,7 @@ class Lane:
         """After a lost reply: look until what was sent shows, or can't be at work any more."""
         resource, clock = work.resource, self.sender.clock
         self.host.forget()
-        patience_s = max(resource.timeout_s, change.call.timeout_s) if sent.at_work else 0.0
+        patience_s = change.call.timeout_s if sent.at_work else 0.0
         until, pause = clock.now() + patience_s, PAUSE_S[0]
         while True:
             # A host that restarts on our account has the resource's own time to come back.
