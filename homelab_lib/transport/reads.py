@@ -58,6 +58,8 @@ def declare_service(name: str, judge: ServiceJudge) -> None:
     judge
         Is given method, path and query.
     """
+    if name in _services:
+        raise ValueError(f"{name} is declared already")
     _services[name] = judge
 
 

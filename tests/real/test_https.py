@@ -13,7 +13,7 @@ from transport.appliance import Appliance
 
 pytestmark = pytest.mark.real
 
-declare_service("toaster", lambda method, path, query: method == "GET")
+declare_service("oven", lambda method, path, query: method == "GET")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def ask(network, appliance, tmp_path):
 
             def ask(method="GET", kind="read", **options):
                 options = {"port": appliance.port, "timeout_s": 10} | options
-                return fleet.run("nas", Request("toaster", method, "/x", kind, **options))
+                return fleet.run("nas", Request("oven", method, "/x", kind, **options))
 
             ask.pin = lambda: pin(certificates, f"nas:{appliance.port}", fingerprint(appliance.der))
             yield ask
@@ -57,7 +57,7 @@ def test_a_stranger_behind_a_friend_is_refused(ask, appliance):
 
 
 def test_forwarding_is_not_allowed(network, appliance, tmp_path):
-    request = Request("toaster", "GET", "/x", "read", port=appliance.port)
+    request = Request("oven", "GET", "/x", "read", port=appliance.port)
     with (
         OpenSshd(tmp_path / "sshd", options=["AllowTcpForwarding no"]) as server,
         Fleet({"nas": server.endpoint()}, allow_changes=True) as fleet,
