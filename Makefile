@@ -31,6 +31,7 @@ test-crash: $(INSTALLED)
 lint: $(INSTALLED)
 	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py
 	$(PY) -m ruff format --check -q homelab_lib tests benchmarks conftest.py
+	$(PY) -m mypy --no-error-summary
 
 lab: $(INSTALLED)
 	$(PY) -m jupyterlab
@@ -63,4 +64,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

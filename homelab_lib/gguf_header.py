@@ -205,11 +205,11 @@ class _Metadata:
         """A number, or one for each layer."""
         found = self.values.get(key, default)
         if not isinstance(found, tuple):
-            return self.count(key, found, least=0)
-        found = found[:n_layer]
-        if len(found) < n_layer or not all(type(n) is int and 0 <= n <= _MAX_COUNT for n in found):
+            return self.count(key, default if isinstance(default, int) else None, least=0)
+        layers = [n for n in found[:n_layer] if type(n) is int and 0 <= n <= _MAX_COUNT]
+        if len(layers) < n_layer:
             self.fail(key, f"a whole number from 0 to {_MAX_COUNT} for each of {n_layer} layers")
-        return found if len(set(found)) > 1 else found[0]
+        return tuple(layers) if len(set(layers)) > 1 else layers[0]
 
 
 def _tensors(reader: Reader, count: int) -> dict[str, tuple[Tensor, int]]:
@@ -299,8 +299,9 @@ def _shape(metadata: _Metadata, tensors: Mapping[str, Tensor]) -> dict[str, Any]
     width = n_embd // heads if heads else 0
     tokens = metadata.values.get("tokenizer.ggml.tokens")
     n_vocab = tokens.count if isinstance(tokens, Skipped) else None
-    if n_vocab is None and len(embedding := getattr(tensors.get(_EMBEDDING), "shape", ())) == 2:
-        n_vocab = embedding[1]
+    embedding = tensors.get(_EMBEDDING)
+    if n_vocab is None and embedding is not None and len(embedding.shape) == 2:
+        n_vocab = embedding.shape[1]
     return {
         "architecture": arch,
         "n_layer": n_layer,

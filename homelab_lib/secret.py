@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from homelab_lib.errors import SecretUnresolved, Unreadable
 from homelab_lib.regular_file import read_bytes
@@ -52,7 +52,7 @@ class Secret:
     def __str__(self) -> str:
         return f"<secret {self.name}>"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(f"{self} does not leave this process")
 
 

@@ -28,5 +28,7 @@ def cable_speed(lab: Lab, cable: Cable) -> LinkSpeed:
 def _end(lab: Lab, place: str, module: TransceiverPart | None) -> End:
     owner, _, port_name = place.partition(".")
     port = (lab.hosts.get(owner) or lab.switches[owner]).ports[port_name]
-    inside = module and Module(module.cage, module.connector, module.speeds_bps, module.media)
+    inside = None
+    if module is not None:
+        inside = Module(module.cage, module.connector, module.speeds_bps, module.media)
     return End(port.connector, port.speeds_bps, inside, place)

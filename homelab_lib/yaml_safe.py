@@ -96,11 +96,13 @@ def decoded(document: str | bytes) -> str:
         if document[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise BadYaml("it is UTF-16; save it as UTF-8", 1)
         try:
-            document = document.decode("utf-8")
+            text = document.decode("utf-8")
         except UnicodeDecodeError as error:
             line = document.count(b"\n", 0, error.start) + 1
             raise BadYaml("this isn't YAML: a byte that is no UTF-8", line) from None
-    text = document.removeprefix("\ufeff")
+    else:
+        text = document
+    text = text.removeprefix("\ufeff")
     if found := _NO_ROOM.search(text):
         line = text.count("\n", 0, found.start()) + 1
         code = ord(found.group())
@@ -130,7 +132,7 @@ def events(text: str) -> Iterator[yaml.Event]:
 
 
 def _counted(parser: Any) -> Iterator[yaml.Event]:
-    sizes: dict[str, int] = {}  # by anchor: nodes in what it stands for
+    sizes: dict[str | None, int] = {}  # by anchor: nodes in what it stands for
     above: list[tuple[str | None, int]] = []  # of the open collections: anchor, count before
     count = documents = 0
     while parser.check_event():

@@ -7,22 +7,29 @@ from pydantic import Field
 from homelab_lib.lab.base import (
     AbsolutePath,
     FileMode,
+    Form,
     Made,
     PublicKey,
     Record,
     SecretReference,
-    text,
 )
 
-AccountName = text(
-    r"[A-Za-z_][A-Za-z0-9_.-]{0,31}",
-    "a user's or group's name: a letter or _, then letters, digits and any of _ . -, 32 at most",
-)
+AccountName = Annotated[
+    str,
+    Form(
+        r"[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+        "a user's or group's name: a letter or _, then letters, digits and any of _ . -, "
+        "32 at most",
+    ),
+]
 AccountId = Annotated[int, Field(strict=True, ge=0, le=2_147_483_647)]
-Principal = text(
-    r"owner@|group@|everyone@|(user|group):[A-Za-z_][A-Za-z0-9_.-]{0,31}",
-    "owner@, group@, everyone@, user:NAME or group:NAME",
-)
+Principal = Annotated[
+    str,
+    Form(
+        r"owner@|group@|everyone@|(user|group):[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+        "owner@, group@, everyone@, user:NAME or group:NAME",
+    ),
+]
 
 
 class NasGroup(Made):
@@ -97,10 +104,13 @@ class Acl(Made):
 class ShareAclEntry(Record):
     """What somebody may do through an SMB share, whatever the files say."""
 
-    who: text(
-        r"everyone@|(user|group):[A-Za-z_][A-Za-z0-9_.-]{0,31}",
-        "everyone@, user:NAME or group:NAME",
-    ) = Field(description="everyone@, user:NAME or group:NAME.")
+    who: Annotated[
+        str,
+        Form(
+            r"everyone@|(user|group):[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+            "everyone@, user:NAME or group:NAME",
+        ),
+    ] = Field(description="everyone@, user:NAME or group:NAME.")
     may: Literal["FULL", "CHANGE", "READ"] = Field(description="What.")
     allow: bool = Field(True, description="False: refused.")
 

@@ -2,9 +2,11 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, GroupedMetadata, Gt, Le
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,8 +25,9 @@ from homelab_lib.units import parse_bps, parse_bytes
 # Names -------------------------------------------------------------------------------------------
 
 
-def text(pattern: str, wording: str) -> Any:
-    """Text of a certain form.
+@dataclass(frozen=True)
+class Form(GroupedMetadata):
+    """Text of a certain form; it stands in an ``Annotated[str, …]``.
 
     Parameters
     ----------
@@ -33,67 +36,93 @@ def text(pattern: str, wording: str) -> Any:
     wording
         The same for a person, as the end of "write …".
     """
-    form = re.compile(pattern)
 
-    def check(value: str) -> str:
-        if not form.fullmatch(value):
-            raise ValueError(f"write {wording}")
-        return value
+    pattern: str
+    wording: str
 
-    return Annotated[
-        str,
-        AfterValidator(check),
-        WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"}),
-    ]
+    def __iter__(self) -> Iterator[object]:
+        form = re.compile(self.pattern)
+
+        def check(value: str) -> str:
+            if not form.fullmatch(value):
+                raise ValueError(f"write {self.wording}")
+            return value
+
+        yield AfterValidator(check)
+        yield WithJsonSchema({"type": "string", "pattern": f"^(?:{self.pattern})$"})
 
 
-Slug = text(
-    r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
-    "lower-case letters, digits and hyphens, 63 at most, as DNS has it",
-)
-PortName = text(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,30}", "letters, digits and any of _ + -, 31 at most")
+Slug = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "lower-case letters, digits and hyphens, 63 at most, as DNS has it",
+    ),
+]
+PortName = Annotated[
+    str, Form(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,30}", "letters, digits and any of _ + -, 31 at most")
+]
 DiskName = PortName
 _POOL = r"(?!mirror|raidz|draid|spare|log(?:/|$))[A-Za-z][A-Za-z0-9_.: -]{0,238}"
 _COMPONENT = r"(?!\.\.?(?:/|$))[A-Za-z0-9_.: -]+"
-PoolName = text(
-    _POOL,
-    "a pool's name as zpool takes it: a letter, then letters, digits, spaces and any of _ - . :; "
-    "it can't be log, nor begin with mirror, raidz, draid or spare",
-)
+PoolName = Annotated[
+    str,
+    Form(
+        _POOL,
+        "a pool's name as zpool takes it: a letter, then letters, digits, spaces and any of "
+        "_ - . :; it can't be log, nor begin with mirror, raidz, draid or spare",
+    ),
+]
 """ZFS pool, by ``pool_namecheck`` and ``zpool_name_valid`` of OpenZFS 2.3."""
-DatasetName = text(
-    rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{1,49}}",
-    "pool/name as zfs takes it, such as tank/media: letters, digits, spaces and any of _ - . :",
-)
+DatasetName = Annotated[
+    str,
+    Form(
+        rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{1,49}}",
+        "pool/name as zfs takes it, such as tank/media: letters, digits, spaces and any of _ - . :",
+    ),
+]
 """ZFS dataset, by ``entity_namecheck`` and ``dataset_nestcheck`` of OpenZFS 2.3."""
-StorageId = text(
-    r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]",
-    "a storage's id as Proxmox takes it: a letter, then letters, digits and any of _ - ., "
-    "a letter or digit at its end",
-)
+StorageId = Annotated[
+    str,
+    Form(
+        r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]",
+        "a storage's id as Proxmox takes it: a letter, then letters, digits and any of _ - ., "
+        "a letter or digit at its end",
+    ),
+]
 """Proxmox VE's format ``pve-storage-id``, by its PVE::JSONSchema."""
-ZfsName = text(
-    rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{0,49}}",
-    "a pool's or a dataset's name as zfs takes it",
-)
-ShareName = text(
-    r"(?!(?:[Gg]lobal|[Pp]rinters|[Hh]omes)$)[^\x00-\x1f\\/\[\]:|<>+=;,*?\"]{1,80}",
-    "a share's name: 80 characters at most, none of \\ / [ ] : | < > + = ; , * ? \", "
-    "and not global, printers or homes",
-)
-Ref = text(r"[^.\s]+\.\S.*", "the machine and the name, joined by a dot, such as nas.tank")
+ZfsName = Annotated[
+    str,
+    Form(
+        rf"(?=.{{1,255}}$){_POOL}(/{_COMPONENT}){{0,49}}",
+        "a pool's or a dataset's name as zfs takes it",
+    ),
+]
+ShareName = Annotated[
+    str,
+    Form(
+        r"(?!(?:[Gg]lobal|[Pp]rinters|[Hh]omes)$)[^\x00-\x1f\\/\[\]:|<>+=;,*?\"]{1,80}",
+        "a share's name: 80 characters at most, none of \\ / [ ] : | < > + = ; , * ? \", "
+        "and not global, printers or homes",
+    ),
+]
+Ref = Annotated[
+    str, Form(r"[^.\s]+\.\S.*", "the machine and the name, joined by a dot, such as nas.tank")
+]
 """Something that stands under a machine, named from outside of that: ``truenas.tank/media``."""
-Interface = text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "an interface's name, 15 characters at most")
-AbsolutePath = text(r"/[^\x00-\x1f]*", "an absolute path")
-User = text(r"[a-z_][a-z0-9_-]{0,31}", "a Unix user's name")
-DnsName = text(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a DNS name in lower case")
-Address = text(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", "an IP address or a host's name")
-Url = text(r"(https?|oci)://\S+", "an address that begins with https://")
-Sha256 = text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")
-PublicKey = text(
-    r"file:.+|(ssh|ecdsa|sk)-\S+ \S+[^\n]*", "a public key, or file: and the path of one"
-)
-FileMode = text(r"0?[0-7]{3}", "octal digits in quotes, such as '0644'")
+Interface = Annotated[
+    str, Form(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "an interface's name, 15 characters at most")
+]
+AbsolutePath = Annotated[str, Form(r"/[^\x00-\x1f]*", "an absolute path")]
+User = Annotated[str, Form(r"[a-z_][a-z0-9_-]{0,31}", "a Unix user's name")]
+DnsName = Annotated[str, Form(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a DNS name in lower case")]
+Address = Annotated[str, Form(r"[A-Za-z0-9][A-Za-z0-9.:_-]*", "an IP address or a host's name")]
+Url = Annotated[str, Form(r"(https?|oci)://\S+", "an address that begins with https://")]
+Sha256 = Annotated[str, Form(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
+PublicKey = Annotated[
+    str, Form(r"file:.+|(ssh|ecdsa|sk)-\S+ \S+[^\n]*", "a public key, or file: and the path of one")
+]
+FileMode = Annotated[str, Form(r"0?[0-7]{3}", "octal digits in quotes, such as '0644'")]
 
 
 def _mac(value: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from homelab_lib.lab.base import BY_NAME, Record, text
+from homelab_lib.lab.base import BY_NAME, Form, Record
 from homelab_lib.lab.cabling import CablePart, SwitchPart, TransceiverPart
 from homelab_lib.lab.devices import (
     AcceleratorPart,
@@ -30,7 +30,9 @@ from homelab_lib.lab.platforms import (
     UpsPart,
 )
 
-PartName = text(r"[a-z0-9][a-z0-9.+-]{0,63}", "lower-case letters, digits and any of . + -")
+PartName = Annotated[
+    str, Form(r"[a-z0-9][a-z0-9.+-]{0,63}", "lower-case letters, digits and any of . + -")
+]
 
 
 class Catalog(Record):

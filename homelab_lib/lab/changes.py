@@ -76,5 +76,5 @@ def _written_fields(record: type[BaseModel]) -> frozenset[str]:
     return frozenset(
         name
         for name, field in record.model_fields.items()
-        if not any(isinstance(mark, SkipJsonSchema) for mark in field.metadata)
+        if SkipJsonSchema not in map(type, field.metadata)
     )

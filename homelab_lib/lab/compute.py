@@ -9,6 +9,7 @@ from homelab_lib.lab.base import (
     AbsolutePath,
     Bytes,
     DnsName,
+    Form,
     Ip,
     Listed,
     Made,
@@ -21,14 +22,13 @@ from homelab_lib.lab.base import (
     Slug,
     Tcp,
     Url,
-    text,
 )
 from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.guests import Guests
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.lab.part import FromCatalog
 
-K3sVersion = text(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")
+K3sVersion = Annotated[str, Form(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")]
 
 
 class HelmChart(Record):

@@ -76,7 +76,7 @@ def put(node: Node, steps: tuple[str, ...], value: Node) -> Node:
         return Node(entries, node.where)
     if isinstance(node.value, list):
         items = list(node.value)
-        at = slice(len(items), None) if key is None else slice(key, key + 1)
+        at = slice(key, key + 1) if isinstance(key, int) else slice(len(items), None)
         items[at] = [] if below is None else [below]
         return replace(node, value=items)
     raise LookupError(f"there is no {step!r} in a plain value")

@@ -108,7 +108,8 @@ class Node:
 
     def label(self, path: Steps) -> Steps:
         """The path with the names of list items in place of their indices."""
-        node, steps = self, []
+        node = self
+        steps: list[str | int] = []
         for step in path:
             below = node.child(step)
             if below is None:
@@ -167,7 +168,7 @@ class _Builder:
         self._events = events
         self._file = file
         self._problems = problems
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str | None, Node] = {}
 
     def document(self) -> Node | None:
         first = next(self._events, None)

@@ -12,6 +12,7 @@ from pydantic import Field
 from homelab_lib.lab.base import (
     BY_NAME,
     Count,
+    Form,
     Listed,
     Made,
     Named,
@@ -23,25 +24,33 @@ from homelab_lib.lab.base import (
     Slug,
     Tcp,
     VlanId,
-    text,
 )
 from homelab_lib.lab.schedule import Cron
 
-AliasName = text(
-    r"(?=.{1,31}$)_?[A-Za-z][A-Za-z0-9_]*",
-    "an alias's name: a letter first, or one _ and a letter, then letters, digits and _, 31 at "
-    "most",
+AliasName = Annotated[
+    str,
+    Form(
+        r"(?=.{1,31}$)_?[A-Za-z][A-Za-z0-9_]*",
+        "an alias's name: a letter first, or one _ and a letter, then letters, digits and _, 31 at "
+        "most",
+    ),
+]
+Zone = (
+    VlanId
+    | Annotated[str, Form(r"\S+", "a VLAN's number, any, self, a machine, an address or an alias")]
 )
-Zone = VlanId | text(r"\S+", "a VLAN's number, any, self, a machine, an address or an alias")
 """An end of a rule: a VLAN by its number, ``any``, ``self``, a host or VM, an address, an alias."""
 
 Attachment = VlanId | PortName
 """An interface of a firewall: a VLAN by its number, a port or bond by name, a WireGuard tunnel."""
 
-Ports = text(
-    r"\d{1,5}([-:]\d{1,5})?|[A-Za-z_][A-Za-z0-9_]*",
-    "a port, a range such as 8000-8010, or an alias",
-)
+Ports = Annotated[
+    str,
+    Form(
+        r"\d{1,5}([-:]\d{1,5})?|[A-Za-z_][A-Za-z0-9_]*",
+        "a port, a range such as 8000-8010, or an alias",
+    ),
+]
 Protocol = Literal["any", "TCP", "UDP", "TCP/UDP", "ICMP", "IPV6-ICMP", "ESP", "AH", "GRE", "IGMP"]
 WITH_PORTS = ("TCP", "UDP", "TCP/UDP")
 Family = Literal["ipv4", "ipv6", "both"]
@@ -178,8 +187,8 @@ class Ids(Record):
     pattern_matcher: Literal["ac", "ac-ks", "hs"] | None = Field(
         None, description="Algorithm; hs is Hyperscan."
     )
-    rulesets: tuple[text(r"[\w .,-]{1,255}", "a file name of a ruleset"), ...] = Field(
-        description="Files of rules, such as emerging-malware.rules."
+    rulesets: tuple[Annotated[str, Form(r"[\w .,-]{1,255}", "a file name of a ruleset")], ...] = (
+        Field(description="Files of rules, such as emerging-malware.rules.")
     )
     policies: Annotated[dict[Slug, IdsPolicy], BY_NAME] = Field(
         {}, description="What is done with their rules."

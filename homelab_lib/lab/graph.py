@@ -1,6 +1,6 @@
 """The topology of a lab as a networkx graph."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Cable
@@ -101,7 +101,7 @@ def _add_cable(topology: "networkx.Graph", lab: Lab, cable: Cable) -> None:
     )
 
 
-def _carried(lab: Lab, a: dict, b: dict) -> set[int]:
+def _carried(lab: Lab, a: dict[str, Any], b: dict[str, Any]) -> set[int]:
     """Tagged VLANs that pass: a switch that knows none of them lets all of them through."""
     both = [
         set(lab.vlans) if _is_blind(lab, end["owner"]) else set(end["tagged"]) for end in (a, b)

@@ -9,6 +9,7 @@ from homelab_lib.lab.base import (
     Bytes,
     Count,
     FileMode,
+    Form,
     Interface,
     Ip,
     Mac,
@@ -25,15 +26,20 @@ from homelab_lib.lab.base import (
     User,
     VlanId,
     cidr,
-    text,
 )
 from homelab_lib.lab.host import OperatingSystem
 
-FileName = text(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")
+FileName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")]
 VmId = Annotated[int, Field(strict=True, ge=100, le=999_999_999)]
-Drive = text(r"(scsi|sata|virtio)([0-9]|[12][0-9]|30)", "Proxmox's name of a drive, such as scsi1")
-Mount = text(r"mp([0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])", "Proxmox's name, such as mp0")
-NicName = text(r"net([0-9]|[12][0-9]|3[01])", "Proxmox's name of a network card, such as net1")
+Drive = Annotated[
+    str, Form(r"(scsi|sata|virtio)([0-9]|[12][0-9]|30)", "Proxmox's name of a drive, such as scsi1")
+]
+Mount = Annotated[
+    str, Form(r"mp([0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])", "Proxmox's name, such as mp0")
+]
+NicName = Annotated[
+    str, Form(r"net([0-9]|[12][0-9]|3[01])", "Proxmox's name of a network card, such as net1")
+]
 
 
 def _guest_address(value: str) -> str:
@@ -92,10 +98,12 @@ class VmDisk(Record):
 class MountPoint(Record):
     """A further volume, or a folder of the host, in a container."""
 
-    path: text(r"/[^\x00-\x1f]*", "an absolute path") = Field(description="Where it is seen.")
+    path: Annotated[str, Form(r"/[^\x00-\x1f]*", "an absolute path")] = Field(
+        description="Where it is seen."
+    )
     storage: StorageId | None = Field(None, description="The host's storage it is on.")
     size_bytes: Bytes | None = Field(None, description="Its size [bytes].")
-    folder: text(r"/[^\x00-\x1f]*", "an absolute path") | None = Field(
+    folder: Annotated[str, Form(r"/[^\x00-\x1f]*", "an absolute path")] | None = Field(
         None, description="The host's folder that is seen there."
     )
 

@@ -9,6 +9,7 @@ from homelab_lib.lab.base import (
     Address,
     Bytes,
     DiskName,
+    Form,
     Interface,
     Ip,
     Named,
@@ -19,17 +20,19 @@ from homelab_lib.lab.base import (
     Sha256,
     Tcp,
     User,
-    text,
 )
 from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuPart, NicPart
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.platforms import AccessoryPart, BoardPart, CpuPart, MemoryPart, PsuPart
-from homelab_lib.lab.ports import Addressed, Bond, HostPort
+from homelab_lib.lab.ports import Bond, HostPort
 
-NodeName = text(
-    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
-    "a Proxmox node's name as Proxmox writes it: letters, digits and hyphens, 63 at most",
-)
+NodeName = Annotated[
+    str,
+    Form(
+        r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+        "a Proxmox node's name as Proxmox writes it: letters, digits and hyphens, 63 at most",
+    ),
+]
 
 DRIVEN = ("proxmox", "truenas", "opnsense", "debian", "ubuntu", "linux")
 """Systems that a runbook can set up. With the others the lab can only reckon."""
@@ -207,7 +210,7 @@ class Host(Named):
         return self.cpu.title if self.cpu_count == 1 else f"{self.cpu_count} × {self.cpu.title}"
 
     @property
-    def attached(self) -> dict[str, Addressed]:
+    def attached(self) -> dict[str, HostPort | Bond]:
         """What carries its addresses and bridges, by name: its ports and its bonds."""
         return {**self.ports, **self.bonds}
 

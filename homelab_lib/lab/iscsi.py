@@ -9,6 +9,7 @@ from homelab_lib.lab.base import (
     AbsolutePath,
     Bytes,
     DatasetName,
+    Form,
     Ip,
     Made,
     Network,
@@ -16,14 +17,18 @@ from homelab_lib.lab.base import (
     Record,
     SecretReference,
     Slug,
-    text,
 )
 
-Iqn = text(
-    r"iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:\S+)?|eui\.[0-9A-Fa-f]{16}|naa\.[0-9A-Fa-f]{16,32}",
-    "an iSCSI name, such as iqn.1993-08.org.debian:01:abcdef",
-)
-TargetName = text(r"[a-z0-9.:-]{1,120}", "lower-case letters, digits and any of . : -")
+Iqn = Annotated[
+    str,
+    Form(
+        r"iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:\S+)?|eui\.[0-9A-Fa-f]{16}|naa\.[0-9A-Fa-f]{16,32}",
+        "an iSCSI name, such as iqn.1993-08.org.debian:01:abcdef",
+    ),
+]
+TargetName = Annotated[
+    str, Form(r"[a-z0-9.:-]{1,120}", "lower-case letters, digits and any of . : -")
+]
 Lun = Annotated[int, Field(strict=True, ge=0, le=1023)]
 
 

@@ -1,7 +1,8 @@
 """The lab: everything that the description holds, in one frozen object."""
 
 import hashlib
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
 
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -50,7 +51,7 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
     def _of_loader(cls, written: Any, info: ValidationInfo) -> Catalog:
         if written is not None:
             raise ValueError("parts stand in the folder catalog/, not here")
-        return info.context["catalog"]
+        return cast(Mapping[str, Catalog], info.context)["catalog"]
 
     def machines(self) -> "dict[str, Host | Vm]":
         """Everything with an SSH login, hosts first: the hosts that have ``ssh``, and the VMs."""

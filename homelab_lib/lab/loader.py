@@ -74,8 +74,10 @@ def _parts(own: Path) -> tuple[Node | None, list[Problem]]:
     kinds = dict(stock.value)
     for kind, mine in parts.value.items():
         theirs = kinds.get(kind)
-        both = isinstance(mine.value, dict) and theirs is not None
-        kinds[kind] = Node(theirs.value | mine.value, mine.where) if both else mine
+        if theirs is not None and isinstance(mine.value, dict):
+            kinds[kind] = Node(theirs.value | mine.value, mine.where)
+        else:
+            kinds[kind] = mine
     return Node(kinds, parts.where), problems + found
 
 
@@ -91,7 +93,7 @@ def _read(parts: Node, root: Node) -> tuple[Lab | None, list[Problem]]:
     if catalog.value is None:
         return None, catalog.problems
     problems = catalog.problems + catalog.contradictions(catalog_faults(catalog.value))
-    broken = frozenset(path[1] for path in catalog.lost if len(path) == 2)
+    broken = frozenset(str(path[1]) for path in catalog.lost if len(path) == 2)
     lab = read_as(Lab, root, context={"catalog": catalog.value}, broken=broken)
     problems += lab.problems
     if lab.value is not None:

@@ -8,6 +8,7 @@ from homelab_lib.lab.base import (
     BY_NAME,
     Address,
     DnsName,
+    Form,
     Ip,
     Mac,
     Made,
@@ -17,14 +18,18 @@ from homelab_lib.lab.base import (
     Slug,
     Tcp,
     VlanId,
-    text,
 )
 
-HostLabel = text(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", "a host's name without its domain")
-OverrideName = text(
-    r"(\*\.)?[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9])?",
-    "a DNS name in lower case, such as nas.home.arpa",
-)
+HostLabel = Annotated[
+    str, Form(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", "a host's name without its domain")
+]
+OverrideName = Annotated[
+    str,
+    Form(
+        r"(\*\.)?[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9])?",
+        "a DNS name in lower case, such as nas.home.arpa",
+    ),
+]
 
 
 class DhcpRange(Made):
@@ -49,7 +54,10 @@ class DhcpLease(Made):
     vlan: VlanId = Field(description="VLAN it is in.")
     mac: Mac | None = Field(None, description="The machine's hardware address.")
     client_id: (
-        text(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+", "hexadecimal bytes, such as 01:ab") | None
+        Annotated[
+            str, Form(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+", "hexadecimal bytes, such as 01:ab")
+        ]
+        | None
     ) = Field(None, description="The machine's client identifier, or DUID, in place of its MAC.")
     address: Ip = Field(description="What it gets.")
     hostname: HostLabel | None = Field(None, description="Name it gets; none: the entry's.")

@@ -13,6 +13,7 @@ from homelab_lib.lab.base import (
     Bytes,
     DatasetName,
     DiskName,
+    Form,
     Ip,
     Made,
     Named,
@@ -22,12 +23,11 @@ from homelab_lib.lab.base import (
     SecretReference,
     Slug,
     Tcp,
-    text,
 )
 from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.schedule import Cron
 
-Time = text(r"([01]\d|2[0-3]):[0-5]\d", "a time of day, such as '08:00'")
+Time = Annotated[str, Form(r"([01]\d|2[0-3]):[0-5]\d", "a time of day, such as '08:00'")]
 
 _SECRET = {
     "account",
@@ -80,9 +80,9 @@ Setting = str | int | bool | tuple[int, ...] | tuple[str, ...]
 class SmbService(Record):
     """How a NAS speaks SMB."""
 
-    netbios_name: text(r"[A-Za-z0-9-]{1,15}", "15 letters, digits and hyphens at most") | None = (
-        Field(None, description="Name that Windows shows; none: the host's.")
-    )
+    netbios_name: (
+        Annotated[str, Form(r"[A-Za-z0-9-]{1,15}", "15 letters, digits and hyphens at most")] | None
+    ) = Field(None, description="Name that Windows shows; none: the host's.")
     workgroup: str = Field("WORKGROUP", description="Workgroup.")
     encryption: Literal["DEFAULT", "NEGOTIATE", "DESIRED", "REQUIRED"] = Field(
         "DEFAULT", description="Whether what goes over the wire is encrypted."
@@ -110,16 +110,16 @@ class NfsService(Record):
 class SnapshotTask(Made):
     """Snapshots that are made again and again."""
 
-    dataset: text(r"\S.*", "a pool or a dataset") = Field(
+    dataset: Annotated[str, Form(r"\S.*", "a pool or a dataset")] = Field(
         description="Pool or dataset that is kept."
     )
     recursive: bool = Field(False, description="Whether the datasets in it are kept, too.")
     exclude: tuple[DatasetName, ...] = Field((), description="Datasets in it that are left out.")
     keep: Positive = Field(description="How long a snapshot is kept, in the next field's unit.")
     unit: Literal["HOUR", "DAY", "WEEK", "MONTH", "YEAR"] = Field(description="Unit of keep.")
-    naming_schema: text(r"[\w.:%-]*%Y[\w.:%-]*", "strftime's letters, %Y among them") = Field(
-        "auto-%Y-%m-%d_%H-%M", description="How a snapshot is called."
-    )
+    naming_schema: Annotated[
+        str, Form(r"[\w.:%-]*%Y[\w.:%-]*", "strftime's letters, %Y among them")
+    ] = Field("auto-%Y-%m-%d_%H-%M", description="How a snapshot is called.")
     schedule: Cron = Field(description="When, as in crontab: '0 0 * * *'.")
     begin: Time = Field("00:00", description="Not before this time of day.")
     end: Time = Field("23:59", description="Not after it.")

@@ -10,6 +10,7 @@ from homelab_lib.lab.base import (
     BY_NAME,
     BitsPerSecond,
     Cidr,
+    Form,
     Ip,
     Ip6,
     Listed,
@@ -22,13 +23,14 @@ from homelab_lib.lab.base import (
     Record,
     Slug,
     VlanId,
-    text,
 )
 from homelab_lib.lab.cabling import CablePart, Medium, SwitchPart, TransceiverPart
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.ports import Port
 
-ServicePort = text(r"(tcp|udp)/\d{1,5}(-\d{1,5})?|icmp", "tcp/2049, udp/53, tcp/8000-8010 or icmp")
+ServicePort = Annotated[
+    str, Form(r"(tcp|udp)/\d{1,5}(-\d{1,5})?|icmp", "tcp/2049, udp/53, tcp/8000-8010 or icmp")
+]
 
 
 class SwitchPort(Port):

@@ -1,6 +1,7 @@
 """What all parts of the catalog share, and how the lab refers to one."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError, core_schema
@@ -62,7 +63,7 @@ class FromCatalog:
                 return value
             if not isinstance(value, str):
                 raise PydanticCustomError("part_name", "the name of a part in the catalog")
-            return info.context["catalog"].find(value, source)
+            return cast(Mapping[str, Any], info.context)["catalog"].find(value, source)
 
         return core_schema.with_info_plain_validator_function(
             look_up,

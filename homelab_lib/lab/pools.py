@@ -6,14 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from homelab_lib.lab.base import Bytes, Count, DiskName, Positive, Record, text
+from homelab_lib.lab.base import Bytes, Count, DiskName, Form, Positive, Record
 from homelab_lib.lab.per_host import OnHost
 
 Role = Literal["data", "special", "dedup", "log", "cache", "spare"]
-Layout = text(
-    r"stripe|mirror|raidz[123]|draid[123]?(:\d{1,3}[dcs])*",
-    "stripe, mirror, raidz1, raidz2, raidz3, or draid as zpool has it, such as draid2:8d:24c:2s",
-)
+Layout = Annotated[
+    str,
+    Form(
+        r"stripe|mirror|raidz[123]|draid[123]?(:\d{1,3}[dcs])*",
+        "stripe, mirror, raidz1, raidz2, raidz3, or draid as zpool has it, such as "
+        "draid2:8d:24c:2s",
+    ),
+]
 HOLDS_DATA = ("data", "special", "dedup")
 """Roles of the vdevs with which a pool is lost."""
 

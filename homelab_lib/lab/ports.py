@@ -1,7 +1,7 @@
 """Network ports of machines: their addresses, the VLANs on them, and bonds of several."""
 
 import ipaddress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -51,7 +51,9 @@ def static(written: tuple[str, ...]) -> tuple[str, ...]:
 class Port(Named):
     """How a network port of a host or a switch is set up, and what it is by its maker."""
 
-    part: SkipJsonSchema[InstanceOf[PortFacts] | None] = Field(None, exclude=True)
+    # A host's port names its part. Into those of a switch it writes what its own part has; until
+    # then there is nothing.
+    part: SkipJsonSchema[InstanceOf[PortFacts]] = Field(cast(PortFacts, None), exclude=True)
     mac: Mac | None = Field(None, description="Hardware address.")
     vlan: VlanId | None = Field(None, description="VLAN of untagged frames.")
     tagged: tuple[VlanId, ...] = Field((), description="VLANs carried with a tag.")

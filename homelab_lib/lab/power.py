@@ -6,13 +6,13 @@ from pydantic import Field
 
 from homelab_lib.lab.base import (
     Address,
+    Form,
     Ip,
     Made,
     Positive,
     Record,
     SecretReference,
     Slug,
-    text,
 )
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.platforms import UpsPart
@@ -24,9 +24,9 @@ class Nut(Record):
     host: Slug = Field(description="Host that the UPS is plugged into, or that asks it by SNMP.")
     driver: str | None = Field(None, description="NUT's driver; none: the catalog's.")
     port: str = Field("auto", description="Where the driver finds it: a device, or an address.")
-    identifier: text(r"[A-Za-z0-9_.-]{1,64}", "letters, digits and any of _ . -") = Field(
-        "ups", description="What NUT calls it."
-    )
+    identifier: Annotated[
+        str, Form(r"[A-Za-z0-9_.-]{1,64}", "letters, digits and any of _ . -")
+    ] = Field("ups", description="What NUT calls it.")
     user: str = Field("upsmon", description="NUT's login.")
     password: SecretReference | None = Field(None, description="Where its password is kept.")
     tells: tuple[Slug, ...] = Field((), description="Hosts and VMs that listen to it.")

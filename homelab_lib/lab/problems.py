@@ -28,7 +28,7 @@ class Explain:
 
     def __call__(self, errors: list[ErrorDetails]) -> list[Problem]:
         """One problem per mistake: what members of a union say to one value is joined."""
-        said: dict[tuple[str, Steps, str], list[str]] = {}
+        said: dict[tuple[str, Steps, str | int], list[str]] = {}
         for error in errors:
             node, path = self._root.follow(error["loc"])
             if error["type"] == "missing":

@@ -11,6 +11,7 @@ from homelab_lib.lab.base import (
     BitsPerSecond,
     Cidr,
     DnsName,
+    Form,
     Ip,
     Listed,
     Made,
@@ -21,7 +22,6 @@ from homelab_lib.lab.base import (
     Slug,
     Tcp,
     Url,
-    text,
 )
 
 
@@ -40,9 +40,10 @@ PublicWireGuardKey = Annotated[
     AfterValidator(_wireguard_key),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}),
 ]
-Endpoint = text(
-    r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}", "host and port, such as vpn.example:51820"
-)
+Endpoint = Annotated[
+    str,
+    Form(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}", "host and port, such as vpn.example:51820"),
+]
 
 
 class InternetAccess(Made):
@@ -122,18 +123,18 @@ class Tailscale(Made):
     accept_dns: bool = Field(False, description="Whether it takes Tailscale's name servers.")
     snat: bool = Field(True, description="Whether what comes through looks like its own.")
     ssh: bool = Field(False, description="Whether Tailscale answers SSH.")
-    tags: tuple[text(r"tag:[A-Za-z][A-Za-z0-9-]*", "a tag, such as tag:server"), ...] = Field(
-        (), description="Tags it asks for."
-    )
+    tags: tuple[
+        Annotated[str, Form(r"tag:[A-Za-z][A-Za-z0-9-]*", "a tag, such as tag:server")], ...
+    ] = Field((), description="Tags it asks for.")
 
 
 class Ingress(Listed):
     """A name of a tunnel, and what it leads to."""
 
     hostname: DnsName = Field(description="Name in the world.")
-    service: text(
-        r"(https?|tcp|ssh|rdp)://\S+|http_status:\d{3}", "such as http://10.0.30.21:80"
-    ) = Field(description="Where it leads.")
+    service: Annotated[
+        str, Form(r"(https?|tcp|ssh|rdp)://\S+|http_status:\d{3}", "such as http://10.0.30.21:80")
+    ] = Field(description="Where it leads.")
     who: str = Field(
         "", description="Policy of Cloudflare Access before it; empty: everybody in the world."
     )

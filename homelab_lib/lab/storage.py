@@ -10,6 +10,7 @@ from homelab_lib.lab.base import (
     Address,
     Bytes,
     DatasetName,
+    Form,
     Named,
     Network,
     PoolName,
@@ -20,16 +21,15 @@ from homelab_lib.lab.base import (
     StorageId,
     User,
     ZfsName,
-    text,
 )
 from homelab_lib.lab.per_host import BY_HOST, OnHost
 from homelab_lib.lab.pools import Pool
 
 ShareType = Literal["NFS", "SMB", "MULTIPROTOCOL", "GENERIC", "APPS"]
 Content = Literal["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]
-VolumeGroup = text(
-    r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*", "an LVM name: letters, digits and any of _ . + -"
-)
+VolumeGroup = Annotated[
+    str, Form(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*", "an LVM name: letters, digits and any of _ . + -")
+]
 
 _FILES: tuple[Content, ...] = (
     "images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import",
@@ -109,8 +109,8 @@ class VmStorage(OnHost):
     server: Address | None = Field(None, description="Server of an nfs, cifs or pbs.")
     export: AbsolutePath | None = Field(None, description="What the server of an nfs exports.")
     share: ShareName | None = Field(None, description="Share of a cifs.")
-    datastore: text(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a datastore's name") | None = Field(
-        None, description="Datastore of a pbs."
+    datastore: Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a datastore's name")] | None = (
+        Field(None, description="Datastore of a pbs.")
     )
     username: str | None = Field(None, description="Login of a cifs or pbs.")
     size_bytes: Bytes | None = Field(

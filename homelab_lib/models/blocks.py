@@ -50,11 +50,11 @@ class BlockTree:
         for start in core:
             if start not in self.depth:
                 self._grow(start, blocks)
-        self.weight: Counter = Counter()
-        self.stranded: Counter = Counter()  # ends with no other door than this node
-        self.across: Counter = Counter()  # ends with doors on both sides of a block's top
-        self.notes: dict[Node, list[frozenset]] = defaultdict(list)
-        self.met: Counter = Counter()  # notes of ends that hang on the node itself
+        self.weight: Counter[Node] = Counter()
+        self.stranded: Counter[Node] = Counter()  # ends with no other door than this node
+        self.across: Counter[Node] = Counter()  # ends with doors on both sides of a block's top
+        self.notes: dict[Node, list[frozenset[Hashable]]] = defaultdict(list)
+        self.met: Counter[Node] = Counter()  # notes of ends that hang on the node itself
 
     def _grow(self, start: Node, blocks: dict[Node, list[Block]]) -> None:
         self.parent[start], self.depth[start] = None, 0
@@ -120,7 +120,7 @@ class BlockTree:
         ]
 
 
-def _disjoint_pairs(family: Counter) -> int:
+def _disjoint_pairs(family: Counter[frozenset[Hashable]]) -> int:
     """How many pairs of sets have nothing in common; counts say how often each set is there.
 
     By inclusion and exclusion over what they share; sets of many elements one against one.
@@ -133,7 +133,7 @@ def _disjoint_pairs(family: Counter) -> int:
         sets = list(family.items())
         apart = sum(m * n for (a, m), (b, n) in combinations(sets, 2) if a.isdisjoint(b))
         return apart + alone * (alone - 1) // 2
-    having: Counter = Counter()
+    having: Counter[frozenset[Hashable]] = Counter()
     for each, count in family.items():
         for part in _subsets(each):
             having[part] += count
@@ -145,5 +145,5 @@ def _disjoint_pairs(family: Counter) -> int:
     return (ordered - alone) // 2
 
 
-def _subsets(whole: frozenset) -> Iterable[frozenset]:
+def _subsets(whole: frozenset[Hashable]) -> Iterable[frozenset[Hashable]]:
     return (frozenset(p) for size in range(len(whole) + 1) for p in combinations(whole, size))

@@ -112,7 +112,9 @@ def _routed(
                 raise ValueError(f"flow {name!r} goes from {a!r} to {b!r}, which nothing joins")
         routed[name] = tuple(path)
     if open_:
-        ways = widest_routes(graph, [tuple(flows[name]) for name in open_], forwarding=forwarding)
+        ways = widest_routes(
+            graph, [(flows[name][0], flows[name][1]) for name in open_], forwarding=forwarding
+        )
         routed |= zip(open_, ways, strict=True)
     return routed
 

@@ -26,7 +26,7 @@ _PLUGGED_INTO_CAGES = ("DAC", "AOC")
 MEDIA = (*_MEDIUM_PLUG, *_PLUGGED_INTO_CAGES)
 
 _G = 10**9
-REACH_M: Mapping[str, Mapping[int, float]] = {
+REACH_M: Mapping[str, Mapping[float, float]] = {
     "Cat5e": {5 * _G: 100},
     "Cat6": {5 * _G: 100, 10 * _G: 55},
     "Cat6A": {10 * _G: 100},
@@ -205,11 +205,11 @@ def _misfit(a: End, b: End, medium: str, plugs: Sequence[str] | None) -> str:
         sides = [set(CAGES)] * 2
     else:
         sides = [{_MEDIUM_PLUG[medium]}] * 2
-    ways = []
+    ways: list[list[str]] = []
     for first, second in (sides, sides[::-1]):
         said = [_end_misfit(a, first, medium), _end_misfit(b, second, medium)]
         ways.append([each for each in said if each])
-    return "; ".join(min(ways, key=len))
+    return "; ".join(min(ways, key=lambda way: len(way)))
 
 
 def _end_misfit(end: End, plugs: set[str], medium: str) -> str:

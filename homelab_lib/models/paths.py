@@ -223,7 +223,7 @@ def widest_routes(
     checked(graph, *(end for pair in pairs for end in pair))
     passing = {node for node in graph if forwards(graph, node, forwarding)}
     parent, depth, root = _spanning_tree(near, passing)
-    found = []
+    found: list[tuple[Node, ...]] = []
     for a, b in pairs:
         if a == b:
             found.append((a,))

@@ -200,10 +200,10 @@ def subnets_without_route(
     for name in order:
         network = networks[name]
         if widest is not None and network.version == networks[widest].version:
-            if network.network_address <= networks[widest].broadcast_address:
+            if int(network.network_address) <= int(networks[widest].broadcast_address):
                 reasons.setdefault(name, f"{network} overlaps {networks[widest]} of {widest!r}")
                 reasons.setdefault(widest, f"{networks[widest]} overlaps {network} of {name!r}")
-            if network.broadcast_address <= networks[widest].broadcast_address:
+            if int(network.broadcast_address) <= int(networks[widest].broadcast_address):
                 continue
         widest = name
     return {name: reasons[name] for name in subnets if name in reasons}

@@ -101,6 +101,15 @@ def parse_layout(text: str, width: int) -> Layout:
     return layout
 
 
+def _first_width(first_width: int | None, layout: str, width: int) -> int:
+    """Disks per vdev when the pool was made: `width` unless it was expanded since."""
+    if first_width is None or first_width == width:
+        return width
+    if parse_layout(layout, first_width).kind != "raidz" or first_width > width:
+        raise ValueError(f"first_width is {first_width}; a raidz grows, from OpenZFS 2.3 on")
+    return first_width
+
+
 def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
     """The data partition that `zpool` makes when it is given a whole disk on Linux.
 
@@ -193,7 +202,7 @@ def space_efficiency(
     `vdev_raidz_asize`; `vdev_set_deflate_ratio`.
     """
     shape = parse_layout(layout, width)
-    ratio = deflate_ratio(shape, first_width or width, ashift=ashift)
+    ratio = deflate_ratio(shape, _first_width(first_width, layout, width), ashift=ashift)
     shown = (allocated_bytes(block_bytes, shape, width, ashift=ashift) >> 9) * ratio
     return block_bytes / shown
 
@@ -355,9 +364,10 @@ def pool_capacity(
     if logical_block not in (512, 4096):
         raise ValueError(f"logical_block is {logical_block}; it has to be 512 or 4096")
     shape = parse_layout(layout, width)
-    grown = first_width is not None and first_width != width
-    if grown and (shape.kind != "raidz" or first_width > width or openzfs < (2, 3)):
-        raise ValueError(f"first_width is {first_width}; a raidz grows, from OpenZFS 2.3 on")
+    first = _first_width(first_width, layout, width)
+    grown = first != width
+    if grown and openzfs < (2, 3):
+        raise ValueError(f"first_width is {first}; a raidz grows, from OpenZFS 2.3 on")
     disk_bytes = disk_bytes if isinstance(disk_bytes, int) else np.asarray(disk_bytes, np.int64)
     if np.any(np.less(disk_bytes, 64 * MIB)):
         raise ValueError(f"disk_bytes is {disk_bytes}; ZFS takes no disk below 64 MiB")
@@ -374,14 +384,14 @@ def pool_capacity(
         top = child * (width - shape.spares) // row * row // _ALIGN * _ALIGN
     else:
         top = child // _ALIGN * _ALIGN
-    begun = child * first_width // _ALIGN * _ALIGN if grown else top
+    begun = child * first // _ALIGN * _ALIGN if grown else top
     shift = metaslab_shift(begun, openzfs=openzfs)
     metaslab = np.left_shift(np.int64(1), shift)
     if shape.kind == "draid":
         group = (shape.data + shape.parity) << ashift
         metaslab = metaslab // group * group  # `vdev_draid_metaslab_init`
     count = top >> shift
-    ratio = deflate_ratio(shape, first_width or width, ashift=ashift)
+    ratio = deflate_ratio(shape, first, ashift=ashift)
     has_log = (openzfs >= (2, 1)) & ((begun >> shift) > _EMBEDDED_SLOG_MIN_MS)
     embedded = np.where(has_log, (metaslab >> 9) * ratio, 0) * tops
     normal = ((metaslab * (count - has_log)) >> 9) * ratio * tops

@@ -8,6 +8,7 @@ from homelab_lib.lab.checks.addresses import subnets
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.hardware import devices
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at, every
 
@@ -23,12 +24,14 @@ def faults(lab: Lab) -> Iterator[Fault]:
     yield from _services(lab)
 
 
-def _cluster(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fault]:
+def _cluster(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
     yield from each_known((*path, "servers"), cluster.servers, lab.vms, "VM")
     yield from each_known((*path, "agents"), cluster.agents, lab.vms, "VM")
     yield from each_known((*path, "host_agents"), cluster.host_agents, lab.hosts, "host")
     yield from each_known((*path, "clients"), cluster.clients, lab.hosts, "host")
-    nodes = [((*path, "servers", i), server) for i, server in enumerate(cluster.servers)]
+    nodes: list[tuple[Steps, str]] = [
+        ((*path, "servers", i), server) for i, server in enumerate(cluster.servers)
+    ]
     nodes += [((*path, "agents", i), agent) for i, agent in enumerate(cluster.agents)]
     yield from twice(nodes, "the node")
     for field in ("installer", "kubectl"):

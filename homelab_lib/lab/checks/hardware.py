@@ -26,7 +26,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         yield from _processors(path, host)
         if host.os.kind == "other" and not host.os.title:
             yield Fault((*path, "os"), "say what it is called: title: RouterOS")
-        interfaces = [
+        interfaces: list[tuple[Steps, str | None]] = [
             ((*path, "ports", port, "interface"), each.interface)
             for port, each in host.ports.items()
         ]

@@ -67,7 +67,7 @@ def _ranges(path: Steps, server: DhcpServer, lab: Lab) -> Iterator[Fault]:
             yield from in_vlan((*here, end), getattr(each, end), each.vlan, lab)
         if low.version != high.version:
             yield Fault((*here, "last"), "first and last are of different families")
-        elif low > high:
+        elif int(low) > int(high):
             yield Fault(
                 (*here, "last"), f"the range is reversed: {each.last} is before {each.first}"
             )
@@ -75,13 +75,13 @@ def _ranges(path: Steps, server: DhcpServer, lab: Lab) -> Iterator[Fault]:
             sound[name] = each
             inside = [(a, p) for a, p in (*taken, *gateways) if a.version == low.version]
             for address, place in inside:
-                if low <= address <= high:
+                if int(low) <= int(address) <= int(high):
                     what = f"{address} is in the range, and somebody's already"
                     yield Fault(here, what, first=place)
                     break
     for (first, a), (second, b) in combinations(sound.items(), 2):
         if ip(a.first).version == ip(b.first).version and (
-            ip(a.first) <= ip(b.last) and ip(b.first) <= ip(a.last)
+            int(ip(a.first)) <= int(ip(b.last)) and int(ip(b.first)) <= int(ip(a.last))
         ):
             where = (*path, "ranges", second)
             yield Fault(where, f"it overlaps range {first!r}", first=(*path, "ranges", first))

@@ -9,6 +9,7 @@ from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.network import Switch
 from homelab_lib.lab.ports import Bond, HostPort, Port
 
 OUTSIDE = ("LAN", "internet")
@@ -25,7 +26,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
 
 
 def _cables(lab: Lab) -> Iterator[Fault]:
-    machines = {**lab.hosts, **lab.switches}
+    machines: dict[str, Host | Switch] = {**lab.hosts, **lab.switches}
     ends = [
         (("cables", index, side), getattr(cable, side), cable.medium)
         for index, cable in enumerate(lab.cables)
@@ -162,7 +163,7 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
             if guest.gateway is not None:
                 yield from in_vlan((room, name, "gateway"), guest.gateway, guest.vlan, lab)
     yield from twice(((path, ip(cidr)) for path, cidr in fixed(lab)), "the address")
-    macs = [
+    macs: list[tuple[Steps, str | None]] = [
         (("hosts", name, "ports", port, "mac"), each.mac)
         for name, host in lab.hosts.items()
         for port, each in host.ports.items()

@@ -11,8 +11,8 @@ def faults(catalog: Catalog) -> Iterator[Fault]:
     kinds = list(Catalog.model_fields)
     names = (((kind, name), name) for kind in kinds for name in catalog.kind(kind))
     yield from twice(names, "the part name")
-    for kind in ("boards", "systems"):
-        for name, board in catalog.kind(kind).items():
+    for kind, boards in (("boards", catalog.boards), ("systems", catalog.systems)):
+        for name, board in boards.items():
             yield from _board((kind, name), board, catalog)
 
 

@@ -47,9 +47,12 @@ def _belonging(path: Steps, value: object) -> Iterator[tuple[Steps, BaseModel, i
     if isinstance(value, Part | Catalog):
         return
     if isinstance(value, BaseModel):
-        if getattr(value, "phase", None) is not None:
-            yield path, value, value.phase
-        below = [(name, getattr(value, name)) for name in type(value).model_fields]
+        phase = getattr(value, "phase", None)
+        if phase is not None:
+            yield path, value, phase
+        below: list[tuple[str | int, object]] = [
+            (name, getattr(value, name)) for name in type(value).model_fields
+        ]
     elif isinstance(value, dict):
         below = list(value.items())
     elif isinstance(value, tuple):
@@ -69,11 +72,10 @@ def _tasks(path: Steps, tasks: tuple[Task, ...], machines: list[str]) -> Iterato
 
 
 def _goods(lab: Lab) -> Iterator[Fault]:
-    parts = {
-        f"{name}.{thing}": each.part
-        for name, host in lab.hosts.items()
-        for thing, each in {**host.disks, **host.devices}.items()
-    }
+    parts: dict[str, Part] = {}
+    for name, host in lab.hosts.items():
+        parts |= {f"{name}.{disk}": each.part for disk, each in host.disks.items()}
+        parts |= {f"{name}.{device}": each.part for device, each in host.devices.items()}
     places = [*lab.hosts, *lab.switches, *parts, *(cable.name for cable in lab.cables)]
     for index, purchase in enumerate(lab.purchases):
         yield from each_known(

@@ -41,7 +41,8 @@ def _lines(lab: Lab) -> Iterator[Fault]:
 
 
 def _wireguard(lab: Lab) -> Iterator[Fault]:
-    addresses, keys = [], []
+    addresses: list[tuple[Steps, object]] = []
+    keys: list[tuple[Steps, str | None]] = []
     for host, tunnels in lab.wireguard.items():
         if host not in lab.hosts and host not in lab.vms:
             yield unknown(("wireguard", host), host, [*lab.hosts, *lab.vms], "host or VM")
