@@ -192,11 +192,12 @@ def memory_facts(lab: Lab) -> list[MemoryFacts]:
         room = compute.room(
             guests, memory_bytes=visible, threads=host.threads,
             host_bytes=keeps + sum(each.memory_bytes for each in containers),
-            host_vcpu=sum(each.vcpu for each in (*own, *containers)),
+            host_vcpu=sum(r.vcpu for r in own) + sum(each.vcpu for each in containers),
         )  # fmt: skip
         promised = sum(guest.memory_bytes for guest in guests)
         shares = [("firmware and page tables", host.memory_bytes - visible)]
-        shares += [(guest.name, guest.memory_bytes) for guest in (*guests, *containers)]
+        shares += [(guest.name, guest.memory_bytes) for guest in guests]
+        shares += [(each.name, each.memory_bytes) for each in containers]
         shares += [("QEMU itself", room.guests_bytes - promised), ("host and ZFS cache", keeps)]
         found.append(MemoryFacts(name, host.memory_bytes, tuple(shares), arc, room))
     return found

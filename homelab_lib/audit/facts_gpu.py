@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.quantisation import (
@@ -207,10 +206,7 @@ def card_facts(lab: Lab) -> dict[str, CardFacts]:
     found = {}
     for host in lab.hosts.values():
         vms = {gpu: vm.name for vm in lab.vms.values() if vm.host == host.name for gpu in vm.gpus}
-        for name, device in host.gpus.items():
-            part = device.part
-            if not isinstance(part, GpuPart):
-                continue
+        for name, part in host.gpus.items():
             first = part.runtimes[0] if part.runtimes else ""
             found[f"{host.name}.{name}"] = CardFacts(
                 name=f"{host.name}.{name}",

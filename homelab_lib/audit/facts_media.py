@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.devices import AdapterPart
+from homelab_lib.lab.part import PcieLink
 from homelab_lib.models import inspection, pcie, transcode
 
 FILM = {
@@ -75,12 +77,16 @@ def card_link_bps(lab: Lab, device: str) -> float | None:
     if name not in host.devices:
         return None
     part, slot, hops = host.devices[name].part, host.devices[name].slot, []
-    if getattr(part, "pcie", None):
-        hops.append(pcie.Hop(name, part.pcie.generation, part.pcie.lanes))
+    own: PcieLink | None = getattr(part, "pcie", None)
+    if own is not None:
+        hops.append(pcie.Hop(name, own.generation, own.lanes))
     while slot:
         holder, _, place = slot.rpartition(".")
         inside = host.devices.get(holder)
-        slots = inside.part.slots if inside else host.board.slots if host.board else {}
+        if inside is None:
+            slots = host.board.slots if host.board else {}
+        else:
+            slots = inside.part.slots if isinstance(inside.part, AdapterPart) else {}
         facts = slots.get(place)
         if facts and facts.generation and facts.lanes:
             hops.append(pcie.Hop(slot, facts.generation, facts.lanes))
@@ -119,7 +125,7 @@ def inspection_bounds(
 
 def codec_faults(lab: Lab) -> list[tuple[str, str, str, str]]:
     """Each promised codec beside what the catalog says: device, codec, promise, catalog."""
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for row in lab.codecs:
         host, _, name = row.device.partition(".")
         device = lab.hosts[host].devices.get(name)

@@ -151,8 +151,9 @@ def _in_slots(lab: Lab, host: Host) -> Iterator[Leaf]:
             continue
         hops, path, uplinks, note = _chain(host, item)
         could = _link(part.title, part.pcie)
-        whole = could is not None and hops
-        gets = negotiate(*hops, Hop(part.title, could.gen, could.lanes)) if whole else None
+        gets = None
+        if could is not None and hops:
+            gets = negotiate(*hops, Hop(part.title, could.gen, could.lanes))
         kind, takes, needs = _demand(part, gets)
         needs = budgets.get(f"{host.name}.{name}", needs)
         shared = tuple(p for p in path if p in uplinks)

@@ -1,5 +1,6 @@
 """What the models of storage need to know of a lab's pools, as plain numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from homelab_lib.lab import Lab
@@ -236,7 +237,7 @@ def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
     return found
 
 
-def _worst(values: list[float | None], choose: type[max] | type[min]) -> float | None:
+def _worst(values: list[float | None], choose: Callable[[list[float]], float]) -> float | None:
     known = [value for value in values if value is not None]
     return choose(known) if len(known) == len(values) else None
 

@@ -205,6 +205,11 @@ class Guests(Record):
         {}, description="Files that machines fetch."
     )
 
+    def promised(self, host: str) -> list[Vm | Container | Reservation]:
+        """Everything that has a part of a host: its guests, and what the design sets aside."""
+        kept = (each for each in self.reservations.values() if each.host == host)
+        return [*self.guests(host), *kept]
+
     def guests(self, host: str) -> list[Vm | Container]:
         """The VMs and containers of a host.
 

@@ -237,10 +237,10 @@ class Host(Named):
         return tuple(dict.fromkeys(e.bridge for e in self.attached.values() if e.bridge))
 
     @property
-    def gpus(self) -> dict[str, Device]:
+    def gpus(self) -> dict[str, GpuPart]:
         """Its graphics cards by device name."""
         return {
-            name: device
+            name: device.part
             for name, device in self.devices.items()
             if isinstance(device.part, GpuPart)
         }

@@ -9,23 +9,25 @@ import heapq
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from homelab_lib.models.paths import Node, checked, edge_bps, node_bps, widest_routes
 
 if TYPE_CHECKING:
     import networkx
 
+Flow = TypeVar("Flow", bound=Hashable)
+
 _SHARED_MEDIA = ("WiFi",)
 
 
 def max_min_fair(
     graph: "networkx.Graph",
-    flows: Mapping[Hashable, Sequence[Node]],
+    flows: Mapping[Flow, Sequence[Node]],
     *,
-    demands_bps: Mapping[Hashable, float] | None = None,
+    demands_bps: Mapping[Flow, float] | None = None,
     forwarding: Collection[Node] = (),
-) -> dict[Hashable, float]:
+) -> dict[Flow, float]:
     """What each of several flows gets: none can have more but at the cost of one that has less.
 
     Edges carry their bandwidth in each direction, radio (``medium`` ``WiFi``) in both together; a
@@ -67,8 +69,8 @@ def max_min_fair(
     routed = _routed(graph, flows, forwarding)
     rates = {name: 0.0 if not path else math.inf for name, path in routed.items()}
     capacity: dict[Hashable, float] = {}
-    users: dict[Hashable, set[Hashable]] = {}
-    uses: dict[Hashable, list[Hashable]] = {}
+    users: dict[Hashable, set[Flow]] = {}
+    uses: dict[Flow, list[Hashable]] = {}
     for name, path in routed.items():
         resources = _resources(graph, path)
         if path and name in demands:
@@ -97,9 +99,10 @@ def max_min_fair(
 
 
 def _routed(
-    graph: "networkx.Graph", flows: Mapping[Hashable, Sequence[Node]], forwarding: Collection[Node]
-) -> dict[Hashable, tuple[Node, ...]]:
-    routed, open_ = {}, []
+    graph: "networkx.Graph", flows: Mapping[Flow, Sequence[Node]], forwarding: Collection[Node]
+) -> dict[Flow, tuple[Node, ...]]:
+    routed: dict[Flow, tuple[Node, ...]] = {}
+    open_: list[Flow] = []
     for name, path in flows.items():
         if len(path) < 2:
             raise ValueError(f"flow {name!r} has a path of {len(path)} nodes; it has two ends")

@@ -209,7 +209,8 @@ def _misfit(a: End, b: End, medium: str, plugs: Sequence[str] | None) -> str:
     for first, second in (sides, sides[::-1]):
         said = [_end_misfit(a, first, medium), _end_misfit(b, second, medium)]
         ways.append([each for each in said if each])
-    return "; ".join(min(ways, key=lambda way: len(way)))
+    fewest: list[str] = min(ways, key=len)
+    return "; ".join(fewest)
 
 
 def _end_misfit(end: End, plugs: set[str], medium: str) -> str:

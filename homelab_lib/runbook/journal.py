@@ -92,9 +92,14 @@ class Journal:
     def append_all(self, entries: Sequence[tuple[str, dict[str, Any]]]) -> list[int]:
         """Write several events at once; when it returns, all of them are on the disk."""
         with self._lock:
-            head, events, lines = self.head, [], []
+            head, lines = self.head, []
+            events: list[Event] = []
             for kind, fields in entries:
-                event = {"seq": len(self.events) + len(events), "prev": head, "at": self._wall()}
+                event: Event = {
+                    "seq": len(self.events) + len(events),
+                    "prev": head,
+                    "at": self._wall(),
+                }
                 event |= {"kind": kind, **self._mask.clean(fields)}
                 lines.append(json.dumps(event, ensure_ascii=False, sort_keys=True).encode())
                 head = digest(lines[-1])
@@ -198,7 +203,8 @@ def _event(line: bytes) -> Event | None:
 def _whole(raw: bytes) -> tuple[int, list[Event], str]:
     """How many bytes of a journal are whole lines that follow from each other, those, and the
     digest of the last."""
-    good, events, head = 0, [], _FIRST
+    good, head = 0, _FIRST
+    events: list[Event] = []
     for line in raw[: raw.rfind(b"\n") + 1].splitlines(keepends=True):
         event = _event(line)
         if event is None or event.get("prev") != head or event["seq"] != len(events):

@@ -118,7 +118,7 @@ class PlannedChange:
     def identity(self) -> str:
         """What has to be the same for two changes to be the same: where, what is sent with what
         content, and what it finds in its place."""
-        essence = [self.step, self.host, self.resource, self.call, self.content]
+        essence: list[object] = [self.step, self.host, self.resource, self.call, self.content]
         essence += [_sha256(self.replaces), list(self.destroys), self.rollback]
         return _sha256(json.dumps(essence))[:24]
 

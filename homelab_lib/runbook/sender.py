@@ -173,7 +173,8 @@ class Sender:
             why = {"why": f"{type(error).__name__}: {error}"}
             self._conclude([(each, outcome, why) for each in sent])
             raise
-        ends, errors = [], []
+        ends: list[tuple[SentChange, str, dict[str, Any]]] = []
+        errors: list[HomelabError] = []
         for each, (resource, change, _), answer in zip(sent, items, answers, strict=True):
             if isinstance(answer, Result):
                 ends.append(self._answered(each, change, answer))

@@ -43,7 +43,7 @@ class Evaluator:
         self._space = space
         self._facts = space.facts
         self._guesses = space.guesses
-        self._known: dict[tuple, Any] = {}
+        self._known: dict[tuple[object, ...], Any] = {}
 
     def __call__(self, number: int) -> Row:
         """The row of a variant: its choices, its values, and under ``ruled_out`` what is wrong."""

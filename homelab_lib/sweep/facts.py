@@ -165,8 +165,7 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
     own = [r for r in kept if "overhead" in r.name or "host" in r.name]
     vms = [vm for vm in lab.vms.values() if vm.host == host.name]
     guests = [Guest(v.name, v.vcpu, v.memory_bytes) for v in vms if not v.gpus]
-    kept_apart = [r for r in kept if r not in own]
-    kept_apart += [each for each in lab.containers.values() if each.host == host.name]
+    kept_apart = [each for each in lab.promised(host.name) if each not in (*own, *vms)]
     guests += [Guest(each.name, each.vcpu, each.memory_bytes) for each in kept_apart]
     slots = host.board.slots.values() if host.board else ()
     return Facts(
@@ -239,9 +238,9 @@ def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
 
 def _uplink(nas: Host, pool: Pool) -> float:
     """What the disks' controller carries to the processor [bytes/s]."""
-    slot = (
-        nas.board.slots.get(nas.disks[pool.disks_for("data")[0]].slot or "") if nas.board else None
-    )
+    if nas.board is None:
+        return float("inf")
+    slot = nas.board.slots.get(nas.disks[pool.disks_for("data")[0]].slot or "")
     above = nas.board.uplinks.get(slot.uplink or "") if slot else None
     if above is None or above.generation is None or above.lanes is None:
         return float("inf")

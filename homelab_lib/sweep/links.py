@@ -1,6 +1,7 @@
 """The ways from a lab's storage to those who use it, read from its cables."""
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.devices import AdapterPart
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.network import Cable
@@ -87,7 +88,10 @@ def _bus_bps(host: Host, port: str) -> float:
     while slot:
         holder, _, name = slot.rpartition(".")
         inside = host.devices.get(holder)
-        slots = inside.part.slots if inside else host.board.slots if host.board else {}
+        if inside is None:
+            slots = host.board.slots if host.board else {}
+        else:
+            slots = inside.part.slots if isinstance(inside.part, AdapterPart) else {}
         facts = slots.get(name)
         if facts is None:
             break

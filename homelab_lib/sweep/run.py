@@ -6,7 +6,7 @@ halfway change nothing in the table.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import as_completed as completed_here
 from contextlib import closing
@@ -87,7 +87,7 @@ def sweep(
 
 def _results(
     space: Space, chunks: Sequence[Chunk], workers: int | None, scheduler: str
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row]]:
     if scheduler:
         return _on_cluster(space, chunks, scheduler)
     if workers is None:
@@ -98,7 +98,7 @@ def _results(
     return _in_processes(space, chunks, workers)
 
 
-def _in_this_process(space: Space, chunks: Sequence[Chunk]) -> Iterator[list[Row]]:
+def _in_this_process(space: Space, chunks: Sequence[Chunk]) -> Generator[list[Row]]:
     evaluator = Evaluator(space)
     for numbers in chunks:
         yield [evaluator(number) for number in numbers]
@@ -118,7 +118,7 @@ def _chunk_of_worker(numbers: Chunk) -> list[Row]:
     return [_evaluator(number) for number in numbers]
 
 
-def _in_processes(space: Space, chunks: Sequence[Chunk], workers: int) -> Iterator[list[Row]]:
+def _in_processes(space: Space, chunks: Sequence[Chunk], workers: int) -> Generator[list[Row]]:
     pool = ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(space,)
     )
@@ -142,7 +142,7 @@ def _chunk_on_cluster(space: Space, digest: str, numbers: Chunk) -> list[Row]:
     return [place[0](number) for number in numbers]
 
 
-def _on_cluster(space: Space, chunks: Sequence[Chunk], scheduler: str) -> Iterator[list[Row]]:
+def _on_cluster(space: Space, chunks: Sequence[Chunk], scheduler: str) -> Generator[list[Row]]:
     """A chunk whose worker dies is sent to another one by the scheduler."""
     try:
         from distributed import Client, as_completed

@@ -58,18 +58,13 @@ class Saved:
         stream.truncate()
         saved = cls(stream, rows)
         if not kept:
-            saved._write([json.dumps({"sweep": digest})])
+            _append(stream, [json.dumps({"sweep": digest})])
         return saved
 
     def add(self, rows: Sequence[Row]) -> None:
         """Keep these rows; they are on the disk when this returns."""
         if self._stream is not None:
-            self._write([json.dumps(row, ensure_ascii=False) for row in rows])
-
-    def _write(self, lines: list[str]) -> None:
-        self._stream.write("".join(f"{line}\n" for line in lines))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+            _append(self._stream, [json.dumps(row, ensure_ascii=False) for row in rows])
 
     def __enter__(self) -> "Saved":
         return self
@@ -77,6 +72,12 @@ class Saved:
     def __exit__(self, *_: object) -> None:
         if self._stream is not None:
             self._stream.close()
+
+
+def _append(stream: IO[str], lines: list[str]) -> None:
+    stream.write("".join(f"{line}\n" for line in lines))
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _rows(path: Path, text: bytes, digest: str) -> dict[int, Row]:

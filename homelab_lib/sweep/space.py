@@ -164,7 +164,7 @@ def space_of(
     own = lab.hardware(pool.host).disks[pool.disks_for("data")[0]].capacity_bytes
     sizes = tuple(choices.drive_bytes(gb) for gb in disk_gigabytes) or (own,)
     host = lab.hosts.get(known.hypervisor)
-    parts = tuple(device.part.id for device in host.gpus.values()) if host else ()
+    parts = tuple(card.id for card in host.gpus.values()) if host else ()
     rated = tuple(psu.power_w for psu in host.psus) if host else ()
     return Space(
         facts=known,

@@ -60,10 +60,10 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     lines, rows = [head], []
     for step in plan.steps:
         changes = plan.of_step(step)
-        count = f"{len(changes) or 'no'} changes" if plan.reached(step) else "not reached"
-        lines.append(f"  {step}: {count}")
+        said = f"{len(changes) or 'no'} changes" if plan.reached(step) else "not reached"
+        lines.append(f"  {step}: {said}")
         lines += [f"    {line}" for change in changes for line in _change_lines(change)]
-        rows.append(_step_row(step, changes, count))
+        rows.append(_step_row(step, changes, said))
     for name in sorted({name for change in plan.changes for name in change.destroys}):
         lines.append(f"  DESTROYS {name}; runs only if allow_destroy names it")
     if plan.blocked:

@@ -1,5 +1,6 @@
 """The network for people: cables, paths, shares, rules, and what fails with what."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from homelab_lib.audit import facts_network as facts
@@ -10,9 +11,10 @@ from homelab_lib.wiring import cable_speed
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.patches import Rectangle
 
 
-def _frame(rows: list[dict[str, object]], index: str) -> "pd.DataFrame":
+def _frame(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
@@ -116,7 +118,7 @@ def passages(lab: Lab) -> Drawing:
         return Drawing(svg(figure), "passages between VLANs")
 
 
-def _cell(column: int, row: int, colour: str, alpha: float) -> object:
+def _cell(column: int, row: int, colour: str, alpha: float) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
     return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fc=colour, alpha=alpha, lw=0)

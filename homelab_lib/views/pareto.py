@@ -115,7 +115,7 @@ def front_table(rows: Rows, front: Sequence[int]) -> "pd.DataFrame":
 
     values = ("serving", "cost_usd", "power_w", "usable_bytes", "loss_probability",
               "storage_path_bps", "tokens_per_s")  # fmt: skip
-    alike: dict[tuple, list[Mapping[str, Any]]] = {}
+    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for number in front:
         alike.setdefault(tuple(rows[number][name] for name in values), []).append(rows[number])
     found = [

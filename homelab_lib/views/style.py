@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from html import escape
 from io import StringIO
 from math import log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homelab_lib.printable import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INK, QUIET, GRID = "#263238", "#90a4ae", "#eceff1"
 GOOD, BUSY, WARN, BAD, SOFT = "#2e7d32", "#1565c0", "#e65100", "#c62828", "#6a1b9a"
 
-_RC = {
+_RC: dict[Any, object] = {  # matplotlib would have each key as a Literal
     "svg.hashsalt": "homelab",  # element ids are random without it
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "text.parse_math": False,  # "$5 or $6" is no formula

@@ -1,5 +1,6 @@
 """A lab as tables, one for each question a reader asks first."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from homelab_lib.audit.facts_storage import pool_facts
@@ -23,7 +24,7 @@ def _both(value_bytes: float) -> str:
     return f"{format_bytes(value_bytes)} = {format_ibytes(value_bytes)}"
 
 
-def _table(rows: list[dict[str, object]], index: str) -> "pd.DataFrame":
+def _table(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
@@ -39,7 +40,7 @@ def hosts(lab: Lab) -> "pd.DataFrame":
             "processor": host.processor,
             "threads": host.threads or _UNKNOWN,
             "memory": format_ibytes(host.memory_bytes) if host.memory_bytes else _UNKNOWN,
-            "graphics": ", ".join(device.part.title for device in host.gpus.values()) or "–",
+            "graphics": ", ".join(card.title for card in host.gpus.values()) or "–",
             "login": f"{host.ssh.user}@{host.ssh.address}" if host.ssh else "none",
         }
         for name, host in lab.hosts.items()

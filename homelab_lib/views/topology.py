@@ -1,6 +1,6 @@
 """The lab's wires, drawn: routers above, switches below them, hosts, and the VMs on the hosts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
@@ -105,7 +105,11 @@ def _cable(
     speed = graph.edges[a, b]["speed_bps"]
     label = f"{format_bps(speed) if speed else 'no speed in common'}\n{medium}"
     fast = bool(speed) and speed >= 10e9
-    style = {"color": BUSY if fast else QUIET, "lw": 2.6 if fast else 1.4, "zorder": 0}
+    style: dict[str, Any] = {
+        "color": BUSY if fast else QUIET,
+        "lw": 2.6 if fast else 1.4,
+        "zorder": 0,
+    }
     if abs(y1 - y2) < 0.1:  # side by side
         axes.plot([x1, x2], [y1, y2], **style)
         at = ((x1 + x2) / 2, y1 + 0.06)
@@ -123,7 +127,7 @@ def _box(axes: "Axes", lab: Lab, name: str, place: Place) -> None:
 
     if name in lab.hosts:
         host = lab.hosts[name]
-        kind = host.os.kind
+        kind: str = host.os.kind
         lines = [host.title, host.ssh.address if host.ssh else ""]
     elif name in lab.switches:
         kind, lines = "switch", [lab.switches[name].title, ""]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
-from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.project import PriceRange
 from homelab_lib.models.compute import visible_memory_bytes
@@ -23,8 +23,7 @@ def resources(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if name not in lab.hosts:
         raise CannotTell(f"the lab has no host {name!r}")
     host = lab.hosts[name]
-    shares = [*lab.guests(name)]
-    shares += [kept for kept in lab.reservations.values() if kept.host == name]
+    shares = lab.promised(name)
     if not shares:
         raise CannotTell(f"nothing is promised on {name}")
     if host.memory_bytes is None or host.threads is None:
@@ -123,7 +122,7 @@ def sales(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         return Outcome("contradicts", says, share.low, "1", rules, used[0].fix)
     if share.low >= _NEARLY:
         return Outcome("holds", says, share.low, "1")
-    verdict = "holds-if" if share.high >= _NEARLY else "fails"
+    verdict: Verdict = "holds-if" if share.high >= _NEARLY else "fails"
     prefix = "If they sell dear and the build is cheap: " if verdict == "holds-if" else ""
     return Outcome(verdict, prefix + says, share.low, "1")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homelab_lib.audit.checks import CHECKS, About, CannotTell, Outcome, check, wanted
-from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 from homelab_lib.units import BINARY, DECIMAL, RATES, format_bps, format_bytes, format_ibytes
@@ -229,7 +229,7 @@ def absent(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 def hosts_with(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """The lab has ``count`` hosts whose system is ``os``."""
     names = [name for name, host in lab.hosts.items() if host.os.kind == wanted(about, "os")]
-    verdict = "holds" if len(names) == wanted(about, "count") else "fails"
+    verdict: Verdict = "holds" if len(names) == wanted(about, "count") else "fails"
     says = f"{len(names)} with {about['os']}: {', '.join(names) or 'none'}."
     return Outcome(verdict, says, float(len(names)), "hosts")
 

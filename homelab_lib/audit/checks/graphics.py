@@ -7,8 +7,9 @@ from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import follow, matching, quantity
 from homelab_lib.audit.checks.links import leaf_of
 from homelab_lib.audit.facts_gpu import CardFacts, ModelFacts, card_facts, model_facts
-from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.part import Part
 from homelab_lib.models.pcie import payload_gbps
 from homelab_lib.models.transcode import PIXELS, Stream, bus_need_bps
 
@@ -52,7 +53,7 @@ def vram_class(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         f"At Q4_K_M it takes {low / GIB:.1f} GiB with {_SHORT} tokens (the smallest of the class) "
         f"to {high / GIB:.1f} GiB with {_LONG} (the largest)."
     ]
-    verdict = "holds"
+    verdict: Verdict = "holds"
     if row.needs_several:
         largest = max(card_facts(lab).values(), key=lambda card: card.vram_bytes)
         fits = largest.vram_bytes >= low
@@ -126,7 +127,7 @@ def pooled(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 # Video -------------------------------------------------------------------------------------------
 
 
-def _part(lab: Lab, device: str) -> tuple[str, object]:
+def _part(lab: Lab, device: str) -> tuple[str, Part]:
     """The part that does the video of ``host.device``, or of ``host.cpu``."""
     host, _, name = device.partition(".")
     path = f"hosts.{host}.cpu" if name == "cpu" else f"hosts.{host}.devices.{name}.part"
@@ -138,7 +139,8 @@ def codec(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """``device`` decodes and encodes the ``codec``, or doesn't, as is said."""
     _, part = _part(lab, wanted(about, "device"))
     name = wanted(about, "codec")
-    says, verdict = [], "holds"
+    says: list[str] = []
+    verdict: Verdict = "holds"
     for field in ("decodes", "encodes"):
         if field[:-1] not in about:
             continue
@@ -193,8 +195,8 @@ def transcode(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if device.endswith(".cpu"):
         carries = float("inf")
     else:
-        leaf = leaf_of(lab, device)
-        carries = payload_gbps(leaf.gets.gen, leaf.gets.lanes, mps=128).lower * 1e9
+        _, gets = leaf_of(lab, device)
+        carries = payload_gbps(gets.gen, gets.lanes, mps=128).lower * 1e9
         says += (
             f"; the link carries {carries / 1e9:.1f} Gb/s, and {need / 1e9:.2f} are needed, or "
             f"{raw / 1e9:.1f} if every raw frame crossed it"

@@ -7,14 +7,14 @@ from homelab_lib.audit.checks.facts import matching, quantity
 from homelab_lib.audit.facts_pcie import Leaf, leaves
 from homelab_lib.audit.finding import Finding
 from homelab_lib.lab.lab import Lab
-from homelab_lib.models.pcie import payload_gbps
+from homelab_lib.models.pcie import Link, payload_gbps
 from homelab_lib.units import format_bps
 
 _GIGA = 1e9
 
 
-def leaf_of(lab: Lab, device: str) -> Leaf:
-    """Where ``host.device`` is on its host's bus, with its link known.
+def leaf_of(lab: Lab, device: str) -> tuple[Leaf, Link]:
+    """Where ``host.device`` is on its host's bus, and what its link trains to.
 
     Raises
     ------
@@ -27,13 +27,13 @@ def leaf_of(lab: Lab, device: str) -> Leaf:
     found = next((leaf for leaf in leaves(lab, host) if leaf.name == name), None)
     if found is None or found.gets is None:
         raise CannotTell(f"no PCI Express link is known for {device}")
-    return found
+    return found, found.gets
 
 
-def _payload(leaf: Leaf) -> tuple[float, float]:
+def _payload(link: Link) -> tuple[float, float]:
     """What a link carries for packets of 128 bytes at least, and of 256 at most [B/s]."""
-    low = payload_gbps(leaf.gets.gen, leaf.gets.lanes, mps=128).lower
-    high = payload_gbps(leaf.gets.gen, leaf.gets.lanes, mps=256).upper
+    low = payload_gbps(link.gen, link.lanes, mps=128).lower
+    high = payload_gbps(link.gen, link.lanes, mps=256).upper
     return low * _GIGA / 8, high * _GIGA / 8
 
 
@@ -43,13 +43,13 @@ def provides(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 
     Within 5 % before packet overhead is ``holds-if``: payload is always less.
     """
-    leaf = leaf_of(lab, wanted(about, "device"))
+    leaf, gets = leaf_of(lab, wanted(about, "device"))
     claimed = quantity(wanted(about, "provides"))
-    before = leaf.gets.raw_gbps * _GIGA / 8
-    low, high = _payload(leaf)
+    before = gets.raw_gbps * _GIGA / 8
+    low, high = _payload(gets)
     says = (
-        f"{leaf.title} trains to PCI Express {leaf.gets.gen}.0 x{leaf.gets.lanes} (held by "
-        f"{leaf.gets.limited_by}): {before / _GIGA:.2f} GB/s before packet overhead, "
+        f"{leaf.title} trains to PCI Express {gets.gen}.0 x{gets.lanes} (held by "
+        f"{gets.limited_by}): {before / _GIGA:.2f} GB/s before packet overhead, "
         f"{low / _GIGA:.2f} to {high / _GIGA:.2f} GB/s of payload; {claimed / _GIGA:g} are said."
     )
     rules = ("link-slower-than-claimed", "link-below-need", "link-below-nic")
@@ -111,7 +111,7 @@ def _held_by_bus(lab: Lab, ends: tuple[str, str], claimed: float) -> str:
         for leaf in leaves(lab, owner):
             if leaf.kind != "nic" or leaf.gets is None or leaf.title != part.title:
                 continue
-            low, high = (8 * rate for rate in _payload(leaf))
+            low, high = (8 * rate for rate in _payload(leaf.gets))
             if high < claimed:
                 return f"The bus of {end} carries {format_bps(low)} to {format_bps(high)}."
     return ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
 from homelab_lib.audit.facts_storage import PoolFacts, not_computed, pool_facts
-from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at
 from homelab_lib.models.durability import HOURS_PER_YEAR, any_of, ure_probability, ure_rate_for
@@ -38,7 +38,7 @@ def usable(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         f"({format_ibytes(found)}), {found / claimed - 1:+.1%} against {format_bytes(claimed)}; "
         f"at 80 %, where ZFS slows down, {format_bytes(int(holds.comfortable_bytes))}."
     )
-    verdict = "holds" if abs(found / claimed - 1) <= 0.02 else "fails"
+    verdict: Verdict = "holds" if abs(found / claimed - 1) <= 0.02 else "fails"
     rules = ("capacity-before-overhead",)
     told = matching(findings, rules, f"pools.{pool.id}")
     fix = next((each.fix for each in told if each.fix), None)
@@ -51,7 +51,7 @@ def raw(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     pool, claimed = _pool(lab, about), quantity(wanted(about, "claimed"))
     found = pool.disks * pool.disk_bytes
     says = f"{pool.disks} × {format_bytes(pool.disk_bytes)} are {format_bytes(found)}."
-    verdict = "holds" if abs(found / claimed - 1) <= 0.01 else "fails"
+    verdict: Verdict = "holds" if abs(found / claimed - 1) <= 0.01 else "fails"
     return Outcome(verdict, says, float(found), "B")
 
 
@@ -59,7 +59,7 @@ def raw(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 def survives(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """A pool survives the loss of any ``failures`` disks, whichever they are."""
     pool, claimed = _pool(lab, about), wanted(about, "failures")
-    verdict = "holds" if pool.parity >= claimed else "fails"
+    verdict: Verdict = "holds" if pool.parity >= claimed else "fails"
     says = f"{pool.title} survives the loss of any {pool.parity} of its disks."
     return Outcome(verdict, says, float(pool.parity), "disks")
 
@@ -71,7 +71,7 @@ def layout_survives(lab: Lab, about: About, findings: Sequence[Finding]) -> Outc
     other = replace(pool, layout=wanted(about, "layout"))
     says = f"{other.title} survives {other.parity}; one more takes it all."
     chance = None
-    if other.rated and other.parity == failures:
+    if other.rated and other.afr is not None and other.parity == failures:
         hours = other.rebuild(_COMFORTABLE) / _HOUR
         one = 1 - (1 - float(other.afr)) ** (hours / HOURS_PER_YEAR)
         chance = any_of(one, other.width - failures)
@@ -90,7 +90,7 @@ def given_up(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         f"{about['than']} of the same disks would hold {format_bytes(other)}, "
         f"{pool.layout} {format_bytes(one)}: {format_bytes(lost)} less."
     )
-    verdict = "holds" if abs(lost / claimed - 1) <= 0.05 else "fails"
+    verdict: Verdict = "holds" if abs(lost / claimed - 1) <= 0.05 else "fails"
     return Outcome(verdict, says, lost, "B")
 
 

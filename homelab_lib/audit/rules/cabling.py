@@ -7,6 +7,7 @@ from itertools import product
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.cabling import CablePart, TransceiverPart
+from homelab_lib.lab.devices import NicPart
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Cable, Port
 from homelab_lib.units import format_bps
@@ -71,7 +72,7 @@ def _ends(lab: Lab, cable: Cable) -> tuple[_End, _End]:
 def _misfits(ends: tuple[_End, _End], medium: str, part: CablePart | None) -> list[str]:
     """What does not fit, over both ends, whichever way round the cable is laid."""
     if part is not None:
-        plugs = [{connector} for connector in part.connectors]
+        plugs: list[set[str]] = [{connector} for connector in part.connectors]
     elif medium in ("DAC", "AOC"):
         plugs = [set(_CAGES)] * 2
     else:
@@ -93,8 +94,9 @@ def cable_fits(lab: Lab) -> Iterator[Finding]:
             wrong.append(f"{cable.part.title} is {cable.part.medium}, not {cable.medium}")
         if not wrong:
             continue
-        parts = [part for part in (cable.part, *(end.module for end in ends)) if part]
-        parts += [end.port.part for end in ends if hasattr(end.port.part, "sources")]
+        parts: list[CablePart | TransceiverPart | NicPart] = []
+        parts += [part for part in (cable.part, *(end.module for end in ends)) if part]
+        parts += [end.port.part for end in ends if isinstance(end.port.part, NicPart)]
         yield Finding(
             "cable-does-not-fit",
             "stops",
@@ -106,7 +108,7 @@ def cable_fits(lab: Lab) -> Iterator[Finding]:
         )
 
 
-def _connector(part: object) -> str:
+def _connector(part: CablePart | TransceiverPart | NicPart) -> str:
     if isinstance(part, CablePart):
         return " to ".join(part.connectors)
     if isinstance(part, TransceiverPart):
@@ -201,12 +203,13 @@ def as_fast_as_claimed(lab: Lab) -> Iterator[Finding]:
     for cable in lab.cables:
         a, b = _ends(lab, cable)
         speed = max(a.speeds & b.speeds, default=0)
-        if speed and (cable.claimed_speed_bps or 0) > speed:
+        claimed = cable.claimed_speed_bps or 0
+        if speed and claimed > speed:
             yield Finding(
                 "cable-slower-than-claimed",
                 "costs",
                 f"cables.{cable.name}",
-                f"{format_bps(cable.claimed_speed_bps)} are promised between {cable.a} and "
+                f"{format_bps(claimed)} are promised between {cable.a} and "
                 f"{cable.b}; they agree on {format_bps(speed)}.",
                 speed,
                 "bit/s",

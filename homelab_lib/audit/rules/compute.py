@@ -1,10 +1,11 @@
 """Memory and threads promised twice, cards that reach no machine, supplies that are too small."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, GpuPart
+from homelab_lib.lab.guests import Reservation, Vm
 from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.platforms import PsuPart, SystemPart
@@ -16,41 +17,37 @@ _SMALL_W = 100.0  # a supply that any shop has; not worth more than a note
 _OLD_SUPPLY = 1.3  # excursion that a supply bears that is not known to be ATX 3
 
 
-def _room(lab: Lab, host: Host) -> compute.Room:
+def _rooms(lab: Lab) -> Iterator[tuple[Host, compute.Room]]:
+    """What promises leave of the hosts that promise something, where it is known what they have."""
+    for name, host in lab.hosts.items():
+        if lab.promised(name) and host.memory_bytes is not None and host.threads is not None:
+            yield host, _room(lab, host, host.memory_bytes, host.threads)
+
+
+def _room(lab: Lab, host: Host, memory_bytes: int, threads: int) -> compute.Room:
     """What VMs, containers and reservations leave of a host."""
     guests = [
         compute.Guest(vm.name, vm.vcpu, vm.memory_bytes, bool(vm.gpus))
         for vm in lab.vms.values()
         if vm.host == host.name
     ]
-    others = (*lab.reservations.values(), *lab.containers.values())  # without QEMU's own share
-    kept = [each for each in others if each.host == host.name]
-    visible = compute.visible_memory_bytes(host.memory_bytes)
+    kept = [each for each in lab.promised(host.name) if not isinstance(each, Vm)]
+    visible = compute.visible_memory_bytes(memory_bytes)
     zfs = bool(lab.pools.get(host.name))
     return compute.room(
         guests,
         memory_bytes=visible,
-        threads=host.threads,
+        threads=threads,
         arc_bytes=compute.default_arc_bytes(visible) if zfs else 0,
-        host_bytes=sum(each.memory_bytes for each in kept),
+        host_bytes=sum(each.memory_bytes for each in kept),  # without QEMU's own share
         host_vcpu=sum(each.vcpu for each in kept),
     )
-
-
-def _hypervisors(lab: Lab) -> Iterator[Host]:
-    """Hosts that promise something, and of which it is known what they have."""
-    promised = (*lab.vms.values(), *lab.containers.values(), *lab.reservations.values())
-    busy = {each.host for each in promised}
-    for name, host in lab.hosts.items():
-        if name in busy and host.memory_bytes is not None and host.threads is not None:
-            yield host
 
 
 @rule("memory-sold-twice")
 def memory_left(lab: Lab) -> Iterator[Finding]:
     """More memory promised to VMs, reservations and the ZFS cache than the host sees."""
-    for host in _hypervisors(lab):
-        room = _room(lab, host)
+    for host, room in _rooms(lab):
         if room.left_bytes >= 0:
             continue
         promised = room.guests_bytes + room.host_bytes
@@ -59,7 +56,7 @@ def memory_left(lab: Lab) -> Iterator[Finding]:
             "risks",
             f"hosts.{host.name}.memory",
             f"{host.name} sees {room.memory_bytes / GIB:.1f} GiB of its "
-            f"{host.memory_bytes / GIB:g} GiB, and {promised / GIB:.1f} GiB are promised: "
+            f"{(host.memory_bytes or 0) / GIB:g} GiB, and {promised / GIB:.1f} GiB are promised: "
             f"{-room.left_bytes / GIB:.1f} GiB too many.",
             room.left_bytes,
             "B",
@@ -78,7 +75,11 @@ def _smaller(lab: Lab, host: Host, excess_bytes: int) -> Fix:
     """The largest reservation made smaller, or the largest VM."""
     kept = [each for each in lab.reservations.values() if each.host == host.name]
     guests = [vm for vm in lab.vms.values() if vm.host == host.name]
-    for room, entries, share in (("reservations", kept, 1.0), ("vms", guests, 1.05)):
+    rooms: tuple[tuple[str, Sequence[Reservation | Vm], float], ...] = (
+        ("reservations", kept, 1.0),
+        ("vms", guests, 1.05),
+    )
+    for room, entries, share in rooms:
         if not entries:
             continue
         largest = max(entries, key=lambda each: each.memory_bytes)
@@ -92,8 +93,7 @@ def _smaller(lab: Lab, host: Host, excess_bytes: int) -> Fix:
 @rule("threads-sold-twice")
 def threads_left(lab: Lab) -> Iterator[Finding]:
     """More virtual CPUs promised than the host has threads, or one VM wider than the host."""
-    for host in _hypervisors(lab):
-        room = _room(lab, host)
+    for host, room in _rooms(lab):
         widest = max((guest.vcpu for guest in lab.guests(host.name)), default=0)
         if room.vcpu <= room.threads and widest <= room.threads:
             continue
@@ -105,7 +105,7 @@ def threads_left(lab: Lab) -> Iterator[Finding]:
             f"{room.vcpu_ratio:.2f} each.",
             room.vcpu_ratio,
             "vCPU per thread",
-            (fact(host.cpu, f"{host.cpu.threads} threads"),),
+            (fact(host.cpu, f"{host.cpu.threads} threads"),) if host.cpu else (),
         )
 
 
@@ -153,12 +153,18 @@ def cards_are_reached(lab: Lab) -> Iterator[Finding]:
             )
 
 
+def _runtime(device: Device) -> tuple[str, ...]:
+    """What one computes with on a card; nothing on any other device that a VM may be given."""
+    part = device.part
+    return part.runtimes[:1] if isinstance(part, GpuPart | AcceleratorPart) else ()
+
+
 def _into_vm(lab: Lab, host: Host, device: Device) -> Fix:
     """Into a VM whose cards have the same runtime; else into the one with the fewest."""
 
-    def strangers(vm: object) -> tuple[int, int]:
-        runtimes = {host.devices[name].part.runtimes[:1] for name in vm.gpus}
-        return len(runtimes - {device.part.runtimes[:1]}), len(vm.gpus)
+    def strangers(vm: Vm) -> tuple[int, int]:
+        runtimes = {_runtime(host.devices[name]) for name in vm.gpus}
+        return len(runtimes - {_runtime(device)}), len(vm.gpus)
 
     cluster_nodes = {node for c in lab.clusters.values() for node in c.agents}
     able = [vm for vm in lab.vms.values() if vm.host == host.name]
@@ -216,8 +222,8 @@ def draws(host: Host) -> list[power.Draw]:
             found.append(power.Draw(device.name, watts, watts, watts))
     disks = [disk.part for disk in host.disks.values() if disk.part.active_power_w]
     if disks:
-        load = sum(part.active_power_w for part in disks)
-        spin = sum(part.spin_up_power_w or part.active_power_w for part in disks)
+        load = sum(part.active_power_w or 0.0 for part in disks)
+        spin = sum(part.spin_up_power_w or part.active_power_w or 0.0 for part in disks)
         found.append(power.Draw("disks", sum(p.idle_power_w or 0.0 for p in disks), load, spin))
     return found
 
@@ -282,11 +288,12 @@ def supply_suffices(lab: Lab) -> Iterator[Finding]:
                     enough or better,
                 )  # fmt: skip
         for device in host.devices.values():
-            watts = getattr(device.part, "board_power_w", None)
-            if device.psu is None or not watts:
+            card = device.part
+            if device.psu is None or not isinstance(card, GpuPart) or not card.board_power_w:
                 continue
+            watts = card.board_power_w
             peak = power.gpu_peak_w(watts)
-            draw = power.Draw(device.name, device.part.idle_power_w or 0.0, watts, peak)
+            draw = power.Draw(device.name, card.idle_power_w or 0.0, watts, peak)
             needed = power.supply_w(power.budget([draw]), excursion=_OLD_SUPPLY)
             if device.psu.power_w < needed:
                 psu = _supply(lab, needed)
@@ -326,7 +333,10 @@ def cards_powered(lab: Lab) -> Iterator[Finding]:
     for host in lab.hosts.values():
         adapters = [d.name for d in host.devices.values() if isinstance(d.part, AdapterPart)]
         for device in host.devices.values():
-            watts = getattr(device.part, "board_power_w", None) or 0.0
+            card = device.part
+            if not isinstance(card, GpuPart):
+                continue
+            watts = card.board_power_w or 0.0
             outside = (device.slot or "").partition(".")[0] in adapters
             bare = outside or (isinstance(host.board, SystemPart) and not host.psus)
             if device.psu is not None or watts <= _SLOT_W or not bare:
@@ -337,11 +347,11 @@ def cards_powered(lab: Lab) -> Iterator[Finding]:
                 "card-without-power",
                 "stops",
                 path,
-                f"The {device.part.title} takes {watts:g} W; a slot gives {_SLOT_W:g} W at most, "
+                f"The {card.title} takes {watts:g} W; a slot gives {_SLOT_W:g} W at most, "
                 f"and nothing else of {host.name} feeds it.",
                 watts,
                 "W",
-                (fact(device.part, f"{watts:g} W by {', '.join(device.part.power_plugs)}"),),
+                (fact(card, f"{watts:g} W by {', '.join(card.power_plugs)}"),),
                 Fix(
                     psu.title if psu else "a supply of its own",
                     changes=((f"{path}.psu", psu.id),) if psu else (),

@@ -9,6 +9,7 @@ from homelab_lib.audit.rules.compute import users
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.part import Part
 
 Version = tuple[int, ...]
 
@@ -76,7 +77,7 @@ def _guest(lab: Lab, host: Host, device: Device) -> tuple[str, str | None]:
 def kernels_suffice(lab: Lab) -> Iterator[Finding]:
     """A device that needs a later kernel than its machine's release came with."""
     for host in lab.hosts.values():
-        wanted = [
+        wanted: list[tuple[str, Part, str, str, str | None]] = [
             (
                 f"hosts.{host.name}.devices.{d.name}",
                 d.part,
@@ -103,17 +104,17 @@ def kernels_suffice(lab: Lab) -> Iterator[Finding]:
                 None,
                 "",
                 (fact(part, f"from Linux {least}"), _KERNEL_SOURCES),
-                Fix(*_later(lab, machine, least)),
+                _later(lab, machine, least),
             )
 
 
-def _later(lab: Lab, machine: str, least: str) -> tuple[str, float, float, tuple]:
+def _later(lab: Lab, machine: str, least: str) -> Fix:
     """The first release of the machine's system whose kernel is enough."""
     host = lab.hosts.get(machine)
     for (kind, name), version in _KERNELS.items():
         if host and kind == host.os.kind and _version(version) >= _version(least):
-            return f"{kind} {name}", 0.0, 0.0, ((f"hosts.{machine}.os.version", name),)
-    return f"a release with Linux {least} or later", 0.0, 0.0, ()
+            return Fix(f"{kind} {name}", changes=((f"hosts.{machine}.os.version", name),))
+    return Fix(f"a release with Linux {least} or later")
 
 
 @rule("dkms-not-needed")
@@ -178,8 +179,8 @@ def drivers_dated(lab: Lab) -> Iterator[Finding]:
 def bars_resize(lab: Lab) -> Iterator[Finding]:
     """A card that needs Resizable BAR on a board that lacks it, or of which nobody knows."""
     for host in lab.hosts.values():
-        for device in host.gpus.values():
-            if not device.part.needs_resizable_bar or host.board is None:
+        for name, card in host.gpus.items():
+            if not card.needs_resizable_bar or host.board is None:
                 continue
             if host.board.resizable_bar:
                 continue
@@ -187,15 +188,15 @@ def bars_resize(lab: Lab) -> Iterator[Finding]:
             yield Finding(
                 "resizable-bar-not-sure",
                 "risks" if unknown else "stops",
-                f"hosts.{host.name}.devices.{device.name}",
-                f"{device.part.title} needs Resizable BAR, and "
+                f"hosts.{host.name}.devices.{name}",
+                f"{card.title} needs Resizable BAR, and "
                 + (
                     f"nobody says whether the firmware of {host.board.title} has it."
                     if unknown
                     else f"{host.board.title} has none."
                 ),
                 evidence=(
-                    fact(device.part, "needs Resizable BAR"),
+                    fact(card, "needs Resizable BAR"),
                     fact(host.board, f"Resizable BAR: {'not known' if unknown else 'no'}"),
                 ),
                 fix=Fix("measure it first: lspci -vv shows the size of region 2, dmesg says BAR 2"),
@@ -228,16 +229,15 @@ def cards_reset(lab: Lab) -> Iterator[Finding]:
 def runtimes_supported(lab: Lab) -> Iterator[Finding]:
     """A card that is to compute by a runtime whose makers do not support it."""
     for host in lab.hosts.values():
-        for device in host.gpus.values():
-            part = device.part
-            wanted = users(lab, f"{host.name}.{device.name}")
+        for name, part in host.gpus.items():
+            wanted = users(lab, f"{host.name}.{name}")
             if part.runtime_official is not False or not wanted or not part.runtimes:
                 continue
             way = f"; {part.runtime_override} makes it work" if part.runtime_override else ""
             yield Finding(
                 "runtime-not-supported",
                 "note",
-                f"hosts.{host.name}.devices.{device.name}",
+                f"hosts.{host.name}.devices.{name}",
                 f"{part.runtimes[0]}'s makers do not support the {part.title} "
                 f"({part.architecture}){way}.",
                 evidence=(fact(part, f"{part.architecture} is not on the list"),),

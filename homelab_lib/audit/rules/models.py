@@ -1,6 +1,7 @@
 """Language models that do not fit where they are to run, and memory that can't be added up."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -48,7 +49,7 @@ def _weights(part: ModelPart, quant: str) -> int:
     if quant in part.file_bytes:
         return part.file_bytes[quant]
     try:
-        shape = {
+        shape: dict[str, Any] = {
             "n_layer": part.n_layer,
             "n_head": part.n_head,
             "n_head_kv": part.n_head_kv,

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.devices import PortFacts
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Port, Switch
 from homelab_lib.lab.per_host import at
@@ -13,7 +14,7 @@ from homelab_lib.lab.per_host import at
 
 def _peers(lab: Lab, switch: str) -> dict[str, Port]:
     """What is plugged into each port of a switch: the other end's port."""
-    found = {}
+    found: dict[str, Port] = {}
     for cable in lab.cables:
         for here, there in ((cable.a, cable.b), (cable.b, cable.a)):
             owner, _, port = here.partition(".")
@@ -61,7 +62,7 @@ def _managed(lab: Lab, switch: Switch, peers: dict[str, Port]) -> Fix:
     part = min(able, key=lambda p: (p.price is None, p.price.low_usd if p.price else 0.0, p.id))
     changes: list[tuple[str, object]] = [(f"switches.{switch.name}.part", part.id)]
     for name, peer in peers.items():
-        vlans = {"vlan": peer.vlan} if peer.vlan is not None else {}
+        vlans: dict[str, object] = {"vlan": peer.vlan} if peer.vlan is not None else {}
         if peer.tagged:
             vlans["tagged"] = list(peer.tagged)
         if vlans:
@@ -71,7 +72,7 @@ def _managed(lab: Lab, switch: Switch, peers: dict[str, Port]) -> Fix:
     return Fix(part.title, low, high, tuple(changes))
 
 
-def _same(facts: object, port: Port) -> bool:
+def _same(facts: PortFacts | None, port: Port) -> bool:
     if facts is None or facts.connector != port.connector:
         return False
     return max(facts.speeds_bps) >= max(port.speeds_bps)
@@ -86,7 +87,7 @@ def ends_agree(lab: Lab) -> Iterator[Finding]:
             if (port.vlan, set(port.tagged)) == (peer.vlan, set(peer.tagged)):
                 continue
             path = f"switches.{switch.name}.ports.{name}"
-            entry = {"vlan": peer.vlan, "tagged": list(peer.tagged)}
+            entry: dict[str, object] = {"vlan": peer.vlan, "tagged": list(peer.tagged)}
             yield Finding(
                 "vlans-differ-at-ends",
                 "stops",

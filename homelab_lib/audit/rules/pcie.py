@@ -20,16 +20,21 @@ _PLUGS_INTO = {
 
 def _occupied(host: Host) -> dict[str, Device | Disk]:
     """What sits in each slot of a host, by the slot as it is written."""
-    inside = {**host.devices, **host.disks}
-    return {each.slot: each for each in inside.values() if each.slot is not None}
+    inside: list[Device | Disk] = [*host.devices.values(), *host.disks.values()]
+    return {each.slot: each for each in inside if each.slot is not None}
+
+
+def _slots(host: Host) -> dict[str, Slot]:
+    """The slots of its board; none where the board isn't described."""
+    return host.board.slots if host.board else {}
 
 
 def _lanes(host: Host, name: str) -> int:
     """Lanes of a board's slot, less those that its neighbours take from it."""
-    slot = host.board.slots[name]
+    slot = _slots(host)[name]
     taken = [
         other.lanes or 0
-        for other_name, other in host.board.slots.items()
+        for other_name, other in _slots(host).items()
         if name in other.shares_with and other_name in _occupied(host)
     ]
     return max((slot.lanes or 0) - sum(taken), 0)
@@ -62,14 +67,14 @@ def hops(host: Host, name: str | None) -> list[Hop]:
         The board's slot first. Empty where the slot has no PCI Express.
     """
     slot = _slot(host, name)
-    if slot is None:
+    if slot is None or name is None:
         return []
-    if name in host.board.slots:
+    if name in _slots(host):
         lanes = _lanes(host, name)
         return [Hop(name, slot.generation, lanes)] if slot.generation and lanes else []
     adapter = host.devices[name.partition(".")[0]]
     found = hops(host, adapter.slot)
-    if found and adapter.part.pcie is not None:
+    if found and isinstance(adapter.part, AdapterPart) and adapter.part.pcie is not None:
         found.append(Hop(adapter.name, adapter.part.pcie.generation, adapter.part.pcie.lanes))
     if found and slot.generation and slot.lanes:
         found.append(Hop(name, slot.generation, slot.lanes))
@@ -137,7 +142,7 @@ def _free_slot(host: Host, device: Device) -> str | None:
     used, form = _occupied(host), _form(device.part)
     free = [
         (slot.lanes or 0, name)
-        for name, slot in host.board.slots.items()
+        for name, slot in _slots(host).items()
         if name not in used and slot.form == form and not set(slot.shares_with) & set(used)
         and _lanes(host, name)
     ]  # fmt: skip
@@ -236,7 +241,7 @@ def _wider(host: Host, subject: str, part: NicPart, needed: float) -> Fix:
     if device is not None:
         free = _free_slot(host, device)
         path = hops(host, free) if free else []
-        if path:
+        if path and part.pcie is not None:
             link = negotiate(*path, Hop(part.id, part.pcie.generation, part.pcie.lanes))
             if payload_gbps(link.gen, link.lanes).upper >= needed:
                 return Fix(f"slot {free}", changes=((f"{subject}.slot", free),))
@@ -301,7 +306,9 @@ def _of_row(lab: Lab, name: str) -> Link | None:
 def uplinks_suffice(lab: Lab) -> Iterator[Finding]:
     """A controller or chipset whose uplink carries less than what hangs on it."""
     for host in lab.hosts.values():
-        for name, uplink in (host.board.uplinks if host.board else {}).items():
+        if host.board is None:
+            continue
+        for name, uplink in host.board.uplinks.items():
             if not uplink.generation or not uplink.lanes:
                 continue
             demands = dict(_behind(lab, host, name))
@@ -329,7 +336,7 @@ def uplinks_suffice(lab: Lab) -> Iterator[Finding]:
 def _behind(lab: Lab, host: Host, uplink: str) -> Iterator[tuple[str, float]]:
     """What hangs on an uplink, and how much each could take alone [Gb/s]."""
     for slot, each in _occupied(host).items():
-        if slot not in host.board.slots or host.board.slots[slot].uplink != uplink:
+        if slot not in _slots(host) or _slots(host)[slot].uplink != uplink:
             continue
         link = link_of(host, each)
         rate = getattr(each.part, "outer_bytes_per_s", None)
@@ -337,6 +344,7 @@ def _behind(lab: Lab, host: Host, uplink: str) -> Iterator[tuple[str, float]]:
             yield each.name, payload_gbps(link.gen, link.lanes).upper
         elif rate:
             yield each.name, rate * 8 / _GIGABIT
+    nics = host.board.nics if host.board else {}
     for port in host.ports.values():
-        if host.board.nics.get(port.part.id) == uplink and _wired(lab, host, port.name):
+        if nics.get(port.part.id) == uplink and _wired(lab, host, port.name):
             yield port.name, max(port.speeds_bps) / _GIGABIT

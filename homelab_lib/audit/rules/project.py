@@ -148,7 +148,7 @@ def _described(lab: Lab, cluster: Cluster) -> Iterator[tuple[str, str]]:
         yield name, "worker"
 
 
-def _counted(nodes: Counter) -> str:
+def _counted(nodes: Counter[tuple[str, str]]) -> str:
     return ", ".join(f"{count} {role} on {where}" for (where, role), count in sorted(nodes.items()))
 
 
@@ -267,8 +267,8 @@ def budget_whole(lab: Lab) -> Iterator[Finding]:
 def prices_right(lab: Lab) -> Iterator[Finding]:
     """A price on the shopping list below what the catalog has for the part."""
     for item in lab.purchases:
-        price = item.part.price if item.part else None
-        if price is None or item.price.high_usd >= price.low_usd * item.count:
+        part, price = item.part, item.part.price if item.part else None
+        if part is None or price is None or item.price.high_usd >= price.low_usd * item.count:
             continue
         low, high = price.low_usd * item.count, price.high_usd * item.count
         path = f"purchases.{item.name}.price"
@@ -280,7 +280,7 @@ def prices_right(lab: Lab) -> Iterator[Finding]:
             f"{high:g}.",
             low,
             "USD",
-            (fact(item.part, f"{price.low_usd:g} to {price.high_usd:g} dollars"),),
+            (fact(part, f"{price.low_usd:g} to {price.high_usd:g} dollars"),),
             Fix(
                 "reckon with it",
                 low - item.price.low_usd,

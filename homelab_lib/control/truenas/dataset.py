@@ -122,7 +122,7 @@ class Dataset:
 def _bytes(row: dict[str, Any], name: str) -> int:
     """A property's size [bytes]; 0 for none (a quota), or where a volume has no such property."""
     value = (row.get(name) or {}).get("rawvalue")
-    return int(value) if str(value or "").isdigit() else 0
+    return int(value) if value is not None and str(value).isdigit() else 0
 
 
 def _own_comment(row: dict[str, Any]) -> str:
