@@ -4,8 +4,9 @@ import http.client
 import io
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from homelab_lib.errors import Unreachable
 from homelab_lib.secret import Secret
@@ -52,11 +53,11 @@ class Tls(io.RawIOBase):
             raise ssl.SSLError("it shows no certificate")
         return shown
 
-    def _pump(self, work: "object", *arguments: object) -> object:
+    def _pump(self, work: Callable[..., Any], *arguments: object) -> Any:
         """Do a step of TLS, carrying bytes to and fro until it is done."""
         while True:
             try:
-                done = work(*arguments)  # type: ignore[operator]
+                done = work(*arguments)
             except ssl.SSLWantReadError:
                 self._flush()
                 self._more()
@@ -103,7 +104,7 @@ class Tls(io.RawIOBase):
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[self._pump(self._tls.write, view[:_CHUNK_BYTES]) :]  # type: ignore[misc]
+            view = view[self._pump(self._tls.write, view[:_CHUNK_BYTES]) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -187,7 +188,7 @@ def _ask(
     request: Request, tls: Tls, headers: dict[str, str], text: str | None, begun: float
 ) -> Result:
     link = http.client.HTTPConnection(LOOPBACK, request.port)
-    link.sock = tls  # type: ignore[assignment]
+    link.sock = tls
     given = text.encode() if text is not None else None
     try:
         link.request(request.method, request.target, given, {**headers, "Connection": "close"})

@@ -12,6 +12,7 @@ from pathlib import Path
 import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
+from homelab_lib.lab.guests import Vm
 from homelab_lib.twin.machine.https import Answered, Link
 from homelab_lib.twin.machine.machine import Machine, own_fault
 from homelab_lib.twin.machine.program import Reply
@@ -332,10 +333,8 @@ class Served:
             port = base_port + place if base_port else 0
             door = _Door(world.machines.get(name), name, self, port)
             self._doors[name] = door
-            ssh = getattr(described, "ssh", None)
-            self.endpoints[name] = Place(
-                "127.0.0.1", door.port, ssh.user if ssh else described.user
-            )
+            login = described if isinstance(described, Vm) else described.ssh
+            self.endpoints[name] = Place("127.0.0.1", door.port, login.user if login else "")
         world.down_hooks.append(self._dropped)
 
     def _dropped(self, machine: Machine) -> None:

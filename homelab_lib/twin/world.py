@@ -148,7 +148,9 @@ class World:
             raise NetError(28, text, takes_s=10)
         target = self.find_ip(address)
         answer = target.http.get(port) if target else None
-        if why := self.reach(source, address, port) or ("" if answer else "connection refused"):
+        why = self.reach(source, address, port)
+        if why or answer is None:
+            why = why or "connection refused"
             text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
             raise NetError(7, text)
         status, body = answer(parts.path or "/", {"host": parts.netloc} | dict(headers or {}))

@@ -89,10 +89,10 @@ def helm_charts(cluster: Cluster) -> None:
     for chart in cluster.all("HelmChart"):
         meta = chart["metadata"]
         name = f"helm-install-{meta['name']}"
-        if cluster.get("Job", name, meta["namespace"]) is None:
-            cluster.create(_job(name, meta["namespace"]), owner=chart)
-            cluster.since[f"{meta['uid']}{meta.get('generation')}"] = cluster.world.clock.now()
         job = cluster.get("Job", name, meta["namespace"])
+        if job is None:
+            job = cluster.create(_job(name, meta["namespace"]), owner=chart)
+            cluster.since[f"{meta['uid']}{meta.get('generation')}"] = cluster.world.clock.now()
         began = cluster.since.setdefault(
             f"{meta['uid']}{meta.get('generation')}", cluster.world.clock.now()
         )

@@ -9,6 +9,7 @@ import hashlib
 import marshal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from homelab_lib.twin.kubernetes.objects import (
@@ -240,7 +241,7 @@ class Cluster:
         now = self.world.clock.now()
         for when in {now + delay_s for delay_s in _TICKS_S} - self._ticks:
             self._ticks.add(when)
-            self.world.after(when - now, lambda when=when: self._tick(when), label="cluster")
+            self.world.after(when - now, partial(self._tick, when), label="cluster")
 
     def _tick(self, when: float) -> None:
         self._ticks.discard(when)

@@ -199,8 +199,8 @@ def _get(cluster: Cluster, words: _Words, call: Call) -> Reply:
     kinds, names = _wanted(words.operands[1:])
     namespace = None if "--all-namespaces" in words.options else words.get("--namespace", "default")
     if len(kinds) == 1 and names:
-        found = [_one(cluster, kinds[0], name, namespace or "default", words) for name in names]
-        found = [each for each in found if each]
+        asked = [_one(cluster, kinds[0], name, namespace or "default", words) for name in names]
+        found = [each for each in asked if each]
         if len(names) == 1:
             return _print(found[0], words, kinds[0]) if found else Reply()
     else:

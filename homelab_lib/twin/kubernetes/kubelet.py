@@ -1,10 +1,13 @@
 """The kubelet: pulls images, mounts volumes, runs what is in a pod."""
 
+from collections.abc import Mapping
+
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.nodes import alive
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.kubernetes.registry import known_image
 from homelab_lib.twin.kubernetes.volumes import mounted
+from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.machine.tree import Mount
@@ -93,7 +96,9 @@ def _is(pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
     }
 
 
-def _run(cluster: Cluster, pod: Object, volumes: dict) -> tuple[int, str]:
+def _run(
+    cluster: Cluster, pod: Object, volumes: Mapping[str, tuple[FileSystem, str]]
+) -> tuple[int, str]:
     """Run a pod's first container to its end: status, and what it printed."""
     container = pod["spec"]["containers"][0]
     inside = Machine(pod["metadata"]["name"], cluster.world, commands=COREUTILS)

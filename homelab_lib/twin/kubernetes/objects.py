@@ -158,7 +158,7 @@ def merged(existing: Any, last: Any, new: Any) -> Any:
 
 def fill_in(kind: Kind, document: Object) -> None:
     """The defaults that the API server writes into an object."""
-    spec = document.get("spec")
+    spec: Any = document.get("spec")
     if kind.name in ("Deployment", "DaemonSet", "ReplicaSet"):
         spec.setdefault("revisionHistoryLimit", 10)
         if kind.name != "DaemonSet":

@@ -5,8 +5,8 @@ import yaml
 from homelab_lib.twin.kubernetes import ingress
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, found_cluster
-from homelab_lib.twin.kubernetes.objects import KINDS
-from homelab_lib.twin.machine.entry import Entry
+from homelab_lib.twin.kubernetes.objects import KINDS, Object
+from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
 from homelab_lib.twin.machine.surroundings import Ask
@@ -63,14 +63,12 @@ def _binary(machine: Machine, ask: Ask) -> str | None:
         return None
     version = said[0].split()[2]
     known = machine.files.entry(BINARY)
-    machine.files.put(BINARY, version, mode=0o755)
-    if known is not None:
-        placed: Entry = machine.files.entry(BINARY)  # type: ignore[assignment]
-        placed.digest, placed.size_bytes = known.sha256, known.size
+    asked: Facts = {"digest": known.sha256, "size_bytes": known.size} if known else {}
+    machine.files.put(BINARY, version, mode=0o755, **asked)
     return version
 
 
-def _settled(cluster: Cluster, chart: dict) -> None:
+def _settled(cluster: Cluster, chart: Object) -> None:
     """A chart whose install job has succeeded need not be installed again."""
     meta = chart["metadata"]
     key = ("Job", meta["namespace"], f"helm-install-{meta['name']}")

@@ -2,6 +2,7 @@
 
 import ast
 import operator
+from collections.abc import Callable
 
 from homelab_lib.twin.machine.lexer import Syntax
 
@@ -11,7 +12,7 @@ def _quotient(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-_OPERATORS = {
+_OPERATORS: dict[type[ast.AST], Callable[..., int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,

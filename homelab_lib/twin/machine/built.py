@@ -18,7 +18,8 @@ def furnish(machine: Machine, host: Host) -> None:
     if host.memory_bytes is not None:
         machine.memory_bytes = int(host.memory_bytes * (1 - _FIRMWARE_SHARE))
     for name, port in host.attached.items():
-        for tag, cidr in {None: port.address, **port.addresses}.items():
+        addresses: list[tuple[int | None, str | None]] = [(None, port.address)]
+        for tag, cidr in (*addresses, *port.addresses.items()):
             if not cidr and tag is None and not port.bridge:
                 continue
             vlan = lab.vlans.get(tag or port.vlan or 0)

@@ -3,6 +3,7 @@
 import hashlib
 import stat
 from dataclasses import dataclass
+from typing import TypedDict
 
 ACCESS = "Permission denied"
 EXISTS = "File exists"
@@ -39,6 +40,16 @@ class FileError(OSError):
     @property
     def says(self) -> str:
         return str(self.args[0])
+
+
+class Facts(TypedDict, total=False):
+    """What a new file may be given beside its bytes and its mode; see `Entry`."""
+
+    user: str
+    group: str
+    digest: str
+    size_bytes: int | None
+    mtime_s: float
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator
+from typing import Unpack
 
 from homelab_lib.twin.machine.entry import (
     EXISTS,
@@ -18,6 +19,7 @@ from homelab_lib.twin.machine.entry import (
     UNREADABLE,
     WRITE,
     Entry,
+    Facts,
     FileError,
     Who,
 )
@@ -95,7 +97,7 @@ class FileSystem(Tree):
         who: Who = ROOT,
         *,
         mode: int | None = None,
-        **facts: object,
+        **facts: Unpack[Facts],
     ) -> None:
         """Make or replace a file, keeping its mode and owners unless they are given."""
         place = self.resolve(path, who)
@@ -116,12 +118,14 @@ class FileSystem(Tree):
             setattr(new, name, value)
         files.entries[inner] = new
 
-    def put(self, path: str, data: bytes | str, *, mode: int = 0o644, **facts: object) -> None:
+    def put(
+        self, path: str, data: bytes | str, *, mode: int = 0o644, **facts: Unpack[Facts]
+    ) -> None:
         """Make a file and the folders above it."""
         self.mkdir(posixpath.dirname(path), parents=True)
         self.write(path, data, mode=mode, **facts)
 
-    def make_folder(self, path: str, *, mode: int = 0o755, **facts: object) -> None:
+    def make_folder(self, path: str, *, mode: int = 0o755, **facts: Unpack[Facts]) -> None:
         """Have a folder there, with exactly that mode and those owners."""
         self.mkdir(path, parents=True)
         folder = self.stat(path)

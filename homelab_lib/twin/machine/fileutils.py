@@ -5,7 +5,7 @@ Messages as GNU coreutils 9 prints them in the C locale.
 
 import posixpath
 
-from homelab_lib.twin.machine.entry import IS_FOLDER, NOT_FOLDER, NOTHING, FileError
+from homelab_lib.twin.machine.entry import IS_FOLDER, NOT_FOLDER, NOTHING, Facts, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
 from homelab_lib.twin.machine.textutils import read_of
@@ -96,13 +96,14 @@ def cp(machine: Machine, call: Call) -> Reply:
         return fails(call, f"cannot open '{old}' for reading: {error.says}")
     if machine.files.is_dir(target, who):
         target = posixpath.join(target, posixpath.basename(old))
-    facts: dict[str, object] = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+    facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
     try:
         fresh = machine.files.entry(target, who) is None
         mode = entry.mode & ~call.umask if fresh else None
         if {"-p", "-a"} & options.keys():
             mode = entry.mode
-            facts |= {"user": entry.user, "group": entry.group} if call.user == "root" else {}
+            if call.user == "root":
+                facts |= {"user": entry.user, "group": entry.group}
         machine.files.write(target, data, who, mode=mode, **facts)
     except FileError as error:
         return fails(call, f"cannot create regular file '{new}': {error.says}")

@@ -4,7 +4,7 @@ Source: POSIX.1-2024, Shell Command Language, 2.9 and 2.10.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from homelab_lib.twin.machine.lexer import Syntax, Token, tokens
 from homelab_lib.twin.machine.script import (
@@ -115,7 +115,7 @@ class _Parser:
             return Command(Group(body, apart=True), self._redirections())
         if self.now.is_word and following.text == "(" and not following.is_word:
             return Command(self._function(), ())
-        compound = {
+        compound: dict[str, Callable[[], Group | If | Loop | For | Case]] = {
             "{": self._group,
             "if": self._if,
             "while": self._loop,

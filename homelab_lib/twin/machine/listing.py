@@ -101,8 +101,12 @@ def stat(machine: Machine, call: Call) -> Reply:
             err += f"stat: cannot statx '{word}': {error.says}\n"
             continue
         values = _facts(machine, entry, word)
-        out += re.sub(r"%(.)", lambda found, v=values: v.get(found[1], "?"), form) + end
+        out += _filled(form, values) + end
     return Reply(1 if err else 0, out, err)
+
+
+def _filled(form: str, values: dict[str, str]) -> str:
+    return re.sub(r"%(.)", lambda found: values.get(found[1], "?"), form)
 
 
 def _facts(machine: Machine, entry: Entry, word: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib.twin.machine import login
 from homelab_lib.twin.machine.account import Accounts
-from homelab_lib.twin.machine.entry import ACCESS, PASS, FileError, Who
+from homelab_lib.twin.machine.entry import ACCESS, PASS, Facts, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.https import Handler, Identity
 from homelab_lib.twin.machine.interface import Interface
@@ -127,7 +127,7 @@ class Machine:
 
     def make_home(self, user: str, mode: int = 0o700) -> None:
         """Make a user's home, as `adduser` does."""
-        owners = {"user": user, "group": self.accounts.group_of(user)}
+        owners: Facts = {"user": user, "group": self.accounts.group_of(user)}
         self.files.make_folder(self.home_of(user), mode=mode, **owners)
 
     def lets_in(self) -> set[str] | None:

@@ -3,7 +3,7 @@
 import json
 import posixpath
 
-from homelab_lib.twin.machine.entry import NO_SPACE, Entry, FileError
+from homelab_lib.twin.machine.entry import NO_SPACE, Entry, Facts, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
@@ -96,7 +96,7 @@ def _kept(machine: Machine, call: Call, entry: Entry, target: str, shown: str) -
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
 
     def done() -> Reply:
-        facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+        facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
         try:
             machine.files.write(call.path(target), entry.data, machine.who(call), **facts)
         except FileError as error:

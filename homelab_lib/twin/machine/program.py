@@ -136,7 +136,9 @@ class Commands:
 
 def operands(call: Call, values: str = "") -> tuple[list[str], dict[str, str]]:
     """Words that are no options, and the options with their values (empty for flags)."""
-    taking, words, options = values.split(), [], {}
+    taking = values.split()
+    words: list[str] = []
+    options: dict[str, str] = {}
     rest = iter(call.argv[1:])
     for word in rest:
         if word == "--":

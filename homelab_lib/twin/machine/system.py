@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from typing import Any
 
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
@@ -79,6 +80,6 @@ def cloud_init(machine: Machine, call: Call) -> Reply:
     """How far the first boot has come."""
     status, errors = getattr(machine, "cloud_init", ("done", []))
     if "json" in call.argv:
-        document = {"status": status, "errors": errors, "extended_status": status}
+        document: dict[str, Any] = {"status": status, "errors": errors, "extended_status": status}
         return Reply(1 if status == "error" else 0, json.dumps(document) + "\n")
     return Reply(1 if status == "error" else 0, f"status: {status}\n")

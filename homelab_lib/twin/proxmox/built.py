@@ -50,7 +50,9 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
         shared = pool is not None and pool.layout == "mirror"
         size = storage.size_bytes or (min(disks) if shared else sum(disks))
         place = storage.path or storage.pool or ""
-        content = list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
+        content: list[str] = (
+            list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
+        )
         options = {key: str(value) for key in OPTIONS if (value := getattr(storage, key))}
         node.stores[name] = Store(
             name, storage.kind, content, place, int(size * 0.96), options=options

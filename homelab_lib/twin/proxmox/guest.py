@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import yaml
 
 from homelab_lib.lab.guests import Image
+from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import REPOSITORY, install
@@ -156,7 +157,7 @@ class Guest(Machine):
         self.make_home("root")
         self.make_home(self.user, 0o750 if self.os_release[0] == "ubuntu" else 0o700)
         keys = unquote(self.config.get("sshkeys", "")).strip() + "\n"
-        owners = {"user": self.user, "group": self.accounts.group_of(self.user)}
+        owners: Facts = {"user": self.user, "group": self.accounts.group_of(self.user)}
         self.files.make_folder(f"{self.home}/.ssh", mode=0o700, **owners)
         self.files.put(f"{self.home}/.ssh/authorized_keys", keys, mode=0o600, **owners)
         self.host_key = self._key(f"host-key {self.instance}")

@@ -107,7 +107,7 @@ _EFI_DISK = replace(
     keys=dict(_DISK_KEYS) | {"efitype": Property(enum=("2m", "4m")), "pre-enrolled-keys": BOOL},
 )
 
-VM_OPTIONS: Schema = {
+VM_OPTIONS: dict[str, Property] = {
     "name": NAME,
     "memory": Property(
         keys={"current": Property("integer", minimum=16, required=True)}, default_key="current"

@@ -62,7 +62,7 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
         "list": _list,
         "guest": _guest,
     }
-    body = two.get(tuple(words[:2]))
+    body = two.get((words[0], words[1])) if words[1:] else None
     rest = words[2:]
     if body is None and words[:1]:
         body, rest = one.get(words[0]), words[1:]

@@ -125,7 +125,7 @@ def commit(nas: TrueNas, options: Row | None = None) -> None:
     ):
         text = "At least one interface must be configured with IPv4 DHCP, IPv6 Autoconfig or a "
         raise ValidationErrors.one("interface.commit", text + "static IP.")
-    wanted = {"rollback": True, "checkin_timeout": 60} | (options or {})
+    wanted: Row = {"rollback": True, "checkin_timeout": 60} | (options or {})
     nas.network.commit(wanted["rollback"], wanted["checkin_timeout"])
 
 

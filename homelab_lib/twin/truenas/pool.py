@@ -199,7 +199,7 @@ def _details(nas: TrueNas, join_partitions: bool) -> dict[str, list[Row]]:
 @method("disk.details")
 def disk_details(nas: TrueNas, data: Row | None = None) -> Any:
     """Disks in use and disks that are free."""
-    wanted = {"join_partitions": False, "type": "BOTH"} | (data or {})
+    wanted: Row = {"join_partitions": False, "type": "BOTH"} | (data or {})
     details = _details(nas, wanted["join_partitions"])
     return details if wanted["type"] == "BOTH" else details[wanted["type"].lower()]
 

@@ -7,6 +7,7 @@ case-insensitive operators (a leading ``C``) and comparisons of timestamps.
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from homelab_lib.twin.truenas.errors import ValidationErrors
@@ -96,7 +97,7 @@ def _ordered(rows: list[Row], order_by: Sequence[str]) -> list[Row]:
         reverse, name = name.startswith("-"), name.removeprefix("-")
         none = [row for row in rows if _find(row, name) is None]
         some = [row for row in rows if _find(row, name) is not None]
-        some.sort(key=lambda row, name=name: _find(row, name), reverse=reverse)
+        some.sort(key=partial(_find, path=name), reverse=reverse)
         rows = some + none if nulls_last else none + some
     return rows
 
