@@ -49,9 +49,9 @@ class TrueManager(NotebookExecutionManager):
             signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
         broken_off = sys.exc_info()[0]  # it is called while an exception passes through
         super().cell_complete(cell, cell_index=cell_index, **options)
-        if broken_off is None and not self.interrupted_by:
+        by = self.interrupted_by or (broken_off.__name__ if broken_off else "")
+        if not by:
             return
-        by = self.interrupted_by or broken_off.__name__  # type: ignore[union-attr]
         cell.metadata.papermill.update(status="interrupted", exception=True)
         self.nb.metadata.papermill.update(exception=True, interrupted_by=by)
         self.save()

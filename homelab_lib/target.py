@@ -28,6 +28,8 @@ from homelab_lib.errors import (
     Unreadable,
 )
 from homelab_lib.lab import Lab
+from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.host import Host
 from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.plan import PlannedHost
@@ -319,12 +321,12 @@ class SshTarget:
 Target = TwinTarget | SshTarget
 
 
-def _login(machine: object) -> tuple[str | None, int, str]:
+def _login(machine: Host | Vm) -> tuple[str | None, int, str]:
     """Address, port and user of a host or a VM of the lab."""
-    ssh = getattr(machine, "ssh", None)
-    if ssh is not None:
-        return ssh.address, ssh.port, ssh.user
-    return machine.ip, 22, machine.user  # type: ignore[attr-defined]
+    if isinstance(machine, Vm):
+        return machine.ip, 22, machine.user
+    ssh = machine.ssh
+    return (ssh.address, ssh.port, ssh.user) if ssh else (None, 22, "")
 
 
 def _operator_key(lab: Lab) -> str:

@@ -93,9 +93,9 @@ def _is_utf8(word: str) -> bool:
 
 def read(*argv: str, **options: object) -> Command:
     """A command that observes."""
-    return Command(argv, "read", **options)  # type: ignore[arg-type]
+    return Command(argv, "read", **options)  # type: ignore[arg-type]  # its fields
 
 
 def change(*argv: str, **options: object) -> Command:
     """A command that may alter the host."""
-    return Command(argv, "change", **options)  # type: ignore[arg-type]
+    return Command(argv, "change", **options)  # type: ignore[arg-type]  # its fields

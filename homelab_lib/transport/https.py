@@ -92,7 +92,7 @@ class Tls(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # all that comes
         try:
             data = self._pump(self._tls.read, len(buffer))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -192,7 +192,7 @@ def _ask(
     given = text.encode() if text is not None else None
     try:
         link.request(request.method, request.target, given, {**headers, "Connection": "close"})
-        answer = http.client.HTTPResponse(tls, method=request.method)  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(tls, method=request.method)  # type: ignore[arg-type]  # no socket, as good
         answer.begin()
         content = answer.read(MAX_OUTPUT_BYTES + 1)
         if len(content) > MAX_OUTPUT_BYTES:

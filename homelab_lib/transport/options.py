@@ -1,6 +1,6 @@
 """The words of a command line, as getopt reads them, held against a list of what is allowed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Judge = Callable[[Sequence[str]], bool]  # of the words after the program
@@ -66,12 +66,12 @@ class Allowed:
                 return None
         return parsed
 
-    def _letters(self, letters: str, rest: "object", parsed: Words) -> bool:
+    def _letters(self, letters: str, rest: Iterator[str], parsed: Words) -> bool:
         """``-ab`` and ``-oVALUE``."""
         for place, letter in enumerate(letters, start=1):
             name = f"-{letter}"
             if name in self.values.split():
-                value = letters[place:] or next(rest, "")  # type: ignore[call-overload]
+                value = letters[place:] or next(rest, "")
                 parsed.options.append((name, value))
                 return True
             if name not in self.flags.split():

@@ -111,8 +111,8 @@ class _Session(paramiko.ServerInterface):
         self._later(talk, self.door.machine, channel)
         return True
 
-    def _later(self, work: object, *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
+    def _later(self, work: Callable[..., object], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
         self.transport.pending.append(thread)
 
 

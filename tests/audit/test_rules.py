@@ -348,6 +348,12 @@ def test_an_audit_is_the_same_each_time_and_no_rule_breaks(lab):
     assert ranks == sorted(ranks)
 
 
+def test_a_vm_may_be_given_a_card_that_computes_nothing():
+    nic = ("hosts.proxmox.devices.nic", {"part": "intel-x710-da2"})
+    lab = changed(WRITTEN, nic, ("vms.k3s-gpu2.gpus", ["gpu2", "nic"]))
+    assert subjects("card-without-vm", lab) == {"hosts.proxmox.devices.gpu3"}
+
+
 def test_a_card_may_be_too_long_for_its_slot():
     short = changed(WRITTEN, (f"{FW}.devices.x710.slot", "PCIE1_1"))
     assert "PCIe x8" in said("slot-does-not-fit", short)[0].says
