@@ -8,7 +8,7 @@ from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuP
 from homelab_lib.lab.host import Device, Disk, Host
 from homelab_lib.lab.part import PcieLink
 from homelab_lib.lab.platforms import Slot
-from homelab_lib.models.pcie import LANES, Hop, Link, negotiate, payload_gbps, shared_gbps
+from homelab_lib.models.pcie import LANES, Hop, TrainedLink, negotiate, payload_gbps, shared_gbps
 
 MPS_BYTES = 128
 """Payload size taken: what small boards and desktops set [bytes]."""
@@ -50,8 +50,8 @@ class Leaf:
     kind: str
     path: tuple[str, ...]
     shared: tuple[str, ...]
-    could: Link | None
-    gets: Link | None
+    could: TrainedLink | None
+    gets: TrainedLink | None
     takes_gbps: float
     needs_gbps: float | None = None
     note: str = ""
@@ -95,7 +95,7 @@ class Shared:
     host: str
     name: str
     title: str
-    link: Link | None
+    link: TrainedLink | None
     carries_gbps: float
     takes: dict[str, float]
     gets: dict[str, float]
@@ -161,7 +161,7 @@ def _in_slots(lab: Lab, host: Host) -> Iterator[Leaf]:
 
 
 def _demand(
-    part: GpuPart | NicPart | AcceleratorPart | DiskPart, gets: Link | None
+    part: GpuPart | NicPart | AcceleratorPart | DiskPart, gets: TrainedLink | None
 ) -> tuple[str, float, float | None]:
     """What it is, the most it moves, and what it has to have [Gb/s]."""
     sure = payload_gbps(gets.gen, gets.lanes, mps=MPS_BYTES).lower if gets else 0.0
@@ -234,8 +234,8 @@ def _end(name: str, link: PcieLink | None) -> list[Hop]:
     return [Hop(name, link.generation, link.lanes)] if link else []
 
 
-def _link(name: str, link: PcieLink | None) -> Link | None:
-    return Link(link.generation, link.lanes, name) if link else None
+def _link(name: str, link: PcieLink | None) -> TrainedLink | None:
+    return TrainedLink(link.generation, link.lanes, name) if link else None
 
 
 def shared_links(lab: Lab, host: str) -> list[Shared]:
@@ -253,7 +253,7 @@ def shared_links(lab: Lab, host: str) -> list[Shared]:
         takes = {leaf.name: leaf.takes_gbps for leaf in everything if name in leaf.path}
         link, carries = None, 0.0
         if uplink.generation and uplink.lanes:
-            link = Link(uplink.generation, uplink.lanes, name)
+            link = TrainedLink(uplink.generation, uplink.lanes, name)
             carries = payload_gbps(link.gen, link.lanes, mps=MPS_BYTES).lower
         gets = shared_gbps(carries, takes) if link else dict(takes)
         found.append(Shared(host, name, uplink.title, link, carries, takes, gets))

@@ -129,7 +129,7 @@ class FirewallRule(Listed):
     reason: str = Field(description="What needs it.")
 
 
-class Link(Listed):
+class PromisedLink(Listed):
     """A connection as the document's table of links promises it."""
 
     a: str = Field(description="One end: a host, a switch, or 'LAN'.")
@@ -159,5 +159,7 @@ class Wires(Record):
     rules: tuple[FirewallRule, ...] = Field(
         (), description="What may pass between networks; the first rule that fits decides."
     )
-    links: tuple[Link, ...] = Field((), description="Connections as the document promises them.")
+    links: tuple[PromisedLink, ...] = Field(
+        (), description="Connections as the document promises them."
+    )
     remote_access: tuple[RemoteAccess, ...] = Field((), description="Ways in from outside.")

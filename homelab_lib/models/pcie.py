@@ -153,7 +153,7 @@ class Hop:
 
 
 @dataclass(frozen=True)
-class Link:
+class TrainedLink:
     """What two ends agreed on.
 
     Parameters
@@ -174,7 +174,7 @@ class Link:
         return raw_gbps(self.gen, self.lanes)
 
 
-def negotiate(*hops: Hop) -> Link:
+def negotiate(*hops: Hop) -> TrainedLink:
     """What a chain of passive hops trains to: the least generation and the least lanes.
 
     A passive hop (slot, riser, splitter, cable) has no say of its own: both ends see through it.
@@ -197,7 +197,7 @@ def negotiate(*hops: Hop) -> Link:
     gen = min(hop.gen for hop in hops)
     lanes = min(hop.lanes for hop in hops)
     slowest = min(hops, key=lambda hop: raw_gbps(min(hop.gen, 6), hop.lanes))
-    return Link(gen, lanes, slowest.name)
+    return TrainedLink(gen, lanes, slowest.name)
 
 
 def shared_gbps(capacity_gbps: float, demands_gbps: Mapping[str, float]) -> dict[str, float]:

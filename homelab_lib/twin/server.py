@@ -13,7 +13,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
 from homelab_lib.lab.guests import Vm
-from homelab_lib.twin.machine.https import Answered, Link
+from homelab_lib.twin.machine.https import Answered, TlsSession
 from homelab_lib.twin.machine.machine import Machine, own_fault
 from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.terminal import talk
@@ -228,7 +228,7 @@ class _Door:
         """Answer one request, or have the fault that is due."""
         world, machine = self.served.world, self.machine
         with suppress(EOFError, OSError, ValueError, paramiko.SSHException), closing(channel):
-            link = Link(channel, machine.https_identity.context)
+            link = TlsSession(channel, machine.https_identity.context)
             asked = link.request()
             if asked is None:
                 return

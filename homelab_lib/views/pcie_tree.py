@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_pcie import Leaf, Shared, leaves, shared_links
 from homelab_lib.lab import Lab
-from homelab_lib.models.pcie import Link
+from homelab_lib.models.pcie import TrainedLink
 from homelab_lib.views.style import (
     BAD,
     BUSY,
@@ -36,7 +36,7 @@ _X_CPU, _X_SHARED, _X_PATH, _X_LEAF = 0.0, 2.3, 4.5, 8.3
 _BAR = 2.2
 
 
-def _link(link: Link | None) -> str:
+def _link(link: TrainedLink | None) -> str:
     return f"Gen{link.gen} x{link.lanes}" if link else "–"
 
 

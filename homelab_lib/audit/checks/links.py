@@ -7,13 +7,13 @@ from homelab_lib.audit.checks.facts import matching, quantity
 from homelab_lib.audit.facts_pcie import Leaf, leaves
 from homelab_lib.audit.finding import Finding
 from homelab_lib.lab.lab import Lab
-from homelab_lib.models.pcie import Link, payload_gbps
+from homelab_lib.models.pcie import TrainedLink, payload_gbps
 from homelab_lib.units import format_bps
 
 _GIGA = 1e9
 
 
-def leaf_of(lab: Lab, device: str) -> tuple[Leaf, Link]:
+def leaf_of(lab: Lab, device: str) -> tuple[Leaf, TrainedLink]:
     """Where ``host.device`` is on its host's bus, and what its link trains to.
 
     Raises
@@ -30,7 +30,7 @@ def leaf_of(lab: Lab, device: str) -> tuple[Leaf, Link]:
     return found, found.gets
 
 
-def _payload(link: Link) -> tuple[float, float]:
+def _payload(link: TrainedLink) -> tuple[float, float]:
     """What a link carries for packets of 128 bytes at least, and of 256 at most [B/s]."""
     low = payload_gbps(link.gen, link.lanes, mps=128).lower
     high = payload_gbps(link.gen, link.lanes, mps=256).upper

@@ -8,7 +8,7 @@ from homelab_lib.lab.devices import AdapterPart, GpuPart, NicPart
 from homelab_lib.lab.host import Device, Disk, Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.platforms import AccessoryPart, Slot
-from homelab_lib.models.pcie import Hop, Link, headroom, negotiate, payload_gbps
+from homelab_lib.models.pcie import Hop, TrainedLink, headroom, negotiate, payload_gbps
 
 _GIGABIT = 1e9
 _PLUGS_INTO = {
@@ -81,7 +81,7 @@ def hops(host: Host, name: str | None) -> list[Hop]:
     return found
 
 
-def link_of(host: Host, device: Device | Disk) -> Link | None:
+def link_of(host: Host, device: Device | Disk) -> TrainedLink | None:
     """What a device's link trains to, through all adapters; None where nothing is known.
 
     Parameters
@@ -296,7 +296,7 @@ def budgets_right(lab: Lab) -> Iterator[Finding]:
             )
 
 
-def _of_row(lab: Lab, name: str) -> Link | None:
+def _of_row(lab: Lab, name: str) -> TrainedLink | None:
     host, _, device = name.partition(".")
     found = lab.hosts[host].devices.get(device)
     return link_of(lab.hosts[host], found) if found else None

@@ -97,7 +97,7 @@ class Identity:
             self.context.load_cert_chain(file.name)
 
 
-class Link:
+class TlsSession:
     """One TLS session over a tunnel, for one request.
 
     Parameters
