@@ -12,7 +12,7 @@ from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
 from homelab_lib.twin.truenas.rpc import NULL, Field, Fields, method, optional
-from homelab_lib.twin.truenas.zfs import Dataset, Row, dataset_row, effective
+from homelab_lib.twin.truenas.zfs import NasDataset, Row, dataset_row, effective
 
 _ON_OFF = ("ON", "OFF", "INHERIT")
 _RECORD_SIZES = tuple(["512", "512B"] + [f"{1 << n}K" for n in range(10)]) + tuple(
@@ -109,8 +109,8 @@ def dataset_create(nas: TrueNas, data: Row) -> Row:
     errors.check()
     missing = name.removeprefix(f"{parent}/").split("/")
     for depth in range(1, len(missing)):
-        nas.add_dataset(Dataset("/".join([parent, *missing[:depth]]), created_s=nas.now_s()))
-    dataset = Dataset(name, comments=data.get("comments"), created_s=nas.now_s())
+        nas.add_dataset(NasDataset("/".join([parent, *missing[:depth]]), created_s=nas.now_s()))
+    dataset = NasDataset(name, comments=data.get("comments"), created_s=nas.now_s())
     _set(dataset, data)
     nas.add_dataset(dataset)
     return dataset_query(nas, [["id", "=", name]], {"get": True})
@@ -156,7 +156,7 @@ def _check_properties(
         errors.add(f"{schema}.encryption", "This twin has no encryption")
 
 
-def _set(dataset: Dataset, data: Row) -> None:
+def _set(dataset: NasDataset, data: Row) -> None:
     for key, value in data.items():
         name = _ZFS_NAMES.get(key, key)
         if key in _NO_PROPERTY:

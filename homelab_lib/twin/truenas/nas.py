@@ -13,7 +13,7 @@ from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.rpc import parse_release
 from homelab_lib.twin.truenas.tables import NFS_CONFIG, USERS, Row, Table, installed, user_row
-from homelab_lib.twin.truenas.zfs import Dataset, NasDisk, ZPool, used_bytes
+from homelab_lib.twin.truenas.zfs import NasDataset, NasDisk, ZPool, used_bytes
 
 
 class TrueNas(Machine):
@@ -43,7 +43,7 @@ class TrueNas(Machine):
         self.release = parse_release(version)
         self.disks: dict[str, NasDisk] = {}
         self.pools: dict[str, ZPool] = {}
-        self.datasets: dict[str, Dataset] = {}
+        self.datasets: dict[str, NasDataset] = {}
         self.services = installed(self.release)
         self.tables: dict[str, Table] = defaultdict(Table)
         self.config: dict[str, Row] = {
@@ -104,7 +104,7 @@ class TrueNas(Machine):
         pool = self.pools[dataset.partition("/")[0]]
         return pool.usable_bytes - used_bytes(self.datasets, pool.name)
 
-    def add_dataset(self, dataset: Dataset) -> None:
+    def add_dataset(self, dataset: NasDataset) -> None:
         """Mount a dataset."""
         self.datasets[dataset.name] = dataset
         self.files.mkdir(dataset.mountpoint, parents=True)
@@ -120,7 +120,7 @@ class TrueNas(Machine):
             for row in self.shares_of(table, name):
                 self.tables[table].delete(row["id"])
 
-    def dataset_of(self, path: str) -> Dataset | None:
+    def dataset_of(self, path: str) -> NasDataset | None:
         """The dataset that a path is in."""
         inside = [
             dataset

@@ -7,8 +7,8 @@ from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.kept import FAMILIES
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import parse_release
-from homelab_lib.twin.truenas.tables import Service, Table, installed
-from homelab_lib.twin.truenas.zfs import Dataset, NasDisk, Vdev, ZPool
+from homelab_lib.twin.truenas.tables import ServiceState, Table, installed
+from homelab_lib.twin.truenas.zfs import NasDataset, NasDisk, Vdev, ZPool
 
 
 def seed_truenas(nas: TrueNas, ask: Ask) -> None:
@@ -77,7 +77,7 @@ def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: Ask) -> None:
     }
     comments = row.get("comments") or {}
     own = comments.get("rawvalue") if comments.get("source") == "LOCAL" else None
-    dataset = Dataset(row["name"], local, comments=own)
+    dataset = NasDataset(row["name"], local, comments=own)
     dataset.used_bytes = (row.get("usedbydataset") or {}).get("parsed") or dataset.used_bytes
     if row["name"] == row["pool"]:
         usable = row["used"]["parsed"] + row["available"]["parsed"]
@@ -105,7 +105,9 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
     nas.services = installed(nas.release)
     for row in call("service.query") or ():
         running = row["state"] == "RUNNING"
-        nas.services[row["service"]] = Service(row["id"], row["service"], row["enable"], running)
+        nas.services[row["service"]] = ServiceState(
+            row["id"], row["service"], row["enable"], running
+        )
     config = call("nfs.config")
     if config is not None:
         nas.config["nfs"] |= config

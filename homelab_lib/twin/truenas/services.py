@@ -19,7 +19,7 @@ from homelab_lib.twin.truenas.rpc import (
     Fields,
     method,
 )
-from homelab_lib.twin.truenas.tables import Service
+from homelab_lib.twin.truenas.tables import ServiceState
 
 Row = dict[str, Any]
 
@@ -55,7 +55,7 @@ def service_update(nas: TrueNas, id_or_name: int | str, data: Row) -> int:
     raise CallError(f"Service {id_or_name} not found.", errno.ENOENT)
 
 
-def _service(nas: TrueNas, name: str) -> Service:
+def _service(nas: TrueNas, name: str) -> ServiceState:
     if name not in nas.services:
         raise ApiError(f"MatchNotFound({name!r})")
     return nas.services[name]

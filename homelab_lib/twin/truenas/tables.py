@@ -66,7 +66,7 @@ class Table:
 
 
 @dataclass
-class Service:
+class ServiceState:
     """One service."""
 
     id: int
@@ -85,10 +85,10 @@ class Service:
         }
 
 
-def installed(release: Release) -> dict[str, Service]:
+def installed(release: Release) -> dict[str, ServiceState]:
     """The services of a fresh system: only SSH runs, or nobody could ask."""
     numbers = _NUMBERS | (_SINCE_GOLDEYE if release >= GOLDEYE else _UNTIL_GOLDEYE)
-    services = {name: Service(number, name) for name, number in sorted(numbers.items())}
+    services = {name: ServiceState(number, name) for name, number in sorted(numbers.items())}
     services["ssh"].enable = services["ssh"].running = True
     return services
 

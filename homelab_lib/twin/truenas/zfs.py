@@ -217,7 +217,7 @@ _SIZES = {
 
 
 @dataclass
-class Dataset:
+class NasDataset:
     """A filesystem, with the properties set on it and the files in it."""
 
     name: str
@@ -238,9 +238,9 @@ class Dataset:
         return f"/mnt/{self.name}"
 
 
-def root_dataset(pool: str, created_s: float) -> Dataset:
+def root_dataset(pool: str, created_s: float) -> NasDataset:
     """The dataset that a new pool has, with the properties TrueNAS sets on it."""
-    return Dataset(pool, dict(_ROOT_PROPERTIES), created_s=created_s)
+    return NasDataset(pool, dict(_ROOT_PROPERTIES), created_s=created_s)
 
 
 def nicenum(size_bytes: int) -> str:
@@ -268,7 +268,7 @@ def _number(size_bytes: int) -> Row:
     return {"parsed": size_bytes, "rawvalue": str(size_bytes), "value": text, "source": "NONE"}
 
 
-def effective(datasets: Mapping[str, Dataset], name: str, prop: str) -> tuple[str, str]:
+def effective(datasets: Mapping[str, NasDataset], name: str, prop: str) -> tuple[str, str]:
     """A property's raw value, and where it comes from: ``LOCAL``, ``INHERITED``, ``DEFAULT``."""
     place = datasets[name]
     source = "LOCAL"
@@ -284,7 +284,7 @@ def children(datasets: Iterable[str], name: str) -> list[str]:
     return [other for other in datasets if other.rpartition("/")[0] == name]
 
 
-def used_bytes(datasets: Mapping[str, Dataset], name: str) -> int:
+def used_bytes(datasets: Mapping[str, NasDataset], name: str) -> int:
     """What a dataset and all below it hold [bytes]."""
     return datasets[name].used_bytes + sum(
         used_bytes(datasets, child) for child in children(datasets, name)
@@ -292,7 +292,7 @@ def used_bytes(datasets: Mapping[str, Dataset], name: str) -> int:
 
 
 def dataset_row(
-    datasets: Mapping[str, Dataset], name: str, available_bytes: int, *, nested: bool
+    datasets: Mapping[str, NasDataset], name: str, available_bytes: int, *, nested: bool
 ) -> Row:
     """As `pool.dataset.query` shows it; with what is below it where `nested`."""
     dataset = datasets[name]
