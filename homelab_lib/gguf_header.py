@@ -15,7 +15,6 @@ import math
 import os
 import stat
 import struct
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,11 +113,6 @@ class GgufHeader:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Elements of each tensor along its axes, as `vram.weight_bytes` takes them."""
         return {name: tensor.shape for name, tensor in self.tensors.items()}
-
-    @property
-    def quant_counts(self) -> dict[str, int]:
-        """How many tensors have which GGML type, the most frequent first."""
-        return dict(Counter(tensor.quant for tensor in self.tensors.values()).most_common())
 
 
 def read_header(path: str | os.PathLike[str]) -> GgufHeader:

@@ -220,12 +220,6 @@ class Evaluator:
         return faults
 
 
-def evaluate_many(space: Space, numbers: Iterable[int]) -> list[Row]:
-    """The rows of several variants; what a worker is sent."""
-    evaluator = Evaluator(space)
-    return [evaluator(number) for number in numbers]
-
-
 def passed(rows: Iterable[Row]) -> list[Row]:
     """Those that were not ruled out."""
     return [row for row in rows if not row["ruled_out"]]

@@ -7,7 +7,7 @@ import pytest
 from homelab_lib.lab import load_lab
 from homelab_lib.models import zfs
 from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice
-from homelab_lib.sweep.evaluate import AIMS, Evaluator, evaluate_many, passed
+from homelab_lib.sweep.evaluate import AIMS, Evaluator, passed
 from homelab_lib.sweep.space import GIB, Wants, space_of
 
 DISK = 14_000_519_643_136
@@ -93,11 +93,11 @@ def test_a_row_is_the_same_whoever_was_evaluated_before(space):
     whole = space_of(load_lab())
     numbers = whole.sample(200)
     one_by_one = [Evaluator(whole)(number) for number in numbers[:40]]
-    assert evaluate_many(whole, reversed(numbers))[::-1][:40] == one_by_one
+    assert [*map(Evaluator(whole), reversed(numbers))][::-1][:40] == one_by_one
 
 
 def test_rows_that_passed_have_every_value(space):
     whole = space_of(load_lab())
-    rows = passed(evaluate_many(whole, whole.sample(300)))
+    rows = passed(map(Evaluator(whole), whole.sample(300)))
     assert rows
     assert all(row[aim] is not None for row in rows for aim in AIMS)

@@ -7,7 +7,7 @@ whenever the simulated clock has moved on, and do the next thing that is due.
 import copy
 import hashlib
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -287,13 +287,6 @@ class Cluster:
     def state(self) -> dict[str, Any]:
         """What has to be equal in two clusters that were built alike."""
         return outcome(self.objects)
-
-    def events_about(self, document: Object) -> Iterator[Object]:
-        """Events that name an object, oldest first."""
-        uid = document["metadata"]["uid"]
-        for event in self.all("Event"):
-            if event["involvedObject"]["uid"] == uid:
-                yield event
 
 
 def not_found(kind: Kind, name: str) -> ApiError:

@@ -104,11 +104,6 @@ class Machine:
         return next((i.address for i in self.interfaces if i.cidr), "")
 
     @property
-    def boot_id(self) -> str:
-        text = hashlib.sha256(f"{self.world.seed}{self.name}{self.boots}".encode()).hexdigest()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
-
-    @property
     def rng(self) -> random.Random:
         return self.world.rng
 
