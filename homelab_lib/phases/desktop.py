@@ -36,7 +36,7 @@ class Desktop:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """kubectl of the server's minor version, and our context beside those that are there."""
         cluster = self.cluster
-        address = self.lab.vms[cluster.first_server].ip
+        address = self.lab.vms[cluster.first_server].ip or ""
         if cluster.kubectl is not None:
             download = self.lab.downloads[cluster.kubectl]
             mode = download.mode.lstrip("0")

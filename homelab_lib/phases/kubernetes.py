@@ -1,6 +1,7 @@
 """A k3s cluster: its server, its agents, volumes on NFS, test workloads."""
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 from homelab_lib.control.kubernetes.k3s import (
     AGENT_TOKEN,
@@ -43,11 +44,13 @@ class Kubernetes:
     def _address(self, vm: str) -> str:
         return self.lab.vms[vm].ip or ""
 
-    def _node(self, name: str, settings: dict) -> tuple[Wanted, Wanted, Wanted]:
+    def _node(self, name: str, settings: dict[str, Any]) -> tuple[Wanted, Wanted, Wanted]:
         """What every node gets: nobody else's k3s, the installer, its configuration."""
         config = configuration(self.lab.name, settings)
         installer = self.lab.downloads[self.cluster.installer]
-        role = "server" if name == self.cluster.first_server else "agent"
+        role: Literal["server", "agent"] = (
+            "server" if name == self.cluster.first_server else "agent"
+        )
         return (
             Unclaimed(name, self.lab.name, role),
             Download(

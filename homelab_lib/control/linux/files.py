@@ -148,13 +148,14 @@ class File:
 
     def _change(self, verb: str, guard: str, observed: dict[str, Any]) -> Change:
         user, _, group = self.owner.partition(":")
-        secret = isinstance(self.content, Secret)
+        content = self.content
+        secret = isinstance(content, Secret)
         arguments = (self.path, self.mode, user, group, folder_mode(self.mode))
         command = placing(
             BEGIN + _TAKE + (_WHOLE_SECRET if secret else _WHOLE) + guard + END,
             *arguments,
             observed.get("sha256", ""),
-            *(() if secret else (_sha256(self.content),)),
+            *(() if isinstance(content, Secret) else (_sha256(content),)),
             hand=observed["hand"],
             ours="" if self.adopt else self._claim,
             stdin=_whole(self.content),
