@@ -111,9 +111,9 @@ def test_who_is_administered_and_how(written):
 
 def test_graphics_cards(written):
     vram = {
-        f"{name}.{card}": device.part.vram_bytes // GIB
+        f"{name}.{card}": part.vram_bytes // GIB
         for name, host in written.hosts.items()
-        for card, device in host.gpus.items()
+        for card, part in host.gpus.items()
     }
     assert vram == {
         "proxmox.gpu1": 16,
