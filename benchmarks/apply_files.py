@@ -1,4 +1,4 @@
-"""What `files.py` times: one process that brings the files about that ``FOLDER/hosts.json`` names."""
+"""What `files.py` times: one process that brings about what ``FOLDER/hosts.json`` names."""
 
 import json
 import sys

@@ -22,18 +22,22 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from yardsticks import Tool, installed
 
 from homelab_lib.control.linux.placing import LEDGER
 from real.opensshd import SSHD, OpenSshd, getuser, separation_folder
 
+HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "files.json"
 TEXTS = {f"{number}.conf": f"{number}\n" * 20 for number in range(20)}
 HOSTS, GROWTH, RUNS = 6, (20, 60), 5
 LAB = "benchmark"
+_HEADER = """{hosts} hosts × {files} files, {runs} runs in turn [s]; cpu: the tool's and the hosts'
+                    first apply                 second apply
+                         min   median      cpu       min   median      cpu"""
 
 
 def main(runs: int) -> None:
@@ -45,12 +49,13 @@ def main(runs: int) -> None:
         with ExitStack() as stack:
             stack.enter_context(separation_folder())
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            print(f"{HOSTS} hosts × {len(TEXTS)} files, {runs} runs in turn; s, and s of processor")
-            print(f"{'':>18}  {'first: min':>10} {'median':>7} {'cpu':>6}"
-                  f"  {'second: min':>11} {'median':>7} {'cpu':>6}")  # fmt: skip
-            results["tools"] = _compare(folder / "tools", HOSTS, runs, others=True)
+            found = _compare(folder / "tools", HOSTS, runs, others=True)
+            print(_HEADER.format(hosts=HOSTS, files=len(TEXTS), runs=runs))
+            _show(found)
+            results["tools"] = found
             for number in GROWTH:
                 grown = _compare(folder / str(number), number, min(runs, 3), others=False)
+                _show(grown)
                 results[f"{number} hosts"] = grown
     finally:
         _forget()
@@ -58,7 +63,9 @@ def main(runs: int) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def _compare(folder: Path, hosts: int, runs: int, *, others: bool) -> dict[str, object]:
+def _compare(
+    folder: Path, hosts: int, runs: int, *, others: bool
+) -> dict[str, dict[str, list[float]]]:
     """Have the tools bring the files about, twice each, in turn."""
     own = folder / "homelab"
     own.mkdir(parents=True)
@@ -93,11 +100,18 @@ def _compare(folder: Path, hosts: int, runs: int, *, others: bool) -> dict[str, 
                     mine.setdefault(turn, []).append(wall_s)
                     mine.setdefault(f"{turn} cpu", []).append(cpu_s)
                 assert all((tool.folder / host / "etc/19.conf").exists() for host in places)
-    for name, each in took.items():
-        print(f"{name:>18}  {min(each['first']):10.2f} {statistics.median(each['first']):7.2f} "
-              f"{min(each['first cpu']):6.2f}  {min(each['second']):11.2f} "
-              f"{statistics.median(each['second']):7.2f} {min(each['second cpu']):6.2f}")  # fmt: skip
     return took
+
+
+def _show(took: dict[str, dict[str, list[float]]]) -> None:
+    """A line for each tool."""
+    for name, each in took.items():
+        cells = [
+            f"{min(each[turn]):8.2f} {statistics.median(each[turn]):8.2f} "
+            f"{statistics.median(each[f'{turn} cpu']):8.2f}"
+            for turn in ("first", "second")
+        ]
+        print(f"{name:>18}  {'  '.join(cells)}")
 
 
 def _timed(tool: Tool, servers: Iterable[int]) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from homelab_lib.secret import Secret
 _TAKE = (
     '[ ! -e "$n" ] && [ ! -L "$n" ] || rm -f -- "$n"; '
     'said=$(umask 077; LC_ALL=C dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
-    '{ printf "%s\n" "$said" >&2; exit 1; }; '
+    '{ printf "%s\\n" "$said" >&2; exit 1; }; '
 )
 # A link that drops looks like the end of the text: what came is what was sent, or is thrown away.
 # Of a secret nothing may stand on a command line; one last character says that it is whole.
