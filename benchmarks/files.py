@@ -34,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "files.json"
 TEXTS = {f"{number}.conf": f"{number}\n" * 20 for number in range(20)}
 HOSTS, GROWTH, RUNS = 6, (20, 60), 5
+USUAL = ("LogLevel INFO", "Subsystem sftp internal-sftp")  # pyinfra needs SFTP
 LAB = "benchmark"
 _HEADER = """{hosts} hosts × {files} files, {runs} runs in turn [s]; cpu: the tool's and the hosts'
                     first apply                 second apply
@@ -73,8 +74,7 @@ def _compare(
     with ExitStack() as stack:
         servers, places = [], {}
         for number in range(hosts):
-            quiet = ["LogLevel INFO"]
-            server = stack.enter_context(OpenSshd(folder / f"sshd{number}", options=quiet))
+            server = stack.enter_context(OpenSshd(folder / f"sshd{number}", options=USUAL))
             endpoint = server.endpoint()
             places[f"host{number}"] = {
                 "port": endpoint.port,

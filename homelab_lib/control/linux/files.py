@@ -159,17 +159,18 @@ class File:
 
     def _change(self, verb: str, guard: str, observed: dict[str, Any]) -> Change:
         user, _, group = self.owner.partition(":")
-        secret = isinstance(self.content, Secret)
+        content = self.content
+        secret = isinstance(content, Secret)
         arguments = (self.path, self.mode, user, group, folder_mode(self.mode))
         command = placing(
             BEGIN + _TAKE + (_WHOLE_SECRET if secret else _WHOLE) + _GIVE + guard + END,
             *arguments,
             observed.get("sha256", ""),
-            *(() if secret else (str(len(self.content.encode())),)),
+            *(() if isinstance(content, Secret) else (str(len(content.encode())),)),
             hand=observed["hand"],
             ours="" if self.adopt else self._claim,
             new=observed["kind"] == "nothing",
-            stdin=_whole(self.content),
+            stdin=_whole(content),
             timeout_s=self.timeout_s,
         )
         replaces = ""
