@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from homelab_lib.errors import BadParameter, HomelabError, Refused
-from homelab_lib.transport import https, many
+from homelab_lib.transport import many
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result
 from homelab_lib.transport.endpoint import Endpoint
@@ -66,7 +66,7 @@ class Fleet:
         self._permit(host, call)
         connection = self._connection(self._endpoint(host))
         if isinstance(call, Request):
-            return https.send(connection, call, self._certificates)
+            return self._ask(connection, call)
         return connection.run(call)
 
     def run_many(self, host: str, calls: Sequence[Call]) -> list[Outcome]:
@@ -91,9 +91,12 @@ class Fleet:
         for call in calls:
             self._permit(host, call)
         connection = self._connection(self._endpoint(host))
-        return many.run_many(
-            connection, calls, lambda request: https.send(connection, request, self._certificates)
-        )
+        return many.run_many(connection, calls, lambda request: self._ask(connection, request))
+
+    def _ask(self, connection: Connection, request: Request) -> Result:
+        from homelab_lib.transport import https  # who has no requests need not load it
+
+        return https.send(connection, request, self._certificates)
 
     def run_all(self, calls: Mapping[str, Call]) -> dict[str, Result | HomelabError]:
         """Send one call to each host, side by side; an error takes the place of a result.

@@ -10,8 +10,9 @@ import pytest
 from standing import differences
 from standing import standing as serve_standing
 
+# Of a script each is a point before it, and, where it moves a file to its place, one within.
 CHANGES = (
-    r"^(sudo -n -- )?(systemd-run|sh -c|runuser|pvesm set|pvesh set|"
+    r"^(sudo -n -- )?(systemd-run|sh -c|runuser|mv -fT|pvesm set|pvesh set|"
     r"qm (create|disk|start|unlock|destroy)|k3s kubectl apply|systemctl stop|"
     r"midclt call (pool.dataset.create|sharing.nfs.create|service.(control|update)))"
 )

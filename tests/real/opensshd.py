@@ -205,9 +205,14 @@ class OpenSshd:
         for pid in self._family():
             _send(pid, signal.SIGCONT)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that listens."""
+        return self._process.pid
+
     def links(self) -> int:
         """How many connections it serves."""
-        return sum(parent == self._process.pid for parent in _parents().values())
+        return sum(parent == self.pid for parent in _parents().values())
 
     def _family(self) -> list[int]:
         """It and its descendants, parents before children."""

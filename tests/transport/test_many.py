@@ -267,9 +267,56 @@ def trace(tmp_path_factory):
 @settings(max_examples=80, deadline=None)
 def test_a_script_cut_off_on_its_way_does_nothing(shell, trace, data):
     """sshd closes the standard input of what it started when a link breaks."""
-    entries = [Entry(change("touch"), f"touch {trace}", b"'{\n}\n'") for _ in range(2)]
-    script = Batch(entries).script()
+    touch = change("sh", "-c", f"touch {trace}", "sh", "it's")
+    entries = [Entry(change("touch"), f"touch {trace}", b"'{\n}\n'"), Entry(touch, touch.line, b"")]
+    script = Batch(entries * 2).script()
     cut = data.draw(st.integers(0, len(script) - 1))
     words = [shell, "sh"] if shell == "busybox" else [shell]
     subprocess.run([*words, "-c", 'eval "$(cat)"'], input=script[:cut], capture_output=True)
     assert not trace.exists()
+
+
+# Scripts that a batch's own shell runs instead of starting another for each.
+OWN = [
+    'echo "$1-$2" "$#"; cat',
+    'set -e; a="$1"; trap \'echo over "$a"\' EXIT; cat > /dev/null; false; echo never',
+    'echo "${a-unset} ${1+given}"; exit 0',
+    "umask 077; cd /; set -f; ulimit -c 0; s=9; c0=9; c1=9; f() { exit 0; }; f; echo never",
+    "umask; pwd; echo *none* $-; type f > /dev/null 2>&1 || echo none",
+    "trap 'cat' EXIT; exit 0",
+    'shift 2> /dev/null && echo "$@"; printf %s "$IFS" | wc -c; IFS=:; set -- b c; exec echo "$*"',
+    "if",
+    "echo ${unclosed",
+    "echo ); touch /tmp/never",
+]
+_LEFT_OVER = (
+    'echo "$# ${a-unset}"; umask; pwd; echo * $-; type f > /dev/null 2>&1 || echo none; cat'
+)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("script", OWN)
+@pytest.mark.parametrize(
+    ("arguments", "stdin"), [((), b""), (("it's", "-n", "$(id)\n"), b"x\0\n'")]
+)
+def test_what_the_batch_runs_itself_does_what_it_does_alone(
+    shell, script, arguments, stdin, tmp_path
+):
+    """It gets its words and its input, and leaves nothing behind for the next."""
+    if not shutil.which(shell):
+        pytest.skip(f"this machine has no {shell}")
+    (tmp_path / "sh").symlink_to(shutil.which(shell))
+    there = {"cwd": tmp_path, "capture_output": True, "env": {**os.environ, "LC_ALL": "C"}}
+    entries, alone = [], []
+    for words, fed in (((script, "sh", *arguments), stdin), ((_LEFT_OVER, "sh"), b"y")):
+        one = change("sh", "-c", *words)
+        entries.append(Entry(one, one.line, fed))
+        if not any(status for status, _ in alone):  # a change that fails ends it
+            ran = subprocess.run([tmp_path / "sh", *one.argv[1:]], input=fed, **there)
+            alone.append((ran.returncode, ran.stdout.decode(errors="replace")))
+    batch = Batch(entries)
+    ran = subprocess.run([tmp_path / "sh", "-c", batch.script()], **there)
+    batch.heard.stdout += ran.stdout
+    batch.heard.stderr += ran.stderr
+    batch.take()
+    assert [(r.exit_status, r.stdout) for r in batch.results] == alone

@@ -58,6 +58,17 @@ LINES = [
     "echo abc | grep -c b",
     "echo abc | cut -c 2-",
     "printf 'x\\ny\\nz\\n' | tail -n 2",
+    "printf abc | dd bs=64k conv=excl,fsync status=none of=/tmp/homelab-g; cat /tmp/homelab-g; "
+    "printf d | LC_ALL=C dd conv=excl of=/tmp/homelab-g 2>&1; echo $?; rm /tmp/homelab-g",
+    "printf abcd | LC_ALL=C dd bs=3 of=/tmp/homelab-h 2>&1 | tail -n 1 | cut -d ' ' -f 1,2; "
+    "cat /tmp/homelab-h; rm /tmp/homelab-h",
+    "printf a | LC_ALL=C dd of=/tmp/homelab-h 2>&1 | cut -d , -f 1; rm /tmp/homelab-h",
+    "(umask 077; printf x | dd status=none of=/tmp/homelab-i); stat -c %a /tmp/homelab-i; "
+    "rm /tmp/homelab-i",
+    "echo > /tmp/homelab-j; [ -O /tmp/homelab-j ] && [ -G /tmp/homelab-j ] && echo mine; "
+    "rm /tmp/homelab-j; [ -O /tmp/homelab-j ] || [ -G /tmp/homelab-j ] || echo nobody",
+    "(trap 'echo over' EXIT; echo in; exit 3); echo $?",
+    "printf x | (trap 'echo over' EXIT; cat; false); trap 'echo end' EXIT; (echo in); echo out",
     "printf hello | sha256sum",
     "printf hello | base64 | base64 -d",
 ]

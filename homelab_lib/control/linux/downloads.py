@@ -27,7 +27,7 @@ _FETCH = (
     '[ "$p" = wget ] || timeout "${11}" curl -fsSL --retry 3 --connect-timeout 30 '
     '--max-filesize "$9" -o "$n" "$7"; '
     '[ "$p" = curl ] || timeout "${11}" wget -q -t 3 -T 30 -O "$n" "$7"; '
-    'echo "$8  $n" | sha256sum -c -; chown "$3:$4" "$n"; chmod "$2" "$n"; '
+    'echo "$8  $n" | sha256sum -c -; chown "$3:$4" "$n"; chmod "$2" "$n"; sync "$n"; '
 )
 
 
@@ -118,6 +118,7 @@ class Download:
             f"{self.timeout_s:.0f}",
             hand=ROOT,
             ours=self._claim,
+            new=not before,
             timeout_s=self.timeout_s + _PATIENCE_S,
         )
         replaces = f"{observed['mode']} {observed['owner']} {before[:16]}" if before else ""

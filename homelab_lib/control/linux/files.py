@@ -21,14 +21,25 @@ from homelab_lib.control.linux.placing import (
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 
-# `install` keeps the file to its owner until all of it is there. It reads from `cat`, for a pipe
-# that root made can't be opened anew by a user.
-_TAKE = 'cat | install -T -m "$2" -o "$3" -g "$4" /dev/stdin "$n"; '
+# A new file, never one that a link leads to, for its owner alone until all of it is there and on
+# the disk. `dd` reads its pipe as it is: a user can't open anew one that root made.
+_TAKE = (
+    '[ ! -e "$n" ] && [ ! -L "$n" ] || rm -f -- "$n"; '
+    'said=$(umask 077; LC_ALL=C dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
+    '{ printf "%s\\n" "$said" >&2; exit 1; }; '
+)
 # A link that drops looks like the end of the text: what came is what was sent, or is thrown away.
-# Of a secret no digest may stand on a command line; one last character says that it is whole.
-_TORN = "sh -c 'echo \"not all of it came\"; exit 1'; "
-_WHOLE = f'[ "$(sha256sum < "$n")" = "$7  -" ] || {_TORN}'
-_WHOLE_SECRET = f'[ "$(tail -c 1 "$n")" = "$(printf \'\\037\')" ] || {_TORN}truncate -s -1 "$n"; '
+# Of a secret nothing may stand on a command line; one last character says that it is whole.
+_TORN = '{ echo "not all of it came"; exit 1; }; '
+_WHOLE = f'case "$said" in *"out\n$7 byte"*) ;; *) {_TORN}esac; '
+_WHOLE_SECRET = (
+    f'[ "$(tail -c 1 "$n")" = "$(printf \'\\037\')" ] || {_TORN}truncate -s -1 "$n"; sync "$n"; '
+)
+# What root makes is root's, but for a folder that hands on its group.
+_GIVE = (
+    '[ "$3:$4" = root:root ] && [ -O "$n" ] && [ -G "$n" ] || chown -- "$3:$4" "$n"; '
+    'chmod "$2" "$n"; '
+)
 _LAST = "\x1f"
 _NO_MORE_TEXT_THAN_BYTES = 2**16  # what is larger is not shown as a difference
 
@@ -152,13 +163,14 @@ class File:
         secret = isinstance(content, Secret)
         arguments = (self.path, self.mode, user, group, folder_mode(self.mode))
         command = placing(
-            BEGIN + _TAKE + (_WHOLE_SECRET if secret else _WHOLE) + guard + END,
+            BEGIN + _TAKE + (_WHOLE_SECRET if secret else _WHOLE) + _GIVE + guard + END,
             *arguments,
             observed.get("sha256", ""),
-            *(() if isinstance(content, Secret) else (_sha256(content),)),
+            *(() if isinstance(content, Secret) else (str(len(content.encode())),)),
             hand=observed["hand"],
             ours="" if self.adopt else self._claim,
-            stdin=_whole(self.content),
+            new=observed["kind"] == "nothing",
+            stdin=_whole(content),
             timeout_s=self.timeout_s,
         )
         replaces = ""

@@ -20,7 +20,8 @@ BEGIN = (
     'set -e; umask 022; d="${1%/*}"; n="$1.homelab-new"; trap \'rm -f -- "$n"\' EXIT; '
     '[ -d "$d/" ] || install -d -m "$5" -o "$3" -g "$4" -- "$d"; '
 )
-END = 'sync "$n"; mv -fT -- "$n" "$1"; trap - EXIT'
+# What is on the disk is moved to its place.
+END = 'mv -fT -- "$n" "$1"; trap - EXIT; '
 
 # What was seen there is what is replaced: $6 is its digest.
 STILL_NOTHING = (
@@ -37,10 +38,14 @@ KEEP_A_COPY = (
     'sync "$1.before-homelab"; '
 )
 
-_LISTED = (
-    'set -e; umask 022; l="$1"; shift; "$@"; [ -d /var/lib/homelab ] || mkdir -p /var/lib/homelab; '
-    f'grep -qsxF -e "$l" {LEDGER} || printf \'%s\\n\' "$l" >> {LEDGER}'
+# Around a script: $1 is the ledger's line. A file that was there may be listed already; one that
+# was deleted by hand is listed twice then, which changes nothing.
+_CLAIM = 'set -e; l="$1"; shift; '
+_ADD = (
+    "umask 022; [ -d /var/lib/homelab ] || mkdir -p /var/lib/homelab; "
+    f"printf '%s\\n' \"$l\" >> {LEDGER}"
 )
+_ADD_ONCE = f'grep -qsxF -e "$l" {LEDGER} || {{ {_ADD}; }}'
 
 
 def placing(
@@ -48,6 +53,7 @@ def placing(
     *arguments: str,
     hand: str,
     ours: str = "",
+    new: bool = False,
     stdin: str | Secret | None = None,
     timeout_s: float = 60.0,
 ) -> Command:
@@ -61,14 +67,18 @@ def placing(
         Whose rights it is run with.
     ours
         The ledger's line that is added once it is there; empty where the file stays another's.
+    new
+        Nothing was there, so there is no line either.
     stdin, timeout_s
         As of any command.
     """
-    words = ("sh", "-c", script, "sh", *arguments)
     if hand != ROOT:
-        words = ("runuser", "-u", hand, "--", *words)
+        arguments = ("runuser", "-u", hand, "--", "sh", "-c", script, "sh", *arguments)
+        script = '"$@"; '
     if ours:
-        words = ("sh", "-c", _LISTED, "sh", ours, *words)
+        script = _CLAIM + script + (_ADD if new else _ADD_ONCE)
+        arguments = (ours, *arguments)
+    words = ("sh", "-c", script, "sh", *arguments)
     return change(*words, stdin=stdin, sudo=True, timeout_s=timeout_s)
 
 

@@ -13,7 +13,7 @@ conditions = Commands()
 
 _KINDS = {"-f": "file", "-d": "dir", "-h": "link", "-L": "link"}
 _RIGHTS = {"-r": READ, "-w": WRITE, "-x": PASS}
-_FILES = {"-e", "-s", *_KINDS, *_RIGHTS}
+_FILES = {"-e", "-s", "-O", "-G", *_KINDS, *_RIGHTS}
 _NUMBERS = {"-eq", "-ne", "-gt", "-lt", "-ge", "-le"}
 
 
@@ -73,6 +73,8 @@ def _is(entry: Entry, flag: str, who: Who) -> bool:
         return entry.kind == _KINDS[flag]
     if flag in _RIGHTS:
         return who.may(entry, _RIGHTS[flag])
+    if flag in ("-O", "-G"):
+        return entry.user == who.user if flag == "-O" else entry.group == who.group
     return flag == "-e" or entry.size > 0
 
 

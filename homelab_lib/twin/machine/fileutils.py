@@ -4,8 +4,16 @@ Messages as GNU coreutils 9 prints them in the C locale.
 """
 
 import posixpath
+import re
 
-from homelab_lib.twin.machine.entry import IS_FOLDER, NOT_FOLDER, NOTHING, Facts, FileError
+from homelab_lib.twin.machine.entry import (
+    EXISTS,
+    IS_FOLDER,
+    NOT_FOLDER,
+    NOTHING,
+    Facts,
+    FileError,
+)
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
 from homelab_lib.twin.machine.textutils import read_of
@@ -108,6 +116,40 @@ def cp(machine: Machine, call: Call) -> Reply:
     except FileError as error:
         return fails(call, f"cannot create regular file '{new}': {error.says}")
     return Reply()
+
+
+@fileutils("dd")
+def dd(machine: Machine, call: Call) -> Reply:
+    """Copy what comes in, or a file, to a file; with ``conv=excl`` only to a new one."""
+    given = {"if": "-", "of": "", "bs": "512", "conv": "", "status": ""}
+    for word in call.argv[1:]:
+        name, _, given[name] = word.partition("=")
+    size = re.fullmatch("([1-9][0-9]*)([kM]?)", given["bs"])
+    if size is None:
+        return fails(call, f"invalid number: '{given['bs']}'")
+    block_bytes = int(size[1]) * {"": 1, "k": 2**10, "M": 2**20}[size[2]]
+    conversions = set(given["conv"].split(",")) - {"", "fsync", "fdatasync"}
+    if unknown := [*(given.keys() - {"if", "of", "bs", "conv", "status"}), *conversions - {"excl"}]:
+        return fails(call, f"this twin does not know '{unknown[0]}'")
+    who = machine.who(call)
+    try:
+        data = read_of(machine, call, given["if"])
+    except FileError as error:
+        return fails(call, f"failed to open '{given['if']}': {error.says}")
+    try:
+        path = call.path(given["of"])
+        if conversions and machine.files.entry(path, who, follow=False) is not None:
+            raise FileError(EXISTS)
+        if path:
+            machine.files.write(path, data, who)
+    except FileError as error:
+        return fails(call, f"failed to open '{given['of']}': {error.says}")
+    whole, part = divmod(len(data), block_bytes)
+    copied = f"{whole}+{part > 0:d}"
+    said = f"{copied} records in\n{copied} records out\n" if given["status"] != "none" else ""
+    if not given["status"]:
+        said += f"{len(data)} byte{'s' * (len(data) != 1)} copied, 0.0001 s, 1.0 MB/s\n"
+    return Reply(0, b"" if path else data, said)
 
 
 @fileutils("install")

@@ -45,12 +45,17 @@ class Shell(State):
     def run(self, text: str) -> Reply:
         """Run a script to its end; its status is that of the last command."""
         streams = Streams(self.call.source, bytearray(), bytearray())
-        status = self.until_left(lambda: self.evaluate(text, streams), streams)
+        status = self._to_the_end(lambda: self.evaluate(text, streams), streams)
+        return Reply(status, bytes(streams.out), bytes(streams.err), self.takes_s)
+
+    def _to_the_end(self, work: Callable[[], int], streams: Streams) -> int:
+        """What becomes of all that a shell does, with what it was told to do when it ends."""
+        status = self.until_left(work, streams)
         if "EXIT" in self.traps:
             action = self.traps.pop("EXIT")
             self.variables.status = status
             self.until_left(lambda: self.evaluate(action, streams), streams)
-        return Reply(status, bytes(streams.out), bytes(streams.err), self.takes_s)
+        return status
 
     def until_left(self, work: Callable[[], int], streams: Streams) -> int:
         """What becomes of something that may exit."""
@@ -129,7 +134,7 @@ class Shell(State):
 
     def _apart(self, command: script.Command, streams: Streams) -> int:
         other = self.apart()
-        status = other.until_left(lambda: other.command(command, streams), streams)
+        status = other._to_the_end(lambda: other.command(command, streams), streams)
         self.takes_s += other.takes_s
         return status
 
