@@ -114,14 +114,14 @@ def test_it_hangs_when_a_channel_is_opened(evil, over, monkeypatch):
     _, fleet = evil
     monkeypatch.setattr("transport.sshd._Rules.check_channel_request", lambda *_: over.wait(30))
     with pytest.raises(Unreachable, match="no longer answers"):
-        fleet.run_many("evil", [change("touch", "x"), change("touch", "y")])
+        fleet.run_many("evil", [change("true", "x"), change("true", "y")])
 
 
 def test_it_hangs_when_a_command_is_started(evil, over):
     server, fleet = evil
     server.accepts_exec = lambda: over.wait(30)
     with pytest.raises(OutcomeUnknown, match=r"no end within 0\.5 s"):
-        fleet.run("evil", change("touch", "x", timeout_s=0.5))
+        fleet.run("evil", change("true", "x", timeout_s=0.5))
     with pytest.raises(HomelabError, match=r"no end within 0\.5 s"):
         fleet.run("evil", read("id", timeout_s=0.5))
 
@@ -140,10 +140,10 @@ def test_it_never_stops_talking(evil, answer, monkeypatch):
     server, fleet = evil
     server.answer = answer
     with pytest.raises(OutcomeUnknown, match="1 MiB of output"):
-        fleet.run("evil", change("touch", "x"))
+        fleet.run("evil", change("true", "x"))
     with pytest.raises(HomelabError, match="1 MiB of output"):
         fleet.run("evil", read("id"))
-    outcomes = fleet.run_many("evil", [change("touch", "x"), change("touch", "y")])
+    outcomes = fleet.run_many("evil", [change("true", "x"), change("true", "y")])
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown]
 
 
@@ -159,8 +159,8 @@ def test_it_stops_half_way(evil, answer):
     server, fleet = evil
     server.answer = answer
     with pytest.raises(OutcomeUnknown):
-        fleet.run("evil", change("touch", "x"))
+        fleet.run("evil", change("true", "x"))
     with pytest.raises(Unreachable, match="twice"):
         fleet.run("evil", read("id"))
-    outcomes = fleet.run_many("evil", [change("touch", "x"), read("id")])
+    outcomes = fleet.run_many("evil", [change("true", "x"), read("id")])
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown]
