@@ -115,6 +115,37 @@ def draw(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def runbook(arguments: argparse.Namespace) -> int:
+    """Write the notebook of a phase: its parameters, its steps in order, a line of prose each."""
+    import nbformat
+
+    from homelab_lib import durable
+    from homelab_lib.lab import load_lab
+    from homelab_lib.notebook.writing import written
+    from homelab_lib.recipes import made_in
+    from homelab_lib.recipes import runbook as of_phase
+    from homelab_lib.recipes.holdings import described
+
+    lab = load_lab(arguments.lab)
+    phase = arguments.phase or made_in(lab)
+    shipped = Path(arguments.lab).resolve() == paths.data().resolve()
+    notebook = written(
+        of_phase(lab, phase, lambda name: ""),
+        lab="" if shipped else paths.shown(Path(arguments.lab).resolve()),
+        goal=next((each.goal for each in lab.phases if each.number == phase), ""),
+        left_out=described(lab, phase),
+    )
+    file = Path(arguments.output or f"phase{phase}.ipynb")
+    try:
+        durable.replace(file, nbformat.writes(notebook) + "\n")
+    except OSError as error:
+        raise HomelabError(
+            f"the notebook can't be written: {error.strerror}", where=str(file)
+        ) from None
+    print(file)
+    return 0
+
+
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of a lab's files, for an editor's completion."""
     from homelab_lib.lab.json_schema import schema as of
@@ -134,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action)
         return command
 
-    for action in (check, audit, twin, draw):
+    for action in (check, audit, twin, draw, runbook):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
         )
@@ -142,6 +173,11 @@ def _parser() -> argparse.ArgumentParser:
     auditing.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     auditing.add_argument("--as-written", action="store_true", help="leave the decisions out")
     commands.choices["draw"].add_argument("-o", "--output", default="topology.svg", help="the file")
+    writing = commands.choices["runbook"]
+    writing.add_argument(
+        "phase", nargs="?", type=int, default=0, help="its number (default: the first with steps)"
+    )
+    writing.add_argument("-o", "--output", help="the file (default: phaseN.ipynb)")
     serving = commands.choices["twin"]
     serving.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")
     serving.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")

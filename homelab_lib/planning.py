@@ -63,6 +63,7 @@ class Undertaking:
             trust=target.trust,
             seal=self.target.seal,
             confirm=self.confirm,
+            locate=target.locate,
         )
 
     def rehearse(self, steps: Sequence[str]) -> Plan:

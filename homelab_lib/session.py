@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed
 from homelab_lib.lab import load_lab
-from homelab_lib.phases import recipe
 from homelab_lib.planning import Undertaking
+from homelab_lib.recipes import phase_of, runbook
 from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import approval, lock
 from homelab_lib.runbook import record as records
@@ -41,7 +41,7 @@ class Run:
     Parameters
     ----------
     name
-        The runbook: ``phase2``.
+        The runbook: that of a phase of the lab, such as ``phase2``.
     lab
         The lab's folder or file; empty for the one that is shipped.
     target
@@ -113,6 +113,7 @@ class Run:
 
     def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
+        phase = phase_of(name)
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
@@ -120,14 +121,13 @@ class Run:
             self._stack.enter_context(lock.held(self._state, alone=changing, what=what))
         self._target: Target
         if target == "twin":
-            phase = recipe(name).phase
             self._target = TwinTarget.before_phase(
                 self.lab, phase, seed=seed, allow_changes=changing
             )
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
-        self.runbook: Runbook = recipe(name).build(self.lab, self._target.public_key)
+        self.runbook: Runbook = runbook(self.lab, phase, self._target.public_key)
         named = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
         self._mask.public.update(named)
         self.record = self._record(name, target, run_id)

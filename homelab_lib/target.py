@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -157,6 +158,9 @@ class TwinTarget:
 
     def trust(self, name: str, key: str, made: bool) -> None:
         pin(self._known_hosts, self._endpoints[name], key)
+
+    def locate(self, name: str, address: str) -> None:
+        """Whatever its address is, a machine of the twin is reached at its own port."""
 
     def seal(self, text: str) -> str:
         return hmac.digest(self._seal, text.encode(), "sha256").hex()
@@ -305,6 +309,13 @@ class SshTarget:
             check(
                 endpoint, HostKey.parse(key), [*map(Path, endpoint.known_hosts_files), self._pins]
             )
+
+    def locate(self, name: str, address: str) -> None:
+        """Reach a machine at the address that DHCP has given it, unless the SSH configuration says
+        where it is. Its key stays filed under its name."""
+        endpoint = self._endpoints[name]
+        if endpoint.address == name:
+            self.link.add(replace(endpoint, address=address, host_key_alias=endpoint.key_name))
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""

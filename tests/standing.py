@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from homelab_lib import session, target
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
+from homelab_lib.recipes import phase_of
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.server import serve, ssh_config
@@ -49,20 +50,23 @@ class Standing:
         The ssh_config that leads to it.
     lab
         Where the lab's description is; empty for the shipped one.
+    runbook
+        What is run.
     """
 
-    def __init__(self, world: World, config: Path, lab: str = "") -> None:
+    def __init__(self, world: World, config: Path, lab: str = "", runbook: str = "phase2") -> None:
         self.world = world
         self.config = config
         self.lab = lab
+        self.runbook = runbook
 
     def run(self, mode: str = "apply", approve: str = "", **more: object) -> Ran:
-        """Run phase 2 as its notebook does, cell by cell; an error ends it and is given back."""
+        """Run it as its notebook does, cell by cell; an error ends it and is given back."""
         ran = Ran()
         run = None
         try:
             run = session.begin(
-                "phase2",
+                self.runbook,
                 lab=self.lab,
                 target="ssh",
                 mode=mode,
@@ -133,9 +137,12 @@ def standing(
     lab: Lab | None = None,
     path: str = "",
     seed: int = 0,
+    runbook: str = "phase2",
 ) -> Iterator[Standing]:
-    """Serve a lab as it stands before phase 2, in simulated time on both sides."""
-    world = built(lab or load_lab(path or None), before_phase=2, seed=seed, clock=SimulatedClock())
+    """Serve a lab as it stands before a phase, in simulated time on both sides."""
+    described = lab or load_lab(path or None)
+    phase = phase_of(runbook)
+    world = built(described, before_phase=phase, seed=seed, clock=SimulatedClock())
     monkeypatch.setattr(target, "WallClock", lambda: world.clock)
     monkeypatch.setenv("HOMELAB_STATE", str(folder / "state"))
     monkeypatch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
@@ -146,4 +153,4 @@ def standing(
         hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
         config = folder / "ssh_config"
         config.write_text(ssh_config(served, identity_file=identity, known_hosts_file=hosts))
-        yield Standing(world, config, path)
+        yield Standing(world, config, path, runbook)

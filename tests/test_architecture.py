@@ -30,7 +30,7 @@ MAY_USE = {
     "transport": {"transport"},
     "runbook": {"runbook", "transport"},
     "control": {"control", "runbook", "transport"},
-    "phases": {"phases", "control", "runbook", "lab"},
+    "recipes": {"recipes", "control", "runbook", "lab", "models"},
     "twin": {"twin", "wiring", "lab", "models"},
     "audit": {"audit", "wiring", "lab", "models"},
     "sweep": {"sweep", "wiring", "lab", "models"},

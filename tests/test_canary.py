@@ -28,10 +28,10 @@ _CELLS = (
     "import sys; sys.path[:0] = {path!r}\n"
     "from pathlib import Path\n"
     "from homelab_lib import session\n"
-    "from homelab_lib.phases import Recipe\n"
     "import canary_runbook\n"
     "book = canary_runbook.runbook({references!r}, Path({seen!r}))\n"
-    "session.recipe = lambda name: Recipe(2, lambda lab, key: book)",
+    "session.phase_of = lambda name: 2\n"
+    "session.runbook = lambda lab, phase, key: book",
     'run = session.begin("canary", lab="data/examples/minipc")\nrun.plan()',
     'run.step("write")',
     'run.step("fail")',

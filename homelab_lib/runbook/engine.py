@@ -6,7 +6,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from homelab_lib.errors import HomelabError, StepFailed, Unreachable
@@ -38,6 +38,8 @@ class Engine:
         Gives the keyed digest of a secret.
     confirm
         Names of manual steps that the person says are done.
+    locate
+        Takes the address of a machine that has it by DHCP.
     """
 
     runbook: Runbook
@@ -46,12 +48,19 @@ class Engine:
     trust: Callable[[str, str, bool], None]
     seal: Callable[[str], str]
     confirm: frozenset[str] = frozenset()
+    locate: Callable[[str, str], None] = lambda machine, address: None
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hosts: dict[str, ReadingHost] = {}
         self._lock = threading.Lock()
-        self.context = Context(self.host, self._trust, self.sender.clock.sleep, secret=self._secret)
+        self.context = Context(
+            self.host,
+            self._trust,
+            self.sender.clock.sleep,
+            locate=self.locate,
+            secret=self._secret,
+        )
 
     def host(self, name: str) -> ReadingHost:
         """The reading handle of a host, the same one throughout the run."""
@@ -161,15 +170,19 @@ class Engine:
         manual = step.manual
         if manual is None:
             return
+        # A rehearsal takes it for done, and looking can't tell; the real run asks.
+        asks = mode == "apply" and self.sender.plan is not None
+        confirmed = step.name in self.confirm or not asks
         if manual.verify is not None:
             check = manual.verify(self.context)
-            outcome.checks.append(check)
             done, says = check.holds, check.says
             fix = "do it, then run the same command again"
+            if manual.or_confirmed:
+                done = done or confirmed
+                fix += f', or with confirm=["{step.name}"]'
+            outcome.checks.append(replace(check, holds=done))
         else:
-            # A rehearsal takes it for done, and looking can't tell; the real run asks.
-            asks = mode == "apply" and self.sender.plan is not None
-            done, says = step.name in self.confirm or not asks, "only a person can tell"
+            done, says = confirmed, "only a person can tell"
             fix = f'do it, then run again with confirm=["{step.name}"]'
         if not done:
             raise StepFailed(

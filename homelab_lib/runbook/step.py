@@ -56,6 +56,8 @@ class Context:
         Waits on the target's clock [s].
     outputs
         What steps leave for later ones, by name; a secret only as a `Secret`.
+    locate
+        Takes the address that DHCP has given a machine: there it is reached from then on.
     secret
         The secret behind a reference; whenever it is revealed, the run's mask has learnt it.
     """
@@ -64,6 +66,7 @@ class Context:
     trust: Callable[[str, str, Resource], None]
     sleep: Callable[[float], None]
     outputs: dict[str, Any] = field(default_factory=dict)
+    locate: Callable[[str, str], None] = lambda machine, address: None
     secret: Callable[[str], Secret] = resolve
 
 
@@ -78,10 +81,14 @@ class Manual:
     verify
         How the machine can tell that it was done. None: the step's name has to stand in the
         run's ``confirm`` parameter.
+    or_confirmed
+        Whether ``confirm`` does as well, where the machine can't tell: `verify` knows that it was
+        done, and not that it wasn't. A rehearsal takes it for done.
     """
 
     ask: str
     verify: Callable[[Context], Check] | None = None
+    or_confirmed: bool = False
 
 
 Wanted = Resource | Sequence[Resource]
@@ -101,6 +108,8 @@ class Step:
         How ``only``, ``skip`` and other steps call it.
     title
         One line for people.
+    why
+        What it is for and what it leaves alone, in a sentence or two: a notebook's prose.
     needs
         Steps that have to be in place. One that did not run in this run is looked at; if the
         hosts are not as it leaves them, this step refuses to run.
@@ -118,6 +127,7 @@ class Step:
     name: str
     title: str
     needs: tuple[str, ...] = ()
+    why: str = ""
     manual: Manual | None = None
     ensure: Callable[[Context], Iterable[Wanted]] = _nothing
     check: Callable[[Context], Iterable[Check]] = _nothing

@@ -4,8 +4,9 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock
 from homelab_lib.twin.kubernetes import built as kubernetes
-from homelab_lib.twin.machine.built import furnish
+from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.proxmox import built as proxmox
 from homelab_lib.twin.truenas import built as truenas
@@ -36,7 +37,22 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
         kind = world.kinds.get(host.os.kind)
         machine = kind.make(world, name, host, before_phase) if kind else _other(world, name, host)
         world.machines[name] = machine
+        _exports(machine, before_phase)
+    for founder in world.founders:
+        founder(world, before_phase)
     return world
+
+
+def _exports(machine: Machine, before_phase: int) -> None:
+    """The NFS shares of a machine whose own room knows none."""
+    lab = machine.world.lab
+    if lab.hosts[machine.name].os.kind == "truenas":
+        return
+    for share in lab.nfs_shares.get(machine.name, {}).values():
+        if made(share.phase, before_phase):
+            as_root = share.maproot_user == "root"
+            machine.nfs_shares.append(NfsShare(share.path, share.networks, as_root))
+            machine.listeners[2049] = lambda: True
 
 
 def _other(world: World, name: str, host: Host) -> Machine:

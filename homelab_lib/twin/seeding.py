@@ -23,7 +23,10 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         As for `built`.
     """
     world = built(lab, before_phase=_BEFORE_ANY_PHASE, seed=seed, clock=clock)
+    world.clusters.clear()  # those there are, their servers tell
     for name, machine in list(world.machines.items()):
+        if name not in lab.hosts:
+            continue  # a guest; its node is asked about it
         host = lab.hosts[name]
         if host.ssh is None:
             continue  # nobody logs in there: it is what the lab says

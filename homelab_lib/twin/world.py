@@ -69,6 +69,7 @@ class World:
         self.programs: list[Commands] = []  # that may be put on any Linux machine
         self.scripts: dict[str, Body] = {}  # what downloaded scripts do, by their digest
         self.units: dict[str, Callable[[], Unit]] = {}  # services that do something, by name
+        self.founders: list[Callable[[World, int], None]] = []  # make what spans many machines
         self.seeds: list[Callable[[Machine, Ask], None]] = []  # what else a host is asked
         self._publish()
 
@@ -168,7 +169,7 @@ class World:
             return None, f"Connection timed out ({why})"
         nas = self.find_ip(server)
         address = self._source_address(client, server)
-        export = nas.export_for(path, address) if hasattr(nas, "export_for") else None
+        export = nas.export_for(path, address)
         if export is None:
             return None, "access denied by server while mounting"
         return export, ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
 from homelab_lib.target import serve_twin
 
@@ -90,6 +91,18 @@ def test_plain_papermill_without_an_output_prints_the_notebook(papermill, tmp_pa
     assert summary(tmp_path / "reports")["status"] == "completed", (
         "the record is there all the same"
     )
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_notebook_that_was_written_runs(papermill, tmp_path, engine):
+    lab = str(ROOT / "data" / "examples" / "minipc")
+    file = tmp_path / "written.ipynb"
+    assert main(["runbook", lab, "2", "-o", str(file)]) == 0
+    ran = papermill(str(file), "out.ipynb", engine=engine)
+    assert ran.returncode == 0, ran.stderr
+    done = summary(tmp_path / "reports")
+    assert (done["status"], done["runbook"]) == ("completed", "phase2")
+    assert sum(step["changes_sent"] for step in done["steps"]) > 10
 
 
 def test_the_parameters_are_explained(papermill):

@@ -1,6 +1,7 @@
 """VMs on a Proxmox node."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ _KINDS = {"lxc": "container", "qemu": "VM"}
 
 @dataclass(frozen=True)
 class VirtualMachine:
-    """A VM made from a cloud image, that runs.
+    """A VM made from an image or with an installer in its drive, that runs.
 
     Parameters
     ----------
@@ -29,11 +30,17 @@ class VirtualMachine:
     options
         Options of `qm create` without its disks, in order: ``("cores", "4")`` …
     keys_file, public_keys
-        The file on the host with the login keys, and what is in it.
+        The file on the host with the login keys, and what is in it; both empty for a VM that
+        cloud-init does not set up.
     storage, image
-        Where its disk is, and the volume it is made from.
+        Where its first disk is, and the volume it is made from; empty for an empty disk.
     disk_bytes
-        Size of its disk [bytes].
+        Size of its first disk [bytes].
+    drives
+        Further disks: Proxmox's name, storage, and size [bytes].
+    cdroms
+        What is in its CD drives when it is made, by drive. It is not looked at later: whoever has
+        installed from it takes it out.
     """
 
     host: str
@@ -47,6 +54,8 @@ class VirtualMachine:
     storage: str
     image: str
     disk_bytes: int
+    drives: tuple[tuple[str, str, int], ...] = ()
+    cdroms: tuple[tuple[str, str], ...] = ()
     timeout_s: float = 900.0
 
     @property
@@ -56,14 +65,23 @@ class VirtualMachine:
     @property
     def _create(self) -> Command:
         words = [word for key, value in self.options for word in (f"--{key}", value)]
+        if self.keys_file:
+            words += ["--sshkeys", self.keys_file]
+        first = f"0,import-from={self.image}" if self.image else str(_gib(self.disk_bytes))
+        words += ["--scsi0", f"{self.storage}:{first}{_disk_options('scsi0')}"]
+        for drive, storage, size_bytes in self.drives:
+            words += [f"--{drive}", f"{storage}:{_gib(size_bytes)}{_disk_options(drive)}"]
+        if self.keys_file:
+            words += ["--ide2", f"{self.storage}:cloudinit"]
+        for drive, volume in self.cdroms:
+            words += [f"--{drive}", f"{volume},media=cdrom"]
+        # From the disk where there is a system on it, and else from the installer.
+        order = ["scsi0", *(drive for drive, _ in self.cdroms[:1] if not self.image)]
         return change(
             *("qm", "create", str(self.vmid)),
             *("--name", self.vm_name),
             *words,
-            *("--sshkeys", self.keys_file),
-            *("--scsi0", f"{self.storage}:0,import-from={self.image},discard=on,iothread=1"),
-            *("--ide2", f"{self.storage}:cloudinit"),
-            *("--boot", "order=scsi0"),
+            *("--boot", f"order={';'.join(order)}"),
             *("--tags", f"{mark.TAG};{mark.tag(self.lab)}"),
             *("--protection", "1"),
             sudo=True,
@@ -127,7 +145,10 @@ class VirtualMachine:
         return self._as_wanted(observed)
 
     def _making(self, undo: str = "") -> Change:
-        summary = f"make {self.vm_name} from the cloud image"
+        source = "from its image" if self.image else "with its installer in the drive"
+        if self.image and self.keys_file:
+            source = "from the cloud image"
+        summary = f"make {self.vm_name} {source}"
         return Change(summary, self._create, undo=undo, detached=True)
 
     def _is_ours(self, observed: dict[str, Any]) -> bool:
@@ -158,8 +179,8 @@ class VirtualMachine:
     def _foreign(self, observed: dict[str, Any]) -> Diff:
         """What does not carry this lab's mark is left alone, unless it is all that we want."""
         if observed["name"] == self.vm_name and not observed["lock"]:
-            short = opts.disk_bytes(observed["config"].get("scsi0", "")) < self.disk_bytes
-            if not (self._wrong(observed) or short or observed["status"] != "running"):
+            small = list(self._too_small(observed))
+            if not (self._wrong(observed) or small or observed["status"] != "running"):
                 return Diff()
         tag = mark.tag(self.lab)
         return Diff(
@@ -177,8 +198,15 @@ class VirtualMachine:
             for key, value in (wanted | dict(self.options)).items()
             if opts.differs(key, config.get(key), value)
         ]
+        wrong += [f"{drive} is missing" for drive, _, _ in self.drives if drive not in config]
         keys = opts.login_keys(str(config.get("sshkeys", "")))
         return wrong + ["its login keys are others"] * (keys != self.public_keys.split())
+
+    def _too_small(self, observed: dict[str, Any]) -> Iterator[tuple[str, int]]:
+        """Disks that are smaller than wanted, and the size they should have [bytes]."""
+        for drive, _, wanted in (("scsi0", self.storage, self.disk_bytes), *self.drives):
+            if opts.disk_bytes(observed["config"].get(drive, "")) < wanted:
+                yield drive, wanted
 
     def _as_wanted(self, observed: dict[str, Any]) -> Diff:
         if wrong := self._wrong(observed):
@@ -187,9 +215,7 @@ class VirtualMachine:
                 "Proxmox or in the lab: an edit here would give cloud-init another instance, with "
                 "new host keys"
             )
-        changes = []
-        if opts.disk_bytes(observed["config"].get("scsi0", "")) < self.disk_bytes:
-            changes.append(self._growing())
+        changes = [self._growing(drive, wanted) for drive, wanted in self._too_small(observed)]
         if observed["status"] != "running":
             number = str(self.vmid)
             call = change("qm", "start", number, sudo=True, timeout_s=300)
@@ -197,13 +223,24 @@ class VirtualMachine:
             changes.append(Change(f"start {self.vm_name}", call, undo=undo, detached=True))
         return Diff(tuple(changes))
 
-    def _growing(self) -> Change:
+    def _growing(self, drive: str, wanted_bytes: int) -> Change:
         """Through `pvesh`, for `qm disk resize` ends with 0 and names no task when that failed."""
-        wanted_gib = -(-self.disk_bytes // 2**30)
+        wanted_gib = _gib(wanted_bytes)
         path = f"/nodes/{self.node}/qemu/{self.vmid}/resize"
-        call = changing("set", path, "--disk", "scsi0", "--size", f"{wanted_gib}G")
-        summary = f"grow {self.vm_name}'s disk to {wanted_gib} GiB"
+        call = changing("set", path, "--disk", drive, "--size", f"{wanted_gib}G")
+        which = "disk" if drive == "scsi0" else f"disk {drive}"
+        summary = f"grow {self.vm_name}'s {which} to {wanted_gib} GiB"
         return Change(summary, call, follow=follow_task(self.node))
+
+
+def _gib(size_bytes: int) -> int:
+    """Whole GiB that it fits into."""
+    return -(-size_bytes // 2**30)
+
+
+def _disk_options(drive: str) -> str:
+    threaded = re.match("scsi|virtio", drive)
+    return ",discard=on,iothread=1" if threaded else ",discard=on"
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -85,6 +85,7 @@ OPTIONS: Mapping[str, Option] = {
     "protection": _FLAG,
     "scsihw": Option("lsi"),
     "serial0": Option(exact=True),
+    "tpmstate0": Option(bare="file", keys={"version": "v1.2"}),
     "vga": Option("std", bare="type"),
 }  # fmt: skip
 """What we speak of; a VM may have others, which we leave alone."""
@@ -102,12 +103,12 @@ def differs(name: str, found: Any, wanted: str | None) -> bool:
     wanted
         As it would be given to `qm create`; None: the default.
     """
-    option = OPTIONS[name]
+    option = OPTIONS[re.sub(r"\d+$", "0", name)]  # net1 is written as net0 is
     have = option.read(option.default if found is None else str(found))
     want = option.read(option.default if wanted is None else wanted)
-    if name == "efidisk0":
+    if name in ("efidisk0", "tpmstate0"):
         if found is None:
-            return wanted is not None
+            return bool(wanted)
         want.pop("file", None)  # its volume has the number that was free
     if name == "machine":
         have["type"], want["type"] = _chipset(have["type"]), _chipset(want["type"])

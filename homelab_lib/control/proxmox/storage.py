@@ -1,12 +1,14 @@
 """What stands on a Proxmox node's storages."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from homelab_lib.control.linux import look_at_file
 from homelab_lib.control.proxmox.api import api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
+
+_FOLDERS = {"import": "import", "iso": "template/iso"}  # of a storage, by content
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,17 @@ class StorageContent:
 
 @dataclass(frozen=True)
 class Image:
-    """A cloud image on a storage, with the digest that it must have.
+    """An image on a storage, with the digest that it must have.
 
     Parameters
     ----------
     host, node, storage, folder
         Where it goes: the machine, its node name, the storage and that storage's folder.
     filename, url, sha256
-        Its name there, where it is from, what it must be.
+        Its name there, where it is from (empty: it has to be there), what it must be (empty:
+        nobody has said).
+    content
+        What it is to the storage: ``import`` for what disks are made from, or ``iso``.
     """
 
     host: str
@@ -69,6 +74,7 @@ class Image:
     filename: str
     url: str
     sha256: str
+    content: Literal["import", "iso"] = "import"
     timeout_s: float = 3600.0
 
     @property
@@ -77,23 +83,29 @@ class Image:
 
     @property
     def path(self) -> str:
-        return f"{self.folder}/import/{self.filename}"
+        return f"{self.folder}/{_FOLDERS[self.content]}/{self.filename}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
         return look_at_file(host, self.path)
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is not None:
-            if observed["sha256"] == self.sha256:
+            if self.sha256 in ("", observed.get("sha256")):
                 return Diff()
+            found = observed.get("sha256", "none")
             return Diff(
                 conflict=f"{self.path} is there and is not the image we want: its digest is "
-                f"{observed['sha256'][:16]}…, not {self.sha256[:16]}…; look at it, then delete it"
+                f"{found[:16]}…, not {self.sha256[:16]}…; look at it, then delete it"
+            )
+        if not self.url:
+            return Diff(
+                conflict=f"{self.path} is to be there already, and nothing is; put it there, or "
+                "give the image a url in the lab"
             )
         call = changing(
             "create",
             f"/nodes/{self.node}/storage/{self.storage}/download-url",
-            *("--content", "import"),
+            *("--content", self.content),
             *("--filename", self.filename),
             *("--url", self.url),
             *("--checksum-algorithm", "sha256"),

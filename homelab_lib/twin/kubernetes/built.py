@@ -1,5 +1,6 @@
 """What Kubernetes adds to a world: its programs, its installers, its services."""
 
+from homelab_lib.twin.kubernetes.founding import found
 from homelab_lib.twin.kubernetes.k3s import BINARY, installed_version, installer, unit_for
 from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
 from homelab_lib.twin.kubernetes.seeding import seed_cluster
@@ -15,6 +16,7 @@ def register(world: World) -> None:
     world.programs += [k3s, kubectl]
     world.units |= {"k3s": lambda: unit_for("server"), "k3s-agent": lambda: unit_for("agent")}
     world.seeds.append(seed_cluster)
+    world.founders.append(found)
     for cluster in world.lab.clusters.values():
         script = world.lab.downloads[cluster.installer]
         world.scripts[script.sha256] = installer(cluster)

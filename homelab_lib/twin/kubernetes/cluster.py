@@ -47,11 +47,13 @@ class Cluster:
     def __init__(self, world: Surroundings, server: Machine, version: str) -> None:
         self.world = world
         self.server = server
+        self.servers = [server]  # with those that joined it
         self.version = version
         self.objects: dict[Key, Object] = {}
         self.applied: dict[tuple[Key, str], Object] = {}
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
         self.members: dict[str, Machine] = {}
+        self.agreed: dict[str, Any] = {}  # what all its servers have to say alike
         self.token = ""  # by which nodes join
         self.tls_names: set[str] = set()  # names the API's certificate is good for
         self.controllers: list[Callable[[Cluster], None]] = []
@@ -96,9 +98,13 @@ class Cluster:
         return self.world.clock.now() - self.since.setdefault(uid, self.world.clock.now())
 
     def answers(self) -> bool:
-        """Whether the API server runs."""
-        unit = self.server.units.get("k3s")
-        return self.server.up and unit is not None and unit.active == "active"
+        """Whether the API answers: etcd needs more than half of its members."""
+        return sum(map(self.runs_on, self.servers)) * 2 > len(self.servers)
+
+    def runs_on(self, server: Machine) -> bool:
+        """Whether a server's own API runs."""
+        unit = server.units.get("k3s")
+        return server.up and unit is not None and unit.active == "active"
 
     # --------------------------------------------------------------- changing
 

@@ -43,6 +43,14 @@ _SERVER_KEYS = {
     "token-file",
     "cluster-domain",
 }
+AGREED = (
+    "cluster-cidr",
+    "service-cidr",
+    "cluster-domain",
+    "secrets-encryption",
+    "disable-network-policy",
+)
+"""What all servers of a cluster have to say alike, or the later ones do not start."""
 _NODE_KEYS = {
     "node-ip",
     "node-label",
@@ -146,18 +154,78 @@ def start_server(machine: Machine) -> str:
         config = _configuration(machine, _SERVER_KEYS | _NODE_KEYS)
     except ValueError as error:
         return str(error)
-    cluster = world.clusters.get(machine.name)
-    if cluster is None:
-        cluster = found_cluster(world, machine, installed_version(machine))
-    cluster.version = installed_version(machine)
-    cluster.tls_names = {machine.address, "127.0.0.1", *config.get("tls-san", ())}
+    try:
+        cluster = _cluster_for(machine, config)
+    except ValueError as error:
+        return str(error)
+    if machine is cluster.server:
+        cluster.version = installed_version(machine)
+    cluster.tls_names |= {machine.address, "127.0.0.1", *config.get("tls-san", ())}
     if not machine.files.exists(TOKEN):
         machine.files.put(TOKEN, cluster.token + "\n", mode=0o600)
     mode = int(str(config.get("write-kubeconfig-mode", "0600")), 8)
     machine.files.put(KUBECONFIG, kubeconfig(cluster), mode=mode)
-    machine.listeners[6443] = cluster.answers
+    machine.listeners[6443] = lambda: cluster.answers() and cluster.runs_on(machine)
     world.after(1.0, lambda: _joins(cluster, machine, True, config), label="server node")
     return ""
+
+
+def _cluster_for(machine: Machine, config: dict[str, Any]) -> Cluster:
+    """The cluster that a server keeps with others, or begins.
+
+    Raises
+    ------
+    ValueError
+        It may not join.
+    """
+    world = machine.world
+    known: Cluster | None = cluster_of(machine)
+    if known is not None:
+        return known
+    if "server" not in config:
+        begun = found_cluster(world, machine, installed_version(machine))
+        begun.agreed = {key: config.get(key) for key in AGREED}
+        return begun
+    joined = _joining(machine, config)
+    differ = [key for key in AGREED if config.get(key) != joined.agreed.get(key)]
+    if differ and joined.agreed:
+        raise ValueError(
+            f"critical configuration value mismatch between servers: {', '.join(differ)}"
+        )
+    joined.servers.append(machine)
+    return joined
+
+
+def cluster_of(machine: Machine) -> Cluster | None:
+    """The cluster of which a machine is a server."""
+    known = machine.world.clusters.values()
+    return next((each for each in known if machine in each.servers), None)
+
+
+def _joining(machine: Machine, config: dict[str, Any]) -> Cluster:
+    """The cluster whose server a node's configuration names, by the token it has.
+
+    Raises
+    ------
+    ValueError
+        In k3s's words.
+    """
+    world = machine.world
+    url = urlsplit(config["server"])
+    address = world.resolve(machine, url.hostname or "")
+    if not address:
+        raise ValueError(f"failed to resolve {url.hostname}")
+    if why := world.reach(machine, address, url.port or 6443):
+        raise ValueError(f'failed to get CA certs: Get "{config["server"]}/cacerts": {why}')
+    cluster = cluster_of(world.find_ip(address))
+    token = str(config.get("token", ""))
+    if "token-file" in config:
+        token = machine.files.text(config["token-file"]).strip()
+    if not token:
+        raise ValueError("--token is required")
+    if cluster is None or token != cluster.token:
+        raise ValueError("failed to validate token: unauthorized")
+    return cluster
 
 
 def found_cluster(world: Surroundings, machine: Machine, version: str) -> Cluster:
@@ -188,22 +256,10 @@ def start_agent(machine: Machine) -> str:
         return str(error)
     if "server" not in config:
         return "--server is required"
-    url = urlsplit(config["server"])
-    address = world.resolve(machine, url.hostname or "")
-    if not address:
-        return f"failed to resolve {url.hostname}"
-    if why := world.reach(machine, address, url.port or 6443):
-        return f'failed to get CA certs: Get "{config["server"]}/cacerts": {why}'
-    server = world.find_ip(address)
-    cluster = world.clusters.get(server.name)
-    token = str(config.get("token", ""))
-    if "token-file" in config:
-        token = machine.files.text(config["token-file"]).strip()
-    if not token:
-        return "--token is required"
-    if cluster is None or token != cluster.token:
-        return "failed to validate token: unauthorized"
-    joined = cluster
+    try:
+        joined = _joining(machine, config)
+    except ValueError as error:
+        return str(error)
     world.after(3.0, lambda: _joins(joined, machine, False, config), label="agent joins")
     return ""
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
-from homelab_lib.twin.kubernetes.k3s import KUBECONFIG
+from homelab_lib.twin.kubernetes.k3s import KUBECONFIG, cluster_of
 from homelab_lib.twin.kubernetes.objects import (
     KINDS,
     ApiError,
@@ -156,7 +156,9 @@ def _connected(machine: Machine, config: dict[str, Any], words: _Words) -> Clust
         )
     if why := machine.world.reach(machine, address, url.port or 6443):
         raise ApiError("", f"Unable to connect to the server: dial tcp {address}: {why}")
-    cluster = machine.world.clusters[machine.world.find_ip(address).name]
+    cluster = cluster_of(machine.world.find_ip(address))
+    if cluster is None:
+        raise ApiError("", f"Unable to connect to the server: dial tcp {address}: no API there")
     if host not in cluster.tls_names:
         raise ApiError(
             "",

@@ -63,9 +63,9 @@ def alive(cluster: Cluster, name: str) -> bool:
     unit = machine.units.get("k3s") or machine.units.get("k3s-agent")
     if not machine.up or unit is None or unit.active != "active":
         return False
-    if machine is cluster.server:
+    if machine in cluster.servers:
         return True
-    return not cluster.world.reach(machine, cluster.server.address or "", 6443)
+    return any(not cluster.world.reach(machine, s.address or "", 6443) for s in cluster.servers)
 
 
 def answers_at(cluster: Cluster, name: str) -> bool:

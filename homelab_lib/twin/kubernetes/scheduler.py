@@ -6,6 +6,7 @@ from collections import Counter
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.volumes import node_of, waits_for_pod
 
 _UNITS = {
     "Ki": 2**10,
@@ -64,7 +65,7 @@ def _unbound(cluster: Cluster, pod: Object) -> str | None:
         claim = cluster.get("PersistentVolumeClaim", name, pod["metadata"]["namespace"])
         if claim is None:
             return f'persistentvolumeclaim "{name}" not found.'
-        if dig(claim, "status.phase") != "Bound":
+        if dig(claim, "status.phase") != "Bound" and not waits_for_pod(cluster, claim):
             return "pod has unbound immediate PersistentVolumeClaims."
     return None
 
@@ -81,6 +82,8 @@ def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
     selected = (pod["spec"].get("nodeSelector") or {}).items() <= labels.items()
     if not selected or not _wants(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
+    if any(place not in ("", name) for place in _places(cluster, pod)):
+        return "node(s) had volume node affinity conflict"
     if _avoids(cluster, pod, name):
         return "node(s) didn't match pod anti-affinity rules"
     for resource in ("cpu", "memory"):
@@ -90,6 +93,17 @@ def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
         if _request(pod, resource) > free:
             return f"Insufficient {resource}"
     return ""
+
+
+def _places(cluster: Cluster, pod: Object) -> list[str]:
+    """The nodes that a pod's volumes are on."""
+    names = (dig(v, "persistentVolumeClaim.claimName") for v in pod["spec"].get("volumes", ()))
+    claims = (
+        cluster.get("PersistentVolumeClaim", name, pod["metadata"]["namespace"])
+        for name in names
+        if name is not None
+    )
+    return [node_of(cluster, claim) for claim in claims if claim is not None]
 
 
 def _tolerates(pod: Object, taint: Object) -> bool:

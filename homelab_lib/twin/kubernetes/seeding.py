@@ -1,10 +1,12 @@
 """Makes a twin's cluster what a real one says it is."""
 
+from urllib.parse import urlsplit
+
 import yaml
 
 from homelab_lib.twin.kubernetes import ingress
 from homelab_lib.twin.kubernetes.cluster import Cluster
-from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, found_cluster
+from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
 from homelab_lib.twin.kubernetes.objects import KINDS, Object
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
@@ -21,16 +23,21 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     if unit is None or unit.active != "active":
         return
     world = server.world
+    if "server" in (yaml.safe_load(server.files.text(CONFIG)) or {}):
+        return  # it comes with the one that it joined
     for machine in world.machines.values():
         version = _binary(machine, ask)
         if machine is server and version is None:
             return
     cluster = found_cluster(world, server, server.files.read(BINARY).decode())
     config = yaml.safe_load(server.files.text(CONFIG)) or {}
+    cluster.agreed = {key: config.get(key) for key in AGREED}
     cluster.tls_names = {server.address, "127.0.0.1", *config.get("tls-san", ())}
+    cluster.servers += [machine for machine in world.machines.values() if _joined(machine, server)]
+    for machine in cluster.servers:
+        machine.listeners[6443] = cluster.answers
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
     cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
-    server.listeners[6443] = cluster.answers
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
     found = json_of(ask, server.name, "k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
     if found is None:
@@ -46,6 +53,15 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
             _settled(cluster, document)
     for node in cluster.all("Node"):
         _member(cluster, node["metadata"]["name"])
+
+
+def _joined(machine: Machine, server: Machine) -> bool:
+    """Whether a machine is a further server of the cluster that `server` began."""
+    unit = machine.units.get("k3s")
+    if machine is server or unit is None or unit.active != "active":
+        return False
+    config = yaml.safe_load(machine.files.text(CONFIG)) or {}
+    return urlsplit(str(config.get("server", ""))).hostname == server.address
 
 
 def _log(ask: Ask, server: str, namespace: str, pod: str) -> str:

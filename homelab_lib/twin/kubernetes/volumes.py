@@ -1,6 +1,7 @@
 """Volumes: claims become directories on an NFS export, and directories get into pods.
 
-Source: kubernetes-csi/csi-driver-nfs v4.13 (controllerserver.go, nodeserver.go).
+Sources: kubernetes-csi/csi-driver-nfs v4.13 (controllerserver.go, nodeserver.go);
+rancher/local-path-provisioner v0.0.32 (provisioner.go).
 """
 
 from homelab_lib.twin.kubernetes.cluster import Cluster
@@ -11,6 +12,8 @@ from homelab_lib.twin.machine.surroundings import Export
 
 DRIVER = "nfs.csi.k8s.io"
 LOCAL = "rancher.io/local-path"
+LOCAL_CLASS = "local-path"
+_FOLDER = "/var/lib/rancher/k3s/storage"
 
 
 def provision(cluster: Cluster) -> None:
@@ -19,7 +22,7 @@ def provision(cluster: Cluster) -> None:
         if dig(claim, "status.phase") == "Bound":
             continue
         claim.setdefault("status", {})["phase"] = "Pending"
-        name = claim["spec"].get("storageClassName", "local-path")
+        name = claim["spec"].get("storageClassName", LOCAL_CLASS)
         storage_class = cluster.get("StorageClass", name)
         if storage_class is None:
             text = f'storageclass.storage.k8s.io "{name}" not found'
@@ -27,7 +30,7 @@ def provision(cluster: Cluster) -> None:
         elif storage_class["provisioner"] == DRIVER:
             _by_driver(cluster, claim, storage_class)
         elif storage_class["provisioner"] == LOCAL:
-            _bind(cluster, claim, storage_class, {"hostPath": {"path": "/var/lib/rancher/k3s"}})
+            _by_node(cluster, claim, storage_class)
 
 
 def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
@@ -72,6 +75,53 @@ def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
     _bind(cluster, claim, storage_class, source)
 
 
+def waits_for_pod(cluster: Cluster, claim: Object) -> bool:
+    """Whether a claim gets its volume only once a pod that wants it has a node."""
+    storage_class = cluster.get("StorageClass", claim["spec"].get("storageClassName", LOCAL_CLASS))
+    return dig(storage_class, "volumeBindingMode") == "WaitForFirstConsumer"
+
+
+def node_of(cluster: Cluster, claim: Object) -> str:
+    """The node that a claim's volume is on; empty where every node reaches it."""
+    volume = cluster.get("PersistentVolume", dig(claim, "spec.volumeName") or "")
+    terms = dig(volume, "spec.nodeAffinity.required.nodeSelectorTerms") or ()
+    return next((e["values"][0] for t in terms for e in t.get("matchExpressions") or ()), "")
+
+
+def _by_node(cluster: Cluster, claim: Object, storage_class: Object) -> None:
+    """A folder on the node of the first pod that uses it."""
+    meta = claim["metadata"]
+    strange = set(claim["spec"]["accessModes"]) - {"ReadWriteOnce", "ReadWriteOncePod"}
+    if strange:
+        name = storage_class["metadata"]["name"]
+        text = f'failed to provision volume with StorageClass "{name}": NodePath only supports '
+        cluster.say(
+            claim,
+            "ProvisioningFailed",
+            f"{text}ReadWriteOnce and ReadWriteOncePod (1.22+) access modes",
+            warning=True,
+        )
+        return
+    nodes = [
+        pod["spec"]["nodeName"]
+        for pod in cluster.all("Pod", meta["namespace"])
+        if pod["spec"].get("nodeName")
+        and any(
+            dig(volume, "persistentVolumeClaim.claimName") == meta["name"]
+            for volume in pod["spec"].get("volumes", ())
+        )
+    ]
+    if not nodes:
+        text = "waiting for first consumer to be created before binding"
+        cluster.say(claim, "WaitForFirstConsumer", text)
+        return
+    path = f"{_FOLDER}/pvc-{meta['uid']}_{meta['namespace']}_{meta['name']}"
+    cluster.members[nodes[0]].files.mkdir(path, parents=True)
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [nodes[0]]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}}
+    _bind(cluster, claim, storage_class, {"hostPath": {"path": path}, "nodeAffinity": affinity})
+
+
 def _bind(cluster: Cluster, claim: Object, storage_class: Object, source: Object) -> None:
     meta = claim["metadata"]
     volume = f"pvc-{meta['uid']}"
@@ -111,7 +161,11 @@ def mounted(cluster: Cluster, pod: Object, volume: Object) -> tuple[FileSystem |
     if name is None:
         return FileSystem(), "/", ""
     claim = cluster.get("PersistentVolumeClaim", name, pod["metadata"]["namespace"])
+    if dig(claim, "status.phase") != "Bound":
+        return None, "", f'persistentvolumeclaim "{name}" is not bound'
     found = cluster.get("PersistentVolume", dig(claim, "spec.volumeName") or "")
+    if (path := dig(found, "spec.hostPath.path")) is not None:
+        return cluster.members[pod["spec"]["nodeName"]].files, path, ""
     attributes = dig(found, "spec.csi.volumeAttributes")
     if attributes is None:
         return FileSystem(), "/", ""

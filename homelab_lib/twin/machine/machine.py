@@ -11,14 +11,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from homelab_lib.twin.machine import login
+from homelab_lib.twin.machine import login, nfs
 from homelab_lib.twin.machine.account import Accounts
 from homelab_lib.twin.machine.entry import ACCESS, PASS, Facts, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.https import Handler, Identity
 from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
-from homelab_lib.twin.machine.surroundings import Ask, Surroundings
+from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
 from homelab_lib.twin.machine.unit import Unit
 
 BOOT_S = 40.0
@@ -68,6 +69,7 @@ class Machine:
         self.accounts = Accounts()
         self.accounts.add(user)
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
+        self.nfs_shares: list[NfsShare] = []
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
         self.kernel = "6.12.48+deb13-amd64"
@@ -132,6 +134,16 @@ class Machine:
     def accepts_logins(self) -> bool:
         """Whether its sshd answers."""
         return self.up
+
+    # ----------------------------------------------------------------------- NFS
+
+    def exports(self) -> list[dict[str, Any]]:
+        """What it exports by NFS."""
+        return [{"path": s.path, "networks": list(s.networks)} for s in self.nfs_shares]
+
+    def export_for(self, path: str, client: str) -> Export | None:
+        """What a client gets that mounts `path`; None if it may not."""
+        return nfs.export(self.nfs_shares, path, client)
 
     # ------------------------------------------------------------------- running
 

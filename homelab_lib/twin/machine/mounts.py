@@ -73,4 +73,5 @@ def showmount(machine: Machine, call: Call) -> Reply:
         return Reply(1, stderr=f"clnt_create: RPC: Unable to receive: {why}\n", takes_s=3)
     nas = machine.world.find_ip(server)
     lines = [f"{row['path']} {','.join(row['networks'] or ['*'])}\n" for row in nas.exports()]
-    return Reply(0, f"Export list for {server}:\n" + "".join(lines))
+    head = "" if "--no-headers" in call.argv else f"Export list for {server}:\n"
+    return Reply(0, head + "".join(lines))

@@ -3,6 +3,7 @@
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.installed import stand_up
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pvesh import proxmox
 from homelab_lib.twin.proxmox.qm import qm
@@ -36,6 +37,10 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
     node.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")
     _storages(node, before_phase)
+    for described in world.lab.vms.values():
+        earlier = described.phase is not None and described.phase < before_phase
+        if described.host == name and (described.exists or earlier):
+            stand_up(node, described)
     return node
 
 

@@ -16,6 +16,7 @@ from homelab_lib.twin.machine.packages import REPOSITORY, install
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.leases import lease
 from homelab_lib.twin.proxmox.options import split_net
 from homelab_lib.twin.proxmox.schema import split_properties
 
@@ -61,6 +62,7 @@ class Guest(Machine):
         self.up = False
         self.cloud_init: tuple[str, list[str]] = ("not started", [])
         self.instance = ""
+        self.vouched = False  # somebody else has set it up, and lets us in
         self.agent_slow = False  # it answers commands with a number to ask again with
         self.answers: list[dict[str, Any]] = []
         self.files.mkdir("/etc")
@@ -73,8 +75,10 @@ class Guest(Machine):
     def config(self) -> dict[str, str]:
         return self.node.vms[self.vmid].config
 
-    def lets_in(self) -> set[str]:
-        """The public keys that may log in."""
+    def lets_in(self) -> set[str] | None:
+        """The public keys that may log in; None: those that hosts let in."""
+        if self.vouched:
+            return None
         text = self.files.text(f"{self.home}/.ssh/authorized_keys")
         return {line for line in text.splitlines() if line.strip()}
 
@@ -94,6 +98,9 @@ class Guest(Machine):
         by_address = self._named_by_address()
         if not by_address:
             ip = {}  # what cloud-init was told is about eth0, and there is none
+        if ip.get("ip") == "dhcp":
+            address, gateway = lease(self.world.lab, self.node.name, net)
+            ip = {"ip": address, "gw": gateway}
         return Interface(
             name=f"eth{number}" if by_address else self._kernel_name(int(number)),
             mac=net["macaddr"].lower(),
@@ -123,6 +130,15 @@ class Guest(Machine):
         return self.up and unit is not None and unit.active == "active"
 
     # -------------------------------------------------------------------- boot
+
+    def set_up(self) -> None:
+        """Somebody else has installed it, and it runs."""
+        self.instance = self.node.instance_id(self.vmid)
+        self._become_new()
+        self.sees()
+        self.up = self.vouched = True
+        self.boots = 1
+        self.cloud_init = ("done", [])
 
     def _booted(self, boots: int) -> None:
         if boots != self.boots or self.up:

@@ -203,7 +203,8 @@ class ProxmoxNode(Machine):
         """Whether there is a system on its disk, and this firmware finds it."""
         vm = self.vms[vmid]
         vm.firmware = vm.firmware or vm.config.get("bios", "seabios")
-        return vm.firmware == vm.config.get("bios", "seabios") and self.image_of(vmid) is not None
+        installed = self.image_of(vmid) is not None or (vm.guest is not None and vm.guest.vouched)
+        return vm.firmware == vm.config.get("bios", "seabios") and installed
 
     def image_of(self, vmid: int) -> Image | None:
         """The image that its disk was made from."""

@@ -166,6 +166,9 @@ VM_OPTIONS: dict[str, Property] = {
     "smbios1": TEXT,
     "vmgenid": TEXT,
     "rng0": TEXT,
+    "tpmstate0": Property(
+        keys=dict(_DISK_KEYS) | {"version": Property(enum=("v1.2", "v2.0"))}, default_key="file"
+    ),
     "efidisk0": _EFI_DISK,
     "citype": Property(enum=("configdrive2", "nocloud", "opennebula")),
     "ciuser": TEXT,
@@ -202,7 +205,7 @@ VM_OPTIONS |= {f"hostpci{n}": _HOSTPCI for n in range(16)}
 VM_OPTIONS |= {f"serial{n}": Property(pattern=r"(/dev/.+|socket)") for n in range(4)}
 VM_OPTIONS |= {f"unused{n}": VOLUME for n in range(256)}
 
-DISKS = re.compile(r"(scsi|virtio|sata|ide|efidisk)\d+")
+DISKS = re.compile(r"(scsi|virtio|sata|ide|efidisk|tpmstate)\d+")
 NETS = re.compile(r"net\d+")
 
 

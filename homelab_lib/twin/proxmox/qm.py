@@ -176,6 +176,8 @@ def _disk(node: ProxmoxNode, vm: VirtualMachine, key: str, value: str) -> str:
         volume = node.allocate(store, f"vm-{vm.vmid}-cloudinit", 4 * 2**20)
         return f"{volume},media=cdrom"
     made = NEW_DISK.fullmatch(file)
+    if made is None and keys.get("media") == "cdrom":
+        return _disc(node, file, value)
     if made is None:
         node.volume_size(file)  # an existing volume
         return value
@@ -184,12 +186,19 @@ def _disk(node: ProxmoxNode, vm: VirtualMachine, key: str, value: str) -> str:
     if source:
         vm.booted = _source_digest(node, value)
         size = max(size, _VIRTUAL_BYTES)
-    if key.startswith("efidisk"):
-        size = 2**20
+    if key.startswith(("efidisk", "tpmstate")):
+        size = 2**22 if key.startswith("tpm") else 2**20
     elif not size:
         raise PveError(f"{key}: invalid disk size")
     keys["file"] = node.allocate(made[1] or "local", node.free_name(vm.vmid), size)
     return print_properties(keys | {"size": print_size(size)}, "file")
+
+
+def _disc(node: ProxmoxNode, file: str, value: str) -> str:
+    """An ISO image in a drive."""
+    if file != "none" and node.files.entry(node.volume_path(file)) is None:
+        raise PveError(f"volume '{file}' does not exist", NO_SUCH_FILE)
+    return value
 
 
 def _net(node: ProxmoxNode, value: str) -> str:

@@ -25,6 +25,9 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     node.threads = status.get("cpuinfo", {}).get("cpus", node.threads)
     room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage") or ()}
     node.stores = {}
+    for vm in node.vms.values():  # as the lab has them; now as they are
+        node.world.machines.pop(vm.guest.name if vm.guest else "", None)
+    node.vms = {}
     for row in get("/storage") or ():
         _seed_store(node, row, room.get(row["storage"], {}), get)
     node.others = {
@@ -90,7 +93,7 @@ def _seed_guest(guest: Guest, ask: Ask) -> bool:
     guest.sees()
     if not seed_machine(guest, ask):
         return False
-    guest.up = True
+    guest.up = guest.vouched = True
     guest.boots = 1
     # The real one's private host key stays where it is; the twin answers with a key of its own.
     guest.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{guest.host_key_public}\n")

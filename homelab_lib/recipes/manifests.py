@@ -1,4 +1,4 @@
-"""The Kubernetes objects of phase 2."""
+"""The Kubernetes objects of a cluster's storage, its volume test and its workloads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -58,14 +58,14 @@ def storage_class(described: StorageClass, path: str) -> Object:
     }
 
 
-def claim(storage_class_name: str) -> Object:
-    """A small claim that pods on several nodes may share."""
+def claim(storage_class_name: str, *, shared: bool) -> Object:
+    """A small claim; `shared` by pods on several nodes, or for those of one."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": CLAIM, "namespace": TEST},
         "spec": {
-            "accessModes": ["ReadWriteMany"],
+            "accessModes": ["ReadWriteMany" if shared else "ReadWriteOnce"],
             "storageClassName": storage_class_name,
             "resources": {"requests": {"storage": "1Gi"}},
         },

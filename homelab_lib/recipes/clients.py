@@ -8,19 +8,40 @@ from homelab_lib.control.linux import Download, login
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
-from homelab_lib.runbook.step import Check, Context, Wanted
+from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 KUBECTL = "/usr/local/bin/kubectl"
 
 
-class Desktop:
-    """The cluster's clients.
+def step(lab: Lab, cluster: Cluster, end: str) -> Step:
+    """The step of a cluster's clients.
 
     Parameters
     ----------
     lab, cluster
         The cluster names its clients, and the kubectl that they get.
+    end
+        What the step's name ends with.
+
+    Raises
+    ------
+    BadParameter
+        A client can't be set up.
     """
+    clients = Clients(lab, cluster)
+    return Step(
+        f"desktop{end}",
+        "Set up kubectl on the clients",
+        why="kubectl of the cluster's own minor version, and a context added to the kubeconfig "
+        "that is there. What was in it stays; a copy of the old file is kept.",
+        needs=(f"server{end}",),
+        ensure=clients.ensure,
+        check=clients.check,
+    )
+
+
+class Clients:
+    """Those that a cluster is used from; see `step`."""
 
     def __init__(self, lab: Lab, cluster: Cluster) -> None:
         self.lab = lab

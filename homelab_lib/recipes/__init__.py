@@ -1,0 +1,10 @@
+"""How each kind of thing in a lab is made, as steps.
+
+Things carry the phase that makes them. The runbook of a phase is the recipes of its things, in
+the order in which they need each other; so any lab has runbooks.
+"""
+
+from homelab_lib.recipes.holdings import made_in
+from homelab_lib.recipes.phase import phase_of, runbook
+
+__all__ = ["made_in", "phase_of", "runbook"]

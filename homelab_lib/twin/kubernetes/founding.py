@@ -1,0 +1,60 @@
+"""Clusters that stand before anybody of ours comes: on machines that are there already."""
+
+from functools import partial
+
+import yaml
+
+from homelab_lib.lab.compute import Cluster as Described
+from homelab_lib.twin.kubernetes import ingress, nodes
+from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, cluster_of, unit_for
+from homelab_lib.twin.world import World
+
+_TOKEN_FILE = "/etc/rancher/k3s/joining"
+_LONG_AGO_S = 86400.0
+
+
+def found(world: World, before_phase: int) -> None:
+    """Stand up the clusters that exist, or that earlier phases have made.
+
+    Parameters
+    ----------
+    world
+        With its machines.
+    before_phase
+        The phase that comes next.
+    """
+    for described in world.lab.clusters.values():
+        earlier = described.phase is not None and described.phase < before_phase
+        there = all(name in world.machines for name in described.vms)
+        if there and (described.exists or earlier):
+            _stand_up(world, described)
+
+
+def _stand_up(world: World, described: Described) -> None:
+    first = world.machines[described.first_server]
+    for name in described.vms:
+        machine = world.machines[name]
+        server = name in described.servers
+        config: dict[str, object] = {"tls-san": [described.dns_name], "node-ip": machine.address}
+        if machine is first:
+            config |= {"cluster-init": True}
+        else:
+            config = {"server": f"https://{first.address}:6443", "token-file": _TOKEN_FILE}
+            token = first.files.text(TOKEN)
+            machine.files.put(_TOKEN_FILE, token, mode=0o600)
+        machine.files.put(CONFIG, yaml.safe_dump(config), mode=0o600)
+        machine.files.put(BINARY, described.version, mode=0o755)
+        role = "server" if server else "agent"
+        unit = unit_for(role)
+        unit.enabled = True
+        machine.units[unit.name] = unit
+        machine.files.put(f"/etc/systemd/system/{unit.name}.service", f"# {role}\n")
+        unit.start(machine)
+        cluster = cluster_of(first)
+        assert cluster is not None
+        nodes.join(cluster, machine, server=server, config=config)
+        machine.http[80] = partial(ingress.answer, cluster)
+        machine.listeners[80] = partial(ingress.publishes, cluster, name)
+        for uid in cluster.since:
+            cluster.since[uid] -= _LONG_AGO_S
+        cluster.settle()
