@@ -28,7 +28,8 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         "boot": "order=scsi0",
         "onboot": "1",
     }
-    cards = {"net0": (described.mac, described.bridge, described.vlan, described.address)}
+    first = (described.mac, described.bridge, described.vlan, described.address)
+    cards: dict[str, tuple[str | None, str, int, str | None]] = {"net0": first}
     cards |= {n: (nic.mac, nic.bridge, nic.vlan, nic.address) for n, nic in described.nics.items()}
     for name, (mac, bridge, vlan, address) in cards.items():
         number = name.removeprefix("net")
