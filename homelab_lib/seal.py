@@ -63,18 +63,13 @@ class Seal:
         new = self._file.with_name(f".seal.{secrets.token_hex(6)}")
         try:
             durable.private_folder(self._file.parent)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as stream:
-                os.fchmod(descriptor, 0o600)  # whatever the umask
-                stream.write(secrets.token_bytes(_KEY_BYTES))
-                stream.flush()
-                os.fsync(descriptor)
             try:
+                durable.replace(new, secrets.token_bytes(_KEY_BYTES), mode=durable.PRIVATE)
                 os.link(new, self._file)
             except FileExistsError:
                 pass
             finally:
-                new.unlink()
+                new.unlink(missing_ok=True)
         except OSError as error:
             raise HomelabError(
                 f"the lab's key can't be made: {error.strerror}",

@@ -3,7 +3,7 @@
 import atexit
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -93,7 +93,7 @@ class Run:
         self._plan: Plan | None = None
         self._engine: Engine | None = None
         self._stack = ExitStack()
-        self._status = "running"
+        self._status, self._closed = "running", False
         atexit.register(self.close)
         try:
             self._open(name, target, run_id, seed, ssh_config)
@@ -153,15 +153,20 @@ class Run:
 
         On real hosts with ``approve`` given, the approved plan has to fit what the hosts say.
         """
+        self._assert_open()
         if self.mode == "verify":
             return note_card("verify looks at the hosts and sends nothing; there is no plan.")
-        try:
-            return self._make_plan()
-        except BaseException as error:
-            self._broken_off(error, "refused")
-            raise
+        if self._plan is None:  # a run has one plan
+            try:
+                self._make_plan()
+            except BaseException as error:
+                self._broken_off(error, "refused")
+                self._plan = None  # what was refused is not carried out by the next cell
+                raise
+        assert self._plan is not None
+        return self._masked(plan_card(self._plan, approval=self._what_next(self._plan)))
 
-    def _make_plan(self) -> Card:
+    def _make_plan(self) -> None:
         if self._sends and self._target.name == "ssh":
             self._work.await_hosts(lambda text: print(text, file=sys.stderr))
         plan = self._plan = self._work.rehearse(self.selected)
@@ -189,10 +194,10 @@ class Run:
             gone=covered.gone,
             twin=self.evidence == "rehearsed",
         )
-        return self._masked(plan_card(plan, approval=self._what_next(plan)))
 
     def step(self, name: str) -> Card:
-        """Carry out one step, or show what it would do."""
+        """Carry out one step, or show what it would do; again, where its cell is run again."""
+        self._assert_open()
         if self.mode != "verify" and self._plan is None:
             self.plan()
         step = self.runbook[name]
@@ -202,7 +207,7 @@ class Run:
             outcome = self._carry_out(name)
         else:
             outcome = self._foretell(name, step.title)
-        self.outcomes.append(outcome)
+        self._keep(outcome)
         self._reporter.glue_step(outcome, self.evidence)
         return self._masked(step_card(outcome, evidence=self.evidence))
 
@@ -214,26 +219,9 @@ class Run:
         Drift
             In ``verify``, when hosts are not as the lab describes them.
         StepFailed
-            Steps that were selected never ran; or, in ``plan``, the rehearsal did not get to the
-            end.
+            Steps that were selected never ran, or failed; or, in ``plan``, the rehearsal did not
+            get to the end.
         """
-        ran = {outcome.step for outcome in self.outcomes}
-        missing = [name for name in self.selected if name not in ran]
-        if missing:
-            error = StepFailed(
-                f"{', '.join(missing)} never ran, so this run has not come to its end",
-                fix='each step of the runbook has its cell: run.step("NAME")',
-            )
-            self._broken_off(error, "failed")
-            raise error
-        drifted = [o for o in self.outcomes if o.status == "drift"]
-        if drifted:
-            self._conclude("drift")
-            lines = "\n".join(f"    {outcome.step}: {_difference(outcome)}" for outcome in drifted)
-            raise Drift(
-                f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
-                fix=f"mode=plan shows what would mend it; the record: {self._reporter.place}",
-            )
         plan = self._plan
         if plan is not None and plan.blocked:
             error = StepFailed(
@@ -243,6 +231,16 @@ class Run:
             )
             self._broken_off(error, "blocked")
             raise error
+        last = {outcome.step: outcome for outcome in self.outcomes}
+        self._assert_ran(last)
+        drifted = [outcome for outcome in last.values() if outcome.status == "drift"]
+        if drifted:
+            self._conclude("drift")
+            lines = "\n".join(f"    {outcome.step}: {_difference(outcome)}" for outcome in drifted)
+            raise Drift(
+                f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
+                fix=f"mode=plan shows what would mend it; the record: {self._reporter.place}",
+            )
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
@@ -251,6 +249,41 @@ class Run:
         )
 
     # ------------------------------------------------------------------ parts
+
+    def _assert_open(self) -> None:
+        if self._closed:
+            raise BadParameter(
+                "this run was closed, and with it the lab's lock was given back",
+                fix="begin another one; it goes on where this one stopped",
+            )
+
+    def _assert_ran(self, last: Mapping[str, StepOutcome]) -> None:
+        """See that every selected step ran, and that none of them failed when it ran last.
+
+        Raises
+        ------
+        StepFailed
+            One did not.
+        """
+        status = {name: last[name].status if name in last else "" for name in self.selected}
+        missing = [name for name, found in status.items() if found in ("", "not reached")]
+        failed = [name for name, found in status.items() if found == "failed"]
+        if not (missing or failed):
+            return
+        told = [f"{', '.join(failed)} failed"] if failed else []
+        told += [f"{', '.join(missing)} never ran"] if missing else []
+        error = StepFailed(
+            f"{' and '.join(told)}, so this run has not come to its end",
+            fix='each step of the runbook has its cell: run.step("NAME")',
+        )
+        self._broken_off(error, "failed")
+        raise error
+
+    def _keep(self, outcome: StepOutcome) -> None:
+        """Keep what came of a step; that it had not been reached before is no news any more."""
+        stale = (outcome.step, "not reached")
+        self.outcomes[:] = [o for o in self.outcomes if (o.step, o.status) != stale]
+        self.outcomes.append(outcome)
 
     @property
     def evidence(self) -> str:
@@ -276,7 +309,7 @@ class Run:
             try:
                 return engine.run_step(name)
             except BaseException as error:
-                self.outcomes.append(engine.outcomes[name])
+                self._keep(engine.outcomes[name])
                 self._broken_off(error, "failed")
                 raise
 
@@ -335,6 +368,7 @@ class Run:
 
     def close(self) -> None:
         """Let go of connections, the twin and the lab's lock."""
+        self._closed = True
         atexit.unregister(self.close)
         self._stack.close()
 

@@ -3,6 +3,7 @@ is ours, what a run leaves when it is refused, blocked or cut short."""
 
 import json
 import os
+from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from homelab_lib import session
 from homelab_lib.errors import BadParameter, HostKeyRefused, PlanStale, StepFailed
 from homelab_lib.runbook.proof import check
+from standing import Ran
 from standing import standing as serve_standing
 
 
@@ -146,3 +148,96 @@ def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):
         for path in (standing.config.parent / root).rglob("*"):
             allowed = 0o700 if path.is_dir() else 0o600
             assert path.stat().st_mode & 0o777 & ~allowed == 0, path
+
+
+# Cell by cell -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def cells(standing, **options):
+    """A run in somebody's hands: what one cell says need not keep them from the next."""
+    given = {"target": "ssh", "ssh_config": str(standing.config)} | options
+    run = session.begin("phase2", **given)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def test_after_a_refusal_the_next_cell_sends_nothing(standing):
+    some = ["room", "image", "share"]
+    digest = standing.run("plan", only=some).digest
+    standing.world.machines["truenas"].run(
+        """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
+    )
+    before = standing.world.state()
+    with cells(standing, approve=digest, only=some) as run:
+        for act in (run.plan, lambda: run.step("room"), lambda: run.step("image"), run.plan):
+            with pytest.raises(PlanStale):
+                act()
+    assert standing.world.state() == before
+
+
+def test_a_run_that_was_closed_sends_nothing(standing):
+    """With it the lab's lock was given back."""
+    digest = standing.run("plan", only=["image"]).digest
+    with cells(standing, approve=digest, only=["image"]) as run:
+        run.plan()
+        run.close()
+        before = standing.world.state()
+        with pytest.raises(BadParameter, match="was closed"):
+            run.step("image")
+    assert standing.world.state() == before
+
+
+def test_a_step_that_failed_does_not_end_well_until_it_ran_again(standing):
+    some = ["room", "image", "share"]
+    digest = standing.run("plan", only=some).digest
+    standing.world.faults.arm("fail", "pvesm set")
+    with cells(standing, approve=digest, only=some) as run:
+        run.step("room")
+        with pytest.raises(StepFailed):
+            run.step("image")
+        with pytest.raises(StepFailed, match="image failed and share never ran"):
+            run.finish()
+        run.step("image")
+        with pytest.raises(StepFailed, match="share never ran"):
+            run.finish()
+        run.step("share")
+        run.step("image")
+        run.finish()
+        run.finish()
+    assert statuses(Ran(record=run.record.folder))["image"] == "already"
+    assert list(check(run.record.folder)) == []
+
+
+def test_a_run_of_some_steps_leaves_a_whole_record(standing):
+    """What they need is looked at, and its checks are not theirs."""
+    planned = standing.run("plan", only=["image"])
+    applied = standing.run("apply", planned.digest, only=["image"])
+    for ran in (planned, applied, standing.run("verify", only=["image"])):
+        assert ran.error is None
+        assert list(check(ran.record)) == []
+
+
+def test_a_run_has_one_plan(standing):
+    with cells(standing, target="twin", only=["room", "image"]) as run:
+        first = run.plan().text
+        for name in run.selected:
+            run.step(name)
+        assert run.plan().text == first
+        run.finish()
+    assert list(check(run.record.folder)) == []
+
+
+def test_a_file_that_came_after_ours_could_not_be_written_is_left_alone(standing):
+    """The journal says that we were at it; but a file is there whole or not at all."""
+    digest = standing.run("plan", only=["image"]).digest
+    standing.world.faults.arm("fail", "sh -c .*homelab-vendor.yaml")
+    assert standing.run("apply", digest, only=["image"]).error is not None
+    node, path = standing.world.machines["proxmox"], "/var/lib/vz/snippets/homelab-vendor.yaml"
+    node.run("mkdir -p /var/lib/vz/snippets")
+    node.files.write(path, b"#cloud-config\n# somebody's own\n")
+    ran = standing.run("apply", digest, only=["image"])
+    assert "is not of lab homelab" in str(ran.error)
+    assert b"somebody's own" in node.files.read(path)

@@ -1,5 +1,6 @@
 """A seal tells same from different, within one lab, and nothing else."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -64,3 +65,13 @@ def test_where_no_key_can_be_made_it_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HomelabError, match="can't be made"):
         Seal(tmp_path / "file" / "lab")("x")
+
+
+def test_on_a_full_disk_it_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HomelabError, match="No space left"):
+        Seal(tmp_path)("hush")
+    assert list(tmp_path.iterdir()) == []

@@ -118,7 +118,7 @@ def assert_covers(
     for change in fresh.changes:
         if left[change.identity]:
             left[change.identity] -= 1
-        elif not journal.begun(change.host, change.resource):
+        elif not (change.destroys and journal.begun(change.host, change.resource)):
             differences.append(f"+ {change.host}: {change.summary}{_from(change)}")
         elif set(change.destroys) <= allow_destroy:
             besides.append(change.identity)

@@ -119,8 +119,7 @@ class Lane:
             work.outcome.before = work.observed
             told = {"host": self.host.name, "resource": work.resource.name, "state": work.observed}
             events.append(("observed", {"step": self.step, **told}))
-            wanted = [self._planned(work, change) for change in work.diff.changes]
-            self.sender.settle_earlier(self.host.name, work.resource.name, wanted)
+            self._settle_earlier(work)
             if work.diff.conflict:
                 work.outcome.status, work.outcome.wants = "failed", [work.diff.conflict]
         self.sender.journal.append_all(events)
@@ -186,6 +185,7 @@ class Lane:
             if work.diff.conflict:
                 raise StepFailed(work.diff.conflict, where=f"{resource.host}: {resource.name}")
             if work.diff.clean:
+                self._settle_all(work)
                 work.outcome.after = work.observed
                 there = "is there" if work.outcome.status == "already" else "is as wanted"
                 self.sender.progress(self.step, resource.host, f"{resource.name} {there}")
@@ -225,27 +225,80 @@ class Lane:
             pause = min(pause * PATIENCE, PAUSE_S[1])
 
     def _settle(self, work: Work, change: Change, sent: SentChange) -> None:
-        """After a lost reply: look until what was sent shows, or can't be at work any more."""
+        """After a lost reply: look until what was sent shows, or can't be at work any more.
+
+        Where the look finds somebody else's in the place, or work that still goes on, it stays
+        *unknown*.
+        """
         resource, clock = work.resource, self.sender.clock
         self.host.forget()
         patience_s = change.call.timeout_s if sent.at_work else 0.0
-        until, pause = clock.now() + patience_s, PAUSE_S[0]
+        pause = PAUSE_S[0]
         while True:
             # A host that restarts on our account has the resource's own time to come back.
             work.seen(self._observe(resource, clock.now() + resource.timeout_s))
-            wanted = [self._planned(work, other) for other in work.diff.changes]
-            if not any(other.sends_as(sent.planned) for other in wanted):
+            if work.diff.conflict:
+                return
+            shows = not self._wants(work, sent.planned)
+            if shows and not work.diff.waiting:
                 self.sender.settle(sent, "done")
                 work.tried.append(change.call)
                 return
-            if clock.now() >= until:
-                self.sender.settle(sent, "failed")
+            # Those of a batch were sent at one time, and are waited for together.
+            if self.sender.elapsed_s >= sent.end_s + patience_s:
+                if not shows:
+                    self.sender.settle(sent, "failed")
                 return
             self.sender.progress(
                 self.step, resource.host, f"the reply was lost; does it show? {change.summary}"
             )
             clock.sleep(pause)
             pause = min(pause * PATIENCE, PAUSE_S[1])
+
+    def _settle_earlier(self, work: Work) -> None:
+        """See what became of what an earlier run sent without hearing of its end.
+
+        The host may be at it still, and to send it again would do it twice: it gets the time that
+        a lost reply gets. Detached work is asked for by its unit's name instead.
+        """
+        journal, sender, pause = self.sender.journal, self.sender, PAUSE_S[0]
+        where = (self.host.name, work.resource.name)
+        while unknown := journal.unknown(*where):
+            work.seen(self._observe(work.resource, None))
+            if work.diff.conflict or work.diff.waiting:
+                return
+            left_s = 0.0
+            for intent in unknown:
+                again = self._wants(work, PlannedChange.from_json(intent))
+                if again is None:
+                    sender.settle_earlier(intent, "done")
+                elif not again.detached:
+                    waited_s = max(journal.age_s(intent), sender.elapsed_s)
+                    left_s = max(left_s, again.call.timeout_s - waited_s)
+                    if waited_s >= again.call.timeout_s:
+                        sender.settle_earlier(intent, "failed")
+            if left_s <= 0.0:
+                return
+            sender.progress(
+                self.step, self.host.name, f"an earlier reply was lost; does it show? {where[1]}"
+            )
+            sender.clock.sleep(min(pause, left_s))
+            pause = min(pause * PATIENCE, PAUSE_S[1])
+
+    def _settle_all(self, work: Work) -> None:
+        """It is as wanted, and so all that was sent for it came about, whoever sent it."""
+        for sent in work.outcome.sent:
+            if sent.outcome == "unknown":
+                self.sender.settle(sent, "done")
+        for intent in self.sender.journal.unknown(self.host.name, work.resource.name):
+            self.sender.settle_earlier(intent, "done")
+
+    def _wants(self, work: Work, planned: PlannedChange) -> Change | None:
+        """The change that a resource wants which would send the same as `planned`."""
+        for change in work.diff.changes:
+            if self._planned(work, change).sends_as(planned):
+                return change
+        return None
 
     def _observe(self, resource: Resource, deadline: float | None) -> Any:
         """Look; a host that restarts on our account is given until the deadline to answer."""

@@ -49,8 +49,8 @@ def run(
     sleep, now
         The target's clock.
     resume
-        Whether a run of ours began this very work and did not hear of its end. If not, a unit
-        of that name that has ended is from some earlier time, and is cleared away.
+        Whether a run of ours began this very work and did not hear of its end. If not, or if it
+        ended badly, a unit of that name that has ended is cleared away, and the work begun anew.
     note
         Told the unit's state when it changes.
 
@@ -67,7 +67,7 @@ def run(
         raise ValueError("a detached command can't be given standard input")
     unit = f"{unit_name(command)}.service"
     state = _look(link, host, unit)
-    if _ended(state) and not resume:
+    if _ended(state) and not (resume and state["ActiveState"] == "active"):
         _forget(link, host, unit, state)
         state = _look(link, host, unit)
     begun = now()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from homelab_lib.errors import HomelabError, StepFailed
+from homelab_lib.errors import HomelabError, Refused, StepFailed
 from homelab_lib.secret import Mask
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result, read
@@ -63,7 +63,11 @@ class ReadingHost:
 
     def _ask(self, call: Call, ok: tuple[int, ...] | None) -> Result:
         if call.kind != "read":
-            raise TypeError(f"a look sends what only reads, and not: {call.line}")
+            raise Refused(
+                f"a look sends what only reads, and not: {self._mask(call.line)}",
+                where=self.name,
+                fix="this is a fault of the runbook: only the engine sends what changes something",
+            )
         self._mask.learn(secret.reveal() for secret in call.secrets)
         result = self._link.run(self.name, call)
         if call.secret_output:

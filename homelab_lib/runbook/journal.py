@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,10 @@ class Journal:
             raise damaged from None
         self.head = head
         if good < len(raw):
-            durable.replace(file, raw[:good], mode=durable.PRIVATE)
+            try:
+                durable.replace(file, raw[:good], mode=durable.PRIVATE)
+            except OSError as error:
+                raise _not_written(file, error) from None
         return len(raw) - good
 
     # ------------------------------------------------------------------- write
@@ -115,11 +119,7 @@ class Journal:
         try:
             durable.append(file, raw)
         except OSError as error:
-            raise HomelabError(
-                f"the journal can't be written: {error.strerror}; nothing more is sent",
-                where=str(file),
-                fix="make room on that disk, then run the same command again",
-            ) from None
+            raise _not_written(file, error) from None
 
     def _take(self, event: Event) -> None:
         """Keep an event, and what it tells."""
@@ -163,12 +163,25 @@ class Journal:
         """Whether something that was sent for a resource was done."""
         return (host, resource) in self._made
 
-    def unknown(self, host: str, resource: str) -> Event | None:
-        """The last intent for a resource that stands here, if nobody knows what came of it."""
-        last = self._resources.get((host, resource))
-        if last is None or last.outcome != "unknown":
-            return None
-        return last.intent if self._sent.get(last.intent["seq"]) is last else None
+    def unknown(self, host: str, resource: str) -> list[Event]:
+        """The intents for a resource that stand here and of which nobody knows what came."""
+        there = (host, resource)
+        if not self.begun(host, resource):  # what was sent before has been settled
+            return []
+        return [
+            sent.intent
+            for sent in self._sent.values()
+            if sent.resource == there and sent.outcome == "unknown"
+        ]
+
+    def age_s(self, event: Event) -> float:
+        """How long ago an event was written [s]; 0 where the time of day can't tell, or was set
+        back."""
+        try:
+            then = datetime.fromisoformat(event["at"])
+            return max((datetime.fromisoformat(self._wall()) - then).total_seconds(), 0.0)
+        except (KeyError, TypeError, ValueError):
+            return 0.0
 
     def hosts(self) -> list[str]:
         """The hosts to which something was sent."""
@@ -188,6 +201,14 @@ class Sent:
 
 
 # ---------------------------------------------------------------------- on the disk
+
+
+def _not_written(file: Path, error: OSError) -> HomelabError:
+    return HomelabError(
+        f"the journal can't be written: {error.strerror}; nothing more is sent",
+        where=str(file),
+        fix="make room on that disk, then run the same command again",
+    )
 
 
 def _event(line: bytes) -> Event | None:

@@ -30,17 +30,22 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
     ------
     Locked
         Another run is at work.
+    HomelabError
+        The lock can't be made, or what lies beside it (pinned host keys, plans) could be anybody's.
     """
     try:
         durable.private_folder(folder)
+        others_write = folder.stat().st_mode & 0o022
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HomelabError(
-            f"the lab's lock can't be made: {error.strerror}",
-            where=str(folder),
-            fix="make that folder writable, or name another one in HOMELAB_STATE",
-        ) from None
+        raise _not_made(folder, error) from None
     try:
+        if others_write:
+            raise HomelabError(
+                "others can write to this folder, and could put host keys and plans of theirs there",
+                where=str(folder),
+                fix=f"see that nothing there is theirs, then: chmod go-w {folder}",
+            )
         try:
             fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -50,11 +55,22 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
                 fix="wait until it has ended, or stop it",
             ) from None
         if alone:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps({"pid": os.getpid(), "run": what}).encode(), 0)
+            try:
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps({"pid": os.getpid(), "run": what}).encode(), 0)
+            except OSError as error:
+                raise _not_made(folder, error) from None
         yield
     finally:
         os.close(handle)
+
+
+def _not_made(folder: Path, error: OSError) -> HomelabError:
+    return HomelabError(
+        f"the lab's lock can't be made: {error.strerror}",
+        where=str(folder),
+        fix="make that folder writable and room on its disk, or name another in HOMELAB_STATE",
+    )
 
 
 def _holder(handle: int) -> str:

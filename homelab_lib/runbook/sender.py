@@ -23,7 +23,7 @@ from homelab_lib.runbook import detached
 from homelab_lib.runbook.clock import Clock
 from homelab_lib.runbook.delivery import Courier
 from homelab_lib.runbook.host import Link, ReadingHost, failed
-from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.journal import Event, Journal
 from homelab_lib.runbook.outcome import SentChange
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.resource import Change, Resource
@@ -108,9 +108,10 @@ class Sender:
             It was not sent: it would break a promise.
         """
         planned = self._permit(step, resource, change)
-        resume = self.journal.outcome(planned.identity) == "unknown"
         sent = SentChange(planned, start_s=self.elapsed_s)
-        self._intend([sent])
+        resume = change.detached and self._taken_up(sent)
+        if not resume:
+            self._intend([sent])
         into.append(sent)
         self.progress(step, resource.host, change.summary)
         try:
@@ -198,26 +199,36 @@ class Sender:
             with self._lock:
                 self.sent.append(sent.planned)
 
-    def settle_earlier(self, host: str, resource: str, wanted: Sequence[PlannedChange]) -> None:
-        """The same of what an earlier run left *unknown*, now that the resource was looked at.
+    def settle_earlier(self, intent: Event, outcome: str) -> None:
+        """The same of a change that an earlier run left *unknown*.
 
-        Parameters
-        ----------
-        wanted
-            What the resource still wants; empty: it is as desired.
+        Where it came about after all, the plan foretold it, and it need not be sent any more.
         """
-        intent = self.journal.unknown(host, resource)
-        if intent is None:
+        self.journal.append("settled", intent=intent["seq"], outcome=outcome)
+        if outcome != "done":
             return
         earlier = PlannedChange.from_json(intent)
-        undone = any(change.sends_as(earlier) for change in wanted)
-        self.journal.append("settled", intent=intent["seq"], outcome="failed" if undone else "done")
+        with self._lock:
+            queue = self._foretold.get((earlier.step, earlier.host), deque())
+            foreseen = next((change for change in queue if change.sends_as(earlier)), None)
+            if foreseen is not None:
+                queue.remove(foreseen)
 
     def planned(self, step: str, resource: Resource, change: Change) -> PlannedChange:
         """A change as a plan has it."""
         return PlannedChange.of(step, resource.name, resource.host, change, self.mask)
 
     # ----------------------------------------------------------------- journal
+
+    def _taken_up(self, sent: SentChange) -> bool:
+        """Whether detached work of this very change was begun, and nobody heard of its end: then it
+        is the same intent that is gone on with."""
+        planned = sent.planned
+        for intent in self.journal.unknown(planned.host, planned.resource):
+            if intent["id"] == planned.identity:
+                sent.intent = intent["seq"]
+                return True
+        return False
 
     def _intend(self, sent: Sequence[SentChange]) -> None:
         entries = [

@@ -32,7 +32,7 @@ def write_report(folder: Path) -> Path:
     Raises
     ------
     HomelabError
-        The summary is not what a run leaves; nothing was written.
+        The summary is not what a run leaves; nothing was written. Or it can't be written.
     """
     plan_file = folder / "plan.json"
     plan = (
@@ -49,9 +49,16 @@ def write_report(folder: Path) -> Path:
             where=str(folder / "summary.json"),
             fix="`python -m homelab_lib record FOLDER` says what is wrong with a record",
         ) from None
-    durable.replace(folder / "timeline.svg", drawing.document, mode=durable.PRIVATE)
     file = folder / "report.html"
-    durable.replace(file, text, mode=durable.PRIVATE)
+    try:
+        durable.replace(folder / "timeline.svg", drawing.document, mode=durable.PRIVATE)
+        durable.replace(file, text, mode=durable.PRIVATE)
+    except OSError as error:
+        raise HomelabError(
+            f"the page can't be written: {error.strerror}; the journal is complete",
+            where=str(file),
+            fix="make room on that disk; `python -m homelab_lib report` can write it later",
+        ) from None
     return file
 
 

@@ -94,6 +94,13 @@ def test_work_that_ended_unheard_is_believed_by_the_run_that_began_it():
     assert host.started == []
 
 
+def test_work_that_ended_badly_unheard_is_begun_anew():
+    host = Systemd(Clock(), status=3)
+    host.begun[detached.unit_name(WORK)] = -100.0
+    assert carry_out(host, resume=True).exit_status == 3
+    assert len(host.started) == 1
+
+
 def test_an_old_units_end_is_not_taken_for_this_ones():
     host = Systemd(Clock())
     host.begun[detached.unit_name(WORK)] = -100.0

@@ -1,8 +1,11 @@
 """The engine's promises, on a toy world where every failure can be had."""
 
+from dataclasses import replace
+
 import pytest
 
 from homelab_lib.errors import PlanDiffers, Refused, StepFailed, Unreachable
+from homelab_lib.runbook import detached
 from homelab_lib.runbook.journal import Journal, intents, read
 from homelab_lib.runbook.resource import Change, Diff, Rollback
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
@@ -161,6 +164,126 @@ def test_facts_are_looked_up_anew_after_a_lost_reply():
     assert host.fact("release", lambda h: h.json("cat", "release")) == "2"
 
 
+class TestKilledWhileTheHostIsAtIt:
+    """The process died, and the host goes on with what it was sent."""
+
+    @staticmethod
+    def journal(file):
+        return Journal(file, mask=Mask(), wall=lambda: "2026-01-01T00:00:00+00:00")
+
+    def killed(self, file, wire, book, fate="kill slow"):
+        """The journal as a run leaves it that died at its first change."""
+        wire.fail = lambda number, call: fate
+        with pytest.raises(Killed):
+            run_all(book, wire, plan=plan_of(book, wire), journal=self.journal(file))
+        wire.fail = lambda number, call: ""
+
+    def test_the_next_run_waits_for_it_and_sends_nothing_twice(self, tmp_path):
+        wire, book, file = Wire(), runbook(A, B), tmp_path / "journal.jsonl"
+        self.killed(file, wire, book)
+        run_all(book, wire, plan=plan_of(book, wire), journal=self.journal(file))
+        assert wire.ran == ["one: put a 1", "one: put b 2"]
+        assert [i["outcome"] for i in intents(read(file))] == ["done", "done"]
+
+    def test_what_can_not_be_at_work_any_more_is_not_waited_for(self, tmp_path):
+        wire, book, file = Wire(), runbook(A), tmp_path / "journal.jsonl"
+        self.killed(file, wire, book, "kill before")
+        later = Journal(file, mask=Mask(), wall=lambda: "2026-01-01T01:00:00+00:00")
+        run = run_all(book, wire, plan=plan_of(book, wire), journal=later)
+        assert run.sender.elapsed_s == 0
+        assert [i["outcome"] for i in intents(read(file))] == ["failed", "done"]
+
+    @pytest.mark.parametrize("clock", ["2025-12-01T00:00:00+00:00", "not a time"])
+    def test_a_clock_that_tells_nothing_is_no_reason_to_be_quick(self, tmp_path, clock):
+        wire, book, file = Wire(), runbook(A), tmp_path / "journal.jsonl"
+        self.killed(file, wire, book)
+        later = Journal(file, mask=Mask(), wall=lambda: clock)
+        run_all(book, wire, plan=plan_of(book, wire), journal=later)
+        assert wire.ran == ["one: put a 1"]
+
+    def test_somebody_elses_in_the_place_does_not_make_it_done(self, tmp_path):
+        wire, book, file = Wire(), runbook(A), tmp_path / "journal.jsonl"
+        plan = plan_of(book, wire)
+        self.killed(file, wire, book, "kill before")
+        wire.hosts["one"] = {"a": "foreign"}
+        with pytest.raises(StepFailed, match="somebody else"):
+            run_all(book, wire, plan=plan, journal=self.journal(file))
+        assert [i["outcome"] for i in intents(read(file))] == ["unknown"]
+
+
+def test_somebody_elses_in_the_place_does_not_make_a_lost_change_done():
+    def fate(number, call):
+        wire.hosts["one"]["a"] = "foreign"
+        return "lost before"
+
+    wire = Wire(fail=fate)
+    run = engine(runbook(A), wire)
+    with pytest.raises(StepFailed, match="somebody else"):
+        run.run_step("build")
+    journal = run.sender.journal
+    assert [i["outcome"] for i in intents(journal.events)] == ["unknown"]
+    assert not journal.made("one", A.name)
+
+
+class Making(Value):
+    """Takes a while to be there, and says so; what was begun and is not at work is a ruin."""
+
+    def diff(self, observed) -> Diff:
+        if observed == "being made":
+            return Diff(waiting="it is being made")
+        return super().diff(observed)
+
+
+def test_what_is_being_made_is_not_done_before_it_is_there(tmp_path):
+    """Till then it is ours to clear away, should it come to nothing."""
+    resource = Making("one", "a", "1")
+    wire, book = Wire(), runbook(resource)
+    journal = Journal(None, mask=Mask(), wall=str)
+    plan = plan_of(book, wire)
+    wire.fail = lambda number, call: "kill before"
+    with pytest.raises(Killed):
+        run_all(book, wire, plan=plan, journal=journal)
+    wire.hosts["one"] = {"a": "being made"}
+    with pytest.raises(StepFailed, match="it is being made"):
+        run_all(book, wire, plan=replace(plan, changes=()), journal=journal)
+    assert journal.begun("one", resource.name)
+    wire.hosts["one"] = {"a": "1"}
+    run_all(book, wire, plan=replace(plan, changes=()), journal=journal)
+    assert not journal.begun("one", resource.name)
+    assert [i["outcome"] for i in intents(journal.events)] == ["done"]
+
+
+class Slow(Value):
+    """Made by work that goes on without us."""
+
+    def diff(self, observed) -> Diff:
+        changes = super().diff(observed).changes
+        return Diff(tuple(replace(change, detached=True) for change in changes))
+
+
+def test_work_that_goes_on_without_us_is_gone_on_with_under_its_first_intent(monkeypatch):
+    """Begun once, it stands in the journal once."""
+    resumed = []
+
+    def run(link, host, command, *, resume, **rest):
+        resumed.append(resume)
+        return link.run(host, command)
+
+    monkeypatch.setattr(detached, "run", run)
+    wire, book = Wire(), runbook(Slow("one", "a", "1"))
+    journal = Journal(None, mask=Mask(), wall=str)
+    plan = plan_of(book, wire)
+    resumed.clear()
+    wire.fail = lambda number, call: "kill before"
+    with pytest.raises(Killed):
+        run_all(book, wire, plan=plan, journal=journal)
+    wire.fail = lambda number, call: ""
+    run = run_all(book, wire, plan=plan, journal=journal)
+    assert resumed == [False, True]
+    assert [i["outcome"] for i in intents(journal.events)] == ["done"]
+    assert run.sender.elapsed_s == 0
+
+
 class TestTogether:
     """Plain changes of resources that don't concern each other go in one round trip."""
 
@@ -206,6 +329,29 @@ class TestTogether:
         outcomes = {i["summary"]: i["outcome"] for i in intents(run.sender.journal.events)}
         assert set(outcomes.values()) == {"done"}
 
+    def test_a_lost_trip_is_waited_for_once_and_not_for_each(self):
+        fates = iter(["lost before"])
+        wire = Wire(fail=lambda number, call: next(fates, ""))
+        run = run_all(self.book(), wire)
+        assert run.sender.elapsed_s < 2 * change("put").timeout_s
+        assert len(wire.ran) == 5
+
+    def test_all_that_a_lost_trip_held_for_a_resource_is_settled(self, tmp_path):
+        """One resource may want several changes at once."""
+        pair = Pair("one", "k", "1")
+        book = Runbook(
+            "toy", "A toy", (Step("build", "B", ensure=lambda c: [[pair, self.MANY[0]]]),)
+        )
+        wire, journal = Wire(), Journal(None, mask=Mask(), wall=str)
+        plan = plan_of(book, wire)
+        wire.fail = lambda number, call: "kill after" if number == 2 else ""
+        with pytest.raises(Killed):
+            run_all(book, wire, plan=plan, journal=journal)
+        wire.fail = lambda number, call: ""
+        run_all(book, wire, plan=plan_of(book, wire), journal=journal)
+        assert [i["outcome"] for i in intents(journal.events)] == ["done"] * 3
+        assert len(wire.ran) == 3
+
     def test_one_that_fails_stops_those_after_it(self):
         bad = (*self.MANY[:2], Many("one", "bad", "1"), *self.MANY[2:])
         book = Runbook("toy", "A toy", (Step("build", "B", ensure=lambda c: [list(bad)]),))
@@ -231,6 +377,18 @@ class TestTogether:
                 journal=Journal(file, mask=Mask(), wall=str))  # fmt: skip
         assert len(wire.ran) == len(set(wire.ran)) == 5
         assert {i["outcome"] for i in intents(read(file))} == {"done", "failed"}
+
+
+class Pair(Many):
+    """Wants two changes at once."""
+
+    def observe(self, host):
+        return [host.json("cat", key) for key in (self.key, f"{self.key}-also")]
+
+    def diff(self, observed) -> Diff:
+        puts = [change("put", key, self.value) for key in (self.key, f"{self.key}-also")]
+        wanting = zip(puts, observed, strict=True)
+        return Diff(tuple(Change(c.line, c) for c, there in wanting if there != self.value))
 
 
 def test_all_that_is_somebody_elses_is_named_before_anything_is_sent():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homelab_lib import durable
 from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.journal import Journal, broken_links, intents, read
 from homelab_lib.secret import MASK, Mask
@@ -186,3 +187,15 @@ def test_recalling_takes_no_longer_the_more_was_sent(file):
         log.outcome(str(number))
         log.begun("one", f"r{number}")
     assert Counted.looks < 1000
+
+
+def test_a_torn_journal_on_a_full_disk_says_so(file, monkeypatch):
+    Journal(file, mask=Mask(), wall=str).append("run")
+    file.write_bytes(file.read_bytes() + b"{torn")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "replace", full)
+    with pytest.raises(HomelabError, match="No space left"):
+        Journal(file, mask=Mask(), wall=str)

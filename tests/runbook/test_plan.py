@@ -173,6 +173,13 @@ class TestClearingUp:
         with pytest.raises(PlanStale):
             covers(self.APPROVED, self.HALF, log, destroy=["half of a"])
 
+    def test_only_clearing_away_is_let_through(self):
+        """That an attempt of ours failed lets nobody's own be written over."""
+        other = plan_of(runbook(A), Wire({"one": {"a": "somebody's own"}}))
+        log = journal(self.APPROVED, "a", outcome="failed")
+        with pytest.raises(PlanStale, match="in place of: somebody's own"):
+            covers(self.APPROVED, other, log, destroy=["half of a"])
+
     def test_what_we_never_began_is_not_ours(self):
         with pytest.raises(PlanStale):
             covers(self.APPROVED, self.HALF, destroy=["half of a"])

@@ -1,10 +1,13 @@
 """A record proves itself, offline."""
 
+import errno
 import json
+import os
 import shutil
 
 import pytest
 
+from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import journal as journals
@@ -12,6 +15,7 @@ from homelab_lib.runbook import record as records
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.proof import check
 from homelab_lib.secret import Mask
+from homelab_lib.views.report import write_report
 from runbook.toy import Value, Wire, engine, plan_of, runbook
 
 BOOK = runbook(Value("one", "a", "1"), Value("one", "b", "2"))
@@ -267,3 +271,12 @@ def test_a_place_that_can_not_be_written_says_so(tmp_path):
 def test_a_record_is_its_owners_alone(folder, whole):
     for file in whole.iterdir():
         assert file.stat().st_mode & 0o077 == 0, file.name
+
+
+def test_a_page_that_finds_no_room_says_so(folder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "replace", full)
+    with pytest.raises(HomelabError, match="No space left"):
+        write_report(folder)

@@ -34,7 +34,7 @@ class Wire:
 
     `fail` is asked before each changing command and may say ``lost before`` (the host never got
     it), ``lost after`` (it did), ``slow`` (it did, and takes its time), ``lie`` (it says so and did
-    nothing), ``down``, ``kill before`` or ``kill after`` (the process dies).
+    nothing), ``down``, ``kill before``, ``kill after`` or ``kill slow`` (the process dies).
     """
 
     hosts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -62,9 +62,9 @@ class Wire:
             raise Unreachable(f"{host} is down")
         if fate == "kill before":
             raise Killed
-        if fate == "slow":
+        if fate in ("slow", "kill slow"):
             self.slow.append((host, command.argv[1], command.argv[2]))
-            raise OutcomeUnknown("the link dropped")
+            raise OutcomeUnknown("the link dropped") if fate == "slow" else Killed
         if fate == "lie":
             return Result(0, "", "")
         if fate != "lost before":

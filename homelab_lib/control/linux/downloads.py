@@ -73,7 +73,7 @@ class Download:
         facts: dict[str, Any] = {"kind": "nothing"} if place.there is None else dict(place.there)
         facts |= {"hand": place.hand, "obstacle": place.obstacle}
         if facts["kind"] == FILE and not self._as_wanted(facts):
-            facts["ours"] = bool(claimed(host, [self._claim])) or host.begun(self.name)
+            facts["ours"] = bool(claimed(host, [self._claim]))
         if not self._as_wanted(facts):
             which = host.read("which", "curl", "wget", ok=None).stdout
             facts["fetcher"] = bool(which.strip())

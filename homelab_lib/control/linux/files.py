@@ -104,7 +104,7 @@ class File:
         ]
         ledger = claimed(host, [file._claim for file, _ in others]) if others else set()
         for file, facts in others:
-            facts["ours"] = file._claim in ledger or host.begun(file.name)
+            facts["ours"] = file._claim in ledger
             small = facts["size_bytes"] <= _NO_MORE_TEXT_THAN_BYTES
             if facts["ours"] and small and not isinstance(file.content, Secret):
                 facts["text"] = read_file(host, file.path, user=facts["hand"])
