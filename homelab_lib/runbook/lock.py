@@ -42,7 +42,7 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
     try:
         if others_write:
             raise HomelabError(
-                "others can write to this folder, and could put host keys and plans of theirs there",
+                "others can write here, and could put plans and host keys of theirs there",
                 where=str(folder),
                 fix=f"see that nothing there is theirs, then: chmod go-w {folder}",
             )

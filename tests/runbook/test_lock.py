@@ -59,6 +59,9 @@ def test_a_folder_in_which_others_write_is_refused(tmp_path, mode):
 def test_a_folder_behind_a_link_is_as_good_as_any(tmp_path):
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to("state")
-    with held(tmp_path / "link", alone=True, what="a"), pytest.raises(Locked):
-        with held(tmp_path / "state", alone=True, what="b"):
-            pass
+    with (
+        held(tmp_path / "link", alone=True, what="a"),
+        pytest.raises(Locked),
+        held(tmp_path / "state", alone=True, what="b"),
+    ):
+        pass
