@@ -164,6 +164,19 @@ def test_facts_are_looked_up_anew_after_a_lost_reply():
     assert host.fact("release", lambda h: h.json("cat", "release")) == "2"
 
 
+def test_what_failed_under_an_approval_needs_a_plan_that_has_it(tmp_path):
+    """It was mended by hand, so the new plan has nothing for it; then it came undone."""
+    wire, journal = Wire(), Journal(None, mask=Mask(), wall=str)
+    plan = plan_of(runbook(A), wire)
+    wire.fail = lambda number, call: "down"
+    with pytest.raises(Unreachable):
+        run_all(runbook(A), wire, plan=plan, journal=journal)
+    wire.fail = lambda number, call: ""
+    with pytest.raises(PlanDiffers, match="did not foretell"):
+        run_all(runbook(A), wire, plan=replace(plan, changes=()), journal=journal)
+    assert wire.ran == []
+
+
 class TestKilledWhileTheHostIsAtIt:
     """The process died, and the host goes on with what it was sent."""
 
