@@ -177,6 +177,24 @@ def test_what_failed_under_an_approval_needs_a_plan_that_has_it(tmp_path):
     assert wire.ran == []
 
 
+def test_a_resource_is_told_what_was_begun_and_did_not_come_about():
+    told = {}
+
+    class Asking(Value):
+        def observe(self, host):
+            told[self.key] = host.begun(self.name)
+            return super().observe(host)
+
+    book = runbook(Asking("one", "a", "1"), Asking("one", "b", "2"))
+    wire, journal = Wire(), Journal(None, mask=Mask(), wall=str)
+    plan = plan_of(book, wire)
+    wire.fail = lambda number, call: "down" if number == 1 else ""
+    with pytest.raises(Unreachable):
+        run_all(book, wire, plan=plan, journal=journal)
+    engine(book, wire, mode="verify", journal=journal).run_step("build")
+    assert told == {"a": False, "b": True}
+
+
 class TestKilledWhileTheHostIsAtIt:
     """The process died, and the host goes on with what it was sent."""
 
@@ -587,3 +605,20 @@ class TestManual:
 def test_a_runbook_can_not_need_what_comes_later():
     with pytest.raises(ValueError, match="later"):
         Runbook("toy", "A toy", (Step("a", "A", needs=("b",)), Step("b", "B")))
+
+
+def test_a_check_that_does_not_hold_is_drift():
+    wire = Wire({"one": {"a": "1"}})
+    found = [run_all(runbook(A, holds=holds), wire, mode="verify") for holds in (True, False)]
+    assert [run.outcomes["look"].status for run in found] == ["already", "drift"]
+
+
+def test_a_secret_on_a_command_line_is_not_sent():
+    """It would stand in every process list."""
+    wire = Wire()
+    run = engine(runbook(Value("one", "a", "hush-hush-9")), wire)
+    run.sender.mask.learn(["hush-hush-9"])
+    with pytest.raises(Refused, match="on a command line") as refused:
+        run.run_step("build")
+    assert wire.ran == []
+    assert "hush" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
@@ -37,9 +38,31 @@ class Service:
 
 
 def look_at_unit(host: Host, unit: str) -> dict[str, str]:
-    """Whether a unit is there, runs, and is enabled, in systemd's words."""
-    properties = ("LoadState", "ActiveState", "UnitFileState")
+    """Whether a unit is there, runs, and is enabled, in systemd's words.
+
+    Raises
+    ------
+    StepFailed
+        Systemd does not say: that is not "not there".
+    """
+    return unit_properties(host, f"{unit}.service", "LoadState", "ActiveState", "UnitFileState")
+
+
+def unit_properties(host: Host, unit: str, *properties: str) -> dict[str, str]:
+    """What systemd has of a unit under these names; the first is one that every unit has.
+
+    Raises
+    ------
+    StepFailed
+        It does not say.
+    """
     words = [word for name in properties for word in ("-p", name)]
-    shown = host.read("systemctl", "show", f"{unit}.service", *words)
-    pairs = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+    shown = host.read("systemctl", "show", unit, *words).stdout
+    pairs = dict(line.partition("=")[::2] for line in shown.splitlines())
+    if properties[0] not in pairs:
+        raise StepFailed(
+            f"{host.name} can't tell how {unit} is: {shown[:200]!r}",
+            where=f"{host.name}: {unit}",
+            fix=f"try `systemctl show {unit}` there by hand",
+        )
     return {name: pairs.get(name, "") for name in properties}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.control import mark
+from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import active_task, api, changing, follow_task
 from homelab_lib.runbook.detached import unit_name
@@ -117,8 +118,7 @@ class VirtualMachine:
     def _at_work(self, host: Host) -> bool:
         """Whether the unit that makes it still runs."""
         unit = f"{unit_name(self._create)}.service"
-        shown = host.read("systemctl", "show", unit, "-p", "SubState").stdout
-        return shown.strip().endswith("running")
+        return unit_properties(host, unit, "SubState")["SubState"] == "running"
 
     # --------------------------------------------------------------------- diff
 
