@@ -199,3 +199,17 @@ def test_a_torn_journal_on_a_full_disk_says_so(file, monkeypatch):
     monkeypatch.setattr(durable, "replace", full)
     with pytest.raises(HomelabError, match="No space left"):
         Journal(file, mask=Mask(), wall=str)
+
+
+def test_an_event_is_on_the_platter_when_append_returns(file, monkeypatch):
+    log, fsync, synced = journal(file), os.fsync, []
+
+    def watch(handle):
+        fsync(handle)
+        if os.path.samestat(os.fstat(handle), file.stat()):
+            synced.append(file.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", watch)
+    for number in range(3):
+        log.append("step", step=number)
+        assert synced[-1] == file.read_bytes()
