@@ -2,7 +2,7 @@
 
 import pytest
 
-from homelab_lib.errors import OutcomeUnknown
+from homelab_lib.errors import OutcomeUnknown, Unreachable
 from homelab_lib.runbook import detached
 from homelab_lib.transport.command import Command, Result, change
 from runbook.toy import Clock
@@ -118,3 +118,35 @@ def test_time_runs_out_and_the_work_goes_on():
 def test_the_same_command_has_the_same_unit_and_another_has_not():
     assert detached.unit_name(WORK) == detached.unit_name(change(*WORK.argv))
     assert detached.unit_name(WORK) != detached.unit_name(change(*WORK.argv, "x"))
+
+
+@pytest.mark.parametrize("what", ["systemctl", "journalctl"])
+def test_that_the_host_can_not_be_asked_for_a_while_ends_nothing(what):
+    host = Systemd(Clock())
+    answer, lost = host.run, []
+
+    def run(name: str, command: Command) -> Result:
+        if command.argv[0] == what and host.started and len(lost) < 4:
+            lost.append(command)
+            raise Unreachable(f"{name} can't be reached")
+        return answer(name, command)
+
+    host.run = run
+    assert carry_out(host).ok
+    assert len(lost) == 4
+    assert len(host.started) == 1
+
+
+def test_a_lost_reply_to_the_start_starts_nothing_twice():
+    host = Systemd(Clock())
+    answer = host.run
+
+    def run(name: str, command: Command) -> Result:
+        result = answer(name, command)
+        if command.argv[0] == "systemd-run":
+            raise OutcomeUnknown("the link dropped")
+        return result
+
+    host.run = run
+    assert carry_out(host).ok
+    assert len(host.started) == 1

@@ -7,7 +7,7 @@ import pytest
 from homelab_lib.errors import PlanDiffers, Refused, StepFailed, Unreachable
 from homelab_lib.runbook import detached
 from homelab_lib.runbook.journal import Journal, intents, read
-from homelab_lib.runbook.resource import Change, Diff, Rollback
+from homelab_lib.runbook.resource import Change, Diff, Progress, Rollback
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import change
@@ -622,3 +622,33 @@ def test_a_secret_on_a_command_line_is_not_sent():
         run.run_step("build")
     assert wire.ran == []
     assert "hush" not in str(refused.value)
+
+
+def test_an_appliances_work_that_can_not_be_asked_after_for_a_while_goes_on():
+    asked = []
+
+    def follow(host, answer):
+        asked.append(answer)
+        if len(asked) < 4:
+            raise Unreachable("one can't be reached")
+        return Progress(done=True)
+
+    class Followed(Value):
+        def diff(self, observed) -> Diff:
+            changes = super().diff(observed).changes
+            return Diff(tuple(replace(change, follow=follow) for change in changes))
+
+    wire = Wire()
+    run = run_all(runbook(Followed("one", "a", "1")), wire)
+    assert len(asked) == 4
+    assert wire.ran == ["one: put a 1"]
+    assert [i["outcome"] for i in intents(run.sender.journal.events)] == ["done"]
+
+
+def test_what_failed_was_not_made():
+    """Whose key is pinned hangs on it."""
+    wire = Wire(fail=lambda number, call: "down")
+    run = engine(runbook(A), wire)
+    with pytest.raises(Unreachable):
+        run.run_step("build")
+    assert not run.sender.journal.made("one", A.name)

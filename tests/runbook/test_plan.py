@@ -222,3 +222,22 @@ def test_what_goes_with_a_call_is_part_of_its_identity():
     assert hidden.identity != request(a=2, password=token).identity
     assert "hush" not in str(vars(hidden))
     assert "env:TOKEN" in hidden.shows
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"step": "other"},
+        {"host": "two"},
+        {"resource": "value b"},
+        {"call": "put a 9"},
+        {"content": "sha256:0"},
+        {"replaces": "somebody's own"},
+        {"destroys": ("pool tank",)},
+        {"rollback": "never"},
+    ],
+)
+def test_two_changes_are_the_same_where_all_of_this_is(other):
+    planned = plan_of(runbook(A), Wire()).changes[0]
+    assert replace(planned, **other).identity != planned.identity
+    assert replace(planned, summary="in other words").identity == planned.identity
