@@ -1,5 +1,9 @@
 """A world as its real hosts say it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import Clock
@@ -21,6 +25,11 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         Runs a reading command on a host.
     seed, clock
         As for `built`.
+
+    Raises
+    ------
+    HomelabError
+        A host answers what its twin can't make anything of.
     """
     world = built(lab, before_phase=_BEFORE_ANY_PHASE, seed=seed, clock=clock)
     world.clusters.clear()  # those there are, their servers tell
@@ -30,11 +39,27 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         host = lab.hosts[name]
         if host.ssh is None:
             continue  # nobody logs in there: it is what the lab says
-        if not seed_machine(machine, ask):
-            machine.up = False
-        elif host.os.kind in world.kinds:
-            world.kinds[host.os.kind].seed(machine, ask)
+        with _understood(name):
+            if not seed_machine(machine, ask):
+                machine.up = False
+            elif host.os.kind in world.kinds:
+                world.kinds[host.os.kind].seed(machine, ask)
     for machine in list(world.machines.values()):
         for seed_more in world.seeds:
-            seed_more(machine, ask)
+            with _understood(machine.name):
+                seed_more(machine, ask)
     return world
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """That a host answers in another form than ours is nobody's mistake to be shown a traceback."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise HomelabError(
+            f"{name} answers what its twin can't make anything of ({type(error).__name__}: "
+            f"{str(error)[:200]!r}), so nothing can be planned for it",
+            where=name,
+            fix="its version may be one that we do not know, or something answers in its place",
+        ) from None

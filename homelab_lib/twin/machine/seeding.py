@@ -37,7 +37,7 @@ def json_of(ask: Ask, host: str, *argv: str) -> Any:
         return None
     try:
         return json.loads(answer[1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
