@@ -566,6 +566,23 @@ def test_hosts_are_worked_on_side_by_side_and_a_failure_stops_the_others():
         engine(book, wire).run_step("build")
 
 
+def test_where_one_host_fails_the_others_finish_what_they_are_at_and_no_more():
+    first, second = Value("two", "c", "3"), Value("two", "d", "4")
+    book = Runbook("toy", "A toy", (Step("b", "B", ensure=lambda c: [[A, first, second]]),))
+    run = engine(book, Wire())
+
+    def fail(number, call):
+        if call.argv[1] == "a":
+            return "down"
+        assert run.sender.stop.wait(5), "nobody was told"
+        return ""
+
+    run.sender.link.fail = fail
+    with pytest.raises(Unreachable, match="one is down"):
+        run.run_step("b")
+    assert run.sender.link.ran in ([], ["two: put c 3"])
+
+
 def test_a_generator_may_look_at_what_it_has_just_ensured():
     seen = []
 
