@@ -44,12 +44,10 @@ notebooks: $(INSTALLED)
 
 # The record that is kept as an example, made anew.
 example: $(INSTALLED)
+	$(PY) -m papermill --engine runbook --no-progress-bar runbooks/phase2.ipynb reports/phase2.ipynb
 	rm -rf reports/example
-	HOMELAB_REPORTS=reports/.making HOMELAB_STATE=reports/.making \
-	    $(PY) -m papermill --engine runbook --no-progress-bar runbooks/phase2.ipynb reports/.making/out.ipynb
-	rm reports/.making/out.ipynb
-	mv reports/.making/*_phase2_twin_* reports/example
-	rm -rf reports/.making
+	mv "$$(ls -td reports/*_phase2_twin_* | head -n 1)" reports/example
+	rm reports/phase2.ipynb
 
 bench: $(INSTALLED)
 	$(PY) benchmarks/demo.py
