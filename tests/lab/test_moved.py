@@ -1,5 +1,6 @@
 """A file of the first version: every key is said to have moved where, at its line, in one go."""
 
+import re
 import shutil
 
 import pytest
@@ -99,7 +100,8 @@ def old(tmp_path):
     shutil.copytree(MINIPC / "catalog", tmp_path / "catalog")
     text = (MINIPC / "lab.yaml").read_text()
     start, end = text.index("pools:\n"), text.index("images:\n")
-    text = text[:start] + OLD.replace("DIGEST", "0" * 64) + "\n" + text[end:]
+    rest = re.sub(r"(?ms)^(clusters|downloads):\n.*?(?=^\w|\Z)", "", text[end:])  # OLD has them
+    text = text[:start] + OLD.replace("DIGEST", "0" * 64) + "\n" + rest
     (tmp_path / "lab.yaml").write_text(text)
     return tmp_path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from homelab_lib import paths, session
+from homelab_lib import paths
 from homelab_lib.errors import (
     AuthenticationRefused,
     BadParameter,
@@ -17,7 +17,6 @@ from homelab_lib.errors import (
     PlanStale,
     StepFailed,
 )
-from homelab_lib.lab import load_lab
 from homelab_lib.runbook import lock
 from homelab_lib.runbook.proof import check
 from homelab_lib.transport.fleet import Fleet
@@ -335,33 +334,6 @@ def test_a_share_that_exists_is_looked_at_and_never_made(tmp_path, monkeypatch):
         [row] = [row for row in nas.tables["nfs"].rows() if row["path"] == share["path"]]
         nas.tables["nfs"].delete(row["id"])
         assert "is exported to the cluster only" in str(there.run("plan").error)
-
-
-def test_what_phase_2_does_not_make_is_said_before_anything_is_sent(tmp_path, monkeypatch):
-    folder = tmp_path / "data"
-    shutil.copytree(paths.data(), folder)
-    compute = yaml.safe_load((folder / "compute.yaml").read_text())
-    cases = (
-        ({"address": "dhcp"}, "gets its address by DHCP"),
-        ({"tpm": True}, "asks for another firmware"),
-        ({"nics": {"net1": {"vlan": 30}}}, "further disks, network cards"),
-    )
-    for more, said in cases:
-        changed = compute | {"vms": compute["vms"] | {
-            "k3s-gpu1": compute["vms"]["k3s-gpu1"] | more}}  # fmt: skip
-        (folder / "compute.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
-        monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
-        monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
-        with pytest.raises(BadParameter, match=f"k3s-gpu1 .*{said}"):
-            session.begin("phase2", lab=str(folder))
-
-
-def test_a_lab_without_a_cluster_is_told_so(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
-    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
-    with pytest.raises(BadParameter, match="describes 0 for phase 2"):
-        session.begin("phase2", lab="data/examples/minipc")
-    assert load_lab(paths.data() / "examples" / "minipc").vms
 
 
 def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
