@@ -113,10 +113,10 @@ def apply(link, resources):
     return len(sender.sent), link.trips, link.started()
 
 
-def test_new_files_take_three_programs_each_and_four_round_trips(link, tmp_path):
+def test_new_files_take_two_programs_each_and_four_round_trips(link, tmp_path):
     changes, trips, started = apply(link, files(tmp_path))
     assert (changes, trips) == (FILES, 4)  # a look, the batch, and a look of two
-    each = {"dd": FILES, "chmod": FILES, "mv": FILES}
+    each = {"dd": FILES, "mv": FILES}
     if OWNER != "root:root":
         each["chown"] = FILES
     look = {"env": 3, "stat": 2, "sha256sum": 1}
@@ -135,11 +135,24 @@ def test_to_replace_a_file_takes_a_look_at_it_and_at_the_list(link, tmp_path):
     apply(link, files(tmp_path))
     changes, _, started = apply(link, files(tmp_path, "new"))
     assert changes == FILES
-    assert started["dd"] == started["mv"] == started["chmod"] == FILES
+    assert started["dd"] == started["mv"] == FILES
+    assert started["chmod"] == 0
     assert started["sha256sum"] == FILES + 2
     assert started["sh"] == started["install"] == started["sync"] == 0
     lines = (tmp_path / "ours/files").read_text().splitlines()
     assert len(lines) == len(set(lines)) == FILES
+
+
+def test_what_can_be_run_takes_one_program_more(link, tmp_path):
+    _, _, started = apply(link, files(tmp_path, mode="755"))
+    assert started["chmod"] == FILES
+    assert (tmp_path / "etc/7").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("mode", ["600", "640", "644", "666", "4644", "700"])
+def test_every_mode_is_as_wanted(link, tmp_path, mode):
+    apply(link, files(tmp_path, mode=mode))
+    assert f"{(tmp_path / 'etc/7').stat().st_mode & 0o7777:o}" == mode
 
 
 def test_one_that_was_deleted_by_hand_is_ours_again(link, tmp_path):

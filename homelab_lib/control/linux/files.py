@@ -25,7 +25,7 @@ from homelab_lib.secret import Secret
 # the disk. `dd` reads its pipe as it is: a user can't open anew one that root made.
 _TAKE = (
     '[ ! -e "$n" ] && [ ! -L "$n" ] || rm -f -- "$n"; '
-    'said=$(umask 077; LC_ALL=C dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
+    'said=$(umask "${8:-077}"; LC_ALL=C dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
     '{ printf "%s\\n" "$said" >&2; exit 1; }; '
 )
 # A link that drops looks like the end of the text: what came is what was sent, or is thrown away.
@@ -38,7 +38,7 @@ _WHOLE_SECRET = (
 # What root makes is root's, but for a folder that hands on its group.
 _GIVE = (
     '[ "$3:$4" = root:root ] && [ -O "$n" ] && [ -G "$n" ] || chown -- "$3:$4" "$n"; '
-    'chmod "$2" "$n"; '
+    '[ -n "$8" ] || chmod "$2" "$n"; '
 )
 _LAST = "\x1f"
 _NO_MORE_TEXT_THAN_BYTES = 2**16  # what is larger is not shown as a difference
@@ -166,7 +166,8 @@ class File:
             BEGIN + _TAKE + (_WHOLE_SECRET if secret else _WHOLE) + _GIVE + guard + END,
             *arguments,
             observed.get("sha256", ""),
-            *(() if isinstance(content, Secret) else (str(len(content.encode())),)),
+            "" if isinstance(content, Secret) else str(len(content.encode())),
+            _made_so(self.mode),
             hand=observed["hand"],
             ours="" if self.adopt else self._claim,
             new=observed["kind"] == "nothing",
@@ -182,6 +183,13 @@ class File:
     @property
     def _claim(self) -> str:
         return claim(self.lab, self.path)
+
+
+def _made_so(mode: str) -> str:
+    """The umask under which a file comes into being with its mode; empty where that needs `chmod`,
+    for no program makes files that can be run."""
+    bits = int(mode, 8)
+    return f"{0o777 & ~bits:03o}" if bits == bits & 0o666 else ""
 
 
 def _sha256(text: str) -> str:
