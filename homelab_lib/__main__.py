@@ -1,6 +1,7 @@
 """The command line: `python -m homelab_lib …`."""
 
 import argparse
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -57,8 +58,10 @@ def twin(arguments: argparse.Namespace) -> int:
     ) as served:
         print(f"# A twin of {served.lab}; Ctrl-C ends it. In another terminal:")
         print(f"#   ssh -F {folder}/ssh_config {next(iter(served.names))}")
+        lab = shlex.quote(str(arguments.lab))
+        print(f"#   python -m homelab_lib runbook {lab} {arguments.before_phase} -o PHASE.ipynb")
         print(
-            f"#   papermill --engine runbook runbooks/phase2.ipynb OUT.ipynb -p target ssh "
+            f"#   papermill --engine runbook PHASE.ipynb OUT.ipynb -p target ssh "
             f"-p mode plan -p ssh_config {folder}/ssh_config"
         )
         print((folder / "ssh_config").read_text(), flush=True)
