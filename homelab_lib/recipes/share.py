@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.control.truenas.dataset import Dataset
+from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.families import nfs_share
 from homelab_lib.control.truenas.midclt import call, release
 from homelab_lib.control.truenas.service import NasService
@@ -81,7 +81,7 @@ class Share:
         host = self.share.host
         nas = release(ctx.host(host))
         if self.dataset is not None and not self.dataset.exists:  # else it is there already
-            yield Dataset(
+            yield ZfsDataset(
                 host,
                 self.lab,
                 self.dataset.name,

@@ -12,7 +12,7 @@ from homelab_lib.control.linux.looking import (
     read_file,
 )
 from homelab_lib.control.linux.packages import Packages
-from homelab_lib.control.linux.units import Service, look_at_unit
+from homelab_lib.control.linux.units import SystemdService, look_at_unit
 
 __all__ = [
     "Account",
@@ -21,8 +21,8 @@ __all__ = [
     "KernelModule",
     "Packages",
     "Place",
-    "Service",
     "Sysctl",
+    "SystemdService",
     "login",
     "look_at_file",
     "look_at_files",

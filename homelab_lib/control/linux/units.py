@@ -8,7 +8,7 @@ from homelab_lib.transport.command import change
 
 
 @dataclass(frozen=True)
-class Service:
+class SystemdService:
     """A systemd service that runs, and starts with the machine."""
 
     host: str

@@ -13,7 +13,7 @@ _RECORD_SIZES = {
 
 
 @dataclass(frozen=True)
-class Dataset:
+class ZfsDataset:
     """A dataset.
 
     Parameters
