@@ -6,22 +6,26 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-real test-all test-crash lab notebooks bench lint example clean
+.PHONY: demo test test-contract test-real test-all test-crash lab notebooks bench lint example clean
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
 	@$(PY) -m homelab_lib report
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q -n 2 -m "not real and not long and not sample"
+	$(PY) -m pytest -q -n 2 -m "not real and not long and not sample and not contract"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real sshd in network namespaces of its own: needs root on Debian, and is skipped elsewhere.
 test-real: $(INSTALLED)
 	$(PY) -m pytest -q -m "real"
 
+# The twin, our calls and our readers, held against what the appliances say of themselves.
+test-contract: $(INSTALLED)
+	HOMELAB_STRICT=1 $(PY) -m pytest -q -n 2 -m "contract"
+
 # What CI runs: besides those, a sample of the faults at the changes of phase 2.
-test-all: test test-real
+test-all: test test-contract test-real
 	$(PY) -m pytest -q -n 2 -m "sample"
 
 # Every change of phase 2 under every kind of fault: half an hour. What came of it is written down.
