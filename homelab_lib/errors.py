@@ -66,6 +66,10 @@ class Refused(HomelabError):
     """We could do it, and won't: a safety promise stands against it."""
 
 
+class UnknownRelease(HomelabError):
+    """A host runs, or is to run, a release of which nobody here can say what its calls mean."""
+
+
 class Unreachable(HomelabError):
     """No connection to a host: address, port, time-out or refusal."""
 

@@ -1,11 +1,12 @@
 """How a plan comes about: the whole runbook is rehearsed on a twin of the hosts as they are now."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from homelab_lib.errors import HomelabError, Unreachable
+from homelab_lib.errors import HomelabError, UnknownRelease, Unreachable
 from homelab_lib.lab import Lab
+from homelab_lib.lab.releases import known_names
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.plan import Plan, in_order
@@ -32,6 +33,8 @@ class Undertaking:
         Names of what may be destroyed.
     confirm
         Names of manual steps that are done.
+    unknown_releases
+        Releases that are planned for although the twin does not know them: ``proxmox 12.7``.
     """
 
     lab: Lab
@@ -41,6 +44,7 @@ class Undertaking:
     mask: Mask
     allow_destroy: frozenset[str]
     confirm: frozenset[str]
+    unknown_releases: frozenset[str] = frozenset()
 
     def engine(self, mode: Literal["apply", "verify"], plan: Plan | None) -> Engine:
         """What carries out the steps on the target; what `plan` does not have is not sent."""
@@ -67,10 +71,17 @@ class Undertaking:
         )
 
     def rehearse(self, steps: Sequence[str]) -> Plan:
-        """Run `steps` on a twin seeded with what the hosts say; what was sent there is the plan."""
+        """Run `steps` on a twin seeded with what the hosts say; what was sent there is the plan.
+
+        Raises
+        ------
+        UnknownRelease
+            A host runs, or is to run, what the twin does not know.
+        """
         key = next(iter(self.lab.vms), "")
         twin = rehearsal(self.target, public_key=self.target.public_key(key))
         try:
+            unknown = self._permit(twin.unknown_releases())
             engine = self._engine(twin, self.journal.remembering(), "apply", None)
             blocked, blocked_at, checks = "", "", []
             for name in steps:
@@ -87,13 +98,30 @@ class Undertaking:
                 target=self.target.name,
                 steps=tuple(steps),
                 hosts=self.target.hosts(),
-                changes=in_order(engine.sender.sent, steps),
+                changes=tuple(
+                    replace(change, rests=twin.rests_on(change.host, change.call))
+                    for change in in_order(engine.sender.sent, steps)
+                ),
                 checks=tuple(checks),
                 blocked=blocked,
                 blocked_at=blocked_at,
+                unknown_releases=unknown,
             )
         finally:
             twin.close()
+
+    def _permit(self, unknown: Mapping[str, str]) -> tuple[str, ...]:
+        """The unknown releases that are planned for all the same: none that was not named."""
+        for release, where in unknown.items():
+            if release not in self.unknown_releases:
+                product = release.partition(" ")[0]
+                raise UnknownRelease(
+                    f"{release} is none of the releases that the twin knows "
+                    f"({known_names(product)}), so a rehearsal says nothing of it",
+                    where=where,
+                    fix=f'take one that is known, or risk it by unknown_releases: "{release}"',
+                )
+        return tuple(sorted(unknown))
 
     def await_hosts(self, note: Callable[[str], None]) -> None:
         """Where a run is continued, hosts that it worked on may be restarting: give them time.

@@ -56,6 +56,8 @@ class Run:
         Names of steps to carry out, or to leave out.
     confirm
         Names of manual steps that are done.
+    unknown_releases
+        Releases to plan for although the twin does not know them: ``proxmox 12.7``.
     run_id
         Continue that run's record. Without it a run that died under the same approval is
         continued by itself.
@@ -77,6 +79,7 @@ class Run:
         only: Sequence[str] = (),
         skip: Sequence[str] = (),
         confirm: Sequence[str] = (),
+        unknown_releases: Sequence[str] = (),
         run_id: str = "",
         seed: int = 0,
         ssh_config: str = "",
@@ -106,6 +109,7 @@ class Run:
                 self._mask,
                 frozenset(_names(allow_destroy)),
                 frozenset(_names(confirm)),
+                frozenset(_names(unknown_releases)),
             )
         except BaseException:
             self.close()

@@ -31,6 +31,7 @@ from homelab_lib.errors import (
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
+from homelab_lib.lab.releases import is_known, series_of
 from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.plan import PlannedHost
@@ -43,6 +44,7 @@ from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import HostKey, check, known_keys, pin
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
+from homelab_lib.twin.fidelity import rests_on
 from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
@@ -167,6 +169,23 @@ class TwinTarget:
 
     def public_key(self, name: str) -> str:
         return self._operator_key
+
+    def unknown_releases(self) -> dict[str, str]:
+        """What its machines run, or are to run, and this project does not know; and where that is
+        found."""
+        seen = [
+            (series, name)
+            for name, machine in self.world.machines.items()
+            for shelf in self.world.shelves
+            if (series := shelf.series_on(machine))
+        ]
+        for cluster in self.lab.clusters.values():
+            seen.append((series_of(cluster.kind, cluster.version), f"clusters.{cluster.name}"))
+        return {str(series): where for series, where in seen if not is_known(series)}
+
+    def rests_on(self, name: str, line: str) -> str:
+        """What its answer to a call rests on; see `homelab_lib.twin.fidelity`."""
+        return rests_on(self.world.shelves, self.world.machines[name], line)
 
     def close(self) -> None:
         self.link.close()

@@ -14,11 +14,23 @@ from homelab_lib.audit.rules import (
     network,
     pcie,
     project,
+    releases,
     storage,
 )
 from homelab_lib.lab.lab import Lab
 
-SUBJECTS = (cabling, network, pcie, compute, clusters, models, storage, firmware, project)
+SUBJECTS = (
+    cabling,
+    network,
+    pcie,
+    compute,
+    clusters,
+    models,
+    storage,
+    firmware,
+    releases,
+    project,
+)
 """The modules with rules."""
 
 BROKEN = "rule-broke"

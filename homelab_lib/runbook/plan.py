@@ -7,6 +7,7 @@ with the key by which each host is known.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -17,6 +18,10 @@ from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command
+
+FIDELITY = ("recorded", "validator", "source", "documentation", "guessed")
+"""What a rehearsal's answer may rest on, the firmest first: a real appliance's own words, the
+verdict of its own code, its source, what is written of it, or nothing."""
 
 
 def _sha256(text: str | bytes) -> str:
@@ -75,6 +80,8 @@ class PlannedChange:
         Whether it runs as a unit of its own on the host.
     rollback
         How the host undoes it by itself unless it is confirmed; empty where nothing does.
+    rests
+        What the rehearsal's answer to it rests on: one of `FIDELITY`.
     """
 
     step: str
@@ -89,6 +96,7 @@ class PlannedChange:
     undo: str = ""
     detached: bool = False
     rollback: str = ""
+    rests: str = ""
 
     @classmethod
     def of(cls, step: str, resource: str, host: str, change: Change, mask: Mask) -> "PlannedChange":
@@ -169,6 +177,8 @@ class Plan:
         What the rehearsal found to hold afterwards, a line each.
     blocked, blocked_at
         Why the rehearsal did not get to the end, and in which step; such a plan can't be approved.
+    unknown_releases
+        Releases that it was made for although the twin does not know them: ``proxmox 12.7``.
     """
 
     runbook: str
@@ -181,6 +191,7 @@ class Plan:
     checks: tuple[str, ...] = ()
     blocked: str = ""
     blocked_at: str = ""
+    unknown_releases: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -189,6 +200,12 @@ class Plan:
         It begins with a letter, since papermill takes what looks like a number for one.
         """
         return f"p{_sha256(json.dumps(asdict(self), sort_keys=True))[:16]}"
+
+    @cached_property
+    def fidelity(self) -> dict[str, int]:
+        """How many of its changes rest on what, the firmest first."""
+        counts = Counter(change.rests for change in self.changes)
+        return {rests: counts[rests] for rests in FIDELITY if counts[rests]}
 
     def of_step(self, step: str) -> list[PlannedChange]:
         return [change for change in self.changes if change.step == step]
@@ -222,6 +239,7 @@ class Plan:
                 changes=tuple(PlannedChange.from_json(c) for c in document.pop("changes")),
                 steps=tuple(document.pop("steps")),
                 checks=tuple(document.pop("checks")),
+                unknown_releases=tuple(document.pop("unknown_releases")),
                 **document,
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

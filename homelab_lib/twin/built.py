@@ -3,8 +3,10 @@
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock
+from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes import built as kubernetes
 from homelab_lib.twin.machine.built import furnish, made
+from homelab_lib.twin.machine.grounds import GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.unix import UNIX
@@ -31,6 +33,7 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
         Its time; simulated for None.
     """
     world = World(lab, clock=clock, seed=seed)
+    world.shelves.append(Shelf("", GROUNDS))
     for room in _ROOMS:
         room.register(world)
     for name, host in lab.hosts.items():

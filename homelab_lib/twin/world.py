@@ -11,6 +11,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock, SimulatedClock
 from homelab_lib.twin.faults import Faults
+from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.entry import Entry
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Body, Commands
@@ -71,6 +72,7 @@ class World:
         self.units: dict[str, Callable[[], Unit]] = {}  # services that do something, by name
         self.founders: list[Callable[[World, int], None]] = []  # make what spans many machines
         self.seeds: list[Callable[[Machine, Ask], None]] = []  # what else a host is asked
+        self.shelves: list[Shelf] = []  # what their calls rest on
         self._publish()
 
     def _publish(self) -> None:

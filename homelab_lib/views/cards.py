@@ -57,7 +57,8 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     hosts = sorted({change.host for change in plan.changes})
     said = f"{count} changes on {len(hosts)} hosts" if count else "nothing to change"
     head = f"Plan {plan.digest}: {said}"
-    lines, rows = [head], []
+    about = [f"{name}: {said}" for name, said in fidelity(plan).items()]
+    lines, rows = [head, *(f"  {line}" for line in about)], []
     for step in plan.steps:
         changes = plan.of_step(step)
         said = f"{len(changes) or 'no'} changes" if plan.reached(step) else "not reached"
@@ -69,7 +70,7 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     if plan.blocked:
         lines.insert(1, f"  The rehearsal stopped in {plan.blocked_at}: {plan.blocked}")
     lines += [approval] if approval else []
-    body = "".join(rows)
+    body = "".join(f"<p>{escape(line)}</p>" for line in about) + "".join(rows)
     if plan.blocked:
         where = escape(plan.blocked_at)
         told = f"<b>The rehearsal stopped in {where}.</b> {_pre(plan.blocked)}"
@@ -77,6 +78,17 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     if approval:
         body += f"<p>{escape(approval)}</p>"
     return Card(f"<div class='homelab'><h4>{escape(head)}</h4>{body}</div>", "\n".join(lines), plan)
+
+
+def fidelity(plan: Plan) -> dict[str, str]:
+    """What a plan's rehearsal rests on, and what the twin did not know, each under a name."""
+    about = {}
+    if plan.fidelity:
+        about["rests on"] = ", ".join(f"{count} {rests}" for rests, count in plan.fidelity.items())
+    if plan.unknown_releases:
+        named = ", ".join(plan.unknown_releases)
+        about["NOT KNOWN to the twin"] = f"{named}; what these would do is a guess"
+    return about
 
 
 def _step_row(step: str, changes: list[PlannedChange], count: str) -> str:

@@ -11,7 +11,7 @@ from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_seconds
-from homelab_lib.views.cards import plan_card, step_card
+from homelab_lib.views.cards import fidelity, plan_card, step_card
 from homelab_lib.views.page import page
 from homelab_lib.views.timeline import timeline
 
@@ -63,7 +63,7 @@ def write_report(folder: Path) -> Path:
 
 
 def _body(summary: dict[str, Any], plan: Plan | None, drawing: str) -> str:
-    parts = [f"<h1>{escape(summary['title'])}</h1>", _head(summary)]
+    parts = [f"<h1>{escape(summary['title'])}</h1>", _head(summary, plan)]
     if summary["error"]:
         parts.append(f"<h2>Why it stopped</h2><pre>{escape(summary['error'])}</pre>")
     if summary["steps"]:
@@ -85,7 +85,7 @@ def _body(summary: dict[str, Any], plan: Plan | None, drawing: str) -> str:
     return "\n".join(parts)
 
 
-def _head(summary: dict[str, Any]) -> str:
+def _head(summary: dict[str, Any], plan: Plan | None) -> str:
     rows = {
         "lab": summary["lab"],
         "target": f"{summary['target']} · {summary['evidence']}",
@@ -93,6 +93,7 @@ def _head(summary: dict[str, Any]) -> str:
         "status": summary["status"],
         "changes": f"{summary['changes_sent']} sent, {summary['changes_planned']} foretold",
         "plan": summary["plan"] or "none",
+        **{f"plan, {about}": said for about, said in (fidelity(plan) if plan else {}).items()},
         "begun": summary["started"],
         "ended": summary["ended"],
         "run": summary["run_id"],

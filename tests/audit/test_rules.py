@@ -193,6 +193,14 @@ CASES = {
         ),
         (WRITTEN, []),
     ),
+    "release-unknown": (
+        (WRITTEN, [(f"{PVE}.os.version", "12.7")], f"{PVE}.os.version"),
+        (WRITTEN, [(f"{PVE}.os.version", "9.2.11")]),
+    ),
+    "release-not-finished": (
+        (WRITTEN, [(f"{NAS}.os.version", "26.0.0-BETA.3")], f"{NAS}.os.version"),
+        (WRITTEN, [(f"{NAS}.os.version", "")]),
+    ),
     "size-in-wrong-unit": (
         (WRITTEN, [(f"{TANK}.claimed_raw_bytes", "56 TiB")], f"{TANK}.claimed_raw_bytes"),
         (WRITTEN, []),

@@ -1,6 +1,8 @@
 """What Kubernetes adds to a world: its programs, its installers, its services."""
 
+from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes.founding import found
+from homelab_lib.twin.kubernetes.grounds import GROUNDS
 from homelab_lib.twin.kubernetes.k3s import BINARY, installed_version, installer, unit_for
 from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
 from homelab_lib.twin.kubernetes.seeding import seed_cluster
@@ -17,6 +19,7 @@ def register(world: World) -> None:
     world.units |= {"k3s": lambda: unit_for("server"), "k3s-agent": lambda: unit_for("agent")}
     world.seeds.append(seed_cluster)
     world.founders.append(found)
+    world.shelves.append(Shelf("k3s", GROUNDS, installed_version))
     for cluster in world.lab.clusters.values():
         script = world.lab.downloads[cluster.installer]
         world.scripts[script.sha256] = installer(cluster)

@@ -1,8 +1,11 @@
 """A Proxmox node as the lab describes it, and as earlier phases have left it."""
 
 from homelab_lib.lab.host import Host
+from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.installed import stand_up
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pvesh import proxmox
@@ -21,6 +24,11 @@ _KERNEL = "6.17.2-2-pve"
 def register(world: World) -> None:
     """Tell the world how a Proxmox node is made and seeded."""
     world.kinds["proxmox"] = Kind(_make, seed_proxmox)
+    world.shelves.append(Shelf("proxmox", GROUNDS, _version))
+
+
+def _version(machine: Machine) -> str:
+    return machine.version if isinstance(machine, ProxmoxNode) else ""
 
 
 def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode:

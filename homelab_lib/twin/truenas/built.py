@@ -1,9 +1,12 @@
 """A TrueNAS as the lab describes it, and as earlier phases have left it."""
 
 from homelab_lib.lab.host import Host
+from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.truenas.exportfs import server
+from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import find
@@ -19,6 +22,11 @@ _KERNEL = "6.12.33-production+truenas"
 def register(world: World) -> None:
     """Tell the world how a TrueNAS is made and seeded."""
     world.kinds["truenas"] = Kind(_make, seed_truenas)
+    world.shelves.append(Shelf("truenas", GROUNDS, _version))
+
+
+def _version(machine: Machine) -> str:
+    return machine.version if isinstance(machine, TrueNas) else ""
 
 
 def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
