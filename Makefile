@@ -6,7 +6,7 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-contract test-real test-all test-crash lab notebooks bench lint example clean
+.PHONY: demo test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
@@ -39,6 +39,10 @@ lint: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(PY) -m jupyterlab
+
+# What each call of the twin rests on, written down.
+fidelity: $(INSTALLED)
+	PYTHONPATH=tests $(PY) -m contract.table
 
 # Run the notebooks anew and keep what they print.
 notebooks: $(INSTALLED)

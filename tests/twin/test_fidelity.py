@@ -1,10 +1,12 @@
 """What a call rests on: told by its words, its host's release, and its weakest part."""
 
 import shutil
+from collections import Counter
 from contextlib import closing
 
 import pytest
 
+from contract.table import README, page
 from homelab_lib import paths, session
 from homelab_lib.errors import UnknownRelease
 from homelab_lib.lab.releases import KNOWN, is_known, series_of
@@ -97,3 +99,11 @@ def test_an_unknown_release_stops_a_plan_unless_it_is_named(tmp_path, monkeypatc
     assert "proxmox 12.7" in str(told.value)
     with closing(session.begin("phase2", **options, unknown_releases="proxmox 12.7")) as run:
         assert "NOT KNOWN to the twin: proxmox 12.7" in run.plan().text
+
+
+def test_the_page_says_what_the_tables_say():
+    def without_counts(text):
+        return [line.rpartition("| ")[0] if line.startswith("|") else line for line in text]
+
+    written = README.read_text().splitlines()
+    assert without_counts(written) == without_counts(page(Counter()).splitlines()), "make fidelity"
