@@ -86,6 +86,10 @@ class AuthenticationRefused(HomelabError):
     """The host answered and did not let us in."""
 
 
+class LoginUnusable(AuthenticationRefused):
+    """The host let us in, and what is sent there is not run as it has to be."""
+
+
 class OutcomeUnknown(HomelabError):
     """A command was sent and the link, or the time, ran out before its result came.
 

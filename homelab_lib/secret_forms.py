@@ -54,6 +54,7 @@ def _python(text: str) -> Iterator[str]:
 
 def _shell(text: str) -> Iterator[str]:
     yield shlex.quote(f"'{text}")[6:-1]  # '"'"' for each quote; the first one is ours
+    yield re.sub(r"[\\!]", r"'\\\g<0>'", shlex.quote(f"'{text}")[6:-1])  # as we do, for any shell
     yield text.replace("'", "'\\''")
     yield re.sub(r'([\\"$`])', r"\\\1", text)
     yield re.sub(r"([^A-Za-z0-9_@%+=:,./-])", r"\\\1", text)

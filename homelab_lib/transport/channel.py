@@ -150,9 +150,3 @@ def _listen(
             selector.select(min(left_s, _LOOK_AGAIN_S))
     if not channel.status_event.wait(max(until - time.monotonic(), 0)):
         raise TimeoutError(f"no end within {timeout_s:g} s")
-
-
-def csh_word(text: str) -> str:
-    """One word for csh, where `!` and newlines are not safe between single quotes."""
-    text = text.replace("'", "'\\''").replace("!", "'\\!'").replace("\n", "\\\n")
-    return f"'{text}'"

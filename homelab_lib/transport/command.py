@@ -1,10 +1,10 @@
 """A command, typed by what it does, and what came of it."""
 
-import shlex
 from dataclasses import dataclass, field
 from typing import Literal
 
 from homelab_lib.secret import Secret
+from homelab_lib.transport import quoting
 from homelab_lib.transport.reads import reads_only
 
 
@@ -15,7 +15,7 @@ class Command:
     Parameters
     ----------
     argv
-        The program and its arguments, each a word of its own. Quoting is `shlex`'s work.
+        The program and its arguments, each a word of its own. Quoting is `quoting`'s work.
     kind
         ``read`` observes; ``change`` may alter the host, and is refused before it is sent
         wherever changes are not allowed.
@@ -48,8 +48,8 @@ class Command:
 
     @property
     def line(self) -> str:
-        """The words quoted for a POSIX shell."""
-        return shlex.join(self.argv)
+        """The words as one line, which any login shell reads alike."""
+        return quoting.join(self.argv)
 
     @property
     def payload(self) -> str | bytes | Secret | None:

@@ -7,8 +7,9 @@ from homelab_lib.errors import HomelabError, NotSent, OutcomeUnknown
 from homelab_lib.transport.batch import LINE, Batch, Entry, groups, never_began
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command, Result
+from homelab_lib.transport.opening import SUDO, Opening
 from homelab_lib.transport.request import Request
-from homelab_lib.transport.ssh import SUDO, Connection, CutOff, LinkLost, stdin_of
+from homelab_lib.transport.ssh import Connection, CutOff, LinkLost, stdin_of
 
 Outcome = Result | HomelabError
 Group = TypeVar("Group")
@@ -99,29 +100,33 @@ def _send_batch(
     connection: Connection, entries: list[Entry], *, again: bool = True
 ) -> list[Outcome]:
     commands = [entry.command for entry in entries]
-    line, by_sudo = LINE, all(map(connection.by_sudo, commands))
-    if by_sudo:  # once for all of them
-        line = SUDO + LINE
+    opening = connection.opening(*commands)
+    if opening.by_sudo:  # once for all of them
         entries = [Entry(e.command, e.command.line, e.stdin) for e in entries]
     batch = Batch(entries)
     cut = False
     try:
         ended = connection.converse(
-            line, batch.script(), commands[0].timeout_s, heard=batch.heard, renew=batch.take
+            opening.line(LINE),
+            batch.script(),
+            commands[0].timeout_s,
+            heard=batch.heard,
+            renew=batch.take,
         )
         said = ended.stderr.strip()[-300:]
         why = f"its shell ended with status {ended.exit_status} before that: {said}"
     except (LinkLost, CutOff) as error:
         why, cut, ended = str(error), isinstance(error, CutOff), None
+    if batch.results:
+        batch.results[0] = connection.answer(opening, batch.results[0])
+    elif ended is not None:
+        ended = connection.answer(opening, ended)
     outcomes = list(_seen(connection, batch.results, commands))
     left = commands[len(outcomes) :]
     if not left or (outcomes and _stops(commands[len(outcomes) - 1], outcomes[-1])):
         return outcomes
-    if ended is not None and not outcomes:
-        if by_sudo:
-            connection.see_sudo_obeyed(ended)
-        if never_began(ended):
-            return _in_order(commands, commands, lambda one: [connection.run(one)])
+    if ended is not None and not outcomes and never_began(ended):
+        return _in_order(commands, commands, lambda one: [connection.run(one)])
     if any(command.kind == "change" for command in left):
         return outcomes + [connection.unknown(command, why) for command in left]
     if cut or ended is not None or not again:
@@ -142,8 +147,6 @@ def _seen(
     """The results, with what `sudo` says told from what the program says."""
     for result, command in zip(results, commands, strict=False):
         try:
-            if connection.by_sudo(command):
-                connection.see_sudo_obeyed(result)
-            yield result
+            yield connection.answer(Opening(connection.by_sudo(command)), result)
         except HomelabError as refused:
             yield refused

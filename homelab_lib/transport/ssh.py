@@ -1,7 +1,6 @@
 """One host's SSH connection, kept open, and honest about what it can't know."""
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,21 +8,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from homelab_lib.errors import AuthenticationRefused, HomelabError, OutcomeUnknown, Unreachable
+from homelab_lib.errors import HomelabError, OutcomeUnknown, Unreachable
 from homelab_lib.secret import Secret
 from homelab_lib.transport.call import Call
-from homelab_lib.transport.channel import NO_STATUS, csh_word, exchange
-from homelab_lib.transport.command import Command, Result
+from homelab_lib.transport.channel import NO_STATUS, exchange
+from homelab_lib.transport.command import Command, Result, read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.library import paramiko
 from homelab_lib.transport.login import dial, log_in
+from homelab_lib.transport.opening import Opening
 
 SESSIONS = 8  # at once on one connection; OpenSSH's MaxSessions is 10
 BACKOFF_S = (0.5, 2.0)  # between attempts to come back to a host that was there
-SUDO = "sudo -n -- "
 _ROOM_S = (0.005, 0.02, 0.1)  # between attempts to get a session
 _ENDING_S = 0.1  # a link that breaks closes its channels, and counts as active a moment longer
-_SUDO_WANTS = re.compile(r"sudo: .*(password is required|terminal is required|not in the sudoers)")
 
 # paramiko logs a traceback for every dropped link; what matters of it is in our errors.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -83,6 +81,7 @@ class Connection:
         self._turn = threading.Condition()
         self._sessions = 0
         self._sessions_allowed = SESSIONS
+        self._known: set[bool] = set()  # whether the login was seen to work, plain and by sudo
 
     # --------------------------------------------------------------- commands
 
@@ -95,8 +94,9 @@ class Connection:
             No connection; a change was not sent.
         OutcomeUnknown
             A change was sent, and the link or the time ran out before its result came.
-        AuthenticationRefused
-            The host lets us in, and `sudo` there wants a password; nothing was run.
+        LoginUnusable
+            The host lets us in, and `sudo` there refuses, or a login file talks; no change was
+            sent.
         HomelabError
             A read took too long, or printed too much.
         """
@@ -111,19 +111,34 @@ class Connection:
             raise self.gone(command, f"twice {lost}") from None
 
     def _exchange(self, command: Command) -> Result:
-        by_sudo = self.by_sudo(command)
-        line = f"{SUDO}{command.line}" if by_sudo else command.line
-        if self.endpoint.shell == "csh":
-            line = f"/bin/sh -c {csh_word(line)}"
+        opening = self.opening(command)
+        line = opening.line(command.line)
         try:
             result = self.converse(line, stdin_of(command), command.timeout_s)
         except CutOff as cut:
             if command.kind == "change":
                 raise self.unknown(command, str(cut)) from None
             raise self.too_slow(command, str(cut)) from None
-        if by_sudo:
-            self.see_sudo_obeyed(result)
-        return result
+        return self.answer(opening, result)
+
+    def opening(self, *commands: Command) -> Opening:
+        """How commands are sent together: by `sudo` if all of them need it.
+
+        Before anything is changed the login has to be known.
+        """
+        by_sudo = all(map(self.by_sudo, commands))
+        if any(command.kind == "change" for command in commands):
+            time_s = min(command.timeout_s for command in commands)
+            for each in set(map(self.by_sudo, commands)) - self._known:
+                self.run(read("true", sudo=each, timeout_s=time_s))
+        return Opening(by_sudo) if by_sudo in self._known else Opening.new(by_sudo)
+
+    def answer(self, opening: Opening, result: Result) -> Result:
+        """What a command itself said; see `Opening.answer`."""
+        said = opening.answer(self.endpoint, result)
+        if opening.mark:
+            self._known |= {False, opening.by_sudo}
+        return said
 
     def converse(self, line: str, stdin: str | bytes, timeout_s: float, **listening: Any) -> Result:
         """Have the login shell run a line; see `exchange` for the arguments.
@@ -178,18 +193,6 @@ class Connection:
             f"{self.endpoint.name}: {why}: {call.line}",
             where=self.endpoint.place,
             fix="is the host overloaded, or does it wait for a disk or a mount?",
-        )
-
-    def see_sudo_obeyed(self, result: Result) -> None:
-        """Raise `AuthenticationRefused` if it was `sudo` that answered: then nothing was run."""
-        if result.exit_status != 1 or not _SUDO_WANTS.search(result.stderr):
-            return
-        host, user = self.endpoint.name, self.endpoint.user
-        raise AuthenticationRefused(
-            f"{host}: {user} may not use sudo without a password\n    {result.stderr.strip()}",
-            where=f"{user}@{self.endpoint.place}",
-            fix=f"there, with `visudo -f /etc/sudoers.d/{user}`, add the line\n"
-            f"    {user} ALL=(ALL) NOPASSWD: ALL",
         )
 
     # --------------------------------------------------------------- channels
@@ -303,6 +306,7 @@ class Connection:
         transport = log_in(self.endpoint, link, self._known_hosts)
         self.server_version = transport.remote_version
         self._sessions_allowed = SESSIONS
+        self._known = set()
         return transport
 
     def reconnect(self) -> None:

@@ -82,9 +82,9 @@ def login(nas, connect):
         pytest.skip(why_no_users())
     with ExitStack() as made:
 
-        def make(suffix, *, csh=False, **settings):
+        def make(suffix, **settings):
             name = made.enter_context(user(suffix, public(nas.client_key), **settings))
-            connection = connect(nas.endpoint(user=name, shell="csh" if csh else "sh"))
+            connection = connect(nas.endpoint(user=name))
             made.callback(connection.close)
             return connection
 

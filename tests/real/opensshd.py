@@ -76,6 +76,9 @@ class OpenSshd:
         Of the host keys it has.
     options
         Lines of ``sshd_config`` that come before ours, and so win.
+    environment
+        What a login has in its environment. As it stands, bash does not read ``.bashrc``,
+        whatever that prints on this machine.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class OpenSshd:
         port: int = 22,
         key_kinds: Iterable[str] = ("ed25519",),
         options: Iterable[str] = (),
+        environment: str = "SHLVL=1",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -114,8 +118,7 @@ class OpenSshd:
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
-            # A mark on what it starts; and bash is not to read .bashrc, whatever that prints.
-            f"SetEnv {self._mark} SHLVL=1",
+            f"SetEnv {self._mark} {environment}",  # first a mark on what it starts
             "LogLevel DEBUG2",
         ]
         (folder / "sshd_config").write_text("".join(f"{line}\n" for line in lines))

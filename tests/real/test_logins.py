@@ -5,8 +5,6 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from homelab_lib.errors import AuthenticationRefused, HostKeyRefused
 from homelab_lib.transport.command import change, read
@@ -17,7 +15,6 @@ pytestmark = pytest.mark.real
 
 KINDS = ["ed25519", "ecdsa", "rsa"]
 needs_sudo = pytest.mark.skipif(not shutil.which("sudo"), reason="this machine has no sudo")
-needs_tcsh = pytest.mark.skipif(not shutil.which("tcsh"), reason="this machine has no tcsh")
 
 
 def fingerprint(key):
@@ -146,33 +143,3 @@ def test_sudo_that_wants_a_password_is_refused_and_nothing_runs(login, rule, tmp
     assert "password is required" in caught.value.what
     assert f"{name} ALL=(ALL) NOPASSWD: ALL" in caught.value.fix
     assert os.listdir(tmp_path) == []
-
-
-# ------------------------------------------------------------------- shells
-
-
-@needs_tcsh
-def test_a_user_whose_shell_is_csh(login):
-    user = login("c", shell=shutil.which("tcsh"), csh=True)
-    told = user.run(change("sh", "-c", "cat; echo err >&2; exit 3", stdin="in"))
-    assert (told.exit_status, told.stdout, told.stderr) == (3, "in", "err\n")
-
-
-words = st.lists(
-    st.text(alphabet="'\"\\!$`\n*?~{}[];|&<>#%- aé", max_size=12), min_size=1, max_size=4
-)
-
-
-@needs_tcsh
-@given(words)
-@example(["!!", "a!b", "\\!", "a\nb", "'!'", "", "$(id)", "`id`", "-rf"])
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_hostile_words_pass_through_csh(csh, words):
-    assert csh.run(change("printf", "%s\\0", *words)).stdout.split("\0")[:-1] == words
-
-
-@pytest.fixture
-def csh(login):
-    return login("c", shell=shutil.which("tcsh"), csh=True)

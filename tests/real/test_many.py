@@ -55,7 +55,7 @@ def test_a_user_who_has_to_use_sudo(login, csh):
     if csh and shutil.which("csh") is None:
         pytest.skip("this machine has no csh (package tcsh)")
     shell = shutil.which("csh") if csh else "/bin/sh"
-    user = login("m" + "c" * csh, csh=csh, shell=shell, sudo=NO_PASSWORD)
+    user = login("m" + "c" * csh, shell=shell, sudo=NO_PASSWORD)
     outcomes = many(user, change("id", "-u", sudo=True), change("cat", stdin="!x'\n", sudo=True))
     assert [o.stdout for o in outcomes] == ["0\n", "!x'\n"]
     mixed = many(user, read("id", "-un"), change("id", "-u", sudo=True), read("id", "-un"))

@@ -19,6 +19,7 @@ def user(
     key: str,
     *,
     sudo: str = "",
+    defaults: str = "",
     shell: str = "/bin/sh",
     home: Path | None = None,
     group: str = "",
@@ -33,6 +34,8 @@ def user(
         The public key.
     sudo
         What a line of sudoers says of the user; empty for nothing.
+    defaults
+        What holds there for this user alone: ``requiretty``.
     shell
         The login shell.
     home, group
@@ -52,7 +55,8 @@ def user(
             rule = Path("/etc/sudoers.d") / name
             made.callback(rule.unlink, missing_ok=True)
             rule.touch(mode=0o440)
-            rule.write_text(f"{name} {sudo}\n")
+            more = f"Defaults:{name} {defaults}\n" if defaults else ""
+            rule.write_text(f"{name} {sudo}\n{more}")
         yield name
 
 

@@ -1,6 +1,7 @@
 """A small SSH server on loopback whose commands are Python functions, for the tests."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
 from homelab_lib.transport.endpoint import Endpoint
+
+# What the first command of a connection has around it: a shell that prints this word first.
+_MARK = re.compile(r"/bin/sh -c 'printf %s [^']*' ([0-9a-f]{32}) ")
 
 
 def ed25519() -> tuple[paramiko.PKey, str]:
@@ -43,9 +47,13 @@ class Call:
             parts.append(part)
         return b"".join(parts)
 
-    def answer(self, status: int = 0, stdout: bytes = b"", stderr: bytes = b"") -> None:
+    def answer(
+        self, status: int = 0, stdout: bytes = b"", stderr: bytes = b"", *, ran: bool = True
+    ) -> None:
+        """Answer as the command would; `ran` says whether it was begun at all."""
+        mark = _MARK.search(self.line)
         self.channel.sendall_stderr(stderr)
-        self.channel.sendall(stdout)
+        self.channel.sendall((mark[1].encode() if mark and ran else b"") + stdout)
         self.channel.send_exit_status(status)
 
     def drop_the_link(self) -> None:

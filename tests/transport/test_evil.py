@@ -10,7 +10,7 @@ from homelab_lib.transport.command import change, read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.ssh import Connection
-from transport.sshd import Sshd
+from transport.sshd import Sshd, real_shell
 
 
 @pytest.fixture
@@ -103,6 +103,19 @@ def evil(tmp_path):
             yield server, fleet
 
 
+@pytest.fixture
+def turn(evil):
+    """Lets the fleet get to know it, and then turns it evil: `turn(answer)`."""
+    server, fleet = evil
+
+    def after(answer):
+        server.answer = real_shell
+        assert fleet.run("evil", read("true")).ok
+        server.answer = answer
+
+    return after
+
+
 def test_it_hangs_while_it_lets_us_in(evil, over, monkeypatch):
     _, fleet = evil
     monkeypatch.setattr("transport.sshd._Rules.check_auth_publickey", lambda *_: over.wait(30))
@@ -117,13 +130,17 @@ def test_it_hangs_when_a_channel_is_opened(evil, over, monkeypatch):
         fleet.run_many("evil", [change("true", "x"), change("true", "y")])
 
 
-def test_it_hangs_when_a_command_is_started(evil, over):
+def test_it_hangs_when_a_command_is_started(evil, over, turn):
     server, fleet = evil
+    turn(real_shell)
     server.accepts_exec = lambda: over.wait(30)
     with pytest.raises(OutcomeUnknown, match=r"no end within 0\.5 s"):
         fleet.run("evil", change("true", "x", timeout_s=0.5))
     with pytest.raises(HomelabError, match=r"no end within 0\.5 s"):
         fleet.run("evil", read("id", timeout_s=0.5))
+    with pytest.raises(HomelabError, match=r"no end within 0\.5 s: true") as caught:
+        fleet.run("evil", change("true", "x", timeout_s=0.5))
+    assert not isinstance(caught.value, OutcomeUnknown)  # it asked first, on this new connection
 
 
 def _endless(send):
@@ -135,14 +152,15 @@ def _endless(send):
 
 
 @pytest.mark.parametrize("answer", [_endless("sendall"), _endless("sendall_stderr")])
-def test_it_never_stops_talking(evil, answer, monkeypatch):
+def test_it_never_stops_talking(evil, answer, turn, monkeypatch):
     monkeypatch.setattr("homelab_lib.transport.channel.MAX_OUTPUT_BYTES", 2**20)
-    server, fleet = evil
-    server.answer = answer
+    _, fleet = evil
+    turn(answer)
     with pytest.raises(OutcomeUnknown, match="1 MiB of output"):
         fleet.run("evil", change("true", "x"))
     with pytest.raises(HomelabError, match="1 MiB of output"):
         fleet.run("evil", read("id"))
+    turn(answer)
     outcomes = fleet.run_many("evil", [change("true", "x"), change("true", "y")])
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown]
 
@@ -155,12 +173,13 @@ def test_it_never_stops_talking(evil, answer, monkeypatch):
         lambda call: call.drop_the_link(),
     ],
 )
-def test_it_stops_half_way(evil, answer):
-    server, fleet = evil
-    server.answer = answer
+def test_it_stops_half_way(evil, answer, turn):
+    _, fleet = evil
+    turn(answer)
     with pytest.raises(OutcomeUnknown):
         fleet.run("evil", change("true", "x"))
     with pytest.raises(Unreachable, match="twice"):
         fleet.run("evil", read("id"))
+    turn(answer)
     outcomes = fleet.run_many("evil", [change("true", "x"), read("id")])
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown]

@@ -35,6 +35,8 @@ def sshd(tmp_path):
 @pytest.fixture
 def fleet(sshd, tmp_path):
     with Fleet({"nas": sshd.endpoint(tmp_path)}, allow_changes=True) as made:
+        made.run("nas", read("true"))  # the login is known before anything is changed
+        sshd.lines.clear()
         yield made
 
 
@@ -202,21 +204,23 @@ def test_a_shell_that_can_not_read_the_script_is_given_them_one_by_one(fleet, ss
 
 def test_one_sudo_for_all(sshd, tmp_path):
     said = b"sudo: a password is required\n"
-    sshd.answer = lambda call: call.stdin() and call.answer(1, b"", said)
+    sshd.answer = lambda call: call.answer(1, b"", said, ran=False)
     endpoint = sshd.endpoint(tmp_path, user="me")
     with Fleet({"nas": endpoint}, allow_changes=True) as fleet:
         with pytest.raises(AuthenticationRefused):
-            fleet.run_many("nas", [change("id", sudo=True), change("id", sudo=True)])
-        assert sshd.lines[-1].startswith("sudo -n -- /bin/sh -c ")
+            fleet.run_many("nas", [read("id", sudo=True), read("id", sudo=True)])
+        (line,) = sshd.lines
+        assert line.startswith("env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -c ")
 
 
 def test_a_sudo_that_refuses_one_is_no_answer_of_the_program(sshd, tmp_path):
     """`stat` ends with 1 where there is no file; that must not be mixed up."""
 
     def refuse(call):
-        stdin = call.stdin().replace(b"sudo -n -- stat", b"sh -c 'echo sudo: a password is "
-                                     b"required >&2; exit 1' ")  # fmt: skip
-        ran = subprocess.run(["sh", "-c", call.line], input=stdin, capture_output=True)
+        no = "sh -c 'echo sudo: interactive authentication is required >&2; exit 1' "
+        script = call.stdin().replace(b"sudo -n -- env LC_ALL=C stat", no.encode())
+        line = call.line.replace("sudo -n -- ", "")  # once it obeyed
+        ran = subprocess.run(["sh", "-c", line], input=script, capture_output=True)
         call.answer(ran.returncode, ran.stdout, ran.stderr)
 
     sshd.answer = refuse
@@ -232,7 +236,7 @@ def test_what_is_too_large_for_a_shell_goes_alone(fleet, sshd):
         "nas", [change("wc", "-c", stdin=large), sh("echo b"), change("wc", "-c", stdin="12345")]
     )
     assert [o.stdout.strip() for o in outcomes] == [str(len(large)), "b", "5"]
-    assert sshd.lines[0] == "wc -c"
+    assert sshd.lines[0] == "env LC_ALL=C wc -c"
     assert len(sshd.lines) == 2
 
 
