@@ -105,6 +105,10 @@ class StepFailed(HomelabError):
     """A step did not reach what it wants; the run stops here."""
 
 
+class NotUnderstood(StepFailed):
+    """A host answered in another shape than what we can read."""
+
+
 class PlanStale(HomelabError):
     """The approved plan no longer fits what the hosts say."""
 

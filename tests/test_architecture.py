@@ -14,6 +14,7 @@ LIBRARY = ROOT / "homelab_lib"
 
 # Rooms, and the rooms that each may use. What is in BASE lies under all.
 BASE = {
+    "answers",
     "durable",
     "errors",
     "paths",
@@ -36,6 +37,7 @@ MAY_USE = {
     "sweep": {"sweep", "wiring", "lab", "models"},
     "views": {"views", "runbook", "lab", "audit", "wiring", "models"},
     "wiring": {"lab", "models"},
+    "answers": set(),
     "units": set(),
     "errors": set(),
     "paths": set(),

@@ -1,8 +1,9 @@
 """kubectl on the machines people sit at."""
 
-import json
 from collections.abc import Iterator
 
+from homelab_lib import answers
+from homelab_lib.answers import Shape
 from homelab_lib.control import kubeconfig
 from homelab_lib.control.linux import Download, login
 from homelab_lib.errors import BadParameter
@@ -11,6 +12,7 @@ from homelab_lib.lab.compute import Cluster
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 KUBECTL = "/usr/local/bin/kubectl"
+_VERSION: Shape = {"clientVersion": {"gitVersion": str}}
 
 
 def step(lab: Lab, cluster: Cluster, end: str) -> Step:
@@ -96,7 +98,9 @@ class Clients:
             yield Check(f"kubectl on {name} reaches the API", says == "ok", says)
             may = host.read(KUBECTL, *context, "auth", "can-i", "*", "*", ok=None).stdout.strip()
             yield Check(f"{name} may do everything in the cluster", may == "yes", may)
-            version = json.loads(host.read(KUBECTL, "version", "--client", "-o", "json").stdout)
+            words = (KUBECTL, "version", "--client", "-o", "json")
+            said, line = host.json(*words), " ".join(words)
+            version = answers.expected(said, _VERSION, host=name, line=line)
             client = version["clientVersion"]["gitVersion"]
             same = _minor(client) == _minor(self.cluster.version)
             says = f"kubectl {client}, server {self.cluster.version}"

@@ -12,7 +12,7 @@ from homelab_lib.control.kubernetes.k3s import (
     configuration,
     node_token,
 )
-from homelab_lib.control.kubernetes.kubectl import KUBECTL, cores, listed
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, cores, listed
 from homelab_lib.control.kubernetes.waits import NodesReady
 from homelab_lib.control.linux import Download, File
 from homelab_lib.errors import BadParameter
@@ -216,7 +216,7 @@ class Nodes:
         etcd = {
             node["metadata"]["name"]
             for node in nodes
-            if node["metadata"]["labels"].get("node-role.kubernetes.io/etcd") == "true"
+            if node["metadata"].get("labels", {}).get("node-role.kubernetes.io/etcd") == "true"
         }
         missing = sorted(set(self.cluster.servers) - etcd)
         yield Check("the control plane runs etcd", not missing, ", ".join(missing))
@@ -247,8 +247,9 @@ class Nodes:
 
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
-        nodes = listed(ctx.host(self.first), "nodes")
-        total = sum(cores(node["status"]["allocatable"]["cpu"]) for node in nodes)
+        shape = OBJECT | {"status": {"allocatable": {"cpu": cores}}}
+        nodes = listed(ctx.host(self.first), "nodes", shape=shape)
+        total = sum(node["status"]["allocatable"]["cpu"] for node in nodes)
         predicted = sum(self.lab.vms[name].vcpu for name in self.cluster.vms)
         yield Measurement("allocatable processors", total, "processors", predicted)
 

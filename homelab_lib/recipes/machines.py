@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+from homelab_lib import answers
+from homelab_lib.answers import whole
 from homelab_lib.control.linux import File, read_file
 from homelab_lib.control.proxmox.existing import ExistingGuest
 from homelab_lib.control.proxmox.guest import (
@@ -276,5 +278,6 @@ class Machines:
     def sizes(self, ctx: Context) -> Iterator[Measurement]:
         """What the VMs see of what they were given."""
         for vm in self.ours:
-            count = ctx.host(vm.name).read("nproc").stdout
-            yield Measurement(f"{vm.name}: processors", float(count), "processors", vm.vcpu)
+            said = ctx.host(vm.name).read("nproc").stdout.strip()
+            count = answers.expected(said, whole, host=vm.name, line="nproc")
+            yield Measurement(f"{vm.name}: processors", count, "processors", vm.vcpu)

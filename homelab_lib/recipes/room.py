@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from homelab_lib import answers
+from homelab_lib.answers import Shape, whole
 from homelab_lib.control.linux import read_file
 from homelab_lib.control.proxmox.api import api
 from homelab_lib.errors import StepFailed
@@ -13,6 +15,11 @@ from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context
 
 GIB = 2**30
+_NODE: Shape = {"memory": {"total": int}, "cpuinfo": {"cpus": int}}
+_NODES: Shape = [{"node": str}]
+_GUESTS: Shape = [{"vmid": whole, "node": str, "maxmem?": int, "template?": (int, bool)}]
+_STORAGES: Shape = [{"storage": str, "active?": (int, bool), "avail?": int}]
+_CACHE = "/sys/module/zfs/parameters/zfs_arc_max"
 _HOST_KEEPS_BYTES = 4 * GIB  # what the host itself needs, beside ZFS's cache
 _PER_VM = 1.05  # QEMU takes about this much of what the guest sees
 
@@ -28,8 +35,8 @@ def checks(ctx: Context, lab: Lab, vms: Sequence[Vm]) -> Iterator[Check]:
     for name in sorted({vm.host for vm in vms}):
         host, called = ctx.host(name), node(lab, name)
         _assert_called(host, called)
-        status = api(host, f"/nodes/{called}/status")
-        rows = api(host, "/cluster/resources", "--type", "vm")
+        status = api(host, f"/nodes/{called}/status", shape=_NODE)
+        rows = api(host, "/cluster/resources", "--type", "vm", shape=_GUESTS)
         ours = [vm for vm in vms if vm.host == name]
         numbers = {vm.vmid for vm in ours}
         others = [
@@ -43,7 +50,7 @@ def checks(ctx: Context, lab: Lab, vms: Sequence[Vm]) -> Iterator[Check]:
 
 
 def _assert_called(host: Host, name: str) -> None:
-    called = [row["node"] for row in api(host, "/nodes")]
+    called = [row["node"] for row in api(host, "/nodes", shape=_NODES)]
     if name not in called:
         raise StepFailed(
             f"{host.name} is called {' or '.join(called)} by Proxmox, and {name} in the lab",
@@ -53,7 +60,8 @@ def _assert_called(host: Host, name: str) -> None:
 
 
 def _disks(host: Host, called: str, ours: list[Vm], made: set[int]) -> Iterator[Check]:
-    stores = {row["storage"]: row for row in api(host, f"/nodes/{called}/storage")}
+    rows = api(host, f"/nodes/{called}/storage", shape=_STORAGES)
+    stores = {row["storage"]: row for row in rows}
     wanted: dict[str, int] = {}
     for vm in ours:
         drives = [(vm.storage, vm.disk_bytes)]
@@ -69,7 +77,7 @@ def _disks(host: Host, called: str, ours: list[Vm], made: set[int]) -> Iterator[
             says = "Proxmox calls it inactive: a pool not imported, or a server not reached"
             yield Check(f"storage {store} is there", False, says)
             continue
-        free = stores[store]["avail"]
+        free = stores[store].get("avail", 0)
         says = f"{size / GIB:.0f} GiB wanted, {free / GIB:.0f} GiB free"
         yield Check(f"the VMs' disks fit on {store}", size <= free, says)
 
@@ -77,8 +85,8 @@ def _disks(host: Host, called: str, ours: list[Vm], made: set[int]) -> Iterator[
 def _cache_bytes(host: Host) -> int:
     """What ZFS's cache may grow to [bytes]; 0 where there is no ZFS, or no limit: without one it
     gives way to VMs."""
-    text = read_file(host, "/sys/module/zfs/parameters/zfs_arc_max").strip()
-    return int(text) if text.isdigit() else 0
+    text = read_file(host, _CACHE).strip()
+    return answers.expected(text, whole, host=host.name, line=f"cat {_CACHE}") if text else 0
 
 
 def _memory(ours: list[Vm], others: list[dict[str, Any]], total: int, cache: int) -> Check:

@@ -106,7 +106,10 @@ class Share:
             yield from self._seen_by_the_node(ctx)
             return
         rows = call(
-            ctx.host(self.share.host), "sharing.nfs.query", [["path", "=", self.share.path]]
+            ctx.host(self.share.host),
+            "sharing.nfs.query",
+            [["path", "=", self.share.path]],
+            shape=[{"networks": [str], "enabled": bool}],
         )
         found = [sorted(row["networks"]) for row in rows if row["enabled"]]
         told = ["everybody" if not networks else ", ".join(networks) for networks in found]

@@ -60,7 +60,7 @@ class Workloads:
     def answer(self, ctx: Context) -> Iterator[Check]:
         """Each is reached through the ingress, from a client where there is one with curl."""
         hosts = [ctx.host(name) for name in (*self.cluster.clients, self.server)]
-        able = (host for host in hosts if host.read("which", "curl", ok=None).stdout.strip())
+        able = (host for host in hosts if host.read("which", "curl", ok=(0, 1)).stdout.strip())
         source = next(able, hosts[0])
         address = self.lab.vms[self.server].ip
         for workload in self.cluster.workloads:
@@ -75,8 +75,9 @@ class Workloads:
         host = ctx.host(self.server)
         for workload in self.cluster.workloads:
             selector = f"kubernetes.io/service-name={workload.name}"
-            slices = listed(host, "endpointslices", workload.namespace, selector)
-            ready = sum(len(each.get("endpoints") or ()) for each in slices)
+            shape = {"endpoints?": [dict]}
+            slices = listed(host, "endpointslices", workload.namespace, selector, shape=shape)
+            ready = sum(len(each.get("endpoints", ())) for each in slices)
             yield Measurement(f"{workload.name}: endpoints", ready, "pods", workload.replicas)
 
 

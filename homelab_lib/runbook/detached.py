@@ -200,14 +200,20 @@ def _collect(link: Link, host: str, unit: str, state: dict[str, str], duration_s
             f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}",
             sudo=True,
         ),
-    ).stdout
+    )
+    if not printed.ok:
+        raise Unreachable(
+            f"{host}: its journal has not what {unit} printed: {printed.stderr.strip()[-300:]}",
+            where=f"{host}: {unit}",
+            fix=f"try `journalctl -u {unit}` there by hand",
+        )
     good = state["ActiveState"] == "active"
     _forget(link, host, unit, state)
     status = int(state["ExecMainStatus"] or 0)
     return Result(
         exit_status=0 if good else status or 1,
-        stdout=printed,
-        stderr="" if good else printed,
+        stdout=printed.stdout,
+        stderr="" if good else printed.stdout,
         duration_s=duration_s,
     )
 

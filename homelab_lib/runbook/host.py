@@ -1,9 +1,9 @@
 """The reading handle that resources and checks get of a host."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from homelab_lib import answers
 from homelab_lib.errors import HomelabError, Refused, StepFailed
 from homelab_lib.secret import Mask
 from homelab_lib.transport.call import Call
@@ -78,15 +78,8 @@ class ReadingHost:
 
     def json(self, *argv: str, **options: Any) -> Any:
         result = self.read(*argv, **options)
-        try:
-            return json.loads(result.stdout)
-        except (ValueError, RecursionError):
-            shown = self._mask.cut(result.stdout, 200)
-            raise StepFailed(
-                f"{self.name} did not answer in JSON: {shown!r}",
-                where=f"{self.name}: {read(*argv).line}",
-                fix="run that command on the host by hand; its version may be one we do not know",
-            ) from None
+        line = read(*argv).line
+        return answers.understood(result.stdout, host=self.name, line=line, cut=self._mask.cut)
 
     def fact(self, name: str, look: Callable[[Any], Any]) -> Any:
         if name not in self._facts:

@@ -10,6 +10,7 @@ from homelab_lib.control.mark import marks
 from homelab_lib.control.proxmox.guest import guest_file
 from homelab_lib.control.proxmox.options import OPTIONS, differs, disk_bytes
 from homelab_lib.control.truenas.midclt import parse
+from homelab_lib.errors import StepFailed
 from homelab_lib.transport.command import Result
 
 
@@ -79,6 +80,8 @@ def test_what_is_not_stored_is_at_its_default(name):
 class Node:
     """Answers `qm guest` as a slow agent does."""
 
+    name = "pve"
+
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
 
@@ -98,11 +101,26 @@ def test_a_slow_agent_is_asked_again():
     assert waited
 
 
-@pytest.mark.parametrize("answer", [{"exited": 1, "exitcode": 1}, {"exited": 1, "signal": 9}])
-def test_a_file_that_can_not_be_read_is_empty(answer):
-    assert guest_file(Node(answer), 301, "/etc/k", lambda seconds: None) == ""
+def test_a_file_that_the_guest_says_is_not_there_is_empty():
+    said = {"exited": 1, "exitcode": 1, "err-data": "cat: /etc/k: No such file or directory\n"}
+    assert guest_file(Node(said), 301, "/etc/k", lambda seconds: None) == ""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"exited": 1, "exitcode": 1},
+        {"exited": 1, "signal": 9},
+        {"exited": 1, "exitcode": 1, "err-data": "cat: /etc/k: Input/output error\n"},
+        {"exited": 1, "exitcode": 127, "err-data": "cat: No such file or directory\n"},
+    ],
+)
+def test_a_file_that_can_not_be_read_is_not_taken_for_none(answer):
+    with pytest.raises(StepFailed, match="pve: /etc/k in VM 301 can't be read"):
+        guest_file(Node(answer), 301, "/etc/k", lambda seconds: None)
 
 
 def test_an_agent_that_never_ends_is_given_up():
     node = Node({"pid": 77}, *[{"exited": 0}] * 50)
-    assert guest_file(node, 301, "/etc/k", lambda seconds: None) == ""
+    with pytest.raises(StepFailed, match="it did not end"):
+        guest_file(node, 301, "/etc/k", lambda seconds: None)

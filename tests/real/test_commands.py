@@ -68,7 +68,7 @@ def test_status_and_both_streams_come_back(connection, script, status, stdout, s
 def test_a_program_that_is_not_there_is_127(connection):
     result = connection.run(change("no-such-program"))
     assert result.exit_status == 127
-    assert "not found" in result.stderr
+    assert "No such file or directory" in result.stderr
 
 
 def test_bytes_that_are_no_text_are_replaced_and_nothing_is_lost(connection):

@@ -117,7 +117,7 @@ def test_a_read_that_kills_its_link_twice_is_given_up(server, connect, pipe):
 
 def test_a_change_that_is_killed_there_is_unknown(connection):
     with pytest.raises(OutcomeUnknown, match="without an exit status"):
-        connection.run(change("exec", "sh", "-c", "kill -9 $$"))
+        connection.run(change("sh", "-c", "kill -9 $$"))
     assert connection.run(read("true")).ok
 
 

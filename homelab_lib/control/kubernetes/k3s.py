@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from homelab_lib import answers
 from homelab_lib.control import mark
 from homelab_lib.control.linux import look_at_file, look_at_unit, read_file
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -101,8 +102,11 @@ class K3sNode:
         if look_at_file(host, BINARY) is None:
             version = ""
         else:
-            words = host.read(BINARY, "--version").stdout.split()
-            version = words[2] if len(words) > 2 else ""
+            said = host.read(BINARY, "--version").stdout
+            version = [*said.split(), "", "", ""][2]
+            if not version:  # what can't be read is not "not installed"
+                why = f"expected is `k3s version v1…`: {said[:100]!r}"
+                raise answers.not_understood(host.name, f"{BINARY} --version", why)
         return {"version": version} | look_at_unit(host, _UNITS[self.role])
 
     def diff(self, observed: dict[str, Any]) -> Diff:

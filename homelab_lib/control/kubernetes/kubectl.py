@@ -1,31 +1,62 @@
 """Kubernetes through `kubectl -o json`: asking, and reading what it says."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from homelab_lib import answers
+from homelab_lib.answers import Shape
 from homelab_lib.runbook.resource import Host
+from homelab_lib.transport.command import read
 
 KUBECTL = ("k3s", "kubectl")
 Object = Mapping[str, Any]
 
+OBJECT: Shape = {"metadata": {"name": str, "labels?": {str: str}}}
+_EVENT: Shape = OBJECT | {
+    "metadata": {"creationTimestamp?": str},
+    "type?": str,
+    "message?": str,
+    "reason?": str,
+    "involvedObject?": {"name?": str},
+    "series?": {"lastObservedTime?": str},
+    "lastTimestamp?": str,
+    "eventTime?": str,
+}
+_POD: Shape = OBJECT | {"status?": {"phase?": str}, "spec?": {"nodeName?": str}}
+
 _SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
 
 
-def get(host: Host, kind: str, name: str, namespace: str = "") -> Any:
-    """An object, or None."""
+def get(host: Host, kind: str, name: str, namespace: str = "", *, shape: Shape = OBJECT) -> Any:
+    """An object, or None.
+
+    Parameters
+    ----------
+    shape
+        What is read from it; see `answers`.
+
+    Raises
+    ------
+    NotUnderstood
+        The cluster says something else.
+    """
     where = ("-n", namespace) if namespace else ()
     words = (*KUBECTL, "get", kind, name, *where, "--ignore-not-found", "-o", "json")
     text = host.read(*words, sudo=True).stdout
-    return json.loads(text) if text.strip() else None
+    line = read(*words).line
+    return answers.understood(text, shape, host=host.name, line=line) if text.strip() else None
 
 
-def listed(host: Host, kind: str, namespace: str = "", selector: str = "") -> list[Any]:
-    """All objects of a kind."""
+def listed(
+    host: Host, kind: str, namespace: str = "", selector: str = "", *, shape: Shape = OBJECT
+) -> list[Any]:
+    """All objects of a kind; see `get`."""
     where = ("-n", namespace) if namespace else ("-A",)
     chosen = ("-l", selector) if selector else ()
-    found = host.json(*KUBECTL, "get", kind, *where, *chosen, "-o", "json", sudo=True)
+    words = (*KUBECTL, "get", kind, *where, *chosen, "-o", "json")
+    said = host.json(*words, sudo=True)
+    found = answers.expected(said, {"items": [shape]}, host=host.name, line=read(*words).line)
     items: list[Any] = found["items"]
     return items
 
@@ -48,9 +79,9 @@ def warnings_about(host: Host, namespace: str, name: str) -> str:
     """What the cluster complains of about an object, the newest complaint."""
     found = [
         event
-        for event in listed(host, "events", namespace)
+        for event in listed(host, "events", namespace, shape=_EVENT)
         if event.get("type") == "Warning"
-        and str(event.get("involvedObject", {}).get("name", "")).startswith(name)
+        and event.get("involvedObject", {}).get("name", "").startswith(name)
     ]
     if not found:
         return ""
@@ -60,7 +91,7 @@ def warnings_about(host: Host, namespace: str, name: str) -> str:
 
 def _when(event: Object) -> str:
     """When an event was seen last; the list is in no order, and the field depends on who wrote."""
-    series = event.get("series") or {}
+    series = event.get("series", {})
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     made = event.get("metadata", {}).get("creationTimestamp", "")
     return str(next((time for time in times if time), made))
@@ -68,9 +99,9 @@ def _when(event: Object) -> str:
 
 def finished_pod(host: Host, namespace: str, selector: str) -> tuple[str, str]:
     """Name and node of a pod that has come to its good end; both empty where there is none."""
-    for pod in listed(host, "pods", namespace, selector):
+    for pod in listed(host, "pods", namespace, selector, shape=_POD):
         if pod.get("status", {}).get("phase") == "Succeeded":
-            return pod["metadata"]["name"], pod["spec"].get("nodeName", "")
+            return pod["metadata"]["name"], pod.get("spec", {}).get("nodeName", "")
     return "", ""
 
 

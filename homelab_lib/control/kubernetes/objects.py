@@ -75,7 +75,7 @@ class Applied:
             space = f" -n {self.namespace}" if self.namespace else ""
             undo = f"kubectl delete {self._resource} {self.object_name}{space}"
             return Diff((Change(f"make {self.name}", self._apply, undo=undo),))
-        labels = observed["metadata"].get("labels") or {}
+        labels = observed["metadata"].get("labels", {})
         if {key: labels.get(key) for key in self._marks} != self._marks:
             return Diff(conflict=self._foreign(where))
         if any(where.startswith(path) for path in self.immutable):

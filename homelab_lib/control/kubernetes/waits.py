@@ -3,8 +3,30 @@
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.control.kubernetes.kubectl import get, listed, warnings_about
+from homelab_lib.answers import Shape
+from homelab_lib.control.kubernetes.kubectl import OBJECT, get, listed, warnings_about
 from homelab_lib.runbook.resource import Diff, Host
+
+_CONDITIONS: Shape = [{"type": str, "status": str, "message?": str, "reason?": str}]
+_NODE: Shape = OBJECT | {
+    "status": {"conditions?": _CONDITIONS, "nodeInfo": {"kubeletVersion": str}}
+}
+_COUNTS = (
+    "observedGeneration",
+    "desiredNumberScheduled",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "updatedReplicas",
+    "availableReplicas",
+    "replicas",
+)
+_WORKLOAD: Shape = {
+    "metadata": {"generation?": int},
+    "status?": dict.fromkeys((f"{name}?" for name in _COUNTS), int),
+    "spec?": {"replicas?": int},
+}
+_CLAIM: Shape = {"status?": {"phase?": str}}
+_JOB: Shape = {"status?": {"conditions?": _CONDITIONS, "succeeded?": int}}
 
 
 @dataclass(frozen=True)
@@ -22,7 +44,7 @@ class NodesReady:
 
     def observe(self, host: Host) -> dict[str, Any]:
         found = {}
-        for node in listed(host, "nodes"):
+        for node in listed(host, "nodes", shape=_NODE):
             conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", ())}
             found[node["metadata"]["name"]] = {
                 "ready": conditions.get("Ready", "Unknown"),
@@ -56,7 +78,7 @@ class Rollout:
         return f"pods of {self.kind} {self.namespace}/{self.object_name}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        found = get(host, self.kind, self.object_name, self.namespace)
+        found = get(host, self.kind, self.object_name, self.namespace, shape=_WORKLOAD)
         if found is None:
             return None
         status = found.get("status", {})
@@ -66,7 +88,7 @@ class Rollout:
             updated = status.get("updatedNumberScheduled", 0)
             available, old = status.get("numberAvailable", 0), 0
         else:
-            wanted = found["spec"].get("replicas", 1)
+            wanted = found.get("spec", {}).get("replicas", 1)
             updated = status.get("updatedReplicas", 0)
             available = status.get("availableReplicas", 0)
             old = max(status.get("replicas", 0) - updated, 0)
@@ -103,7 +125,8 @@ class Bound:
         return f"volume for claim {self.namespace}/{self.claim}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        found = get(host, "persistentvolumeclaim", self.claim, self.namespace) or {}
+        claim = get(host, "persistentvolumeclaim", self.claim, self.namespace, shape=_CLAIM)
+        found = claim or {}
         phase = found.get("status", {}).get("phase", "")
         trouble = "" if phase == "Bound" else warnings_about(host, self.namespace, self.claim)
         return {"phase": phase, "trouble": trouble}
@@ -129,12 +152,12 @@ class Finished:
         return f"job {self.namespace}/{self.job}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        found = get(host, "job", self.job, self.namespace) or {}
+        found = get(host, "job", self.job, self.namespace, shape=_JOB) or {}
         status = found.get("status", {})
         failed = [
             condition
             for condition in status.get("conditions", ())
-            if condition["type"] == "Failed" and condition.get("status") == "True"
+            if condition["type"] == "Failed" and condition["status"] == "True"
         ]
         done = bool(status.get("succeeded"))
         trouble = "" if done else warnings_about(host, self.namespace, self.job)

@@ -4,12 +4,14 @@ Nothing is there only if the host itself says so of that very path. A disk that 
 refused sudo, an answer that we can't parse are no such word: they stop the step.
 """
 
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from homelab_lib import answers
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Host
 from homelab_lib.transport.command import Result
@@ -31,6 +33,9 @@ _KINDS = {
 ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
 _ABSENT = (": No such file or directory", ": Not a directory")
 _FORM = r"%f|%a|%U|%G|%s|%n\0"  # names may hold anything but a NUL
+_RECORD = re.compile(
+    r"([0-9a-f]{1,8})\|([0-7]{1,5})\|([^|]+)\|([^|]+)\|(\d{1,20})\|(.+)", re.DOTALL | re.ASCII
+)
 _AT_ONCE = 200  # paths on one command line
 
 
@@ -114,15 +119,25 @@ def _stat(host: Host, paths: Iterable[str], *options: str) -> dict[str, Facts]:
         words = (*ENGLISH, "stat", *options, "--printf", _FORM, "--", *some)
         shown = host.read(*words, ok=(0, 1), sudo=True)
         for record in shown.stdout.split("\0")[:-1]:
-            raw, mode, user, group, size, path = record.split("|", 5)
-            found[path] = {
-                "kind": _KINDS.get(stat.S_IFMT(int(raw, 16)), "thing of an unknown kind"),
-                "mode": mode,
-                "owner": f"{user}:{group}",
-                "size_bytes": int(size),
-            }
+            path, facts = _facts(host, record)
+            found[path] = facts
         all_absent(host, shown, "stat", [path for path in some if path not in found])
     return found
+
+
+def _facts(host: Host, record: str) -> tuple[str, Facts]:
+    """A record of `stat`, as `_FORM` has it: the path, and what is there."""
+    found = _RECORD.fullmatch(record)
+    if found is None:
+        why = f"expected is kind, mode, owner and size of a file: {record[:100]!r}"
+        raise answers.not_understood(host.name, "stat", why)
+    raw, mode, user, group, size, path = found.groups()
+    return path, {
+        "kind": _KINDS.get(stat.S_IFMT(int(raw, 16)), "thing of an unknown kind"),
+        "mode": mode,
+        "owner": f"{user}:{group}",
+        "size_bytes": int(size),
+    }
 
 
 def _add_digests(host: Host, seen: dict[str, Facts], paths: Iterable[str]) -> None:
@@ -132,7 +147,8 @@ def _add_digests(host: Host, seen: dict[str, Facts], paths: Iterable[str]) -> No
         shown = host.read(*ENGLISH, "sha256sum", "-z", "--", *some, ok=(0, 1), sudo=True)
         for record in shown.stdout.split("\0")[:-1]:
             digest, _, path = record.partition("  ")
-            seen[path]["sha256"] = digest
+            if path in some and re.fullmatch("[0-9a-f]{64}", digest):
+                seen[path]["sha256"] = digest
         gone = [path for path in some if "sha256" not in seen[path]]
         all_absent(host, shown, "sha256sum", gone)
         for path in gone:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
@@ -19,9 +20,25 @@ class Packages:
         return f"packages {' '.join(self.names)}"
 
     def observe(self, host: Host) -> dict[str, str]:
+        """What dpkg has of each.
+
+        Raises
+        ------
+        StepFailed
+            It does not say of one, not even that it knows none of that name.
+        """
         form = r"${Package} ${db:Status-Status}\n"
         shown = host.read("dpkg-query", "-W", "-f", form, "--", *self.names, ok=(0, 1))
         pairs = dict(line.split(" ", 1) for line in shown.stdout.splitlines() if " " in line)
+        for name in self.names:
+            unknown = f"no packages found matching {name}\n"
+            if name not in pairs and unknown not in f"{shown.stderr}\n":
+                said = shown.stderr.strip()[-300:] or shown.stdout.strip()[-300:]
+                raise StepFailed(
+                    f"{host.name} can't tell whether {name} is installed: {said or 'no answer'}",
+                    where=host.name,
+                    fix=f"try `dpkg-query -W {name}` there by hand",
+                )
         return {name: pairs.get(name, "not-installed") for name in self.names}
 
     def diff(self, observed: dict[str, str]) -> Diff:

@@ -8,15 +8,37 @@ status. And a worker dies with the terminal that started it, so what takes long 
 from collections.abc import Callable
 from typing import Any
 
+from homelab_lib import answers
+from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.runbook.resource import Host, Progress
-from homelab_lib.transport.command import Command, Result, change
+from homelab_lib.transport.command import Command, Result, change, read
 
 _JSON = ("--output-format", "json")
 
+GUESTS: Shape = [{"vmid?": whole, "type?": str, "node?": str, "name?": str}]
+"""``/cluster/resources``; rows without a number are no guests."""
+CONFIG: Shape = {str: SCALAR}
+STATUS: Shape = {"status": str}
+_ACTIVE: Shape = [{"type": str}]
+_TASK: Shape = {"status": str, "type?": str, "exitstatus?": str}
 
-def api(host: Host, path: str, *options: str) -> Any:
-    """What the node's API says at `path`."""
-    return host.json("pvesh", "get", path, *options, *_JSON, sudo=True)
+
+def api(host: Host, path: str, *options: str, shape: Shape = object) -> Any:
+    """What the node's API says at `path`.
+
+    Parameters
+    ----------
+    shape
+        What is read from it; see `answers`.
+
+    Raises
+    ------
+    NotUnderstood
+        It says something else.
+    """
+    words = ("pvesh", "get", path, *options, *_JSON)
+    said = host.json(*words, sudo=True)
+    return answers.expected(said, shape, host=host.name, line=read(*words).line)
 
 
 def changing(verb: str, path: str, *options: str, timeout_s: float = 60.0) -> Command:
@@ -26,7 +48,8 @@ def changing(verb: str, path: str, *options: str, timeout_s: float = 60.0) -> Co
 
 def active_task(host: Host, node: str, vmid: int) -> str:
     """What is at work on a VM just now: the task's type; empty for nothing."""
-    tasks = api(host, f"/nodes/{node}/tasks", "--source", "active", "--vmid", str(vmid))
+    path = f"/nodes/{node}/tasks"
+    tasks = api(host, path, "--source", "active", "--vmid", str(vmid), shape=_ACTIVE)
     # One that has just ended stays in the list for a while.
     return next((str(task["type"]) for task in tasks if "endtime" not in task), "")
 
@@ -47,11 +70,12 @@ def follow_task(node: str) -> Callable[[Host, Result], Progress]:
         upid = task_of(result)
         if not upid:
             return Progress(True, error=f"no task came of it: {result.stdout.strip()[-300:]}")
-        status = api(host, f"/nodes/{node}/tasks/{upid}/status")
+        status = api(host, f"/nodes/{node}/tasks/{upid}/status", shape=_TASK)
+        task = status.get("type", "task")
         if status["status"] == "running":
-            return Progress(False, note=f"task {status['type']} runs")
+            return Progress(False, note=f"task {task} runs")
         end = status.get("exitstatus", "unknown")
         good = end == "OK" or end.startswith("WARNINGS")
-        return Progress(True, error="" if good else f"{status['type']}: {end}")
+        return Progress(True, error="" if good else f"{task}: {end}")
 
     return follow

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.control.proxmox.api import api
+from homelab_lib.control.proxmox.api import CONFIG, GUESTS, STATUS, api
 from homelab_lib.runbook.resource import Diff, Host
 
 
@@ -28,16 +28,17 @@ class ExistingGuest:
         return f"VM {self.vmid} ({self.vm_name}) that is there"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = api(host, "/cluster/resources", "--type", "vm")
+        rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
         row = next((row for row in rows if row.get("vmid") == self.vmid), None)
         if row is None:
             return None
-        if row.get("type", "qemu") != "qemu" or row["node"] != self.node:
-            return {"name": row.get("name", ""), "place": f"{row.get('type')} on {row['node']}"}
+        if row.get("type", "qemu") != "qemu" or row.get("node") != self.node:
+            place = f"{row.get('type', 'guest')} on {row.get('node', 'another node')}"
+            return {"name": row.get("name", ""), "place": place}
         path = f"/nodes/{self.node}/qemu/{self.vmid}"
-        config = api(host, f"{path}/config", "--current", "1")
-        status = api(host, f"{path}/status/current")["status"]
-        return {"name": config.get("name", ""), "place": "", "status": status}
+        config = api(host, f"{path}/config", "--current", "1", shape=CONFIG)
+        status = api(host, f"{path}/status/current", shape=STATUS)["status"]
+        return {"name": str(config.get("name", "")), "place": "", "status": status}
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         there = f"VM {self.vmid} ({self.vm_name}) is to be there already"

@@ -1,15 +1,32 @@
 """A VM from the inside, through its guest agent: the way that needs no host key yet."""
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.control.proxmox.api import api
+from homelab_lib import answers
+from homelab_lib.answers import Shape
+from homelab_lib.control.proxmox.api import CONFIG, api
+from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Diff, Host
+from homelab_lib.transport.command import read
 
 _LOOKS, _PAUSE_S = 12, 5.0
+
+_ADDRESS: Shape = {"ip-address?": str, "ip-address-type?": str}
+_CARDS: Shape = [{"hardware-address?": str, "ip-addresses?": [_ADDRESS]}]
+_DONE: Shape = {
+    "pid?": int,
+    "exited?": (bool, int),
+    "exitcode?": int,
+    "signal?": int,
+    "out-data?": str,
+    "err-data?": str,
+}
+# What Proxmox says of an agent that is not there, not yet there, or busy; and of a VM that is off.
+_NO_AGENT = re.compile(r"guest agent|guest-network-get-interfaces|is not running|got timeout")
+_ABSENT = "No such file or directory"
 
 
 def guest_addresses(host: Host, vmid: int, mac: str = "") -> list[str] | None:
@@ -24,15 +41,23 @@ def guest_addresses(host: Host, vmid: int, mac: str = "") -> list[str] | None:
     """
     words = ("qm", "guest", "cmd", str(vmid), "network-get-interfaces")
     result = host.read(*words, ok=None, sudo=True)
-    if result.exit_status:
+    if result.exit_status and _NO_AGENT.search(result.stderr + result.stdout):
         return None
-    found = json.loads(result.stdout) if result.stdout.strip() else []
-    rows = found.get("result", []) if isinstance(found, Mapping) else found
+    if result.exit_status:
+        raise StepFailed(
+            f"{host.name} can't tell which addresses VM {vmid} has: "
+            f"{(result.stderr or result.stdout).strip()[-300:] or 'it printed nothing'}",
+            where=f"{host.name}: {read(*words).line}",
+            fix="mend what it complains of, then run the same command line again",
+        )
+    shape = (_CARDS, {"result": _CARDS})
+    said = result.stdout.strip() or "[]"
+    found = answers.understood(said, shape, host=host.name, line=read(*words).line)
     return [
-        address["ip-address"]
-        for interface in rows
-        if not mac or str(interface.get("hardware-address", "")).lower() == mac.lower()
-        for address in interface.get("ip-addresses") or ()
+        address.get("ip-address", "")
+        for interface in (found["result"] if isinstance(found, dict) else found)
+        if not mac or interface.get("hardware-address", "").lower() == mac.lower()
+        for address in interface.get("ip-addresses", ())
         if address.get("ip-address-type") == "ipv4"
     ]
 
@@ -43,7 +68,7 @@ def leased_addresses(host: Host, node: str, vmid: int) -> list[str] | None:
     A VM may have others: of containers in it, of a tunnel. The card is told by the hardware
     address that Proxmox gave it.
     """
-    config = api(host, f"/nodes/{node}/qemu/{vmid}/config", "--current", "1")
+    config = api(host, f"/nodes/{node}/qemu/{vmid}/config", "--current", "1", shape=CONFIG)
     card = re.search(r"(?i)=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", str(config.get("net0", "")))
     if card is None:
         return []
@@ -52,7 +77,7 @@ def leased_addresses(host: Host, node: str, vmid: int) -> list[str] | None:
 
 
 def guest_file(host: Host, vmid: int, path: str, sleep: Callable[[float], None]) -> str:
-    """A file in a VM; empty where there is none.
+    """A file in a VM; empty where the VM says that there is none.
 
     Parameters
     ----------
@@ -60,17 +85,43 @@ def guest_file(host: Host, vmid: int, path: str, sleep: Callable[[float], None])
         The node, the VM, and the file in it.
     sleep
         Waits [s]: an agent that is slow answers with a number to ask again with.
+
+    Raises
+    ------
+    StepFailed
+        It can't be read, or the agent does not come to an end.
     """
-    answer: dict[str, Any] = host.json(
-        "qm", "guest", "exec", str(vmid), "--", "cat", path, sudo=True
-    )
+    answer = _executed(host, "exec", str(vmid), "--", "cat", path)
     for _ in range(_LOOKS):
         if answer.get("exited") or "exitcode" in answer:
             break
         sleep(_PAUSE_S)
-        status = ("qm", "guest", "exec-status", str(vmid), str(answer["pid"]))
-        answer = {"pid": answer["pid"]} | host.json(*status, sudo=True)
-    return str(answer.get("out-data", "")) if answer.get("exitcode") == 0 else ""
+        number = answer.get("pid", 0)
+        answer = {"pid": number} | _executed(host, "exec-status", str(vmid), str(number))
+    return _text(host, vmid, path, answer)
+
+
+def _executed(host: Host, *words: str) -> dict[str, Any]:
+    """What the agent says of a program in the VM."""
+    words = ("qm", "guest", *words)
+    said = host.json(*words, sudo=True)
+    done: dict[str, Any] = answers.expected(said, _DONE, host=host.name, line=read(*words).line)
+    return done
+
+
+def _text(host: Host, vmid: int, path: str, answer: dict[str, Any]) -> str:
+    """What `cat` printed in the VM. Only its own word says that there is no such file."""
+    if answer.get("exitcode") == 0:
+        return str(answer.get("out-data", ""))
+    said = answer.get("err-data", "").strip()
+    if answer.get("exitcode") == 1 and said.endswith(_ABSENT):
+        return ""
+    ended = f"it ended with {answer['exitcode']}" if "exitcode" in answer else "it did not end"
+    raise StepFailed(
+        f"{host.name}: {path} in VM {vmid} can't be read: {said[-300:] or ended}",
+        where=host.name,
+        fix=f"try `qm guest exec {vmid} -- cat {path}` there by hand",
+    )
 
 
 @dataclass(frozen=True)

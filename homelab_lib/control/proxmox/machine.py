@@ -8,7 +8,15 @@ from typing import Any
 from homelab_lib.control import mark
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.control.proxmox import options as opts
-from homelab_lib.control.proxmox.api import active_task, api, changing, follow_task
+from homelab_lib.control.proxmox.api import (
+    CONFIG,
+    GUESTS,
+    STATUS,
+    active_task,
+    api,
+    changing,
+    follow_task,
+)
 from homelab_lib.runbook.detached import unit_name
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import Command, change
@@ -94,20 +102,20 @@ class VirtualMachine:
     def observe(self, host: Host) -> dict[str, Any] | None:
         """What has the number. Only that it is taken, by what kind and on which node, may be
         learnt from the cluster's list: names and states in it are up to ten seconds old."""
-        rows = api(host, "/cluster/resources", "--type", "vm")
+        rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
         row = next((row for row in rows if row.get("vmid") == self.vmid), None)
         if row is None:
             return None
-        if row.get("type", "qemu") != "qemu" or row["node"] != self.node:
+        if row.get("type", "qemu") != "qemu" or row.get("node") != self.node:
             return {"elsewhere": _told(row)}
         path = f"/nodes/{self.node}/qemu/{self.vmid}"
-        config = api(host, f"{path}/config", "--current", "1")
+        config = api(host, f"{path}/config", "--current", "1", shape=CONFIG)
         config.pop("cipassword", None)
-        lock = config.get("lock", "")
+        lock = str(config.get("lock", ""))
         return {
             "elsewhere": "",
-            "name": config.get("name", ""),
-            "status": api(host, f"{path}/status/current")["status"],
+            "name": str(config.get("name", "")),
+            "status": api(host, f"{path}/status/current", shape=STATUS)["status"],
             "lock": lock,
             "config": config,
             "begun": host.begun(self.name),
@@ -152,7 +160,7 @@ class VirtualMachine:
         return Change(summary, self._create, undo=undo, detached=True)
 
     def _is_ours(self, observed: dict[str, Any]) -> bool:
-        return mark.tag(self.lab) in opts.tags(observed["config"].get("tags", ""))
+        return mark.tag(self.lab) in opts.tags(str(observed["config"].get("tags", "")))
 
     def _half_made(self, observed: dict[str, Any]) -> Diff:
         """Making it was begun, and it is not there yet."""
@@ -205,7 +213,7 @@ class VirtualMachine:
     def _too_small(self, observed: dict[str, Any]) -> Iterator[tuple[str, int]]:
         """Disks that are smaller than wanted, and the size they should have [bytes]."""
         for drive, _, wanted in (("scsi0", self.storage, self.disk_bytes), *self.drives):
-            if opts.disk_bytes(observed["config"].get(drive, "")) < wanted:
+            if opts.disk_bytes(str(observed["config"].get(drive, ""))) < wanted:
                 yield drive, wanted
 
     def _as_wanted(self, observed: dict[str, Any]) -> Diff:
@@ -245,4 +253,8 @@ def _disk_options(drive: str) -> str:
 
 def _told(row: Mapping[str, Any]) -> str:
     name = f" {row['name']!r}" if row.get("name") else ""
-    return f"{_KINDS.get(row.get('type', ''), 'guest')}{name} on node {row['node']}"
+    return f"{_KINDS.get(row.get('type', ''), 'guest')}{name} on {_node(row)}"
+
+
+def _node(row: Mapping[str, Any]) -> str:
+    return f"node {row['node']}" if "node" in row else "another node"

@@ -136,7 +136,7 @@ def login_keys(stored: str) -> list[str]:
     return unquote(stored).split()
 
 
-_SIZE = re.compile(r"(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)")
+_SIZE = re.compile(r"(?:^|,)size=(\d{1,15}(?:\.\d{1,15})?)([KMGT]?)(?:,|$)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from homelab_lib.answers import Shape
 from homelab_lib.control.linux import look_at_file
 from homelab_lib.control.proxmox.api import api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
+_STORAGES: Shape = [{"storage": str, "type": str, "content?": str}]
 _FOLDERS = {"import": "import", "iso": "template/iso"}  # of a storage, by content
 
 
@@ -25,7 +27,7 @@ class StorageContent:
         return f"storage {self.storage}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = api(host, "/storage")
+        rows = api(host, "/storage", shape=_STORAGES)
         found = next((row for row in rows if row["storage"] == self.storage), None)
         if found is None:
             return None

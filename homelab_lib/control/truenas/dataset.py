@@ -3,10 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
+from homelab_lib.answers import SCALAR, Shape
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.midclt import call, changing
 from homelab_lib.runbook.resource import Change, Diff, Host
 
+_PROPERTY: Shape = {"rawvalue?": SCALAR, "value?": SCALAR, "source?": str}
+_DATASETS: Shape = [
+    {
+        "type": str,
+        "recordsize?": _PROPERTY,
+        "quota?": _PROPERTY,
+        "casesensitivity?": _PROPERTY,
+        "comments?": _PROPERTY,
+        "locked?": bool,
+    }
+]
+_POOLS: Shape = [{"status": str}]
 _RECORD_SIZES = {
     2**n: f"{2 ** (n - 10)}K" if n < 20 else f"{2 ** (n - 20)}M" for n in range(12, 25)
 }
@@ -48,8 +61,9 @@ class ZfsDataset:
             "pool.dataset.query",
             [["id", "=", self.dataset]],
             {"extra": {"retrieve_children": False}},
+            shape=_DATASETS,
         )
-        pools = call(host, "pool.query", [["name", "=", self._pool]])
+        pools = call(host, "pool.query", [["name", "=", self._pool]], shape=_POOLS)
         pool = pools[0]["status"] if pools else None
         if not rows:
             return {"pool": pool, "there": False}
@@ -60,7 +74,7 @@ class ZfsDataset:
             "type": row["type"],
             "recordsize": _bytes(row, "recordsize"),
             "quota": _bytes(row, "quota"),
-            "casesensitivity": (row.get("casesensitivity") or {}).get("rawvalue"),
+            "casesensitivity": row.get("casesensitivity", {}).get("rawvalue"),
             "locked": row.get("locked", False),
             "comments": _own_comment(row),
         }
@@ -121,11 +135,11 @@ class ZfsDataset:
 
 def _bytes(row: dict[str, Any], name: str) -> int:
     """A property's size [bytes]; 0 for none (a quota), or where a volume has no such property."""
-    value = (row.get(name) or {}).get("rawvalue")
-    return int(value) if value is not None and str(value).isdigit() else 0
+    value = str(row.get(name, {}).get("rawvalue", ""))
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
 
 
 def _own_comment(row: dict[str, Any]) -> str:
     """What stands in the dataset's own comments; one that it inherited is its parent's."""
-    comments = row.get("comments") or {}
-    return str(comments.get("value") or "") if comments.get("source") == "LOCAL" else ""
+    comments = row.get("comments", {})
+    return str(comments.get("value", "")) if comments.get("source") == "LOCAL" else ""

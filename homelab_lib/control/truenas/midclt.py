@@ -8,14 +8,25 @@ import json
 import re
 from typing import Any
 
+from homelab_lib import answers
+from homelab_lib.answers import Shape, whole
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Host, Progress
-from homelab_lib.transport.command import Command, Result, change
+from homelab_lib.transport.command import Command, Result, change, read
 
 Release = tuple[int, int]
 """``(25, 10)``: by it we choose among the middleware's ways of saying things."""
 
 _TRUTH = {"True": True, "False": False, "None": None}
+_JOBS: Shape = [
+    {
+        "state": str,
+        "method?": str,
+        "error?": str,
+        "result?": object,
+        "progress?": {"percent?": float, "description?": str},
+    }
+]
 
 
 def parse(text: str) -> Any:
@@ -24,14 +35,29 @@ def parse(text: str) -> Any:
     if word in _TRUTH:
         return _TRUTH[word]
     try:
-        return json.loads(word)
-    except ValueError:
+        return answers.parse(word)
+    except answers.Unfit:
         return word
 
 
-def call(host: Host, method: str, *arguments: Any) -> Any:
-    """Ask the middleware."""
-    return parse(host.read("midclt", "call", method, *map(json.dumps, arguments)).stdout)
+def call(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any:
+    """Ask the middleware.
+
+    Parameters
+    ----------
+    method, arguments
+        What is asked.
+    shape
+        What is read from the answer; see `answers`.
+
+    Raises
+    ------
+    NotUnderstood
+        It says something else.
+    """
+    words = ("midclt", "call", method, *map(json.dumps, arguments))
+    said = parse(host.read(*words).stdout)
+    return answers.expected(said, shape, host=host.name, line=read(*words).line)
 
 
 def changing(method: str, *arguments: Any) -> Command:
@@ -67,19 +93,21 @@ def release(host: Host) -> Release:
 def follow_job(host: Host, result: Result) -> Progress:
     """How a job goes whose number the call printed."""
     number = parse(result.stdout)
-    jobs = call(host, "core.get_jobs", [["id", "=", number]])
+    number = answers.expected(number, whole, host=host.name, line="the number of a job")
+    jobs = call(host, "core.get_jobs", [["id", "=", number]], shape=_JOBS)
     if not jobs:
         return Progress(True, error=f"job {number} is gone: the middleware was restarted")
     job = jobs[0]
+    method = job.get("method", f"job {number}")
     if job["state"] in ("SUCCESS", "FAILED", "ABORTED"):
         error = "" if job["state"] == "SUCCESS" else (job.get("error") or job["state"]).strip()
         if not error and job.get("result") is False:
-            error = f"{job['method']} said False"
+            error = f"{method} said False"
         return Progress(True, error=error)
-    progress = job.get("progress") or {}
+    progress = job.get("progress", {})
     percent = progress.get("percent")
     return Progress(
         False,
-        note=progress.get("description") or f"{job['method']}: {job['state']}",
+        note=progress.get("description") or f"{method}: {job['state']}",
         fraction=percent / 100 if percent else None,
     )

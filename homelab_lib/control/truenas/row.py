@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.midclt import Release, call, changing
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -62,6 +63,15 @@ class Field:
         if isinstance(self.default, Mapping):
             return {**self.default, **(value or {})}
         return sorted(value or ()) if self.unordered else value
+
+    @property
+    def shape(self) -> Shape:
+        """What may stand in it."""
+        if isinstance(self.default, Mapping):
+            return {str: object}
+        if self.unordered:
+            return [str]
+        return SCALAR if self.default is None else type(self.default)
 
     def holds(self, wanted: Any, found: Any) -> bool:
         """Whether `found`, settled, is what is wanted; of a mapping whatever we do not name is
@@ -124,6 +134,14 @@ class Family:
             heard[name] = rule.settled(back.get(value, value) if back else value)
         return heard
 
+    def shape(self, release: Release) -> Shape:
+        """Rows of the release, as far as they are heard."""
+        row: dict[str, Shape] = {"id": whole}
+        for name, rule in self.fields.items():
+            old = rule.old(release)
+            row[f"{old.name if old else name}?"] = rule.shape
+        return [row]
+
     def unknown(self, release: Release, values: Values) -> list[str]:
         """What the release can't be told, and would have to be."""
         fields = self.fields
@@ -168,7 +186,8 @@ class Row:
         ]  # fmt: skip
         names = {*self.wanted, self.family.mark} - {""}
         found = []
-        for row in call(host, f"{self.family.namespace}.query", filters):
+        shape = self.family.shape(self.release)
+        for row in call(host, f"{self.family.namespace}.query", filters, shape=shape):
             heard = self.family.hears(self.release, row)
             found.append({"id": row["id"]} | {name: heard[name] for name in sorted(names)})
         return found

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from homelab_lib.answers import Shape
 from homelab_lib.control.truenas.midclt import Release, call, changing, follow_job
 from homelab_lib.runbook.resource import Change, Diff, Host
+
+_SERVICES: Shape = [{"enable": bool, "state": str}]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class NasService:
         return f"service {self.service}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = call(host, "service.query", [["service", "=", self.service]])
+        rows = call(host, "service.query", [["service", "=", self.service]], shape=_SERVICES)
         return {key: rows[0][key] for key in ("enable", "state")} if rows else None
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
