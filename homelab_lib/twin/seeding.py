@@ -1,6 +1,6 @@
 """A world as its real hosts say it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from homelab_lib.errors import HomelabError
@@ -32,6 +32,7 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         A host answers what its twin can't make anything of.
     """
     world = built(lab, before_phase=_BEFORE_ANY_PHASE, seed=seed, clock=clock)
+    asking = _Remembering(ask)
     world.clusters.clear()  # those there are, their servers tell
     for name, machine in list(world.machines.items()):
         if name not in lab.hosts:
@@ -39,27 +40,47 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         host = lab.hosts[name]
         if host.ssh is None:
             continue  # nobody logs in there: it is what the lab says
-        with _understood(name):
-            if not seed_machine(machine, ask):
+        with _understood(name, asking):
+            if not seed_machine(machine, asking):
                 machine.up = False
             elif host.os.kind in world.kinds:
-                world.kinds[host.os.kind].seed(machine, ask)
+                world.kinds[host.os.kind].seed(machine, asking)
     for machine in list(world.machines.values()):
         for seed_more in world.seeds:
-            with _understood(machine.name):
-                seed_more(machine, ask)
+            with _understood(machine.name, asking):
+                seed_more(machine, asking)
     return world
 
 
+class _Remembering:
+    """Asks, and remembers what was asked last."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.last = ""
+
+    def __call__(self, host: str, argv: Sequence[str]) -> tuple[int, str, str] | None:
+        self.last = f"{host}: {' '.join(argv)}"
+        return self._ask(host, argv)
+
+
 @contextmanager
-def _understood(name: str) -> Iterator[None]:
+def _understood(name: str, asking: _Remembering) -> Iterator[None]:
     """That a host answers in another form than ours is nobody's mistake to be shown a traceback."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise HomelabError(
             f"{name} answers what its twin can't make anything of ({type(error).__name__}: "
             f"{str(error)[:200]!r}), so nothing can be planned for it",
-            where=name,
+            where=asking.last or name,
             fix="its version may be one that we do not know, or something answers in its place",
         ) from None

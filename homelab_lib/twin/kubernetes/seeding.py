@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.twin.kubernetes import ingress
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
@@ -66,7 +67,10 @@ def _joined(machine: Machine, server: Machine) -> bool:
 
 def _log(ask: Ask, server: str, namespace: str, pod: str) -> str:
     """What a pod printed before the twin was."""
-    answer = ask(server, ("k3s", "kubectl", "logs", "-n", namespace, pod))
+    try:
+        answer = ask(server, ("k3s", "kubectl", "logs", "-n", namespace, pod))
+    except HomelabError:
+        return ""  # it is shown to people, and nothing is planned by it
     return answer[1] if answer is not None and answer[0] == 0 else ""
 
 

@@ -1,5 +1,6 @@
 """Programs about the kernel: its modules and settings."""
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 
@@ -27,6 +28,16 @@ def modprobe(machine: Machine, call: Call) -> Reply:
     return Reply()
 
 
+def _asked(machine: Machine, name: str) -> tuple[int, str, str]:
+    """What the real host behind a machine says of a setting."""
+    assert machine.ask is not None
+    try:
+        answer = machine.ask(machine.name, ("sysctl", "-n", name))
+    except HomelabError as error:
+        return 1, "", f"sysctl: {error.what}\n"
+    return answer or (1, "", f'sysctl: reading key "{name}": Host is down\n')
+
+
 @kernel("sysctl")
 def sysctl(machine: Machine, call: Call) -> Reply:
     """Kernel settings."""
@@ -44,9 +55,11 @@ def sysctl(machine: Machine, call: Call) -> Reply:
         if equals:
             machine.sysctl[name] = value
         elif name not in machine.sysctl and machine.ask is not None:
-            answer = machine.ask(machine.name, ("sysctl", "-n", name))
-            if answer is not None and answer[0] == 0:
-                machine.sysctl[name] = answer[1].strip()
+            status, said, complaint = _asked(machine, name)
+            if status:
+                err += complaint  # in its own words: not every failure says that there is none
+                continue
+            machine.sysctl[name] = said.strip()
         if name not in machine.sysctl:
             key = name.replace(".", "/")
             err += f"sysctl: cannot stat /proc/sys/{key}: No such file or directory\n"

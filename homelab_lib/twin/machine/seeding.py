@@ -4,11 +4,14 @@ The twin names the reading commands that it needs to become a host; somebody els
 their raw output is read. Files are asked for only when the rehearsal looks at them.
 """
 
-import json
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
+from homelab_lib import answers
+from homelab_lib.answers import Shape
+from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.entry import KINDS, NOT_FOLDER, NOTHING, UNREADABLE, Entry, FileError
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
@@ -17,28 +20,62 @@ from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.machine.unit import Unit
 
 _FORM = r"%f|%U|%G|%s|%n\0"  # names may hold anything but a NUL
+_RECORD = re.compile(r"([0-9a-f]{1,8})\|([^|]+)\|([^|]+)\|([0-9]{1,20})\|([^\0]+)\0")
+_DIGEST = re.compile(r"\\?([0-9a-f]{64})  ")
 _ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
 _UNITS = ("qemu-guest-agent",)
+_NO_PROGRAM = 127
+_NO_SUCH_KEY = 2  # getent's
 _LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
 
 
-def lines_of(ask: Ask, host: str, *argv: str) -> list[str] | None:
-    """What a command prints, line by line; None where it can't be asked or fails."""
+def printed(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> str | None:
+    """What a command prints.
+
+    Parameters
+    ----------
+    ok
+        The exit statuses with which it has answered.
+
+    Returns
+    -------
+    str or None
+        None where nobody answers, or where the host has no such program.
+
+    Raises
+    ------
+    HomelabError
+        It failed: that is not "there is nothing".
+    """
     answer = ask(host, argv)
-    if answer is None or answer[0] != 0:
+    if answer is None or answer[0] == _NO_PROGRAM:
         return None
-    return answer[1].splitlines()
+    status, out, err = answer
+    if status not in ok:
+        said = err.strip() or out.strip() or "nothing"
+        raise HomelabError(
+            f"{host} does not answer: the command ended with status {status} and said "
+            f"{said[-300:]!r}",
+            where=f"{host}: {' '.join(argv)}",
+            fix="run that command there as root, and see to what it complains of",
+        )
+    return out
 
 
-def json_of(ask: Ask, host: str, *argv: str) -> Any:
-    """What a command prints, as JSON; None where it gives none."""
-    answer = ask(host, argv)
-    if answer is None or answer[0] != 0:
+def lines_of(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> list[str] | None:
+    """The same line by line."""
+    text = printed(ask, host, *argv, ok=ok)
+    return None if text is None else text.splitlines()
+
+
+def json_of(
+    ask: Ask, host: str, *argv: str, shape: Shape = object, ok: Container[int] = (0,)
+) -> Any:
+    """The same as JSON of a shape; see `answers`."""
+    text = printed(ask, host, *argv, ok=ok)
+    if text is None:
         return None
-    try:
-        return json.loads(answer[1])
-    except (ValueError, RecursionError):
-        return None
+    return answers.understood(text, shape, host=host, line=" ".join(argv))
 
 
 def seed_machine(machine: Machine, ask: Ask) -> bool:
@@ -57,7 +94,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     machine.accounts.read(users or (), lines_of(ask, machine.name, "getent", "group") or ())
     _seed_login(machine, ask)
     modules = lines_of(ask, machine.name, "lsmod")
-    machine.modules |= {line.split()[0] for line in (modules or [""])[1:] if line.split()}
+    machine.modules |= {line.split()[0] for line in (modules or [])[1:] if line.split()}
     for name in (*_UNITS, *machine.world.units):
         _seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=loader(ask, machine.name))
@@ -67,10 +104,10 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
 
 def _seed_login(machine: Machine, ask: Ask) -> None:
     """The account that logs in, and its first group; a directory need not list them."""
-    known = lines_of(ask, machine.name, "getent", "passwd", machine.user)
-    group = lines_of(ask, machine.name, "id", "-gn", machine.user)
+    known = lines_of(ask, machine.name, "getent", "passwd", machine.user, ok=(0, _NO_SUCH_KEY))
+    group = lines_of(ask, machine.name, "id", "-gn", machine.user) if known else None
     if known and group:
-        gid = known[0].split(":")[3]
+        gid = [*known[0].split(":"), *[""] * 4][3]
         machine.accounts.read(known, [f"{group[0]}:x:{gid}:"])
 
 
@@ -99,13 +136,18 @@ def loader(ask: Ask, host: str, root: str = "") -> Loader:
 
     def load(paths: Sequence[str]) -> dict[str, Entry | FileError]:
         places = {f"{root}{path}": path for path in paths}
-        shown = ask(host, (*_ENGLISH, "stat", "--printf", _FORM, "--", *places))
+        try:
+            shown = ask(host, (*_ENGLISH, "stat", "--printf", _FORM, "--", *places))
+        except HomelabError as error:
+            return {path: FileError(error.what) for path in paths}
         if shown is None:
             return {path: FileError("Host is down") for path in paths}
         found: dict[str, Entry | FileError] = {}
-        for record in shown[1].split("\0")[:-1]:
-            raw, user, group, size, place = record.split("|", 4)
-            kind, mode = KINDS[stat.S_IFMT(int(raw, 16))], stat.S_IMODE(int(raw, 16))
+        for record in _RECORD.finditer(shown[1]):
+            raw, user, group, size, place = record.groups()
+            kind, mode = KINDS.get(stat.S_IFMT(int(raw, 16))), stat.S_IMODE(int(raw, 16))
+            if kind is None or place not in places:
+                continue  # said of a path that was not asked for, or of no kind that there is
             entry = Entry(kind, mode=mode, user=user, group=group)
             found[places[place]] = _filled(entry, ask, host, place, int(size))
         said = {}
@@ -126,12 +168,17 @@ def _filled(entry: Entry, ask: Ask, host: str, path: str, size: int) -> Entry | 
         if entry.kind == "link":
             entry.data = _said(ask(host, ("readlink", "--", path))).removesuffix("\n").encode()
         elif entry.kind == "file":
-            entry.digest = _said(ask(host, ("sha256sum", "--", path))).split()[0].lstrip("\\")
+            said = _DIGEST.match(_said(ask(host, ("sha256sum", "--", path))))
+            if said is None:
+                return FileError(UNREADABLE)
+            entry.digest = said[1]
             entry.size_bytes = size
             if size <= _LARGEST_READ_BYTES:
                 entry.data = _said(ask(host, ("cat", "--", path))).encode()
     except FileError as error:
         return error
+    except HomelabError as error:
+        return FileError(error.what)
     return entry
 
 
