@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+_AROUND = re.compile(r"env LC_ALL=C |/bin/sh -c 'printf %s \S+ exec \S+' [0-9a-f]{32} ")
+
 Kind = Literal["cut-before", "cut-after", "cut-mid", "reboot", "hang", "fail"]
 
 
@@ -55,6 +57,8 @@ class Faults:
         return fault
 
     def strike(self, machine: str, line: str) -> Kind | None:
-        """What goes wrong with this command, if anything does."""
+        """What goes wrong with this command, if anything does: with itself, not with what is put
+        around each so that it speaks English and shows what the login is like."""
+        line = _AROUND.sub("", line)
         hits = [fault.kind for fault in self.armed if fault.strikes(machine, line)]
         return hits[0] if hits else None

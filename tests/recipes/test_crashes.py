@@ -66,7 +66,7 @@ def test_no_change_is_left_out_of_the_points(standing):
     strike = standing.world.faults.strike
 
     def watch(machine, line):
-        if re.search(CHANGES, line):
+        if re.search(CHANGES, line.replace("env LC_ALL=C ", "")):
             seen.append(line)
         return strike(machine, line)
 

@@ -18,6 +18,9 @@ def load(ask, path="/x"):
     return loader(ask, "desk")([path]).get(path)
 
 
+DIGEST = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+
+
 def host(answers):
     """A host that answers by the program, whatever the path."""
 
@@ -31,12 +34,12 @@ def host(answers):
 def test_facts_come_in_numbers_and_not_in_words():
     there = {
         "stat": THERE,
-        "sha256sum": (0, "abc  /x\n", ""),
+        "sha256sum": (0, f"{DIGEST}  /x\n", ""),
         "cat": (0, "text", ""),
     }
     entry = load(host(there))
     assert (entry.kind, entry.mode, entry.user, entry.group) == ("file", 0o600, "ana", "staff")
-    assert (entry.sha256, entry.data) == ("abc", b"text")
+    assert (entry.sha256, entry.data) == (DIGEST, b"text")
 
 
 @pytest.mark.parametrize("says", ["No such file or directory", "Not a directory"])
@@ -75,7 +78,7 @@ def test_folders_on_the_way_are_the_hosts_own():
     def ask(_, argv):
         words = argv[2:] if argv[0] == "env" else argv
         if words[0] != "stat":
-            return {"sha256sum": (0, "a  x\n", ""), "cat": (0, "text", "")}[words[0]]
+            return {"sha256sum": (0, f"{DIGEST}  x\n", ""), "cat": (0, "text", "")}[words[0]]
         paths = words[words.index("--") + 1 :]
         return 0, "".join(f"{facts.get(path, FILE)}|{path}\0" for path in paths), ""
 

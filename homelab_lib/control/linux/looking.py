@@ -130,7 +130,7 @@ def _facts(host: Host, record: str) -> tuple[str, Facts]:
     found = _RECORD.fullmatch(record)
     if found is None:
         why = f"expected is kind, mode, owner and size of a file: {record[:100]!r}"
-        raise answers.not_understood(host.name, "stat", why)
+        raise answers.not_understood(host.name, " ".join((*ENGLISH, "stat")), why)
     raw, mode, user, group, size, path = found.groups()
     return path, {
         "kind": _KINDS.get(stat.S_IFMT(int(raw, 16)), "thing of an unknown kind"),
