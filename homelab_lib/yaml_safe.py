@@ -110,8 +110,17 @@ def decoded(document: str | bytes) -> str:
     return text
 
 
-def events(text: str) -> Iterator[yaml.Event]:
+def events(
+    text: str, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES
+) -> Iterator[yaml.Event]:
     """The parser's events within the one document of a text, counted as they come.
+
+    Parameters
+    ----------
+    text
+        The document.
+    max_depth, max_values
+        Bounds that it must keep: collections within each other, and values in all.
 
     Raises
     ------
@@ -120,7 +129,7 @@ def events(text: str) -> Iterator[yaml.Event]:
     """
     parser = _Loader(text)
     try:
-        yield from _counted(parser)
+        yield from _counted(parser, max_depth, max_values)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # libyaml's own words are fixed; those of the parser in Python quote what they found.
@@ -131,7 +140,7 @@ def events(text: str) -> Iterator[yaml.Event]:
         parser.dispose()
 
 
-def _counted(parser: Any) -> Iterator[yaml.Event]:
+def _counted(parser: Any, max_depth: int, max_values: int) -> Iterator[yaml.Event]:
     sizes: dict[str | None, int] = {}  # by anchor: nodes in what it stands for
     above: list[tuple[str | None, int]] = []  # of the open collections: anchor, count before
     count = documents = 0
@@ -150,7 +159,7 @@ def _counted(parser: Any) -> Iterator[yaml.Event]:
         elif isinstance(event, yaml.CollectionStartEvent):
             above.append((event.anchor, count))
             count += 1
-            if len(above) > MAX_DEPTH:
+            if len(above) > max_depth:
                 raise BadYaml("nested too deeply", line)
             sizes.pop(event.anchor, None)  # within itself it stands for nothing
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -163,6 +172,6 @@ def _counted(parser: Any) -> Iterator[yaml.Event]:
                 sizes[event.anchor] = 1
         else:
             continue
-        if count > MAX_VALUES:
-            raise BadYaml(f"more than {MAX_VALUES} values", line)
+        if count > max_values:
+            raise BadYaml(f"more than {max_values} values", line)
         yield event

@@ -7,6 +7,7 @@ from typing import Any
 
 from homelab_lib.twin.kubernetes import controllers, kubelet, nodes, scheduler, volumes
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 
@@ -101,7 +102,7 @@ def helm_charts(cluster: Cluster) -> None:
         if cluster.world.clock.now() - began < _HELM_S or not _somewhere(cluster):
             continue
         if why := _unavailable(cluster, chart):
-            cluster.say(job, "BackoffLimitExceeded", why, warning=True)
+            say(cluster, job, "BackoffLimitExceeded", why, warning=True)
             job["status"] = {
                 "failed": 1,
                 "conditions": [
@@ -140,8 +141,8 @@ def _somewhere(cluster: Cluster) -> bool:
 
 
 def _unavailable(cluster: Cluster, chart: Object) -> str:
-    """Why a chart can't be fetched; empty where it can."""
-    spec = chart["spec"]
+    """Why a chart can't be fetched or installed; empty where it can."""
+    spec = chart.get("spec") or {}
     if why := cluster.world.internet(cluster.server):
         return f"Error: looks like {spec.get('repo')} is not a valid chart repository: {why}"
     known = {
@@ -149,9 +150,15 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
         for c in cluster.world.lab.clusters.values()
         if c.nfs
     }
-    if (spec.get("repo"), spec["chart"], spec.get("version")) not in known:
-        what = f'chart "{spec["chart"]}" version "{spec.get("version")}"'
+    if (spec.get("repo"), spec.get("chart"), spec.get("version")) not in known:
+        what = f'chart "{spec.get("chart", "")}" version "{spec.get("version")}"'
         return f"Error: {what} not found in repository"
+    namespace = spec.get("targetNamespace") or chart["metadata"]["namespace"]
+    if cluster.get("Namespace", namespace) is None and not spec.get("createNamespace"):
+        return (
+            "Error: INSTALLATION FAILED: create: failed to create: namespaces "
+            f'"{namespace}" not found'
+        )
     return ""
 
 
@@ -159,7 +166,9 @@ def _install(cluster: Cluster, chart: Object) -> None:
     spec = chart["spec"]
     if spec["chart"] != "csi-driver-nfs":
         return
-    namespace = spec.get("targetNamespace", chart["metadata"]["namespace"])
+    namespace = spec.get("targetNamespace") or chart["metadata"]["namespace"]
+    if cluster.get("Namespace", namespace) is None:
+        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     if cluster.get("CSIDriver", "nfs.csi.k8s.io") is None:
         cluster.create(
             {

@@ -12,16 +12,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from homelab_lib.twin.kubernetes import definitions, schema
+from homelab_lib.twin.kubernetes.defaults import fill_in
+from homelab_lib.twin.kubernetes.invalid import refuse
 from homelab_lib.twin.kubernetes.objects import (
     KINDS,
     ApiError,
     Key,
     Kind,
     Object,
-    fill_in,
     kind_of,
     merged,
-    refuse,
+    pruned,
 )
 from homelab_lib.twin.kubernetes.outcome import outcome
 from homelab_lib.twin.machine.machine import Machine
@@ -49,6 +51,7 @@ class Cluster:
         self.server = server
         self.servers = [server]  # with those that joined it
         self.version = version
+        self.kinds = dict(KINDS)  # with those that somebody defines, by their keys
         self.objects: dict[Key, Object] = {}
         self.applied: dict[tuple[Key, str], Object] = {}
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
@@ -72,7 +75,7 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
         """The object, or None. Not a copy: only controllers change it."""
-        return self.objects.get((kind, namespace if KINDS[kind].namespaced else "", name))
+        return self.objects.get((kind, namespace if self.kinds[kind].namespaced else "", name))
 
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
         """Every object of a kind by name; of all namespaces for None."""
@@ -110,12 +113,12 @@ class Cluster:
 
     def create(self, document: Object, owner: Object | None = None) -> Object:
         """Store a new object as a controller does."""
-        kind = kind_of(document)
+        kind = kind_of(document, self.kinds)
         key = self._key(kind, document)
         self._place(kind, key)
         new = copy.deepcopy(document)
-        fill_in(kind, new)
         refuse(kind, new, None)
+        fill_in(kind, new)
         self._begin(kind, key, new)
         if owner is not None:
             new["metadata"]["ownerReferences"] = [
@@ -127,8 +130,7 @@ class Cluster:
                     "controller": True,
                 }
             ]
-        self.objects[key] = new
-        self._stir()
+        self._store(key, new)
         return new
 
     def apply(self, document: Object, manager: str, *, dry_run: bool = False) -> Object:
@@ -139,13 +141,17 @@ class Cluster:
         ApiError
             What the API server would answer.
         """
-        kind = kind_of(document)
+        kind = kind_of(document, self.kinds)
+        shape = definitions.shape_of(kind, self.version)
+        schema.refuse_types(shape, kind, document)
+        document = pruned(document)
         key = self._key(kind, document)
         self._place(kind, key)
         old = self.objects.get(key)
         new = merged(old or {}, self.applied.get((key, manager), {}), document)
-        fill_in(kind, new)
+        schema.refuse_values(shape, kind, document, new)
         refuse(kind, new, old)
+        fill_in(kind, new)
         if dry_run:
             return new
         if old is None:
@@ -157,8 +163,7 @@ class Cluster:
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
                 self.since[_spec_of(new)] = self.world.clock.now()
         self.applied[key, manager] = copy.deepcopy(document)
-        self.objects[key] = new
-        self._stir()
+        self._store(key, new)
         return new
 
     def delete(self, kind: str, name: str, namespace: str = "") -> Object:
@@ -169,47 +174,23 @@ class Cluster:
         ApiError
             There is none.
         """
-        known = KINDS[kind]
+        known = self.kinds[kind]
         key = (kind, namespace if known.namespaced else "", name)
         gone = self.objects.pop(key, None)
         if gone is None:
             raise not_found(known, name)
-        for other in list(KINDS):
+        for other in list(self.kinds):
             for child in self.owned(other, gone):
                 self.delete(other, child["metadata"]["name"], child["metadata"]["namespace"])
         if kind == "Namespace":
             for other_key in [k for k in self.objects if k[1] == name]:
                 self.objects.pop(other_key, None)
+        if kind == "CustomResourceDefinition":
+            for other_key in [k for k in self.objects if k[0] == name]:
+                self.objects.pop(other_key, None)
+            self.kinds.pop(name, None)
         self._stir()
         return gone
-
-    def say(self, about: Object, reason: str, message: str, *, warning: bool = False) -> None:
-        """Leave an event; the same one again only counts up."""
-        meta = about["metadata"]
-        digest = hashlib.sha256(f"{meta['uid']}{reason}{message}".encode()).hexdigest()[:16]
-        key = ("Event", meta.get("namespace", "default"), f"{meta['name']}.{digest}")
-        event = self.objects.get(key)
-        if event is not None:
-            event["count"] += 1
-            event["lastTimestamp"] = self.stamp()
-            return
-        self.objects[key] = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": key[2], "namespace": key[1], "creationTimestamp": self.stamp()},
-            "involvedObject": {
-                "kind": about["kind"],
-                "name": meta["name"],
-                "namespace": meta.get("namespace", ""),
-                "uid": meta["uid"],
-            },
-            "reason": reason,
-            "message": message,
-            "type": "Warning" if warning else "Normal",
-            "count": 1,
-            "firstTimestamp": self.stamp(),
-            "lastTimestamp": self.stamp(),
-        }
 
     # ------------------------------------------------------------------- time
 
@@ -264,8 +245,15 @@ class Cluster:
         metadata = document.setdefault("metadata", {})
         if not metadata.get("name"):
             raise ApiError("", "error: resource name may not be empty")
-        namespace = metadata.get("namespace", "default") if kind.namespaced else ""
-        return kind.name, namespace, metadata["name"]
+        namespace = metadata.get("namespace") or "default" if kind.namespaced else ""
+        return kind.key, namespace, metadata["name"]
+
+    def _store(self, key: Key, new: Object) -> None:
+        if key[0] == "CustomResourceDefinition":
+            kind = definitions.defined(new)
+            self.kinds[kind.key] = kind
+        self.objects[key] = new
+        self._stir()
 
     def _place(self, kind: Kind, key: Key) -> None:
         if kind.namespaced and self.get("Namespace", key[1]) is None:

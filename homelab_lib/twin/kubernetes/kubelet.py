@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import alive
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.kubernetes.registry import known_image
@@ -30,7 +31,7 @@ def run_pods(cluster: Cluster) -> None:
 def _start(cluster: Cluster, pod: Object) -> None:
     if why := _pull(cluster, pod):
         _wait(pod, "ImagePullBackOff", why)
-        cluster.say(pod, "Failed", why, warning=True)
+        say(cluster, pod, "Failed", why, warning=True)
         return
     if cluster.age_s(pod) < _PULL_S:
         _wait(pod, "ContainerCreating", "")
@@ -40,7 +41,7 @@ def _start(cluster: Cluster, pod: Object) -> None:
         files, folder, why = mounted(cluster, pod, volume)
         if files is None:
             _wait(pod, "ContainerCreating", why)
-            cluster.say(pod, "FailedMount", why, warning=True)
+            say(cluster, pod, "FailedMount", why, warning=True)
             return
         volumes[volume["name"]] = files, folder
     number = cluster.next_address()

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Object = dict[str, Any]
@@ -40,6 +40,9 @@ class Kind:
         Short names `kubectl` takes.
     namespaced
         Whether it lives in a namespace.
+    shape
+        The schema of a kind that a CustomResourceDefinition made; None for one that is there from
+        the beginning.
     """
 
     name: str
@@ -47,10 +50,20 @@ class Kind:
     plural: str
     short: tuple[str, ...] = ()
     namespaced: bool = True
+    shape: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """By which a cluster keeps its objects: of two groups' kinds of one name, one each."""
+        return self.name if self.shape is None else self.resource
 
     @property
     def group(self) -> str:
         return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
 
     @property
     def resource(self) -> str:
@@ -84,13 +97,33 @@ KINDS = {
         Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
         Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", ("sc",), namespaced=False),
         Kind("CSIDriver", "storage.k8s.io/v1", "csidrivers", namespaced=False),
+        Kind("CSINode", "storage.k8s.io/v1", "csinodes", namespaced=False),
+        Kind("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False),
+        Kind("ClusterRole", "rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
+        Kind(
+            "ClusterRoleBinding",
+            "rbac.authorization.k8s.io/v1",
+            "clusterrolebindings",
+            namespaced=False,
+        ),
+        Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
+        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
+        Kind("RuntimeClass", "node.k8s.io/v1", "runtimeclasses", namespaced=False),
+        Kind("PriorityClass", "scheduling.k8s.io/v1", "priorityclasses", ("pc",), namespaced=False),
+        Kind(
+            "CustomResourceDefinition",
+            "apiextensions.k8s.io/v1",
+            "customresourcedefinitions",
+            ("crd", "crds"),
+            namespaced=False,
+        ),
         Kind("HelmChart", "helm.cattle.io/v1", "helmcharts"),
         Kind("HelmChartConfig", "helm.cattle.io/v1", "helmchartconfigs"),
     )
 }
 
 
-def kind_called(word: str) -> Kind:
+def kind_called(word: str, kinds: Mapping[str, Kind] = KINDS) -> Kind:
     """The kind that `kubectl` knows by a plural, singular, short or full name.
 
     Raises
@@ -99,7 +132,7 @@ def kind_called(word: str) -> Kind:
         With `kubectl`'s own text.
     """
     wanted = word.lower()
-    for kind in KINDS.values():
+    for kind in kinds.values():
         names = {kind.plural, kind.name.lower(), *kind.short, kind.resource, kind.singular}
         names |= {f"{kind.plural}.{kind.api_version.replace('/', '.')}"}
         if wanted in names or wanted.startswith(f"{kind.plural}.v1."):
@@ -107,7 +140,7 @@ def kind_called(word: str) -> Kind:
     raise ApiError("", f'error: the server doesn\'t have a resource type "{word}"')
 
 
-def kind_of(document: Mapping[str, Any]) -> Kind:
+def kind_of(document: Mapping[str, Any], kinds: Mapping[str, Kind] = KINDS) -> Kind:
     """The kind a document says it is of.
 
     Raises
@@ -116,22 +149,30 @@ def kind_of(document: Mapping[str, Any]) -> Kind:
         There is no such kind in that API version.
     """
     name, version = document.get("kind", ""), document.get("apiVersion", "")
-    kind = KINDS.get(name)
-    if kind is None or kind.api_version != version:
-        raise ApiError(
-            "",
-            f'error: resource mapping not found for name: "{_name(document)}" namespace: '
-            f'"{document.get("metadata", {}).get("namespace", "")}" from "STDIN": no matches for '
-            f'kind "{name}" in version "{version}"\nensure CRDs are installed first',
-        )
-    return kind
+    for kind in kinds.values():
+        if (kind.name, kind.api_version) == (name, version):
+            return kind
+    metadata = document.get("metadata")
+    space = metadata.get("namespace", "") if isinstance(metadata, Mapping) else ""
+    raise ApiError(
+        "",
+        f'error: resource mapping not found for name: "{name_of(document)}" namespace: '
+        f'"{space}" from "STDIN": no matches for kind "{name}" in version "{version}"\n'
+        "ensure CRDs are installed first",
+    )
 
 
-def _name(document: Mapping[str, Any]) -> str:
-    return document.get("metadata", {}).get("name", "")
+def name_of(document: Mapping[str, Any]) -> str:
+    """Its name; empty for none."""
+    metadata = document.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, Mapping) else ""
 
 
-# Server-side apply -------------------------------------------------------------------------------
+def pruned(value: Any) -> Any:
+    """A document without its nulls: to the API server they are fields that aren't there."""
+    if isinstance(value, dict):
+        return {key: pruned(each) for key, each in value.items() if each is not None}
+    return [pruned(each) for each in value] if isinstance(value, list) else value
 
 
 def merged(existing: Any, last: Any, new: Any) -> Any:
@@ -153,133 +194,8 @@ def merged(existing: Any, last: Any, new: Any) -> Any:
     return copy.deepcopy(new)
 
 
-# Defaults ----------------------------------------------------------------------------------------
-
-
-def fill_in(kind: Kind, document: Object) -> None:
-    """The defaults that the API server writes into an object."""
-    spec: Any = document.get("spec")
-    if kind.name in ("Deployment", "DaemonSet", "ReplicaSet"):
-        spec.setdefault("revisionHistoryLimit", 10)
-        if kind.name != "DaemonSet":
-            spec.setdefault("replicas", 1)
-        if kind.name == "Deployment":
-            spec.setdefault("progressDeadlineSeconds", 600)
-            spec.setdefault(
-                "strategy",
-                {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
-                },
-            )
-        _fill_in_pod(spec["template"]["spec"], "Always")
-    elif kind.name == "Job":
-        for name, value in (("backoffLimit", 6), ("completions", 1), ("parallelism", 1)):
-            spec.setdefault(name, value)
-        spec.setdefault("completionMode", "NonIndexed")
-        spec.setdefault("suspend", False)
-        spec.setdefault("manualSelector", False)
-        _fill_in_pod(spec["template"]["spec"], "")
-    elif kind.name == "Pod":
-        _fill_in_pod(spec, "Always")
-        document.setdefault("status", {"phase": "Pending"})
-    elif kind.name == "Service":
-        spec.setdefault("type", "ClusterIP")
-        spec.setdefault("sessionAffinity", "None")
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-        for port in spec["ports"]:
-            port.setdefault("protocol", "TCP")
-            port.setdefault("targetPort", port["port"])
-    elif kind.name == "PersistentVolumeClaim":
-        spec.setdefault("volumeMode", "Filesystem")
-    elif kind.name == "StorageClass":
-        document.setdefault("reclaimPolicy", "Delete")
-        document.setdefault("volumeBindingMode", "Immediate")
-    elif kind.name == "Namespace":
-        document.setdefault("spec", {"finalizers": ["kubernetes"]})
-        document.setdefault("status", {"phase": "Active"})
-
-
-def _fill_in_pod(spec: Object, restart: str) -> None:
-    if restart:
-        spec.setdefault("restartPolicy", restart)
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("securityContext", {})
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    for container in spec["containers"]:
-        tag = container["image"].rpartition(":")[2] if ":" in container["image"] else "latest"
-        container.setdefault("imagePullPolicy", "Always" if tag == "latest" else "IfNotPresent")
-        container.setdefault("resources", {})
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
-        for port in container.get("ports", ()):
-            port.setdefault("protocol", "TCP")
-
-
-# Refusals ----------------------------------------------------------------------------------------
-
-_REQUIRED = {
-    "Deployment": ("spec.selector", "spec.template.spec.containers"),
-    "DaemonSet": ("spec.selector", "spec.template.spec.containers"),
-    "Job": ("spec.template.spec.containers",),
-    "Pod": ("spec.containers",),
-    "Service": ("spec.ports",),
-    "PersistentVolumeClaim": ("spec.accessModes", "spec.resources.requests.storage"),
-    "StorageClass": ("provisioner",),
-    "Ingress": ("spec.rules",),
-    "HelmChart": ("spec.chart",),
-}
-_IMMUTABLE = {
-    "StorageClass": {
-        "parameters": "Forbidden: updates to parameters are forbidden.",
-        "provisioner": "Forbidden: updates to provisioner are forbidden.",
-        "reclaimPolicy": "Forbidden: updates to reclaimPolicy are forbidden.",
-    },
-    "Deployment": {"spec.selector": "Invalid value: field is immutable"},
-    "DaemonSet": {"spec.selector": "Invalid value: field is immutable"},
-    "Job": {"spec.template": "Invalid value: field is immutable"},
-    "PersistentVolumeClaim": dict.fromkeys(
-        ("spec.accessModes", "spec.storageClassName", "spec.volumeMode"),
-        "Forbidden: spec is immutable after creation except resources.requests and "
-        "volumeAttributesClassName for bound claims",
-    ),
-}
-
-
 def dig(document: Any, path: str) -> Any:
     """What stands at a dotted path; None for nothing."""
     for key in path.split("."):
         document = document.get(key) if isinstance(document, dict) else None
     return document
-
-
-def refuse(kind: Kind, new: Object, old: Object | None) -> None:
-    """Raise what the API server would say of an object that can't be, or can't become so."""
-    problems = [
-        f"{path}: Required value" for path in _REQUIRED.get(kind.name, ()) if not dig(new, path)
-    ]
-    if old is not None:
-        problems += [
-            f"{path}: {says}"
-            for path, says in _IMMUTABLE.get(kind.name, {}).items()
-            if dig(old, path) != dig(new, path)
-        ]
-    template = dig(new, "spec.template") or {}
-    if kind.name == "Job" and dig(template, "spec.restartPolicy") not in ("Never", "OnFailure"):
-        problems.append(
-            'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'
-        )
-    if kind.name in ("Deployment", "DaemonSet") and not problems:
-        labels = dig(template, "metadata.labels") or {}
-        selector = dig(new, "spec.selector.matchLabels") or {}
-        if not selector.items() <= labels.items():
-            problems.append(
-                "spec.template.metadata.labels: Invalid value: `selector` does not match template "
-                "`labels`"
-            )
-    if problems:
-        said = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-        raise ApiError("", f'The {kind.name} "{_name(new)}" is invalid: {said}')

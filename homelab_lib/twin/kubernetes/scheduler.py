@@ -1,32 +1,13 @@
 """The scheduler: which node a pod goes to, or why none will have it."""
 
-import re
 from collections import Counter
 
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.values import quantity
 from homelab_lib.twin.kubernetes.volumes import node_of, waits_for_pod
-
-_UNITS = {
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "m": 1e-3,
-    "": 1.0,
-}
-
-
-def quantity(text: object) -> float:
-    """``500m`` is 0.5, ``1Gi`` is 1073741824."""
-    found = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(text))
-    if found is None:
-        raise ValueError(f"unable to parse quantity {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def schedule(cluster: Cluster) -> None:
@@ -37,7 +18,7 @@ def schedule(cluster: Cluster) -> None:
         if (why := _unbound(cluster, pod)) is not None:
             nodes = len(cluster.all("Node"))
             text = f"0/{nodes} nodes are available: {why}"
-            cluster.say(pod, "FailedScheduling", text, warning=True)
+            say(cluster, pod, "FailedScheduling", text, warning=True)
             continue
         fitting, refusals = [], Counter[str]()
         for node in cluster.all("Node"):
@@ -49,7 +30,7 @@ def schedule(cluster: Cluster) -> None:
             total = sum(refusals.values())
             reasons = ", ".join(f"{count} {why}" for why, count in sorted(refusals.items()))
             text = f"0/{total} nodes are available: {reasons or 'no nodes'}."
-            cluster.say(pod, "FailedScheduling", text, warning=True)
+            say(cluster, pod, "FailedScheduling", text, warning=True)
             continue
         chosen = min(fitting, key=lambda node: (_load(cluster, node), node["metadata"]["name"]))
         pod["spec"]["nodeName"] = chosen["metadata"]["name"]

@@ -4,7 +4,10 @@ Sources: kubernetes-csi/csi-driver-nfs v4.13 (controllerserver.go, nodeserver.go
 rancher/local-path-provisioner v0.0.32 (provisioner.go).
 """
 
+import ipaddress
+
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import is_ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.machine.files import FileSystem
@@ -26,7 +29,7 @@ def provision(cluster: Cluster) -> None:
         storage_class = cluster.get("StorageClass", name)
         if storage_class is None:
             text = f'storageclass.storage.k8s.io "{name}" not found'
-            cluster.say(claim, "ProvisioningFailed", text, warning=True)
+            say(cluster, claim, "ProvisioningFailed", text, warning=True)
         elif storage_class["provisioner"] == DRIVER:
             _by_driver(cluster, claim, storage_class)
         elif storage_class["provisioner"] == LOCAL:
@@ -41,7 +44,7 @@ def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
     ]
     if not pods:
         text = f'Waiting for a volume to be created by the external provisioner "{DRIVER}"'
-        cluster.say(claim, "ExternalProvisioning", text)
+        say(cluster, claim, "ExternalProvisioning", text)
         return
     parameters = storage_class.get("parameters", {})
     server, share = parameters.get("server", ""), parameters.get("share", "")
@@ -53,7 +56,7 @@ def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
     if export is None or why:
         text = f'failed to provision volume with StorageClass "{storage_class["metadata"]["name"]}"'
         text += f": rpc error: code = Internal desc = failed to mount nfs server: {why}"
-        cluster.say(claim, "ProvisioningFailed", text, warning=True)
+        say(cluster, claim, "ProvisioningFailed", text, warning=True)
         return
     meta = claim["metadata"]
     folder = parameters.get("subDir", "${pv.metadata.name}")
@@ -95,7 +98,8 @@ def _by_node(cluster: Cluster, claim: Object, storage_class: Object) -> None:
     if strange:
         name = storage_class["metadata"]["name"]
         text = f'failed to provision volume with StorageClass "{name}": NodePath only supports '
-        cluster.say(
+        say(
+            cluster,
             claim,
             "ProvisioningFailed",
             f"{text}ReadWriteOnce and ReadWriteOncePod (1.22+) access modes",
@@ -113,7 +117,7 @@ def _by_node(cluster: Cluster, claim: Object, storage_class: Object) -> None:
     ]
     if not nodes:
         text = "waiting for first consumer to be created before binding"
-        cluster.say(claim, "WaitForFirstConsumer", text)
+        say(cluster, claim, "WaitForFirstConsumer", text)
         return
     path = f"{_FOLDER}/pvc-{meta['uid']}_{meta['namespace']}_{meta['name']}"
     cluster.members[nodes[0]].files.mkdir(path, parents=True)
@@ -152,7 +156,14 @@ def _bind(cluster: Cluster, claim: Object, storage_class: Object, source: Object
 
 
 def _export(cluster: Cluster, node: str, server: str, share: str) -> tuple[Export | None, str]:
-    return cluster.world.nfs(cluster.members[node], server, share)
+    """What a node gets of a share; its server is an address, or a name that the node knows."""
+    member = cluster.members[node]
+    address = cluster.world.resolve(member, server)
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return None, f"Failed to resolve server {server}: Name or service not known"
+    return cluster.world.nfs(member, address, share)
 
 
 def mounted(cluster: Cluster, pod: Object, volume: Object) -> tuple[FileSystem | None, str, str]:

@@ -1,0 +1,68 @@
+"""The defaults that the API server writes into an object."""
+
+from typing import Any
+
+from homelab_lib.twin.kubernetes.objects import Kind, Object
+
+
+def fill_in(kind: Kind, document: Object) -> None:
+    """The defaults that the API server writes into an object."""
+    spec: Any = document.get("spec")
+    if kind.name in ("Deployment", "DaemonSet", "ReplicaSet"):
+        spec.setdefault("revisionHistoryLimit", 10)
+        if kind.name != "DaemonSet":
+            spec.setdefault("replicas", 1)
+        if kind.name == "Deployment":
+            spec.setdefault("progressDeadlineSeconds", 600)
+            spec.setdefault(
+                "strategy",
+                {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+                },
+            )
+        _fill_in_pod(spec["template"]["spec"], "Always")
+    elif kind.name == "Job":
+        for name, value in (("backoffLimit", 6), ("completions", 1), ("parallelism", 1)):
+            spec.setdefault(name, value)
+        spec.setdefault("completionMode", "NonIndexed")
+        spec.setdefault("suspend", False)
+        spec.setdefault("manualSelector", False)
+        _fill_in_pod(spec["template"]["spec"], "")
+    elif kind.name == "Pod":
+        _fill_in_pod(spec, "Always")
+        document.setdefault("status", {"phase": "Pending"})
+    elif kind.name == "Service":
+        spec.setdefault("type", "ClusterIP")
+        spec.setdefault("sessionAffinity", "None")
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        for port in spec.get("ports", ()):
+            port.setdefault("protocol", "TCP")
+            port.setdefault("targetPort", port["port"])
+    elif kind.name == "PersistentVolumeClaim":
+        spec.setdefault("volumeMode", "Filesystem")
+    elif kind.name == "StorageClass":
+        document.setdefault("reclaimPolicy", "Delete")
+        document.setdefault("volumeBindingMode", "Immediate")
+    elif kind.name == "Namespace":
+        document.setdefault("spec", {"finalizers": ["kubernetes"]})
+        document.setdefault("status", {"phase": "Active"})
+
+
+def _fill_in_pod(spec: Object, restart: str) -> None:
+    if restart:
+        spec.setdefault("restartPolicy", restart)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("schedulerName", "default-scheduler")
+    spec.setdefault("securityContext", {})
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    for container in spec["containers"]:
+        tag = container["image"].rpartition(":")[2] if ":" in container["image"] else "latest"
+        container.setdefault("imagePullPolicy", "Always" if tag == "latest" else "IfNotPresent")
+        container.setdefault("resources", {})
+        container.setdefault("terminationMessagePath", "/dev/termination-log")
+        container.setdefault("terminationMessagePolicy", "File")
+        for port in container.get("ports", ()):
+            port.setdefault("protocol", "TCP")
