@@ -5,6 +5,7 @@ VENV := .venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+PROGRAMS := $(VENV)/.programs
 
 .PHONY: demo test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
 
@@ -21,7 +22,7 @@ test-real: $(INSTALLED)
 	$(PY) -m pytest -q -m "real"
 
 # The twin, our calls and our readers, held against what the appliances say of themselves.
-test-contract: $(INSTALLED)
+test-contract: $(INSTALLED) $(PROGRAMS)
 	HOMELAB_STRICT=1 $(PY) -m pytest -q -n 2 -m "contract"
 
 # What CI runs: besides those, a sample of the faults at the changes of phase 2.
@@ -63,6 +64,11 @@ bench: $(INSTALLED)
 	$(PY) benchmarks/ssh_commands.py
 	$(PY) benchmarks/models.py
 	$(PY) benchmarks/topology.py
+
+$(PROGRAMS): $(INSTALLED) tests/contract/programs.txt
+	$(PY) -m pip install -q --disable-pip-version-check --no-deps --upgrade -t $(VENV)/programs \
+	    -r tests/contract/programs.txt
+	@touch $(PROGRAMS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

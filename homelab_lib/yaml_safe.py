@@ -14,7 +14,14 @@ from typing import Any
 
 import yaml
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """PyYAML's safe loader, which knows what `=` is (a value) and has no way to make one."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _Base.construct_yaml_str)
 
 MAX_BYTES = 2**22
 MAX_DEPTH = 50
@@ -133,7 +140,7 @@ def events(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # libyaml's own words are fixed; those of the parser in Python quote what they found.
-        words = (error.context, error.problem) if _Loader is not yaml.SafeLoader else ()
+        words = (error.context, error.problem) if _Base is not yaml.SafeLoader else ()
         said = " ".join(filter(None, words)) or "the parser does not get on"
         raise BadYaml(f"this isn't YAML: {said}", mark.line + 1 if mark else 0) from None
     finally:

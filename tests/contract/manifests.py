@@ -1,30 +1,67 @@
-"""Every Kubernetes object that a runbook of ours sends, over the labs that are here."""
+"""What runbooks of ours send: every object and every text, over the labs that are here."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from homelab_lib import paths, session
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import runbook
+from homelab_lib.runbook.plan import PlannedChange
 
-SMALL = Path(__file__).parents[1] / "recipes" / "labs"
-
-
-def labs() -> dict[str, str]:
-    """The labs, by name: where each is described; empty for the shipped one."""
-    examples = {folder.name: str(folder) for folder in (paths.data() / "examples").iterdir()}
-    return {"shipped": ""} | examples
+_DESCRIBED = Path(__file__).parents[1] / "recipes" / "labs"
 
 
-def sent(lab: str, folder: Path) -> list[dict[str, Any]]:
-    """What the runbooks of a lab's phases apply to its clusters, from their rehearsals."""
+class _Plain(yaml.SafeDumper):
+    """Writes out what is there twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+@cache
+def planned(folder: Path) -> tuple[PlannedChange, ...]:
+    """The changes of every phase of every lab, from their rehearsals.
+
+    Parameters
+    ----------
+    folder
+        Where the runs and the labs that tests describe may lie.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOMELAB_STATE", str(folder / "state"))
+        patch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
+        return tuple(change for lab in _labs(folder) for change in _changes(lab))
+
+
+def objects(folder: Path) -> list[dict[str, Any]]:
+    """The Kubernetes objects among them, each once."""
+    texts = dict.fromkeys(c.shows for c in planned(folder) if " kubectl apply " in c.call)
+    return [json.loads(text) for text in texts]
+
+
+def _labs(folder: Path) -> list[str]:
+    """Where each is described; empty for the shipped one."""
+    found = ["", *(str(each) for each in (paths.data() / "examples").iterdir())]
+    for file in sorted(_DESCRIBED.glob("*.yaml")):
+        place = folder / "labs" / file.stem
+        shutil.copytree(paths.data() / "examples" / "minipc" / "catalog", place / "catalog")
+        # Its aliases and merges are the tests' own shorthand: a lab has none.
+        written = yaml.dump(yaml.safe_load(file.read_text()), Dumper=_Plain)
+        (place / "lab.yaml").write_text(written)
+        found.append(str(place))
+    return found
+
+
+def _changes(lab: str) -> list[PlannedChange]:
     described = load_lab(lab or None)
-    found = []
+    found: list[PlannedChange] = []
     for phase in sorted({each.number for each in described.phases}):
         try:
             runbook(described, phase, lambda name: "ssh-ed25519 AAAA x")
@@ -33,8 +70,7 @@ def sent(lab: str, folder: Path) -> list[dict[str, Any]]:
         run = session.begin(f"phase{phase}", lab=lab, target="twin", mode="plan")
         try:
             run.plan()
-            changes = run._plan.changes
+            found += run._plan.changes
         finally:
             run.close()
-        found += [json.loads(c.shows) for c in changes if " kubectl apply " in c.call]
     return found

@@ -8,6 +8,7 @@ Source: sigs.k8s.io/yaml and its go-yaml v2 (`resolve.go`); k8s.io/apimachinery 
 (`YAMLOrJSONDecoder`); k8s.io/cli-runtime `resource`. Held against a real kubectl by a test.
 """
 
+import base64
 import json
 import math
 import re
@@ -103,10 +104,15 @@ def _tagged(convert: Any) -> Any:
     return construct
 
 
+def _text_of(encoded: str) -> str:
+    return base64.b64decode(encoded).decode(errors="replace")
+
+
 for _name in ("plain", "int", "float", "bool", "null"):
     _Loader.add_constructor(f"{_CORE}{_name}", _tagged(plain))
 for _name in ("str", "timestamp", "value", "merge"):
     _Loader.add_constructor(f"{_CORE}{_name}", _tagged(str))
+_Loader.add_constructor(f"{_CORE}binary", _tagged(_text_of))
 for _name in ("map", "set"):
     _Loader.add_constructor(f"{_CORE}{_name}", _Loader.mapping)
 for _name in ("seq", "omap", "pairs"):
