@@ -74,9 +74,9 @@ def test_a_vm_is_locked_while_it_is_made(node):
     ("line", "says"),
     [
         ("qm create 201 --nmae a", "Unknown option: nmae"),
-        ("qm create 7 --name a", "vmid: value must have a minimum value of 100"),
+        ("qm create 7 --name a", "vmid: invalid format - value does not look like a valid VM ID"),
         ("qm create 300 --name bad_name", "does not look like a valid DNS name"),
-        ("qm create 300 --net0 virtio,bridge=vmbr0,tga=3", "invalid key"),
+        ("qm create 300 --net0 virtio,bridge=vmbr0,tga=3", "net0.tga: property is not defined in schema"),
         ("qm start 999", "does not exist"),
         ("qm frobnicate 1", "unknown command"),
         ("pvesh get /nodes/other/status", "no such cluster node 'other'"),
@@ -93,7 +93,7 @@ def test_disks_grow_and_never_shrink(node):
     run(node, CREATE)
     assert run(node, "qm disk resize 201 scsi0 64G").status == 0
     assert "size=64G" in get(node, "/nodes/pve/qemu/201/config")["scsi0"]
-    assert b"shrinking disks is not supported" in run(node, "qm disk resize 201 scsi0 8G").err
+    assert b"shrinking disks is not supported" in run(node, "qm disk resize 201 scsi0 8G").out
 
 
 def test_a_disk_that_does_not_grow_is_told_by_the_task_alone(node):
@@ -109,22 +109,22 @@ def test_a_disk_that_does_not_grow_is_told_by_the_task_alone(node):
 def test_the_clusters_list_is_up_to_ten_seconds_old(node):
     node.world.clock.sleep(10 - node.world.clock.now() % 10 + 1)  # just after a broadcast
     begun = node.run(CREATE)
-    (row,) = get(node, "/cluster/resources")
+    (row,) = get(node, "/cluster/resources --type vm")
     assert "name" not in row, "a fresh VM has none, and the old way called it foreign"
     assert (row["status"], row["lock"]) == ("unknown", "create"), "locks are never old"
     node.world.clock.sleep(begun.takes_s)
     begun.finished()
-    assert get(node, "/cluster/resources")[0].get("name") in (None, "VM 201")
+    assert get(node, "/cluster/resources --type vm")[0].get("name") in (None, "VM 201")
     assert get(node, "/nodes/pve/qemu/201/status/current")["name"] == "a"
     node.world.clock.sleep(10)
-    assert get(node, "/cluster/resources")[0]["name"] == "a"
+    assert get(node, "/cluster/resources --type vm")[0]["name"] == "a"
     run(node, "qm start 201")
     assert get(node, "/nodes/pve/qemu/201/status/current")["status"] == "running"
 
 
 def test_a_number_that_a_container_has_is_taken(node):
     node.others[201] = {"id": "lxc/201", "type": "lxc", "vmid": 201, "node": "pve", "name": "dns"}
-    assert get(node, "/cluster/resources") == [node.others[201]]
+    assert get(node, "/cluster/resources --type vm") == [node.others[201]]
     assert b"CT 201 already exists on node 'pve'" in run(node, CREATE).err
 
 

@@ -8,17 +8,18 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.installed import stand_up
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.pvesh import proxmox
+from homelab_lib.twin.proxmox.pvesh import pvesh
+from homelab_lib.twin.proxmox.pvesm import pvesm
 from homelab_lib.twin.proxmox.qm import qm
+from homelab_lib.twin.proxmox.releases import DEFAULT, RELEASES, release
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
-from homelab_lib.twin.proxmox.storage import OPTIONS, Store
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store
 from homelab_lib.twin.world import Kind, World
 
 _STOCK_CONTENT = ["backup", "iso", "vztmpl"]
 """What Proxmox lets its `local` storage hold until somebody changes it."""
-
-_VERSION = "9.1.4"
-_KERNEL = "6.17.2-2-pve"
+_OPTIONS = ("vgname", "thinpool", "server", "export", "share", "datastore", "username")
+"""Of a storage: where it is, beside its path and pool."""
 
 
 def register(world: World) -> None:
@@ -32,14 +33,15 @@ def _version(machine: Machine) -> str:
 
 
 def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode:
+    known = release(host.os.version or RELEASES[DEFAULT].version)
     node = ProxmoxNode(
         name,
         world,
         node=host.os.node or name,
-        version=full_version(host.os.version, _VERSION),
-        commands=(qm, proxmox, *UNIX),
+        version=full_version(host.os.version, known.version),
+        commands=(qm, pvesh, pvesm, *UNIX),
     )
-    node.kernel = _KERNEL
+    node.kernel = known.kernel
     furnish(node, host)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
@@ -66,18 +68,11 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
         content: list[str] = (
             list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
         )
-        options = {key: str(value) for key in OPTIONS if (value := getattr(storage, key))}
+        options = {key: value for key in _OPTIONS if (value := getattr(storage, key))}
         node.stores[name] = Store(
             name, storage.kind, content, place, int(size * 0.96), options=options
         )
-        if storage.path:
+        if storage.path and storage.kind in FILES:
             node.files.mkdir(storage.path, parents=True)
-            for folder in (
-                "template/iso",
-                "template/cache",
-                "dump",
-                "snippets",
-                "import",
-                "images",
-            ):
+            for folder in FOLDERS.values():
                 node.files.mkdir(f"{storage.path}/{folder}", parents=True)

@@ -1,8 +1,7 @@
 """A virtual machine from the inside: it boots a cloud image, and cloud-init makes it what it is."""
 
-import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -16,12 +15,18 @@ from homelab_lib.twin.machine.packages import REPOSITORY, install
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.devices import split_net
 from homelab_lib.twin.proxmox.leases import lease
-from homelab_lib.twin.proxmox.options import split_net
 from homelab_lib.twin.proxmox.schema import split_properties
 
 _CLOUD_INIT_S = 15.0
 _PACKAGE_S = 6.0
+
+
+class Configured(Protocol):
+    """What a guest needs of its VM."""
+
+    config: dict[str, str]
 
 
 class Hypervisor(Protocol):
@@ -29,8 +34,9 @@ class Hypervisor(Protocol):
 
     name: str
     world: Surroundings
-    vms: "dict[int, VirtualMachine]"
 
+    @property
+    def vms(self) -> Mapping[int, Configured]: ...
     def bootable(self, vmid: int) -> bool: ...
     def image_of(self, vmid: int) -> Image | None: ...
     def instance_id(self, vmid: int) -> str: ...
@@ -226,34 +232,3 @@ class Guest(Machine):
         if not text.startswith("#cloud-config") or not isinstance(document, dict):
             return {}, ["Unhandled non-multipart (text/x-not-multipart) userdata"]
         return document, []
-
-
-@dataclass
-class VirtualMachine:
-    """A VM as Proxmox keeps it."""
-
-    vmid: int
-    config: dict[str, str]
-    running: bool = False
-    booted: str = ""  # digest of the image its disk was made from
-    guest: Guest | None = None
-    started: dict[str, str] = field(default_factory=dict)  # the configuration it runs with
-    firmware: str = ""  # what its system was installed under; empty: nothing is installed yet
-    told: dict[str, Any] = field(default_factory=dict)  # what the last broadcast said of it
-    changed_s: float = -math.inf  # since when that is not so any more
-
-    @property
-    def memory_bytes(self) -> int:
-        """What it may use [bytes]."""
-        keys = split_properties(self.config.get("memory", "512"), "current")
-        return int(keys["current"]) * 2**20
-
-    def summary(self) -> dict[str, Any]:
-        """What the node broadcasts of it."""
-        return {
-            "name": self.config.get("name", f"VM {self.vmid}"),
-            "status": "running" if self.running else "stopped",
-            "maxcpu": int(self.config.get("cores", 1)),
-            "maxmem": self.memory_bytes,
-            "uptime": 0,
-        }

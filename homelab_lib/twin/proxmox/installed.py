@@ -3,10 +3,11 @@
 from homelab_lib.lab.guests import Vm
 from homelab_lib.twin.machine.packages import install
 from homelab_lib.twin.machine.unit import Unit
-from homelab_lib.twin.proxmox.guest import Guest, VirtualMachine
+from homelab_lib.twin.proxmox.devices import print_net
+from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.options import print_net
 from homelab_lib.twin.proxmox.storage import print_size
+from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 
 def stand_up(node: ProxmoxNode, described: Vm) -> None:
@@ -52,4 +53,4 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
     for package in ("curl", "nfs-common", "qemu-guest-agent"):
         install(guest, package)
     guest.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
-    node.world.machines[guest.name] = guest
+    node.enter(guest)

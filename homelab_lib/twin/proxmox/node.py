@@ -1,4 +1,4 @@
-"""A Proxmox node: its storages, its VMs, its tasks. `pvesh` and `qm` are doors to it.
+"""A Proxmox node: its storages and its guests. `api` says what can be asked of it.
 
 Sources: behaviour of qemu-server 9.2, pve-storage 9.1 and pve-manager 9.2.
 """
@@ -12,11 +12,16 @@ from homelab_lib.lab.guests import Image
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
-from homelab_lib.twin.proxmox.guest import Guest, VirtualMachine
+from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
-from homelab_lib.twin.proxmox.storage import FOLDERS, Store
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store
+from homelab_lib.twin.proxmox.tasks import Tasks
+from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 _BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
+_SEEN_BY_CLOUD_INIT = (
+    *("name", "ciuser", "sshkeys", "ipconfig0", "nameserver", "searchdomain", "cipassword"),
+)
 
 
 class ProxmoxNode(Machine):
@@ -46,35 +51,15 @@ class ProxmoxNode(Machine):
         super().__init__(name, world, commands=commands)
         self.node = node
         self.version = version
+        self.commit = ""
+        self.root_bytes = (100 * 10**9, 10 * 10**9)  # total, used
         self.stores: dict[str, Store] = {}
         self.vms: dict[int, VirtualMachine] = {}
-        self.tasks: dict[str, dict[str, Any]] = {}
+        self.tasks = Tasks(node, world.clock)
         self.others: dict[int, dict[str, Any]] = {}
         """Containers here, and guests of the cluster's other nodes: they have numbers too."""
-        self._tasks = 1000
-
-    # ------------------------------------------------------------------- tasks
-
-    def new_task(self, kind: str, subject: str = "") -> str:
-        """A task's UPID; it runs until `end_task`."""
-        self._tasks += 1
-        when = int(self.world.clock.now())
-        number = f"{self._tasks:08X}"
-        upid = f"UPID:{self.node}:{number}:{number}:{when:08X}:{kind}:{subject}:root@pam:"
-        self.tasks[upid] = {
-            "upid": upid,
-            "type": kind,
-            "id": subject,
-            "user": "root@pam",
-            "node": self.node,
-            "starttime": when,
-            "status": "running",
-        }
-        return upid
-
-    def end_task(self, upid: str, exitstatus: str = "OK") -> None:
-        """A task's end."""
-        self.tasks[upid] |= {"status": "stopped", "exitstatus": exitstatus}
+        self.peers: list[dict[str, Any]] = []
+        """The cluster's other nodes, and what else its list has of them."""
 
     # ----------------------------------------------------------------- storage
 
@@ -95,46 +80,13 @@ class ProxmoxNode(Machine):
         name, _, rest = volid.partition(":")
         kind, _, file = rest.partition("/")
         store = self.store(name)
-        if store.kind != "dir" or kind not in FOLDERS or not file:
+        if store.kind not in FILES or kind not in FOLDERS or not file:
             raise PveError(f"unable to parse volume ID '{volid}'")
         return posixpath.join(store.place, FOLDERS[kind], file)
 
     def volume_text(self, volid: str) -> str:
         """The text of a file on a storage; empty for none."""
         return self.files.text(self.volume_path(volid))
-
-    def contents(self, store: Store) -> list[dict[str, Any]]:
-        """What a storage holds, as the API lists it."""
-        rows: list[dict[str, Any]] = []
-        if store.kind == "dir":
-            for content, folder in FOLDERS.items():
-                path = posixpath.join(store.place, folder)
-                if content not in store.content or not self.files.is_dir(path):
-                    continue
-                for file in self.files.listdir(path):
-                    entry = self.files.entry(posixpath.join(path, file))
-                    if entry is not None and entry.kind == "file":
-                        form = "qcow2" if file.endswith((".qcow2", ".img")) else "raw"
-                        form = "snippet" if content == "snippets" else form
-                        rows.append(
-                            {
-                                "volid": f"{store.name}:{content}/{file}",
-                                "content": content,
-                                "format": form,
-                                "size": entry.size,
-                            }
-                        )
-        rows += [
-            {
-                "volid": f"{store.name}:{name}",
-                "content": "images",
-                "format": "raw",
-                "size": size,
-                "vmid": int(name.split("-")[1]),
-            }
-            for name, size in sorted(store.volumes.items())
-        ]
-        return rows
 
     def allocate(self, store_name: str, name: str, size_bytes: int) -> str:
         """Make a volume.
@@ -145,9 +97,11 @@ class ProxmoxNode(Machine):
             No room, or not there.
         """
         store = self.store(store_name)
+        if not store.active:
+            raise PveError(f"storage '{store_name}' is not online")
         if "images" not in store.content:
             raise PveError(f"storage '{store_name}' does not support content-type 'images'")
-        if size_bytes > store.size_bytes - sum(store.volumes.values()):
+        if not store.holds(size_bytes):
             raise PveError(f"zfs error: cannot create '{store.place}/{name}': out of space")
         store.volumes[name] = size_bytes
         return f"{store_name}:{name}"
@@ -158,9 +112,24 @@ class ProxmoxNode(Machine):
         return next(n for i in range(99) if (n := f"vm-{vmid}-disk-{i}") not in taken)
 
     def volume_size(self, volid: str) -> int:
-        """How large a VM's disk is [bytes]."""
+        """How large a VM's disk is [bytes].
+
+        Raises
+        ------
+        PveError
+            There is none.
+        """
         name, _, volume = volid.partition(":")
-        return self.store(name).volumes[volume]
+        volumes = self.store(name).volumes
+        if volume not in volumes:
+            raise PveError(f"volume '{volid}' does not exist", NO_SUCH_FILE)
+        return volumes[volume]
+
+    def free_volumes(self, vmid: int) -> None:
+        """Delete the volumes of a VM."""
+        for store in self.stores.values():
+            for name in [n for n in store.volumes if n.startswith(f"vm-{vmid}-")]:
+                del store.volumes[name]
 
     # --------------------------------------------------------------------- VMs
 
@@ -192,7 +161,7 @@ class ProxmoxNode(Machine):
         now = self.world.clock.now()
         if vm.changed_s > now - now % _BROADCAST_S:
             return vm.told or {"status": "unknown"}
-        return vm.summary()
+        return vm.summary(now)
 
     def changes(self, vm: VirtualMachine) -> None:
         """Something of a VM is about to change: until the next broadcast the list won't know."""
@@ -215,17 +184,27 @@ class ProxmoxNode(Machine):
     def instance_id(self, vmid: int) -> str:
         """cloud-init's instance: another one when what it says to the VM has changed."""
         config = self.vms[vmid].config
-        keys = (
-            "name",
-            "ciuser",
-            "sshkeys",
-            "ipconfig0",
-            "nameserver",
-            "searchdomain",
-            "cipassword",
-        )
-        text = "\n".join(f"{key}={config.get(key, '')}" for key in keys)
+        text = "\n".join(f"{key}={config.get(key, '')}" for key in _SEEN_BY_CLOUD_INIT)
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def enter(self, guest: Guest) -> None:
+        """Let a guest stand in the world, under its name where that is its own: a VM may be called
+        as a host is, or as another VM."""
+        machines, lab = self.world.machines, self.world.lab
+        described = lab.vms.get(guest.name)
+        free = guest.name not in lab.hosts and machines.get(guest.name, guest) is guest
+        if free and (described is None or described.vmid == guest.vmid):
+            machines[guest.name] = guest
+        else:
+            machines[f"{self.name}/{guest.vmid}"] = guest
+
+    def leave(self, guest: Guest) -> None:
+        """It is not there any more."""
+        machines = self.world.machines
+        for name in [name for name, each in machines.items() if each is guest]:
+            del machines[name]
+
+    # ------------------------------------------------------------ on, off, gone
 
     def start_vm(self, vmid: int) -> None:
         """Switch a VM on.
@@ -242,30 +221,28 @@ class ProxmoxNode(Machine):
             raise PveError(f"VM is locked ({vm.config['lock']})")
         self._refuse_start(vm)
         self.changes(vm)
-        vm.running, vm.started = True, dict(vm.config)
+        vm.running, vm.started, vm.since_s = True, dict(vm.config), self.world.clock.now()
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
         vm.guest.sees()
-        self.world.machines[vm.guest.name] = vm.guest
+        self.enter(vm.guest)
         vm.guest.power_on()
 
     def _refuse_start(self, vm: VirtualMachine) -> None:
-        wanted = vm.memory_bytes
-        used = sum(
-            int(split_properties(other.started.get("memory", "512"), "current")["current"]) * 2**20
-            for other in self.vms.values()
-            if other.running
-        )
-        if used + wanted > self.memory_bytes:
+        if sum(each.held_bytes for each in self.vms.values()) + vm.memory_bytes > self.memory_bytes:
             text = "kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory\n"
             raise PveError(f"{text}start failed: QEMU exited with code 1")
-        if int(vm.config.get("cores", 1)) > self.threads:
+        if vm.cores > self.threads:
             raise PveError(f"MAX {self.threads} vcpus allowed per VM on this node")
         bridges = self.world.lab.hosts[self.name].bridges
         for key, value in vm.config.items():
-            bridge = split_properties(value, "model").get("bridge") if key[:3] == "net" else None
-            if bridge and bridge not in bridges:
-                raise PveError(f"bridge '{bridge}' does not exist\nstart failed: exit code 2")
+            keys = split_properties(value, "model")
+            if key.startswith("net") and keys.get("bridge", "") not in ("", *bridges):
+                what = f"bridge '{keys['bridge']}' does not exist"
+                raise PveError(f"{what}\nstart failed: exit code 2")
+            store, colon, _ = keys.get("model", "").partition(":")
+            if colon and store in self.stores and not self.stores[store].active:
+                raise PveError(f"storage '{store}' is not online")
 
     def stop_vm(self, vmid: int) -> None:
         """Switch a VM off."""
@@ -291,30 +268,35 @@ class ProxmoxNode(Machine):
             raise PveError(f"can't remove VM {vmid} - protection mode enabled")
         if "lock" in vm.config and not skip_lock:
             raise PveError(f"VM is locked ({vm.config['lock']})")
-        for store in self.stores.values():
-            store.volumes = {
-                name: size
-                for name, size in store.volumes.items()
-                if not name.startswith(f"vm-{vmid}-")
-            }
+        self.free_volumes(vmid)
         if vm.guest is not None:
-            self.world.machines.pop(vm.guest.name, None)
+            self.leave(vm.guest)
         del self.vms[vmid]
 
     def power_off(self) -> None:
         for vm in self.vms.values():
             if vm.running:
                 self.stop_vm(vm.vmid)
-        for task in self.tasks.values():
-            if task["status"] == "running":
-                task |= {"status": "stopped", "exitstatus": "unexpected status"}
+        self.tasks.end_all("unexpected status")
         super().power_off()
 
     def _booted(self, boots: int) -> None:
         super()._booted(boots)
+        if not self.up:
+            return
         for vm in self.vms.values():
-            if self.up and vm.config.get("onboot") == "1" and not vm.running:
-                self.start_vm(vm.vmid)
+            if vm.config.get("onboot") == "1" and not vm.running:
+                self._start_at_boot(vm)
+
+    def _start_at_boot(self, vm: VirtualMachine) -> None:
+        """What does not start fails by itself: the task that starts them all ends well."""
+        upid = self.tasks.begin("qmstart", str(vm.vmid))
+        try:
+            self.start_vm(vm.vmid)
+        except PveError as error:
+            self.tasks.end(upid, error.text)
+        else:
+            self.tasks.end(upid)
 
     def state(self) -> dict[str, Any]:
         vms = {}

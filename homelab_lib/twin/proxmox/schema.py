@@ -1,11 +1,11 @@
-"""How Proxmox reads its options: the command line, the schema's rules and property strings.
+"""How Proxmox reads its options: the schema's rules and its property strings.
 
-Sources: the behaviour of `PVE::JSONSchema` and `PVE::Exception` (pve-common 9.2): what is refused,
-in which words, and with which exit status.
+Source: `PVE::JSONSchema` and `PVE::Exception` (pve-common 9.2): what is refused, in which order it
+is looked at, and in which words.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 USAGE_ERROR = 255
@@ -13,6 +13,8 @@ USAGE_ERROR = 255
 
 NO_SUCH_FILE = 2
 """ENOENT: Perl's ``die`` after a file was not found."""
+
+_UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
 
 
 class PveError(Exception):
@@ -34,33 +36,60 @@ class ParameterError(PveError):
 
 
 @dataclass(frozen=True)
+class Format:
+    """What a value has to look like, beyond its type.
+
+    Parameters
+    ----------
+    name
+        Proxmox's name of it; empty for a property string that has none.
+    check
+        Raises ValueError with Proxmox's words. Of one with keys it is asked last, and is given
+        them; of any other it is given the text.
+    keys
+        Of a property string ``a=1,b=2``: its keys.
+    many
+        It is a list; an option of it may be given several times.
+    """
+
+    name: str = ""
+    check: Callable[..., object] | None = None
+    keys: Mapping[str, "Property"] = field(default_factory=dict)
+    many: bool = False
+
+
+@dataclass(frozen=True)
 class Property:
-    """One option's rule.
+    """One option's rule, or that of a key in a property string.
 
     Parameters
     ----------
     type
         ``string``, ``integer``, ``number`` or ``boolean``.
-    enum, pattern, minimum, maximum
+    format, enum, pattern, minimum, maximum, min_length, max_length
         What a value must be.
-    form
-        Raises ValueError with Proxmox's words where the value is not of its format.
-    keys
-        The keys of a property string ``a=1,b=2``; none for a plain value.
-    default_key
-        The key that may be written without ``key=``.
+    bare
+        Of a key: it may be written without ``key=``.
+    alias, key_alias
+        Of a key: it is another name of `alias`, and is then itself the value of `key_alias`.
+    requires
+        The option that has to be given with this one.
     required
-        The option can't be left out.
+        It can't be left out.
     """
 
     type: str = "string"
+    format: Format | None = None
     enum: tuple[str, ...] = ()
     pattern: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    form: Callable[[str], object] | None = None
-    keys: Mapping[str, "Property"] = field(default_factory=dict)
-    default_key: str = ""
+    min_length: int | None = None
+    max_length: int | None = None
+    bare: bool = False
+    alias: str = ""
+    key_alias: str = ""
+    requires: str = ""
     required: bool = False
 
 
@@ -79,67 +108,151 @@ def flag(value: object) -> bool:
     return boolean(str(value or "0")) == "1"
 
 
-def _type_problem(rule: Property, value: str) -> str:
-    good = {
-        "integer": re.fullmatch(r"[+-]?\d+", value),
-        "number": re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value),
-        "boolean": value in ("0", "1"),
-        "string": True,
-    }[rule.type]
-    return "" if good else f"type check ('{rule.type}') failed - got '{value}'"
+def matches(pattern: str, text: str) -> bool:
+    """Whether Perl's ``/^pattern$/`` finds it: an end of line may follow, and alternatives are not
+    bound together."""
+    return re.search(f"^{pattern}$", text) is not None
 
 
-def problem(rule: Property, value: str, name: str) -> str:
+def is_number(text: str) -> bool:
+    """Whether Proxmox takes a text for a number."""
+    return matches(r"[+-]?(\d+\.\d+|\d+\.|\.\d+|\d+)([eE][+-]?\d+)?", text)
+
+
+def _has_type(rule: Property, value: str) -> bool:
+    match rule.type:
+        case "integer":
+            return matches(r"[+-]?\d+", value)
+        case "number":
+            return is_number(value)
+        case "boolean":
+            return value in ("0", "1")
+    return True
+
+
+def problem(rule: Property, value: str, path: str) -> str:
     """Why `value` breaks `rule`, in Proxmox's words; empty where it doesn't."""
-    if wrong := _type_problem(rule, value):
-        return wrong
-    try:
-        if rule.form:
-            rule.form(value)
-        if rule.keys:
-            parse_properties(value, rule, name)
-    except ValueError as error:
-        return f"invalid format - {error}"
-    if rule.pattern and not re.fullmatch(rule.pattern, value):
+    if not _has_type(rule, value):
+        return f"type check ('{rule.type}') failed - got '{value}'"
+    if rule.format:
+        try:
+            _look_like(rule.format, value, path)
+        except ValueError as error:
+            return f"invalid format - {error}"
+    if rule.pattern and not matches(rule.pattern, value):
         return "value does not match the regex pattern"
-    if rule.type in ("integer", "number"):
+    if rule.max_length is not None and len(value) > rule.max_length:
+        return f"value may only be {rule.max_length} characters long"
+    if rule.min_length is not None and len(value) < rule.min_length:
+        return f"value must be at least {rule.min_length} characters long"
+    if is_number(value):
         if rule.maximum is not None and float(value) > rule.maximum:
-            return f"value must have a maximum value of {rule.maximum:g}"
+            return f"value must have a maximum value of {rule.maximum:.15g}"
         if rule.minimum is not None and float(value) < rule.minimum:
-            return f"value must have a minimum value of {rule.minimum:g}"
+            return f"value must have a minimum value of {rule.minimum:.15g}"
     if rule.enum and value not in rule.enum:
         return f"value '{value}' does not have a value in the enumeration '{', '.join(rule.enum)}'"
     return ""
 
 
-def parse_properties(text: str, rule: Property, name: str = "") -> dict[str, str]:
+def _look_like(form: Format, value: str, path: str) -> None:
+    if form.keys:
+        found = parse_properties(value, form.keys, path)
+        if form.check:
+            form.check(found)
+    elif form.check:
+        for part in split_list(value) if form.many else [value]:
+            form.check(part)
+
+
+def problems(values: Mapping[str, str], schema: Schema, path: str = "") -> dict[str, str]:
+    """All that is wrong with values, by their names."""
+    errors: dict[str, str] = {}
+    before = f"{path}." if path else ""
+    for name, value in values.items():
+        rule = schema.get(name)
+        if rule is None:
+            errors[f"{before}{name}"] = _UNKNOWN
+        elif wrong := problem(rule, value, f"{before}{name}"):
+            errors[f"{before}{name}"] = wrong
+        elif rule.requires and rule.requires not in values:
+            missing = f"missing property required by '{before}{name}'"
+            errors[f"{before}{rule.requires}"] = missing
+    for name, rule in schema.items():
+        if rule.required and name not in values:
+            errors[f"{before}{name}"] = "property is missing and it is not optional"
+    return errors
+
+
+def checked(given: Mapping[str, str], schema: Schema) -> dict[str, str]:
+    """`given` as it is.
+
+    Raises
+    ------
+    ParameterError
+        All that is wrong with it, one line for each option.
+    """
+    if errors := problems(given, schema):
+        raise ParameterError(errors)
+    return dict(given)
+
+
+def split_list(text: str) -> list[str]:
+    """The parts of a list: commas, semicolons and white space are all the same."""
+    if "\0" in text:
+        return text.split("\0")
+    return re.split(r"[\s,;]+", text.strip(" \t\n,;")) if text.strip(" \t\n,;") else []
+
+
+# Property strings --------------------------------------------------------------------------------
+
+
+def parse_properties(text: str, keys: Schema, path: str = "") -> dict[str, str]:
     """The keys and values of a property string such as ``virtio,bridge=vmbr0``.
 
     Raises
     ------
     ValueError
-        In Proxmox's words: an unknown or repeated key, a value that breaks its rule.
+        In Proxmox's words: a repeated key, a value that breaks its rule.
     """
     found: dict[str, str] = {}
-    for part in filter(str.strip, text.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals:
-            if not rule.default_key:
+    bare = next((key for key, rule in keys.items() if rule.bare), "")
+    used = False
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        if "=" not in part:
+            if not bare:
                 raise ValueError("value without key, but schema does not define a default key")
-            key, value = rule.default_key, part
-        if key in found:
-            raise ValueError(f"duplicate key in comma-separated list property: {key}")
-        if key not in rule.keys:
-            raise ValueError(f"invalid key in comma-separated list property: {key}")
-        found[key] = boolean(value) if rule.keys[key].type == "boolean" else value
-    for key, sub in rule.keys.items():
-        if key in found and (wrong := problem(sub, found[key], key)):
-            raise ValueError(f"format error\n{name}.{key}: {wrong}")
-        if key not in found and sub.required:
-            raise ValueError(
-                f"format error\n{name}.{key}: property is missing and it is not optional"
-            )
+            if used or found.get(bare, "0") not in ("", "0"):
+                raise ValueError(f"duplicate key in comma-separated list property: {bare}")
+            used, key, value = True, bare, part
+        elif pair := re.search(r"^([^=]+)=(.+)$", part):
+            key, value = _named(found, keys, pair[1]), pair[2]
+        else:
+            raise ValueError("missing key in comma-separated list property")
+        is_flag = key in keys and keys[key].type == "boolean"
+        found[key] = boolean(value) if is_flag else value
+    if errors := problems(found, keys, path):
+        lines = "\n".join(f"{name}: {why}" for name, why in errors.items())
+        raise ValueError(f"format error\n{lines}")
     return found
+
+
+def _named(found: dict[str, str], keys: Schema, key: str) -> str:
+    """The key that is meant by one, which may be another name of it."""
+    if key in found:
+        raise ValueError(f"duplicate key in comma-separated list property: {key}")
+    rule = keys.get(key)
+    if rule is None or not rule.alias:
+        return key
+    if rule.key_alias:
+        if rule.key_alias in found:
+            raise ValueError(f"key alias '{rule.key_alias}' is already defined")
+        found[rule.key_alias] = key
+    if rule.alias in found:
+        raise ValueError(f"key '{rule.alias}' is already defined (via alias)")
+    return rule.alias
 
 
 def split_properties(text: str, default_key: str = "") -> dict[str, str]:
@@ -154,91 +267,3 @@ def print_properties(values: Mapping[str, str], default_key: str = "") -> str:
     return ",".join(
         first + [f"{key}={values[key]}" for key in sorted(values) if key != default_key]
     )
-
-
-def parse_arguments(
-    words: Sequence[str], schema: Schema, positional: Sequence[str] = ()
-) -> dict[str, str]:
-    """Options and arguments of a command line, checked.
-
-    Parameters
-    ----------
-    words
-        What follows the sub-command.
-    schema
-        Rules by option name, the positional arguments among them.
-    positional
-        Names of the arguments without ``--``, in order; ``extra-args`` takes what is left.
-
-    Raises
-    ------
-    ParameterError
-        In Proxmox's words.
-    """
-    given, rest = _getopt(list(words), schema)
-    for name in positional:
-        if name == "extra-args":
-            given[name], rest = "\0".join(rest), []
-        elif rest:
-            given[name] = rest.pop(0)
-        elif schema[name].required:
-            raise ParameterError(message="not enough arguments")
-    if rest:
-        raise ParameterError(message="too many arguments")
-    return checked(given, schema)
-
-
-def checked(given: Mapping[str, str], schema: Schema) -> dict[str, str]:
-    """`given` with booleans as 1 and 0, or all that is wrong with it.
-
-    Raises
-    ------
-    ParameterError
-        One line for each option.
-    """
-    values, errors = {}, {}
-    for name, value in given.items():
-        rule = schema.get(name)
-        if rule is None:
-            errors[name] = (
-                "property is not defined in schema and the schema does not allow "
-                "additional properties"
-            )
-            continue
-        values[name] = boolean(value) if rule.type == "boolean" else value
-        if wrong := problem(rule, values[name], name):
-            errors[name] = wrong
-    for name, rule in schema.items():
-        if rule.required and name not in given:
-            errors[name] = "property is missing and it is not optional"
-    if errors:
-        raise ParameterError(errors)
-    return values
-
-
-def _getopt(words: list[str], schema: Schema) -> tuple[dict[str, str], list[str]]:
-    """As Getopt::Long does: ``--name value``, ``-name=value``, and any unambiguous beginning."""
-    given: dict[str, str] = {}
-    rest: list[str] = []
-    while words:
-        word = words.pop(0)
-        if word == "--":
-            return given, rest + words
-        if not word.startswith("-") or word == "-":
-            rest.append(word)
-            continue
-        name, equals, value = word.lstrip("-").partition("=")
-        names = [name] if name in schema else [known for known in schema if known.startswith(name)]
-        if len(names) != 1:
-            raise PveError(f"Unknown option: {name}\n400 unable to parse option")
-        if schema[names[0]].type == "boolean":
-            if not equals:
-                value = words.pop(0) if words and not words[0].startswith("-") else "1"
-            if boolean(value) not in ("0", "1"):
-                raise PveError("400 unable to parse boolean option")
-        elif not equals:
-            if not words:
-                raise PveError(f"Option {name} requires an argument\n400 unable to parse option")
-            value = words.pop(0)
-        given[names[0]] = value
-    return given, rest

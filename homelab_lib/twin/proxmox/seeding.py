@@ -1,65 +1,156 @@
 """Makes a twin's Proxmox node what a real one says it is."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.seeding import json_of, seed_machine
 from homelab_lib.twin.machine.surroundings import Ask
-from homelab_lib.twin.proxmox.guest import Guest, VirtualMachine
+from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import split_properties
-from homelab_lib.twin.proxmox.storage import FOLDERS, OPTIONS, Store, parse_size
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, parse_size
+from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 _NOT_CONFIGURATION = ("digest",)
+_HEAD = ("storage", "type", "content", "digest")
+_UNITS = {"zfspool": "pool", "dir": "path", "btrfs": "path"}
+
+Get = Callable[..., Any]
 
 
 def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
-    """Version, memory, storages with what is on them, VMs."""
+    """Version, memory, storages with what is on them, guests of all nodes.
+
+    Raises
+    ------
+    HomelabError
+        Proxmox calls itself otherwise than the lab, or says nothing of what it has.
+    """
 
     def get(path: str, *more: str) -> Any:
-        return json_of(ask, node.name, "pvesh", "get", path, *more, "--output-format", "json")
+        return _asked(ask, node.name, "pvesh", "get", path, *more, "--output-format", "json")
 
-    version = get("/version") or {}
-    node.version = version.get("version", node.version)
-    status = get(f"/nodes/{node.node}/status") or {}
-    node.memory_bytes = status.get("memory", {}).get("total", node.memory_bytes)
-    node.threads = status.get("cpuinfo", {}).get("cpus", node.threads)
-    room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage") or ()}
-    node.stores = {}
+    _assert_called(node, get)
+    version = get("/version")
+    node.version, node.commit = version["version"], version.get("repoid", "")
+    status = get(f"/nodes/{node.node}/status")
+    node.memory_bytes = status["memory"]["total"]
+    node.threads = status["cpuinfo"]["cpus"]
+    root = status.get("rootfs", {})
+    node.root_bytes = (root.get("total", node.root_bytes[0]), root.get("used", node.root_bytes[1]))
     for vm in node.vms.values():  # as the lab has them; now as they are
-        node.world.machines.pop(vm.guest.name if vm.guest else "", None)
-    node.vms = {}
-    for row in get("/storage") or ():
+        if vm.guest is not None:
+            node.leave(vm.guest)
+    node.vms, node.stores, node.others = {}, {}, {}
+    _seed_cluster(node, get("/cluster/resources"))
+    room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage")}
+    for row in get("/storage"):
         _seed_store(node, row, room.get(row["storage"], {}), get)
-    node.others = {
-        row["vmid"]: row
-        for row in get("/cluster/resources", "--type", "vm") or ()
-        if row.get("type") != "qemu" or row.get("node") != node.node
-    }
-    for row in get(f"/nodes/{node.node}/qemu") or ():
-        _seed_vm(node, row, get(f"/nodes/{node.node}/qemu/{row['vmid']}/config") or {}, ask)
+    for row in get(f"/nodes/{node.node}/qemu"):
+        _seed_vm(node, row, get(f"/nodes/{node.node}/qemu/{row['vmid']}/config"), ask)
+    for name, row in room.items():
+        if row.get("active"):  # what its disks take is told better than it is reckoned
+            node.stores[name].now(row["total"], row["used"], row["avail"])
+    _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active"))
 
 
-def _seed_store(node: ProxmoxNode, row: dict[str, Any], room: dict[str, Any], get: Any) -> None:
+def _asked(ask: Ask, host: str, *argv: str) -> Any:
+    """What a reading command of Proxmox says. One that fails has not said that there is nothing.
+
+    Raises
+    ------
+    HomelabError
+        It says nothing that can be read.
+    """
+    words = " ".join(argv)
+    answer = ask(host, argv)
+    if answer is None:
+        raise HomelabError(f"{host} could not be asked: {words}", where=host)
+    status, out, err = answer
+    if status != 0:
+        said = err.strip() or out.strip() or "nothing"
+        raise HomelabError(
+            f"{host} does not answer `{words}`: it ends with {status} and says {said[-300:]!r}",
+            where=host,
+            fix="run that command there as root, and see to what it complains of",
+        )
+    try:
+        return json.loads(out)
+    except (ValueError, RecursionError):
+        raise HomelabError(
+            f"{host} answers `{words}` with what is no JSON: {out[:100]!r}",
+            where=host,
+            fix="run that command there as root: something else answers in its place, or adds to "
+            "what it prints",
+        ) from None
+
+
+def _assert_called(node: ProxmoxNode, get: Get) -> None:
+    rows = [row for row in get("/cluster/status") if row["type"] == "node"]
+    called = next(row["name"] for row in rows if row.get("local"))
+    if called != node.node:
+        raise HomelabError(
+            f"{node.name} is called {called!r} by Proxmox, and {node.node!r} in the lab",
+            where=f"hosts.{node.name}.os.node",
+            fix=f"write  os: {{node: {called}}}",
+        )
+
+
+def _seed_cluster(node: ProxmoxNode, rows: list[dict[str, Any]]) -> None:
+    """Containers, the guests of other nodes, and those nodes with what they have."""
+    for row in rows:
+        here = row.get("node") == node.node
+        if "vmid" in row:
+            if row["type"] != "qemu" or not here:
+                node.others[row["vmid"]] = row
+        elif not here:
+            node.peers.append(row)
+
+
+def _seed_store(node: ProxmoxNode, row: dict[str, Any], room: dict[str, Any], get: Get) -> None:
     name, kind = row["storage"], row["type"]
     content = [each for each in row.get("content", "").split(",") if each]
-    place = row.get("path") or row.get("pool") or ""
-    options = {key: str(row[key]) for key in OPTIONS if key in row}
+    where = _UNITS.get(kind, "")
+    options = {key: value for key, value in row.items() if key not in (*_HEAD, where)}
+    place = row.get(where) or row.get("path") or row.get("mountpoint") or ""
+    if kind in FILES and not place:
+        place = f"/mnt/pve/{name}"  # where Proxmox mounts what a server has
     store = Store(name, kind, content, place, room.get("total", 0), options=options)
+    store.active = bool(room.get("active"))
+    store.enabled = bool(room.get("enabled", room.get("active")))
     node.stores[name] = store
-    for item in get(f"/nodes/{node.node}/storage/{name}/content") or ():
-        if item.get("content") in ("images", "rootdir"):
-            store.volumes[item["volid"].partition(":")[2]] = item["size"]
-    if kind == "dir":
+    if not store.active:
+        return  # a server that is away would have us wait for it
+    if {"images", "rootdir"} & set(content):
+        for item in get(f"/nodes/{node.node}/storage/{name}/content"):
+            if item.get("content") in ("images", "rootdir"):
+                store.volumes[item["volid"].partition(":")[2]] = item["size"]
+    if kind in ("dir", "btrfs"):
         for folder in FOLDERS.values():
             node.files.exists(f"{place}/{folder}")  # asks the host for it
+
+
+def _seed_tasks(node: ProxmoxNode, rows: list[dict[str, Any]]) -> None:
+    """What is at work there just now."""
+    for row in rows:
+        if "endtime" not in row:
+            node.tasks.take_over(row)
 
 
 def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask: Ask) -> None:
     kept = {key: str(value) for key, value in config.items() if key not in _NOT_CONFIGURATION}
     vm = VirtualMachine(row["vmid"], kept)
     node.vms[vm.vmid] = vm
-    name = kept.get("name", "")
-    described = node.world.lab.vms.get(name)
+    described = next(
+        (
+            each
+            for each in node.world.lab.vms.values()
+            if (each.host, each.vmid) == (node.name, vm.vmid) and each.name == kept.get("name")
+        ),
+        None,
+    )
     if described is not None and described.image is not None and "scsi0" in kept:
         vm.booted = node.world.lab.images[described.image].sha256 or ""
     _seed_sizes(node, kept)
@@ -67,8 +158,9 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     if not vm.running:
         return
     vm.started = dict(kept)
+    vm.since_s = node.world.clock.now() - row.get("uptime", 0)
     vm.guest = Guest(node, vm.vmid)
-    node.world.machines[vm.guest.name] = vm.guest
+    node.enter(vm.guest)
     if described is None:
         vm.guest.up = True
         return
@@ -83,7 +175,7 @@ def _seed_sizes(node: ProxmoxNode, config: dict[str, str]) -> None:
         volid, _, rest = value.partition(",")
         store, colon, volume = volid.partition(":")
         size = split_properties(rest).get("size") if "size=" in rest else None
-        if colon and size and store in node.stores and volume.startswith("vm-"):
+        if colon and size and store in node.stores and "media=cdrom" not in rest:
             node.stores[store].volumes.setdefault(volume, parse_size(size))
 
 

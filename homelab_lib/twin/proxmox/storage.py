@@ -1,6 +1,8 @@
 """Storages of a Proxmox node, and sizes as its configuration writes them."""
 
+import re
 from dataclasses import dataclass, field
+from typing import Any
 
 FOLDERS = {
     "iso": "template/iso",
@@ -10,9 +12,11 @@ FOLDERS = {
     "import": "import",
     "images": "images",
 }
-OPTIONS = ("vgname", "thinpool", "server", "export", "share", "datastore", "username")
-"""Properties of a storage that say where it is, beside ``path`` and ``pool``."""
+FILES = ("dir", "btrfs", "nfs", "cifs", "cephfs")
+"""Kinds that keep files in folders."""
+_THIN = (*FILES, "lvmthin", "rbd")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "": 1}
+_OF_A_GUEST = re.compile(r"(?:^|/)(?:vm|base|subvol|basevol)-(\d+)-[^/]*$")
 
 
 @dataclass
@@ -28,11 +32,18 @@ class Store:
     place
         Folder, or ZFS dataset; empty where it is neither.
     size_bytes
-        How much fits [bytes].
+        How large it is [bytes].
     volumes
-        Disks of VMs by volume name, with their size [bytes]; files are in the file system.
+        Disks of guests by volume name, with their size [bytes]; files are in the file system.
     options
         What else its kind is configured with: ``vgname``, ``thinpool``, ``server`` ….
+    beside_bytes
+        What is used of it beside the volumes here, and where these take no room of their own,
+        with them [bytes].
+    reserved_bytes
+        What is neither used nor to be had: what a file system keeps for root [bytes].
+    active, enabled
+        Whether it is there, and whether it is to be.
     """
 
     name: str
@@ -41,7 +52,67 @@ class Store:
     place: str
     size_bytes: int
     volumes: dict[str, int] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    beside_bytes: int = 0
+    reserved_bytes: int = 0
+    active: bool = True
+    enabled: bool = True
+
+    @property
+    def thin(self) -> bool:
+        """Whether a volume takes room only for what is written to it."""
+        return self.kind in _THIN or str(self.options.get("sparse", "0")) == "1"
+
+    @property
+    def used_bytes(self) -> int:
+        """What is used [bytes]."""
+        volumes = 0 if self.thin else sum(self.volumes.values())
+        return max(self.beside_bytes + volumes, 0)
+
+    @property
+    def free_bytes(self) -> int:
+        """What is to be had [bytes]."""
+        return max(self.size_bytes - self.reserved_bytes - self.used_bytes, 0)
+
+    def holds(self, more_bytes: int) -> bool:
+        """Whether a volume of that size, or one that grows by it, can be made."""
+        return self.thin or more_bytes <= self.free_bytes
+
+    def now(self, size_bytes: int, used_bytes: int, free_bytes: int) -> None:
+        """Take over what a real one says of itself, with the volumes that it has already."""
+        self.size_bytes = size_bytes
+        self.reserved_bytes = max(size_bytes - used_bytes - free_bytes, 0)
+        # Volumes that do not take what they may hold, nominally exceed all that is used.
+        self.beside_bytes = used_bytes - (0 if self.thin else sum(self.volumes.values()))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As `/storage` lists it."""
+        place = {} if not self.place else {"pool" if self.kind == "zfspool" else "path": self.place}
+        head = {"storage": self.name, "type": self.kind, "content": ",".join(self.content)}
+        return place | self.options | head
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """As the node sees it: one that is not there is listed with zeros."""
+        row: dict[str, Any] = {
+            "storage": self.name,
+            "type": self.kind,
+            "content": ",".join(self.content),
+            "active": int(self.active and self.enabled),
+            "enabled": int(self.enabled),
+            "shared": int(str(self.options.get("shared", "0")) == "1"),
+        }
+        if not row["active"]:
+            return row | {"total": 0, "used": 0, "avail": 0}
+        row |= {"total": self.size_bytes, "used": self.used_bytes, "avail": self.free_bytes}
+        return row | ({"used_fraction": row["used"] / row["total"]} if row["total"] else {})
+
+
+def guest_of(volume: str) -> int | None:
+    """Whose a volume is by its name: ``vm-201-disk-0``; None for nobody's."""
+    found = _OF_A_GUEST.search(volume)
+    return int(found[1]) if found else None
 
 
 def parse_size(text: str) -> int:
@@ -52,8 +123,9 @@ def parse_size(text: str) -> int:
     ValueError
         It is no size.
     """
-    unit = text[-1:] if text[-1:] in "KMGT" else ""
-    return int(float(text.removesuffix(unit)) * _UNITS[unit])
+    plain = text.removesuffix("iB")
+    unit = plain[-1:] if plain[-1:] in _UNITS else ""
+    return int(float(plain.removesuffix(unit)) * _UNITS[unit])
 
 
 def print_size(size_bytes: int) -> str:

@@ -1,0 +1,279 @@
+"""What the API says of storages, and does with them.
+
+Source: `PVE::API2::Storage::{Config,Status,Content}` (pve-storage 9.1).
+"""
+
+import posixpath
+import re
+from typing import Any
+
+from homelab_lib.twin.machine.surroundings import NetError
+from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
+from homelab_lib.twin.proxmox.formats import (
+    BOOLEAN,
+    CONFIG_ID,
+    CONTENT,
+    DIR_OVERRIDE,
+    MOUNT_OPTIONS,
+    NODE,
+    PATH,
+    PORTAL,
+    SERVER,
+    STORAGE_OF,
+    TEXT,
+    VMID,
+    many,
+)
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.schema import Format, ParameterError, Property, PveError
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, guest_of
+
+calls = Methods()
+
+_KINDS = (
+    *("btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs"),
+    *("pbs", "rbd", "zfs", "zfspool"),
+)
+_CONTENTS = Property(format=many(CONTENT))
+_LIMIT = Property("number", minimum=0)
+_LIMITS = Format(keys=dict.fromkeys(("clone", "default", "migration", "move", "restore"), _LIMIT))
+_COUNT = Property("integer", minimum=0)
+
+
+def _kept(keys: Given) -> None:
+    some = any(int(value) > 0 for key, value in keys.items() if key != "keep-all")
+    if some and keys.get("keep-all") == "1":
+        raise ValueError("keep-all cannot be set together with other options.")
+
+
+_KEEP = Format(
+    "prune-backups",
+    _kept,
+    keys={"keep-all": BOOLEAN}
+    | {
+        f"keep-{each}": _COUNT
+        for each in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+    },
+)
+_UPDATE = {
+    "bwlimit": Property(format=_LIMITS),
+    "content": _CONTENTS,
+    "content-dirs": Property(format=many(DIR_OVERRIDE)),
+    "delete": Property(format=many(CONFIG_ID), max_length=4096),
+    "digest": Property(max_length=64),
+    "domain": Property(max_length=256),
+    "fingerprint": Property(pattern="([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"),
+    "format": Property(enum=("raw", "qcow2", "subvol", "vmdk")),
+    "fs-name": Property(format=CONFIG_ID),
+    "max-protected-backups": Property("integer", minimum=-1),
+    "monhost": Property(format=many(PORTAL)),
+    "mountpoint": Property(format=PATH),
+    "nodes": Property(format=many(NODE)),
+    "options": Property(format=MOUNT_OPTIONS),
+    "password": Property(max_length=256),
+    "port": Property("integer", minimum=1, maximum=65535),
+    "preallocation": Property(enum=("off", "metadata", "falloc", "full")),
+    "prune-backups": Property(format=_KEEP),
+    "saferemove-stepsize": Property("integer", enum=("1", "2", "4", "8", "16", "32")),
+    "server": Property(format=SERVER),
+    "smbversion": Property(enum=("default", "2.0", "2.1", "3", "3.0", "3.11")),
+    "subdir": Property(format=PATH),
+    "zfs-base-path": Property(format=PATH),
+}
+_UPDATE |= dict.fromkeys(
+    (
+        *("blocksize", "comstar_hg", "comstar_tg", "data-pool", "encryption-key"),
+        *("is_mountpoint", "keyring", "lio_tpg", "master-pubkey", "namespace", "pool"),
+        *("saferemove_throughput", "username"),
+    ),
+    TEXT,
+)
+_UPDATE |= dict.fromkeys(
+    (
+        *("create-base-path", "create-subdirs", "disable", "fuse", "krbd", "mkdir", "nocow"),
+        *("nowritecache", "saferemove", "shared", "skip-cert-verification"),
+        *("snapshot-as-volume-chain", "sparse", "tagged_only"),
+    ),
+    BOOLEAN,
+)
+_DOWNLOAD = {
+    "content": Property(format=CONTENT, enum=("iso", "vztmpl", "import"), required=True),
+    "filename": Property(max_length=255, required=True),
+    "url": Property(pattern="https?://.*", required=True),
+    "checksum": Property(requires="checksum-algorithm"),
+    "checksum-algorithm": Property(
+        enum=("md5", "sha1", "sha224", "sha256", "sha384", "sha512"), requires="checksum"
+    ),
+    "verify-certificates": BOOLEAN,
+    "compression": Property(enum=("zst", "gz", "lzo", "bz2")),
+}
+_GOOD_NAMES = {"import": r".+\.(ova|ovf|qcow2|raw|vmdk)", "iso": r".+\.(iso|img)"}
+_HOLDS = {
+    "zfspool": ("images", "rootdir"),
+    "lvm": ("images", "rootdir"),
+    "lvmthin": ("images", "rootdir"),
+    "rbd": ("images", "rootdir"),
+    "pbs": ("backup",),
+}
+"""What kinds may hold that may not hold everything."""
+
+
+# Looking -----------------------------------------------------------------------------------------
+
+
+@calls("GET", "/storage", {"type": Property(enum=_KINDS)})
+def _storages(node: ProxmoxNode, given: Given) -> Any:
+    stores = node.stores.values()
+    return [each.config for each in stores if given.get("type", each.kind) == each.kind]
+
+
+@calls("GET", "/storage/{storage}")
+def _storage(node: ProxmoxNode, given: Given) -> Any:
+    return node.store(given["storage"]).config
+
+
+@calls(
+    "GET",
+    "/nodes/{node}/storage",
+    {
+        "content": _CONTENTS,
+        "enabled": BOOLEAN,
+        "format": BOOLEAN,
+        "storage": STORAGE_OF,
+        "target": Property(format=NODE),
+    },
+)
+def _node_storages(node: ProxmoxNode, given: Given) -> Any:
+    return statuses(node, given)
+
+
+def statuses(node: ProxmoxNode, given: Given) -> list[dict[str, Any]]:
+    """How the storages are that were asked for."""
+    if "storage" in given and given["storage"] not in node.stores:
+        raise ParameterError({"storage": "No such storage."})
+    contents = set(given.get("content", "").split(",")) - {""}
+    return [
+        store.status
+        for name, store in sorted(node.stores.items())
+        if given.get("storage", name) == name
+        and (store.enabled or not (contents or given.get("enabled") == "1"))
+        and (not contents or contents & set(store.content))
+    ]
+
+
+@calls(
+    "GET",
+    "/nodes/{node}/storage/{storage}/content",
+    {
+        "content": Property(format=CONTENT),
+        "vmid": Property("integer", format=VMID, minimum=100, maximum=999_999_999),
+    },
+)
+def _content(node: ProxmoxNode, given: Given) -> Any:
+    store = node.store(given["storage"])
+    if not store.active:
+        raise PveError(f"storage '{store.name}' is not online")
+    rows = [*_files(node, store), *_volumes(store)]
+    return [
+        row
+        for row in rows
+        if given.get("content", row["content"]) == row["content"]
+        and ("vmid" not in given or row.get("vmid") == int(given["vmid"]))
+    ]
+
+
+def _files(node: ProxmoxNode, store: Store) -> list[dict[str, Any]]:
+    rows = []
+    for content, folder in FOLDERS.items() if store.kind in FILES else ():
+        path = posixpath.join(store.place, folder)
+        if content not in store.content or not node.files.is_dir(path):
+            continue
+        for file in node.files.listdir(path):
+            entry = node.files.entry(posixpath.join(path, file))
+            if entry is not None and entry.kind == "file":
+                form = "qcow2" if file.endswith((".qcow2", ".img")) else "raw"
+                form = {"snippets": "snippet", "iso": "iso"}.get(content, form)
+                named = {"volid": f"{store.name}:{content}/{file}", "content": content}
+                rows.append(named | {"format": form, "size": entry.size, "ctime": 0})
+    return rows
+
+
+def _volumes(store: Store) -> list[dict[str, Any]]:
+    rows = []
+    for name, size in sorted(store.volumes.items()):
+        container = "subvol-" in name or "basevol-" in name
+        form = "subvol" if container else "qcow2" if name.endswith(".qcow2") else "raw"
+        row: dict[str, Any] = {"volid": f"{store.name}:{name}", "size": size, "format": form}
+        row["content"] = "rootdir" if container else "images"
+        vmid = guest_of(name)
+        rows.append(row if vmid is None else row | {"vmid": vmid})
+    return rows
+
+
+# Changing ----------------------------------------------------------------------------------------
+
+
+@calls("PUT", "/storage/{storage}", _UPDATE)
+def _update(node: ProxmoxNode, given: Given) -> Any:
+    store = node.store(given.pop("storage"))
+    given.pop("digest", None)
+    for key in re.split(r"[\s,;]+", given.pop("delete", "")):
+        store.options.pop(key, None)
+    if "content" in given:
+        wanted = [each for each in re.split(r"[\s,;]+", given.pop("content")) if each]
+        for each in wanted:
+            if each not in (*_HOLDS.get(store.kind, (each,)), "none"):
+                why = f"storage does not support content type '{each}'"
+                raise PveError(f"update storage failed: {why}")
+        store.content = wanted
+    if "disable" in given:
+        store.enabled = given.pop("disable") != "1"
+    store.options |= given
+    return {"storage": store.name, "type": store.kind}
+
+
+@calls("POST", "/nodes/{node}/storage/{storage}/download-url", _DOWNLOAD)
+def _download(node: ProxmoxNode, given: Given) -> Any:
+    store = node.store(given["storage"])
+    if given["content"] not in store.content:
+        what = given["content"]
+        raise PveError(f"storage '{store.name}' is not configured for content-type '{what}'")
+    form = _GOOD_NAMES.get(given["content"], ".+")
+    if not re.fullmatch(form, given["filename"]):
+        raise ParameterError({"filename": "wrong file extension"})
+    path = node.volume_path(f"{store.name}:{given['content']}/{given['filename']}")
+    upid = node.tasks.begin("download", given["filename"])
+    log = f"downloading {given['url']} to {path}\n"
+
+    def ended(more: str = "", failure: str = "") -> Task:
+        node.tasks.end(upid, failure or "OK")
+        return Task(upid, log + more, failure)
+
+    wanted = given.get("checksum", "")
+    there = node.files.entry(path)
+    if there is not None:
+        if wanted and there.sha256 == wanted:
+            return ended("OK, got correct file already, no need to download\n")
+        text = f"checksum mismatch: got '{there.sha256}' != expect '{wanted}', aborting"
+        return ended(failure=text if wanted else f"refusing to override existing file '{path}'")
+    try:
+        status, entry = node.world.fetch(node, given["url"])
+    except NetError as error:
+        why = f"download failed: {error}"
+        return Later(error.takes_s, lambda: ended(failure=why))
+    if status != 200:
+        return ended(failure=f"download failed: HTTP {status}")
+    part = f"{path}.tmp_dwnl.{upid.split(':')[2]}"
+    node.files.put(part, b"")
+
+    def done() -> Task:
+        node.files.remove(part)
+        if wanted and entry.sha256 != wanted:
+            text = f"checksum mismatch: got '{entry.sha256}' != expect '{wanted}'"
+            return ended(failure=text)
+        if node.files.full:
+            return ended(failure="download failed: No space left on device")
+        node.files.put(path, entry.data, digest=entry.digest, size_bytes=entry.size_bytes)
+        return ended("calculating checksum...OK, checksum verified\n")
+
+    return Later(entry.size / node.world.internet_bytes_per_s, done)
