@@ -370,7 +370,7 @@ def test_a_vm_that_its_owner_restores_into_our_number_is_left_alone(standing):
         assert node.run(f"qm {words}").finished().status == 0
     node.run("qm create 201 --name family-photos --memory 2048").finished()
     node.vms[201].config["lock"] = "create"
-    node.new_task("qmrestore", "201")
+    node.tasks.begin("qmrestore", "201")
     ran = standing.run("apply", digest, allow_destroy=["VM 201 (k3s-control)"])
     assert ran.error is not None
     assert node.vms[201].config["name"] == "family-photos"

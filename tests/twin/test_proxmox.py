@@ -76,7 +76,7 @@ def test_a_vm_is_locked_while_it_is_made(node):
         ("qm create 201 --nmae a", "Unknown option: nmae"),
         ("qm create 7 --name a", "vmid: invalid format - value does not look like a valid VM ID"),
         ("qm create 300 --name bad_name", "does not look like a valid DNS name"),
-        ("qm create 300 --net0 virtio,bridge=vmbr0,tga=3", "net0.tga: property is not defined in schema"),
+        ("qm create 300 --net0 virtio,bridge=vmbr0,tga=3", "net0.tga: property is not defined"),
         ("qm start 999", "does not exist"),
         ("qm frobnicate 1", "unknown command"),
         ("pvesh get /nodes/other/status", "no such cluster node 'other'"),
