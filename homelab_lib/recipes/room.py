@@ -42,11 +42,16 @@ def checks(ctx: Context, lab: Lab, vms: Sequence[Vm]) -> Iterator[Check]:
         others = [
             row
             for row in rows
-            if row["node"] == called and row["vmid"] not in numbers and not row.get("template")
+            if row["node"] == called and row["vmid"] not in numbers and _runs(row)
         ]
         yield _memory(ours, others, status["memory"]["total"], _cache_bytes(host))
         yield _cores(ours, status["cpuinfo"]["cpus"])
         yield from _disks(host, called, ours, {row["vmid"] for row in rows})
+
+
+def _runs(row: dict[str, Any]) -> bool:
+    """Whether a guest takes memory; one that has just changed is of unknown state, and may."""
+    return row.get("status") != "stopped" and not row.get("template")
 
 
 def _assert_called(host: Host, name: str) -> None:

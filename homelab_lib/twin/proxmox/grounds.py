@@ -1,5 +1,77 @@
-"""What each call of a Proxmox node rests on."""
+"""What each call of a Proxmox node rests on.
 
-from homelab_lib.twin.fidelity import Grounds
+The parameters of all of them are those of the API schema of Proxmox VE 9.2, which a test holds;
+no schema is given of older releases, for which the source is what there is.
+"""
 
-GROUNDS: tuple[Grounds, ...] = ()
+from homelab_lib.twin.fidelity import Fidelity, Grounds
+
+_NEWEST = ("9.2",)
+_QEMU = "qemu-server 9.2, PVE::API2::Qemu"
+_AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
+_STORAGE = "pve-storage 9.1, PVE::API2::Storage"
+_MANAGER = "pve-manager 9.2, PVE::API2"
+_SHAPE = "output of a real node, its keys and types"
+
+
+def _source(call: str, where: str) -> Grounds:
+    return Grounds(call, Fidelity.SOURCE, where)
+
+
+_VM = "/nodes/{node}/qemu/{vmid}"
+_READ_FROM: dict[str, tuple[str, ...]] = {
+    _QEMU: (
+        "pvesh get /nodes/{node}/qemu",
+        "pvesh create /nodes/{node}/qemu",
+        f"pvesh delete {_VM}",
+        f"pvesh get {_VM}/config",
+        f"pvesh set {_VM}/config",
+        f"pvesh create {_VM}/config",
+        f"pvesh get {_VM}/pending",
+        f"pvesh set {_VM}/resize",
+        f"pvesh get {_VM}/status/current",
+        f"pvesh create {_VM}/status/start",
+        f"pvesh create {_VM}/status/stop",
+        f"pvesh create {_VM}/status/shutdown",
+        f"pvesh get {_VM}/cloudinit/dump",
+        *("qm list", "qm create", "qm destroy", "qm set", "qm config", "qm pending", "qm start"),
+        *("qm stop", "qm shutdown", "qm resize", "qm disk resize", "qm cloudinit dump"),
+        *("qm status", "qm unlock"),
+    ),
+    _AGENT: (
+        f"pvesh create {_VM}/agent",
+        f"pvesh create {_VM}/agent/ping",
+        f"pvesh get {_VM}/agent/network-get-interfaces",
+        f"pvesh get {_VM}/agent/exec-status",
+        *("qm agent", "qm guest cmd", "qm guest exec", "qm guest exec-status"),
+    ),
+    _STORAGE: (
+        "pvesh get /storage",
+        "pvesh get /storage/{storage}",
+        "pvesh set /storage/{storage}",
+        "pvesh get /nodes/{node}/storage",
+        "pvesh get /nodes/{node}/storage/{storage}/content",
+        "pvesh create /nodes/{node}/storage/{storage}/download-url",
+        *("pvesm set", "pvesm status", "pvesm list"),
+    ),
+    _MANAGER: (
+        "pvesh get /version",
+        "pvesh get /nodes",
+        "pvesh get /nodes/{node}/version",
+        "pvesh get /nodes/{node}/status",
+        "pvesh get /nodes/{node}/network",
+        "pvesh get /nodes/{node}/tasks",
+        "pvesh get /nodes/{node}/tasks/{upid}/status",
+        "pvesh get /cluster/resources",
+        "pvesh get /cluster/status",
+        "pvesh get /cluster/nextid",
+        "pveversion",
+    ),
+}
+
+GROUNDS: tuple[Grounds, ...] = (
+    *(_source(call, where) for where, calls in _READ_FROM.items() for call in calls),
+    Grounds("qm create", Fidelity.VALIDATOR, "qemu-server 9.2.6's own parser", _NEWEST),
+    Grounds("qm config", Fidelity.RECORDED, _SHAPE, ("9.1",)),
+    Grounds("pveversion", Fidelity.RECORDED, _SHAPE, ("8.4",)),
+)
