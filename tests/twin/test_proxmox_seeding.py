@@ -55,7 +55,13 @@ def get(node, path):
 
 
 def test_containers_other_nodes_and_templates_are_kept(real, twin):
-    elsewhere = {"type": "qemu", "node": "pve2", "name": "far", "status": "running", "maxmem": 2**30}
+    elsewhere = {
+        "type": "qemu",
+        "node": "pve2",
+        "name": "far",
+        "status": "running",
+        "maxmem": 2**30,
+    }
     real.others = {
         101: {"id": "lxc/101", "vmid": 101, "type": "lxc", "node": "pve", "name": "dns",
               "status": "running", "maxmem": 2**29},
@@ -65,9 +71,10 @@ def test_containers_other_nodes_and_templates_are_kept(real, twin):
     real.vms[900] = VirtualMachine(900, {"name": "base", "template": "1", "memory": "1024"})
     seed_proxmox(twin, Asked(real))
     for path in ("/cluster/resources --type vm", "/nodes", "/nodes/pve/qemu"):
-        assert [row.get("vmid", row["node"] if "node" in row else "") for row in get(twin, path)] == [
-            row.get("vmid", row["node"] if "node" in row else "") for row in get(real, path)
-        ]
+        for key in ("vmid", "node", "type", "name", "template"):
+            assert [row.get(key) for row in get(twin, path)] == [
+                row.get(key) for row in get(real, path)
+            ]
     for vmid, says in ((101, "CT 101 already exists"), (102, "VM 102"), (900, "VM 900")):
         assert says in twin.run(f"qm create {vmid} --name a").err.decode()
     assert [row["vmid"] for row in get(twin, "/nodes/pve/qemu") if row.get("template")] == [900]

@@ -5,6 +5,8 @@ Sources: `pveversion` of machines with each, as their owners published it.
 
 from dataclasses import dataclass
 
+from homelab_lib.lab.releases import series_of
+
 
 @dataclass(frozen=True)
 class Release:
@@ -38,7 +40,7 @@ DEFAULT = "9.1"
 
 def series(version: str) -> str:
     """The series that a version is of: ``9.1`` for ``9.1.4``."""
-    return ".".join(version.split("-")[0].split(".")[:2])
+    return series_of("proxmox", version).name
 
 
 def release(version: str) -> Release:
