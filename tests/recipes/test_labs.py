@@ -199,7 +199,7 @@ def test_only_machines_in_phase_seven(lab, stand):
     standing = stand(file, "phase7")
     round_trip(standing)
     node = standing.world.machines["pve1"]
-    assert node.volume_size(node.vms[101].config["scsi1"].partition(",")[0]) == 100 * 2**30
+    assert node.stores.volume_size(node.vms[101].config["scsi1"].partition(",")[0]) == 100 * 2**30
     shown = standing.world.machines["one"].run("ip -j addr").finished().out
     assert b"192.168.9.91" in shown
     assert standing.world.machines["two"].address.startswith("192.168.9.")

@@ -110,7 +110,7 @@ def test_a_storage_of_each_kind_is_what_it_says_of_itself(real, twin, kind):
     free = store.free_bytes
     assert twin.stores["there"].free_bytes == free > 0
     if "images" in content:
-        twin.allocate("there", "vm-400-disk-0", 2**30)
+        twin.stores.allocate("there", "vm-400-disk-0", 2**30)
         assert twin.stores["there"].free_bytes == free - (0 if store.thin else 2**30)
         assert get(twin, "/nodes/pve/storage/there/content")[0]["vmid"] == 300
 

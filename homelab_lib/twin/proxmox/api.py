@@ -7,10 +7,12 @@ Source: the API schema of Proxmox VE 9.2; what a door makes of an answer is its 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.proxmox.formats import NODE_OF, STORAGE_ID, VMID_OF
+from homelab_lib.twin.proxmox.locks import taken_by
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import Property, PveError, checked
 
@@ -115,7 +117,26 @@ def invoke(node: ProxmoxNode, called: Method, given: Given) -> Any:
     values = checked(given, called.parameters)
     if values.get("node", node.node) not in (node.node, "localhost"):
         raise PveError(f"no such cluster node '{values['node']}'")
+    if called.verb == "GET":
+        return called.body(node, values)
+    return _locked(node, called, values, list(taken_by(values)))
+
+
+def _locked(
+    node: ProxmoxNode, called: Method, values: Given, locks: list[tuple[str, float]]
+) -> Any:
+    """Do it as soon as nobody else holds one of its locks."""
+    for lock, patience_s in locks:
+        held_s = node.locks.remaining_s(lock)
+        if held_s > patience_s:
+            return Later(patience_s, partial(_timed_out, lock))
+        if held_s:
+            return Later(held_s, partial(_locked, node, called, values, locks))
     return called.body(node, values)
+
+
+def _timed_out(lock: str) -> Any:
+    raise PveError(f"trying to acquire lock...\ncan't lock file '{lock}' - got timeout")
 
 
 def replied(answer: Callable[[], Any], show: Callable[[Any], Reply]) -> Reply:

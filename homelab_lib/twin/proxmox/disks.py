@@ -42,7 +42,7 @@ def attach(node: ProxmoxNode, vm: VirtualMachine, drive: str, value: str) -> str
     file = keys["file"]
     if file.endswith(":cloudinit"):
         store = file.partition(":")[0]
-        volume = node.allocate(store, f"vm-{vm.vmid}-cloudinit", _CLOUD_INIT_BYTES)
+        volume = node.stores.allocate(store, f"vm-{vm.vmid}-cloudinit", _CLOUD_INIT_BYTES)
         return f"{volume},media=cdrom"
     made = NEW_DISK.fullmatch(file)
     if made is None:
@@ -57,7 +57,7 @@ def attach(node: ProxmoxNode, vm: VirtualMachine, drive: str, value: str) -> str
         size = _FIRMWARE_BYTES[kind]
     elif not size:
         raise PveError(f"{drive}: invalid disk size")
-    keys["file"] = node.allocate(made[1] or "local", node.free_name(vm.vmid), size)
+    keys["file"] = node.stores.allocate(made[1] or "local", node.stores.free_name(vm.vmid), size)
     return print_properties(keys | {"size": print_size(size)}, "file")
 
 
@@ -78,7 +78,7 @@ def _existing(node: ProxmoxNode, keys: dict[str, str], value: str) -> str:
         if node.files.entry(node.volume_path(file)) is None:
             raise PveError(f"volume '{file}' does not exist", NO_SUCH_FILE)
         return value if "media=cdrom" in value else f"{value},media=cdrom"
-    size = node.volume_size(file)
+    size = node.stores.volume_size(file)
     return value if "size" in keys else f"{value},size={print_size(size)}"
 
 
@@ -130,11 +130,11 @@ def grow(node: ProxmoxNode, vm: VirtualMachine, disk: str, size: str) -> None:
     if keys.get("media") == "cdrom":
         raise PveError("you can't resize a cdrom")
     name, _, volume = keys["file"].partition(":")
-    now = node.volume_size(keys["file"])
+    now = node.stores.volume_size(keys["file"])
     wanted = now + parse_size(size[1:]) if size.startswith("+") else parse_size(size)
     if wanted < now:
         raise PveError("shrinking disks is not supported")
-    store = node.store(name)
+    store = node.stores.named(name)
     if not store.holds(wanted - now):
         raise PveError(f"zfs error: cannot set property for '{volume}': out of space")
     store.volumes[volume] = wanted

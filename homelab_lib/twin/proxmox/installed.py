@@ -44,7 +44,9 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         if address:
             config[f"ipconfig{number}"] = f"ip={address}{gateway}"
     if described.storage in node.stores:
-        disk = node.allocate(described.storage, node.free_name(vmid), described.disk_bytes)
+        disk = node.stores.allocate(
+            described.storage, node.stores.free_name(vmid), described.disk_bytes
+        )
         config["scsi0"] = f"{disk},size={print_size(described.disk_bytes)}"
     vm = VirtualMachine(vmid, config, running=True, started=dict(config))
     node.vms[vmid] = vm

@@ -73,7 +73,7 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
 def _tidied(node: ProxmoxNode, vmid: int, upid: str, error: PveError) -> Task:
     """A creation that fails tidies up after itself."""
     node.vms.pop(vmid, None)
-    node.free_volumes(vmid)
+    node.stores.free_volumes(vmid)
     failure = f"unable to create VM {vmid} - {error.text}"
     node.tasks.end(upid, failure)
     return Task(upid, failure=failure)

@@ -13,8 +13,9 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.proxmox.guest import Guest
+from homelab_lib.twin.proxmox.locks import Locks
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
-from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
 from homelab_lib.twin.proxmox.tasks import Tasks
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
@@ -53,9 +54,11 @@ class ProxmoxNode(Machine):
         self.version = version
         self.commit = ""
         self.root_bytes = (100 * 10**9, 10 * 10**9)  # total, used
-        self.stores: dict[str, Store] = {}
+        self.stores = Stores()
         self.vms: dict[int, VirtualMachine] = {}
         self.tasks = Tasks(node, world.clock)
+        self.locks = Locks(world, self.tasks)
+        self.late_pools: set[str] = set()  # storages that nothing imports when it boots
         self.others: dict[int, dict[str, Any]] = {}
         """Containers here, and guests of the cluster's other nodes: they have numbers too."""
         self.peers: list[dict[str, Any]] = []
@@ -63,23 +66,11 @@ class ProxmoxNode(Machine):
 
     # ----------------------------------------------------------------- storage
 
-    def store(self, name: str) -> Store:
-        """The storage of that name.
-
-        Raises
-        ------
-        PveError
-            In Proxmox's words.
-        """
-        if name not in self.stores:
-            raise PveError(f"storage '{name}' does not exist", NO_SUCH_FILE)
-        return self.stores[name]
-
     def volume_path(self, volid: str) -> str:
         """The file behind ``local:import/x.qcow2``."""
         name, _, rest = volid.partition(":")
         kind, _, file = rest.partition("/")
-        store = self.store(name)
+        store = self.stores.named(name)
         if store.kind not in FILES or kind not in FOLDERS or not file:
             raise PveError(f"unable to parse volume ID '{volid}'")
         return posixpath.join(store.place, FOLDERS[kind], file)
@@ -87,49 +78,6 @@ class ProxmoxNode(Machine):
     def volume_text(self, volid: str) -> str:
         """The text of a file on a storage; empty for none."""
         return self.files.text(self.volume_path(volid))
-
-    def allocate(self, store_name: str, name: str, size_bytes: int) -> str:
-        """Make a volume.
-
-        Raises
-        ------
-        PveError
-            No room, or not there.
-        """
-        store = self.store(store_name)
-        if not store.active:
-            raise PveError(f"storage '{store_name}' is not online")
-        if "images" not in store.content:
-            raise PveError(f"storage '{store_name}' does not support content-type 'images'")
-        if not store.holds(size_bytes):
-            raise PveError(f"zfs error: cannot create '{store.place}/{name}': out of space")
-        store.volumes[name] = size_bytes
-        return f"{store_name}:{name}"
-
-    def free_name(self, vmid: int) -> str:
-        """The next ``vm-201-disk-N``."""
-        taken = {name for store in self.stores.values() for name in store.volumes}
-        return next(n for i in range(99) if (n := f"vm-{vmid}-disk-{i}") not in taken)
-
-    def volume_size(self, volid: str) -> int:
-        """How large a VM's disk is [bytes].
-
-        Raises
-        ------
-        PveError
-            There is none.
-        """
-        name, _, volume = volid.partition(":")
-        volumes = self.store(name).volumes
-        if volume not in volumes:
-            raise PveError(f"volume '{volid}' does not exist", NO_SUCH_FILE)
-        return volumes[volume]
-
-    def free_volumes(self, vmid: int) -> None:
-        """Delete the volumes of a VM."""
-        for store in self.stores.values():
-            for name in [n for n in store.volumes if n.startswith(f"vm-{vmid}-")]:
-                del store.volumes[name]
 
     # --------------------------------------------------------------------- VMs
 
@@ -242,7 +190,16 @@ class ProxmoxNode(Machine):
                 raise PveError(f"{what}\nstart failed: exit code 2")
             store, colon, _ = keys.get("model", "").partition(":")
             if colon and store in self.stores and not self.stores[store].active:
-                raise PveError(f"storage '{store}' is not online")
+                raise PveError(self._not_online(vm, self.stores[store]))
+
+    def _not_online(self, vm: VirtualMachine, store: Store) -> str:
+        """What a start says of a storage that is not there. One whose pool was only not imported
+        it imports, too late for itself."""
+        if store.name not in self.late_pools:
+            return f"storage '{store.name}' is not online"
+        store.active = True
+        volume = f"{store.place}/vm-{vm.vmid}-cloudinit"
+        return f"zfs error: cannot create '{volume}': dataset already exists"
 
     def stop_vm(self, vmid: int) -> None:
         """Switch a VM off."""
@@ -268,7 +225,7 @@ class ProxmoxNode(Machine):
             raise PveError(f"can't remove VM {vmid} - protection mode enabled")
         if "lock" in vm.config and not skip_lock:
             raise PveError(f"VM is locked ({vm.config['lock']})")
-        self.free_volumes(vmid)
+        self.stores.free_volumes(vmid)
         if vm.guest is not None:
             self.leave(vm.guest)
         del self.vms[vmid]
@@ -284,6 +241,8 @@ class ProxmoxNode(Machine):
         super()._booted(boots)
         if not self.up:
             return
+        for name in self.late_pools & self.stores.keys():
+            self.stores[name].active = False
         for vm in self.vms.values():
             if vm.config.get("onboot") == "1" and not vm.running:
                 self._start_at_boot(vm)

@@ -43,7 +43,8 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     for vm in node.vms.values():  # as the lab has them; now as they are
         if vm.guest is not None:
             node.leave(vm.guest)
-    node.vms, node.stores, node.others = {}, {}, {}
+    node.vms, node.others, node.peers = {}, {}, []
+    node.stores.clear()
     _seed_cluster(node, get("/cluster/resources"))
     room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage")}
     for row in get("/storage"):

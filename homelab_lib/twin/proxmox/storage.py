@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError
+
 FOLDERS = {
     "iso": "template/iso",
     "vztmpl": "template/cache",
@@ -107,6 +109,65 @@ class Store:
             return row | {"total": 0, "used": 0, "avail": 0}
         row |= {"total": self.size_bytes, "used": self.used_bytes, "avail": self.free_bytes}
         return row | ({"used_fraction": row["used"] / row["total"]} if row["total"] else {})
+
+
+class Stores(dict[str, Store]):
+    """The storages of a node by name, and the volumes on them."""
+
+    def named(self, name: str) -> Store:
+        """The storage of that name.
+
+        Raises
+        ------
+        PveError
+            In Proxmox's words.
+        """
+        if name not in self:
+            raise PveError(f"storage '{name}' does not exist", NO_SUCH_FILE)
+        return self[name]
+
+    def allocate(self, store_name: str, name: str, size_bytes: int) -> str:
+        """Make a volume.
+
+        Raises
+        ------
+        PveError
+            No room, or not there.
+        """
+        store = self.named(store_name)
+        if not store.active:
+            raise PveError(f"storage '{store_name}' is not online")
+        if "images" not in store.content:
+            raise PveError(f"storage '{store_name}' does not support content-type 'images'")
+        if not store.holds(size_bytes):
+            raise PveError(f"zfs error: cannot create '{store.place}/{name}': out of space")
+        store.volumes[name] = size_bytes
+        return f"{store_name}:{name}"
+
+    def free_name(self, vmid: int) -> str:
+        """The next ``vm-201-disk-N``."""
+        taken = {name for store in self.values() for name in store.volumes}
+        return next(n for i in range(99) if (n := f"vm-{vmid}-disk-{i}") not in taken)
+
+    def volume_size(self, volid: str) -> int:
+        """How large a VM's disk is [bytes].
+
+        Raises
+        ------
+        PveError
+            There is none.
+        """
+        name, _, volume = volid.partition(":")
+        volumes = self.named(name).volumes
+        if volume not in volumes:
+            raise PveError(f"volume '{volid}' does not exist", NO_SUCH_FILE)
+        return volumes[volume]
+
+    def free_volumes(self, vmid: int) -> None:
+        """Delete the volumes of a VM."""
+        for store in self.values():
+            for name in [n for n in store.volumes if n.startswith(f"vm-{vmid}-")]:
+                del store.volumes[name]
 
 
 def guest_of(volume: str) -> int | None:

@@ -129,7 +129,7 @@ def _storages(node: ProxmoxNode, given: Given) -> Any:
 
 @calls("GET", "/storage/{storage}")
 def _storage(node: ProxmoxNode, given: Given) -> Any:
-    return node.store(given["storage"]).config
+    return node.stores.named(given["storage"]).config
 
 
 @calls(
@@ -170,7 +170,7 @@ def statuses(node: ProxmoxNode, given: Given) -> list[dict[str, Any]]:
     },
 )
 def _content(node: ProxmoxNode, given: Given) -> Any:
-    store = node.store(given["storage"])
+    store = node.stores.named(given["storage"])
     if not store.active:
         raise PveError(f"storage '{store.name}' is not online")
     rows = [*_files(node, store), *_volumes(store)]
@@ -215,7 +215,7 @@ def _volumes(store: Store) -> list[dict[str, Any]]:
 
 @calls("PUT", "/storage/{storage}", _UPDATE)
 def _update(node: ProxmoxNode, given: Given) -> Any:
-    store = node.store(given.pop("storage"))
+    store = node.stores.named(given.pop("storage"))
     given.pop("digest", None)
     for key in re.split(r"[\s,;]+", given.pop("delete", "")):
         store.options.pop(key, None)
@@ -234,7 +234,7 @@ def _update(node: ProxmoxNode, given: Given) -> Any:
 
 @calls("POST", "/nodes/{node}/storage/{storage}/download-url", _DOWNLOAD)
 def _download(node: ProxmoxNode, given: Given) -> Any:
-    store = node.store(given["storage"])
+    store = node.stores.named(given["storage"])
     if given["content"] not in store.content:
         what = given["content"]
         raise PveError(f"storage '{store.name}' is not configured for content-type '{what}'")

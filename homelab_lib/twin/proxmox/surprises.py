@@ -1,0 +1,74 @@
+"""What Proxmox does between a call and the truth, on demand.
+
+Sources: Telmate/terraform-provider-proxmox#173 and bpg/terraform-provider-proxmox#995 (locks),
+dixneuf19/brassberry-gitops#1658 (a pool that nothing imports), `PVE::Storage::storage_info` (a
+storage that is away), prometheus-pve/prometheus-pve-exporter#303 (a lock that outlives its task).
+"""
+
+from homelab_lib.twin.proxmox.locks import guest_lock, storage_lock
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+
+
+def lock_timeout(
+    node: ProxmoxNode, *, vmid: int | None = None, storage: str = "", for_s: float = 90.0
+) -> None:
+    """Somebody's task holds a lock, and whoever wants it waits in vain.
+
+    Parameters
+    ----------
+    node
+        Where.
+    vmid, storage
+        A VM's lock, or a storage's; neither: that of the first VM that the lab has there.
+    for_s
+        How long, from the first call that meets it on [s].
+    """
+    if storage:
+        node.locks.hold(storage_lock(storage), for_s, "imgdel", storage)
+    else:
+        number = vmid or _first(node)
+        node.locks.hold(guest_lock(number), for_s, "qmsnapshot", str(number))
+
+
+def pool_not_imported(node: ProxmoxNode, *, storage: str = "") -> None:
+    """The node boots, nothing imports a pool, and the first guest that needs it does not start.
+
+    Parameters
+    ----------
+    node, storage
+        Where, and the storage on the pool; empty: that of the first VM.
+    """
+    node.late_pools.add(storage or _first_storage(node))
+    node.reboot()
+
+
+def storage_inactive(node: ProxmoxNode, *, storage: str = "") -> None:
+    """A storage is away: it is listed with zeros, and there is no error.
+
+    Parameters
+    ----------
+    node, storage
+        Where, and which; empty: that of the first VM.
+    """
+    node.stores.named(storage or _first_storage(node)).active = False
+
+
+def stale_lock(node: ProxmoxNode, *, vmid: int | None = None, lock: str = "backup") -> None:
+    """A VM stays locked though nobody is at work on it: the node went down in a backup.
+
+    Parameters
+    ----------
+    node, vmid
+        Where, and which VM; none: the first that the lab has there.
+    lock
+        What the configuration says of it.
+    """
+    node.vm(vmid or _first(node)).config["lock"] = lock
+
+
+def _first(node: ProxmoxNode) -> int:
+    return min(vm.vmid for vm in node.world.lab.vms.values() if vm.host == node.name)
+
+
+def _first_storage(node: ProxmoxNode) -> str:
+    return next(vm.storage for vm in node.world.lab.vms.values() if vm.host == node.name)
