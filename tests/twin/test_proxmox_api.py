@@ -114,3 +114,25 @@ def test_a_vm_is_changed_through_either_door(node):
     listed = node.run("qm list").finished().out.decode().splitlines()
     assert listed[0].split() == ["VMID", "NAME", "STATUS", "MEM(MB)", "BOOTDISK(GB)", "PID"]
     assert listed[1].split()[0] == str(vm)
+
+
+def test_what_a_gpu_needs_is_taken_and_stored(node):
+    given = {
+        "machine": "q35,viommu=virtio",
+        "hostpci0": "0000:01:00,pcie=1,x-vga=0,romfile=gpu.rom",
+        "usb0": "host=1234:5678,usb3=1",
+        "numa0": "cpus=0-3,hostnodes=0,memory=2048,policy=bind",
+        "hookscript": "local:snippets/hook.pl",
+        "rng0": "source=/dev/urandom",
+        "watchdog": "i6300esb,action=reset",
+        "virtiofs0": "dirid=media,cache=auto",
+    }
+    words = " ".join(f"--{name} {value}" for name, value in given.items())
+    tpm = "--tpmstate0 local-zfs:1,version=v2.0 --efidisk0 local-zfs:1,efitype=4m"
+    assert node.run(f"qm create 300 {words} {tpm}").finished().err == b""
+    shown = json.loads(
+        node.run("pvesh get /nodes/pve/qemu/300/config --output-format json").finished().out
+    )
+    assert {name: shown[name] for name in given} == given
+    assert shown["tpmstate0"].endswith(",size=4M,version=v2.0")
+    assert shown["efidisk0"].endswith(",efitype=4m,size=1M")

@@ -140,7 +140,7 @@ class Stores(dict[str, Store]):
         if "images" not in store.content:
             raise PveError(f"storage '{store_name}' does not support content-type 'images'")
         if not store.holds(size_bytes):
-            raise PveError(f"zfs error: cannot create '{store.place}/{name}': out of space")
+            raise PveError(_no_room(store, name))
         store.volumes[name] = size_bytes
         return f"{store_name}:{name}"
 
@@ -168,6 +168,15 @@ class Stores(dict[str, Store]):
         for store in self.values():
             for name in [n for n in store.volumes if n.startswith(f"vm-{vmid}-")]:
                 del store.volumes[name]
+
+
+def _no_room(store: Store, name: str) -> str:
+    """What the tool behind a storage says where a volume does not fit."""
+    if store.kind == "lvm":
+        group = store.options.get("vgname", store.name)
+        full = f'Volume group "{group}" has insufficient free space'
+        return f"lvcreate '{group}/{name}' error:   {full}"
+    return f"zfs error: cannot create '{store.place}/{name}': out of space"
 
 
 def guest_of(volume: str) -> int | None:
