@@ -53,7 +53,7 @@ class ProxmoxNode(Machine):
         self.node = node
         self.version = version
         self.commit = ""
-        self.root_bytes = (100 * 10**9, 10 * 10**9)  # total, used
+        self.rootfs_bytes = (100 * 10**9, 10 * 10**9)  # total, used
         self.stores = Stores()
         self.vms: dict[int, VirtualMachine] = {}
         self.tasks = Tasks(node, world.clock)

@@ -64,8 +64,8 @@ def _loaded(node: ProxmoxNode) -> dict[str, Any]:
         "maxcpu": node.threads,
         "mem": _used_bytes(node),
         "maxmem": node.memory_bytes,
-        "disk": node.root_bytes[1],
-        "maxdisk": node.root_bytes[0],
+        "disk": node.rootfs_bytes[1],
+        "maxdisk": node.rootfs_bytes[0],
         "uptime": int(node.world.clock.now() - node.booted_s),
         "level": "",
     }
@@ -102,7 +102,7 @@ def _cluster_status(node: ProxmoxNode, given: Given) -> Any:
 def _status(node: ProxmoxNode, given: Given) -> Any:
     used = _used_bytes(node)
     free = node.memory_bytes - used
-    total, taken = node.root_bytes
+    total, taken = node.rootfs_bytes
     kernel = {
         "machine": "x86_64",
         "release": node.kernel,

@@ -39,7 +39,10 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     node.memory_bytes = status["memory"]["total"]
     node.threads = status["cpuinfo"]["cpus"]
     root = status.get("rootfs", {})
-    node.root_bytes = (root.get("total", node.root_bytes[0]), root.get("used", node.root_bytes[1]))
+    node.rootfs_bytes = (
+        root.get("total", node.rootfs_bytes[0]),
+        root.get("used", node.rootfs_bytes[1]),
+    )
     for vm in node.vms.values():  # as the lab has them; now as they are
         if vm.guest is not None:
             node.leave(vm.guest)
