@@ -13,7 +13,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_SUCCESS
 
 from homelab_lib.lab.guests import Vm
-from homelab_lib.twin.machine.https import Answered, TlsSession
+from homelab_lib.twin.machine.https import Answered, Asked, TlsSession
 from homelab_lib.twin.machine.machine import Machine, own_fault
 from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.terminal import talk
@@ -220,6 +220,8 @@ class _Door:
                 return None  # it went down under the command
             reply = begun.finished()
             world.clock.catch_up()
+            if world.own_faults:  # what is due goes wrong where nobody listens
+                reply = own_fault(self.name, world.own_faults.pop(0))
             if fault == "reboot":
                 machine.reboot()
         return reply
@@ -239,7 +241,7 @@ class _Door:
                 return
             with world.clock.lock:
                 world.clock.catch_up()
-                answered = Answered(500) if fault == "fail" else machine.https[port](asked)
+                answered = Answered(500) if fault == "fail" else self._answered(port, asked)
             if fault == "reboot":
                 with world.clock.lock:
                     machine.reboot()
@@ -247,6 +249,17 @@ class _Door:
                 transport.close()
             elif fault != "hang":
                 link.answer(answered)
+
+    def _answered(self, port: int, asked: Asked) -> Answered:
+        """What a service makes of a request; a mistake of the twin's own is told."""
+        try:
+            answered = self.machine.https[port](asked)
+        except Exception as error:
+            _LOG.exception("twin: fault in %s at: %s %s", self.name, asked.method, asked.path)
+            return Answered(500, own_fault(self.name, error).stderr, "text/plain")
+        if faults := self.served.world.own_faults:
+            return Answered(500, own_fault(self.name, faults.pop(0)).stderr, "text/plain")
+        return answered
 
     def drop(self) -> None:
         """Close every connection: the machine is gone."""

@@ -1,6 +1,7 @@
 """The world of a twin: a lab's machines, the wires between them, the internet and the time."""
 
 import ipaddress
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.network import Network
 
 INTERNET_BYTES_PER_S = 60e6
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class World:
         self.known_modules = {"br_netfilter", "overlay", "nfs", "nfsv4", "vfio", "vfio_pci"}
         self.known_modules |= {"vfio_iommu_type1", "r8169", "atlantic", "ixgbe", "dummy"}
         self.down_hooks: list[Callable[[Machine], None]] = []
+        self.own_faults: list[str] = []  # that nobody has been told of yet
         # What the rooms register:
         self.kinds: dict[str, Kind] = {}  # of appliances, by the host's operating system
         self.programs: list[Commands] = []  # that may be put on any Linux machine
@@ -92,9 +95,20 @@ class World:
     # -------------------------------------------------------------------- time
 
     def after(self, delay_s: float, action: Callable[[], object], *, label: str = "") -> None:
-        """Let something happen later; `label` says what, for whoever debugs a twin."""
-        del label
-        self.clock.after(delay_s, action)
+        """Let something happen later; `label` says what, where it goes wrong.
+
+        A mistake of the twin's own in it stops nothing else, and is told to whoever asks next.
+        """
+
+        def guarded() -> None:
+            try:
+                action()
+            except Exception as error:
+                _LOG.exception("twin: fault while %s", label or "time passed")
+                what = f"{label or 'what was due'}: {type(error).__name__}: {error}"
+                self.own_faults.append(what)
+
+        self.clock.after(delay_s, guarded)
 
     def went_down(self, machine: Machine) -> None:
         """Tell whoever serves a machine that it is gone."""

@@ -27,9 +27,10 @@ _PACKAGES = {"curl": "curl", "wget": "wget"}  # programs that not every Debian h
 _LOG = logging.getLogger(__name__)
 
 
-def own_fault(where: str, error: Exception) -> Reply:
+def own_fault(where: str, error: Exception | str) -> Reply:
     """What a client hears of a mistake in the twin itself: no real machine says this."""
-    return Reply(70, stderr=f"twin: fault in {where}: {type(error).__name__}: {error}\n")
+    what = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return Reply(70, stderr=f"twin: fault in {where}: {what}\n")
 
 
 class Machine:

@@ -39,6 +39,13 @@ class NoSuchMethod(ApiError):
     """The method is not there, in the words of the release."""
 
 
+class OwnFault(ApiError):
+    """A mistake of the twin's own: no real middleware says this."""
+
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__(f"twin: fault in {where}: {type(error).__name__}: {error}")
+
+
 class ValidationErrors(ApiError):
     """Arguments that can't be: ``[EINVAL] field: why``, one line for each."""
 

@@ -5,12 +5,14 @@ and what it returns is the job's result.
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from homelab_lib.twin.truenas.errors import ApiError, CallError, ValidationErrors
+from homelab_lib.twin.truenas.errors import ApiError, CallError, OwnFault, ValidationErrors
 
+_LOG = logging.getLogger(__name__)
 ENDED = ("SUCCESS", "FAILED", "ABORTED")
 
 
@@ -158,6 +160,10 @@ class Jobs:
             self._end(job, "SUCCESS")
         except ApiError as failure:
             job.failure = failure
+            self._end(job, "FAILED")
+        except Exception as failure:  # nobody may wait for a job that never ends
+            _LOG.exception("twin: fault in job %s", job.method)
+            job.failure = OwnFault(job.method, failure)
             self._end(job, "FAILED")
         else:
             job.progress = {
