@@ -16,7 +16,7 @@ from homelab_lib.transport.command import Result
 from homelab_lib.twin.built import built
 from homelab_lib.twin.truenas.rpc import parse_release
 
-RELEASES = ("24.10.2.4", "25.04.2", "25.10.5", "26.0.0-BETA.3")
+RELEASES = ("25.04.2", "25.10.0", "25.10.5", "26.0.0-BETA.3")
 
 
 class Wire:

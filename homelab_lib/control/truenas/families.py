@@ -1,7 +1,7 @@
 """The families of rows that TrueNAS keeps, as tables.
 
-Sources: the middleware's API models of 25.04, 25.10 and 26, and for 24.10 its own schemas. A new
-family is an entry here and a function that says what one of its rows should be.
+Sources: the middleware's API models of 25.04, 25.10 and 26. A new family is an entry here and a
+function that says what one of its rows should be.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NFS_SHARE = Family(
         "mapall_group": Field(),
         "security": Field((), unordered=True),
         "enabled": Field(True),
-        "expose_snapshots": Field(False, since=(25, 4)),
+        "expose_snapshots": Field(False),
     },
 )
 
@@ -58,7 +58,7 @@ SMB_SHARE = Family(
                 },
             ),
         ),
-        "options": Field({}, since=(25, 10)),
+        "options": Field({}, since=(25, 10), unheard=frozenset({"purpose"})),
     },
     together=frozenset({"purpose", "options"}),
 )
@@ -129,7 +129,7 @@ def smb_share(
     wanted: Values = {
         "path": path,
         "purpose": purpose,
-        "options": {},
+        "options": {"purpose": purpose},
         "readonly": False,
         "enabled": True,
     }

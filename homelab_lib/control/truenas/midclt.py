@@ -82,7 +82,7 @@ def release(host: Host) -> Release:
             raise StepFailed(
                 f"{host.name} names no release of TrueNAS: {version[:60]!r}",
                 where=host.name,
-                fix="look at `midclt call system.version`; releases 24.10 to 26 are known",
+                fix="look at `midclt call system.version`; releases 25.04 to 26 are known",
             )
         return int(number[1]), int(number[2])
 

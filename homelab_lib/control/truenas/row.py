@@ -51,12 +51,15 @@ class Field:
         The first release that knows it.
     before
         How older releases said it.
+    unheard
+        Keys of a mapping that the NAS is told, and need not tell back.
     """
 
     default: Any = None
     unordered: bool = False
     since: Release = (0, 0)
     before: Before | None = None
+    unheard: frozenset[str] = frozenset()
 
     def settled(self, value: Any) -> Any:
         """`value` in a form that can be compared."""
@@ -77,7 +80,11 @@ class Field:
         """Whether `found`, settled, is what is wanted; of a mapping whatever we do not name is
         the NAS's own."""
         wanted = self.settled(wanted)
-        return wanted.items() <= found.items() if isinstance(wanted, Mapping) else wanted == found
+        if not isinstance(wanted, Mapping):
+            return bool(wanted == found)
+        return all(
+            found.get(key) == value for key, value in wanted.items() if key not in self.unheard
+        )
 
     def old(self, release: Release) -> Before | None:
         """How the release says it, where that is not as now."""
@@ -129,7 +136,8 @@ class Family:
         heard = {}
         for name, rule in self.fields.items():
             old = rule.old(release)
-            value = row.get(old.name if old else name, rule.default)
+            known = old is not None or release >= rule.since
+            value = row.get(old.name if old else name, rule.default) if known else rule.default
             back = {theirs: ours for ours, theirs in old.words.items()} if old else {}
             heard[name] = rule.settled(back.get(value, value) if back else value)
         return heard
@@ -148,7 +156,8 @@ class Family:
         return [
             name
             for name, value in values.items()
-            if release < fields[name].since and value != fields[name].default
+            if release < fields[name].since
+            and not fields[name].holds(value, fields[name].settled(fields[name].default))
         ]
 
 
