@@ -5,9 +5,13 @@ import json
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.built import built
+from homelab_lib.twin.fidelity import Fidelity, Shelf, rests_on
+from homelab_lib.twin.truenas.grounds import GROUNDS
+from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import parse_release
+from homelab_lib.twin.truenas.rpc import METHODS, parse_release
 
 SHARE = '{"path":"/mnt/tank/media","networks":["10.0.30.0/24"]}'
 
@@ -106,3 +110,23 @@ def test_a_restart_forgets_jobs_and_keeps_data(nas):
     assert "tank/k3s" in nas.datasets
     assert nas.services["nfs"].running
     assert not nas.services["snmp"].running, "it was not enabled"
+
+
+@pytest.mark.parametrize("series", [each.name for each in KNOWN if each.product == "truenas"])
+def test_each_call_says_what_it_rests_on(series):
+    """A method that a series has, has grounds there; one that it has not, has none."""
+    shelf = Shelf("truenas", GROUNDS, lambda machine: series)
+    release = (*parse_release(series), 9)
+    there = {
+        name
+        for name, methods in METHODS.items()
+        for each in methods
+        if each.since <= release and (each.until is None or release < each.until)
+    }
+    assert "midclt" in truenas.bodies
+    grounded = {
+        name
+        for name in METHODS
+        if rests_on([shelf], None, f"midclt call {name}") != Fidelity.GUESSED
+    }
+    assert grounded == there

@@ -12,7 +12,8 @@ from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import find
 from homelab_lib.twin.truenas.seeding import seed_truenas
 from homelab_lib.twin.truenas.tables import Row
-from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool, nicenum, root_dataset, zpool_sizes
+from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool, zpool_sizes
+from homelab_lib.twin.truenas.zfs_dataset import nicenum, root_dataset
 from homelab_lib.twin.world import Kind, World
 
 _VERSION = "25.10.1"
@@ -86,7 +87,7 @@ def _pools(nas: TrueNas, before_phase: int) -> None:
 def _asked(nas: TrueNas, method: str, data: Row) -> None:
     """Have the middleware make something: by its own rules, as the phase before did."""
     known = find(method, nas.release)
-    known.body(nas, *known.bind([data], nas.release))
+    known.body(nas, *known.bind([data]))
 
 
 def _datasets(nas: TrueNas, before_phase: int) -> None:

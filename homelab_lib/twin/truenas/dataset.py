@@ -1,61 +1,29 @@
 """API of datasets.
 
-Source: TrueNAS middleware 24.10 to 26, `pool.dataset`: what a share type sets, what is refused.
-Volumes and encryption are left out: they are refused.
+Source: TrueNAS middleware 25.04 to 26, `pool.dataset`: what a share type sets, what is refused.
+Encryption is left out: it is refused.
 """
 
 import errno
 import re
 from typing import Any
 
+from homelab_lib.twin.truenas.arguments.base import Text
+from homelab_lib.twin.truenas.arguments.datasets import (
+    DatasetCreate,
+    DatasetCreate26,
+    DatasetDelete,
+    DatasetUpdate,
+)
 from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import NULL, Field, Fields, method, optional
-from homelab_lib.twin.truenas.zfs import NasDataset, Row, dataset_row, effective
+from homelab_lib.twin.truenas.rpc import HALFMOON, left_out, method
+from homelab_lib.twin.truenas.zfs_dataset import NasDataset, Row, dataset_row, effective
 
-_ON_OFF = ("ON", "OFF", "INHERIT")
 _RECORD_SIZES = tuple(["512", "512B"] + [f"{1 << n}K" for n in range(10)]) + tuple(
     f"{1 << n}M" for n in range(5)
 )
-_QUOTA = optional(int, NULL)
-_COMMON = {
-    "comments": optional(str),
-    "sync": optional(str, choices=("STANDARD", "ALWAYS", "DISABLED", "INHERIT")),
-    "compression": optional(str),
-    "exec": optional(str, choices=_ON_OFF),
-    "readonly": optional(str, choices=_ON_OFF),
-    "atime": optional(str, choices=_ON_OFF),
-    "snapdir": optional(str, choices=("DISABLED", "VISIBLE", "HIDDEN", "INHERIT")),
-    "checksum": optional(str),
-    "deduplication": optional(str, choices=("ON", "VERIFY", "OFF", "INHERIT")),
-    "copies": optional(int, str),
-    "quota": _QUOTA,
-    "refquota": _QUOTA,
-    "reservation": optional(int),
-    "refreservation": optional(int),
-    "recordsize": optional(str),
-    "aclmode": optional(str, choices=("PASSTHROUGH", "RESTRICTED", "DISCARD", "INHERIT")),
-    "acltype": optional(str, choices=("OFF", "NFSV4", "POSIX", "INHERIT")),
-    "special_small_block_size": optional(int, str),
-    "user_properties": optional(list),
-}
-CREATE = Fields(
-    "pool_dataset_create",
-    _COMMON
-    | {
-        "name": Field((str,)),
-        "type": Field((str,), "FILESYSTEM", ("FILESYSTEM",)),
-        "share_type": Field((str,), "GENERIC", ("GENERIC", "MULTIPROTOCOL", "NFS", "SMB", "APPS")),
-        "casesensitivity": optional(str, choices=("SENSITIVE", "INSENSITIVE", "INHERIT")),
-        "create_ancestors": Field((bool,), False),
-        "encryption": Field((bool,), False),
-        "inherit_encryption": Field((bool,), True),
-    },
-)
-UPDATE = Fields("pool_dataset_update", _COMMON, update=True)
-DELETE = Fields("options", {"recursive": Field((bool,), False), "force": Field((bool,), False)})
-
 _SHARED = {
     "casesensitivity": "SENSITIVE",
     "atime": "OFF",
@@ -71,30 +39,34 @@ _PRESETS = {
 }
 _ZFS_NAMES = {"deduplication": "dedup", "special_small_block_size": "special_small_blocks"}
 _NO_PROPERTY = {"name", "type", "share_type", "comments", "create_ancestors", "user_properties"}
-_NO_PROPERTY |= {"encryption", "inherit_encryption"}
+_NO_PROPERTY |= {"encryption", "inherit_encryption", "encryption_options", "force_size", "sparse"}
+_NO_PROPERTY |= {"user_properties_update"}
+_OF_FILESYSTEMS = {"quota", "refquota", "recordsize", "aclmode", "acltype", "atime", "snapdir"}
 _SUFFIXES = {"K": 10, "M": 20}
+_MOST_OF_POOL = 0.8
+"""A volume larger than this share of what is free has to be asked for with force."""
 
 
 @method("pool.dataset.query")
 def dataset_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     """Datasets, without those of the system."""
-    extra = (options or {}).get("extra", {})
-    nested = extra.get("retrieve_children", True)
+    extra = options.get("extra") if isinstance(options, dict) else None
+    nested = not isinstance(extra, dict) or extra.get("retrieve_children", True)
     rows = [
-        dataset_row(nas.datasets, name, nas.available_bytes(name), nested=nested)
+        dataset_row(nas.datasets, name, nas.available_bytes(name), nested=bool(nested))
         for name in sorted(nas.datasets)
     ]
     return query(rows, filters, options)
 
 
-@method("pool.dataset.create", data=CREATE)
+@method("pool.dataset.create", {"data": DatasetCreate26}, since=HALFMOON)
+@method("pool.dataset.create", {"data": DatasetCreate}, until=HALFMOON)
 def dataset_create(nas: TrueNas, data: Row) -> Row:
-    """Make a dataset, and mount it."""
-    name = data["name"]
-    errors = ValidationErrors()
+    """Make a dataset, and mount it, or a volume."""
+    name, errors = data["name"], ValidationErrors()
     if "/" not in name:
         errors.add("pool_dataset_create.name", "You need a full name, e.g. pool/newdataset")
-    elif not re.fullmatch(r"[A-Za-z0-9][\w.: -]*(/[A-Za-z0-9_][\w.: -]*)+", name):
+    elif not re.fullmatch(r"[A-Za-z0-9][\w.: -]*(/[A-Za-z0-9_][\w.: -]*)+", name, re.ASCII):
         errors.add("pool_dataset_create.name", "Invalid dataset name")
     elif name.endswith(" "):
         text = "Trailing spaces are not permitted in dataset names"
@@ -102,18 +74,28 @@ def dataset_create(nas: TrueNas, data: Row) -> Row:
     errors.check()
     parent = _parent_of(nas, data, errors)
     errors.check()
-    data |= _PRESETS[data["share_type"]]
+    if data["type"] == "FILESYSTEM":
+        data |= _PRESETS[data["share_type"]]
+        if nas.files.exists(f"/mnt/{name}"):
+            errors.add("pool_dataset_create.name", f"Path /mnt/{name} already exists")
+    else:
+        _check_volume(nas, data, parent, errors)
+    if name in nas.datasets:
+        errors.add("pool_dataset_create.name", f"{name} already exists", errno.EEXIST)
     _check_properties(nas, data, parent, "pool_dataset_create", errors)
-    if nas.files.exists(f"/mnt/{name}"):
-        errors.add("pool_dataset_create.name", f"Path /mnt/{name} already exists")
     errors.check()
     missing = name.removeprefix(f"{parent}/").split("/")
     for depth in range(1, len(missing)):
         nas.add_dataset(NasDataset("/".join([parent, *missing[:depth]]), created_s=nas.now_s()))
-    dataset = NasDataset(name, comments=data.get("comments"), created_s=nas.now_s())
+    dataset = NasDataset(name, kind=data["type"], created_s=nas.now_s())
+    dataset.reserved_bytes = data.get("refreservation", 0)
     _set(dataset, data)
     nas.add_dataset(dataset)
-    return dataset_query(nas, [["id", "=", name]], {"get": True})
+    return _shown(nas, name)
+
+
+def _shown(nas: TrueNas, name: str) -> Row:
+    return dataset_row(nas.datasets, name, nas.available_bytes(name), nested=True)
 
 
 def _parent_of(nas: TrueNas, data: Row, errors: ValidationErrors) -> str:
@@ -129,10 +111,24 @@ def _parent_of(nas: TrueNas, data: Row, errors: ValidationErrors) -> str:
             what = "Parent dataset" if "/" in parent else "zpool"
             text = f"{what} ({parent}) does not exist."
         errors.add("pool_dataset_create.name", text)
+    elif nas.datasets[parent].kind == "VOLUME":
+        errors.add("pool_dataset_create.name", f"{parent} is a volume: nothing can be below it")
     elif effective(nas.datasets, parent, "readonly")[0] == "on":
         text = f"Turn off readonly mode on {parent} to create {parent.partition('/')[0]}"
         errors.add("pool_dataset_create.readonly", text)
     return parent
+
+
+def _check_volume(nas: TrueNas, data: Row, parent: str, errors: ValidationErrors) -> None:
+    data.setdefault("volblocksize", "16K")
+    if data["volsize"] <= 0 or data["volsize"] % int(_raw("volblocksize", data["volblocksize"])):
+        text = "Volume size should be a multiple of volume block size"
+        errors.add("pool_dataset_create.volsize", text)
+    if data["volsize"] > nas.available_bytes(parent) * _MOST_OF_POOL and not data.get("force_size"):
+        text = "It is not recommended to use more than 80% of your available space for VOLUME"
+        errors.add("pool_dataset_create.volsize", text)
+    if not data.get("sparse"):
+        data["refreservation"] = data["volsize"]
 
 
 def _check_properties(
@@ -147,11 +143,16 @@ def _check_properties(
     elif acl["acltype"] == "NFSV4" and acl["aclmode"] == "DISCARD":
         errors.add(f"{schema}.aclmode", "DISCARD aclmode may not be set for NFSv4 acl type")
     record = data.get("recordsize")
-    if record and record != "INHERIT" and record not in _RECORD_SIZES:
+    if record is not None and record != "INHERIT" and record not in _RECORD_SIZES:
         errors.add(f"{schema}.recordsize", f"{record!r} is an invalid recordsize.")
-    for key in ("quota", "refquota"):
-        if data.get(key) and data[key] < 2**30:
-            errors.add(f"{schema}.{key}", "Input should be greater than or equal to 1073741824")
+    if data.get("copies", "INHERIT") not in ("INHERIT", 1, 2, 3):
+        errors.add(f"{schema}.copies", "Only values from 1 to 3 are allowed")
+    small = data.get("special_small_block_size", "INHERIT")
+    if small != "INHERIT" and not 0 <= small <= 16 * 2**20:
+        errors.add(f"{schema}.special_small_block_size", "Must be from 0 to 16 MiB")
+    for key in ("reservation", "refreservation"):
+        if not 0 <= data.get(key, 0) <= nas.available_bytes(parent):
+            errors.add(f"{schema}.{key}", "cannot set property: size is greater than available")
     if data.get("encryption"):
         errors.add(f"{schema}.encryption", "This twin has no encryption")
 
@@ -165,50 +166,65 @@ def _set(dataset: NasDataset, data: Row) -> None:
             dataset.local.pop(name, None)
         else:
             dataset.local[name] = _raw(name, value)
+    if "comments" in data:
+        dataset.comments = None if data["comments"] == "INHERIT" else data["comments"]
+    for each in (*data.get("user_properties", ()), *data.get("user_properties_update", ())):
+        if each.get("remove"):
+            dataset.user_properties.pop(each["key"], None)
+        elif "value" in each:
+            dataset.user_properties[each["key"]] = each["value"]
 
 
 def _raw(name: str, value: Any) -> str:
     """As ZFS keeps a property: sizes in bytes, words in lower case."""
-    if name == "recordsize":
+    if name in ("recordsize", "volblocksize"):
         number, unit = value.rstrip("KMB"), value.rstrip("B")[-1]
         return str(int(number) << _SUFFIXES.get(unit, 0))
     return "0" if value is None else str(value).lower()
 
 
-@method("pool.dataset.update", data=UPDATE)
+@method("pool.dataset.update", {"id": Text, "data": DatasetUpdate})
 def dataset_update(nas: TrueNas, id_: str, data: Row) -> Row:
     """Change a dataset's properties."""
     errors = ValidationErrors()
     if id_ not in nas.datasets:
         errors.add("id", f"{id_} does not exist", errno.ENOENT)
     errors.check()
-    dataset = nas.datasets[id_]
+    dataset, schema = nas.datasets[id_], "pool_dataset_update"
+    strange = _OF_FILESYSTEMS if dataset.kind == "VOLUME" else {"volsize", "force_size"}
+    for key in sorted(strange & data.keys()):
+        errors.add(f"{schema}.{key}", f"This field is not valid for {dataset.kind}")
+    if data.get("volsize", 0) < int(dataset.local.get("volsize", "0")) and "volsize" in data:
+        errors.add(f"{schema}.volsize", "You cannot shrink a zvol from GUI, this may lead to loss.")
+    errors.check()
     now = {key: effective(nas.datasets, id_, key)[0].upper() for key in ("acltype", "aclmode")}
     if data.get("acltype") in ("POSIX", "OFF"):
         now["aclmode"] = "DISCARD"
-    _check_properties(nas, now | data, dataset.parent or id_, "pool_dataset_update", errors)
+    _check_properties(nas, now | data, dataset.parent or id_, schema, errors)
     if data.get("acltype", now["acltype"]) != now["acltype"] and nas.shares_of("smb", id_):
         name = nas.shares_of("smb", id_)[0]["name"]
         text = "This dataset is hosting SMB shares. Before acltype can be updated the following "
         text += f"shares must be disabled: {name}. The shares may be re-enabled after the change."
-        errors.add("pool_dataset_update.acltype", text)
+        errors.add(f"{schema}.acltype", text)
     errors.check()
     _set(dataset, data)
-    if "comments" in data:
-        dataset.comments = data["comments"]
-    return dataset_query(nas, [["id", "=", id_]], {"get": True})
+    dataset.reserved_bytes = data.get("refreservation", dataset.reserved_bytes)
+    return _shown(nas, id_)
 
 
-@method("pool.dataset.delete", options=DELETE)
-def dataset_delete(nas: TrueNas, id_: str, options: Row | None = None) -> bool:
+@method("pool.dataset.delete", {"id": Text, "options": left_out(DatasetDelete)})
+def dataset_delete(nas: TrueNas, id_: str, options: Row) -> bool:
     """Destroy a dataset, its files, and the shares of it."""
-    below = [name for name in nas.datasets if name.startswith(f"{id_}/")]
-    if below and not (options or {}).get("recursive"):
-        text = f"Failed to delete dataset: cannot destroy {id_!r}: filesystem has children"
-        raise CallError(text, errno.ENOTEMPTY)
     if id_ not in nas.datasets:
         text = f"PoolDataset {id_} does not exist"
         raise ValidationErrors.one("", text, errno.ENOENT)
+    if "/" not in id_:
+        text = f"Failed to delete dataset: {id_} is the root of a pool: export the pool"
+        raise CallError(text, errno.EINVAL)
+    below = [name for name in nas.datasets if name.startswith(f"{id_}/")]
+    if below and not options["recursive"]:
+        text = f"Failed to delete dataset: cannot destroy {id_!r}: filesystem has children"
+        raise CallError(text, errno.ENOTEMPTY)
     for name in sorted([id_, *below], reverse=True):
         nas.remove_dataset(name)
     return True

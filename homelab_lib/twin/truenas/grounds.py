@@ -1,5 +1,85 @@
-"""What each call of a TrueNAS rests on."""
+"""What each call of a TrueNAS rests on.
 
-from homelab_lib.twin.fidelity import Grounds
+`validator`: the verdicts of the middleware's own models are compared, call by call. `source`: form
+and rows are compared with its models, or were read in its source. 25.04 has no model yet of many
+methods: what they write rests on less there.
+"""
 
-GROUNDS: tuple[Grounds, ...] = ()
+from collections.abc import Iterator
+
+from homelab_lib.twin.fidelity import Fidelity, Grounds
+
+_EARLIER, _NOW = ("25.04",), ("25.10", "26.0")
+_JUDGED_ALWAYS = (
+    *("app.create", "cronjob.create", "docker.update", "group.create", "pool.scrub.create"),
+    *("staticroute.create", "user.create"),
+)
+"""Methods whose verdicts are there for every series."""
+
+_JUDGED_NOW = (
+    *("interface.commit", "interface.update", "network.configuration.update", "nfs.update"),
+    *("pool.create", "pool.dataset.create", "pool.dataset.update", "pool.snapshottask.create"),
+    *("service.update", "sharing.nfs.create", "sharing.nfs.update", "sharing.smb.create"),
+    *("smb.update", "ssh.update", "system.advanced.update", "system.general.update"),
+    "ups.update",
+)
+"""Methods whose verdicts are there since 25.10; before that they had no model."""
+
+_MODELS_ALWAYS = (
+    *("app.query", "core.ping", "cronjob.delete", "cronjob.query", "cronjob.update"),
+    *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),
+    *("pool.scrub.query", "pool.scrub.update", "pool.snapshottask.delete"),
+    *("pool.snapshottask.query", "pool.snapshottask.update", "sharing.nfs.delete"),
+    *("sharing.nfs.query", "staticroute.delete", "staticroute.query", "staticroute.update"),
+    *("user.delete", "user.query", "user.update"),
+)
+_MODELS_NOW = (
+    *("boot.get_disks", "boot.get_state", "disk.details", "disk.query"),
+    *("interface.cancel_rollback", "interface.checkin", "interface.checkin_waiting"),
+    *("interface.has_pending_changes", "interface.query", "interface.rollback"),
+    *("pool.dataset.delete", "pool.dataset.query", "pool.import_find", "pool.query"),
+    *("service.query", "service.started", "sharing.smb.delete", "sharing.smb.query"),
+    *("sharing.smb.update", "system.info", "system.ready", "system.version"),
+    "system.version_short",
+)
+_UNTOLD = (
+    *("core.get_jobs", "docker.config", "network.configuration.config", "nfs.config"),
+    *("smb.config", "ssh.config", "system.advanced.config", "system.general.config"),
+    *("systemdataset.config", "ups.config"),
+)
+"""Methods that the published models leave out."""
+
+_VERDICTS, _MODELS = "verdicts of its API models", "its API models"
+_READ, _OLD = "middleware source", "middleware source, old schema"
+
+
+def _grounds() -> Iterator[Grounds]:
+    for name in _JUDGED_ALWAYS:
+        yield _of(name, Fidelity.VALIDATOR, _VERDICTS)
+    for name in _JUDGED_NOW:
+        yield _of(name, Fidelity.VALIDATOR, _VERDICTS, _NOW)
+        yield _of(name, Fidelity.DOCUMENTATION, "API documentation", _EARLIER)
+    yield _of("service.control", Fidelity.VALIDATOR, _VERDICTS, _NOW)
+    for name in _MODELS_ALWAYS:
+        yield _of(name, Fidelity.SOURCE, _MODELS)
+    for name in _MODELS_NOW:
+        yield _of(name, Fidelity.SOURCE, _MODELS, _NOW)
+        yield _of(name, Fidelity.SOURCE, _OLD, _EARLIER)
+    for name in _UNTOLD:
+        yield _of(name, Fidelity.SOURCE, _READ)
+    for verb in ("reload", "restart", "start", "stop"):
+        yield _of(f"service.{verb}", Fidelity.SOURCE, _MODELS, ("25.04", "25.10"))
+    for name in ("interface.network_config_to_be_removed", "interface.save_network_config"):
+        yield _of(name, Fidelity.SOURCE, _MODELS, _NOW)
+    for name in ("interface.default_route_will_be_removed", "interface.save_default_route"):
+        yield _of(name, Fidelity.SOURCE, _OLD, _EARLIER)
+    yield _of("alert.list", Fidelity.SOURCE, _MODELS, ("25.04", "25.10"))
+    yield Grounds("midclt ping", Fidelity.SOURCE, "truenas_api_client")
+    yield Grounds("exportfs", Fidelity.DOCUMENTATION, "exportfs(8)")
+
+
+def _of(name: str, rests: Fidelity, source: str, releases: tuple[str, ...] = ()) -> Grounds:
+    return Grounds(f"midclt call {name}", rests, source, releases)
+
+
+GROUNDS: tuple[Grounds, ...] = tuple(_grounds())

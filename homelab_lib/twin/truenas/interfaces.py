@@ -1,6 +1,6 @@
 """API of network interfaces, with its rollback timer.
 
-Source: TrueNAS middleware 24.10 to 26, `interface`. Changes wait until they are committed; unless
+Source: TrueNAS middleware 25.04 to 26, `interface`. Changes wait until they are committed; unless
 somebody checks in within the time-out, over the changed network, everything goes back.
 
 A fresh system has no interface configured and asks DHCP on all of them. The first one that is
@@ -11,30 +11,19 @@ import errno
 import ipaddress
 from typing import Any
 
+from homelab_lib.twin.truenas.arguments.base import Ipv4, Text
+from homelab_lib.twin.truenas.arguments.network import (
+    Commit,
+    InterfaceUpdate,
+    InterfaceUpdate26,
+    SavedConfig,
+)
 from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import GOLDEYE, NULL, Field, Fields, method, optional
+from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, left_out, method
 
 Row = dict[str, Any]
-
-_UPDATE = {
-    "ipv4_dhcp": optional(bool),
-    "ipv6_auto": optional(bool),
-    "aliases": optional(list),
-    "description": optional(str),
-    "mtu": optional(int, NULL, minimum=68),
-}
-_COMMIT = {
-    "rollback": Field((bool,), True),
-    "checkin_timeout": Field((int,), 60),
-}
-_GATEWAY = {
-    "ipv4gateway": Field((str,)),
-    "nameserver1": optional(str),
-    "nameserver2": optional(str),
-    "nameserver3": optional(str),
-}
 
 
 @method("interface.query")
@@ -43,7 +32,8 @@ def interface_query(nas: TrueNas, filters: Any = None, options: Any = None) -> A
     return query([nas.network.row(one) for one in nas.interfaces], filters, options)
 
 
-@method("interface.update", data=Fields("interface_update", _UPDATE, update=True))
+@method("interface.update", {"id": Text, "data": InterfaceUpdate26}, since=HALFMOON)
+@method("interface.update", {"id": Text, "data": InterfaceUpdate}, until=HALFMOON)
 def interface_update(nas: TrueNas, id: str, data: Row) -> Row:
     """Note a change of an interface."""
     if id not in {one.name for one in nas.interfaces}:
@@ -95,7 +85,7 @@ def default_route_will_be_removed(nas: TrueNas) -> bool:
     return bool(network_config_to_be_removed(nas))
 
 
-@method("interface.save_network_config", since=GOLDEYE, config=Fields("config", _GATEWAY))
+@method("interface.save_network_config", {"config": SavedConfig}, since=GOLDEYE)
 def save_network_config(nas: TrueNas, config: Row) -> None:
     """Write down gateway and name servers together with the changes that wait."""
     if not nas.network.pending:
@@ -110,14 +100,14 @@ def save_network_config(nas: TrueNas, config: Row) -> None:
     nas.network.change_settings(config)
 
 
-@method("interface.save_default_route", until=GOLDEYE)
+@method("interface.save_default_route", {"gateway": Ipv4}, until=GOLDEYE)
 def save_default_route(nas: TrueNas, gateway: str) -> None:
     """Write down the gateway together with the changes that wait."""
     save_network_config(nas, {"ipv4gateway": gateway})
 
 
-@method("interface.commit", options=Fields("options", _COMMIT))
-def commit(nas: TrueNas, options: Row | None = None) -> None:
+@method("interface.commit", {"options": left_out(Commit)})
+def commit(nas: TrueNas, options: Row) -> None:
     """Apply what waits."""
     rows = nas.network.rows.values()
     if nas.network.rows and not any(
@@ -125,8 +115,7 @@ def commit(nas: TrueNas, options: Row | None = None) -> None:
     ):
         text = "At least one interface must be configured with IPv4 DHCP, IPv6 Autoconfig or a "
         raise ValidationErrors.one("interface.commit", text + "static IP.")
-    wanted: Row = {"rollback": True, "checkin_timeout": 60} | (options or {})
-    nas.network.commit(wanted["rollback"], wanted["checkin_timeout"])
+    nas.network.commit(options["rollback"], options["checkin_timeout"])
 
 
 @method("interface.checkin")
@@ -151,11 +140,3 @@ def checkin_waiting(nas: TrueNas) -> int | None:
 def rollback(nas: TrueNas) -> None:
     """Go back now."""
     nas.network.rollback()
-
-
-@method("network.configuration.config")
-def configuration_config(nas: TrueNas) -> Row:
-    """Host name, gateway, name servers."""
-    state = {"ipv4gateway": nas.network.route, "nameserver1": nas.network.settings["nameserver1"]}
-    names = {"id": 1, "hostname": nas.name, "domain": "local"}
-    return names | nas.network.settings | {"state": state}

@@ -1,9 +1,8 @@
 """`midclt`: the middleware on the command line, with the habits of each release.
 
-Source: truenas_api_client 24.10 to 26. Each argument is read as JSON, and is a string where it
+Source: truenas_api_client 25.04 to 26. Each argument is read as JSON, and is a string where it
 is none. A result that is a number, a truth value or a string is printed as Python prints it, all
-others as JSON. A job's number comes back at once, unless ``-j`` says to wait: in 24.10 that flag
-takes the next word as its value.
+others as JSON. A job's number comes back at once, unless ``-j`` says to wait.
 """
 
 import argparse
@@ -12,14 +11,42 @@ import pprint
 from typing import Any, NoReturn
 
 from homelab_lib.twin.machine.program import Call, Commands, Reply
-from homelab_lib.twin.truenas import dataset, interfaces, kept, nfs, pool, services, smb, system
-from homelab_lib.twin.truenas.errors import ApiError, NoSuchMethod, ValidationErrors
+from homelab_lib.twin.truenas import (
+    accounts,
+    apps,
+    dataset,
+    disks,
+    interfaces,
+    nfs,
+    pool,
+    routing,
+    services,
+    settings,
+    smb,
+    system,
+    tasks,
+)
+from homelab_lib.twin.truenas.errors import ApiError, NoSuchMethod, OwnFault, ValidationErrors
 from homelab_lib.twin.truenas.jobs import traceback
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import MatchNotFound
-from homelab_lib.twin.truenas.rpc import FANGTOOTH, GOLDEYE, HALFMOON, Release, find
+from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, Release, find
 
-API = (dataset, interfaces, kept, nfs, pool, services, smb, system)
+API = (
+    accounts,
+    apps,
+    dataset,
+    disks,
+    interfaces,
+    nfs,
+    pool,
+    routing,
+    services,
+    settings,
+    smb,
+    system,
+    tasks,
+)
 """The modules whose methods `midclt` calls: importing them registers them."""
 
 _CALL_S = 0.2
@@ -43,10 +70,7 @@ def _parser(release: Release) -> argparse.ArgumentParser:
         parser.add_argument("-q", "--quiet", action="store_true")
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
     call = verbs.add_parser("call", add_help=False)
-    if release >= FANGTOOTH:
-        call.add_argument("-j", "--job", action="store_true")
-    else:
-        call.add_argument("-j", "--job", type=bool, default=False)
+    call.add_argument("-j", "--job", action="store_true")
     call.add_argument("-jp", "--job-print", default="progressbar")
     call.add_argument("method", nargs="+")
     verbs.add_parser("ping", add_help=False)
@@ -95,13 +119,15 @@ def midclt(nas: TrueNas, call: Call) -> Reply:
 
 def _called(nas: TrueNas, name: str, given: list[Any], *, wait: bool) -> Reply:
     method = find(name, nas.release)
-    bound = method.bind(given, nas.release)
+    bound = method.bind(given)
     if not method.job:
         return Reply(0, _shown(method.body(nas, *bound)), takes_s=_CALL_S)
     job = nas.jobs.start(name, given, method.body(nas, *bound), method.lock)
     if not wait:
         return Reply(0, f"{job.id}\n", takes_s=_CALL_S)
     took_s = nas.jobs.run_through(job)
+    if isinstance(job.failure, OwnFault):
+        return Reply(70, stderr=f"{job.failure}\n", takes_s=took_s)
     if job.failure is not None:
         return Reply(1, stderr=_complaint(job.failure), takes_s=took_s)
     return Reply(0, _shown(job.result), takes_s=took_s)

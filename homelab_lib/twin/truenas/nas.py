@@ -12,8 +12,17 @@ from homelab_lib.twin.machine.tree import Mount
 from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.rpc import parse_release
-from homelab_lib.twin.truenas.tables import NFS_CONFIG, USERS, Row, Table, installed, user_row
-from homelab_lib.twin.truenas.zfs import NasDataset, NasDisk, ZPool, used_bytes
+from homelab_lib.twin.truenas.tables import (
+    NFS_CONFIG,
+    USERS,
+    Row,
+    Table,
+    group_row,
+    installed,
+    user_row,
+)
+from homelab_lib.twin.truenas.zfs import NasDisk, ZPool
+from homelab_lib.twin.truenas.zfs_dataset import NasDataset, used_bytes
 
 
 class TrueNas(Machine):
@@ -48,7 +57,8 @@ class TrueNas(Machine):
         self.tables: dict[str, Table] = defaultdict(Table)
         self.config: dict[str, Row] = {
             "nfs": dict(NFS_CONFIG),
-            "smb": {"id": 1, "netbiosname": name.upper()[:15], "workgroup": "WORKGROUP"},
+            "smb": {"netbiosname": name.upper()[:15]},
+            "network.configuration": {},
             "systemdataset": {"id": 1, "pool": "boot-pool", "basename": "boot-pool/.system"},
             "docker": {"id": 1, "pool": None, "dataset": None},
         }
@@ -58,7 +68,9 @@ class TrueNas(Machine):
         self.network = Network([], self.now_s, lambda d, action: world.after(d, action))
         self.listeners |= {2049: lambda: self.services["nfs"].running}
         self.listeners |= {445: lambda: self.services["cifs"].running}
-        for number, user_name, group in USERS:
+        for number, user_name, name_of_group in USERS:
+            group = group_row(number, name_of_group, builtin=True)
+            group["id"] = self.tables["group"].insert(group)
             self.tables["user"].insert(user_row(number, user_name, group))
         self.files.mkdir("/mnt")
 
@@ -84,7 +96,7 @@ class TrueNas(Machine):
         return {row["username"] for row in self.tables["user"].rows()}
 
     def group_names(self) -> set[str]:
-        return {row["group"]["bsdgrp_group"] for row in self.tables["user"].rows()}
+        return {row["name"] for row in self.tables["group"].rows()}
 
     def twins_of(self, disk: str) -> list[str]:
         """Other disks with the same serial number."""
@@ -96,7 +108,8 @@ class TrueNas(Machine):
     def pool_rows(self) -> list[Row]:
         guids = {name: self.guid(name) for name in self.disks}
         return [
-            pool.row(used_bytes(self.datasets, pool.name), guids) for pool in self.pools.values()
+            pool.row(used_bytes(self.datasets, pool.name), guids, self.release)
+            for pool in self.pools.values()
         ]
 
     def available_bytes(self, dataset: str) -> int:
@@ -105,8 +118,10 @@ class TrueNas(Machine):
         return pool.usable_bytes - used_bytes(self.datasets, pool.name)
 
     def add_dataset(self, dataset: NasDataset) -> None:
-        """Mount a dataset."""
+        """Keep a dataset, and mount it where it is a file system that can be read."""
         self.datasets[dataset.name] = dataset
+        if dataset.kind == "VOLUME" or dataset.locked:
+            return
         self.files.mkdir(dataset.mountpoint, parents=True)
         mount = Mount(dataset.mountpoint, dataset.files, "/", dataset.name, "zfs")
         self.files.mount(mount)
@@ -114,6 +129,8 @@ class TrueNas(Machine):
     def remove_dataset(self, name: str) -> None:
         """Destroy a dataset; what was shared of it is shared no more."""
         dataset = self.datasets.pop(name)
+        if dataset.kind == "VOLUME" or dataset.locked:
+            return
         self.files.umount(dataset.mountpoint)
         self.files.remove(dataset.mountpoint)
         for table in ("nfs", "smb"):
@@ -125,9 +142,17 @@ class TrueNas(Machine):
         inside = [
             dataset
             for dataset in self.datasets.values()
-            if path == dataset.mountpoint or path.startswith(f"{dataset.mountpoint}/")
+            if (dataset.mountpoint == path or path.startswith(f"{dataset.mountpoint}/"))
+            and dataset.kind == "FILESYSTEM"
+            and not dataset.locked
         ]
         return max(inside, key=lambda dataset: len(dataset.name), default=None)
+
+    def place_of(self, path: str) -> Row:
+        """The dataset of a path, and where in it."""
+        dataset = self.dataset_of(path)
+        inside = path.removeprefix(dataset.mountpoint).strip("/") if dataset else None
+        return {"dataset": dataset and dataset.name, "relative_path": inside}
 
     # ------------------------------------------------------------------- shares
 

@@ -135,14 +135,20 @@ def query(rows: list[Row], filters: Any = None, options: Any = None) -> Any:
     MatchNotFound
         ``get``, and nothing fits.
     """
-    options = options or {}
+    options = {} if options is None else options
+    if not isinstance(options, dict):
+        raise ValidationErrors.one("options", "Input should be a valid dictionary")
     try:
-        _check(filters or [])
-        if options.get("get") and (options.get("limit", 0) > 1 or options.get("offset")):
-            raise ValueError("Invalid options combination. `get` implies a single result.")
-        found = [row for row in rows if all(_holds(row, one) for one in filters or [])]
-    except (ValueError, TypeError) as error:
+        return _answer(rows, filters, options)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, re.error) as error:
         raise ValidationErrors.one("filters", str(error)) from None
+
+
+def _answer(rows: list[Row], filters: Any, options: dict[str, Any]) -> Any:
+    _check(filters or [])
+    if options.get("get") and (options.get("limit", 0) > 1 or options.get("offset")):
+        raise ValueError("Invalid options combination. `get` implies a single result.")
+    found = [row for row in rows if all(_holds(row, one) for one in filters or [])]
     if options.get("count"):
         return len(found)
     found = _ordered(found, options.get("order_by", []))

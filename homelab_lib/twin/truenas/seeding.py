@@ -1,14 +1,19 @@
 """Makes a twin's TrueNAS what a real one says it is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
-from homelab_lib.twin.truenas.kept import FAMILIES
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import parse_release
-from homelab_lib.twin.truenas.tables import ServiceState, Table, installed
-from homelab_lib.twin.truenas.zfs import NasDataset, NasDisk, Vdev, ZPool
+from homelab_lib.twin.truenas.tables import Row, ServiceState, Table, installed
+from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
+from homelab_lib.twin.truenas.zfs_dataset import EMPTY_BYTES, NasDataset
+
+_DISK = ("identifier", "subsystem", "number", "rotationrate", "type", "bus", "zfs_guid")
+_SHOWN_ONLY = {"locked", "state", "pool_name", "vmware_sync", "dataset", "relative_path", "tier"}
+"""What rows tell besides, by the families that do; a snapshot task's dataset is its own."""
 
 
 def seed_truenas(nas: TrueNas, ask: Ask) -> None:
@@ -23,52 +28,54 @@ def seed_truenas(nas: TrueNas, ask: Ask) -> None:
         nas.release = parse_release(nas.version)
     details = call("disk.details", '{"type":"BOTH","join_partitions":true}')
     if details is not None:
-        nas.disks = {row["name"]: _disk(row) for row in details["used"] + details["unused"]}
-    for name in list(nas.datasets):
-        nas.remove_dataset(name)
-    nas.pools = {}
+        rows = sorted(details["used"] + details["unused"], key=lambda row: row.get("number") or 0)
+        nas.disks = {row["name"]: _disk(row) for row in rows}
+    # What the lab says of it counts no more: pools, datasets, and the shares of them.
+    nas.datasets, nas.pools = {}, {}
     for row in call("pool.query") or ():
-        _seed_pool(nas, row)
+        nas.pools[row["name"]] = _pool(row)
     for row in call("pool.dataset.query", "[]", '{"extra":{"retrieve_children":false}}') or ():
         _seed_dataset(nas, row, ask)
     _seed_tables(nas, call)
 
 
-def _disk(row: dict[str, Any]) -> NasDisk:
+def _disk(row: Row) -> NasDisk:
     return NasDisk(
         row["name"],
-        row.get("serial", ""),
-        row.get("size", 0),
+        row.get("serial") or "",
+        row.get("size") or 0,
         model=row.get("model") or "",
         lunid=row.get("lunid"),
         rotates=row.get("type") == "HDD",
         boot=row.get("imported_zpool") == "boot-pool",
         exported_zpool=row.get("exported_zpool"),
         partitioned=bool(row.get("partitions")),
+        told={key: row[key] for key in _DISK if key in row},
     )
 
 
-def _seed_pool(nas: TrueNas, row: dict[str, Any]) -> None:
+def _pool(row: Row) -> ZPool:
+    """A pool as it is: with what has failed in it, what stands in for that, or out of reach."""
     vdevs = []
-    for vdev in (row.get("topology") or {}).get("data", ()):  # an exported pool has none
-        leaves = vdev["children"] or [vdev]
-        kind = "STRIPE" if vdev["type"] == "DISK" else vdev["type"]
-        vdevs.append(Vdev(kind, [leaf["disk"] for leaf in leaves if leaf.get("disk")]))
-    nas.pools[row["name"]] = ZPool(
-        row["id"],
-        row["name"],
-        row["guid"],
-        vdevs,
-        row.get("size") or 0,
-        row.get("size") or 0,
-        0.0,
-        status=row["status"],
-        scan=row.get("scan"),
-    )
+    for role, found in (row.get("topology") or {}).items():  # one that is not imported has none
+        for vdev in found or ():
+            kind = "STRIPE" if vdev["type"] == "DISK" else vdev["type"]
+            vdevs.append(Vdev(kind, [leaf["disk"] for leaf in _leaves(vdev) if leaf["disk"]], role))
+    size = row.get("size") or 0
+    return ZPool(row["id"], row["name"], row["guid"], vdevs, size, size, 0.0, told=dict(row))
 
 
-def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: Ask) -> None:
-    if row["type"] != "FILESYSTEM" or row["pool"] not in nas.pools:
+def _leaves(vdev: Row) -> Iterator[Row]:
+    """The disks of a vdev, below whatever is being replaced or spared in it."""
+    below = vdev.get("children") or ()
+    for child in below:
+        yield from _leaves(child)
+    if not below:
+        yield {"disk": None} | vdev
+
+
+def _seed_dataset(nas: TrueNas, row: Row, ask: Ask) -> None:
+    if row["pool"] not in nas.pools:
         return
     local = {
         name: value["rawvalue"]
@@ -77,31 +84,59 @@ def _seed_dataset(nas: TrueNas, row: dict[str, Any], ask: Ask) -> None:
     }
     comments = row.get("comments") or {}
     own = comments.get("rawvalue") if comments.get("source") == "LOCAL" else None
-    dataset = NasDataset(row["name"], local, comments=own)
-    dataset.used_bytes = (row.get("usedbydataset") or {}).get("parsed") or dataset.used_bytes
+    properties = {
+        name: str((value or {}).get("value") or "")
+        for name, value in (row.get("user_properties") or {}).items()
+    }
+    created = ((row.get("creation") or {}).get("parsed") or {}).get("$date") or 0
+    dataset = NasDataset(
+        row["name"],
+        local,
+        own,
+        _parsed_bytes(row, "usedbydataset") or EMPTY_BYTES,
+        created / 1000,
+        kind=row["type"],
+        locked=bool(row.get("locked")),
+        user_properties=properties,
+        snapshot_bytes=_parsed_bytes(row, "usedbysnapshots"),
+        reserved_bytes=_parsed_bytes(row, "usedbyrefreservation"),
+    )
+    if dataset.kind == "VOLUME":
+        for name in ("volsize", "volblocksize"):
+            dataset.local[name] = str((row.get(name) or {}).get("rawvalue") or 0)
     if row["name"] == row["pool"]:
         usable = row["used"]["parsed"] + row["available"]["parsed"]
         nas.pools[row["pool"]].usable_bytes = usable
-    dataset.files.loader = loader(ask, nas.name, dataset.mountpoint)
+    if dataset.kind == "FILESYSTEM" and not dataset.locked:
+        dataset.files.loader = loader(ask, nas.name, dataset.mountpoint)
     nas.add_dataset(dataset)
+
+
+def _parsed_bytes(row: Row, name: str) -> int:
+    return int((row.get(name) or {}).get("parsed") or 0)
 
 
 def _seed_tables(nas: TrueNas, call: Any) -> None:
     # Of accounts no more than their names: a user's row has password hashes in it.
     users = ("[]", '{"select":["id","uid","username","group"]}')
+    groups = ("[]", '{"select":["id","gid","name"]}')
     for table, method, *more in (
         ("nfs", "sharing.nfs.query"),
         ("smb", "sharing.smb.query"),
         ("user", "user.query", *users),
-        *((family.namespace, f"{family.namespace}.query") for family in FAMILIES),
+        ("group", "group.query", *groups),
+        ("cronjob", "cronjob.query"),
+        ("pool.scrub", "pool.scrub.query"),
         ("pool.snapshottask", "pool.snapshottask.query"),
+        ("staticroute", "staticroute.query"),
     ):
         rows = call(method, *more)
-        if rows is not None:
-            nas.tables[table] = Table()
-            for row in rows:
-                row.pop("locked", None)
-                nas.tables[table].insert(row)
+        if rows is None and table in ("user", "group"):
+            continue  # every system has them
+        nas.tables[table] = Table()
+        told = _SHOWN_ONLY - ({"dataset"} if table == "pool.snapshottask" else set())
+        for row in rows or ():
+            nas.tables[table].insert({key: row[key] for key in row if key not in told})
     nas.services = installed(nas.release)
     for row in call("service.query") or ():
         running = row["state"] == "RUNNING"

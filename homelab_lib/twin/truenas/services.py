@@ -1,36 +1,24 @@
 """API of services: whether they run, and whether they start with the system.
 
-Source: TrueNAS middleware 24.10 to 26, `service`. `silent` is true unless it is given: a service
+Source: TrueNAS middleware 25.04 to 26, `service`. `silent` is true unless it is given: a service
 that does not start answers False, and nobody hears of it.
 """
 
 import errno
 from typing import Any
 
+from homelab_lib.twin.truenas.arguments.base import Text
+from homelab_lib.twin.truenas.arguments.system import ServiceOptions, ServiceUpdate, Verb
 from homelab_lib.twin.truenas.errors import ApiError, CallError
 from homelab_lib.twin.truenas.jobs import Progress, Work
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import (
-    GOLDEYE,
-    HALFMOON,
-    NULL,
-    Field,
-    Fields,
-    method,
-)
+from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, left_out, method
 from homelab_lib.twin.truenas.tables import ServiceState
 
 Row = dict[str, Any]
 
-_OPTIONS = Fields(
-    "service-control",
-    {
-        "ha_propagate": Field((bool,), True),
-        "silent": Field((bool,), True),
-        "timeout": Field((int, NULL), 120),
-    },
-)
+_TAKES: Row = {"service": Text, "options": left_out(ServiceOptions)}
 
 
 @method("service.query")
@@ -39,13 +27,13 @@ def service_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any
     return query([service.row() for service in nas.services.values()], filters, options)
 
 
-@method("service.started")
+@method("service.started", {"service": Text})
 def service_started(nas: TrueNas, service: str) -> bool:
     """Whether it runs."""
     return _service(nas, service).running
 
 
-@method("service.update", data=Fields("service_update", {"enable": Field((bool,))}))
+@method("service.update", {"id_or_name": int | Text, "service_update": ServiceUpdate})
 def service_update(nas: TrueNas, id_or_name: int | str, data: Row) -> int:
     """Start it with the system, or don't. It is neither started nor stopped now."""
     for service in nas.services.values():
@@ -75,34 +63,32 @@ def _control(nas: TrueNas, verb: str, name: str, options: Row) -> bool:
     return True
 
 
-@method("service.control", since=GOLDEYE, job=True, options=_OPTIONS)
-def service_control(nas: TrueNas, verb: str, service: str, options: Row | None = None) -> Work:
+@method("service.control", {"verb": Verb} | _TAKES, since=GOLDEYE, job=True)
+def service_control(nas: TrueNas, verb: str, service: str, options: Row) -> Work:
     """START, STOP, RESTART or RELOAD a service."""
-    if verb not in ("START", "STOP", "RESTART", "RELOAD"):
-        raise ApiError("[EINVAL] verb: Input should be 'START', 'STOP', 'RESTART' or 'RELOAD'")
     yield Progress(1.5, 0, "")
-    return _control(nas, verb, service, options or {})
+    return _control(nas, verb, service, options)
 
 
-@method("service.start", until=HALFMOON, options=_OPTIONS)
-def service_start(nas: TrueNas, service: str, options: Row | None = None) -> bool:
+@method("service.start", _TAKES, until=HALFMOON)
+def service_start(nas: TrueNas, service: str, options: Row) -> bool:
     """Start a service."""
-    return _control(nas, "START", service, options or {})
+    return _control(nas, "START", service, options)
 
 
-@method("service.stop", until=HALFMOON, options=_OPTIONS)
-def service_stop(nas: TrueNas, service: str, options: Row | None = None) -> bool:
+@method("service.stop", _TAKES, until=HALFMOON)
+def service_stop(nas: TrueNas, service: str, options: Row) -> bool:
     """Stop a service."""
-    return _control(nas, "STOP", service, options or {})
+    return _control(nas, "STOP", service, options)
 
 
-@method("service.restart", until=HALFMOON, options=_OPTIONS)
-def service_restart(nas: TrueNas, service: str, options: Row | None = None) -> bool:
+@method("service.restart", _TAKES, until=HALFMOON)
+def service_restart(nas: TrueNas, service: str, options: Row) -> bool:
     """Stop a service and start it."""
-    return _control(nas, "RESTART", service, options or {})
+    return _control(nas, "RESTART", service, options)
 
 
-@method("service.reload", until=HALFMOON, options=_OPTIONS)
-def service_reload(nas: TrueNas, service: str, options: Row | None = None) -> bool:
+@method("service.reload", _TAKES, until=HALFMOON)
+def service_reload(nas: TrueNas, service: str, options: Row) -> bool:
     """Have a service read its settings again."""
-    return _control(nas, "RELOAD", service, options or {})
+    return _control(nas, "RELOAD", service, options)

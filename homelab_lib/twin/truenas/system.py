@@ -1,6 +1,6 @@
-"""API of the system itself: what it is, its jobs, users, alerts and apps.
+"""API of the system itself: what it is, its jobs and alerts.
 
-Source: TrueNAS middleware 24.10 to 26: `system`, `core`, `user`, `group`, `alert`, `app`, `docker`.
+Source: TrueNAS middleware 25.04 to 26: `system`, `core`, `alert`.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from homelab_lib.twin.truenas.jobs import date
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import FANGTOOTH, method
+from homelab_lib.twin.truenas.rpc import HALFMOON, method
 
 Row = dict[str, Any]
 
@@ -22,8 +22,7 @@ def system_ready(nas: TrueNas) -> bool:
 @method("system.version")
 def system_version(nas: TrueNas) -> str:
     """The release, with the product's name in front."""
-    product = "TrueNAS" if nas.release >= FANGTOOTH else "TrueNAS-SCALE"
-    return f"{product}-{nas.version}"
+    return f"TrueNAS-{nas.version}"
 
 
 @method("system.version_short")
@@ -37,7 +36,7 @@ def system_info(nas: TrueNas) -> Row:
     """Release, host name, memory, processor."""
     uptime_s = nas.uptime_s()
     return {
-        "version": nas.version if nas.release >= FANGTOOTH else system_version(nas),
+        "version": nas.version,
         "buildtime": date(0.0),
         "hostname": nas.name,
         "physmem": nas.memory_bytes,
@@ -71,29 +70,7 @@ def get_jobs(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     return query([job.row() for job in nas.jobs.all.values()], filters, options)
 
 
-@method("user.query")
-def user_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
-    """Accounts."""
-    return query(nas.tables["user"].rows(), filters, options)
-
-
-@method("group.query")
-def group_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
-    """Groups: each account has one of its own here."""
-    groups = [row["group"] for row in nas.tables["user"].rows()]
-    rows = [
-        {
-            "id": place,
-            "gid": group["bsdgrp_gid"],
-            "group": group["bsdgrp_group"],
-            "name": group["bsdgrp_group"],
-        }
-        for place, group in enumerate(groups, 1)
-    ]
-    return query(rows, filters, options)
-
-
-@method("alert.list")
+@method("alert.list", until=HALFMOON)
 def alert_list(nas: TrueNas) -> list[Row]:
     """What the system complains about."""
     return list(nas.alerts)
@@ -103,15 +80,3 @@ def alert_list(nas: TrueNas) -> list[Row]:
 def systemdataset_config(nas: TrueNas) -> Row:
     """Where logs and databases are kept."""
     return dict(nas.config["systemdataset"])
-
-
-@method("docker.config")
-def docker_config(nas: TrueNas) -> Row:
-    """The pool that apps are kept on."""
-    return dict(nas.config["docker"])
-
-
-@method("app.query")
-def app_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
-    """Installed apps."""
-    return query(list(nas.apps), filters, options)

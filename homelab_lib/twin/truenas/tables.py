@@ -54,7 +54,7 @@ class Table:
     def insert(self, row: Row) -> int:
         """Keep a row; its number."""
         number = row.get("id") or self._next
-        self._next = max(self._next, number) + 1
+        self._next = max(self._next, number + 1)
         self._rows[number] = {"id": number} | row
         return number
 
@@ -93,7 +93,22 @@ def installed(release: Release) -> dict[str, ServiceState]:
     return services
 
 
-def user_row(uid: int, name: str, group: str) -> Row:
+def group_row(gid: int, name: str, *, builtin: bool = False) -> Row:
+    """A group as it is kept."""
+    return {
+        "gid": gid,
+        "name": name,
+        "builtin": builtin,
+        "sudo_commands": [],
+        "sudo_commands_nopasswd": [],
+        "smb": False,
+        "userns_idmap": None,
+        "users": [],
+        "local": True,
+    }
+
+
+def user_row(uid: int, name: str, group: Row) -> Row:
     """An account as `user.query` shows it, without its hashes."""
     return {
         "uid": uid,
@@ -103,7 +118,11 @@ def user_row(uid: int, name: str, group: str) -> Row:
         "full_name": name,
         "builtin": True,
         "smb": False,
-        "group": {"bsdgrp_gid": uid, "bsdgrp_group": group},
+        "group": {
+            "id": group["id"],
+            "bsdgrp_gid": group["gid"],
+            "bsdgrp_group": group["name"],
+        },
         "groups": [],
         "password_disabled": uid not in (0, 950),
         "sshpubkey": None,

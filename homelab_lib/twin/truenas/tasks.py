@@ -1,0 +1,95 @@
+"""API of what is done at set times: scrubs, snapshots, commands.
+
+Source: TrueNAS middleware 25.04 to 26: `pool.scrub`, `pool.snapshottask`, `cronjob`.
+"""
+
+from pydantic import Field
+
+from homelab_lib.twin.truenas.arguments.base import Arguments
+from homelab_lib.twin.truenas.arguments.pools import (
+    ScrubCreate,
+    ScrubUpdate,
+    SnapshotTaskCreate,
+    SnapshotTaskUpdate,
+)
+from homelab_lib.twin.truenas.arguments.system import CronJobCreate, CronJobUpdate
+from homelab_lib.twin.truenas.errors import ValidationErrors
+from homelab_lib.twin.truenas.kept import Family, Row
+from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.rpc import FANGTOOTH, left_out
+
+
+def _pool_name(nas: TrueNas, row: Row) -> Row:
+    names = {pool.id: pool.name for pool in nas.pools.values()}
+    return {"pool_name": names.get(row["pool"], "")}
+
+
+def _scrubbed_once(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
+    """One task a pool: a pool that `pool.create` made has its own already."""
+    if any(other["pool"] == row["pool"] for other in others):
+        raise ValidationErrors.one(f"{place}.pool", "A scrub with this pool already exists")
+    if row["pool"] not in {pool.id for pool in nas.pools.values()}:
+        raise ValidationErrors.one(f"{place}.pool", "Pool with the given ID does not exist")
+
+
+def _snapshots(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
+    if row["dataset"] not in nas.datasets:
+        raise ValidationErrors.one(f"{place}.dataset", "ZFS dataset or zvol not found")
+    if row["exclude"] and not row["recursive"]:
+        text = "Excluding datasets or zvols is not necessary for non-recursive periodic snapshots"
+        raise ValidationErrors.one(f"{place}.exclude", text)
+    if any(not name.startswith(f"{row['dataset']}/") for name in row["exclude"]):
+        text = "Excluded dataset or zvol should be a child or other descendant of selected dataset"
+        raise ValidationErrors.one(f"{place}.exclude", text)
+    if not {"%Y", "%m", "%d", "%H", "%M"} <= set(_marks(row["naming_schema"])):
+        text = "Naming schema must contain %Y, %m, %d, %H and %M"
+        raise ValidationErrors.one(f"{place}.naming_schema", text)
+
+
+def _marks(schema: str) -> list[str]:
+    return [schema[at : at + 2] for at in range(len(schema)) if schema[at] == "%"]
+
+
+def _known_user(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
+    if row["user"] not in nas.user_names():
+        raise ValidationErrors.one(f"{place}.user", "Specified user does not exist")
+
+
+class SnapshotTaskDelete(Arguments):
+    """Whether snapshots that are there keep the time they were to go at."""
+
+    fixate_removal_date: bool = Field(False)
+
+
+SCRUBS = Family(
+    "pool.scrub",
+    "Scrub task",
+    "pool_scrub",
+    {FANGTOOTH: ScrubCreate},
+    {FANGTOOTH: ScrubUpdate},
+    check=_scrubbed_once,
+    shown=_pool_name,
+    number="id_",
+)
+SNAPSHOTS = Family(
+    "pool.snapshottask",
+    "PeriodicSnapshotTask",
+    "periodic_snapshot",
+    {FANGTOOTH: SnapshotTaskCreate},
+    {FANGTOOTH: SnapshotTaskUpdate},
+    check=_snapshots,
+    shown=lambda nas, row: {"state": {"state": "PENDING"}, "vmware_sync": False},
+    once=("fixate_removal_date",),
+    delete={"options": left_out(SnapshotTaskDelete)},
+)
+CRON_JOBS = Family(
+    "cronjob",
+    "CronJob",
+    "cron_job",
+    {FANGTOOTH: CronJobCreate},
+    {FANGTOOTH: CronJobUpdate},
+    check=_known_user,
+)
+TASKS = (SCRUBS, SNAPSHOTS, CRON_JOBS)
+for _family in TASKS:
+    _family.register()
