@@ -1,0 +1,205 @@
+"""Every call that we plan with or read with, against the middleware's own models, by release.
+
+Each resource of the control room makes, changes and finds its thing on a twin of the release; what
+is sent and what is looked at in the answers is written down. A call in the source that none of them
+sends fails too, so nothing is left out.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import homelab_lib
+from contract.oracle import contract
+from contract.small_nas import small_nas
+from contract.test_truenas_schemas import RELEASES, UNTOLD
+from homelab_lib.control.truenas import families, midclt
+from homelab_lib.control.truenas.dataset import ZfsDataset
+from homelab_lib.control.truenas.service import NasService
+from homelab_lib.runbook.engine import Engine
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.step import Runbook, Step
+from homelab_lib.secret import Mask
+from homelab_lib.transport.command import Result
+from homelab_lib.twin.truenas import seeding
+from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
+
+pytestmark = pytest.mark.contract
+
+_NAME = re.compile(r'"((?:[a-z_]+\.)+[a-z_]+)"')
+_PURPOSES = ("DEFAULT_SHARE", "MULTIPROTOCOL_SHARE", "TIMEMACHINE_SHARE", "PRIVATE_DATASETS_SHARE")
+READ = set[tuple[str, tuple[str, ...]]]
+
+
+class Watched(dict[str, Any]):
+    """A row that tells what of it is looked at."""
+
+    def __init__(self, row: dict[str, Any], method: str, read: READ, path: tuple[str, ...]) -> None:
+        super().__init__(
+            {key: watched(each, method, read, (*path, key)) for key, each in row.items()}
+        )
+        self.note = lambda key: read.add((method, (*path, key)))
+
+    def __getitem__(self, key: str) -> Any:
+        self.note(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.note(key)
+        return super().get(key, default)
+
+
+def watched(value: Any, method: str, read: READ, path: tuple[str, ...] = ()) -> Any:
+    if isinstance(value, dict):
+        return Watched(value, method, read, path)
+    return (
+        [watched(each, method, read, path) for each in value] if isinstance(value, list) else value
+    )
+
+
+class Wire:
+    """Carries commands to the twin; what is sent and what is read of answers is written down."""
+
+    def __init__(self, release: str) -> None:
+        self.nas = small_nas(release)
+        self.sent: list[tuple[str, list[Any]]] = []
+        self.read: READ = set()
+        self.last = ""
+
+    def ask(self, host: str, argv: Any) -> tuple[int, str, str]:
+        self._note(argv)
+        reply = self.nas.run(shlex.join(argv)).finished()
+        return reply.status, reply.out.decode(), reply.err.decode()
+
+    def run(self, host: str, command: Any) -> Result:
+        self._note(command.argv)
+        reply = self.nas.run(command.line, b"")
+        self.nas.world.clock.sleep(reply.takes_s)
+        reply = reply.finished()
+        return Result(reply.status, reply.out.decode(), reply.err.decode())
+
+    def _note(self, argv: Any) -> None:
+        if argv[:2] == ("midclt", "call"):
+            self.last = argv[2]
+            self.sent.append((argv[2], [_value(word) for word in argv[3:]]))
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+def wanted(release: midclt.Release, changed: bool) -> Iterator[Any]:
+    """Each resource, as it is at first and as it is later."""
+    nas, size = ("nas", "attic", release), 2**40 if changed else 2**30
+    yield ZfsDataset("nas", "attic", "tank/new", "NFS", 2**20 if changed else 2**17, size)
+    networks = ["10.0.40.0/24", *(["10.0.30.0/24"] if changed else [])]
+    yield families.nfs_share(*nas, "/mnt/tank/new", networks, "root", "root")
+    for number, purpose in enumerate(_PURPOSES):
+        later = _PURPOSES[number - 1] if changed else purpose
+        yield families.smb_share(*nas, f"share-{number}", "/mnt/tank/m", later)
+    kept = (3 if changed else 2, "WEEK")
+    yield families.snapshot_task(*nas, "tank/a", {"hour": "3"}, keep=kept)
+    hour = {"hour": "4" if changed else "3"}
+    yield families.cron_job(*nas, "self-test", "smartctl -t long /dev/sda", hour)
+    for service in ("nfs", "cifs"):
+        yield NasService("nas", release, service)
+
+
+def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """What all of them send and read."""
+    wire = Wire(release)
+    parse = midclt.parse
+
+    def watching(text: str) -> Any:
+        return watched(parse(text), wire.last, wire.read)
+
+    monkeypatch.setattr(midclt, "parse", watching)
+    for changed in (False, True):
+        book = Runbook("nas", "A NAS", (Step("all", "All", ensure=lambda ctx, c=changed: wanted(
+            midclt.release(ctx.host("nas")), c)),))  # fmt: skip
+        journal = Journal(None, mask=Mask(), wall=lambda: "now")
+        sender = Sender(wire, wire.nas.world.clock, journal, Mask())
+        engine = Engine(book, "apply", sender, trust=lambda name, key, made: None, seal=str)
+        assert engine.run_step("all").status != "failed"
+    monkeypatch.setattr(midclt, "parse", parse)
+    json_of = seeding.json_of
+
+    def watching_json(ask: Any, host: str, *argv: str) -> Any:
+        return watched(json_of(ask, host, *argv), argv[2], wire.read)
+
+    monkeypatch.setattr(seeding, "json_of", watching_json)
+    seeding.seed_truenas(small_nas(release, pool=False), wire.ask)
+    return wire
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_we_send_and_what_we_read(release, monkeypatch):
+    real = contract(f"truenas-{release}.json.gz")
+    wire = recorded(release.upper(), monkeypatch)
+    wrong = []
+    for name, arguments in wire.sent:
+        known = real["methods"].get(name)
+        if known is None:
+            if parse_release(release) >= GOLDEYE and name not in UNTOLD:
+                wrong.append(f"{name} is not there")
+        elif known.get("accepts"):
+            names = list(known["accepts"].get("properties", {}))
+            assert len(arguments) <= len(names), name
+            validator = Draft202012Validator(known["accepts"] | {"$defs": real["$defs"]})
+            given = dict(zip(names, arguments, strict=False))
+            wrong += [f"{name}: {error.message}" for error in validator.iter_errors(given)]
+        elif known.get("entry"):
+            fields = [one[0] for one in (arguments or [[]])[0]]
+            wrong += [f"{name}: no {f}" for f in fields if not _there(known["entry"], real, [f])]
+    for name, path in sorted(wire.read):
+        known = real["methods"].get(name, {})
+        schema = known.get("entry") or known.get("returns", {}).get("properties", {}).get("result")
+        if schema and not _there(schema, real, list(path)):
+            wrong.append(f"{name} tells no {'.'.join(path)}")
+    assert wrong == []
+    assert {name for name, _ in wire.read} >= {"pool.dataset.query", "sharing.nfs.query"}
+
+
+def _there(schema: dict[str, Any], real: dict[str, Any], path: list[str]) -> bool:
+    """Whether a row has what stands at `path`."""
+    if "$ref" in schema:
+        return _there(real["$defs"][schema["$ref"].rpartition("/")[2]], real, path)
+    if not path or schema == {}:
+        return True
+    for branch in schema.get("anyOf", []) + schema.get("oneOf", []):
+        if _there(branch, real, path):
+            return True
+    if schema.get("type") == "array":
+        return _there(schema.get("items", {}), real, path)
+    properties = schema.get("properties", {})
+    if path[0] in properties:
+        return _there(properties[path[0]], real, path[1:])
+    return not properties and schema.get("additionalProperties") is True
+
+
+def test_no_call_of_the_source_is_left_out(monkeypatch):
+    """Names of methods in the control room and the recipes, sent by one of the resources above."""
+    root = Path(homelab_lib.__file__).parent
+    sources = [*root.glob("control/truenas/*.py"), root / "recipes" / "share.py"]
+    sources.append(root / "twin" / "truenas" / "seeding.py")
+    every = {
+        name for release in RELEASES for name in contract(f"truenas-{release}.json.gz")["methods"]
+    }
+    written = {name for file in sources for name in _NAME.findall(file.read_text())}
+    namespaces = {name.rpartition(".")[0] for name in every}
+    spaces = written & namespaces
+    methods = (written & (every | UNTOLD)) - spaces
+    sent = {name for release in RELEASES for name, _ in recorded(release.upper(), monkeypatch).sent}
+    assert methods - sent == set()
+    assert all(any(name.startswith(f"{space}.") for name in sent) for space in spaces)
+    assert len(methods) > 10

@@ -1,0 +1,67 @@
+"""What the twin's TrueNAS takes, against the API models of the middleware, release by release."""
+
+from typing import Any
+
+import pytest
+
+from contract.oracle import contract
+from contract.shapes import differences, shape
+from homelab_lib.twin.truenas import midclt
+from homelab_lib.twin.truenas.rpc import GOLDEYE, METHODS, Method, Release, parse_release
+
+pytestmark = pytest.mark.contract
+
+RELEASES = ("25.04.2", "25.10.0", "25.10.5", "26.0.0-beta.3")
+UNTOLD = {
+    "core.get_jobs",  # of the core itself, which the schemas leave out
+    "disk.get_unused",
+    *(
+        f"{service}.config"  # every service with settings has it; the schemas leave them out
+        for service in ("docker", "network.configuration", "nfs", "smb", "ssh", "systemdataset")
+    ),
+    *(f"{service}.config" for service in ("system.advanced", "system.general", "ups")),
+}
+"""Methods that are there, and of which the appliance's schemas do not tell."""
+
+
+def known(release: str) -> dict[str, Method]:
+    """The twin's methods in a release."""
+    number: Release = parse_release(release.upper())
+    return {
+        name: method
+        for name, methods in METHODS.items()
+        for method in methods
+        if method.since <= number and (method.until is None or number < method.until)
+    }
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_each_method_takes_what_the_real_one_takes(release):
+    assert midclt.API
+    real = contract(f"truenas-{release}.json.gz")
+    wrong: dict[str, list[str]] = {}
+    compared = 0
+    for name, method in known(release).items():
+        accepts = real["methods"].get(name, {}).get("accepts")
+        if accepts is None:
+            continue
+        compared += 1
+        own: dict[str, Any] = method.arguments.model_json_schema()
+        ours, theirs = shape(own, own.get("$defs", {})), shape(accepts, real["$defs"])
+        found = differences(ours, theirs)
+        if list(own.get("properties", {})) != list(accepts.get("properties", {})):
+            found.append("the arguments stand in another order")
+        if method.job != real["methods"][name]["job"]:
+            found.append(f"it is {'a' if method.job else 'no'} job")
+        if found:
+            wrong[name] = found
+    assert wrong == {}
+    assert compared > 15
+
+
+@pytest.mark.parametrize("release", [each for each in RELEASES if parse_release(each) >= GOLDEYE])
+def test_a_method_that_a_release_has_not_is_not_there(release):
+    methods = contract(f"truenas-{release}.json.gz")["methods"]
+    assert set(known(release)) - UNTOLD <= methods.keys()
+    gone = {name for name in METHODS if name in methods} - known(release).keys()
+    assert gone == set(), "the twin knows it in other releases, and not in this one"
