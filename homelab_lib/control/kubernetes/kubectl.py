@@ -25,6 +25,9 @@ _EVENT: Shape = OBJECT | {
 }
 _POD: Shape = OBJECT | {"status?": {"phase?": str}, "spec?": {"nodeName?": str}}
 
+_DRAWN = "bcdfghjklmnpqrstvwxz2456789"
+"""Letters of the names that Kubernetes draws (apimachinery, `util/rand`)."""
+
 _SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
 
 
@@ -81,12 +84,18 @@ def warnings_about(host: Host, namespace: str, name: str) -> str:
         event
         for event in listed(host, "events", namespace, shape=_EVENT)
         if event.get("type") == "Warning"
-        and event.get("involvedObject", {}).get("name", "").startswith(name)
+        and _about(event.get("involvedObject", {}).get("name", ""), name)
     ]
     if not found:
         return ""
     newest = max(found, key=_when)
     return str(newest.get("message") or newest.get("reason") or "")
+
+
+def _about(involved: str, name: str) -> bool:
+    """Whether an object is the one of that name, or has its name from it: ``web-5d9f-x2kq4`` is
+    a pod of ``web``, and ``web-two`` is none."""
+    return bool(re.fullmatch(rf"{re.escape(name)}(-[{_DRAWN}]+){{0,2}}", involved))
 
 
 def _when(event: Object) -> str:

@@ -10,10 +10,10 @@ from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 
 
-def _suffix(*parts: object) -> str:
+def _suffix(*parts: object, length: int = 5) -> str:
     """Letters as Kubernetes appends them; the same for the same parts."""
     digest = hashlib.sha256("".join(map(str, parts)).encode()).digest()
-    return "".join("bcdfghjklmnpqrstvwxz2456789"[byte % 27] for byte in digest[:5])
+    return "".join("bcdfghjklmnpqrstvwxz2456789"[byte % 27] for byte in digest[:length])
 
 
 def deployments(cluster: Cluster) -> None:
@@ -23,9 +23,8 @@ def deployments(cluster: Cluster) -> None:
             continue
         spec = deployment["spec"]
         text = json.dumps(spec["template"], sort_keys=True)
-        template = hashlib.sha256(text.encode()).hexdigest()[:10]
         meta = deployment["metadata"]
-        name = f"{meta['name']}-{template}"
+        name = f"{meta['name']}-{_suffix(text, length=10)}"
         newest = cluster.get("ReplicaSet", name, meta["namespace"])
         if newest is None:
             newest = cluster.create(
