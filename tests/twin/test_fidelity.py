@@ -11,6 +11,8 @@ from homelab_lib import paths, session
 from homelab_lib.errors import UnknownRelease
 from homelab_lib.lab.releases import KNOWN, is_known, series_of
 from homelab_lib.twin.fidelity import Fidelity, Grounds, Shelf, rests_on
+from homelab_lib.twin.kubernetes import kubectl as kubernetes
+from homelab_lib.twin.kubernetes.grounds import GROUNDS as KUBERNETES
 from homelab_lib.twin.machine.called import called
 
 NODE = Shelf(
@@ -107,3 +109,10 @@ def test_the_page_says_what_the_tables_say():
 
     written = README.read_text().splitlines()
     assert without_counts(written) == without_counts(page(Counter()).splitlines()), "make fidelity"
+
+
+@pytest.mark.parametrize("verb", kubernetes.VERBS)
+def test_every_verb_of_kubectl_has_grounds(verb):
+    shelf = Shelf("k3s", KUBERNETES)
+    for line in (f"k3s kubectl {verb} -f -", f"kubectl --context=lab {verb} x"):
+        assert rests_on([shelf], None, line) != Fidelity.GUESSED

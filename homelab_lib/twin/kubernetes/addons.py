@@ -5,11 +5,11 @@ Source: k3s-io/k3s `manifests/`; kubernetes-csi/csi-driver-nfs chart 4.13.4.
 
 from typing import Any
 
-from homelab_lib.twin.kubernetes import controllers, kubelet, nodes, scheduler, volumes
+from homelab_lib.twin.kubernetes import controllers, kubelet, nodes, scheduler, statuses, volumes
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import ready
-from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.objects import Object
 
 _HELM_S = 15.0
 _SYSTEM = {
@@ -97,30 +97,18 @@ def helm_charts(cluster: Cluster) -> None:
         began = cluster.since.setdefault(
             f"{meta['uid']}{meta.get('generation')}", cluster.world.clock.now()
         )
-        if dig(job, "status.done") == meta.get("generation"):
+        if cluster.installed.get(meta["uid"]) == meta.get("generation", 1):
             continue
         if cluster.world.clock.now() - began < _HELM_S or not _somewhere(cluster):
             continue
         if why := _unavailable(cluster, chart):
             say(cluster, job, "BackoffLimitExceeded", why, warning=True)
-            job["status"] = {
-                "failed": 1,
-                "conditions": [
-                    {
-                        "type": "Failed",
-                        "status": "True",
-                        "reason": "BackoffLimitExceeded",
-                        "message": why,
-                    }
-                ],
-            }
+            job["status"] = statuses.job(cluster, job, 0, 1, why)
             continue
         _install(cluster, chart)
-        job["status"] = {
-            "succeeded": 1,
-            "done": meta.get("generation"),
-            "conditions": [{"type": "Complete", "status": "True"}],
-        }
+        job["status"] = statuses.job(cluster, job, 1, 0)
+        chart["status"] = {"jobName": name}
+        cluster.installed[meta["uid"]] = meta.get("generation", 1)
 
 
 def _job(name: str, namespace: str) -> Object:

@@ -55,6 +55,7 @@ class Cluster:
         self.objects: dict[Key, Object] = {}
         self.applied: dict[tuple[Key, str], Object] = {}
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
+        self.installed: dict[str, int] = {}  # of a chart's uid, the generation that stands
         self.members: dict[str, Machine] = {}
         self.agreed: dict[str, Any] = {}  # what all its servers have to say alike
         self.token = ""  # by which nodes join

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 
+from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
 from homelab_lib.twin.kubernetes.nodes import ready
@@ -40,6 +41,9 @@ def deployments(cluster: Cluster) -> None:
                 owner=deployment,
             )
         newest["spec"]["replicas"] = spec["replicas"]
+        notes = meta.setdefault("annotations", {})
+        count = len(cluster.owned("ReplicaSet", deployment))
+        notes["deployment.kubernetes.io/revision"] = str(count)
         ready = dig(newest, "status.readyReplicas") or 0
         for old in cluster.owned("ReplicaSet", deployment):
             if old is not newest and ready >= spec["replicas"]:
@@ -53,6 +57,7 @@ def deployments(cluster: Cluster) -> None:
             "updatedReplicas": dig(newest, "status.replicas") or 0,
             "readyReplicas": ready,
             "availableReplicas": ready,
+            "conditions": statuses.deployment_conditions(cluster, deployment, newest),
         }
 
 
@@ -96,13 +101,25 @@ def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> O
             "metadata": {
                 "name": name,
                 "namespace": meta["namespace"],
-                "labels": dig(template, "metadata.labels") or {},
+                "generateName": f"{meta['name']}-",
+                "labels": (dig(template, "metadata.labels") or {}) | _ownership(owner),
             },
             "spec": spec,
             "status": {"phase": "Pending"},
         },
         owner=owner,
     )
+
+
+def _ownership(owner: Object) -> dict[str, str]:
+    """The labels by which an owner knows its pods."""
+    name, uid = owner["metadata"]["name"], owner["metadata"]["uid"]
+    if owner["kind"] == "Job":
+        said = {"controller-uid": uid, "job-name": name}
+        return said | {f"batch.kubernetes.io/{key}": value for key, value in said.items()}
+    if owner["kind"] == "DaemonSet":
+        return {"controller-revision-hash": _suffix(uid, length=10), "pod-template-generation": "1"}
+    return {"pod-template-hash": name.rpartition("-")[2]}
 
 
 def daemon_sets(cluster: Cluster) -> None:
@@ -123,6 +140,7 @@ def daemon_sets(cluster: Cluster) -> None:
             "desiredNumberScheduled": len(nodes),
             "currentNumberScheduled": len(pods),
             "updatedNumberScheduled": len(pods),
+            "numberMisscheduled": 0,
             "numberReady": good,
             "numberAvailable": good,
         }
@@ -133,22 +151,22 @@ def jobs(cluster: Cluster) -> None:
     for job in cluster.all("Job"):
         if job["metadata"].get("labels", {}).get("helm") == "yes":
             continue  # the Helm controller's own work
+        by_uid = {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}
+        job["spec"].setdefault("selector", {"matchLabels": by_uid})
         pods = cluster.owned("Pod", job)
         phases = [dig(pod, "status.phase") for pod in pods]
         failed, succeeded = phases.count("Failed"), phases.count("Succeeded")
         if not succeeded and failed == len(pods) and failed <= job["spec"]["backoffLimit"]:
             _make_pod(cluster, job, failed)
-        status: Object = {"active": len(pods) - failed - succeeded}
+        status: Object = {
+            "active": len(pods) - failed - succeeded,
+            "startTime": job["metadata"]["creationTimestamp"],
+        } | ({"failed": failed} if failed else {})
         if succeeded:
-            status = {
-                "succeeded": succeeded,
-                "conditions": [{"type": "Complete", "status": "True"}],
-            }
+            status = statuses.job(cluster, job, succeeded, failed)
         elif failed > job["spec"]["backoffLimit"]:
-            condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
-            status = {"failed": failed, "conditions": [condition]}
-        if failed:
-            status["failed"] = failed
+            why = "Job has reached the specified backoff limit"
+            status = statuses.job(cluster, job, 0, failed, why)
         job["status"] = status
 
 

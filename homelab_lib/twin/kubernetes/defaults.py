@@ -9,7 +9,8 @@ def fill_in(kind: Kind, document: Object) -> None:
     """The defaults that the API server writes into an object."""
     spec: Any = document.get("spec")
     if kind.name in ("Deployment", "DaemonSet", "ReplicaSet"):
-        spec.setdefault("revisionHistoryLimit", 10)
+        if kind.name != "ReplicaSet":
+            spec.setdefault("revisionHistoryLimit", 10)
         if kind.name != "DaemonSet":
             spec.setdefault("replicas", 1)
         if kind.name == "Deployment":
@@ -31,6 +32,7 @@ def fill_in(kind: Kind, document: Object) -> None:
         _fill_in_pod(spec["template"]["spec"], "")
     elif kind.name == "Pod":
         _fill_in_pod(spec, "Always")
+        _admit(spec)
         document.setdefault("status", {"phase": "Pending"})
     elif kind.name == "Service":
         spec.setdefault("type", "ClusterIP")
@@ -49,6 +51,21 @@ def fill_in(kind: Kind, document: Object) -> None:
     elif kind.name == "Namespace":
         document.setdefault("spec", {"finalizers": ["kubernetes"]})
         document.setdefault("status", {"phase": "Active"})
+
+
+def _admit(spec: Object) -> None:
+    """What the admission of a pod adds to it: an account, a priority, a while to sit out."""
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    tolerated = spec.setdefault("tolerations", [])
+    for trouble in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{trouble}"
+        if not any(each.get("key") in (None, key) for each in tolerated):
+            waits = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            tolerated.append({"key": key} | waits)
 
 
 def _fill_in_pod(spec: Object, restart: str) -> None:

@@ -5,6 +5,9 @@ import hashlib
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.objects import Object
 
+_SPEAKS = {"Pod": "kubelet", "PersistentVolumeClaim": "persistentvolume-controller"}
+"""Who speaks of objects of a kind."""
+
 
 def say(
     cluster: Cluster, about: Object, reason: str, message: str, *, warning: bool = False
@@ -18,20 +21,33 @@ def say(
         event["count"] += 1
         event["lastTimestamp"] = cluster.stamp()
         return
+    made, who = cluster.stamp(), _SPEAKS.get(about["kind"], "controller-manager")
     cluster.objects[key] = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": key[2], "namespace": key[1], "creationTimestamp": cluster.stamp()},
+        "metadata": {
+            "name": key[2],
+            "namespace": key[1],
+            "creationTimestamp": made,
+            "resourceVersion": meta.get("resourceVersion", "1"),
+            "uid": f"{digest[:8]}-{digest[8:12]}-4000-8000-{digest[:12]}",
+        },
         "involvedObject": {
+            "apiVersion": about["apiVersion"],
             "kind": about["kind"],
             "name": meta["name"],
             "namespace": meta.get("namespace", ""),
+            "resourceVersion": meta.get("resourceVersion", "1"),
             "uid": meta["uid"],
         },
         "reason": reason,
         "message": message,
+        "source": {"component": who},
         "type": "Warning" if warning else "Normal",
         "count": 1,
-        "firstTimestamp": cluster.stamp(),
-        "lastTimestamp": cluster.stamp(),
+        "firstTimestamp": made,
+        "lastTimestamp": made,
+        "eventTime": None,
+        "reportingComponent": who,
+        "reportingInstance": "",
     }

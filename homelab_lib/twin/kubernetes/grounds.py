@@ -1,5 +1,46 @@
 """What each call of Kubernetes and k3s rests on."""
 
-from homelab_lib.twin.fidelity import Grounds
+from homelab_lib.twin.fidelity import Fidelity, Grounds
 
-GROUNDS: tuple[Grounds, ...] = ()
+_SHOWN = (
+    "nodes",
+    "pods",
+    "pod",
+    "events",
+    "deployment",
+    "deployment.apps",
+    "job",
+    "job.batch",
+    "persistentvolumeclaim",
+)
+"""Kinds of which outputs of real clusters are compared with the twin's."""
+
+
+def _kubectl(call: str, rests: Fidelity, source: str) -> tuple[Grounds, ...]:
+    """On a server, and on a client."""
+    return tuple(Grounds(f"{head} {call}", rests, source) for head in ("k3s kubectl", "kubectl"))
+
+
+GROUNDS: tuple[Grounds, ...] = (
+    # The schemas say nothing of what an object leads to: that is read in the controllers' source.
+    *_kubectl("apply", Fidelity.VALIDATOR, "the API's schemas of each minor release"),
+    *_kubectl("create", Fidelity.VALIDATOR, "the API's schemas; kubectl beside it"),
+    *_kubectl("config", Fidelity.RECORDED, "kubectl 1.34 and 1.37 beside it"),
+    *_kubectl("version", Fidelity.RECORDED, "kubectl 1.34 and 1.37 beside it"),
+    *_kubectl("get", Fidelity.SOURCE, "the API's schemas, kubernetes/kubectl"),
+    *(
+        grounds
+        for kind in _SHOWN
+        for grounds in _kubectl(f"get {kind}", Fidelity.RECORDED, "outputs of real clusters")
+    ),
+    *_kubectl("get --raw", Fidelity.DOCUMENTATION, "kubernetes.io, API health endpoints"),
+    *_kubectl("delete", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl delete"),
+    *_kubectl("logs", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl logs"),
+    *_kubectl("auth", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl auth can-i"),
+    *_kubectl("rollout", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl rollout status"),
+    Grounds("k3s --version", Fidelity.RECORDED, "an output of a real one"),
+    Grounds("/usr/local/bin/k3s --version", Fidelity.RECORDED, "an output of a real one"),
+    Grounds(
+        "sh /var/lib/homelab/k3s-install.sh", Fidelity.SOURCE, "k3s-io/k3s, install.sh 0136cf2"
+    ),
+)

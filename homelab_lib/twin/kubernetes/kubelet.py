@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import alive
@@ -30,28 +31,28 @@ def run_pods(cluster: Cluster) -> None:
 
 def _start(cluster: Cluster, pod: Object) -> None:
     if why := _pull(cluster, pod):
-        _wait(pod, "ImagePullBackOff", why)
+        _wait(cluster, pod, "ImagePullBackOff", why)
         say(cluster, pod, "Failed", why, warning=True)
         return
     if cluster.age_s(pod) < _PULL_S:
-        _wait(pod, "ContainerCreating", "")
+        _wait(cluster, pod, "ContainerCreating", "")
         return
     volumes = {}
     for volume in pod["spec"].get("volumes", ()):
         files, folder, why = mounted(cluster, pod, volume)
         if files is None:
-            _wait(pod, "ContainerCreating", why)
+            _wait(cluster, pod, "ContainerCreating", why)
             say(cluster, pod, "FailedMount", why, warning=True)
             return
         volumes[volume["name"]] = files, folder
     number = cluster.next_address()
     address = f"10.42.{number // 250}.{number % 250 + 1}"
     if pod["spec"].get("restartPolicy") == "Always":
-        _is(pod, "Running", address)
+        _is(cluster, pod, "Running", address)
         return
     status, printed = _run(cluster, pod, volumes)
     cluster.logs[pod["metadata"]["uid"]] = printed
-    _is(pod, "Failed" if status else "Succeeded", address, status)
+    _is(cluster, pod, "Failed" if status else "Succeeded", address, status)
 
 
 def _pull(cluster: Cluster, pod: Object) -> str:
@@ -66,35 +67,20 @@ def _pull(cluster: Cluster, pod: Object) -> str:
     return ""
 
 
-def _wait(pod: Object, reason: str, message: str) -> None:
-    states = [
-        {
-            "name": each["name"],
-            "ready": False,
-            "state": {"waiting": {"reason": reason, "message": message}},
-        }
-        for each in pod["spec"]["containers"]
-    ]
-    pod["status"] = {"phase": "Pending", "containerStatuses": states}
+def _wait(cluster: Cluster, pod: Object, reason: str, message: str) -> None:
+    state = {"waiting": {"reason": reason} | ({"message": message} if message else {})}
+    states = [state for _ in pod["spec"]["containers"]]
+    pod["status"] = statuses.pod(cluster, pod, "Pending", states)
 
 
-def _is(pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
-    ended = {"terminated": {"exitCode": exit_code}}
-    running = phase == "Running"
-    pod["status"] = {
-        "phase": phase,
-        "podIP": address,
-        "conditions": [{"type": "Ready", "status": "True" if running else "False"}],
-        "containerStatuses": [
-            {
-                "name": each["name"],
-                "ready": running,
-                "restartCount": 0,
-                "state": {"running": {}} if running else ended,
-            }
-            for each in pod["spec"]["containers"]
-        ],
-    }
+def _is(cluster: Cluster, pod: Object, phase: str, address: str, exit_code: int = 0) -> None:
+    state: Object = {"running": {"startedAt": cluster.stamp()}}
+    if phase != "Running":
+        reason = "Error" if exit_code else "Completed"
+        times = {"startedAt": cluster.stamp(), "finishedAt": cluster.stamp()}
+        state = {"terminated": {"exitCode": exit_code, "reason": reason} | times}
+    states = [state for _ in pod["spec"]["containers"]]
+    pod["status"] = statuses.pod(cluster, pod, phase, states, address)
 
 
 def _run(

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.machine.machine import Machine
 
@@ -25,36 +26,31 @@ def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, 
     } | {f"node-role.kubernetes.io/{role}": "true" for role in roles}
     labels |= dict(pair.split("=", 1) for pair in config.get("node-label", ()))
     taints = [_taint(text) for text in config.get("node-taint", ())]
-    capacity = {
-        "cpu": str(machine.threads),
-        "memory": f"{machine.memory_bytes // 1024}Ki",
-        "pods": "110",
-    }
+    cidr = f"10.42.{len(cluster.members) - 1}.0/24"
     cluster.create(
         {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": name, "labels": labels},
-            "spec": {"podCIDR": f"10.42.{len(cluster.members) - 1}.0/24"}
+            "metadata": {"name": name, "labels": labels, "annotations": _notes(machine)},
+            "spec": {"podCIDR": cidr, "podCIDRs": [cidr], "providerID": f"k3s://{name}"}
             | ({"taints": taints} if taints else {}),
-            "status": {
-                "capacity": capacity,
-                "allocatable": capacity | {"cpu": _left(machine.threads, config)},
-                "addresses": [
-                    {"type": "InternalIP", "address": machine.address or ""},
-                    {"type": "Hostname", "address": name},
-                ],
-                "conditions": [],
-                "nodeInfo": {
-                    "kubeletVersion": cluster.version,
-                    "containerRuntimeVersion": "containerd://2.1.5-k3s1",
-                    "operatingSystem": "linux",
-                    "architecture": "amd64",
-                    "kernelVersion": machine.kernel,
-                },
-            },
+            "status": statuses.node(cluster, machine, _left(machine.threads, config)),
         }
     )
+
+
+def _notes(machine: Machine) -> dict[str, str]:
+    """What k3s and flannel write on a node."""
+    address = machine.address or ""
+    return {
+        "alpha.kubernetes.io/provided-node-ip": address,
+        "flannel.alpha.coreos.com/backend-type": "vxlan",
+        "flannel.alpha.coreos.com/kube-subnet-manager": "true",
+        "flannel.alpha.coreos.com/public-ip": address,
+        "k3s.io/hostname": machine.name,
+        "k3s.io/internal-ip": address,
+        "node.alpha.kubernetes.io/ttl": "0",
+    }
 
 
 def alive(cluster: Cluster, name: str) -> bool:
@@ -96,9 +92,8 @@ def watch(cluster: Cluster) -> None:
             continue
         else:
             status, reason = "Unknown", "NodeStatusUnknown"
-        node["status"]["conditions"] = [
-            {"type": "Ready", "status": status, "reason": reason, "message": reason}
-        ]
+        before = node["status"].get("conditions")
+        node["status"]["conditions"] = statuses.node_conditions(cluster, before, status, reason)
         taints = [
             taint
             for taint in node["spec"].get("taints", ())

@@ -94,7 +94,7 @@ def _settled(cluster: Cluster, chart: Object) -> None:
     key = ("Job", meta["namespace"], f"helm-install-{meta['name']}")
     job = cluster.objects.get(key)
     if job is not None and job.get("status", {}).get("succeeded"):
-        job["status"]["done"] = meta.get("generation")
+        cluster.installed[meta["uid"]] = meta.get("generation", 1)
 
 
 def _member(cluster: Cluster, name: str) -> None:

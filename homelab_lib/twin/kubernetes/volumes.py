@@ -16,6 +16,7 @@ from homelab_lib.twin.machine.surroundings import Export
 DRIVER = "nfs.csi.k8s.io"
 LOCAL = "rancher.io/local-path"
 LOCAL_CLASS = "local-path"
+_BOUND = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
 _FOLDER = "/var/lib/rancher/k3s/storage"
 
 
@@ -148,6 +149,10 @@ def _bind(cluster: Cluster, claim: Object, storage_class: Object, source: Object
             }
         )
     claim["spec"]["volumeName"] = volume
+    notes = meta.setdefault("annotations", {})
+    notes |= dict.fromkeys(_BOUND, "yes")
+    notes["volume.kubernetes.io/storage-provisioner"] = storage_class["provisioner"]
+    meta["finalizers"] = ["kubernetes.io/pvc-protection"]
     claim["status"] = {
         "phase": "Bound",
         "capacity": spec["capacity"],
