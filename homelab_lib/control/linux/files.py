@@ -31,7 +31,7 @@ _TAKE = (
 # A link that drops looks like the end of the text: what came is what was sent, or is thrown away.
 # Of a secret nothing may stand on a command line; one last character says that it is whole.
 _TORN = '{ echo "not all of it came"; exit 1; }; '
-_WHOLE = f'case "$said" in *"out\n$7 byte"*) ;; *) {_TORN}esac; '
+_WHOLE = f'case "$said" in *out?"$7 byte"*) ;; *) {_TORN}esac; '
 _WHOLE_SECRET = (
     f'[ "$(tail -c 1 "$n")" = "$(printf \'\\037\')" ] || {_TORN}truncate -s -1 "$n"; sync "$n"; '
 )

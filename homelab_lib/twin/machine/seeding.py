@@ -87,7 +87,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     processors = lines_of(ask, machine.name, "nproc")
     if processors and processors[0].isdigit():
         machine.threads = int(processors[0])
-    packages = lines_of(ask, machine.name, "dpkg-query", "-W", "-f", "${Package}\t${Version}\n")
+    packages = lines_of(ask, machine.name, "dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
     if packages is not None:
         machine.packages = dict(line.partition("\t")[::2] for line in packages)
     users = lines_of(ask, machine.name, "getent", "passwd")
