@@ -127,6 +127,8 @@ OFFLINE = {
 class Host:
     """Reads from a NAS, as a resource does."""
 
+    name = "nas"
+
     def __init__(self, nas):
         self.nas = nas
 
