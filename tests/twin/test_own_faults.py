@@ -61,6 +61,7 @@ def test_in_a_program(world, target, line):
 
 
 def test_in_what_is_due_later(world, target):
+    assert target.link.run("desktop", read("id", "-un")).ok, "it is logged in"
     world.after(5.0, broken, label="the sky falls")
     world.clock.sleep(10.0)
     told = target.link.run("desktop", read("id", "-un"))

@@ -9,7 +9,7 @@ from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import find
+from homelab_lib.twin.truenas.rpc import call
 from homelab_lib.twin.truenas.seeding import seed_truenas
 from homelab_lib.twin.truenas.tables import Row
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool, zpool_sizes
@@ -84,12 +84,6 @@ def _pools(nas: TrueNas, before_phase: int) -> None:
         nas.config["systemdataset"] |= {"pool": name, "basename": f"{name}/.system"}
 
 
-def _asked(nas: TrueNas, method: str, data: Row) -> None:
-    """Have the middleware make something: by its own rules, as the phase before did."""
-    known = find(method, nas.release)
-    known.body(nas, *known.bind([data]))
-
-
 def _datasets(nas: TrueNas, before_phase: int) -> None:
     for name, dataset in sorted(nas.world.lab.datasets.get(nas.name, {}).items()):
         if dataset.pool not in nas.pools or not made(dataset.phase, before_phase):
@@ -99,7 +93,7 @@ def _datasets(nas: TrueNas, before_phase: int) -> None:
             data["recordsize"] = nicenum(dataset.recordsize_bytes)
         if dataset.quota_bytes:
             data["quota"] = dataset.quota_bytes
-        _asked(nas, "pool.dataset.create", data)
+        call(nas, "pool.dataset.create", data)
 
 
 def _shares(nas: TrueNas, before_phase: int) -> None:
@@ -110,11 +104,11 @@ def _shares(nas: TrueNas, before_phase: int) -> None:
             continue
         row: Row = {"path": share.path, "networks": list(share.networks)}
         row |= {"maproot_user": share.maproot_user, "maproot_group": share.maproot_group}
-        _asked(nas, "sharing.nfs.create", row)
+        call(nas, "sharing.nfs.create", row)
         nas.services["nfs"].enable = nas.services["nfs"].running = True
     for name, share in lab.smb_shares.get(nas.name, {}).items():
         there = (share.dataset or "").partition("/")[0] in nas.pools
         if not there or not made(share.phase, before_phase):
             continue
-        _asked(nas, "sharing.smb.create", {"name": name, "path": share.path})
+        call(nas, "sharing.smb.create", {"name": name, "path": share.path})
         nas.services["cifs"].enable = nas.services["cifs"].running = True

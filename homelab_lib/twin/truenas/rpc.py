@@ -149,6 +149,6 @@ _UNKNOWN = " (the twin at least knows none of that name)"
 
 
 def call(nas: Any, name: str, *arguments: Any) -> Any:
-    """Call a method that is no job, as the middleware itself does."""
+    """Have the middleware do something by its own rules; not for jobs."""
     found = find(name, nas.release)
     return found.body(nas, *found.bind(arguments))
