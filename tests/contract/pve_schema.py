@@ -28,6 +28,10 @@ PLAIN = {
     "dns-name": r"(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
     "pve-tag": r"[A-Za-z0-9_][A-Za-z0-9_.+-]*",
     "pve-storage-content": "images|rootdir|vztmpl|iso|backup|snippets|import|none",
+    "pve-qm-bootdisk": r"(ide[0-3]|scsi([12]?\d|30)|virtio(\d|1[0-5])|sata[0-5])",
+    "pve-poolid": r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,2}",
+    "pve-dir-override": r"(?!.*\.\.)[a-z]+=.*[^.]",
+    "CIDR": r"[0-9a-fA-F.:]+/\d+",
     "ipv4": r"\d{1,3}(\.\d{1,3}){3}",
     "pve-hotplug-features": r"[01]|[\s,;]*((network|disk|cpu|memory|usb|cloudinit)[\s,;]*)*",
 }

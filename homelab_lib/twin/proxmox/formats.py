@@ -129,6 +129,16 @@ def _processors(value: str) -> None:
             raise ValueError("unable to parse cpuset option")
 
 
+def _dir_override(value: str) -> None:
+    """``iso=folder/of/them``, without ``..`` in it."""
+    kind, _, path = value.partition("=")
+    parts_fit = all(len(part) < 255 for part in path.split("/"))
+    if kind not in _CONTENT or not path or ".." in path or path.endswith("."):
+        raise ValueError(f"invalid override '{value}'")
+    if len(path) >= 1023 or not parts_fit:
+        raise ValueError(f"invalid override '{value}'")
+
+
 def _content_type(value: str) -> None:
     if value not in _CONTENT:
         raise ValueError(f"invalid content type '{value}'")
@@ -190,11 +200,7 @@ PORTAL = form(
 )
 PATH = form("pve-storage-path", r"/[^;()]+.*", "value does not look like a valid absolute path")
 MOUNT_OPTIONS = form("pve-storage-options", r"\S+", "invalid options '{}'")
-DIR_OVERRIDE = form(
-    "pve-dir-override",
-    rf"(?:{'|'.join(_CONTENT)})=(?:[^.]*(?:\.?[^.]+)+)",
-    "invalid override '{}'",
-)
+DIR_OVERRIDE = Format("pve-dir-override", _dir_override)
 
 # What stands in many calls.
 BOOLEAN = Property("boolean")

@@ -44,9 +44,18 @@ _BASE64 = Property(pattern=r"[A-Za-z0-9+\/]+={0,2}")
 _UUID = "[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"
 
 
+def _is_drive(value: str) -> bool:
+    return value in DRIVES and not value.startswith(("cdrom", "unused"))
+
+
+def _boot_disk(value: str) -> None:
+    if not _is_drive(value):
+        raise ValueError(f"invalid boot disk '{value}'")
+
+
 def _boot_device(value: str) -> None:
     """Drives but for the firmware's, network cards, what is passed through."""
-    known = value in DRIVES and not value.startswith(("efidisk", "tpmstate", "cdrom"))
+    known = _is_drive(value) and not value.startswith(("efidisk", "tpmstate"))
     if not known and not (value.startswith(("net", "usb", "hostpci")) and value in DEVICES):
         raise ValueError(f"invalid boot device '{value}'")
 
@@ -98,7 +107,9 @@ VM_OPTIONS: dict[str, Property] = {
     "balloon": Property("integer", minimum=0),
     "bios": Property(enum=("seabios", "ovmf")),
     "boot": Property(format=Format("pve-qm-boot", keys=_BOOT)),
-    "bootdisk": Property(format=Format("pve-qm-bootdisk"), pattern=r"(ide|sata|scsi|virtio)\d+"),
+    "bootdisk": Property(
+        format=Format("pve-qm-bootdisk", _boot_disk), pattern=r"(ide|sata|scsi|virtio)\d+"
+    ),
     "cicustom": Property(format=Format("pve-qm-cicustom", keys=_CUSTOM)),
     "cipassword": TEXT,
     "citype": Property(enum=("configdrive2", "nocloud", "opennebula")),
