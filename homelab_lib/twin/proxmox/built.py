@@ -13,7 +13,7 @@ from homelab_lib.twin.proxmox.pvesm import pvesm
 from homelab_lib.twin.proxmox.qm import qm
 from homelab_lib.twin.proxmox.releases import DEFAULT, RELEASES, release
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
-from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, mounted_at
 from homelab_lib.twin.world import Kind, World
 
 _STOCK_CONTENT = ["backup", "iso", "vztmpl"]
@@ -64,7 +64,7 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
         disks = [host.disks[d].capacity_bytes for d in pool.disks_for("data")] if pool else [10**12]
         shared = pool is not None and pool.layout == "mirror"
         size = storage.size_bytes or (min(disks) if shared else sum(disks))
-        place = storage.path or storage.pool or ""
+        place = storage.path or storage.pool or mounted_at(name, storage.kind)
         content: list[str] = (
             list(_STOCK_CONTENT) if storage.kind == "dir" else list(storage.content)
         )
@@ -72,7 +72,7 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
         node.stores[name] = Store(
             name, storage.kind, content, place, int(size * 0.96), options=options
         )
-        if storage.path and storage.kind in FILES:
-            node.files.mkdir(storage.path, parents=True)
+        if storage.kind in FILES:
+            node.files.mkdir(place, parents=True)
             for folder in FOLDERS.values():
-                node.files.mkdir(f"{storage.path}/{folder}", parents=True)
+                node.files.mkdir(f"{place}/{folder}", parents=True)

@@ -10,12 +10,12 @@ from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import split_properties
-from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, parse_size
+from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_size
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 _NOT_CONFIGURATION = ("digest",)
 _HEAD = ("storage", "type", "content", "digest")
-_UNITS = {"zfspool": "pool", "dir": "path", "btrfs": "path"}
+_PLACES = {"zfspool": "pool", "dir": "path", "btrfs": "path"}  # the key that says where it is
 
 Get = Callable[..., Any]
 
@@ -116,12 +116,12 @@ def _seed_cluster(node: ProxmoxNode, rows: list[dict[str, Any]]) -> None:
 def _seed_store(node: ProxmoxNode, row: dict[str, Any], room: dict[str, Any], get: Get) -> None:
     name, kind = row["storage"], row["type"]
     content = [each for each in row.get("content", "").split(",") if each]
-    where = _UNITS.get(kind, "")
+    where = _PLACES.get(kind, "")
     options = {key: value for key, value in row.items() if key not in (*_HEAD, where)}
     place = row.get(where) or row.get("path") or row.get("mountpoint") or ""
-    if kind in FILES and not place:
-        place = f"/mnt/pve/{name}"  # where Proxmox mounts what a server has
-    store = Store(name, kind, content, place, room.get("total", 0), options=options)
+    store = Store(
+        name, kind, content, place or mounted_at(name, kind), room.get("total", 0), options=options
+    )
     store.active = bool(room.get("active"))
     store.enabled = bool(room.get("enabled", room.get("active")))
     node.stores[name] = store

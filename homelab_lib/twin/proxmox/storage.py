@@ -170,6 +170,11 @@ class Stores(dict[str, Store]):
                 del store.volumes[name]
 
 
+def mounted_at(name: str, kind: str) -> str:
+    """Where Proxmox mounts what a server has; empty for what is no file system."""
+    return f"/mnt/pve/{name}" if kind in FILES else ""
+
+
 def _no_room(store: Store, name: str) -> str:
     """What the tool behind a storage says where a volume does not fit."""
     if store.kind == "lvm":
