@@ -3,14 +3,13 @@ the API's schema: recorded while phase 2 is planned and carried out."""
 
 import json
 import re
+import shlex
 from contextlib import closing
 
 import pytest
 
 from contract.pve_schema import parameters, paths, refusals
-from homelab_lib import session
-from homelab_lib.runbook import host
-from homelab_lib.twin.proxmox import seeding
+from homelab_lib import answers, session
 from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.pvesh import pvesh
 from homelab_lib.twin.proxmox.pvesm import pvesm
@@ -72,16 +71,15 @@ def recorded(tmp_path_factory):
                     return body(node, call)
 
                 patch.setitem(program.bodies, name, noted)
-        by_engine, by_seeding = host.ReadingHost.json, seeding._asked
+        expected = answers.expected
 
-        def json_of(self, *argv, **options):
-            return watched(by_engine(self, *argv, **options), argv[:3], seen)
+        def watching(value, shape, *, host, line):
+            said = expected(value, shape, host=host, line=line)
+            words = shlex.split(line)
+            words = words[words.index("pvesh") :] if "pvesh" in words else words
+            return watched(said, tuple(words[:3]), seen)
 
-        def asked(ask, name, *argv):
-            return watched(by_seeding(ask, name, *argv), argv[:3], seen)
-
-        patch.setattr(host.ReadingHost, "json", json_of)
-        patch.setattr(seeding, "_asked", asked)
+        patch.setattr(answers, "expected", watching)
         for lab in ("", "data/examples/minipc"):
             options = {"lab": lab, "only": "room,image,machines"}
             with closing(session.begin("phase2", mode="apply", **options)) as run:

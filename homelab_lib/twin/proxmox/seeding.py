@@ -1,9 +1,9 @@
 """Makes a twin's Proxmox node what a real one says it is."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.seeding import json_of, seed_machine
 from homelab_lib.twin.machine.surroundings import Ask
@@ -19,6 +19,30 @@ _PLACES = {"zfspool": "pool", "dir": "path", "btrfs": "path"}  # the key that sa
 
 Get = Callable[..., Any]
 
+# What is read of the answers.
+_MEMBERS: Shape = [{"type": str, "name": str, "local?": whole}]
+_VERSION: Shape = {"version": str, "repoid?": str}
+_STATUS: Shape = {
+    "memory": {"total": whole},
+    "cpuinfo": {"cpus": whole},
+    "rootfs": {"total": whole, "used": whole},
+}
+_RESOURCES: Shape = [{"type": str, "node?": str, "vmid?": whole, "name?": str}]
+_STORES: Shape = [{"storage": str, "type": str, "content?": str, "path?": str, "pool?": str}]
+_ROOM: Shape = [
+    {
+        "storage": str,
+        "total?": whole,
+        "used?": whole,
+        "avail?": whole,
+        "active?": whole,
+        "enabled?": whole,
+    }
+]
+_CONTENT: Shape = [{"volid": str, "size": whole, "content?": str}]
+_GUESTS: Shape = [{"vmid": whole, "status": str, "uptime?": whole}]
+_TASKS: Shape = [{"upid": str, "type": str, "id": str, "endtime?": whole}]
+
 
 def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     """Version, memory, storages with what is on them, guests of all nodes.
@@ -29,70 +53,40 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         Proxmox calls itself otherwise than the lab, or says nothing of what it has.
     """
 
-    def get(path: str, *more: str) -> Any:
-        return _asked(ask, node.name, "pvesh", "get", path, *more, "--output-format", "json")
+    def get(path: str, *more: str, shape: Shape) -> Any:
+        words = ("pvesh", "get", path, *more, "--output-format", "json")
+        said = json_of(ask, node.name, *words, shape=shape)
+        if said is None:
+            raise HomelabError(f"{node.name} could not be asked: {' '.join(words)}")
+        return said
 
     _assert_called(node, get)
-    version = get("/version")
+    version = get("/version", shape=_VERSION)
     node.version, node.commit = version["version"], version.get("repoid", "")
-    status = get(f"/nodes/{node.node}/status")
+    status = get(f"/nodes/{node.node}/status", shape=_STATUS)
     node.memory_bytes = status["memory"]["total"]
     node.threads = status["cpuinfo"]["cpus"]
-    root = status.get("rootfs", {})
-    node.rootfs_bytes = (
-        root.get("total", node.rootfs_bytes[0]),
-        root.get("used", node.rootfs_bytes[1]),
-    )
+    node.rootfs_bytes = (status["rootfs"]["total"], status["rootfs"]["used"])
     for vm in node.vms.values():  # as the lab has them; now as they are
         if vm.guest is not None:
             node.leave(vm.guest)
     node.vms, node.others, node.peers = {}, {}, []
     node.stores.clear()
-    _seed_cluster(node, get("/cluster/resources"))
-    room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage")}
-    for row in get("/storage"):
+    _seed_cluster(node, get("/cluster/resources", shape=_RESOURCES))
+    room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage", shape=_ROOM)}
+    for row in get("/storage", shape=_STORES):
         _seed_store(node, row, room.get(row["storage"], {}), get)
-    for row in get(f"/nodes/{node.node}/qemu"):
-        _seed_vm(node, row, get(f"/nodes/{node.node}/qemu/{row['vmid']}/config"), ask)
+    for row in get(f"/nodes/{node.node}/qemu", shape=_GUESTS):
+        path = f"/nodes/{node.node}/qemu/{row['vmid']}/config"
+        _seed_vm(node, row, get(path, shape={str: SCALAR}), ask)
     for name, row in room.items():
         if row.get("active"):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
-    _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active"))
-
-
-def _asked(ask: Ask, host: str, *argv: str) -> Any:
-    """What a reading command of Proxmox says. One that fails has not said that there is nothing.
-
-    Raises
-    ------
-    HomelabError
-        It says nothing that can be read.
-    """
-    words = " ".join(argv)
-    answer = ask(host, argv)
-    if answer is None:
-        raise HomelabError(f"{host} could not be asked: {words}", where=host)
-    status, out, err = answer
-    if status != 0:
-        said = err.strip() or out.strip() or "nothing"
-        raise HomelabError(
-            f"{host} does not answer `{words}`: it ends with {status} and says {said[-300:]!r}",
-            where=host,
-            fix="run that command there as root, and see to what it complains of",
-        )
-    try:
-        return json.loads(out)
-    except (ValueError, RecursionError):
-        raise HomelabError(
-            f"{host} answers `{words}` with what is no JSON: {out[:100]!r}",
-            where=host,
-            fix="run that command there as root: something else answers in its place, or adds to "
-            "what it prints",
-        ) from None
+    _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active", shape=_TASKS))
 
 
 def _assert_called(node: ProxmoxNode, get: Get) -> None:
-    rows = [row for row in get("/cluster/status") if row["type"] == "node"]
+    rows = [row for row in get("/cluster/status", shape=_MEMBERS) if row["type"] == "node"]
     called = next(row["name"] for row in rows if row.get("local"))
     if called != node.node:
         raise HomelabError(
@@ -128,7 +122,7 @@ def _seed_store(node: ProxmoxNode, row: dict[str, Any], room: dict[str, Any], ge
     if not store.active:
         return  # a server that is away would have us wait for it
     if {"images", "rootdir"} & set(content):
-        for item in get(f"/nodes/{node.node}/storage/{name}/content"):
+        for item in get(f"/nodes/{node.node}/storage/{name}/content", shape=_CONTENT):
             if item.get("content") in ("images", "rootdir"):
                 store.volumes[item["volid"].partition(":")[2]] = item["size"]
     if kind in ("dir", "btrfs"):
