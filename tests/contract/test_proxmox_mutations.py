@@ -128,7 +128,11 @@ def test_mutations_are_taken_only_where_the_schema_takes_them(node):
     create = {k: v for k, v in parameters("POST", "/nodes/{node}/qemu").items() if k != "node"}
     names = sorted(name.replace("[n]", "0") for name in create.keys() - {"vmid", "archive"})
     head = ("qm", "create", "201")
-    cases = [(head, argv, create, {"vmid": "201"}, names) for argv in good if flattened(argv)]
+    cases = [
+        (head, argv, create, {"vmid": "201"}, names, keys_within(create))
+        for argv in good
+        if flattened(argv)
+    ]
     for verb, lines in PVESH.items():
         for line in lines:
             path, *argv = shlex.split(line)
@@ -136,11 +140,11 @@ def test_mutations_are_taken_only_where_the_schema_takes_them(node):
             schema = parameters(method.verb, method.path)
             asked = sorted(name.replace("[n]", "0") for name in schema if name not in of_path)
             head = ("pvesh", verb, path)
-            cases += [(head, argv, schema, of_path, asked or ["foo"])] * 12
+            cases += [(head, argv, schema, of_path, asked or ["foo"], keys_within(schema))] * 12
     taken = refused = 0
     while taken + refused < MUTATIONS:
-        head, argv, schema, fixed, known = rng.choice(cases)
-        changed = mutated(rng, argv, known, keys_within(schema))
+        head, argv, schema, fixed, known, keys = rng.choice(cases)
+        changed = mutated(rng, argv, known, keys)
         given = flattened(changed)
         if given is None or "sshkeys" in given or any(shortened(schema, n) for n in given):
             continue  # another grammar than the judge's
