@@ -83,7 +83,17 @@ class CertificateRefused(HostKeyRefused):
 
 
 class AuthenticationRefused(HomelabError):
-    """The host answered and did not let us in."""
+    """The host answered and did not let us in.
+
+    Parameters
+    ----------
+    says
+        The host's own words, where it has any: "System is booting up. …"; in `what`, too.
+    """
+
+    def __init__(self, what: str, *, says: str = "", where: str = "", fix: str = ""):
+        super().__init__(what, where=where, fix=fix)
+        self.says = says
 
 
 class LoginUnusable(AuthenticationRefused):

@@ -44,7 +44,12 @@ class Transport(paramiko.Transport):
 
     def __init__(self, link: object) -> None:
         self.speaker = threading.local()  # .channel is the one that a thread feeds
+        self.goodbye = ""  # with which the host hung up
         super().__init__(link, packetizer_class=_Packetizer)
+
+    def _parse_disconnect(self, message: paramiko.Message) -> None:
+        message.get_int()
+        self.goodbye = message.get_string().decode(errors="replace")
 
     def _send_message(self, data: paramiko.Message) -> None:
         channel = getattr(self.speaker, "channel", None)

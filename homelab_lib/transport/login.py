@@ -13,6 +13,7 @@ from homelab_lib.transport.hostkeys import HostKey, check, known_keys
 from homelab_lib.transport.library import paramiko
 
 KEEPALIVE_S = 15
+_LINES = 10  # of what a host says; some greet with a page of law
 
 
 def dial(endpoint: Endpoint) -> socket.socket:
@@ -53,7 +54,7 @@ def _unreachable(endpoint: Endpoint, error: OSError) -> Unreachable:
 
 def log_in(
     endpoint: Endpoint, link: socket.socket | paramiko.Channel, known_hosts: Sequence[Path]
-) -> paramiko.Transport:
+) -> Transport:
     """Speak SSH over `link` until we are in.
 
     Raises
@@ -118,8 +119,9 @@ def _kind(signature: str) -> str:
     return "ssh-rsa" if signature.startswith("rsa-sha2-") else signature
 
 
-def _authenticate(transport: paramiko.Transport, endpoint: Endpoint) -> None:
+def _authenticate(transport: Transport, endpoint: Endpoint) -> None:
     tried: list[str] = []
+    says: list[str] = []
     why = "it refused every key"
     agent = paramiko.Agent() if endpoint.use_agent else None
     try:
@@ -138,6 +140,8 @@ def _authenticate(transport: paramiko.Transport, endpoint: Endpoint) -> None:
                     continue
                 why = f"it closed the connection ({error or 'too many keys?'})"
                 break
+            finally:
+                says += _words(transport, says)
             if not still_wanted:
                 return
             why = f"after the key it wants {', '.join(still_wanted)}, too"
@@ -145,13 +149,25 @@ def _authenticate(transport: paramiko.Transport, endpoint: Endpoint) -> None:
     finally:
         if agent is not None:
             agent.close()
+    told = [f"    it says: {line}" for line in says]
+    told += [f"    tried: {label}" for label in tried or ["nothing: there is no key"]]
     raise AuthenticationRefused(
-        f"{endpoint.name} does not let {endpoint.user} in: {why}\n"
-        + "\n".join(f"    tried: {label}" for label in tried or ["nothing: there is no key"]),
+        "\n".join([f"{endpoint.name} does not let {endpoint.user} in: {why}", *told]),
+        says="\n".join(says),
         where=f"{endpoint.user}@{endpoint.place}",
         fix=f"put your public key there: ssh-copy-id -p {endpoint.port} "
         f"{endpoint.user}@{endpoint.address}; or set User and IdentityFile in ~/.ssh/config",
     )
+
+
+def _words(transport: Transport, heard: Sequence[str]) -> list[str]:
+    """What the host says for a person to read, as far as it is news: why a login is refused while
+    it boots, say."""
+    handler = transport.auth_handler  # `get_banner` forgets it with the connection
+    banner = (handler.banner if handler else None) or b""
+    told = banner.decode(errors="replace"), transport.goodbye
+    lines = [_plain(line.strip()) for text in told for line in text.splitlines()]
+    return [line for line in dict.fromkeys(lines) if line and line not in heard][-_LINES:]
 
 
 def _keys(
