@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,8 @@ from homelab_lib.transport.certificates import pin as pin_certificate
 from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
-from homelab_lib.transport.hostkeys import HostKey, check, known_keys, pin
+from homelab_lib.transport.hostkeys import HostKey, check, keys_for, pin
+from homelab_lib.transport.identities import public_half
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
 from homelab_lib.twin.fidelity import rests_on
@@ -254,7 +256,7 @@ class SshTarget:
     lab
         The lab; a machine's name in it is its name in the SSH configuration, too.
     ssh_config
-        The configuration to use; empty for ``~/.ssh/config``.
+        The configuration to use; empty for ``~/.ssh/config`` and the machine's.
     allow_changes
         False refuses every change before it is sent.
     """
@@ -269,12 +271,7 @@ class SshTarget:
             raise BadParameter("there is no such ssh_config", where=str(config))
         self._pins = paths.pins(lab.name, config)
         self.seal = Seal(paths.state(lab.name))
-        self._endpoints = {}
-        for name, machine in lab.machines().items():
-            address, port, user = _login(machine)
-            self._endpoints[name] = Endpoint.resolve(
-                name, address=address, port=port, user=user, config=config
-            )
+        self._endpoints = _endpoints(lab, config)
         self.link = Fleet(
             self._endpoints,
             allow_changes=allow_changes,
@@ -296,14 +293,19 @@ class SshTarget:
                 endpoint.address,
                 endpoint.port,
                 endpoint.user,
-                ", ".join(sorted(key.fingerprint for key in self._known(endpoint))),
+                ", ".join(
+                    sorted(
+                        f"CA {key.fingerprint}" if key.authority else key.fingerprint
+                        for key in self._known(endpoint)
+                    )
+                ),
             )
             for name, endpoint in sorted(self._endpoints.items())
         )
 
     def _known(self, endpoint: Endpoint) -> list[HostKey]:
         files = [*map(Path, endpoint.known_hosts_files), self._pins]
-        return [key for key in known_keys(endpoint.key_name, files) if not key.revoked]
+        return [key for key in keys_for(endpoint, files) if not key.revoked]
 
     def trust(self, name: str, key: str, made: bool) -> None:
         """Take a host key that was learnt on a trusted way.
@@ -338,17 +340,26 @@ class SshTarget:
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
-        for identity in self._endpoints[name].identity_files:
-            public = Path(f"{identity}.pub").expanduser()
-            if public.exists():
-                return public.read_text().strip()
-        return _operator_key(self.lab)
+        halves = map(public_half, self._endpoints[name].identity_files)
+        return next(filter(None, halves), None) or _operator_key(self.lab)
 
     def close(self) -> None:
         self.link.close()
 
 
 Target = TwinTarget | SshTarget
+
+
+def _endpoints(lab: Lab, config: Path | None) -> dict[str, Endpoint]:
+    """Where each machine is reached. `ssh` is asked for all of them at once."""
+
+    def resolve(name: str, machine: Host | Vm) -> Endpoint:
+        address, port, user = _login(machine)
+        return Endpoint.resolve(name, address=address, port=port, user=user, config=config)
+
+    machines = lab.machines()
+    with ThreadPoolExecutor(max(len(machines), 1)) as pool:
+        return dict(zip(machines, pool.map(resolve, machines, machines.values()), strict=True))
 
 
 def _login(machine: Host | Vm) -> tuple[str | None, int, str]:

@@ -95,11 +95,19 @@ def test_only_the_target_knows_both_the_engine_and_the_twin():
 @pytest.mark.parametrize(
     ("package", "where"),
     [
-        ("socket", {"transport/login.py", "twin/server.py", "transport/endpoint.py"}),
+        (
+            "socket",
+            {
+                "transport/identities.py",
+                "transport/login.py",
+                "transport/proxy.py",
+                "twin/server.py",
+            },
+        ),
         ("paramiko", {"transport", "twin/server.py", "twin/terminal.py"}),
         ("matplotlib", {"views"}),
         ("yaml", {"lab", "twin", "yaml_safe.py", "control/kubeconfig.py"}),
-        ("subprocess", set()),
+        ("subprocess", {"transport/programs.py", "transport/proxy.py"}),
     ],
 )
 def test_a_package_is_used_where_it_belongs_and_nowhere_else(package, where):

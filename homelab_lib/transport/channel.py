@@ -47,6 +47,16 @@ class Transport(paramiko.Transport):
         self.goodbye = ""  # with which the host hung up
         super().__init__(link, packetizer_class=_Packetizer)
 
+    def known_algorithms(self) -> dict[str, tuple[str, ...]]:
+        """Everything that can be offered, by the name of the security option."""
+        tables = {
+            "kex": self._kex_info,
+            "ciphers": self._cipher_info,
+            "digests": self._mac_info,
+            "key_types": self._key_info,
+        }
+        return {option: tuple(table) for option, table in tables.items()}
+
     def _parse_disconnect(self, message: paramiko.Message) -> None:
         message.get_int()
         self.goodbye = message.get_string().decode(errors="replace")

@@ -1,22 +1,25 @@
 """Where a host is reached and as whom, as the SSH configuration says."""
 
-import getpass
-import glob
-import re
-import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from homelab_lib.errors import BadParameter
-from homelab_lib.transport.library import enable_match_exec, paramiko
+from homelab_lib.transport import openssh, ssh_config, ssh_values
+from homelab_lib.transport.ssh_said import Asked, Said, local_user
+from homelab_lib.transport.ssh_tokens import hops
 
-USER_CONFIG = Path("~/.ssh/config")
-DEFAULT_IDENTITIES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
-DEFAULT_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
-GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
-
-_INCLUDES_DEEP = 16  # as deep as OpenSSH follows them
+SSH = "ssh"  # the program that is asked what a configuration means
+DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+ALGORITHMS = (
+    "casignaturealgorithms",
+    "ciphers",
+    "hostkeyalgorithms",
+    "kexalgorithms",
+    "macs",
+    "pubkeyacceptedalgorithms",
+)
 
 
 @dataclass(frozen=True)
@@ -30,21 +33,39 @@ class Endpoint:
     address, port, user
         Where, and as whom.
     identity_files
-        Private keys to come with.
+        Keys to come with: private ones, or public ones whose other half the agent has.
+    certificate_files
+        Certificates for these keys. Without any, ``FILE-cert.pub`` beside each identity file.
     identities_only
-        From the agent, offer only keys whose public half lies beside an identity file.
+        From the agent, offer only the keys of identity files.
     use_agent
         Whether the agent is asked at all.
+    agent
+        The agent's socket; empty for the one that ``SSH_AUTH_SOCK`` names.
     known_hosts_files
         Where the host's key may be written down; the first one is named in advice.
+    revoked_keys_files
+        Lists of host keys that are never taken.
     host_key_alias
         The name under which the host's key is filed, if not its address.
+    algorithms
+        By ssh_config's keyword, the lists of algorithms that are not to be ours.
+    required_rsa_bits
+        How long an RSA key has to be.
     proxy_jump
         The host to go through.
+    proxy_command
+        The program to go through, for a shell.
+    address_family
+        ``inet`` or ``inet6`` where it may be only one.
+    bind_address
+        Our own address, where it may be only one.
     shell
         What parses a command line there: ``sh``, or ``csh`` (OPNsense's root).
     connect_timeout_s
         How long each part of connecting may take: TCP, banner and keys, login [s].
+    settled_by
+        Who says all that, for a person.
     """
 
     name: str
@@ -52,13 +73,22 @@ class Endpoint:
     port: int = 22
     user: str = "root"
     identity_files: tuple[str, ...] = ()
+    certificate_files: tuple[str, ...] = ()
     identities_only: bool = False
     use_agent: bool = True
+    agent: str = ""
     known_hosts_files: tuple[str, ...] = ()
+    revoked_keys_files: tuple[str, ...] = ()
     host_key_alias: str = ""
+    algorithms: tuple[tuple[str, str], ...] = ()
+    required_rsa_bits: int = 0
     proxy_jump: "Endpoint | None" = None
+    proxy_command: str = ""
+    address_family: str = "any"
+    bind_address: str = ""
     shell: Literal["sh", "csh"] = "sh"
     connect_timeout_s: float = 10.0
+    settled_by: str = field(default="", compare=False)
 
     @property
     def place(self) -> str:
@@ -69,10 +99,14 @@ class Endpoint:
     @property
     def key_name(self) -> str:
         """The name that known_hosts has for it: ``10.0.30.10``, or ``[127.0.0.1]:2201``."""
-        if self.host_key_alias:
-            return self.host_key_alias.lower()
-        address = self.address.lower()
-        return address if self.port == 22 else f"[{address}]:{self.port}"
+        address = self.principal
+        plain = self.host_key_alias or self.port == 22
+        return address if plain else f"[{address}]:{self.port}"
+
+    @property
+    def principal(self) -> str:
+        """The name without a port, which a host's certificate has to have."""
+        return (self.host_key_alias or self.address).lower()
 
     @classmethod
     def resolve(
@@ -84,8 +118,12 @@ class Endpoint:
         user: str = "root",
         shell: Literal["sh", "csh"] = "sh",
         config: Path | None = None,
+        ssh: str = SSH,
     ) -> "Endpoint":
         """What `ssh name` would do; what the configuration leaves open, the arguments say.
+
+        An OpenSSH client is asked where there is one (`ssh -G`). Else the configuration is read by
+        ourselves, and what we don't understand of it is refused by name.
 
         Parameters
         ----------
@@ -94,121 +132,76 @@ class Endpoint:
         address, port, user, shell
             What the lab says. Without an address, the name is looked up.
         config
-            An ``ssh_config``; None for ``~/.ssh/config``.
+            An ``ssh_config``; None for ``~/.ssh/config`` and ``/etc/ssh/ssh_config``.
+        ssh
+            The program to ask; empty to read the configuration ourselves.
 
         Raises
         ------
         BadParameter
             The configuration can't be read, or asks for what we can't do.
         """
-        parsed, source = _load(config)
-        fallback = cls(name, address or name, port, user, shell=shell)
-        return _resolve(fallback, parsed, source, ())
+        asked = Asked(name, config)
+        fallback = {
+            "hostname": (address or "").replace("%", "%%"),
+            "port": str(port),
+            "user": user or local_user(),
+        }
+        found = _resolve(asked.with_(_open(asked, fallback, ssh)), ssh, ())
+        kept = address is None and found.address == name.lower()
+        return replace(found, address=name if kept else found.address, shell=shell)
 
 
-def _resolve(
-    fallback: Endpoint, config: paramiko.SSHConfig, source: Path, on_the_way: tuple[str, ...]
-) -> Endpoint:
-    name = fallback.name
-    try:
-        options = config.lookup(name)
-    except (paramiko.ssh_exception.CouldNotCanonicalize, ImportError, ValueError) as error:
-        raise BadParameter(f"{name}: {error}", where=str(source)) from None
-    if options.get("proxycommand", "none").lower() != "none":
-        raise BadParameter(
-            f"{name} has a ProxyCommand, which we can't use", where=str(source), fix="use ProxyJump"
-        )
-    files = [
-        *shlex.split(options.get("userknownhostsfile", DEFAULT_KNOWN_HOSTS)),
-        *shlex.split(options.get("globalknownhostsfile", GLOBAL_KNOWN_HOSTS)),
-    ]
-    return replace(
-        fallback,
-        address=options["hostname"] if options["hostname"] != name else fallback.address,
-        port=int(_number("Port", options.get("port", str(fallback.port)), source)),
-        user=options.get("user", fallback.user),
-        identity_files=_identities(options.get("identityfile", [])),
-        identities_only=options.get("identitiesonly", "no").lower() == "yes",
-        use_agent=options.get("identityagent", "").lower() != "none",
-        known_hosts_files=tuple(_home(file) for file in files if file.lower() != "none"),
-        host_key_alias=options.get("hostkeyalias", ""),
-        proxy_jump=_jumps(options.get("proxyjump", "none"), config, source, (*on_the_way, name)),
-        connect_timeout_s=_number(
-            "ConnectTimeout", options.get("connecttimeout", str(fallback.connect_timeout_s)), source
+def _open(asked: Asked, fallback: dict[str, str], ssh: str) -> dict[str, str]:
+    """What of the lab's words counts."""
+    if openssh.version(ssh):
+        return openssh.leaves_open(ssh, asked, fallback)
+    return ssh_config.leaves_open(asked, fallback)
+
+
+def _resolve(asked: Asked, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint:
+    said = openssh.ask(ssh, asked) if openssh.version(ssh) else ssh_config.ask(asked)
+    ssh_values.see_keys_allowed(said)
+    agent = ssh_values.agent(said)
+    return Endpoint(
+        name=asked.host,
+        address=said.one("hostname"),
+        port=ssh_values.whole(said, "port", "22"),
+        user=said.one("user", local_user()),
+        identity_files=ssh_values.files(said, "identityfile"),
+        certificate_files=ssh_values.files(said, "certificatefile"),
+        identities_only=ssh_values.yes(said, "identitiesonly", "no"),
+        use_agent=agent is not None,
+        agent=agent or "",
+        known_hosts_files=(
+            *ssh_values.files(said, "userknownhostsfile", DEFAULT_KNOWN_HOSTS),
+            *ssh_values.plain_files(said, "globalknownhostsfile", GLOBAL_KNOWN_HOSTS),
         ),
+        revoked_keys_files=ssh_values.files(said, "revokedhostkeys"),
+        host_key_alias=said.one("hostkeyalias"),
+        algorithms=tuple((key, said.one(key)) for key in ALGORITHMS if key in said.values),
+        required_rsa_bits=ssh_values.whole(said, "requiredrsasize", "0"),
+        proxy_jump=_jump(said, ssh, on_the_way),
+        proxy_command=ssh_values.proxy_command(said),
+        address_family=ssh_values.one_of(said, "addressfamily", ("any", "inet", "inet6")),
+        bind_address=said.one("bindaddress"),
+        connect_timeout_s=ssh_values.seconds(said, "connecttimeout", Endpoint.connect_timeout_s),
+        settled_by=said.by,
     )
 
 
-def _number(option: str, value: str, source: Path) -> float:
-    """The value of an option that has to be a number."""
-    try:
-        return float(value)
-    except ValueError:
-        raise BadParameter(f"{option} {value!r} is not a number", where=str(source)) from None
-
-
-def _jumps(
-    hops: str, config: paramiko.SSHConfig, source: Path, on_the_way: tuple[str, ...]
-) -> Endpoint | None:
-    """``ProxyJump a,b``: through `a` to `b`, and from there on."""
-    via: Endpoint | None = None
-    for hop in hops.split(",") if hops.lower() != "none" else ():
-        parts = re.fullmatch(
-            r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?/?",
-            hop.strip(),
-        )
-        if parts is None:
-            raise BadParameter(f"ProxyJump {hop!r} is not [user@]host[:port]", where=str(source))
-        host = parts["host"].strip("[]")
-        if host in on_the_way:
-            continue  # `Host *` with a ProxyJump means the jump host too; it is not its own way
-        jump = _resolve(Endpoint(host, host, user=getpass.getuser()), config, source, on_the_way)
-        via = replace(
-            jump,
-            user=parts["user"] or jump.user,
-            port=int(parts["port"] or jump.port),
-            proxy_jump=via or jump.proxy_jump,
-        )
-    return via
-
-
-def _identities(configured: list[str]) -> tuple[str, ...]:
-    if configured:
-        return tuple(_home(file) for file in configured if file.lower() != "none")
-    return tuple(_home(file) for file in DEFAULT_IDENTITIES if Path(_home(file)).exists())
-
-
-def _home(file: str) -> str:
-    return str(Path(file).expanduser())
-
-
-def _load(config: Path | None) -> tuple[paramiko.SSHConfig, Path]:
-    source = (config or USER_CONFIG).expanduser()
-    if config is None and not source.exists():
-        return paramiko.SSHConfig(), source
-    try:
-        lines = _lines(source, source.parent)
-        if any(re.match(r"\s*match\b.*\bexec\b", line, re.IGNORECASE) for line in lines):
-            enable_match_exec()
-        return paramiko.SSHConfig.from_text("\n".join(lines)), source
-    except (OSError, UnicodeDecodeError, paramiko.ConfigParseError) as error:
+def _jump(said: Said, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint | None:
+    """The last host of ``ProxyJump a,b``, which is itself reached through those before it."""
+    found = hops(said)
+    if not found:
+        return None
+    user, host, port = found[-1]
+    given = {"user": user, "port": port, "proxyjump": said.one("proxyjump").rpartition(",")[0]}
+    hop = Asked(host, said.asked.config).with_({k: v for k, v in given.items() if v})
+    if hop == said.asked or hop in on_the_way:
         raise BadParameter(
-            f"the SSH configuration can't be read: {error}", where=str(source)
-        ) from None
-
-
-def _lines(file: Path, base: Path, depth: int = 0) -> list[str]:
-    """The file's lines with those of its ``Include`` files in place: paramiko knows none."""
-    block, lines = "Host *", []
-    for line in file.read_text().splitlines():
-        keyword, _, rest = line.strip().replace("=", " ", 1).partition(" ")
-        if keyword.lower() in ("host", "match"):
-            block = line
-        if keyword.lower() != "include":
-            lines.append(line)
-        elif depth < _INCLUDES_DEEP:
-            for pattern in shlex.split(rest):
-                for included in sorted(glob.glob(str(base / Path(pattern).expanduser()))):
-                    lines += _lines(Path(included), base, depth + 1)
-            lines.append(block)  # what follows belongs where it stood, not to an included block
-    return lines
+            f"{said.asked.host}: the way by ProxyJump {said.one('proxyjump')} leads back to {host}",
+            where=said.where("proxyjump"),
+            fix=f"write `ProxyJump none` into a block `Host {host}` above",
+        )
+    return _resolve(hop, ssh, (*on_the_way, said.asked))

@@ -1,7 +1,8 @@
 """Host keys: who is known, who is a stranger, and how a key becomes known.
 
 The format is that of known_hosts in sshd(8): names (plain, patterns or hashed), key type, key.
-A host is who we take it for if any file has its very key. Nothing is ever trusted on first use.
+A host is who we take it for if any file has its very key, or the key of an authority that has
+certified it. Nothing is ever trusted on first use.
 """
 
 import base64
@@ -10,14 +11,18 @@ import hashlib
 import hmac
 import re
 import threading
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError, HostKeyRefused
 from homelab_lib.transport.endpoint import Endpoint
+from homelab_lib.transport.host_certificates import why_not
 
+REVOKED, AUTHORITY = "@revoked", "@cert-authority"
 _pinning = threading.Lock()
 
 
@@ -33,14 +38,15 @@ class HostKey:
         The key in base64.
     place
         ``file:line`` where it stands; empty for one that a host has shown.
-    revoked
-        Marked ``@revoked``: whoever shows it is refused.
+    marker
+        ``@revoked``: whoever shows it is refused; ``@cert-authority``: whom it has certified may
+        pass.
     """
 
     kind: str
     data: str
     place: str = ""
-    revoked: bool = False
+    marker: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "HostKey":
@@ -71,6 +77,14 @@ class HostKey:
         """``ED25519``, ``ECDSA``, ``RSA``."""
         return self.kind.removeprefix("ssh-").split("-")[0].upper()
 
+    @property
+    def revoked(self) -> bool:
+        return self.marker == REVOKED
+
+    @property
+    def authority(self) -> bool:
+        return self.marker == AUTHORITY
+
     def __str__(self) -> str:
         return f"{self.algorithm} {self.fingerprint}"
 
@@ -79,29 +93,63 @@ class HostKey:
 
 
 def known_keys(name: str, files: Iterable[Path]) -> list[HostKey]:
-    """Every key that `files` hold for the host known as `name`.
+    """Every key that `files` hold for the host known as `name`: its own, those of authorities that
+    may certify it, and revoked ones.
 
     Read anew each time, since keys are pinned while a run goes on.
     """
     found = []
     for file in files:
-        try:
-            lines = file.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise HomelabError(f"can't read {file}: {error.strerror}", where=str(file)) from None
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_lines(file), start=1):
             words = line.split()
             marker = words.pop(0) if words and words[0].startswith("@") else ""
-            if len(words) < 3 or marker not in ("", "@revoked") or not _names(words[0], name):
+            if len(words) < 3 or marker not in ("", REVOKED, AUTHORITY):
+                continue
+            if not _names(words[0], name):
                 continue
             try:
                 key = HostKey.parse(f"{words[1]} {words[2]}")
             except HomelabError:
                 continue  # a line that is no key can vouch for nobody
-            found.append(HostKey(key.kind, key.data, f"{file}:{number}", bool(marker)))
+            found.append(HostKey(key.kind, key.data, f"{file}:{number}", marker))
     return found
+
+
+def keys_for(endpoint: Endpoint, files: Iterable[Path]) -> list[HostKey]:
+    """What is known of a host: by its name and port, or else by the bare name, as ssh does."""
+    files = list(files)
+    known = known_keys(endpoint.key_name, files)
+    if endpoint.key_name != endpoint.principal and all(key.revoked for key in known):
+        known += known_keys(endpoint.principal, files)
+    return known + _revoked_outright(endpoint)
+
+
+def _revoked_outright(endpoint: Endpoint) -> list[HostKey]:
+    """The keys of RevokedHostKeys. ssh refuses every host if such a file can't be read."""
+    found = []
+    for file in map(Path, endpoint.revoked_keys_files):
+        text = _lines(file, needed=True)
+        if text and text[0].startswith("SSHKRL"):
+            raise HomelabError(
+                f"{file} is a binary revocation list, which we can't read",
+                where=str(file),
+                fix="list the keys as text in RevokedHostKeys, one a line",
+            )
+        for number, line in enumerate(text, start=1):
+            with suppress(HomelabError):
+                key = HostKey.parse(line)
+                found.append(HostKey(key.kind, key.data, f"{file}:{number}", REVOKED))
+    return found
+
+
+def _lines(file: Path, *, needed: bool = False) -> list[str]:
+    """The lines of a file; none of one that is not there, unless it is needed."""
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not needed:
+            return []
+        raise HomelabError(f"can't read {file}: {error.strerror}", where=str(file)) from None
 
 
 def _names(patterns: str, name: str) -> bool:
@@ -122,8 +170,28 @@ def _names(patterns: str, name: str) -> bool:
     return meant
 
 
-def check(endpoint: Endpoint, shown: HostKey, files: Iterable[Path]) -> None:
-    """Let the host pass if the key it has shown is known, and not revoked.
+def check(
+    endpoint: Endpoint,
+    shown: HostKey,
+    files: Iterable[Path],
+    certificate: bytes | None = None,
+    *,
+    now_s: float | None = None,
+) -> None:
+    """Let the host pass if the key it has shown is known or certified, and not revoked.
+
+    Parameters
+    ----------
+    endpoint
+        The host.
+    shown
+        Its key.
+    files
+        The known_hosts.
+    certificate
+        With which it has shown the key.
+    now_s
+        The time, for the certificate [s since 1970]; None for the clock's.
 
     Raises
     ------
@@ -131,20 +199,34 @@ def check(endpoint: Endpoint, shown: HostKey, files: Iterable[Path]) -> None:
         With the fingerprint, and the line that would make the key known.
     """
     files = list(files)
-    known = known_keys(endpoint.key_name, files)
-    same = [key for key in known if key.same_as(shown)]
-    if same and not any(key.revoked for key in same):
-        return
+    known = keys_for(endpoint, files)
+    own = [key for key in known if not key.authority and not key.revoked]
+    revoked = [key for key in known if key.revoked]
     file = files[0] if files else Path("~/.ssh/known_hosts")
     add = f"echo '{endpoint.key_name} {shown.kind} {shown.data}' >> '{file}'"
-    if same:
+    uncertified = ""
+    if certificate is not None:
+        authorities = [key for key in known if key.authority]
+        uncertified = why_not(
+            certificate,
+            endpoint.principal,
+            {base64.b64decode(key.data) for key in authorities},
+            revoked={base64.b64decode(key.data) for key in revoked},
+            signatures=dict(endpoint.algorithms).get("casignaturealgorithms", ""),
+            now_s=time.time() if now_s is None else now_s,
+        )
+    bad = next((key for key in revoked if key.same_as(shown)), None)
+    if bad is not None:
         what = f"{endpoint.name} shows a host key that is marked @revoked: {shown}"
+        what += f"\n    revoked: in {bad.place}"
         add = "find out why it was revoked; give the host a new key"
-    elif known:
-        pinned = "".join(f"\n    pinned: {key} in {key.place}" for key in known)
+    elif (certificate is not None and not uncertified) or any(key.same_as(shown) for key in own):
+        return
+    elif own:
+        pinned = "".join(f"\n    pinned: {key} in {key.place}" for key in own)
         what = f"{endpoint.name} is not who it was: its host key has changed"
         what += f"\n    shown:  {shown}{pinned}"
-        holding = {key.place.rpartition(":")[0] for key in known}
+        holding = {key.place.rpartition(":")[0] for key in own}
         forget = "".join(
             f"\n    ssh-keygen -R '{endpoint.key_name}' -f '{f}'" for f in sorted(holding)
         )
@@ -156,6 +238,8 @@ def check(endpoint: Endpoint, shown: HostKey, files: Iterable[Path]) -> None:
             "    ssh-keygen -lf /etc/ssh/ssh_host_"
             f"{shown.algorithm.lower()}_key.pub\n  and if it is the same:\n    {add}"
         )
+    if uncertified:
+        what += f"\n    its certificate does not help: {uncertified}"
     raise HostKeyRefused(what, where=endpoint.place, fix=add)
 
 

@@ -1,7 +1,7 @@
 """The SSH library, without the half of it that a run rarely needs.
 
-paramiko loads invoke for one thing, ``Match exec`` in an ssh_config, and that takes as long as all
-the rest. `enable_match_exec` fetches it when one is met.
+paramiko loads invoke for one thing, its own reading of an ssh_config, which nobody needs here, and
+that takes as long as all the rest.
 """
 
 import importlib
@@ -21,11 +21,5 @@ def _load() -> None:
 _load()
 
 import paramiko  # noqa: E402
-import paramiko.config  # noqa: E402
 
-__all__ = ["enable_match_exec", "paramiko"]
-
-
-def enable_match_exec() -> None:
-    """Let paramiko's parser of ssh_config run what stands in ``Match exec``."""
-    paramiko.config.invoke = importlib.import_module("invoke")
+__all__ = ["paramiko"]

@@ -2,22 +2,27 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
-from homelab_lib.errors import AuthenticationRefused, HomelabError, Unreachable
+from homelab_lib.errors import AuthenticationRefused, BadParameter, HostKeyRefused, Unreachable
+from homelab_lib.transport.algorithms import chosen
 from homelab_lib.transport.channel import Transport
 from homelab_lib.transport.endpoint import Endpoint
-from homelab_lib.transport.hostkeys import HostKey, check, known_keys
+from homelab_lib.transport.host_certificates import CERTIFIED
+from homelab_lib.transport.hostkeys import HostKey, check, keys_for
+from homelab_lib.transport.identities import ACCEPTED, KINDS, agent_of
+from homelab_lib.transport.identities import keys as _keys
 from homelab_lib.transport.library import paramiko
+from homelab_lib.transport.proxy import Piped
 
 KEEPALIVE_S = 15
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _LINES = 10  # of what a host says; some greet with a page of law
 
 
 def dial(endpoint: Endpoint) -> socket.socket:
-    """Connect to the endpoint's port.
+    """Connect to the endpoint's port, or start the program that does.
 
     Nagle's algorithm is off: with it each command waits about 40 ms for a delayed ACK.
 
@@ -27,13 +32,35 @@ def dial(endpoint: Endpoint) -> socket.socket:
         Nobody is there, or nobody answers in time.
     """
     try:
-        link = socket.create_connection(
-            (endpoint.address, endpoint.port), timeout=endpoint.connect_timeout_s
-        )
+        if endpoint.proxy_command:
+            return Piped.through(endpoint.proxy_command)
+        link = _connect(endpoint)
     except OSError as error:
         raise _unreachable(endpoint, error) from None
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return link
+
+
+def _connect(endpoint: Endpoint) -> socket.socket:
+    """Try each of the host's addresses that may be used, until one answers."""
+    family = _FAMILIES[endpoint.address_family]
+    places = socket.getaddrinfo(
+        endpoint.address, endpoint.port, family=family, type=socket.SOCK_STREAM
+    )
+    failed = OSError("it has no address")
+    for kind, sort, protocol, _, place in places:
+        link = socket.socket(kind, sort, protocol)
+        try:
+            link.settimeout(endpoint.connect_timeout_s)
+            if endpoint.bind_address:
+                link.bind((endpoint.bind_address, 0))
+            link.connect(place)
+        except OSError as error:
+            link.close()
+            failed = error
+        else:
+            return link
+    raise failed
 
 
 def _unreachable(endpoint: Endpoint, error: OSError) -> Unreachable:
@@ -82,31 +109,85 @@ def log_in(
     return transport
 
 
-def _negotiate(
-    transport: paramiko.Transport, endpoint: Endpoint, known_hosts: Sequence[Path]
-) -> None:
+def _negotiate(transport: Transport, endpoint: Endpoint, known_hosts: Sequence[Path]) -> None:
     """Agree on keys, and see that the host is who we take it for."""
-    options = transport.get_security_options()
-    known = {key.kind for key in known_keys(endpoint.key_name, known_hosts)}
-    # Ask first for a kind of key that we can check, as OpenSSH does.
-    options.key_types = sorted(options.key_types, key=lambda name: _kind(name) not in known)
+    _choose_algorithms(transport, endpoint, known_hosts)
     transport.banner_timeout = endpoint.connect_timeout_s
     transport.auth_timeout = endpoint.connect_timeout_s
     transport.channel_timeout = endpoint.connect_timeout_s
     agreed = threading.Event()
     transport.start_client(event=agreed)
     if not agreed.wait(2 * endpoint.connect_timeout_s) or not transport.is_active():
-        error = transport.get_exception()
-        raise Unreachable(
-            f"{endpoint.name} answers, but not as an SSH server should: "
-            f"{_plain(str(error)) if error else 'it fell silent while keys were agreed on'}",
-            where=endpoint.place,
-            fix="its SSH offers only what is no longer thought safe; update it"
-            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
-            else "is this port its SSH? is it overloaded, or still starting?",
-        )
+        raise _no_server(transport, endpoint)
     shown = transport.get_remote_server_key()
-    check(endpoint, HostKey(shown.get_name(), shown.get_base64()), known_hosts)
+    certificate = getattr(shown, "public_blob", None)
+    check(
+        endpoint,
+        HostKey(shown.get_name(), shown.get_base64()),
+        known_hosts,
+        certificate.key_blob if certificate else None,
+    )
+    if shown.get_name() == "ssh-rsa" and shown.get_bits() < endpoint.required_rsa_bits:
+        raise HostKeyRefused(
+            f"{endpoint.name} has a host key of {shown.get_bits()} bits, and RequiredRSASize asks "
+            f"for {endpoint.required_rsa_bits}",
+            where=endpoint.place,
+            fix="give the host a new key: ssh-keygen -t ed25519",
+        )
+
+
+def _choose_algorithms(
+    transport: Transport, endpoint: Endpoint, known_hosts: Sequence[Path]
+) -> None:
+    """What we offer: what the configuration leaves, and first what we can check, as OpenSSH
+    does."""
+    options = transport.get_security_options()
+    said = dict(endpoint.algorithms)
+    known = keys_for(endpoint, known_hosts)
+    kinds = {key.kind for key in known if not key.authority}
+    keys = options.key_types
+    if any(key.authority for key in known):
+        keys = (*(f"{kind}{CERTIFIED}" for kind in keys), *keys)
+    every = transport.known_algorithms()
+    for keyword, option, ours, others in (
+        ("kexalgorithms", "kex", options.kex, every["kex"]),
+        ("ciphers", "ciphers", options.ciphers, every["ciphers"]),
+        ("macs", "digests", options.digests, every["digests"]),
+        ("hostkeyalgorithms", "key_types", keys, ()),
+    ):
+        left = chosen(said.get(keyword, ""), ours, others)
+        if not left:
+            raise BadParameter(
+                f"{endpoint.name}: {keyword} {said[keyword]} leaves nothing that can be done here",
+                where=endpoint.settled_by,
+                fix=f"add one of {', '.join(ours)}",
+            )
+        setattr(options, option, left)
+    options.key_types = sorted(
+        options.key_types,
+        key=lambda kind: not kind.endswith(CERTIFIED) and _kind(kind) not in kinds,
+    )
+    accepted = chosen(said.get(ACCEPTED, ""), KINDS)
+    transport.disabled_algorithms = {"pubkeys": [kind for kind in KINDS if kind not in accepted]}
+
+
+def _no_server(transport: Transport, endpoint: Endpoint) -> Unreachable:
+    """Whoever is at the other end does not speak SSH as we do."""
+    error = transport.get_exception()
+    if isinstance(transport.sock, Piped) and (said := transport.sock.complaint()):
+        return Unreachable(
+            f"{endpoint.name} can't be reached through its ProxyCommand: {_plain(said)}",
+            where=endpoint.place,
+            fix=f"does this print a line that begins with SSH-? {endpoint.proxy_command}",
+        )
+    return Unreachable(
+        f"{endpoint.name} answers, but not as an SSH server should: "
+        f"{_plain(str(error)) if error else 'it fell silent while keys were agreed on'}",
+        where=endpoint.place,
+        fix="its SSH offers only what is no longer thought safe; update it"
+        if isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
+        else "is this port its SSH? is it overloaded, or still starting?",
+    )
 
 
 def _plain(said: str) -> str:
@@ -123,7 +204,7 @@ def _authenticate(transport: Transport, endpoint: Endpoint) -> None:
     tried: list[str] = []
     says: list[str] = []
     why = "it refused every key"
-    agent = paramiko.Agent() if endpoint.use_agent else None
+    agent = agent_of(endpoint, tried)
     try:
         for label, key in _keys(endpoint, agent, tried):
             tried.append(label)
@@ -168,31 +249,3 @@ def _words(transport: Transport, heard: Sequence[str]) -> list[str]:
     told = banner.decode(errors="replace"), transport.goodbye
     lines = [_plain(line.strip()) for text in told for line in text.splitlines()]
     return [line for line in dict.fromkeys(lines) if line and line not in heard][-_LINES:]
-
-
-def _keys(
-    endpoint: Endpoint, agent: paramiko.Agent | None, tried: list[str]
-) -> Iterator[tuple[str, paramiko.PKey]]:
-    """The keys to offer: identity files first, then the agent's.
-
-    A file that can't be used is put into `tried` with the reason; a key in the agent stands for
-    a file with a passphrase.
-    """
-    held = list(agent.get_keys()) if agent else []
-    wanted = set()
-    for file in endpoint.identity_files:
-        with suppress(OSError, HomelabError, UnicodeDecodeError):  # it need not be there
-            wanted.add(HostKey.parse(Path(f"{file}.pub").read_text()).data)
-        try:
-            key = paramiko.PKey.from_path(file)
-        except FileNotFoundError:
-            tried.append(f"{file}: there is no such file")
-        except (TypeError, paramiko.PasswordRequiredException):
-            tried.append(f"{file}: it has a passphrase; `ssh-add {file}` first")
-        except (OSError, ValueError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
-            tried.append(f"{file}: {error}")
-        else:
-            yield file, key
-    for key in held:
-        if not endpoint.identities_only or key.get_base64() in wanted:
-            yield f"the agent's {key.comment or key.get_name()}", key

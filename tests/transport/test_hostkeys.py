@@ -32,7 +32,8 @@ def file(tmp_path):
 
 def _knows(file, line, name="10.0.30.10"):
     file.write_text(line + "\n")
-    return [key.same_as(KEY) for key in known_keys(name, [file])] == [True]
+    own = [key for key in known_keys(name, [file]) if not key.marker]
+    return [key.same_as(KEY) for key in own] == [True]
 
 
 @pytest.mark.parametrize(("key", "fingerprint"), [ED25519, ECDSA])
