@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import SSHCertificate, SSHCertificateType
 
 from homelab_lib.transport.algorithms import chosen
-from homelab_lib.transport.ssh_match import like
 
 CERTIFIED = "-cert-v01@openssh.com"
 _SAFE = (  # without SHA-1
@@ -76,7 +75,7 @@ def why_not(
         return "its signature is not the authority's"
     if certificate.critical_options:
         return "it has critical options, which no host's may have"
-    if not any(like(name, principal.lower()) for principal in named):
+    if name not in named:  # newer versions of ssh take patterns, others don't
         return f"it is for {', '.join(named) or 'nobody by name'}, and this is {name}"
     if not certificate.valid_after <= now_s < certificate.valid_before:
         return "it is not valid yet" if now_s < certificate.valid_after else "it has expired"

@@ -7,7 +7,7 @@ import base64
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,46 +111,39 @@ def keys(
     A key that the agent has is offered from there, so that its file need not be read. What can't
     be used is put into `tried` with the reason.
     """
-    plain: dict[str, paramiko.PKey] = {}
-    certified: dict[str, list[tuple[str, paramiko.PublicBlob]]] = {}
+    held = {}
     for key in agent.get_keys() if agent else ():
-        if key.get_name().endswith(CERTIFIED):
-            certificate = f"the agent's certificate {key.comment}", key.inner_key.public_blob
-            certified.setdefault(key.get_base64(), []).append(certificate)
-        plain.setdefault(key.get_base64(), key)
-    ours = _Ours(endpoint, certified, tried)
+        if key.get_name().endswith(CERTIFIED) and key.inner_key is not None:
+            # Signed for as a whole: an agent may have it and not the bare key.
+            key.public_blob, key.inner_key = key.inner_key.public_blob, None
+        held[key.get_base64()] = key
+    ours = _Ours(endpoint, tried)
     for file in endpoint.identity_files:
         public = public_half(file)
-        held = plain.pop(public.split()[1], None) if public else None
-        key = held or _from_file(file, tried)
+        key = held.pop(public.split()[1], None) if public else None
+        key = key or _from_file(file, tried)
         if key is not None:
             yield from ours.offers(file, key)
-    for key in plain.values() if not endpoint.identities_only else ():
+    for key in held.values() if not endpoint.identities_only else ():
         yield from ours.offers(f"the agent's {key.comment or key.get_name()}", key)
 
 
 class _Ours:
     """What may be offered, and the certificates to each key."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        held: Mapping[str, list[tuple[str, paramiko.PublicBlob]]],
-        tried: list[str],
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, tried: list[str]) -> None:
         self.tried = tried
         self.bits = endpoint.required_rsa_bits
         self.accepted = chosen(dict(endpoint.algorithms).get(ACCEPTED, ""), KINDS)
-        self.held = held
         self.files = endpoint.certificate_files
 
     def offers(self, label: str, key: paramiko.PKey) -> Iterator[tuple[str, paramiko.PKey]]:
         """A key with each of its certificates, and by itself."""
-        data, kind = key.get_base64(), key.get_name().removesuffix(CERTIFIED)
+        kind = key.get_name()
         if kind == "ssh-rsa" and key.get_bits() < self.bits:
             self.tried.append(f"{label}: RequiredRSASize asks for {self.bits} bits")
             return
-        for name, certificate in [*self.held.get(data, ()), *self._from_files(label, data)]:
+        for name, certificate in self._certificates(label, key.get_base64()):
             if self._may(name, kind + CERTIFIED):
                 key.public_blob = certificate
                 yield name, key
@@ -166,7 +159,7 @@ class _Ours:
         self.tried.append(f"{label}: PubkeyAcceptedAlgorithms leaves out {kind}")
         return False
 
-    def _from_files(self, label: str, data: str) -> Iterator[tuple[str, paramiko.PublicBlob]]:
+    def _certificates(self, label: str, data: str) -> Iterator[tuple[str, paramiko.PublicBlob]]:
         """The certificates of a key, from the files that are named or lie beside it."""
         for file in self.files or (f"{label}-cert.pub",):
             try:

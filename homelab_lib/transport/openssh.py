@@ -39,6 +39,7 @@ _FILLS_KNOWN_HOSTS = (8, 4)  # before it prints them
 _LISTS = {"globalknownhostsfile", "revokedhostkeys", "userknownhostsfile"}
 _ALWAYS = {"host", "hostname", "identityfile", "port", "user"} | _LISTS
 _READ = re.compile(r"debug1: Reading configuration data (.*)")
+_AGAIN = "debug1: re-parsing configuration"
 _COMPLAINT = re.compile(r"(?:(?P<file>/.*?|[^:]*?):? line (?P<line>\d+): )?(?P<what>.*)")
 _MENDS = (
     (r"Bad configuration option: (\S+)", r"mend it, or write `IgnoreUnknown \1` above it"),
@@ -68,6 +69,7 @@ class _Answer(NamedTuple):
     said: Said
     files: set[str]  # that were read for it
     lines: list[Line]  # of these
+    twice: bool  # whether there was a second pass, as for `Match final`
 
 
 def ask(ssh: str, asked: Asked) -> Said:
@@ -114,7 +116,8 @@ def _stands_there(ssh: str, answer: _Answer, keyword: str, other: str) -> bool:
         for file in ([asked.config] if asked.config else own)
     )
     with tempfile.NamedTemporaryFile("w", prefix="homelab-ssh-") as file:
-        file.write(f"{text}{keyword} {other}\n")
+        last = "Match final all\n" if answer.twice else ""
+        file.write(f"{text}{last}{keyword} {other}\n")
         file.flush()
         tried = _ask(ssh, Asked(asked.host, Path(file.name), asked.given))
     if not answer.files <= tried.files:
@@ -131,8 +134,9 @@ def _ask(ssh: str, asked: Asked) -> _Answer:
     words = ["-F", str(asked.config)] if asked.config else []
     for keyword, value in asked.given:
         words += ["-J", value] if keyword == "proxyjump" else ["-o", f"{keyword}={value}"]
-    printed, files = _run(ssh, asked, [*words, "--", asked.host])
-    lines = [line for file in files for line in lines_of(file)]
+    printed, told = _run(ssh, asked, [*words, "--", asked.host])
+    files = [found[1] for text in told if (found := _READ.fullmatch(text))]
+    lines = [line for file in dict.fromkeys(files) for line in lines_of(file)]
     known = version(ssh) or OLDEST
     usual = _defaults(ssh)
     values = {k: v for k, v in printed.items() if k in _ALWAYS or v != usual.get(k)}
@@ -161,7 +165,7 @@ def _ask(ssh: str, asked: Asked) -> _Answer:
     if printed.get("identityfile") == usual.get("identityfile"):  # those that are there
         usual_files = [tilde(said, "identityfile", file) for file in values["identityfile"]]
         values["identityfile"] = tuple(file for file in usual_files if Path(file).exists())
-    return _Answer(said, {os.path.realpath(file) for file in files}, lines)
+    return _Answer(said, {os.path.realpath(file) for file in files}, lines, _AGAIN in told)
 
 
 def _words(said: Said, keyword: str, lines: Iterable[Line]) -> tuple[str, ...]:
@@ -190,7 +194,7 @@ def _defaults(ssh: str) -> Mapping[str, tuple[str, ...]]:
 def _run(
     ssh: str, asked: Asked, words: Sequence[str]
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Run ``ssh -G``: what it prints, and the files that it reads."""
+    """Run ``ssh -G``: what it prints, and what it tells besides."""
     try:
         ran = programs.run([ssh, "-G", "-T", "-v", *words])
     except OSError as error:
@@ -209,7 +213,7 @@ def _run(
         values[keyword] = (*values.get(keyword, ()), value)
     if not {"hostname", "port", "user"} <= values.keys():
         raise BadParameter(f"`{ssh} -G` does not answer as OpenSSH does", fix="which ssh is it?")
-    return values, [found[1] for text in told if (found := _READ.fullmatch(text))]
+    return values, told
 
 
 def _refused(asked: Asked, told: Iterable[str]) -> BadParameter:

@@ -7,8 +7,8 @@ Source: ssh_config(5); readconf.c of OpenSSH 10.5.
 """
 
 import glob
+import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,12 +68,10 @@ def ask(asked: Asked) -> Said:
     if set(values.get("user", [""])[0]) & set("%$"):
         raise BadParameter(
             f"{asked.host}: User {values['user'][0]}: what it means differs among versions of ssh",
-            where=reading.places["user"],
+            where=reading.state.places["user"],
             fix="write the name out, or install the OpenSSH client, which is then asked",
         )
-    host = reading.state.host()
-    address = ":" in host or re.fullmatch(r"[\d.]+", host)
-    said: dict[str, tuple[str, ...]] = {"hostname": (host if address else host.lower(),)}
+    said: dict[str, tuple[str, ...]] = {"hostname": (_canonical(reading.state.host()),)}
     said |= {key: tuple(value) for key, value in values.items() if key != "hostname"}
     if "hostkeyalias" in values:
         said["hostkeyalias"] = (values["hostkeyalias"][0].lower(),)
@@ -81,7 +79,7 @@ def ask(asked: Asked) -> Said:
         asked,
         said,
         by=f"our own reading of {reading.files}, since there is no ssh here",
-        places=reading.places,
+        places=reading.state.places,
     )
     if "identityfile" not in said:
         usual = [tilde(answer, "identityfile", file) for file in _DEFAULT_IDENTITIES]
@@ -104,13 +102,20 @@ def leaves_open(asked: Asked, fallback: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _canonical(host: str) -> str:
+    """A name or an address as ssh writes it."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
+
+
 class _Reading:
     """One reading of the configuration for one host."""
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        self.state = ssh_match.State(asked.host)
-        self.places: dict[str, str] = {}
+        self.state = ssh_match.State(asked)
         self.ignored = ""
         for keyword, value in asked.given:
             self._take(Line("", keyword, (value,), value))
@@ -129,7 +134,7 @@ class _Reading:
 
     def second_pass(self) -> None:
         """`Match final` was met: once more, with the host's name as it turned out."""
-        self.state.values["hostname"] = [self.state.host().lower()]
+        self.state.values["hostname"] = [_canonical(self.state.host())]
         self.state.final = True
         self.read_all()
 
@@ -165,7 +170,7 @@ class _Reading:
             if line.keyword == "host":
                 applies = not never and self._names(line.words)
             elif line.keyword == "match":
-                applies = matches(self.asked, self.state, line, never=never)
+                applies = matches(self.state, line, never=never)
             elif line.keyword == "include":
                 self._include(line, user=user, never=not applies, depth=depth)
             else:
@@ -175,9 +180,10 @@ class _Reading:
 
     def _names(self, patterns: tuple[str, ...]) -> bool:
         """Whether a ``Host`` line means the host."""
+        name = self.state.host() if self.state.final else self.asked.host
         meant = False
         for pattern in patterns:
-            if ssh_match.like(self.asked.host, pattern.removeprefix("!")):
+            if ssh_match.like(name, pattern.removeprefix("!")):
                 if pattern.startswith("!"):
                     return False
                 meant = True
@@ -186,7 +192,7 @@ class _Reading:
     def _include(self, line: Line, *, user: bool, never: bool, depth: int) -> None:
         if depth >= DEEPEST:
             raise self._bad(line.place, f"more than {DEEPEST} files include each other")
-        said = self.state.said(self.asked, self.places)
+        said = self.state.said()
         for word in line.words or ():
             path = expand(said, "include", word)
             if path.startswith("~") and not user:
@@ -224,17 +230,19 @@ class _Reading:
         if keyword == "ignoreunknown":
             self.ignored = self.ignored or words[0]
             return
-        if keyword in ("proxyjump", "proxycommand"):
-            other = {"proxyjump": "proxycommand", "proxycommand": "proxyjump"}[keyword]
-            if other in values:
-                return
+        if keyword == "connecttimeout" and words == ["none"]:
+            return  # to ssh that is as if nothing were said
+        if keyword == "proxyjump" and "proxycommand" in values:
+            return
+        if keyword == "proxycommand" and values.get("proxyjump", ["none"])[0].lower() != "none":
+            return
         if keyword in _WHOLE_LINE:
             words = [line.rest.lstrip(" \t=")]
         if keyword in _ADD_UP and keyword in values:
             values[keyword] += [word for word in words if word not in values[keyword]]
         elif keyword not in values:
             values[keyword] = words
-            self.places[keyword] = line.place
+            self.state.places[keyword] = line.place
 
     def _bad(self, place: str, what: str, fix: str = "") -> BadParameter:
         return BadParameter(

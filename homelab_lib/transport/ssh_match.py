@@ -7,7 +7,6 @@ Source: ssh_config(5), Match and PATTERNS; ``match_cfg_line`` in readconf.c of O
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from homelab_lib.errors import BadParameter
@@ -30,39 +29,44 @@ class State:
     ----------
     asked
         The host as on the command line.
-    values
-        What was said, by keyword.
+    values, places
+        What was said, by keyword, and where.
     final
         Whether this is the second pass.
     wants_final
         Whether anything asks for one.
     """
 
-    asked: str
+    asked: Asked
     values: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     final: bool = False
     wants_final: bool = False
 
     def host(self) -> str:
         """The host's name as it stands now."""
-        given = self.values.get("hostname", [self.asked])[0]
+        given = self.values.get("hostname", [self.asked.host])[0]
         if self.final or "hostname" not in self.values:
             return given
 
         def fill(found: re.Match[str]) -> str:
             if found[1] not in ("h", "%"):
-                raise BadParameter(f"{self.asked}: HostName {given}: it takes %h and %% alone")
-            return self.asked if found[1] == "h" else "%"
+                raise BadParameter(
+                    f"{self.asked.host}: HostName {given}: {found[0]} has no meaning there",
+                    where=self.places["hostname"],
+                    fix="it takes %h and %% alone",
+                )
+            return self.asked.host if found[1] == "h" else "%"
 
         return re.sub("%(.?)", fill, given)
 
-    def said(self, asked: Asked, places: Mapping[str, str]) -> Said:
+    def said(self) -> Said:
         """The same as an answer, as far as it goes."""
         values = {key: tuple(value) for key, value in self.values.items()}
-        return Said(asked, {**values, "hostname": (self.host(),)}, "", places=places)
+        return Said(self.asked, {**values, "hostname": (self.host(),)}, "", places=self.places)
 
 
-def matches(asked: Asked, state: State, line: Line, *, never: bool) -> bool:
+def matches(state: State, line: Line, *, never: bool) -> bool:
     """Whether the block that `line` opens applies; `never` in a file where nothing does.
 
     Raises
@@ -77,7 +81,7 @@ def matches(asked: Asked, state: State, line: Line, *, never: bool) -> bool:
         negated, criterion = word.startswith("!"), word.removeprefix("!").lower()
         if criterion == "all":
             if judged > 1 or words:
-                raise _bad(asked, line, "`all` stands alone, or after `final`")
+                raise _bad(state, line, "`all` stands alone, or after `final`")
             holds = holds and not negated
             judged += 1
             break
@@ -92,28 +96,28 @@ def matches(asked: Asked, state: State, line: Line, *, never: bool) -> bool:
         elif words:
             argument = words.pop(0)
         if criterion not in _JUDGED + _UNJUDGED:
-            raise _bad(asked, line, f"we don't know the criterion {criterion}")
+            raise _bad(state, line, f"we don't know the criterion {criterion}")
         if not argument and criterion not in _MAY_BE_EMPTY:
-            raise _bad(asked, line, f"the criterion {criterion} says nothing")
+            raise _bad(state, line, f"the criterion {criterion} says nothing")
         if criterion in _UNJUDGED:
             unjudged = unjudged or criterion
         elif criterion != "exec" or (
             holds and not unjudged
         ):  # nothing is run for a block that is out
-            holds = _judge(asked, state, line, criterion, argument) != negated and holds
+            holds = _judge(state, line, criterion, argument) != negated and holds
     if not judged:
-        raise _bad(asked, line, "it has no criterion")
+        raise _bad(state, line, "it has no criterion")
     if holds and unjudged:
-        raise _bad(asked, line, f"whether {unjudged} holds can't be told without an ssh to ask")
+        raise _bad(state, line, f"whether {unjudged} holds can't be told without an ssh to ask")
     return holds
 
 
-def _judge(asked: Asked, state: State, line: Line, criterion: str, argument: str) -> bool:
+def _judge(state: State, line: Line, criterion: str, argument: str) -> bool:
     match criterion:
         case "host":
             return in_list(state.host().lower(), argument.lower())
         case "originalhost":
-            return in_list(asked.host.lower(), argument.lower())
+            return in_list(state.asked.host.lower(), argument.lower())
         case "user":
             return in_list(state.values.get("user", [local_user()])[0], argument)
         case "localuser":
@@ -125,11 +129,11 @@ def _judge(asked: Asked, state: State, line: Line, criterion: str, argument: str
         case "tagged":
             tag = state.values.get("tag", [""])[0]
             return in_list(tag, argument) if tag else argument == ""
-    command = expand(state.said(asked, {}), "Match exec", argument, env=False)
+    command = expand(state.said(), "Match exec", argument, env=False)
     try:
         ran = programs.run([os.environ.get("SHELL") or "/bin/sh", "-c", command])
     except OSError as error:
-        raise _bad(asked, line, f"`{command}`: {error}") from None
+        raise _bad(state, line, f"`{command}`: {error}") from None
     return ran.returncode == 0
 
 
@@ -150,9 +154,9 @@ def in_list(text: str, patterns: str) -> bool:
     return meant
 
 
-def _bad(asked: Asked, line: Line, what: str) -> BadParameter:
+def _bad(state: State, line: Line, what: str) -> BadParameter:
     return BadParameter(
-        f"{asked.host}: Match {line.rest}: {what}",
+        f"{state.asked.host}: Match {line.rest}: {what}",
         where=line.place,
         fix="write the block as `Host`, or install the OpenSSH client, which is then asked",
     )

@@ -14,7 +14,7 @@ from homelab_lib.transport.ssh_said import Said, home, local_user
 _JUMP_IN_HASH = (9, 6)  # since then a jump host is part of %C
 _MARK = re.compile(r"%(?P<token>.?)|\$\{(?P<name>[^}]*)(?P<end>\}?)", re.DOTALL)
 _HOP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^]]+\]|[^:\[\]@/]+)(?::(?P<port>\d+))?/?"
+    r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^]]+\]|[^:\[\]@/\s]+)(?::(?P<port>\d+))?/?"
 )
 
 CONNECTION = "hknpr"  # what a ProxyCommand and a ProxyJump may name

@@ -79,6 +79,8 @@ class OpenSshd:
     environment
         What a login has in its environment. As it stands, bash does not read ``.bashrc``,
         whatever that prints on this machine.
+    program
+        The sshd to run; by its name PAM knows it.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class OpenSshd:
         key_kinds: Iterable[str] = ("ed25519",),
         options: Iterable[str] = (),
         environment: str = "SHLVL=1",
+        program: Path | str | None = SSHD,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = address
         self.port = port if namespace else _free_port(address)
+        self.program = str(program)
         self.log = folder / "log"
         self.known_hosts = folder / "known_hosts"
         self.host_keys = [make_key(folder / f"host_{kind}", kind) for kind in key_kinds]
@@ -160,7 +164,7 @@ class OpenSshd:
         assert not self._closed, "the test is over"
         configuration = str(self.folder / "sshd_config")
         self._process = subprocess.Popen(
-            [*self._inside, str(SSHD), "-D", "-f", configuration, "-E", str(self.log)],
+            [*self._inside, self.program, "-D", "-f", configuration, "-E", str(self.log)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

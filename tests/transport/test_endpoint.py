@@ -341,8 +341,10 @@ def test_a_program_that_can_not_be_asked_is_not(tmp_path, script):
 
 
 def test_a_match_that_hangs_is_not_waited_for_without_end(tmp_path, reader, monkeypatch):
-    monkeypatch.setattr("homelab_lib.transport.programs.PATIENCE_S", 0.2)
     config = tmp_path / "config"
+    config.write_text("")
+    Endpoint.resolve("nas", config=config, ssh=reader)  # which ssh it is takes its time, once
+    monkeypatch.setattr("homelab_lib.transport.programs.PATIENCE_S", 0.2)
     config.write_text('Match exec "sleep 60"\n Port 9\n')
     with pytest.raises(BadParameter, match=r"no end within 0\.2 s"):
         Endpoint.resolve("nas", config=config, ssh=reader)
