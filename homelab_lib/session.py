@@ -145,6 +145,8 @@ class Run:
         self._journal = Journal(self.record.journal, mask=self._mask, wall=self._wall)
         records.assert_same_run(self._journal, head, where=str(self.record.folder))
         self._journal.append("run", **head)
+        if isinstance(self._target, SshTarget):
+            self._journal.append("logins", by=self._target.logins)
         if target == "ssh" and changing:
             self._history.add(self.record.folder, self.approve)
         about = {"run_id": self.record.run_id, "title": self.runbook.title, "started": self._wall()}

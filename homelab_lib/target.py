@@ -285,6 +285,11 @@ class SshTarget:
         """``measured``, unless what answers says that it is a twin."""
         return "rehearsed" if self.link.says_it_is_a_twin() else "measured"
 
+    @property
+    def logins(self) -> dict[str, str]:
+        """Who has said how each host is logged into: `ssh` itself, or our reading."""
+        return {name: endpoint.settled_by for name, endpoint in self._endpoints.items()}
+
     def hosts(self) -> tuple[PlannedHost, ...]:
         """Whom a run would meet: where, as whom, and by which keys they are known."""
         return tuple(
