@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -269,6 +270,7 @@ class SshTarget:
         config = Path(ssh_config).expanduser() if ssh_config else None
         if config is not None and not config.exists():
             raise BadParameter("there is no such ssh_config", where=str(config))
+        self._config = config
         self._pins = paths.pins(lab.name, config)
         self.seal = Seal(paths.state(lab.name))
         self._endpoints = _endpoints(lab, config)
@@ -341,7 +343,8 @@ class SshTarget:
         where it is. Its key stays filed under its name."""
         endpoint = self._endpoints[name]
         if endpoint.address == name:
-            self.link.add(replace(endpoint, address=address, host_key_alias=endpoint.key_name))
+            found = _resolve(name, self.lab.machines()[name], self._config, address)
+            self.link.add(replace(found, host_key_alias=endpoint.key_name))
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
@@ -357,14 +360,16 @@ Target = TwinTarget | SshTarget
 
 def _endpoints(lab: Lab, config: Path | None) -> dict[str, Endpoint]:
     """Where each machine is reached. `ssh` is asked for all of them at once."""
-
-    def resolve(name: str, machine: Host | Vm) -> Endpoint:
-        address, port, user = _login(machine)
-        return Endpoint.resolve(name, address=address, port=port, user=user, config=config)
-
     machines = lab.machines()
     with ThreadPoolExecutor(max(len(machines), 1)) as pool:
-        return dict(zip(machines, pool.map(resolve, machines, machines.values()), strict=True))
+        found = pool.map(partial(_resolve, config=config), machines, machines.values())
+        return dict(zip(machines, found, strict=True))
+
+
+def _resolve(name: str, machine: Host | Vm, config: Path | None, leased: str = "") -> Endpoint:
+    """Where a machine is reached; `leased` is the address that DHCP has given it."""
+    address, port, user = _login(machine)
+    return Endpoint.resolve(name, address=leased or address, port=port, user=user, config=config)
 
 
 def _login(machine: Host | Vm) -> tuple[str | None, int, str]:

@@ -147,24 +147,19 @@ class Endpoint:
             "port": str(port),
             "user": user or local_user(),
         }
-        found = _resolve(asked.with_(_open(asked, fallback, ssh)), ssh, ())
+        asks = openssh.version(ssh) is not None
+        said = openssh.settle(ssh, asked, fallback) if asks else ssh_config.settle(asked, fallback)
+        found = _endpoint(said, ssh if asks else "", ())
         kept = address is None and found.address == name.lower()
         return replace(found, address=name if kept else found.address, shell=shell)
 
 
-def _open(asked: Asked, fallback: dict[str, str], ssh: str) -> dict[str, str]:
-    """What of the lab's words counts."""
-    if openssh.version(ssh):
-        return openssh.leaves_open(ssh, asked, fallback)
-    return ssh_config.leaves_open(asked, fallback)
-
-
-def _resolve(asked: Asked, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint:
-    said = openssh.ask(ssh, asked) if openssh.version(ssh) else ssh_config.ask(asked)
+def _endpoint(said: Said, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint:
+    """What was said, as a login; `ssh` is the program that has said it, if any."""
     ssh_values.see_keys_allowed(said)
     agent = ssh_values.agent(said)
     return Endpoint(
-        name=asked.host,
+        name=said.asked.host,
         address=said.one("hostname"),
         port=ssh_values.whole(said, "port", "22"),
         user=said.one("user", local_user()),
@@ -204,4 +199,5 @@ def _jump(said: Said, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint | Non
             where=said.where("proxyjump"),
             fix=f"write `ProxyJump none` into a block `Host {host}` above",
         )
-    return _resolve(hop, ssh, (*on_the_way, said.asked))
+    told = openssh.ask(ssh, hop) if ssh else ssh_config.ask(hop)
+    return _endpoint(told, ssh, (*on_the_way, said.asked))

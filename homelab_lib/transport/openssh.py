@@ -83,8 +83,9 @@ def ask(ssh: str, asked: Asked) -> Said:
     return _ask(ssh, asked).said
 
 
-def leaves_open(ssh: str, asked: Asked, fallback: Mapping[str, str]) -> dict[str, str]:
-    """What of `fallback` the configuration leaves open: there the lab's word counts.
+def settle(ssh: str, asked: Asked, fallback: Mapping[str, str]) -> Said:
+    """The same, with `fallback` for host name, user and port where the configuration leaves them
+    open: there the lab's word counts.
 
     `ssh -G` prints its own defaults as if they stood in the configuration. Where they may do so,
     it is asked once more with other words at the configuration's end.
@@ -104,7 +105,7 @@ def leaves_open(ssh: str, asked: Asked, fallback: Mapping[str, str]) -> dict[str
         spoken = key != "hostname" and any(line.keyword == key for line in answer.lines)
         if not (spoken and _stands_there(ssh, answer, key, value)):
             left[key] = value
-    return left
+    return ask(ssh, asked.with_(left)) if left else answer.said
 
 
 def _stands_there(ssh: str, answer: _Answer, keyword: str, other: str) -> bool:

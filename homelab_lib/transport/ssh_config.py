@@ -87,19 +87,17 @@ def ask(asked: Asked) -> Said:
     return answer
 
 
-def leaves_open(asked: Asked, fallback: Mapping[str, str]) -> dict[str, str]:
-    """What of `fallback` the configuration leaves open: there the lab's word counts."""
+def settle(asked: Asked, fallback: Mapping[str, str]) -> Said:
+    """The same, with `fallback` for host name, user and port where the configuration leaves them
+    open: there the lab's word counts."""
     said = ask(asked)
-    return {
+    names_itself = said.one("hostname") == asked.host.lower()
+    left = {
         key: value
         for key, value in fallback.items()
-        if value
-        and (
-            said.one(key).lower() == asked.host.lower()
-            if key == "hostname"
-            else key not in said.values
-        )
+        if value and (names_itself if key == "hostname" else key not in said.values)
     }
+    return ask(asked.with_(left)) if left else said
 
 
 def _canonical(host: str) -> str:

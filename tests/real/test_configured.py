@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -323,7 +324,7 @@ def test_a_program_goes_with_its_connection(nas, log_in, tmp_path):
     pump += "t.Thread(target=lambda:shutil.copyfileobj(i,s.makefile('wb',0)),daemon=True).start()\n"
     pump += "shutil.copyfileobj(s.makefile('rb',0),o)\n"
     script.write_text(pump)
-    assert log_in(entry(nas, f"ProxyCommand python3 {script}")).ok
+    assert log_in(entry(nas, f"ProxyCommand {sys.executable} {script}")).ok
     pid = (tmp_path / "pid").read_text()
     until("it is gone", lambda: not Path(f"/proc/{pid}/cmdline").exists())
 
