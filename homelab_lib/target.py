@@ -333,10 +333,11 @@ class SshTarget:
         endpoint = self._endpoints[name]
         if made:
             pin(self._pins, endpoint, key)
-        else:
-            check(
-                endpoint, HostKey.parse(key), [*map(Path, endpoint.known_hosts_files), self._pins]
-            )
+            return
+        known = self._known(endpoint)
+        if not known or not all(each.authority for each in known):  # else its certificate tells
+            files = [*map(Path, endpoint.known_hosts_files), self._pins]
+            check(endpoint, HostKey.parse(key), files)
 
     def locate(self, name: str, address: str) -> None:
         """Reach a machine at the address that DHCP has given it, unless the SSH configuration says

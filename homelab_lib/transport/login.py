@@ -232,7 +232,7 @@ def _authenticate(transport: Transport, endpoint: Endpoint) -> None:
             agent.close()
     told = [f"    it says: {line}" for line in says]
     told += [f"    tried: {label}" for label in tried or ["nothing: there is no key"]]
-    told += [f"    as says: {endpoint.settled_by}"] if endpoint.settled_by else []
+    told += [f"    settled by: {endpoint.settled_by}"] if endpoint.settled_by else []
     raise AuthenticationRefused(
         "\n".join([f"{endpoint.name} does not let {endpoint.user} in: {why}", *told]),
         says="\n".join(says),

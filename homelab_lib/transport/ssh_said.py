@@ -47,7 +47,7 @@ _UNRELATED = """
     remotecommand remoteforward requesttty securitykeyprovider sendenv serveralivecountmax
     serveraliveinterval sessiontype setenv stdinnull streamlocalbindmask streamlocalbindunlink
     stricthostkeychecking syslogfacility tag tcpkeepalive tunnel tunneldevice updatehostkeys
-    verifyhostkeydns versionaddendum visualhostkey warnweakcrypto xauthlocation
+    usekeychain verifyhostkeydns versionaddendum visualhostkey warnweakcrypto xauthlocation
 """
 UNRELATED = frozenset(_UNRELATED.split())
 """What makes no odds to who is reached, as whom, by which keys; where it is about trust
@@ -60,6 +60,7 @@ OTHER_NAMES = {
     "identityfile2": "identityfile",
     "keepalive": "tcpkeepalive",
     "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+    "rsaminsize": "requiredrsasize",
     "skeyauthentication": "kbdinteractiveauthentication",
     "smartcarddevice": "pkcs11provider",
     "tisauthentication": "kbdinteractiveauthentication",
