@@ -1,13 +1,17 @@
 """Keys that lie about: a twin's login key, and the public key that machines are given."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from homelab_lib import paths
-from homelab_lib.errors import BadParameter, SecretUnresolved
+from homelab_lib.errors import BadParameter, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import load_lab
 from homelab_lib.target import SshTarget, _operator_key, serve_twin
 
 MINIPC = paths.data() / "examples" / "minipc"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDazPdHjuPXYVwjeL8YS/dey4/DqfIQB+UTlelIAzUTO"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPqAhtu6g/pZ63axQJ64JixN2KfmuEjfrCDgPk7EVLyP"
 
 
 def test_a_twin_puts_no_key_where_others_can_put_theirs(tmp_path):
@@ -71,3 +75,47 @@ def test_a_machine_is_reached_where_dhcp_has_put_it_and_known_by_its_name(tmp_pa
         assert target.link._endpoint("play").address == "play.example", "the person knows better"
     finally:
         target.close()
+
+
+@pytest.fixture
+def reached(tmp_path, monkeypatch):
+    """The lab as reached by a configuration: `reached("Host play …")`."""
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
+    config = tmp_path / "config"
+    with ExitStack() as targets:
+
+        def make(text):
+            config.write_text(text)
+            target = SshTarget(load_lab(MINIPC), str(config), allow_changes=False)
+            targets.callback(target.close)
+            return target
+
+        yield make
+
+
+def test_it_is_told_who_has_settled_each_login(reached, tmp_path):
+    told = reached("Host play\n Port 2222\n").logins
+    assert told.keys() == load_lab(MINIPC).machines().keys()
+    assert all(str(tmp_path / "config") in by for by in told.values())
+
+
+def test_a_machine_is_given_the_public_half_that_the_configuration_names(reached, tmp_path):
+    (tmp_path / "half.pub").write_text(f"{KEY} mine\n")
+    target = reached(f"Host play\n IdentityFile {tmp_path}/half.pub\n")
+    assert target.public_key("play") == f"{KEY} mine"
+
+
+def test_a_key_learnt_of_a_machine_has_to_be_the_known_one_unless_it_is_certified(
+    reached, tmp_path
+):
+    known = tmp_path / "known"
+    target = reached(f"Host play\n HostName 192.0.2.7\n UserKnownHostsFile {known}\n")
+    known.write_text(f"192.0.2.7 {OTHER}\n")
+    with pytest.raises(HostKeyRefused, match="has changed"):
+        target.trust("play", KEY, made=False)
+    known.write_text(f"192.0.2.7 {KEY}\n")
+    target.trust("play", KEY, made=False)
+    known.write_text(f"@cert-authority 192.0.2.* {OTHER}\n")
+    target.trust("play", KEY, made=False)  # at login it has to show a certificate
+    shown = next(host.key for host in target.hosts() if host.name == "play")
+    assert shown.startswith("CA SHA256:")
