@@ -65,12 +65,10 @@ class Piped(socket.socket):
     def close(self) -> None:
         """Hang up, and see the program gone."""
         super().close()
-        with suppress(ProcessLookupError):
-            os.killpg(self._program.pid, signal.SIGHUP)
-        try:
-            self._program.wait(_ENDING_S)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(self._program.pid, signal.SIGKILL)
-            self._program.wait()
+        for blow in (signal.SIGHUP, signal.SIGKILL):
+            if self._program.poll() is None:  # else its number may be another's by now
+                with suppress(ProcessLookupError):
+                    os.killpg(self._program.pid, blow)
+            with suppress(subprocess.TimeoutExpired):
+                self._program.wait(_ENDING_S)
         self._listener.join(_ENDING_S)
