@@ -8,6 +8,7 @@ and what no rule allows is refused.
 import ipaddress
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.network import Cable
@@ -17,6 +18,12 @@ from homelab_lib.wiring import cable_speed
 
 Spot = tuple[str, str, int | None]
 """A machine or switch, its segment or port, and the tag of a frame there."""
+
+
+@cache
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network that an address with its prefix length is in."""
+    return ipaddress.ip_interface(cidr).network
 
 
 def misfit(lab: Lab, cable: Cable) -> str:
@@ -39,6 +46,7 @@ class Wires:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.unplugged: set[str] = set()
+        self._reached: dict[tuple[Spot, frozenset[str]], set[Spot]] = {}
         self._ends: dict[str, Cable] = {}
         self.misfits = {cable.name: misfit(lab, cable) for cable in lab.cables}
         for cable in lab.cables:
@@ -63,6 +71,13 @@ class Wires:
     def reached_from(self, host: str, segment: str, tag: int | None) -> set[Spot]:
         """Every host's segment, and the tag there, that a frame sent here comes to."""
         start: Spot = (host, segment, tag)
+        known = (start, frozenset(self.unplugged))
+        if known not in self._reached:
+            self._reached[known] = self._flooded(start)
+        return self._reached[known]
+
+    def _flooded(self, start: Spot) -> set[Spot]:
+        """`reached_from`, cable by cable."""
         seen = {start}
         queue: deque[Spot] = deque([start])
         while queue:
@@ -123,9 +138,11 @@ class Network:
 
     def owner(self, address: str) -> Machine | None:
         """The machine that has an address."""
+        begins = f"{address}/"
         for machine in self.machines.values():
-            if any(i.address == address for i in machine.interfaces):
-                return machine
+            for interface in machine.interfaces:  # asked ten thousand times in a rehearsal
+                if interface.cidr.startswith(begins):
+                    return machine
         return None
 
     def vlan_of(self, address: str) -> int | None:
@@ -158,7 +175,7 @@ class Network:
     def _interface_towards(self, source: Machine, address: str) -> Interface | None:
         ip = ipaddress.ip_address(address)
         for each in source.interfaces:
-            if each.cidr and each.up and ip in ipaddress.ip_interface(each.cidr).network:
+            if each.cidr and each.up and ip in _network(each.cidr):
                 return each
         return None
 

@@ -20,6 +20,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.machine.unit import Unit
+from homelab_lib.yaml_safe import Loader
 
 BINARY = "/usr/local/bin/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
@@ -138,7 +139,7 @@ def _configuration(machine: Machine, known: set[str]) -> dict[str, Any]:
         It can't be read, or says what k3s does not know.
     """
     try:
-        document = yaml.safe_load(machine.files.text(CONFIG)) or {}
+        document = yaml.load(machine.files.text(CONFIG), Loader) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"failed to parse {CONFIG}: {error}") from None
     for key in document:

@@ -13,6 +13,7 @@ from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.yaml_safe import Loader
 
 _LONG_AGO_S = 86400.0
 _NOT_ASKED = ("Event", "Secret", "ServiceAccount", "HelmChartConfig")
@@ -24,14 +25,14 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     if unit is None or unit.active != "active":
         return
     world = server.world
-    if "server" in (yaml.safe_load(server.files.text(CONFIG)) or {}):
+    if "server" in (yaml.load(server.files.text(CONFIG), Loader) or {}):
         return  # it comes with the one that it joined
     for machine in world.machines.values():
         version = _binary(machine, ask)
         if machine is server and version is None:
             return
     cluster = found_cluster(world, server, server.files.read(BINARY).decode())
-    config = yaml.safe_load(server.files.text(CONFIG)) or {}
+    config = yaml.load(server.files.text(CONFIG), Loader) or {}
     cluster.agreed = {key: config.get(key) for key in AGREED}
     cluster.tls_names = {server.address, "127.0.0.1", *config.get("tls-san", ())}
     cluster.servers += [machine for machine in world.machines.values() if _joined(machine, server)]
@@ -61,7 +62,7 @@ def _joined(machine: Machine, server: Machine) -> bool:
     unit = machine.units.get("k3s")
     if machine is server or unit is None or unit.active != "active":
         return False
-    config = yaml.safe_load(machine.files.text(CONFIG)) or {}
+    config = yaml.load(machine.files.text(CONFIG), Loader) or {}
     return urlsplit(str(config.get("server", ""))).hostname == server.address
 
 

@@ -7,6 +7,9 @@ from itertools import pairwise
 _OPERATORS = ("&&", "||", ";;", "<<-", "<<", ">>", "<&", ">&", ">|", "<>", *"<>|;&()\n")
 _REDIRECTIONS = {"<<-", "<<", ">>", "<&", ">&", ">|", "<", ">"}
 _BREAKS_WORD = " \t\n;&|<>()"
+_OPERATOR = re.compile("|".join(map(re.escape, _OPERATORS)))
+_NUMBER = re.compile(r"\d(?=[<>])")
+_PLAIN = re.compile(r"[^ \t\n;&|<>()\\'\"`$]+")
 
 
 class Syntax(ValueError):
@@ -48,7 +51,7 @@ def tokens(script: str) -> list[Token]:
         A quote or a parenthesis is left open.
     """
     found: list[Token] = []
-    place = 0
+    place = line = 0  # line: which token is the first of this one
     while place < len(script):
         char = script[place]
         if char in " \t" or script.startswith("\\\n", place):
@@ -56,7 +59,7 @@ def tokens(script: str) -> list[Token]:
         elif char == "#":
             end = script.find("\n", place)
             place = len(script) if end < 0 else end
-        elif number := re.match(r"\d(?=[<>])", script[place:]):
+        elif number := _NUMBER.match(script, place):
             operator = _operator(script, place + 1)
             found.append(Token(operator, False, int(number[0])))
             place += 1 + len(operator)
@@ -64,41 +67,43 @@ def tokens(script: str) -> list[Token]:
             found.append(Token(operator, False))
             place += len(operator)
             if operator == "\n":
-                place = _here_documents(found, script, place)
+                place = _here_documents(found[line:], script, place)
+                line = len(found)
         else:
             end = _word_end(script, place)
             found.append(Token(script[place:end], True))
             place = end
-    _here_documents(found, "", 0)
+    _here_documents(found[line:], "", 0)
     return [*found, Token("", False)]
 
 
 def _operator(script: str, place: int) -> str:
-    return next((each for each in _OPERATORS if script.startswith(each, place)), "")
+    operator = _OPERATOR.match(script, place)
+    return operator[0] if operator else ""
 
 
 def _word_end(script: str, place: int) -> int:
     while place < len(script) and script[place] not in _BREAKS_WORD:
-        place = after(script, place)
+        plain = _PLAIN.match(script, place)
+        place = plain.end() if plain else after(script, place)
     return place
 
 
-def _here_documents(found: list[Token], script: str, place: int) -> int:
-    """Read the texts that the line before has announced; where the script goes on."""
-    lines_end = [number for number, token in enumerate(found[:-1]) if token.text == "\n"]
-    line = found[lines_end[-1] + 1 if lines_end else 0 :]
+def _here_documents(line: list[Token], script: str, place: int) -> int:
+    """Read the texts that a line has announced; where the script goes on."""
     for token, word in pairwise(line):
         if token.text not in ("<<", "<<-") or token.is_word or token.body:
             continue
         end = re.sub(r"['\"\\]", "", word.text)
         lines: list[str] = []
         while place < len(script):
-            line, _, _ = script[place:].partition("\n")
-            place += len(line) + 1
-            line = line.lstrip("\t") if token.text == "<<-" else line
-            if line == end:
+            stop = script.find("\n", place)
+            text = script[place : stop if stop >= 0 else len(script)]
+            place += len(text) + 1
+            text = text.lstrip("\t") if token.text == "<<-" else text
+            if text == end:
                 break
-            lines.append(f"{line}\n")
+            lines.append(f"{text}\n")
         # A quoted end keeps the text as it is: a mark for whoever expands it.
         token.body = ("" if end == word.text else "'") + "\n" + "".join(lines)
     return place

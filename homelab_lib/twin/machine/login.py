@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.shell_state import Computer
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NEEDS_A_SHELL = RESERVED | BUILTINS.keys()
+_PLAIN = re.compile(r"[\w@%+=:,./ -]+")
 
 
 def environment(user: str, home: str) -> dict[str, str]:
@@ -32,12 +33,16 @@ def run(computer: Computer, user: str, home: str, line: str, stdin: bytes) -> Re
 
 def simple(line: str) -> tuple[str, ...] | None:
     """The words of a line that is one plain command; None where it takes a shell."""
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return None
+    if _PLAIN.fullmatch(line):
+        words = line.split()
+    else:
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            return None
+        # Words quoted as `shlex` quotes them need no shell, whatever they hold.
+        if shlex.join(words) != line:
+            return None
     if not words or "=" in words[0] or words[0] in _NEEDS_A_SHELL or not words[0]:
         return None
-    # Words quoted as `shlex` quotes them need no shell, whatever they hold; nor do plain ones.
-    plain = shlex.join(words) == line or re.fullmatch(r"[\w@%+=:,./ -]+", line)
-    return tuple(words) if plain else None
+    return tuple(words)

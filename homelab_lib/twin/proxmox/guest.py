@@ -18,6 +18,7 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.proxmox.devices import split_net
 from homelab_lib.twin.proxmox.leases import lease
 from homelab_lib.twin.proxmox.schema import split_properties
+from homelab_lib.yaml_safe import Loader
 
 _CLOUD_INIT_S = 15.0
 _PACKAGE_S = 6.0
@@ -226,7 +227,7 @@ class Guest(Machine):
             return {}, []
         text = self.node.volume_text(custom["vendor"])
         try:
-            document = yaml.safe_load(text)
+            document = yaml.load(text, Loader)
         except yaml.YAMLError as error:
             return {}, [f"Failed loading yaml blob. {error}"]
         if not text.startswith("#cloud-config") or not isinstance(document, dict):
