@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,6 +61,13 @@ class Standing:
         self.lab = lab
         self.runbook = runbook
 
+    def surround(self, patch: pytest.MonkeyPatch) -> None:
+        """Have runs go by its clock, and leave their state and reports beside it."""
+        folder = self.config.parent
+        patch.setattr(target, "WallClock", lambda: self.world.clock)
+        patch.setenv("HOMELAB_STATE", str(folder / "state"))
+        patch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
+
     def run(self, mode: str = "apply", approve: str = "", **more: object) -> Ran:
         """Run it as its notebook does, cell by cell; an error ends it and is given back."""
         ran = Ran()
@@ -90,14 +98,14 @@ class Standing:
                 run.close()
         return ran
 
-    def until_done(self, approve: str, tries: int = 6) -> int:
+    def until_done(self, approve: str, tries: int = 6, **more: object) -> int:
         """Give the same command again and again until it gets to the end; how often it took.
 
         What our own attempt left half-made is named as free to be destroyed when it is asked for.
         """
         named: list[str] = []
         for count in range(1, tries + 1):
-            ran = self.run("apply", approve, allow_destroy=named)
+            ran = self.run("apply", approve, allow_destroy=named, **more)
             named += re.findall(r'"([^"]+)"', "".join(_ASKED.findall(str(ran.error))))
             self.world.clock.sleep(60)  # nobody types faster
             if ran.error is None:
@@ -130,27 +138,31 @@ def differences(a: object, b: object, path: str = "") -> list[str]:
 
 
 @contextmanager
-def standing(
+def served(
     folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
     *,
     lab: Lab | None = None,
     path: str = "",
     seed: int = 0,
     runbook: str = "phase2",
 ) -> Iterator[Standing]:
-    """Serve a lab as it stands before a phase, in simulated time on both sides."""
+    """Serve a lab as it stands before a phase."""
     described = lab or load_lab(path or None)
     phase = phase_of(runbook)
     world = built(described, before_phase=phase, seed=seed, clock=SimulatedClock())
-    monkeypatch.setattr(target, "WallClock", lambda: world.clock)
-    monkeypatch.setenv("HOMELAB_STATE", str(folder / "state"))
-    monkeypatch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
     folder.mkdir(parents=True, exist_ok=True)
     identity, key = _login(folder)
-    with serve(world, authorized_keys=[key]) as served:
+    with serve(world, authorized_keys=[key]) as doors:
         hosts = folder / "known_hosts"
-        hosts.write_text("".join(f"{line}\n" for line in served.known_hosts()))
+        hosts.write_text("".join(f"{line}\n" for line in doors.known_hosts()))
         config = folder / "ssh_config"
-        config.write_text(ssh_config(served, identity_file=identity, known_hosts_file=hosts))
+        config.write_text(ssh_config(doors, identity_file=identity, known_hosts_file=hosts))
         yield Standing(world, config, path, runbook)
+
+
+@contextmanager
+def standing(folder: Path, patch: pytest.MonkeyPatch, **lab: Any) -> Iterator[Standing]:
+    """A lab that is served, and runs on it in simulated time on both sides; see `served`."""
+    with served(folder, **lab) as there:
+        there.surround(patch)
+        yield there

@@ -1,5 +1,6 @@
 """Phase 2 from end to end over SSH, on a lab that isn't there."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -20,10 +21,46 @@ from homelab_lib.errors import (
 from homelab_lib.runbook import lock
 from homelab_lib.runbook.proof import check
 from homelab_lib.transport.fleet import Fleet
+from standing import served
 from standing import standing as serve_standing
 
 STEPS = ("room", "image", "machines", "share", "server", "agents", "storage", "volume",
          "workloads", "desktop")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def phase2_done(tmp_path_factory):
+    """The lab after its phase 2, the run that did it, and what its desktop had before."""
+    folder = tmp_path_factory.mktemp("done") / "lab"
+    with served(folder) as there, pytest.MonkeyPatch.context() as patch:
+        there.surround(patch)
+        before = copy.deepcopy(there.world.machines["desktop"].files)
+        applied = there.run("apply", there.run("plan").digest)
+        assert applied.error is None
+        patch.undo()
+        yield there, applied, before
+
+
+@pytest.fixture
+def done(phase2_done, monkeypatch):
+    """The lab after its phase 2; what a test changes there it puts back."""
+    there, *_ = phase2_done
+    there.surround(monkeypatch)
+    return there
+
+
+@pytest.fixture
+def client(done, phase2_done):
+    """The same, but for its desktop, which is as it was before; and then as it is now."""
+    desktop = done.world.machines["desktop"]
+    kept = {name: getattr(desktop, name) for name in ("files", "accounts", "packages")}
+    for name, value in kept.items():
+        setattr(desktop, name, copy.deepcopy(value))
+    *_, before = phase2_done
+    desktop.files = copy.deepcopy(before)
+    yield desktop
+    for name, value in kept.items():
+        setattr(desktop, name, value)
 
 
 def test_plan_apply_apply_again_verify(standing):
@@ -46,37 +83,36 @@ def test_plan_apply_apply_again_verify(standing):
     assert standing.run("plan").changes == 0
 
 
-def test_the_cluster_is_there_and_serves(standing):
-    standing.run("apply", standing.run("plan").digest)
-    desktop = standing.world.machines["desktop"]
+def test_the_cluster_is_there_and_serves(done):
+    desktop = done.world.machines["desktop"]
     page = desktop.run("curl -sS -H 'Host: whoami.home.arpa' http://10.0.30.21/").out
     assert b"Hostname: whoami-" in page
     nodes = json.loads(desktop.run("kubectl get nodes -o json").out)["items"]
     assert [node["metadata"]["name"] for node in nodes] == ["k3s-control", "k3s-gpu1", "k3s-gpu2"]
-    nas = standing.world.machines["truenas"]
+    nas = done.world.machines["truenas"]
     assert nas.files.exists("/mnt/tank/k3s/homelab-test/volume-test/probe")
 
 
 def test_without_approval_apply_stops_after_the_plan(standing):
     before = standing.world.state()
-    ran = standing.run("apply")
+    ran = standing.run("apply", only="room,image,machines,share")
     assert (ran.error, ran.sent) == (None, 0)
     assert standing.world.state() == before
 
 
 def test_a_digest_that_nobody_planned_is_refused(standing):
-    ran = standing.run("apply", "p000000000000")
+    ran = standing.run("apply", "p000000000000", only="share")
     assert isinstance(ran.error, BadParameter | PlanStale)
     assert ran.sent == 0
 
 
 def test_a_plan_that_no_longer_fits_is_refused(standing):
-    digest = standing.run("plan").digest
+    digest = standing.run("plan", only="share").digest
     standing.world.machines["truenas"].run(
         """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
     )
     before = standing.world.state()
-    ran = standing.run("apply", digest)
+    ran = standing.run("apply", digest, only="share")
     assert isinstance(ran.error, PlanStale)
     assert standing.world.state() == before
 
@@ -122,20 +158,17 @@ def test_a_host_that_does_not_let_us_in(standing):
     assert isinstance(ran.error, AuthenticationRefused)
 
 
-def test_a_tampered_download_is_not_put_in_place(standing):
-    lab = standing.world.lab
-    digest = standing.run("plan").digest
-    standing.world.site[lab.downloads["k3s-install"].url].digest = "0" * 64
-    ran = standing.run("apply", digest)
+def test_a_tampered_download_is_not_put_in_place(done, client, monkeypatch):
+    lab = done.world.lab
+    digest = done.run("plan", only="desktop").digest
+    monkeypatch.setattr(done.world.site[lab.downloads["kubectl"].url], "digest", "0" * 64)
+    ran = done.run("apply", digest, only="desktop")
     assert isinstance(ran.error, StepFailed)
     assert "did NOT match" in str(ran.error)
-    assert not standing.world.machines["k3s-control"].files.exists(
-        "/var/lib/homelab/k3s-install.sh"
-    )
+    assert not client.files.exists("/usr/local/bin/kubectl")
 
 
-def test_a_kubeconfig_that_is_there_is_added_to(standing):
-    desktop = standing.world.machines["desktop"]
+def test_a_kubeconfig_that_is_there_is_added_to(done, client):
     work = {
         "apiVersion": "v1", "kind": "Config", "current-context": "work",
         "clusters": [{"name": "work", "cluster": {"server": "https://work.example"}}],
@@ -143,93 +176,92 @@ def test_a_kubeconfig_that_is_there_is_added_to(standing):
         "contexts": [{"name": "work", "context": {"cluster": "work", "user": "work"}}],
     }  # fmt: skip
     written = yaml.safe_dump(work)
-    desktop.run("install -d -o homelab -g homelab /home/homelab/.kube")
-    desktop.files.put("/home/homelab/.kube/config", written, mode=0o600, user="homelab",
-                      group="homelab")  # fmt: skip
-    assert standing.run("apply", standing.run("plan").digest).error is None
-    found = yaml.safe_load(desktop.files.text("/home/homelab/.kube/config"))
+    client.run("install -d -o homelab -g homelab /home/homelab/.kube")
+    client.files.put("/home/homelab/.kube/config", written, mode=0o600, user="homelab",
+                     group="homelab")  # fmt: skip
+    planned = done.run("plan", only="desktop")
+    assert done.run("apply", planned.digest, only="desktop").error is None
+    found = yaml.safe_load(client.files.text("/home/homelab/.kube/config"))
     assert found["current-context"] == "work"
     assert [each["name"] for each in found["contexts"]] == ["work", "homelab"]
     assert work["users"][0] in found["users"]
-    assert desktop.files.text("/home/homelab/.kube/config.before-homelab") == written
+    assert client.files.text("/home/homelab/.kube/config.before-homelab") == written
 
 
-def test_somebody_elses_context_of_our_name_is_left_alone(standing):
-    desktop = standing.world.machines["desktop"]
+def test_somebody_elses_context_of_our_name_is_left_alone(done, client):
     theirs = yaml.safe_dump({
         "clusters": [{"name": "homelab", "cluster": {"server": "https://192.0.2.9:6443"}}],
         "users": [{"name": "homelab", "user": {"token": "the only copy"}}],
         "contexts": [{"name": "homelab", "context": {"cluster": "homelab", "user": "homelab"}}],
     })  # fmt: skip
     config = "/home/homelab/.kube/config"
-    desktop.files.put(config, theirs, mode=0o600, user="homelab", group="homelab")
-    ran = standing.run("plan")
+    client.files.put(config, theirs, mode=0o600, user="homelab", group="homelab")
+    ran = done.run("plan", only="desktop")
     assert "has a cluster 'homelab' that is not of lab homelab" in str(ran.error)
-    assert desktop.files.text(config) == theirs
+    assert client.files.text(config) == theirs
 
 
-def test_home_and_group_are_what_the_client_says(standing):
-    desktop = standing.world.machines["desktop"]
-    desktop.accounts.read(["homelab:x:1000:100::/srv/lars:/bin/bash"], ["users:x:100:"])
-    desktop.run("install -d -o homelab -g users /srv/lars")
-    assert standing.run("apply", standing.run("plan").digest).error is None
-    written = desktop.files.entry("/srv/lars/.kube/config")
+def test_home_and_group_are_what_the_client_says(done, client):
+    client.accounts.read(["homelab:x:1000:100::/srv/lars:/bin/bash"], ["users:x:100:"])
+    client.run("install -d -o homelab -g users /srv/lars")
+    planned = done.run("plan", only="desktop")
+    assert done.run("apply", planned.digest, only="desktop").error is None
+    written = client.files.entry("/srv/lars/.kube/config")
     assert (written.user, written.group, oct(written.mode)) == ("homelab", "users", "0o600")
-    folder = desktop.files.entry("/srv/lars/.kube")
+    folder = client.files.entry("/srv/lars/.kube")
     assert (folder.user, folder.group, oct(folder.mode)) == ("homelab", "users", "0o700")
 
 
 def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
-    digest = standing.run("plan").digest
+    digest = standing.run("plan", only="image").digest
     snippet = "/var/lib/vz/snippets/homelab-vendor.yaml"
     node = standing.world.machines["proxmox"]
     node.files.put(snippet, "# somebody's own\n")
-    ran = standing.run("apply", digest)
+    ran = standing.run("apply", digest, only="image")
     assert f"{snippet} is there" in str(ran.error)
     assert node.files.text(snippet) == "# somebody's own\n"
 
 
-def test_a_client_without_curl_takes_wget_and_without_either_says_so(standing):
-    desktop = standing.world.machines["desktop"]
+def test_a_client_without_curl_takes_wget_and_without_either_says_so(done, client):
     for program in ("curl", "wget"):
-        desktop.packages.pop(program, None)
-    assert "has neither curl nor wget" in str(standing.run("plan").error)
-    desktop.packages["wget"] = "1.25.0-2"
-    assert standing.run("apply", standing.run("plan").digest).error is None
-    assert desktop.files.exists("/usr/local/bin/kubectl")
+        client.packages.pop(program, None)
+    assert "has neither curl nor wget" in str(done.run("plan", only="desktop").error)
+    client.packages["wget"] = "1.25.0-2"
+    planned = done.run("plan", only="desktop")
+    assert done.run("apply", planned.digest, only="desktop").error is None
+    assert client.files.exists("/usr/local/bin/kubectl")
 
 
-def test_drift_is_found_and_named(standing):
-    standing.run("apply", standing.run("plan").digest)
-    standing.world.machines["truenas"].services["nfs"].running = False
-    ran = standing.run("verify")
+def test_drift_is_found_and_named(done, monkeypatch):
+    monkeypatch.setattr(done.world.machines["truenas"].services["nfs"], "running", False)
+    ran = done.run("verify")
     assert isinstance(ran.error, Drift)
     assert "share: start nfs" in str(ran.error)
 
 
-def test_secrets_land_nowhere(standing, tmp_path):
-    ran = standing.run("apply", standing.run("plan").digest)
-    cluster = standing.world.clusters["k3s-control"]
-    kubeconfig = standing.world.machines["k3s-control"].files.text("/etc/rancher/k3s/k3s.yaml")
+def test_secrets_land_nowhere(done, phase2_done):
+    _, applied, _ = phase2_done
+    cluster = done.world.clusters["k3s-control"]
+    kubeconfig = done.world.machines["k3s-control"].files.text("/etc/rancher/k3s/k3s.yaml")
     key = yaml.safe_load(kubeconfig)["users"][0]["user"]["client-key-data"]
-    for folder in (ran.record, tmp_path / "lab" / "state"):
+    for folder in (applied.record, done.config.parent / "state"):
         for file in folder.rglob("*"):
             text = file.read_text(errors="replace") if file.is_file() else ""
             assert cluster.token not in text, file
             assert key not in text, file
 
 
-def test_the_evidence_of_a_twin_is_never_called_measured(standing):
-    ran = standing.run("apply", standing.run("plan").digest)
-    summary = json.loads((ran.record / "summary.json").read_text())
-    assert summary["evidence"] == "rehearsed"
-    assert '"measured"' not in (ran.record / "summary.json").read_text()
+def test_the_evidence_of_a_twin_is_never_called_measured(phase2_done):
+    _, applied, _ = phase2_done
+    text = (applied.record / "summary.json").read_text()
+    assert json.loads(text)["evidence"] == "rehearsed"
+    assert '"measured"' not in text
 
 
 def test_a_second_run_on_the_lab_is_refused(standing):
-    digest = standing.run("plan").digest
+    digest = standing.run("plan", only="share").digest
     with lock.held(paths.state("homelab"), alone=True, what="another run"):
-        ran = standing.run("apply", digest)
+        ran = standing.run("apply", digest, only="share")
     assert isinstance(ran.error, Locked)
 
 
@@ -308,8 +340,8 @@ def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
     for name, document in (("storage", storage), ("compute", compute)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
-        ran = there.run("apply", there.run("plan").digest)
-        assert ran.error is None
+        some = {"only": "room,image,machines"}
+        assert there.run("apply", there.run("plan", **some).digest, **some).error is None
         config = there.world.machines["proxmox"].vms[201].config
         assert config["scsi0"].startswith("local-lvm:vm-201-disk-")
 
@@ -338,7 +370,7 @@ def test_a_share_that_exists_is_looked_at_and_never_made(tmp_path, monkeypatch):
 
 def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
     """The change may have been done or not: the journal says so, and the next run looks."""
-    digest = standing.run("plan").digest
+    digest = standing.run("plan", only="share").digest
     run = Fleet.run
 
     def interrupted(fleet, host, command):
@@ -352,25 +384,26 @@ def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
     hits = []
     monkeypatch.setattr(Fleet, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        standing.run("apply", digest)
+        standing.run("apply", digest, only="share")
     assert hits
     record = next((standing.config.parent / "reports").glob("*_ssh_*/summary.json")).parent
     summaries = [json.loads(f.read_text()) for f in record.parent.glob("*/summary.json")]
     assert "interrupted" in {each["status"] for each in summaries}
-    assert standing.until_done(digest) == 1
+    assert standing.until_done(digest, only="share") == 1
     assert len(standing.world.machines["truenas"].tables["nfs"].rows()) == 2, "made once, not twice"
 
 
 def test_a_vm_that_its_owner_restores_into_our_number_is_left_alone(standing):
     """Ours was removed, and under the old approval somebody else's is being restored there."""
-    digest = standing.run("plan").digest
-    assert standing.run("apply", digest).error is None
+    some = {"only": "room,image,machines"}
+    digest = standing.run("plan", **some).digest
+    assert standing.run("apply", digest, **some).error is None
     node = standing.world.machines["proxmox"]
     for words in ("stop 201", "set 201 --protection 0", "destroy 201"):
         assert node.run(f"qm {words}").finished().status == 0
     node.run("qm create 201 --name family-photos --memory 2048").finished()
     node.vms[201].config["lock"] = "create"
     node.tasks.begin("qmrestore", "201")
-    ran = standing.run("apply", digest, allow_destroy=["VM 201 (k3s-control)"])
+    ran = standing.run("apply", digest, allow_destroy=["VM 201 (k3s-control)"], **some)
     assert ran.error is not None
     assert node.vms[201].config["name"] == "family-photos"
