@@ -6,6 +6,8 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 PROGRAMS := $(VENV)/.programs
+# Who is done takes from the other: the long tests stand together, and would all be one's.
+BOTH := -n 2 --dist worksteal
 
 .PHONY: demo test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
 
@@ -14,7 +16,7 @@ demo: $(INSTALLED)
 	@$(PY) -m homelab_lib report
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q -n 2 -m "not real and not long and not sample and not contract"
+	$(PY) -m pytest -q $(BOTH) -m "not real and not long and not sample and not contract"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real sshd in network namespaces of its own: needs root on Debian, and is skipped elsewhere.
@@ -23,15 +25,15 @@ test-real: $(INSTALLED)
 
 # The twin, our calls and our readers, held against what the appliances say of themselves.
 test-contract: $(INSTALLED) $(PROGRAMS)
-	HOMELAB_STRICT=1 $(PY) -m pytest -q -n 2 -m "contract"
+	HOMELAB_STRICT=1 $(PY) -m pytest -q $(BOTH) -m "contract"
 
 # What CI runs: besides those, a sample of the faults at the changes of phase 2.
 test-all: test test-contract test-real
-	$(PY) -m pytest -q -n 2 -m "sample"
+	$(PY) -m pytest -q $(BOTH) -m "sample"
 
 # Every change of phase 2 under every kind of fault: half an hour. What came of it is written down.
 test-crash: $(INSTALLED)
-	$(PY) tests/proof.py crash -- -q -n 2 -m "sample or long"
+	$(PY) tests/proof.py crash -- -q $(BOTH) -m "sample or long"
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py

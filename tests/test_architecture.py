@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Container, Mapping
+from functools import cache
 from pathlib import Path
 
 import networkx
@@ -51,13 +52,20 @@ MAY_USE = {
 }
 
 
+@cache
+def _statements(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Every import in a file, wherever in it: in a function, for types only."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def _imports(file: Path) -> set[str]:
     """Top-level and dotted names of the modules that a file imports."""
     names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _statements(file):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -130,12 +138,12 @@ def _modules() -> dict[str, Path]:
 
 
 def _imported_modules(file: Path, modules: Container[str]) -> set[str]:
-    """The modules of ours that a file imports, wherever in it: in a function, for types only."""
+    """The modules of ours that a file imports."""
     used = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _statements(file):
         if isinstance(node, ast.Import):
             used |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             named = {f"{node.module}.{alias.name}" for alias in node.names}
             known = {name for name in named if name in modules}
             used |= known | ({node.module} if known != named else set())

@@ -2,8 +2,6 @@
 
 import random
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -37,21 +35,28 @@ def _marks(point: tuple[str, int]) -> tuple:
 POINTS = [pytest.param(*point, marks=_marks(point)) for point in ALL]
 
 
-@cache
-def _reference(folder: Path) -> dict:
-    """What is there after a run that nothing disturbed."""
-    with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
-        there.until_done(there.run("plan").digest, tries=1)
-        return there.world.state()
-
-
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    return _reference(tmp_path_factory.mktemp("undisturbed"))
+def reference(tmp_path_factory):
+    """What is there after a run that nothing disturbed, and its lines that are such commands."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    seen = []
+    with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
+        digest = there.run("plan").digest
+        strike = there.world.faults.strike
+
+        def watch(machine, line):
+            if re.search(CHANGES, line.replace("env LC_ALL=C ", "")):
+                seen.append(line)
+            return strike(machine, line)
+
+        there.world.faults.strike = watch
+        there.until_done(digest, tries=1)
+        return there.world.state(), seen
 
 
 @pytest.mark.parametrize(("kind", "nth"), POINTS)
-def test_the_same_command_finishes_the_job(standing, undisturbed, kind, nth):
+def test_the_same_command_finishes_the_job(standing, reference, kind, nth):
+    undisturbed, _ = reference
     digest = standing.run("plan").digest
     standing.world.faults.arm(kind, CHANGES, nth=nth)
     standing.until_done(digest)
@@ -61,15 +66,6 @@ def test_the_same_command_finishes_the_job(standing, undisturbed, kind, nth):
     assert standing.run("verify").error is None
 
 
-def test_no_change_is_left_out_of_the_points(standing):
-    seen = []
-    strike = standing.world.faults.strike
-
-    def watch(machine, line):
-        if re.search(CHANGES, line.replace("env LC_ALL=C ", "")):
-            seen.append(line)
-        return strike(machine, line)
-
-    standing.world.faults.strike = watch
-    standing.run("apply", standing.run("plan").digest)
+def test_no_change_is_left_out_of_the_points(reference):
+    _, seen = reference
     assert len(seen) == COUNT
