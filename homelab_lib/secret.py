@@ -193,6 +193,8 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """The text with `MASK` in place of each secret, in one pass over it."""
+        if not self._forms:
+            return text
         return _blotted(text, self._spans(text))
 
     def clean(self, value: Any) -> Any:
@@ -201,6 +203,8 @@ class Mask:
         Names of fields stay, for without them the document is none; a key that is a secret by
         itself does not.
         """
+        if not self._known:
+            return value
         if isinstance(value, str):
             return value if value in self.public else self(value)
         if isinstance(value, dict):

@@ -122,6 +122,10 @@ class PlannedChange:
         known = {field.name: document[field.name] for field in fields(cls)}
         return cls(**known | {"destroys": tuple(known["destroys"])})
 
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes it of."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
     def identity(self) -> str:
         """What has to be the same for two changes to be the same: where, what is sent with what

@@ -8,7 +8,7 @@ look has settled it.
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib.errors import (
@@ -232,7 +232,7 @@ class Sender:
 
     def _intend(self, sent: Sequence[SentChange]) -> None:
         entries = [
-            ("intent", {"id": s.planned.identity, "t": s.start_s, **asdict(s.planned)})
+            ("intent", {"id": s.planned.identity, "t": s.start_s, **s.planned.to_json()})
             for s in sent
         ]
         for each, number in zip(sent, self.journal.append_all(entries), strict=True):

@@ -1,6 +1,7 @@
 """A command, typed by what it does, and what came of it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from homelab_lib.secret import Secret
@@ -46,7 +47,7 @@ class Command:
         if self.kind == "read" and not reads_only(self.argv):
             raise ValueError(f"not known to be read-only, so it can't be typed read: {self.line}")
 
-    @property
+    @cached_property
     def line(self) -> str:
         """The words as one line, which any login shell reads alike."""
         return quoting.join(self.argv)

@@ -25,7 +25,7 @@ from homelab_lib.secret import Secret
 # the disk. `dd` reads its pipe as it is: a user can't open anew one that root made.
 _TAKE = (
     '[ ! -e "$n" ] && [ ! -L "$n" ] || rm -f -- "$n"; '
-    'said=$(umask "${8:-077}"; LC_ALL=C dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
+    'said=$(umask "${8:-077}"; export LC_ALL=C; exec dd bs=64k conv=excl,fsync "of=$n" 2>&1) || '
     '{ printf "%s\\n" "$said" >&2; exit 1; }; '
 )
 # A link that drops looks like the end of the text: what came is what was sent, or is thrown away.

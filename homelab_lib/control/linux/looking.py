@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -80,7 +81,7 @@ def places(host: Host, paths: Sequence[str]) -> list[Place]:
     StepFailed
         The host can't tell.
     """
-    on_the_way = [str(folder) for path in paths for folder in _above(path)]
+    on_the_way = [folder for path in paths for folder in _above(path)]
     seen = _stat(host, [*on_the_way, *paths])
     links = [path for path in set(on_the_way) if seen.get(path, {}).get("kind") == LINK]
     behind = _stat(host, links, "-L") if links else {}
@@ -106,9 +107,10 @@ def read_file(host: Host, path: str, *, secret: bool = False, user: str = ROOT) 
     return shown.stdout
 
 
-def _above(path: str) -> list[PurePosixPath]:
+@lru_cache(maxsize=10_000)  # each is asked for before and after
+def _above(path: str) -> tuple[str, ...]:
     """The folders on the way to a path, the root first."""
-    return list(reversed(PurePosixPath(path).parents))
+    return tuple(map(str, reversed(PurePosixPath(path).parents)))
 
 
 def _stat(host: Host, paths: Iterable[str], *options: str) -> dict[str, Facts]:
@@ -177,7 +179,7 @@ def all_absent(host: Host, shown: Result, program: str, paths: Sequence[str]) ->
 
 def _hand(path: str, seen: dict[str, Facts], behind: dict[str, Facts]) -> tuple[str, str]:
     """In whose hands a path is, and what stands in the way."""
-    for folder in map(str, _above(path)):
+    for folder in _above(path):
         facts = seen.get(folder)
         if facts is None:
             break
