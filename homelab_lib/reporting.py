@@ -77,7 +77,6 @@ class Reporter:
         for moment in ("before", "after"):
             document = records.states(outcomes, moment)
             self.record.write_json(f"{moment}.json", document, self.mask)
-        error = self.mask(error)
         self.journal.append("end", status=status, evidence=evidence, error=error, ended=ended)
         summary = records.summary(
             head=self.head | {"status": status, "ended": ended, "error": error},

@@ -13,6 +13,7 @@ from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.plan import PlannedChange
 from homelab_lib.runbook.proof import check
 from homelab_lib.secret import Mask
 from homelab_lib.views.report import write_report
@@ -116,6 +117,17 @@ def _rechained(folder, edit):
     file.write_bytes(raw)
 
 
+def _resealed(folder, edit):
+    """The summary edited, and the journal's last line, its seal, made to fit."""
+    _edited(folder / "summary.json", edit)
+    file = folder / "journal.jsonl"
+    *lines, last = file.read_bytes().splitlines()
+    seal = json.loads(last)
+    seal["files"]["summary.json"] = records.digest_of(folder / "summary.json")
+    lines.append(json.dumps(seal, ensure_ascii=False, sort_keys=True).encode())
+    file.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
 def _without(kinds_of):
     def edit(events):
         return [event for event in events if not kinds_of(event)]
@@ -154,6 +166,25 @@ def _sent_otherwise(events):
 def _sent_twice(events):
     at = next(n for n, event in enumerate(events) if event["kind"] == "intent")
     return [*events[: at + 2], events[at], events[at + 1] | {"intent": at + 2}, *events[at + 2 :]]
+
+
+def _outcome(document):
+    document["steps"][0]["resources"][0]["sent"][0]["outcome"] = "unknown"
+
+
+def _first_step(**values):
+    return lambda document: document["steps"][0].update(values)
+
+
+def _sealed_elsewhere(folder):
+    (folder.parent / "other").write_text("not of the record")
+    _rechained(
+        folder,
+        lambda events: [
+            event | ({"files": {"../other": ""}} if event["kind"] == "sealed" else {})
+            for event in events
+        ],
+    )
 
 
 def _append(folder, raw):
@@ -241,6 +272,54 @@ TAMPERINGS = {
         ),
         "not the one that was approved",
     ),
+    "a file beside the record sealed": (_sealed_elsewhere, "../other is missing"),
+    "a summary of another journal": (
+        lambda f: _resealed(f, lambda d: d.update(journal_head="0" * 64)),
+        "not made from this journal",
+    ),
+    "how many changes the summary counts": (
+        lambda f: _resealed(f, lambda d: d.update(changes_sent=7)),
+        "other changes than the journal",
+    ),
+    "what became of a change, in the summary": (
+        lambda f: _resealed(f, _outcome),
+        "other outcomes than the journal",
+    ),
+    "what became of a step, in the summary": (
+        lambda f: _resealed(f, _first_step(status="already")),
+        "the summary's status of build is not",
+    ),
+    "a check that nobody made": (
+        lambda f: _resealed(
+            f, _first_step(checks=[{"title": "all is well", "holds": True, "says": ""}])
+        ),
+        "the summary's checks are not those",
+    ),
+    "a number that nobody measured": (
+        lambda f: _resealed(
+            f,
+            _first_step(
+                measurements=[{"name": "speed", "value": 1, "unit": "GB/s", "predicted": None}]
+            ),
+        ),
+        "the summary's measurements are not those",
+    ),
+    "the plan taken out of the journal": (
+        lambda f: _rechained(f, _without(lambda e: e["kind"] == "plan")),
+        "sent without a plan",
+    ),
+    "another plan in the journal": (
+        lambda f: _rechained(f, _with("plan", digest="p0")),
+        "not the plan of this run",
+    ),
+    "the number of what was sent": (
+        lambda f: _rechained(f, _with("intent", id="0" * 24)),
+        "not what its number says",
+    ),
+    "a rehearsal called measured": (
+        lambda f: _rechained(f, _with("run", target="twin")),
+        "rehearsed on a twin, and says that it was measured",
+    ),
     "a twin's record called measured": (
         lambda f: _rechained(f, _with("plan", twin=True)),
         "rehearsed on a twin, and says that it was measured",
@@ -254,6 +333,47 @@ def test_tampering_shows(folder, name):
     tamper(folder)
     found = list(check(folder))
     assert any(says in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    "key", ["status", "evidence", "error", "ended", "runbook", "lab", "target", "mode", "approve"]
+)
+def test_the_summary_says_of_the_run_what_the_journal_says(folder, key):
+    _resealed(folder, lambda document: document.update({key: "something else"}))
+    assert list(check(folder)) == [f"the summary's {key} is not what the journal says"]
+
+
+def test_what_the_approval_let_through_besides_the_plan_is_no_fault(folder):
+    """What an earlier session left half-made is made in another way, and that was shown."""
+
+    def otherwise(events):
+        first = next(event for event in events if event["kind"] == "intent")
+        foretold = first["id"]
+        first["call"] = "put a 9"
+        first["id"] = PlannedChange.from_json(first).identity
+        return _with("plan", besides=[first["id"]], gone=[foretold])(events)
+
+    _rechained(folder, otherwise)
+    assert list(check(folder)) == []
+
+
+def test_why_a_run_stopped_holds_no_secret(tmp_path):
+    secret = "hunter2-hunter2"
+    record = records.Record(tmp_path / "2026-01-01_toy_ssh_rabc123")
+    mask = Mask()
+    mask.learn([secret])
+    journal = Journal(record.journal, mask=mask, wall=lambda: "then")
+    head = {"runbook": "toy", "lab": "toy", "target": "ssh", "mode": "apply", "approve": ""}
+    about = {"run_id": record.run_id, "title": "A toy", "started": "then"}
+    journal.append("run", **head)
+    Reporter(record, journal, mask, about | head).conclude(
+        "failed", outcomes=[], plan=None, evidence="measured", ended="now", error=f"no {secret}"
+    )
+    assert list(check(record.folder)) == []
+    page = (record.folder / "report.html").read_text()
+    assert "Why it stopped" in page
+    for file in record.folder.iterdir():
+        assert secret not in file.read_text(), file.name
 
 
 def test_a_run_is_found_by_its_id(folder):
