@@ -1,4 +1,4 @@
-"""How a plan comes about: what a rehearsal leaves, and how long hosts that restart are waited for."""
+"""How a plan comes about: what a rehearsal leaves, and how long restarting hosts are waited for."""
 
 import math
 from types import SimpleNamespace
