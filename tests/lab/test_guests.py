@@ -1,53 +1,23 @@
 """VMs and containers of any kind, clusters with several servers, a NAS in a VM."""
 
-import json
-import shutil
-
-import jsonschema
 import pytest
-import yaml
 
-from homelab_lib import paths
 from homelab_lib.audit.facts_budgets import memory_facts
 from homelab_lib.audit.facts_storage import pool_facts
 from homelab_lib.audit.run import findings
-from homelab_lib.errors import LabError
-from homelab_lib.lab import load_lab
-from homelab_lib.lab.changes import changed
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.views import tables, topology
+from lab.small import load, problems, small
 
-SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((paths.data() / "lab.schema.json").read_text(encoding="utf-8"))
-)
-MINIPC = paths.data() / "examples" / "minipc"
 GIB = 2**30
 
 
 @pytest.fixture
 def lab(tmp_path):
     """The small lab as a document, to be written with `load`."""
-    shutil.copytree(MINIPC / "catalog", tmp_path / "catalog")
-    document = yaml.safe_load((MINIPC / "lab.yaml").read_text())
+    folder, document = small(tmp_path)
     document["containers"] = {}
-    return tmp_path, document
-
-
-def load(lab):
-    folder, document = lab
-    (folder / "lab.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    found = load_lab(folder)
-    wrong = [each.message for each in SCHEMA.iter_errors(json.loads(json.dumps(document)))]
-    assert wrong == [], "what loads, an editor takes, too"
-    assert changed(found).model_dump() == found.model_dump(), "written back, it is the same lab"
-    return found
-
-
-def problems(lab):
-    with pytest.raises(LabError) as caught:
-        load(lab)
-    assert all("lab.yaml:" in each for each in caught.value.problems)
-    return [each.partition(": ")[2] for each in caught.value.problems]
+    return folder, document
 
 
 def container(**more):

@@ -1,47 +1,16 @@
 """Storages, datasets and shares as each appliance names them, on machines of any kind."""
 
-import json
-import shutil
-
-import jsonschema
 import pytest
-import yaml
 
-from homelab_lib import paths
 from homelab_lib.audit.run import findings
-from homelab_lib.errors import LabError
-from homelab_lib.lab import load_lab
-from homelab_lib.lab.changes import changed
 from homelab_lib.lab.per_host import at, every
-
-SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((paths.data() / "lab.schema.json").read_text(encoding="utf-8"))
-)
-MINIPC = paths.data() / "examples" / "minipc"
+from lab.small import load, problems, small
 
 
 @pytest.fixture
 def lab(tmp_path):
     """The small lab as a document, to be written with `load`."""
-    shutil.copytree(MINIPC / "catalog", tmp_path / "catalog")
-    return tmp_path, yaml.safe_load((MINIPC / "lab.yaml").read_text())
-
-
-def load(lab):
-    folder, document = lab
-    (folder / "lab.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    found = load_lab(folder)
-    wrong = [each.message for each in SCHEMA.iter_errors(json.loads(json.dumps(document)))]
-    assert wrong == [], "what loads, an editor takes, too"
-    assert changed(found).model_dump() == found.model_dump(), "written back, it is the same lab"
-    return found
-
-
-def problems(lab):
-    with pytest.raises(LabError) as caught:
-        load(lab)
-    assert all("lab.yaml:" in each for each in caught.value.problems)
-    return [each.partition(": ")[2] for each in caught.value.problems]
+    return small(tmp_path)
 
 
 def second_node(lab, name="pve2"):
