@@ -55,6 +55,7 @@ def twin(arguments: argparse.Namespace) -> int:
         speed=arguments.speed,
         base_port=arguments.base_port,
         seed=arguments.seed,
+        surprises=[each.partition("@")[::2] for each in arguments.surprise],
     ) as served:
         print(f"# A twin of {served.lab}; Ctrl-C ends it. In another terminal:")
         print(f"#   ssh -F {folder}/ssh_config {next(iter(served.names))}")
@@ -186,6 +187,13 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")
     serving.add_argument("--base-port", type=int, default=0, help="first port; 0: any free ones")
     serving.add_argument("--seed", type=int, default=0, help="seed of keys, MACs and faults")
+    serving.add_argument(
+        "--surprise",
+        action="append",
+        default=[],
+        metavar="NAME@MACHINE",
+        help="have something go otherwise than one expects, such as ssh-nologin@k3s-control",
+    )
     serving.add_argument("--folder", help="where ssh_config, key and known_hosts go")
     told = "a run's record: reports/<date>_<runbook>_…"
     add(record).add_argument("folder", help=told)

@@ -5,16 +5,22 @@ from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes import built as kubernetes
+from homelab_lib.twin.kubernetes import surprises as kubernetes_surprises
+from homelab_lib.twin.machine import surprises as machine_surprises
 from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.grounds import GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.proxmox import built as proxmox
+from homelab_lib.twin.proxmox import surprises as proxmox_surprises
 from homelab_lib.twin.truenas import built as truenas
+from homelab_lib.twin.truenas import surprises as truenas_surprises
 from homelab_lib.twin.world import World
 
 _ROOMS = (truenas, proxmox, kubernetes)
+SURPRISES = (kubernetes_surprises, machine_surprises, proxmox_surprises, truenas_surprises)
+"""Modules of the rooms that register surprises; importing them does it."""
 _KERNELS = {"opnsense": "14.3-RELEASE-p4"}
 
 

@@ -1,6 +1,6 @@
 """A world as its real hosts say it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 from homelab_lib.errors import HomelabError
@@ -14,7 +14,14 @@ from homelab_lib.twin.world import World
 _BEFORE_ANY_PHASE = 0
 
 
-def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> World:
+def seeded(
+    lab: Lab,
+    ask: Ask,
+    *,
+    fresh: Container[str] = (),
+    seed: int = 0,
+    clock: Clock | None = None,
+) -> World:
     """The lab as its real hosts say it is: they are asked by reading commands.
 
     Parameters
@@ -23,6 +30,10 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         What is known of it beforehand: hosts, wires, networks.
     ask
         Runs a reading command on a host.
+    fresh
+        VMs that run and that nobody has been in: where they can't be asked, they are taken for
+        booting from the image that they were made from. Any other that can't be asked is what it
+        is, and nothing is known of it.
     seed, clock
         As for `built`.
 
@@ -32,6 +43,7 @@ def seeded(lab: Lab, ask: Ask, *, seed: int = 0, clock: Clock | None = None) -> 
         A host answers what its twin can't make anything of.
     """
     world = built(lab, before_phase=_BEFORE_ANY_PHASE, seed=seed, clock=clock)
+    world.fresh = fresh
     asking = _Remembering(ask)
     world.clusters.clear()  # those there are, their servers tell
     for name, machine in list(world.machines.items()):

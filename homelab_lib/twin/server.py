@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_SUCCESS
+from paramiko.common import MSG_CHANNEL_SUCCESS, MSG_USERAUTH_BANNER
 
 from homelab_lib.lab.guests import Vm
 from homelab_lib.twin.machine.https import Answered, Asked, TlsSession
@@ -80,10 +80,23 @@ class _Session(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         offered = f"{key.get_name()} {key.get_base64()}"
-        if self.door.lets_in(username, offered):
-            self.user = username
-            return paramiko.AUTH_SUCCESSFUL
-        return paramiko.AUTH_FAILED
+        if not self.door.lets_in(username, offered):
+            return paramiko.AUTH_FAILED
+        if says := self.door.nologin():
+            self._banner(says)
+            if username != "root":
+                self.transport.close()  # sshd takes the key, and then PAM refuses the account
+                return paramiko.AUTH_FAILED
+        self.user = username
+        return paramiko.AUTH_SUCCESSFUL
+
+    def _banner(self, says: str) -> None:
+        """What PAM has to say goes to the client as a banner."""
+        message = paramiko.Message()
+        message.add_byte(MSG_USERAUTH_BANNER.to_bytes())
+        message.add_string(says)
+        message.add_string("")
+        self.transport._send_message(message)
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         if kind == "session":
@@ -172,6 +185,13 @@ class _Door:
             return key in known
         stands_for = self.served.acting_for.get(key, key)
         return bool({key, stands_for} & {bare(each) for each in own})
+
+    def nologin(self) -> str:
+        """What PAM says while logins are forbidden; empty when they aren't."""
+        world = self.served.world
+        with world.clock.lock:
+            world.clock.catch_up()
+            return self.machine.nologin()
 
     # ---------------------------------------------------------------- commands
 

@@ -3,11 +3,12 @@
 import ipaddress
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock, SimulatedClock
@@ -19,6 +20,7 @@ from homelab_lib.twin.machine.program import Body, Commands
 from homelab_lib.twin.machine.surroundings import Ask, Export, NetError
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.network import Network
+from homelab_lib.twin.surprises import Expected, named
 
 INTERNET_BYTES_PER_S = 60e6
 _LOG = logging.getLogger(__name__)
@@ -59,6 +61,10 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.faults = Faults()
+        self.fresh: Container[str] = ()  # VMs that may have nothing on their disks but an image
+        self.habits: dict[str, Any] = {}  # ways of what spans machines that surprises have set
+        self.nfs_hindrances: list[Callable[[Machine, str, str], str]] = []
+        self._expected = Expected()
         self.machines: dict[str, Machine] = {}
         self.network = Network(lab, self.machines)
         self.clusters: dict[str, Any] = {}  # by the name of their first server
@@ -114,6 +120,38 @@ class World:
         """Tell whoever serves a machine that it is gone."""
         for hook in self.down_hooks:
             hook(machine)
+
+    def came_up(self, machine: Machine) -> None:
+        """A machine boots: surprises that were waiting for it happen."""
+        self._expected.meet(machine)
+
+    def surprise(self, name: str, host: str, **options: Any) -> None:
+        """Have a surprise happen to a machine; to one that is not there yet when it boots first.
+
+        Parameters
+        ----------
+        name
+            The surprise, such as ``ssh-nologin``.
+        host
+            The machine's name.
+        options
+            What may be chosen about it; see the function that plays it.
+
+        Raises
+        ------
+        BadParameter
+            No room plays it, or the lab has no such machine.
+        """
+        wanted = named(name)
+        if host not in self.lab.machines() and host not in self.machines:
+            raise BadParameter(
+                f"the lab has no machine {host!r}", fix=f"it has: {', '.join(self.lab.machines())}"
+            )
+        with self.clock.lock:
+            if host in self.machines:
+                wanted.play(self.machines[host], **options)
+            else:
+                self._expected.add(host, wanted, options)
 
     # ----------------------------------------------------------------- network
 
@@ -183,6 +221,8 @@ class World:
         """The export that a client gets; or why it gets none."""
         if why := self.reach(client, server, 2049):
             return None, f"Connection timed out ({why})"
+        if why := next(filter(None, (h(client, server, path) for h in self.nfs_hindrances)), ""):
+            return None, why
         nas = self.find_ip(server)
         address = self._source_address(client, server)
         export = nas.export_for(path, address)

@@ -4,6 +4,7 @@ from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.nodes import answers_at, ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 
+_NO_ROUTE = (404, b"404 page not found\n")
 _NGINX = (
     "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n</head>\n<body>\n"
     "<h1>Welcome to nginx!</h1>\n</body>\n</html>\n"
@@ -19,6 +20,8 @@ def publishes(cluster: Cluster, node: str) -> bool:
 def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
     """What the ingress says to a request: status and body."""
     cluster.settle()
+    if _is_blind(cluster):
+        return _NO_ROUTE
     host = headers.get("host", "").partition(":")[0]
     for ingress in cluster.all("Ingress"):
         for rule in ingress["spec"]["rules"]:
@@ -28,7 +31,15 @@ def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, b
                 if path.startswith(way.get("path", "/")):
                     service = way["backend"]["service"]["name"]
                     return _of_service(cluster, ingress["metadata"]["namespace"], service, headers)
-    return 404, b"404 page not found\n"
+    return _NO_ROUTE
+
+
+def _is_blind(cluster: Cluster) -> bool:
+    """Whether Traefik has not heard of any route yet, from the first request on for a while."""
+    habits, now = cluster.world.habits, cluster.world.clock.now()
+    if "ingress_blind_s" not in habits:
+        return False
+    return bool(now < habits.setdefault("ingress_blind_until_s", now + habits["ingress_blind_s"]))
 
 
 def _of_service(

@@ -16,6 +16,10 @@ from homelab_lib.twin.machine.tree import Mount
 from homelab_lib.twin.machine.unix import COREUTILS
 
 _PULL_S = 6.0
+_TOO_MANY = (
+    "failed to copy: httpReadSeeker: failed open: unexpected status code 429 Too Many Requests - "
+    "Server message: toomanyrequests: You have reached your unauthenticated pull rate limit."
+)
 _FINAL = ("Succeeded", "Failed")
 
 
@@ -62,6 +66,9 @@ def _pull(cluster: Cluster, pod: Object) -> str:
         if not known_image(cluster.world.lab, image):
             return f'failed to pull and unpack image "{image}": not found'
         machine = cluster.members[pod["spec"]["nodeName"]]
+        closed = cluster.world.habits.get("hub_closed_until_s", 0.0) > cluster.world.clock.now()
+        if closed and not image.startswith(("registry.k8s.io/", "rancher/")):
+            return f'failed to pull and unpack image "{image}": {_TOO_MANY}'
         if why := cluster.world.internet(machine):
             return f'failed to pull image "{image}": dial tcp: {why}'
     return ""

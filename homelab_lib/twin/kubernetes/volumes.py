@@ -199,5 +199,6 @@ def _node_plugin(cluster: Cluster, node: str) -> bool:
         pod["metadata"].get("labels", {}).get("app") == "csi-nfs-node"
         and pod["spec"].get("nodeName") == node
         and is_ready(pod)
+        and cluster.age_s(pod) >= cluster.world.habits.get("csi_known_after_s", 0.0)
         for pod in cluster.all("Pod")
     )

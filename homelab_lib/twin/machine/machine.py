@@ -23,6 +23,13 @@ from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
 from homelab_lib.twin.machine.unit import Unit
 
 BOOT_S = 40.0
+NOLOGIN = "/run/nologin"
+_BOOTING = (
+    '"System is booting up. Unprivileged users are not permitted to log in yet. Please come back '
+    'later. For technical details, see pam_nologin(8)."\n'
+)
+Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
+"""Is given a call and what runs it; may answer in its place, or leave it with None."""
 _PACKAGES = {"curl": "curl", "wget": "wget"}  # programs that not every Debian has
 _LOG = logging.getLogger(__name__)
 
@@ -81,6 +88,10 @@ class Machine:
         self.up = True
         self.boots = 0
         self.booted_s = world.clock.now() - 86400.0
+        self.nologin_s = 0.0  # how long after a boot PAM lets in nobody but root
+        self.sshd_after_s = 0.0  # how long after a boot sshd begins to listen
+        self.not_started: tuple[str, ...] = ()  # services that a boot forgets
+        self.instead: list[Instead] = []  # what may answer in a program's place
         self.journal: list[tuple[str, str]] = []  # invocation, line
         self.host_key = self._key("host-key")
 
@@ -134,7 +145,22 @@ class Machine:
 
     def accepts_logins(self) -> bool:
         """Whether its sshd answers."""
-        return self.up
+        return self.up and self.world.clock.now() >= self.booted_s + self.sshd_after_s
+
+    def forbid_logins(self) -> None:
+        """Let in nobody but root for a while, as systemd does until the system has booted."""
+        self.files.put(NOLOGIN, _BOOTING)
+        boots = self.boots
+
+        def over() -> None:
+            if self.boots == boots:
+                self.files.entries.pop(NOLOGIN, None)
+
+        self.world.after(self.nologin_s, over, label="systemd-user-sessions")
+
+    def nologin(self) -> str:
+        """What PAM says to whoever logs in while logins are forbidden; empty when they aren't."""
+        return self.files.text(NOLOGIN) if self.up and NOLOGIN in self.files.entries else ""
 
     # ----------------------------------------------------------------------- NFS
 
@@ -156,6 +182,13 @@ class Machine:
 
     def call(self, call: Call) -> Reply:
         """Run one program; a mistake of the twin's own ends it with status 70, aloud."""
+        for each in self.instead:
+            reply = each(call, lambda: self._call(call))
+            if reply is not None:
+                return reply
+        return self._call(call)
+
+    def _call(self, call: Call) -> Reply:
         name = call.argv[0].rpartition("/")[2]
         body = self.program(name)
         why = self._no_program(call) if "/" in call.argv[0] else ""
@@ -224,8 +257,11 @@ class Machine:
             return
         self.up = True
         self.booted_s = self.world.clock.now()
+        self.world.came_up(self)
+        if self.nologin_s:
+            self.forbid_logins()
         for unit in self.units.values():
-            if unit.enabled:
+            if unit.enabled and unit.name not in self.not_started:
                 unit.start(self)
 
     def reboot(self) -> None:

@@ -18,6 +18,10 @@ def findmnt(machine: Machine, call: Call) -> Reply:
         for m in machine.files.mounts.values()
     ]
     words, options = operands(call, "-t -o -T")
+    if {"-s", "--fstab"} & options.keys():
+        rows = [
+            row for line in machine.files.text("/etc/fstab").splitlines() if (row := _row(line))
+        ]
     if "-t" in options:
         rows = [row for row in rows if row["fstype"] in options["-t"].split(",")]
     if words:
@@ -26,6 +30,13 @@ def findmnt(machine: Machine, call: Call) -> Reply:
         text = "".join(" ".join(row.values()) + "\n" for row in rows)
         return Reply(0 if rows else 1, text)
     return Reply(0 if rows else 1, json.dumps({"filesystems": rows}) + "\n" if rows else "")
+
+
+def _row(line: str) -> dict[str, str]:
+    """A line of /etc/fstab; nothing for a comment."""
+    words = line.partition("#")[0].split()
+    names = ("source", "target", "fstype", "options")
+    return dict(zip(names, words, strict=False)) if len(words) > 3 else {}
 
 
 @mounts("df")

@@ -1,7 +1,7 @@
 """What a machine knows of the world it stands in, without knowing the world."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +53,9 @@ class Surroundings(Protocol):
     """The world as a machine sees it; `World` says what each of these is."""
 
     lab: Lab
+    fresh: Container[str]
+    habits: dict[str, Any]
+    nfs_hindrances: list[Any]
     clock: Clock
     seed: int
     rng: random.Random
@@ -66,6 +69,7 @@ class Surroundings(Protocol):
 
     def after(self, delay_s: float, action: Callable[[], object], *, label: str = "") -> None: ...
     def went_down(self, machine: Any) -> None: ...
+    def came_up(self, machine: Any) -> None: ...
     def reach(self, source: Any, address: str, port: int) -> str: ...
     def find_ip(self, address: str) -> Any: ...
     def internet(self, source: Any) -> str: ...

@@ -79,7 +79,18 @@ def swapon(machine: Machine, call: Call) -> Reply:
 def cloud_init(machine: Machine, call: Call) -> Reply:
     """How far the first boot has come."""
     status, errors = getattr(machine, "cloud_init", ("done", []))
+    warnings: dict[str, list[str]] = getattr(machine, "cloud_init_warnings", {})
+    extended = f"degraded {status}" if warnings and status != "error" else status
+    exit_status = 1 if status == "error" else 2 if warnings else 0
     if "json" in call.argv:
-        document: dict[str, Any] = {"status": status, "errors": errors, "extended_status": status}
-        return Reply(1 if status == "error" else 0, json.dumps(document) + "\n")
-    return Reply(1 if status == "error" else 0, f"status: {status}\n")
+        document: dict[str, Any] = {
+            "boot_status_code": "enabled-by-generator",
+            "datasource": "nocloud",
+            "errors": errors,
+            "extended_status": "error - done" if status == "error" else extended,
+            "recoverable_errors": warnings,
+            "status": status,
+        }
+        return Reply(exit_status, json.dumps(document, indent=2) + "\n")
+    long = f"extended_status: {extended}\n" if {"--long", "-l"} & set(call.argv) else ""
+    return Reply(exit_status, f"status: {status}\n{long}")

@@ -1,7 +1,7 @@
 """Programs of systemd: they look at units, start them, and run commands as transient ones."""
 
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.unit import Unit
 
 systemd = Commands()
@@ -21,6 +21,9 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
             "UnitFileState": "",
             "ExecMainStatus": "0",
             "InvocationID": "",
+            "InactiveExitTimestampMonotonic": "0",
+            "ConditionResult": "no",
+            "ConditionTimestampMonotonic": "0",
         }
     return {
         "Id": f"{name}.service",
@@ -32,6 +35,10 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
         else ("enabled" if unit.enabled else "disabled"),
         "ExecMainStatus": str(unit.status),
         "InvocationID": unit.invocation,
+        "Type": "exec",
+        "InactiveExitTimestampMonotonic": str(int(unit.ran or unit.active == "active")),
+        "ConditionResult": "yes" if unit.ran else "no",
+        "ConditionTimestampMonotonic": str(int(unit.ran)),
     }
 
 
@@ -59,6 +66,12 @@ def systemctl(machine: Machine, call: Call) -> Reply:
         return Reply(0 if good else 3, "".join(f"{word}\n" for word in said))
     if verb == "list-units":
         return Reply(0, _listed(machine))
+    if verb == "list-unit-files":
+        return Reply(0, _files(machine, rest))
+    if verb == "is-system-running":
+        failed = any(unit.active == "failed" for unit in machine.units.values())
+        state = "starting" if machine.nologin() else "degraded" if failed else "running"
+        return Reply(0 if state == "running" else 1, f"{state}\n")
     if verb not in ("start", "stop", "restart", "enable", "disable", "reset-failed"):
         return Reply(1, stderr=f"Unknown command verb {verb}.\n")
     return _each(machine, verb, names, now)
@@ -114,6 +127,18 @@ def _listed(machine: Machine) -> str:
         f"{name}.service loaded {unit.active} {unit.sub} {name}\n"
         for name, unit in sorted(machine.units.items())
     )
+
+
+def _files(machine: Machine, words: list[str]) -> str:
+    """Unit files, of one state where one is asked for."""
+    _, options = operands(Call(("systemctl", *words)), "--type --state -t")
+    wanted = options.get("--state", "")
+    rows = [
+        (f"{name}.service", "enabled" if unit.enabled else "disabled")
+        for name, unit in sorted(machine.units.items())
+        if not unit.transient
+    ]
+    return "".join(f"{name} {state} enabled\n" for name, state in rows if wanted in ("", state))
 
 
 @systemd("systemd-run")

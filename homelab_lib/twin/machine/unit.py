@@ -32,6 +32,8 @@ class Unit:
         Whether it starts with the machine.
     transient
         Made by `systemd-run`; gone when it is collected or the machine restarts.
+    ran
+        Whether it was ever begun since the machine booted.
     on_start, on_stop
         What comes of starting and stopping it; starting gives why it failed, empty for success.
     """
@@ -44,6 +46,7 @@ class Unit:
     status: int = 0
     invocation: str = ""
     starts: int = 0
+    ran: bool = False
     on_start: Callable[[Any], str] = field(default=lambda machine: "", repr=False)
     on_stop: Callable[[Any], None] = field(default=lambda machine: None, repr=False)
 
@@ -60,6 +63,7 @@ class Unit:
 
     def new_invocation(self, machine: "Keeper") -> None:
         self.starts += 1
+        self.ran = True
         text = f"{machine.world.seed}{machine.name}{self.name}{self.starts}{machine.boots}"
         self.invocation = hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -72,3 +76,4 @@ class Unit:
     def stopped_by_power(self) -> None:
         """The machine went away under it."""
         self.active, self.sub = "inactive", "dead"
+        self.ran = False

@@ -69,6 +69,7 @@ class Guest(Machine):
         self.up = False
         self.cloud_init: tuple[str, list[str]] = ("not started", [])
         self.instance = ""
+        self.closed = False  # what is inside is not known, and nobody gets in
         self.vouched = False  # somebody else has set it up, and lets us in
         self.agent_slow = False  # it answers commands with a number to ask again with
         self.answers: list[dict[str, Any]] = []
@@ -146,6 +147,15 @@ class Guest(Machine):
         self.up = self.vouched = True
         self.boots = 1
         self.cloud_init = ("done", [])
+
+    def run_unseen(self) -> None:
+        """It runs, and nobody could look inside: its node sees it run, and it lets nobody in."""
+        self.set_up()
+        self.closed = True
+        self.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
+
+    def accepts_logins(self) -> bool:
+        return super().accepts_logins() and not self.closed
 
     def _booted(self, boots: int) -> None:
         if boots != self.boots or self.up:

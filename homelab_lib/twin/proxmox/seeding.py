@@ -162,9 +162,13 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     if described is None:
         vm.guest.up = True
         return
-    if not _seed_guest(vm.guest, ask):
+    if _seed_guest(vm.guest, ask):
+        return
+    if vm.guest.name in node.world.fresh:
         vm.guest.instance = ""
         vm.guest.power_on()  # it is still booting
+    else:
+        vm.guest.run_unseen()
 
 
 def _seed_sizes(node: ProxmoxNode, config: dict[str, str]) -> None:

@@ -7,8 +7,10 @@ storage that is away), prometheus-pve/prometheus-pve-exporter#303 (a lock that o
 
 from homelab_lib.twin.proxmox.locks import guest_lock, storage_lock
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.surprises import surprise
 
 
+@surprise("pve-lock-timeout", on="proxmox")
 def lock_timeout(
     node: ProxmoxNode, *, vmid: int | None = None, storage: str = "", for_s: float = 90.0
 ) -> None:
@@ -30,6 +32,7 @@ def lock_timeout(
         node.locks.hold(guest_lock(number), for_s, "qmsnapshot", str(number))
 
 
+@surprise("pool-lazy-import", on="proxmox")
 def pool_not_imported(node: ProxmoxNode, *, storage: str = "") -> None:
     """The node boots, nothing imports a pool, and the first guest that needs it does not start.
 
@@ -42,6 +45,7 @@ def pool_not_imported(node: ProxmoxNode, *, storage: str = "") -> None:
     node.reboot()
 
 
+@surprise("storage-inactive-zero", on="proxmox")
 def storage_inactive(node: ProxmoxNode, *, storage: str = "") -> None:
     """A storage is away: it is listed with zeros, and there is no error.
 
@@ -53,6 +57,7 @@ def storage_inactive(node: ProxmoxNode, *, storage: str = "") -> None:
     node.stores.named(storage or _first_storage(node)).active = False
 
 
+@surprise("stale-guest-lock", on="proxmox")
 def stale_lock(node: ProxmoxNode, *, vmid: int | None = None, lock: str = "backup") -> None:
     """A VM stays locked though nobody is at work on it: the node went down in a backup.
 
