@@ -6,6 +6,8 @@ from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
+_LOCK_S = 600  # unattended-upgrades takes minutes on a machine that was just made
+
 
 @dataclass(frozen=True)
 class Packages:
@@ -45,6 +47,9 @@ class Packages:
         missing = [name for name in self.names if observed[name] != "installed"]
         if not missing:
             return Diff()
-        words = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", *missing)
-        command = change(*words, sudo=True, timeout_s=self.timeout_s)
+        # needrestart would ask at a terminal, or restart what other work stands on; and whoever
+        # holds the lock of the packages is waited for.
+        quiet = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
+        words = ("apt-get", "-o", f"DPkg::Lock::Timeout={_LOCK_S}", "install", "-y", *missing)
+        command = change(*quiet, *words, sudo=True, timeout_s=self.timeout_s)
         return Diff((Change(f"install {', '.join(missing)}", command, detached=True),))

@@ -1,7 +1,7 @@
 """A VM from the inside, through its guest agent: the way that needs no host key yet."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Diff, Host
 from homelab_lib.transport.command import read
 
-_LOOKS, _PAUSE_S = 12, 5.0
+_ANSWER_S = 60.0
 
 _ADDRESS: Shape = {"ip-address?": str, "ip-address-type?": str}
 _CARDS: Shape = [{"hardware-address?": str, "ip-addresses?": [_ADDRESS]}]
@@ -76,15 +76,16 @@ def leased_addresses(host: Host, node: str, vmid: int) -> list[str] | None:
     return found and [each for each in found if not each.startswith("169.254.")]
 
 
-def guest_file(host: Host, vmid: int, path: str, sleep: Callable[[float], None]) -> str:
+def guest_file(host: Host, vmid: int, path: str, looks: Callable[[float], Iterable[object]]) -> str:
     """A file in a VM; empty where the VM says that there is none.
 
     Parameters
     ----------
     host, vmid, path
         The node, the VM, and the file in it.
-    sleep
-        Waits [s]: an agent that is slow answers with a number to ask again with.
+    looks
+        Gives looks for so many seconds: an agent that is slow answers with a number to ask again
+        with.
 
     Raises
     ------
@@ -92,12 +93,12 @@ def guest_file(host: Host, vmid: int, path: str, sleep: Callable[[float], None])
         It can't be read, or the agent does not come to an end.
     """
     answer = _executed(host, "exec", str(vmid), "--", "cat", path)
-    for _ in range(_LOOKS):
-        if answer.get("exited") or "exitcode" in answer:
-            break
-        sleep(_PAUSE_S)
-        number = answer.get("pid", 0)
-        answer = {"pid": number} | _executed(host, "exec-status", str(vmid), str(number))
+    if not (answer.get("exited") or "exitcode" in answer):
+        number = str(answer.get("pid", 0))
+        for _ in looks(_ANSWER_S):
+            answer = _executed(host, "exec-status", str(vmid), number)
+            if answer.get("exited") or "exitcode" in answer:
+                break
     return _text(host, vmid, path, answer)
 
 

@@ -1,7 +1,7 @@
 """VMs on a Proxmox node."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,9 +119,16 @@ class VirtualMachine:
             "lock": lock,
             "config": config,
             "begun": host.begun(self.name),
+            "blank": self._blank(host.sent(self.name)),
             "at_work": bool(lock) and self._at_work(host),
             "task": active_task(host, self.node, self.vmid) if lock else "",
         }
+
+    def _blank(self, sent: Sequence[str]) -> bool:
+        """Whether it was made by what was `sent`, and not started since: then its disks hold what
+        they were made from, and nothing else."""
+        made = self._create.line in sent
+        return made and self._start.line not in sent[sent.index(self._create.line) :]
 
     def _at_work(self, host: Host) -> bool:
         """Whether the unit that makes it still runs."""
@@ -225,11 +232,23 @@ class VirtualMachine:
             )
         changes = [self._growing(drive, wanted) for drive, wanted in self._too_small(observed)]
         if observed["status"] != "running":
-            number = str(self.vmid)
-            call = change("qm", "start", number, sudo=True, timeout_s=300)
-            undo = f"qm shutdown {number}"
-            changes.append(Change(f"start {self.vm_name}", call, undo=undo, detached=True))
+            changes.append(self._starting(observed["blank"]))
         return Diff(tuple(changes))
+
+    @property
+    def _start(self) -> Command:
+        return change("qm", "start", str(self.vmid), sudo=True, timeout_s=300)
+
+    def _starting(self, blank: bool) -> Change:
+        unseen = "it was off, and what is on its disks was not looked at yet"
+        return Change(
+            f"start {self.vm_name}",
+            self._start,
+            undo=f"qm shutdown {self.vmid}",
+            detached=True,
+            starts=self.vm_name,
+            unseen="" if blank else unseen,
+        )
 
     def _growing(self, drive: str, wanted_bytes: int) -> Change:
         """Through `pvesh`, for `qm disk resize` ends with 0 and names no task when that failed."""
