@@ -119,6 +119,18 @@ class NotUnderstood(StepFailed):
     """A host answered in another shape than what we can read."""
 
 
+class NotYet(StepFailed):
+    """A host went on answering "not yet" until the time for that was up."""
+
+
+class Stopped(StepFailed):
+    """Work on this host was broken off because another host's failed or the person said stop."""
+
+
+class Unseen(HomelabError):
+    """What comes next depends on what nobody has looked at: the plan ends here, for now."""
+
+
 class PlanStale(HomelabError):
     """The approved plan no longer fits what the hosts say."""
 

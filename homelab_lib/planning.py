@@ -1,14 +1,18 @@
 """How a plan comes about: the whole runbook is rehearsed on a twin of the hosts as they are now."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event
 from typing import Literal
 
-from homelab_lib.errors import HomelabError, UnknownRelease, Unreachable
+from homelab_lib.errors import HomelabError, NotYet, UnknownRelease, Unreachable, Unseen
 from homelab_lib.lab import Lab
 from homelab_lib.lab.releases import known_names
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import Plan, in_order
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
@@ -70,8 +74,20 @@ class Undertaking:
             locate=target.locate,
         )
 
-    def rehearse(self, steps: Sequence[str]) -> Plan:
+    def rehearse(
+        self, steps: Sequence[str], note: Callable[[str, str], None] = lambda host, text: None
+    ) -> Plan:
         """Run `steps` on a twin seeded with what the hosts say; what was sent there is the plan.
+
+        It ends where a machine is started on whose disks nobody could look: an empty one in its
+        place would have everything installed anew.
+
+        Parameters
+        ----------
+        steps
+            Their names.
+        note
+            Told (host, text) while a host is waited for.
 
         Raises
         ------
@@ -79,14 +95,18 @@ class Undertaking:
             A host runs, or is to run, what the twin does not know.
         """
         key = next(iter(self.lab.vms), "")
-        twin = rehearsal(self.target, public_key=self.target.public_key(key))
+        twin = rehearsal(self.target, public_key=self.target.public_key(key), note=note)
         try:
             unknown = self._permit(twin.unknown_releases())
             engine = self._engine(twin, self.journal.remembering(), "apply", None)
-            blocked, blocked_at, checks = "", "", []
+            blocked, blocked_at, unseen, unseen_at = "", "", "", ""
+            checks: list[str] = []
             for name in steps:
                 try:
                     outcome = engine.run_step(name)
+                except Unseen as error:
+                    unseen, unseen_at = self.mask(error.what), name
+                    break
                 except HomelabError as error:
                     blocked, blocked_at = self.mask(str(error)), name
                     break
@@ -106,6 +126,8 @@ class Undertaking:
                 blocked=blocked,
                 blocked_at=blocked_at,
                 unknown_releases=unknown,
+                unseen=unseen,
+                unseen_at=unseen_at,
             )
         finally:
             twin.close()
@@ -128,16 +150,16 @@ class Undertaking:
 
         One that does not come back is the plan's to tell.
         """
-        clock = self.target.clock
-        until = clock.now() + _RESTART_S
-        for name in self.journal.hosts():
-            waiting = False
-            while clock.now() < until:
-                try:
-                    self.target.link.run(name, read("true"))
-                    break
-                except Unreachable:
-                    if not waiting:
-                        note(f"waiting for {name} to come back, {_RESTART_S:.0f} s at the most")
-                    waiting = True
-                    clock.sleep(5.0)
+        clock, link = self.target.clock, self.target.link
+        told: set[str] = set()
+
+        def waits(host: str, _: str) -> None:
+            if host not in told:
+                note(f"waiting for {host} to come back, {_RESTART_S:.0f} s at the most")
+            told.add(host)
+
+        patience, look = Patience(clock, Event(), waits), read("true")
+        with patience.until(clock.now() + _RESTART_S, lost=True):
+            for name in self.journal.hosts():
+                with suppress(Unreachable, NotYet):
+                    patience.ask(name, look, partial(link.run, name, look))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from homelab_lib import paths
-from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed
+from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unseen
 from homelab_lib.lab import load_lab
 from homelab_lib.planning import Undertaking
 from homelab_lib.recipes import phase_of, runbook
@@ -174,8 +174,8 @@ class Run:
 
     def _make_plan(self) -> None:
         if self._sends and self._target.name == "ssh":
-            self._work.await_hosts(lambda text: print(text, file=sys.stderr))
-        plan = self._plan = self._work.rehearse(self.selected)
+            self._work.await_hosts(lambda text: _say("", text))
+        plan = self._plan = self._work.rehearse(self.selected, _say)
         approved = plan
         if self._target.name == "ssh":
             approval.save(plan, self._state / "plans")
@@ -273,6 +273,8 @@ class Run:
         """
         status = {name: last[name].status if name in last else "" for name in self.selected}
         missing = [name for name, found in status.items() if found in ("", "not reached")]
+        if self._plan is not None and self._plan.unseen and not self._sends:
+            missing = [name for name in missing if self._plan.reached(name)]
         failed = [name for name, found in status.items() if found == "failed"]
         if not (missing or failed):
             return
@@ -316,7 +318,7 @@ class Run:
                 return engine.run_step(name)
             except BaseException as error:
                 self._keep(engine.outcomes[name])
-                self._broken_off(error, "failed")
+                self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
                 raise
 
     def _foretell(self, name: str, title: str) -> StepOutcome:
@@ -325,12 +327,15 @@ class Run:
         assert plan is not None
         if not plan.reached(name):
             why = f"the rehearsal stopped before, in {plan.blocked_at}"
+            if plan.unseen:
+                why = f"not looked at yet; it is planned after {plan.unseen_at}: {plan.unseen}"
             return StepOutcome(name, title, "not reached", note=why)
         outcome = StepOutcome(name, title, planned=plan.of_step(name))
         if plan.blocked_at == name:
             outcome.status, outcome.note = "failed", plan.blocked
         else:
             outcome.status = "planned" if outcome.planned else "already"
+            outcome.note = plan.unseen if plan.unseen_at == name else ""
         return outcome
 
     def _what_next(self, plan: Plan) -> str:
@@ -340,6 +345,11 @@ class Run:
             return "This plan can't be approved."
         if self._target.name == "twin":
             return "Nothing was sent. mode=apply carries it out on the twin."
+        if plan.unseen:
+            return (
+                f"Nothing was sent. It goes as far as {plan.unseen_at}; what comes after is looked "
+                f'at and planned then. To carry this out: mode=apply approve="{plan.digest}"'
+            )
         return f'Nothing was sent. To carry it out: mode=apply approve="{plan.digest}"'
 
     def _broken_off(self, error: BaseException, status: str) -> None:
@@ -387,6 +397,11 @@ class Run:
                 return records.Record(earlier)
         folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
         return records.Record(paths.reports() / folder)
+
+
+def _say(host: str, text: str) -> None:
+    """What is waited for, to whoever looks on."""
+    print(f"{host}: {text}" if host else text, file=sys.stderr)
 
 
 def _difference(outcome: StepOutcome) -> str:

@@ -5,42 +5,32 @@ pin a host key. What differs is what stands behind the addresses.
 """
 
 import hmac
-import os
 import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
 from homelab_lib import durable, paths
-from homelab_lib.errors import (
-    AuthenticationRefused,
-    BadParameter,
-    HomelabError,
-    HostKeyRefused,
-    SecretUnresolved,
-    Unreadable,
-)
+from homelab_lib.errors import BadParameter, HomelabError, HostKeyRefused
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.releases import is_known, series_of
-from homelab_lib.regular_file import read_bytes
+from homelab_lib.likeness import Likeness
+from homelab_lib.login_keys import key_pair, operator_key, own_folder
 from homelab_lib.runbook.clock import WallClock
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.seal import Seal
 from homelab_lib.transport.certificates import fingerprint
 from homelab_lib.transport.certificates import pin as pin_certificate
-from homelab_lib.transport.command import read
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import HostKey, check, keys_for, pin
@@ -52,43 +42,18 @@ from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
-Answer = tuple[int, str, str]
-Ask = Callable[[str, Sequence[str]], Answer | None]
 
+class _TwinFleet(Fleet):
+    """A twin's machines. One that the real host behind it could not be asked for answers nobody:
+    with the real reason, and not with a port of this computer."""
 
-def _key_pair(folder: Path) -> tuple[Path, str]:
-    """A fresh login key: the private half's file, and the public half as text."""
-    key = Ed25519PrivateKey.generate()
-    file = folder / "id_ed25519"
-    durable.replace(
-        file,
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        ),
-        mode=durable.PRIVATE,
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    text = f"{public.decode()} homelab"
-    durable.replace(file.with_suffix(".pub"), f"{text}\n", mode=durable.PRIVATE)
-    return file, text
+    unreached: Mapping[str, HomelabError]
 
-
-def _own_folder(folder: Path) -> None:
-    """Make sure that nobody else can put a key, or a link, into the folder of a twin."""
-    try:
-        status = durable.private_folder(folder).stat()
-    except OSError as error:
-        raise BadParameter(f"can't be a folder: {error.strerror}", where=str(folder)) from None
-    if status.st_uid != os.geteuid() or status.st_mode & 0o002:
-        raise BadParameter(
-            "others can write to this folder, and could put a key of theirs there",
-            where=str(folder),
-            fix="name one that is yours alone, or a new one",
-        )
+    def _endpoint(self, host: str) -> Endpoint:
+        if host in self.unreached:
+            error = self.unreached[host]
+            raise type(error)(error.what, where=error.where, fix=error.fix)
+        return super()._endpoint(host)
 
 
 class TwinTarget:
@@ -105,20 +70,29 @@ class TwinTarget:
         log in, so that a rehearsal needs nobody's private key. None: the twin's own.
     allow_changes
         False refuses every change before it is sent.
+    likeness
+        What is known of the real hosts that it is a twin of; None for a lab of its own.
     """
 
     name = "twin"
     evidence = "rehearsed"
 
     def __init__(
-        self, lab: Lab, world: World, *, operator_key: str | None = None, allow_changes: bool
+        self,
+        lab: Lab,
+        world: World,
+        *,
+        operator_key: str | None = None,
+        allow_changes: bool,
+        likeness: Likeness | None = None,
     ) -> None:
+        self._likeness = likeness
         self.lab = lab
         self.world = world
         self.clock = world.clock
         self._seal = secrets.token_bytes(32)
         self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
-        identity, own_key = _key_pair(self._folder)
+        identity, own_key = key_pair(self._folder)
         self._operator_key = operator_key or own_key
         self._served = serve(
             world, authorized_keys=[own_key], acting_for={own_key: self._operator_key}
@@ -141,13 +115,14 @@ class TwinTarget:
             )
             for name, endpoint in self._served.endpoints.items()
         }
-        self.link = Fleet(
+        self.link = _TwinFleet(
             self._endpoints,
             allow_changes=allow_changes,
             known_hosts=[self._known_hosts],
             certificates=[self._certificates],
             sleep=self.clock.sleep,
         )
+        self.link.unreached = likeness.unreached if likeness is not None else {}
 
     @classmethod
     def before_phase(
@@ -162,6 +137,21 @@ class TwinTarget:
         return ()
 
     def trust(self, name: str, key: str, made: bool) -> None:
+        """Take a host key; not of a real machine that nobody vouches for, as the real run won't.
+
+        Raises
+        ------
+        HostKeyRefused
+            It is one that we did not make, and whose key is not known.
+        """
+        if self._likeness is not None and not made and name in self._likeness.strangers:
+            raise HostKeyRefused(
+                f"{name} is there already, we did not make it under this approval, and nobody "
+                "vouches for its host key",
+                where=name,
+                fix=f"log in once by `ssh {name}` and compare the fingerprint with the one in its "
+                "console; then run this again",
+            )
         pin(self._known_hosts, self._endpoints[name], key)
 
     def locate(self, name: str, address: str) -> None:
@@ -218,7 +208,14 @@ class ServedTwin:
 
 @contextmanager
 def serve_twin(
-    lab: Lab, folder: Path, *, before_phase: int, speed: float, base_port: int = 0, seed: int = 0
+    lab: Lab,
+    folder: Path,
+    *,
+    before_phase: int,
+    speed: float,
+    base_port: int = 0,
+    seed: int = 0,
+    surprises: Sequence[tuple[str, str]] = (),
 ) -> Iterator[ServedTwin]:
     """Serve a twin on loopback and write what `ssh` needs to reach it.
 
@@ -236,10 +233,14 @@ def serve_twin(
         The first port; 0 takes any free ones.
     seed
         Seed of keys, MACs and faults.
+    surprises
+        What is to go otherwise than one expects: a surprise's name, and the machine.
     """
-    _own_folder(folder)
-    identity, key = _key_pair(folder)
+    own_folder(folder)
+    identity, key = key_pair(folder)
     world = built(lab, before_phase=before_phase, seed=seed, clock=ScaledClock(speed))
+    for surprise, machine in surprises:
+        world.surprise(surprise, machine)
     with serve(world, authorized_keys=[key], base_port=base_port) as served:
         known_hosts = folder / "known_hosts"
         lines = "".join(f"{line}\n" for line in served.known_hosts())
@@ -350,7 +351,7 @@ class SshTarget:
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
         halves = map(public_half, self._endpoints[name].identity_files)
-        return next(filter(None, halves), None) or _operator_key(self.lab)
+        return next(filter(None, halves), None) or operator_key(self.lab)
 
     def close(self) -> None:
         self.link.close()
@@ -381,50 +382,17 @@ def _login(machine: Host | Vm) -> tuple[str | None, int, str]:
     return (ssh.address, ssh.port, ssh.user) if ssh else (None, 22, "")
 
 
-def _operator_key(lab: Lab) -> str:
-    text = lab.operator.public_key
-    if not text.startswith("file:"):
-        return text.strip()
-    file = Path(text.removeprefix("file:")).expanduser()
-    try:
-        key = read_bytes(file, max_bytes=16_384).decode(errors="replace").strip()
-    except Unreadable as error:
-        raise SecretUnresolved(
-            f"your public key: {error.what}",
-            where=str(file),
-            fix="make one with `ssh-keygen -t ed25519`, or name another in the lab's operator",
-        ) from None
-    if "PRIVATE KEY" in key:  # it would be put on every VM, and into every record
-        raise SecretUnresolved(
-            "the lab's operator has a private key, and should have the public one",
-            where=str(file),
-            fix=f"write {text}.pub",
-        )
-    return key
-
-
-def asker(target: Target) -> Ask:
-    """How a twin asks the target's hosts what it needs to become them: reading commands only.
-
-    A host that is off is an answer, too. One that is not who it was, or does not let us in, is
-    none: that stops the plan. A VM may be on its way, and not known yet.
-    """
-
-    def ask(host: str, argv: Sequence[str]) -> Answer | None:
-        try:
-            result = target.link.run(host, read(*argv, sudo=True))
-        except (HostKeyRefused, AuthenticationRefused):
-            if host in target.lab.hosts:
-                raise
-            return None
-        except HomelabError:
-            return None
-        return result.exit_status, result.stdout, result.stderr
-
-    return ask
-
-
-def rehearsal(target: Target, *, public_key: str) -> TwinTarget:
+def rehearsal(
+    target: Target,
+    *,
+    public_key: str,
+    note: Callable[[str, str], None] = lambda host, text: None,
+) -> TwinTarget:
     """A twin of the target's hosts as they are now, to try a runbook on."""
-    world = seeded(target.lab, asker(target), clock=SimulatedClock())
-    return TwinTarget(target.lab, world, operator_key=public_key, allow_changes=True)
+    strangers = {host.name for host in target.hosts() if not host.key} & target.lab.vms.keys()
+    patience = Patience(target.clock, threading.Event(), note)
+    likeness = Likeness(target.link, patience, target.lab.vms, strangers)
+    world = seeded(target.lab, likeness.ask, fresh=strangers, clock=SimulatedClock())
+    return TwinTarget(
+        target.lab, world, operator_key=public_key, allow_changes=True, likeness=likeness
+    )

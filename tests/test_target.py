@@ -7,7 +7,8 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import load_lab
-from homelab_lib.target import SshTarget, _operator_key, serve_twin
+from homelab_lib.login_keys import operator_key
+from homelab_lib.target import SshTarget, serve_twin
 
 MINIPC = paths.data() / "examples" / "minipc"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDazPdHjuPXYVwjeL8YS/dey4/DqfIQB+UTlelIAzUTO"
@@ -46,7 +47,7 @@ def test_what_is_no_public_key_is_given_to_no_machine(tmp_path, text, said):
         update={"operator": lab.operator.model_copy(update={"public_key": f"file:{file}"})}
     )
     with pytest.raises(SecretUnresolved, match=said) as caught:
-        _operator_key(lab)
+        operator_key(lab)
     assert "CANARY" not in str(caught.value)
 
 

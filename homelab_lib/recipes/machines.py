@@ -6,6 +6,8 @@ from typing import Literal
 from homelab_lib import answers
 from homelab_lib.answers import whole
 from homelab_lib.control.linux import File, read_file
+from homelab_lib.control.linux.cloud_init import FirstBoot, first_boot
+from homelab_lib.control.proxmox.cards import cards_given, cards_seen
 from homelab_lib.control.proxmox.existing import ExistingGuest
 from homelab_lib.control.proxmox.guest import (
     GuestLeased,
@@ -24,7 +26,7 @@ from homelab_lib.recipes.virtual_machine import by_cloud_init, files_on, keys_fi
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
-_FIRST_BOOT_S, _PAUSE_S = 600.0, 5.0
+_FIRST_BOOT_S = 600.0
 
 # Cloud images come without an agent; it tells us the guest's address and its host key. The CSI
 # driver brings its own mount tools; nfs-common is for a person who looks at a share by hand.
@@ -206,7 +208,7 @@ class Machines:
             host = ctx.host(vm.host)
             if vm.ip is None:
                 ctx.locate(vm.name, self._leased(ctx, vm))
-            key = guest_file(host, vm.vmid, HOST_KEY, ctx.sleep).strip()
+            key = guest_file(host, vm.vmid, HOST_KEY, ctx.looks).strip()
             if not key.startswith("ssh-ed25519 "):
                 raise StepFailed(
                     f"{vm.name} has no ed25519 host key to show: {key[:60]!r}",
@@ -255,25 +257,31 @@ class Machines:
         for vm in (*self.ours, *self.there):
             host = ctx.host(vm.name)
             try:
-                status = self._first_boot(ctx, vm) if vm in self.ours else ""
+                boot = self._first_boot(ctx, vm) if vm in self.ours else None
                 name = read_file(host, "/etc/hostname").strip()
             except (Unreachable, AuthenticationRefused) as error:  # a stranger stops the run
                 yield Check(f"{vm.name} lets us in", False, error.what)
                 continue
             yield Check(f"{vm.name} answers by its name", name == vm.name, name)
-            if vm in self.ours:
-                yield Check(f"{vm.name}: cloud-init is done", status.startswith("done"), status)
+            if boot is not None:
+                yield Check(f"{vm.name}: cloud-init is done", boot.good, str(boot))
+                yield self._cards(ctx, vm)
 
-    def _first_boot(self, ctx: Context, vm: Vm) -> str:
+    def _cards(self, ctx: Context, vm: Vm) -> Check:
+        """The machine sees each network card that its node has given it, by its address."""
+        given = cards_given(ctx.host(vm.host), node(self.lab, vm.host), vm.vmid)
+        seen = cards_seen(ctx.host(vm.name))
+        missing = [f"{name} ({mac})" for name, mac in given.items() if mac not in seen]
+        says = f"not there: {', '.join(missing)}" if missing else ", ".join(given.values())
+        return Check(f"{vm.name} sees its network cards", not missing, says)
+
+    def _first_boot(self, ctx: Context, vm: Vm) -> FirstBoot:
         """What cloud-init says of itself, once it is not at work any more."""
-        waited_s = 0.0
-        while True:
-            shown = ctx.host(vm.name).read("cloud-init", "status", ok=None)
-            status = shown.stdout.strip().removeprefix("status: ")
-            if status != "running" or waited_s >= _FIRST_BOOT_S:
-                return status
-            ctx.sleep(_PAUSE_S)
-            waited_s += _PAUSE_S
+        for _ in ctx.looks(_FIRST_BOOT_S):
+            boot = first_boot(ctx.host(vm.name))
+            if not boot.at_work:
+                break
+        return boot
 
     def sizes(self, ctx: Context) -> Iterator[Measurement]:
         """What the VMs see of what they were given."""

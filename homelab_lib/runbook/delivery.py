@@ -10,15 +10,14 @@ from homelab_lib.errors import (
     OutcomeUnknown,
     StepFailed,
 )
-from homelab_lib.runbook import detached
+from homelab_lib.runbook import busy, detached
 from homelab_lib.runbook.clock import Clock
 from homelab_lib.runbook.host import Link, ReadingHost
+from homelab_lib.runbook.patience import pauses
 from homelab_lib.runbook.resource import Change, Rollback
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Command, Result
 
-PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
-PATIENCE = 1.6  # how much longer each pause is than the one before
 _MARGIN = 0.8  # of a rollback's time, for confirming it
 
 
@@ -71,14 +70,14 @@ class Courier:
         else:
             answer = self.link.run(host.name, change.call)
         if answer.ok and change.follow is not None:
-            self._follow(change, host, answer)
+            return self._follow(change, host, answer)
         return answer
 
-    def _follow(self, change: Change, host: ReadingHost, answer: Result) -> None:
+    def _follow(self, change: Change, host: ReadingHost, answer: Result) -> Result:
         """Ask after work that the appliance goes on with, until it is done. That it can't be asked
-        for a while ends nothing."""
+        for a while ends nothing. Where it failed and that means "not yet", that is the answer."""
         assert change.follow is not None
-        until, pause, said = self.clock.now() + change.call.timeout_s, PAUSE_S[0], ""
+        until, pause, said = self.clock.now() + change.call.timeout_s, pauses(), ""
         while True:
             try:
                 progress = change.follow(host, answer)
@@ -95,14 +94,15 @@ class Courier:
                 raise OutcomeUnknown(
                     f"still at it after {change.call.timeout_s:.0f} s: {said}", where=host.name
                 )
-            self.clock.sleep(pause)
-            pause = min(pause * PATIENCE, PAUSE_S[1])
-        if progress.error:
+            self.clock.sleep(next(pause))
+        ended = Result(1, answer.stdout, progress.error) if progress.error else answer
+        if progress.error and busy.meaning(change.call, ended) is None:
             raise StepFailed(
                 f"{host.name}: {self.mask(progress.error)}\n    {self.mask(change.call.line)}",
                 where=host.name,
                 fix="mend what it complains of, then run the same command line again",
             )
+        return ended
 
     def _under_timer(self, change: Change, rollback: Rollback, host: ReadingHost) -> Result:
         """A change to the path by which we came: armed and seen armed, sent, and confirmed over a
@@ -125,7 +125,7 @@ class Courier:
             self.note(host.name, "the link dropped, as it may; coming back")
         if answer is not None and not answer.ok:
             return answer
-        until, pause, why = sent_at + rollback.within_s * _MARGIN, PAUSE_S[0], ""
+        until, pause, why = sent_at + rollback.within_s * _MARGIN, pauses(), ""
         while self.clock.now() < until:
             try:
                 self.link.reconnect(host.name)
@@ -141,8 +141,7 @@ class Courier:
                 raise
             except HomelabError as error:
                 why = error.what
-            self.clock.sleep(pause)
-            pause = min(pause * PATIENCE, PAUSE_S[1])
+            self.clock.sleep(next(pause))
         left_s = max(sent_at + rollback.within_s - self.clock.now(), 0.0)
         raise StepFailed(
             f"{host.name} was not reached any more after: {change.summary}\n    {why}\n"

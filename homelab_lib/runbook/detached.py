@@ -107,7 +107,7 @@ def _start(link: Link, host: str, command: Command, unit: str) -> Result | None:
             try:
                 if _look(link, host, unit)["LoadState"] != "not-found":
                     return None
-            except Unreachable as error:
+            except HomelabError as error:
                 raise OutcomeUnknown(error.what, where=error.where, fix=error.fix) from None
             if attempt == _STARTS - 1:
                 raise

@@ -4,18 +4,20 @@
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from homelab_lib.errors import HomelabError, StepFailed, Unreachable
-from homelab_lib.runbook.converge import Lane, Work
+from homelab_lib.errors import HomelabError, StepFailed, Unreachable, Unseen
+from homelab_lib.runbook import afterwards
+from homelab_lib.runbook.converge import Lane
 from homelab_lib.runbook.host import ReadingHost
 from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
-from homelab_lib.runbook.sender import Sender, Stopped
-from homelab_lib.runbook.step import Context, Runbook, Step
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.side_by_side import side_by_side
+from homelab_lib.runbook.step import Check, Context, Runbook, Step
+from homelab_lib.runbook.work import Work
 from homelab_lib.secret import Secret, resolve
 
 
@@ -57,7 +59,7 @@ class Engine:
         self.context = Context(
             self.host,
             self._trust,
-            self.sender.clock.sleep,
+            self.sender.patience.looks,
             locate=self.locate,
             secret=self._secret,
         )
@@ -68,7 +70,12 @@ class Engine:
             if name not in self._hosts:
                 sender = self.sender
                 self._hosts[name] = ReadingHost(
-                    name, sender.link, sender.mask, sender.journal.begun, self.seal
+                    name,
+                    sender.link,
+                    sender.mask,
+                    sender.journal,
+                    self.seal,
+                    sender.patience,
                 )
             return self._hosts[name]
 
@@ -89,9 +96,13 @@ class Engine:
             It can't be brought about, or a check does not hold.
         Refused, PlanDiffers
             It would break a promise, or the plan.
+        Unseen
+            It went as far as can be known: a machine was started that nobody has looked at.
         """
         step = self.runbook[name]
         self.sender.stop.clear()
+        if self.mode == "apply":
+            self.sender.patience.renew()
         journal = self.sender.journal
         outcome = StepOutcome(step.name, step.title, start_s=self.sender.elapsed_s)
         journal.append("step", step=name, mode=self.mode, t=outcome.start_s)
@@ -99,7 +110,12 @@ class Engine:
             self._need(step)
             self._work(step, outcome, self.mode)
             if self.mode == "apply":
-                self.sender.nothing_left(step)
+                self.sender.foretold.nothing_left(step)
+        except Unseen as error:
+            outcome.settle()
+            outcome.note = error.what
+            journal.append("step-done", step=name, status=outcome.status, t=self.sender.elapsed_s)
+            raise
         except BaseException as error:
             outcome.status, outcome.note = "failed", str(error)
             journal.append("step-failed", step=name, why=f"{type(error).__name__}: {error}")
@@ -137,6 +153,7 @@ class Engine:
             for batch in step.ensure(self.context):
                 resources = list(batch) if isinstance(batch, Sequence) else [batch]
                 self._in_parallel(step.name, resources, outcome, mode)
+                self._all_seen(step, outcome)
                 if any(resource.status == "drift" for resource in outcome.resources):
                     outcome.note = "what follows stands on what is missing, and was not looked at"
                     break
@@ -148,17 +165,66 @@ class Engine:
                 raise
             outcome.status, outcome.note = "drift", error.what
 
+    def _note_check(self, step: Step, outcome: StepOutcome, check: Check) -> None:
+        outcome.checks.append(check)
+        self.sender.journal.append("check", step=step.name, **vars(check))
+
+    def _whole(self, machines: Sequence[str]) -> Iterator[Check]:
+        """Whether machines that were started have come up whole."""
+        for machine in machines:
+            yield from afterwards.whole(self.host(machine), self.sender.patience)
+
+    def _all_seen(self, step: Step, outcome: StepOutcome) -> None:
+        """See that no machine was started whose inside nobody knows.
+
+        A rehearsal ends here: what it would go on with is a machine that it has made up.
+        """
+        if not self.sender.unseen:
+            return
+        unseen, self.sender.unseen = self.sender.unseen, {}
+        told = [f"{machine}: {why}" for machine, why in sorted(unseen.items())]
+        if self.sender.plan is not None:
+            told += self._look_at_started(step, outcome, sorted(unseen))
+        raise Unseen(
+            "\n    ".join(told),
+            where=step.name,
+            fix="it is started; run with mode=plan again, which looks at it, and approve the rest",
+        )
+
+    def _look_at_started(self, step: Step, outcome: StepOutcome, machines: list[str]) -> list[str]:
+        """What is wrong with machines that came up a moment ago, as far as they let us in."""
+        wrong = []
+        for machine in machines:
+            try:
+                for check in self._whole([machine]):
+                    self._note_check(step, outcome, check)
+                    if not check.holds:
+                        wrong.append(f"{check.title}: {check.says}; that does not hold")
+            except HomelabError as error:
+                wrong.append(error.what)
+        self.sender.patience.came_back()
+        return wrong
+
     def _check(self, step: Step, outcome: StepOutcome, mode: Literal["apply", "verify"]) -> None:
         journal = self.sender.journal
         for check in step.check(self.context):
-            outcome.checks.append(check)
-            journal.append("check", step=step.name, **vars(check))
+            self._note_check(step, outcome, check)
             if not check.holds and mode == "apply":
                 raise StepFailed(
                     f"does not hold: {check.title}: {check.says}",
                     where=step.name,
                     fix="everything that was sent is in the journal; start from what it says here",
                 )
+        if mode == "apply":
+            for check in self._whole(self.sender.patience.came_back()):
+                self._note_check(step, outcome, check)
+                if not check.holds:
+                    raise StepFailed(
+                        f"does not hold: {check.title}: {check.says}",
+                        where=step.name,
+                        fix="it was started, and has not come up whole: see to that, then run the "
+                        "same command again",
+                    )
         outcome.settle()
         if mode == "apply":
             for number in step.measure(self.context):
@@ -197,6 +263,7 @@ class Engine:
         mode: Literal["apply", "verify"],
     ) -> None:
         """Hosts side by side; on one host one resource after the other."""
+        stop = self.sender.stop
         lanes: dict[str, tuple[Lane, list[Work]]] = {}
         for resource in resources:
             result = ResourceOutcome(resource.host, resource.name)
@@ -204,9 +271,9 @@ class Engine:
             lane = Lane(step, self.host(resource.host), self.sender)
             lanes.setdefault(resource.host, (lane, []))[1].append(Work(resource, result))
         if mode == "verify":
-            self._side_by_side(lanes, Lane.look)
+            side_by_side(lanes, Lane.look, stop)
             return
-        self._side_by_side(lanes, Lane.prepare)
+        side_by_side(lanes, Lane.prepare, stop)
         conflicts = [work for _, works in lanes.values() for work in works if work.diff.conflict]
         if conflicts:
             raise StepFailed(
@@ -214,41 +281,4 @@ class Engine:
                 where=", ".join(f"{w.resource.host}: {w.resource.name}" for w in conflicts),
                 fix="nothing of this was sent; mend it, then run the same command again",
             )
-        self._side_by_side(lanes, Lane.apply)
-
-    def _side_by_side(
-        self,
-        lanes: dict[str, tuple[Lane, list[Work]]],
-        act: Callable[[Lane, list[Work]], object],
-    ) -> None:
-        """Do the same on every host, and say all that went wrong."""
-
-        def one(lane: Lane, works: list[Work]) -> None:
-            try:
-                act(lane, works)
-            except BaseException:
-                self.sender.stop.set()  # the others finish the call they are at, and no more
-                raise
-
-        if len(lanes) == 1:
-            one(*next(iter(lanes.values())))
-            return
-        with ThreadPoolExecutor(max(len(lanes), 1)) as pool:
-            futures = [pool.submit(one, lane, works) for lane, works in lanes.values()]
-            try:
-                errors = [error for f in futures if (error := f.exception()) is not None]
-            except BaseException:
-                self.sender.stop.set()
-                raise
-        if errors:
-            raise _one_of(errors)
-
-
-def _one_of(errors: list[BaseException]) -> BaseException:
-    """The error that stopped the others; where there are several, it tells of all of them."""
-    told = [error for error in errors if not isinstance(error, Stopped)] or errors[:1]
-    first = next((error for error in told if not isinstance(error, HomelabError)), told[0])
-    if isinstance(first, HomelabError) and len(told) > 1:
-        also = [str(error) for error in told if error is not first]
-        first.what = "\n  and: ".join([first.what, *also])
-    return first
+        side_by_side(lanes, Lane.apply, stop)

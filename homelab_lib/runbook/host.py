@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from homelab_lib import answers
 from homelab_lib.errors import HomelabError, Refused, StepFailed
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.secret import Mask
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result, read
@@ -34,10 +36,12 @@ class ReadingHost:
         Carries the commands.
     mask
         Learns what secret commands print.
-    begun
-        Answers whether we were making a resource of this host when we were cut off.
+    journal
+        Remembers what was sent there.
     seal
         Gives the keyed digest of a secret.
+    patience
+        How long is waited where it answers "not yet".
     """
 
     def __init__(
@@ -45,14 +49,16 @@ class ReadingHost:
         name: str,
         link: Link,
         mask: Mask,
-        begun: Callable[[str, str], bool],
+        journal: Journal,
         seal: Callable[[str], str],
+        patience: Patience,
     ) -> None:
         self.name = name
         self.seal = seal
         self._link = link
         self._mask = mask
-        self._begun = begun
+        self._journal = journal
+        self._patience = patience
         self._facts: dict[str, Any] = {}
 
     def read(self, *argv: str, ok: tuple[int, ...] | None = (0,), **options: Any) -> Result:
@@ -69,7 +75,8 @@ class ReadingHost:
                 fix="this is a fault of the runbook: only the engine sends what changes something",
             )
         self._mask.learn(secret.reveal() for secret in call.secrets)
-        result = self._link.run(self.name, call)
+        send = lambda: self._link.run(self.name, call)  # noqa: E731
+        result = self._patience.ask(self.name, call, send, self.forget)
         if call.secret_output:
             self._mask.learn([result.stdout])
         if ok is not None and result.exit_status not in ok:
@@ -91,7 +98,10 @@ class ReadingHost:
         self._facts.clear()
 
     def begun(self, resource: str) -> bool:
-        return self._begun(self.name, resource)
+        return self._journal.begun(self.name, resource)
+
+    def sent(self, resource: str) -> tuple[str, ...]:
+        return self._journal.sent(self.name, resource)
 
 
 def failed(host: str, call: Call, result: Result, mask: Mask) -> StepFailed:

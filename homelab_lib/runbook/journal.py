@@ -53,6 +53,7 @@ class Journal:
         self._changes: dict[str, Sent] = {}  # by identity: the last one
         self._resources: dict[tuple[str, str], Sent] = {}  # by host and resource: the last one
         self._made: set[tuple[str, str]] = set()
+        self._all: dict[tuple[str, str], list[Sent]] = {}  # by host and resource: in order
         self._mask = mask
         self._wall = wall
         self._lock = threading.Lock()  # hosts are worked on in parallel
@@ -129,6 +130,7 @@ class Journal:
             self._sent[event["seq"]] = sent
             self._changes[event["id"]] = sent
             self._resources[sent.resource] = sent
+            self._all.setdefault(sent.resource, []).append(sent)
         elif event["kind"] in ("result", "settled"):
             sent = self._sent[event["intent"]]
             sent.outcome = event["outcome"]
@@ -143,6 +145,7 @@ class Journal:
         other._changes = dict(self._changes)
         other._resources = dict(self._resources)
         other._made = set(self._made)
+        other._all = {resource: list(sent) for resource, sent in self._all.items()}
         return other
 
     def outcome(self, identity: str) -> str | None:
@@ -162,6 +165,11 @@ class Journal:
     def made(self, host: str, resource: str) -> bool:
         """Whether something that was sent for a resource was done."""
         return (host, resource) in self._made
+
+    def sent(self, host: str, resource: str) -> tuple[str, ...]:
+        """The calls that were sent for a resource and may have come about, as lines, in order."""
+        every = self._all.get((host, resource), ())
+        return tuple(str(sent.intent["call"]) for sent in every if sent.outcome != "failed")
 
     def unknown(self, host: str, resource: str) -> list[Event]:
         """The intents for a resource that stand here and of which nobody knows what came."""

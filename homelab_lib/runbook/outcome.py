@@ -25,6 +25,8 @@ class SentChange:
         Its number in the journal.
     at_work
         Whether the host may be at work on it still, where its outcome is unknown.
+    busy
+        What the host said, where that means "not yet".
     """
 
     planned: PlannedChange
@@ -33,6 +35,7 @@ class SentChange:
     end_s: float = 0.0
     intent: int = -1
     at_work: bool = True
+    busy: str = ""
 
     @property
     def summary(self) -> str:

@@ -183,6 +183,9 @@ class Plan:
         Why the rehearsal did not get to the end, and in which step; such a plan can't be approved.
     unknown_releases
         Releases that it was made for although the twin does not know them: ``proxmox 12.7``.
+    unseen, unseen_at
+        What nobody could look at yet, and the step that makes it possible: so far the plan goes,
+        and it can be approved. What comes after is looked at and planned when that is done.
     """
 
     runbook: str
@@ -196,6 +199,8 @@ class Plan:
     blocked: str = ""
     blocked_at: str = ""
     unknown_releases: tuple[str, ...] = ()
+    unseen: str = ""
+    unseen_at: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -203,7 +208,10 @@ class Plan:
 
         It begins with a letter, since papermill takes what looks like a number for one.
         """
-        return f"p{_sha256(json.dumps(asdict(self), sort_keys=True))[:16]}"
+        essence = asdict(self)
+        if not self.unseen:  # a plan that was made before there was this keeps its name
+            del essence["unseen"], essence["unseen_at"]
+        return f"p{_sha256(json.dumps(essence, sort_keys=True))[:16]}"
 
     @cached_property
     def fidelity(self) -> dict[str, int]:
@@ -216,9 +224,10 @@ class Plan:
 
     def reached(self, step: str) -> bool:
         """Whether the rehearsal got to a step at all."""
-        if not self.blocked or step not in self.steps:
+        end = self.blocked_at or self.unseen_at
+        if not end or step not in self.steps:
             return True
-        return self.steps.index(step) <= self.steps.index(self.blocked_at)
+        return self.steps.index(step) <= self.steps.index(end)
 
     def to_json(self) -> str:
         document = {"digest": self.digest, **asdict(self)}

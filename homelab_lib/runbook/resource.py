@@ -40,6 +40,11 @@ class Host(Protocol):
         the last that its journal says of it is *unknown* or *failed*."""
         ...
 
+    def sent(self, resource: str) -> tuple[str, ...]:
+        """The calls that were sent for `resource` here, under this very approval, and may have come
+        about: as lines, in order."""
+        ...
+
     def seal(self, text: str) -> str:
         """A keyed digest of a secret, by which two can be compared and none be guessed."""
         ...
@@ -104,6 +109,12 @@ class Change:
         Asks how work that the call began is going, until it is done (an appliance's job).
     rollback
         For a change to the path by which we came.
+    starts
+        The machine that it starts or restarts: until that is up, that it does not answer is no
+        error.
+    unseen
+        Why what that machine holds can't be known before it runs; a plan goes as far as its start,
+        and what comes after is looked at and planned then. Empty where it is known.
     """
 
     summary: str
@@ -114,6 +125,8 @@ class Change:
     detached: bool = False
     follow: Callable[[Host, Result], Progress] | None = field(default=None, compare=False)
     rollback: Rollback | None = None
+    starts: str = ""
+    unseen: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,34 +6,29 @@ look has settled it.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib.errors import (
+    AuthenticationRefused,
     HomelabError,
     NotSent,
     OutcomeUnknown,
-    PlanDiffers,
-    Refused,
-    StepFailed,
+    Stopped,
 )
-from homelab_lib.runbook import detached
+from homelab_lib.runbook import busy, detached, promises
 from homelab_lib.runbook.clock import Clock
 from homelab_lib.runbook.delivery import Courier
+from homelab_lib.runbook.foretold import Foretold
 from homelab_lib.runbook.host import Link, ReadingHost, failed
 from homelab_lib.runbook.journal import Event, Journal
 from homelab_lib.runbook.outcome import SentChange
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.resource import Change, Resource
-from homelab_lib.runbook.step import Step
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Result
-
-
-class Stopped(StepFailed):
-    """Work on this host was broken off because another host's failed or the person said stop."""
 
 
 @dataclass
@@ -50,6 +45,8 @@ class Sender:
         Names of what may be destroyed.
     progress
         Told (step, host, text) as work goes on.
+    unseen
+        Machines that were started and that nobody has looked at: why not, by name.
     """
 
     link: Link
@@ -60,18 +57,18 @@ class Sender:
     allow_destroy: frozenset[str] = frozenset()
     progress: Callable[[str, str, str], None] = lambda step, host, text: None
     sent: list[PlannedChange] = field(default_factory=list)
+    unseen: dict[str, str] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._begun_at = self.clock.now()
-        self._foretold: dict[tuple[str, str], deque[PlannedChange]] = {}
-        for change in self.plan.changes if self.plan else ():
-            self._foretold.setdefault((change.step, change.host), deque()).append(change)
-        self._in_plan = {change.identity for change in self.plan.changes} if self.plan else set()
-        self._courier = Courier(
-            self.link, self.clock, self.mask, lambda host, text: self.progress("", host, text)
-        )
+        self.foretold = Foretold(self.plan, self.journal)
+        self.patience = Patience(self.clock, self.stop, self._note)
+        self._courier = Courier(self.link, self.clock, self.mask, self._note)
+
+    def _note(self, host: str, text: str) -> None:
+        self.progress("", host, self.mask(text))
 
     @property
     def elapsed_s(self) -> float:
@@ -98,7 +95,9 @@ class Sender:
         Returns
         -------
         SentChange
-            ``done``; or ``unknown`` where the reply was lost, and only a look can tell.
+            ``done``; or ``unknown`` where the reply was lost, or says "not yet", and only a look
+            can tell; or ``failed`` with `SentChange.busy` where "not yet" means that it was not
+            carried out.
 
         Raises
         ------
@@ -114,11 +113,18 @@ class Sender:
             self._intend([sent])
         into.append(sent)
         self.progress(step, resource.host, change.summary)
+        if change.starts:
+            self.patience.expect(change.starts)
+            if change.unseen:
+                self.unseen[change.starts] = change.unseen
         try:
             answer = self._courier.deliver(change, host, resume=resume)
         except OutcomeUnknown as error:
             sent.at_work = not isinstance(error, detached.Gone)
             self._conclude([(sent, "unknown", {"why": str(error)})])
+            return sent
+        except AuthenticationRefused as error:
+            self._not_let_in([sent], error)
             return sent
         except BaseException as error:
             # An interrupt may have hit before or after the host got the call.
@@ -126,7 +132,7 @@ class Sender:
             self._conclude([(sent, outcome, {"why": f"{type(error).__name__}: {error}"})])
             raise
         self._conclude([self._answered(sent, change, answer)])
-        if not answer.ok:
+        if not (answer.ok or sent.busy):
             raise failed(resource.host, change.call, answer, self.mask)
         return sent
 
@@ -147,7 +153,8 @@ class Sender:
         Returns
         -------
         list of SentChange
-            One each: ``done``, or ``unknown`` where its reply was lost.
+            One each, as `send` gives it; ``failed`` also where it was not sent because one before
+            it was not done.
 
         Raises
         ------
@@ -169,6 +176,9 @@ class Sender:
         except OutcomeUnknown as error:
             self._conclude([(each, "unknown", {"why": str(error)}) for each in sent])
             return sent
+        except AuthenticationRefused as error:
+            self._not_let_in(sent, error)
+            return sent
         except BaseException as error:
             outcome = "failed" if isinstance(error, HomelabError) else "unknown"
             why = {"why": f"{type(error).__name__}: {error}"}
@@ -179,7 +189,7 @@ class Sender:
         for each, (resource, change, _), answer in zip(sent, items, answers, strict=True):
             if isinstance(answer, Result):
                 ends.append(self._answered(each, change, answer))
-                if not answer.ok:
+                if not (answer.ok or each.busy):
                     errors.append(failed(resource.host, change.call, answer, self.mask))
             else:
                 lost = isinstance(answer, OutcomeUnknown)
@@ -190,6 +200,23 @@ class Sender:
         if errors:
             raise errors[0]
         return sent
+
+    def _not_let_in(self, sent: Sequence[SentChange], error: AuthenticationRefused) -> None:
+        """Nothing was sent; where the host lets nobody in just now, it may be sent later.
+
+        Raises
+        ------
+        AuthenticationRefused
+            It does not want us.
+        """
+        refusal = busy.refused_for_now(error)
+        if refusal is not None:
+            for each in sent:
+                each.busy = f"{refusal.means}: {self.mask(busy.line(error.what))}"
+        why = {"why": f"{type(error).__name__}: {error}"}
+        self._conclude([(each, "failed", why) for each in sent])
+        if refusal is None:
+            raise error
 
     def settle(self, sent: SentChange, outcome: str) -> None:
         """Say what a look at the host has shown to have become of a change."""
@@ -207,12 +234,7 @@ class Sender:
         self.journal.append("settled", intent=intent["seq"], outcome=outcome)
         if outcome != "done":
             return
-        earlier = PlannedChange.from_json(intent)
-        with self._lock:
-            queue = self._foretold.get((earlier.step, earlier.host), deque())
-            foreseen = next((change for change in queue if change.sends_as(earlier)), None)
-            if foreseen is not None:
-                queue.remove(foreseen)
+        self.foretold.came_earlier(PlannedChange.from_json(intent))
 
     def planned(self, step: str, resource: Resource, change: Change) -> PlannedChange:
         """A change as a plan has it."""
@@ -245,7 +267,17 @@ class Sender:
         if not change.call.secret_output:
             details["stdout"] = self.mask.cut(answer.stdout, 4000, end=True)
             details["stderr"] = self.mask.cut(answer.stderr, 4000, end=True)
-        return sent, "done" if answer.ok else "failed", details
+        if answer.ok:
+            return sent, "done", details
+        meant = busy.meaning(change.call, answer)
+        if meant is None:
+            return sent, "failed", details
+        # The host has done with it, one way or the other; that is no work to be waited for.
+        sent.busy, sent.at_work = (
+            f"{meant.means}: {self.mask(busy.told(change.call, answer))}",
+            False,
+        )
+        return sent, "failed" if meant.undone else "unknown", details | {"busy": meant.means}
 
     def _conclude(self, ends: Sequence[tuple[SentChange, str, dict[str, Any]]]) -> None:
         entries = []
@@ -268,74 +300,13 @@ class Sender:
         Stopped, Refused, PlanDiffers
             It is not to be sent.
         """
+        where = f"{resource.host}:{step}"
         if self.stop.is_set():
-            raise Stopped("stopped before the next change", where=f"{resource.host}:{step}")
-        self._may_destroy(step, resource, change)
-        self._holds_no_secret(step, resource, change)
+            raise Stopped("stopped before the next change", where=where)
+        if self.plan is not None:  # a rehearsal shows what it would take
+            promises.destroys_only(change, self.allow_destroy, where)
+        promises.shows_no_secret(change, self.mask, where)
         planned = self.planned(step, resource, change)
-        self._as_foretold(planned)
+        self.foretold.take(planned)
         self.mask.learn(secret.reveal() for secret in change.call.secrets)
         return planned
-
-    def _may_destroy(self, step: str, resource: Resource, change: Change) -> None:
-        missing = [name for name in change.destroys if name not in self.allow_destroy]
-        if missing and self.plan is not None:  # a rehearsal shows what it would take
-            names = ", ".join(f'"{name}"' for name in missing)
-            raise Refused(
-                f"this would destroy {', '.join(missing)}: {change.summary}",
-                where=f"{resource.host}:{step}",
-                fix=f"if that is what you want, name it: allow_destroy=[{names}]",
-            )
-
-    def _holds_no_secret(self, step: str, resource: Resource, change: Change) -> None:
-        """A secret on a command line would be in every process list; that is a fault of ours."""
-        if self.mask(change.call.line) != change.call.line:
-            raise Refused(
-                f"a secret would stand on a command line: {self.mask(change.call.line)}",
-                where=f"{resource.host}:{step}",
-                fix="this is a fault of the runbook: secrets go by standard input",
-            )
-
-    def _as_foretold(self, change: PlannedChange) -> None:
-        """The next change on a host is the one the plan has there, or nothing is sent."""
-        if self.plan is None:
-            return
-        with self._lock:
-            queue = self._foretold.get((change.step, change.host))
-            foreseen = queue[0] if queue else None
-            if queue and foreseen is not None and foreseen.identity == change.identity:
-                queue.popleft()
-                return
-        # It was foretold, and sent; looking showed that nothing came of it.
-        if change.identity in self._in_plan and self.journal.outcome(change.identity) == "failed":
-            return
-        says = f"{foreseen.summary}\n      {foreseen.call}" if foreseen else "nothing more here"
-        if foreseen and foreseen.replaces != change.replaces:
-            says += f"\n      in place of: {foreseen.replaces or 'nothing'}"
-        now = f"{change.summary}\n      {change.call}"
-        if change.replaces:
-            now += f"\n      in place of: {change.replaces}"
-        raise PlanDiffers(
-            f"{change.host} wants something the plan did not foretell; it was not sent\n"
-            f"    now:  {now}\n    plan: {says}",
-            where=f"{change.host}:{change.step}",
-            fix="run with mode=plan again and look at what changed",
-        )
-
-    def nothing_left(self, step: Step) -> None:
-        """What the plan foretold and the hosts did not need was a wrong prediction too.
-
-        Raises
-        ------
-        PlanDiffers
-            With the changes that were not needed.
-        """
-        left = [c for key, queue in self._foretold.items() if key[0] == step.name for c in queue]
-        if left:
-            lines = "\n    ".join(f"{c.host}: {c.summary}" for c in left)
-            raise PlanDiffers(
-                f"the plan foretold changes that the hosts did not need:\n    {lines}",
-                where=step.name,
-                fix="nothing is broken by this, but something else is at work on these hosts; "
-                "run with mode=plan again",
-            )

@@ -52,8 +52,9 @@ class Context:
         Takes a host key (``ssh-ed25519 AAAA…``) that was learnt on a trusted way: pins it where
         this very run made the machine (by the resource that is named), else holds it against the
         one that is known.
-    sleep
-        Waits on the target's clock [s].
+    looks
+        Gives looks for so many seconds of the target's clock: the first at once, the next after
+        pauses that grow.
     outputs
         What steps leave for later ones, by name; a secret only as a `Secret`.
     locate
@@ -64,7 +65,7 @@ class Context:
 
     host: Callable[[str], Host]
     trust: Callable[[str, str, Resource], None]
-    sleep: Callable[[float], None]
+    looks: Callable[[float], Iterable[object]]
     outputs: dict[str, Any] = field(default_factory=dict)
     locate: Callable[[str, str], None] = lambda machine, address: None
     secret: Callable[[str], Secret] = resolve

@@ -127,8 +127,8 @@ PROGRAMS: dict[str, Judge] = {
         "", "-a -e -n -N", also=lambda words: not any("=" in name for name in words.operands)
     ),
     "systemctl": Allowed(
-        "show,cat,status,is-active,is-enabled,is-failed,list-units,list-unit-files,list-timers",
-        "-a --all --failed -l --full --no-legend --no-pager --plain -q --quiet --value",
+        "show,cat,status,is-active,is-enabled,is-failed,is-system-running,list-units,list-unit-files,list-timers",
+        "-a --all --failed -l --full --no-legend --no-pager --plain -q --quiet --value --wait",
         "-n --lines -o --output -p --property -P --state -t --type",
     ),
     "tail": Allowed("", "-q -v -z", "-c -n --bytes --lines"),

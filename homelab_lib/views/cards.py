@@ -61,7 +61,8 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
     lines, rows = [head, *(f"  {line}" for line in about)], []
     for step in plan.steps:
         changes = plan.of_step(step)
-        said = f"{len(changes) or 'no'} changes" if plan.reached(step) else "not reached"
+        beyond = "not looked at yet" if plan.unseen else "not reached"
+        said = f"{len(changes) or 'no'} changes" if plan.reached(step) else beyond
         lines.append(f"  {step}: {said}")
         lines += [f"    {line}" for change in changes for line in _change_lines(change)]
         rows.append(_step_row(step, changes, said))
@@ -69,12 +70,17 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
         lines.append(f"  DESTROYS {name}; runs only if allow_destroy names it")
     if plan.blocked:
         lines.insert(1, f"  The rehearsal stopped in {plan.blocked_at}: {plan.blocked}")
+    if plan.unseen:
+        lines.insert(1, f"  It goes as far as {plan.unseen_at}: {plan.unseen}")
     lines += [approval] if approval else []
     body = "".join(f"<p>{escape(line)}</p>" for line in about) + "".join(rows)
     if plan.blocked:
         where = escape(plan.blocked_at)
         told = f"<b>The rehearsal stopped in {where}.</b> {_pre(plan.blocked)}"
         body = f"<div style='color:#c62828'>{told}</div>{body}"
+    if plan.unseen:
+        told = f"<b>It goes as far as {escape(plan.unseen_at)}.</b> {_pre(plan.unseen)}"
+        body = f"<div>{told}</div>{body}"
     if approval:
         body += f"<p>{escape(approval)}</p>"
     return Card(f"<div class='homelab'><h4>{escape(head)}</h4>{body}</div>", "\n".join(lines), plan)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from homelab_lib.errors import HomelabError, OutcomeUnknown, Refused, Unreachable
+from homelab_lib.errors import HomelabError, NotSent, OutcomeUnknown, Refused, Unreachable
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.plan import Plan, PlannedHost
@@ -100,7 +100,7 @@ class Wire:
             if not isinstance(results[-1], Result) or not results[-1].ok:
                 break
         lost = bool(results) and isinstance(results[-1], OutcomeUnknown)
-        rest = OutcomeUnknown("the link dropped") if lost else Refused("not sent")
+        rest = OutcomeUnknown("the link dropped") if lost else NotSent("not sent")
         return results + [rest] * (len(commands) - len(results))
 
     def reconnect(self, host: str) -> None:

@@ -1,0 +1,89 @@
+"""A VM that is off: the plan is to start it, and nothing is planned for disks nobody has seen."""
+
+import json
+
+import pytest
+
+from homelab_lib.errors import HostKeyRefused, StepFailed, Unseen
+from homelab_lib.runbook.proof import check
+from standing import standing as serve_standing
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The shipped lab after phase 2. Each test leaves it as it found it."""
+    folder = tmp_path_factory.mktemp("lab")
+    with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
+        assert there.run("apply", there.run("plan").digest).error is None
+        yield there
+
+
+def qm(standing, *words: str) -> None:
+    reply = standing.world.machines["proxmox"].run(" ".join(("qm", *words)))
+    standing.world.clock.sleep(reply.takes_s)
+    assert reply.finished().status == 0
+
+
+def test_vms_that_are_off_are_started_and_looked_at_before_anything_else_is_planned(done):
+    for vmid in ("201", "202", "203"):
+        qm(done, "stop", vmid)
+    planned = done.run("plan")
+    assert planned.error is None
+    changes = json.loads((planned.record / "plan.json").read_text())["changes"]
+    assert [change["call"] for change in changes] == [f"qm start {n}" for n in (201, 202, 203)]
+    page = (planned.record / "report.html").read_text()
+    assert "not looked at yet" in page
+    assert list(check(planned.record)) == []
+
+    started = done.run("apply", planned.digest)
+    assert isinstance(started.error, Unseen)
+    assert started.sent == 3
+    assert "mode=plan" in started.error.fix
+    assert json.loads((started.record / "summary.json").read_text())["status"] == "stopped"
+    assert list(check(started.record)) == []
+
+    rest = done.run("plan")
+    assert (rest.error, rest.changes) == (None, 0), "nothing of it was missing"
+    assert done.run("verify").error is None
+
+
+@pytest.mark.long
+def test_what_was_lost_while_it_was_off_is_planned_once_it_runs(done):
+    qm(done, "stop", "203")
+    guest = done.world.machines["k3s-gpu2"]
+    unit = guest.units["k3s-agent"]
+    unit.enabled = False
+    first = done.run("plan")
+    assert first.changes == 1
+    assert isinstance(done.run("apply", first.digest).error, Unseen)
+    second = done.run("plan")
+    assert second.changes == 2, "enable and start k3s-agent"
+    assert done.run("apply", second.digest).error is None
+    assert unit.enabled
+
+
+def test_a_vm_that_runs_and_can_t_be_looked_at_has_nothing_planned_for_its_disks(done):
+    guest = done.world.machines["k3s-gpu1"]
+    guest.sshd_after_s = 1e9
+    done.world.machines["k3s-gpu1"].world.went_down(guest)  # the connections it had
+    try:
+        ran = done.run("plan")
+    finally:
+        guest.sshd_after_s = 0.0
+    assert isinstance(ran.error, StepFailed)
+    assert "k3s-gpu1 lets us in: k3s-gpu1" in str(ran.error)
+    assert ran.changes == 0
+
+
+def test_a_vm_whose_key_nobody_knows_stops_the_plan_and_not_only_the_run(done):
+    (pins,) = (done.config.parent / "state").rglob("known_hosts.*")
+    kept = pins.read_text()
+    pins.write_text("")
+    before = done.world.state()
+    try:
+        ran = done.run("plan")
+    finally:
+        pins.write_text(kept)
+    assert isinstance(ran.error, StepFailed | HostKeyRefused)
+    assert "nobody vouches for its host key" in str(ran.error)
+    assert done.world.state() == before
