@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from homelab_lib.control.kubernetes.joining import Forgotten, LetIn, known_by_password
 from homelab_lib.control.kubernetes.k3s import (
     AGENT_TOKEN,
     CONFIG,
@@ -206,6 +207,7 @@ class Nodes:
             else:
                 yield from self._prepared(name, "server", self._joining(name) | common)
                 yield self._token(ctx, name)
+                yield Forgotten(self.first, name, returns=known_by_password(ctx.host(name)))
             yield K3sNode(name, "server", cluster.version)
             yield NodesReady(self.first, (name,), cluster.version)
 
@@ -235,7 +237,11 @@ class Nodes:
         for batch in zip(*prepared, strict=True):
             yield list(batch)
         yield [self._token(ctx, name) for name in names]
+        # One after the other: they are all on the one server.
+        for name in names:
+            yield Forgotten(self.first, name, returns=known_by_password(ctx.host(name)))
         yield [K3sNode(name, "agent", self.cluster.version) for name in names]
+        yield [LetIn(name, self.first) for name in names]
         yield NodesReady(self.first, self.cluster.vms, self.cluster.version)
 
     def nodes_ready(self, ctx: Context) -> Iterator[Check]:

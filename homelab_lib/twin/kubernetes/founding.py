@@ -5,7 +5,7 @@ from functools import partial
 import yaml
 
 from homelab_lib.lab.compute import Cluster as Described
-from homelab_lib.twin.kubernetes import ingress, nodes
+from homelab_lib.twin.kubernetes import ingress, nodes, passwords
 from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, cluster_of, unit_for
 from homelab_lib.twin.world import World
 
@@ -52,6 +52,7 @@ def _stand_up(world: World, described: Described) -> None:
         unit.start(machine)
         cluster = cluster_of(first)
         assert cluster is not None
+        passwords.rejection(cluster, machine)
         nodes.join(cluster, machine, server=server, config=config)
         machine.http[80] = partial(ingress.answer, cluster)
         machine.listeners[80] = partial(ingress.publishes, cluster, name)

@@ -3,19 +3,20 @@
 Source: k3s `install.sh` and docs.k3s.io (server and agent configuration).
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from homelab_lib.lab.compute import Cluster as DescribedCluster
-from homelab_lib.twin.kubernetes import ingress, nodes
+from homelab_lib.twin.kubernetes import ingress, nodes, passwords
 from homelab_lib.twin.kubernetes.addons import bring_up
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.credentials import administrators
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 from homelab_lib.twin.machine.surroundings import Surroundings
@@ -28,6 +29,7 @@ KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 TOKEN = "/var/lib/rancher/k3s/server/token"
 _DOWNLOAD_S = 12.0
 _START_S = 8.0
+_AGAIN_S = 5.0  # a node that is turned away
 
 _SERVER_KEYS = {
     "cluster-init",
@@ -165,7 +167,7 @@ def start_server(machine: Machine) -> str:
     if not machine.files.exists(TOKEN):
         machine.files.put(TOKEN, cluster.token + "\n", mode=0o600)
     mode = int(str(config.get("write-kubeconfig-mode", "0600")), 8)
-    machine.files.put(KUBECONFIG, kubeconfig(cluster), mode=mode)
+    machine.files.put(KUBECONFIG, administrators(cluster), mode=mode)
     machine.listeners[6443] = lambda: cluster.answers() and cluster.runs_on(machine)
     world.after(1.0, lambda: _joins(cluster, machine, True, config), label="server node")
     return ""
@@ -242,6 +244,11 @@ def found_cluster(world: Surroundings, machine: Machine, version: str) -> Cluste
 def _joins(cluster: Cluster, machine: Machine, server: bool, config: dict[str, Any]) -> None:
     unit = machine.units.get("k3s" if server else "k3s-agent")
     if machine.up and unit is not None and unit.active == "active":
+        if cluster.answers() and (why := passwords.rejection(cluster, machine)):
+            machine.log(unit.invocation, why)
+            again = partial(_joins, cluster, machine, server, config)
+            machine.world.after(_AGAIN_S, again, label="node knocks again")
+            return
         nodes.join(cluster, machine, server=server, config=config)
         machine.http.setdefault(80, lambda path, headers: ingress.answer(cluster, path, headers))
         machine.listeners[80] = lambda: ingress.publishes(cluster, machine.name)
@@ -267,34 +274,3 @@ def start_agent(machine: Machine) -> str:
 
 def _stopped(machine: Machine) -> None:
     """A stopped service leaves its containers running; the API notices in time."""
-
-
-def kubeconfig(cluster: Cluster) -> str:
-    """The administrator's kubeconfig."""
-    certificate = base64.b64encode(f"CA of {cluster.token[3:35]}".encode()).decode()
-    document = {
-        "apiVersion": "v1",
-        "clusters": [
-            {
-                "cluster": {
-                    "certificate-authority-data": certificate,
-                    "server": "https://127.0.0.1:6443",
-                },
-                "name": "default",
-            }
-        ],
-        "contexts": [{"context": {"cluster": "default", "user": "default"}, "name": "default"}],
-        "current-context": "default",
-        "kind": "Config",
-        "preferences": {},
-        "users": [
-            {
-                "name": "default",
-                "user": {
-                    "client-certificate-data": base64.b64encode(b"client certificate").decode(),
-                    "client-key-data": base64.b64encode(cluster.token.encode()).decode(),
-                },
-            }
-        ],
-    }
-    return yaml.safe_dump(document, sort_keys=False)

@@ -4,11 +4,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from homelab_lib.answers import Shape
 from homelab_lib.errors import HomelabError
-from homelab_lib.twin.kubernetes import ingress
+from homelab_lib.twin.kubernetes import ingress, passwords
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
-from homelab_lib.twin.kubernetes.objects import KINDS, Object
+from homelab_lib.twin.kubernetes.objects import KINDS, Object, pruned
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
@@ -16,7 +17,10 @@ from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.yaml_safe import Loader
 
 _LONG_AGO_S = 86400.0
-_NOT_ASKED = ("Event", "Secret", "ServiceAccount", "HelmChartConfig")
+_NOT_ASKED = ("Event", "Secret", "ServiceAccount", "HelmChartConfig", "CSINode", "IngressClass",
+              "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "RuntimeClass",
+              "PriorityClass", "CustomResourceDefinition")  # fmt: skip
+_OBJECT: Shape = {"kind": str, "metadata": {"name": str, "namespace?": str, "uid?": str}}
 
 
 def seed_cluster(server: Machine, ask: Ask) -> None:
@@ -31,6 +35,7 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
         version = _binary(machine, ask)
         if machine is server and version is None:
             return
+        _complaints(machine, ask)
     cluster = found_cluster(world, server, server.files.read(BINARY).decode())
     config = yaml.load(server.files.text(CONFIG), Loader) or {}
     cluster.agreed = {key: config.get(key) for key in AGREED}
@@ -41,11 +46,12 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
     cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
-    found = json_of(ask, server.name, "k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
+    words = ("k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
+    found = json_of(ask, server.name, *words, shape={"items": [_OBJECT]})
     if found is None:
         return
     cluster.objects = {}
-    for document in found["items"]:
+    for document in pruned(found["items"]):
         meta = document["metadata"]
         meta.pop("managedFields", None)
         key = (document["kind"], meta.get("namespace", ""), meta["name"])
@@ -55,6 +61,19 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
             _settled(cluster, document)
     for node in cluster.all("Node"):
         _member(cluster, node["metadata"]["name"])
+    _known_nodes(cluster, ask)
+
+
+def _known_nodes(cluster: Cluster, ask: Ask) -> None:
+    """The nodes that the server would know again. What by is secret, and not asked: a machine that
+    has its password still has the right one."""
+    words = ("k3s", "kubectl", "get", "secrets", "-n", passwords.SPACE, "-o", "name")
+    names = {name.partition("/")[2] for name in lines_of(ask, cluster.server.name, *words) or ()}
+    for node in (name.removesuffix(passwords.secret_of("")) for name in names):
+        machine = cluster.world.machines.get(node)
+        seen = machine is None or machine.up
+        if passwords.secret_of(node) in names and seen:
+            passwords.remember(cluster, node, machine)
 
 
 def _joined(machine: Machine, server: Machine) -> bool:
@@ -87,6 +106,15 @@ def _binary(machine: Machine, ask: Ask) -> str | None:
     asked: Facts = {"digest": known.sha256, "size_bytes": known.size} if known else {}
     machine.files.put(BINARY, version, mode=0o755, **asked)
     return version
+
+
+def _complaints(machine: Machine, ask: Ask) -> None:
+    """What a worker has said of late: what keeps it out of its cluster stands nowhere else."""
+    unit = machine.units.get("k3s-agent")
+    if unit is None or unit.active != "active":
+        return
+    words = ("journalctl", "-u", "k3s-agent", "-n", "50", "-o", "cat", "-q", "--no-pager")
+    machine.log(unit.invocation, "\n".join(lines_of(ask, machine.name, *words) or ()))
 
 
 def _settled(cluster: Cluster, chart: Object) -> None:
