@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from homelab_lib.control.kubernetes.charts import Installed
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, finished_pod
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Bound, Finished, Rollout
@@ -72,6 +73,7 @@ class Volumes:
         assert described is not None
         chart = described.chart
         yield self._applied(manifests.helm_chart(chart), "spec.chart")
+        yield Installed(self.server, chart.name, chart.namespace)
         yield Rollout(self.server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(self.server, "daemonset", chart.namespace, "csi-nfs-node")
         share = at(self.lab.nfs_shares, described.share)

@@ -124,6 +124,42 @@ def test_a_storage_class_can_not_change(cluster):
         cluster.apply(changed, "homelab")
 
 
+def test_a_chart_that_was_broken_off_stays_so_until_its_release_is_gone(cluster):
+    chart = json.loads(kubectl(cluster, "get helmcharts -A -o json").out)["items"][0]
+    secret = {
+        "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": {"name": "sh.helm.release.v1.half.v1", "namespace": "kube-system",
+                     "labels": {"owner": "helm", "name": "half", "status": "pending-install"}},
+    }  # fmt: skip
+    half = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart", "spec": chart["spec"],
+            "metadata": {"name": "half", "namespace": "kube-system"}}  # fmt: skip
+    assert apply(cluster, secret).status == 0
+    assert apply(cluster, half).status == 0
+    later(cluster, 120)
+    said = kubectl(cluster, "logs -n kube-system job/helm-install-half").out.decode()
+    assert "cannot re-use a name that is still in use" in said
+    kubectl(cluster, f"delete secret -n kube-system {secret['metadata']['name']}")
+    later(cluster, 60)
+    assert cluster.get("Job", "helm-install-half", "kube-system")["status"]["succeeded"] == 1
+    chosen = "-l owner=helm,name=half,status=deployed -o name"
+    assert kubectl(cluster, f"get secrets -n kube-system {chosen}").out
+
+
+def test_what_is_refused_keeps_none_of_the_others_back(cluster):
+    """And what is applied from a client, with all that it was in an annotation, has a bound."""
+    small = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "small"}}
+    large = small | {"metadata": {"name": "large"}, "data": {"x": "y" * 300_000}}
+    wrong = small | {"metadata": {"name": "wrong"}, "dta": {}}
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [large, wrong, small]})
+    reply = kubectl(cluster, "apply -f -", listed.encode())
+    assert reply.status == 1
+    assert reply.out == b"configmap/small created\n"
+    assert b"metadata.annotations: Too long: may not be more than 262144 bytes" in reply.err
+    assert b".dta: field not declared in schema" in reply.err
+    reply = kubectl(cluster, "apply --server-side -f -", json.dumps(large).encode())
+    assert (reply.status, reply.out) == (0, b"configmap/large serverside-applied\n")
+
+
 def test_an_agent_with_a_wrong_token_does_not_join(cluster):
     agent = cluster.members["k3s-gpu1"]
     place = "/etc/rancher/k3s/homelab-token"

@@ -12,6 +12,7 @@ from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object
 
 _HELM_S = 15.0
+_MADE = "creationTimestamp"
 _SYSTEM = {
     "coredns": "rancher/mirrored-coredns-coredns:1.13.1",
     "local-path-provisioner": "rancher/local-path-provisioner:v0.0.32",
@@ -102,12 +103,22 @@ def helm_charts(cluster: Cluster) -> None:
         if cluster.world.clock.now() - began < _HELM_S or not _somewhere(cluster):
             continue
         if why := _unavailable(cluster, chart):
-            say(cluster, job, "BackoffLimitExceeded", why, warning=True)
-            job["status"] = statuses.job(cluster, job, 0, 1, why)
+            say(cluster, job, "BackOff", "Back-off restarting failed container helm", warning=True)
+            job["status"] = {"active": 1, "ready": 0, "startTime": job["metadata"][_MADE]}
+            cluster.logs[job["metadata"]["uid"]] = f"{why}\n"
             continue
+        if cluster.get("Namespace", _namespace(chart)) is None:
+            space = {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": _namespace(chart)},
+            }
+            cluster.create(space)
         _install(cluster, chart)
         job["status"] = statuses.job(cluster, job, 1, 0)
         chart["status"] = {"jobName": name}
+        cluster.logs.pop(job["metadata"]["uid"], None)
+        _release(cluster, chart)
         cluster.installed[meta["uid"]] = meta.get("generation", 1)
 
 
@@ -133,6 +144,8 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
     spec = chart.get("spec") or {}
     if why := cluster.world.internet(cluster.server):
         return f"Error: looks like {spec.get('repo')} is not a valid chart repository: {why}"
+    if _half_released(cluster, chart):
+        return "Error: INSTALLATION FAILED: cannot re-use a name that is still in use"
     known = {
         (c.nfs.chart.repo, c.nfs.chart.chart, c.nfs.chart.version)
         for c in cluster.world.lab.clusters.values()
@@ -141,7 +154,7 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
     if (spec.get("repo"), spec.get("chart"), spec.get("version")) not in known:
         what = f'chart "{spec.get("chart", "")}" version "{spec.get("version")}"'
         return f"Error: {what} not found in repository"
-    namespace = spec.get("targetNamespace") or chart["metadata"]["namespace"]
+    namespace = _namespace(chart)
     if cluster.get("Namespace", namespace) is None and not spec.get("createNamespace"):
         return (
             "Error: INSTALLATION FAILED: create: failed to create: namespaces "
@@ -150,13 +163,54 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
     return ""
 
 
+def _releases(cluster: Cluster, chart: Object) -> list[Object]:
+    """Helm's own records of a chart: a Secret for each revision."""
+    wanted = {"owner": "helm", "name": chart["metadata"]["name"]}
+    return [
+        each
+        for each in cluster.all("Secret", _namespace(chart))
+        if wanted.items() <= each["metadata"].get("labels", {}).items()
+    ]
+
+
+def _half_released(cluster: Cluster, chart: Object) -> bool:
+    """Whether a job was cut off before: then Helm has a release that is neither there nor gone."""
+    states = [each["metadata"]["labels"].get("status") for each in _releases(cluster, chart)]
+    return bool(states) and states[-1] in ("pending-install", "uninstalling")
+
+
+def _release(cluster: Cluster, chart: Object) -> None:
+    """Record a revision that stands; the one before it is superseded."""
+    before = _releases(cluster, chart)
+    for each in before:
+        each["metadata"]["labels"]["status"] = "superseded"
+    name, version = chart["metadata"]["name"], str(len(before) + 1)
+    labels = {"name": name, "owner": "helm", "status": "deployed", "version": version}
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "helm.sh/release.v1",
+            "metadata": {
+                "name": f"sh.helm.release.v1.{name}.v{version}",
+                "namespace": _namespace(chart),
+                "labels": labels,
+            },
+            "data": {"release": ""},
+        }
+    )
+
+
+def _namespace(chart: Object) -> str:
+    """Where a chart's objects go."""
+    return str((chart.get("spec") or {}).get("targetNamespace") or chart["metadata"]["namespace"])
+
+
 def _install(cluster: Cluster, chart: Object) -> None:
     spec = chart["spec"]
     if spec["chart"] != "csi-driver-nfs":
         return
-    namespace = spec.get("targetNamespace") or chart["metadata"]["namespace"]
-    if cluster.get("Namespace", namespace) is None:
-        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    namespace = _namespace(chart)
     if cluster.get("CSIDriver", "nfs.csi.k8s.io") is None:
         cluster.create(
             {

@@ -101,6 +101,8 @@ def logs(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
     if "/" in target:
         kind = kind_called(target.partition("/")[0], cluster.kinds)
         owner = _one(cluster, kind, target.partition("/")[2], namespace, words)
+        if owner and owner["metadata"]["uid"] in cluster.logs:
+            return Reply(0, cluster.logs[owner["metadata"]["uid"]])
         pods = _pods_of(cluster, owner) if owner else []
     else:
         pods = [p for p in [_one(cluster, KINDS["Pod"], target, namespace, words)] if p]
