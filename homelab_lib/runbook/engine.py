@@ -11,7 +11,7 @@ from typing import Literal
 from homelab_lib.errors import HomelabError, StepFailed, Unreachable, Unseen
 from homelab_lib.runbook import afterwards
 from homelab_lib.runbook.converge import Lane
-from homelab_lib.runbook.host import ReadingHost
+from homelab_lib.runbook.host import ReadingHost, understanding
 from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.sender import Sender
@@ -87,6 +87,7 @@ class Engine:
         ours = self.mode == "apply" and self.sender.journal.made(made.host, made.name)
         self.trust(machine, key, ours)
 
+    @understanding
     def run_step(self, name: str) -> StepOutcome:
         """Carry out one step.
 

@@ -1,7 +1,10 @@
 """The reading handle that resources and checks get of a host."""
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import wraps
+from traceback import walk_tb
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from homelab_lib import answers
 from homelab_lib.errors import HomelabError, Refused, StepFailed
@@ -11,6 +14,21 @@ from homelab_lib.secret import Mask
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.request import Request
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_asking = threading.local()  # .host is the one that a thread asked last
+_SHOWN_CHARACTERS = 80  # not more, and not a part: a mask finds no secret that was cut
+_MET_IN_ANSWERS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class Link(Protocol):
@@ -60,6 +78,7 @@ class ReadingHost:
         self._journal = journal
         self._patience = patience
         self._facts: dict[str, Any] = {}
+        self.asked = ""  # what it was asked last
 
     def read(self, *argv: str, ok: tuple[int, ...] | None = (0,), **options: Any) -> Result:
         return self._ask(read(*argv, **options), ok)
@@ -75,6 +94,8 @@ class ReadingHost:
                 fix="this is a fault of the runbook: only the engine sends what changes something",
             )
         self._mask.learn(secret.reveal() for secret in call.secrets)
+        self.asked = call.line
+        _asking.host = self
         send = lambda: self._link.run(self.name, call)  # noqa: E731
         result = self._patience.ask(self.name, call, send, self.forget)
         if call.secret_output:
@@ -102,6 +123,39 @@ class ReadingHost:
 
     def sent(self, resource: str) -> tuple[str, ...]:
         return self._journal.sent(self.name, resource)
+
+
+def understanding(act: Callable[P, T]) -> Callable[P, T]:
+    """Has a host's answer that nobody foresaw end in one line that names the host and the command,
+    whatever its reader met in it."""
+
+    @wraps(act)
+    def acts(*given: P.args, **named: P.kwargs) -> T:
+        _asking.host = None
+        try:
+            return act(*given, **named)
+        except _MET_IN_ANSWERS as error:
+            host = _reading(error)
+            if host is None or not host.asked:
+                raise
+            said = f": {error}" if len(str(error)) <= _SHOWN_CHARACTERS else ""
+            why = f"its reader met {type(error).__name__}{said}"
+            raise answers.not_understood(host.name, host.asked, why) from error
+
+    return acts
+
+
+def _reading(error: Exception) -> ReadingHost | None:
+    """The host whose answer was being read when an error came up.
+
+    Hosts are looked at side by side, each in a thread: there it is found on the way that the error
+    took. What one thread reads of several is of the one that was asked last.
+    """
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    met = [each for frame in frames for each in frame.f_locals.values()]
+    met = [getattr(each, "host", each) for each in met]  # whoever looks has it by that name
+    last: ReadingHost | None = getattr(_asking, "host", None)
+    return next((each for each in reversed(met) if isinstance(each, ReadingHost)), last)
 
 
 def failed(host: str, call: Call, result: Result, mask: Mask) -> StepFailed:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.lab.releases import Series, series_of
 from homelab_lib.twin.machine.called import called
 
@@ -112,8 +113,21 @@ class Shelf:
         return dict(found)
 
     def series_on(self, machine: Any) -> Series | None:
-        """The product's series on a machine; None where it is not there."""
-        version = self.version_on(machine)
+        """The product's series on a machine; None where it is not there.
+
+        Raises
+        ------
+        HomelabError
+            The machine can't tell: what stands there can't be read.
+        """
+        try:
+            version = self.version_on(machine)
+        except OSError as error:
+            raise HomelabError(
+                f"{machine.name} can't tell which {self.product} it has: {error}",
+                where=machine.name,
+                fix="what can't be read is not taken for nothing; mend it there",
+            ) from None
         return series_of(self.product, version) if self.product and version else None
 
 
