@@ -15,7 +15,6 @@ from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.request import Request
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
