@@ -86,6 +86,7 @@ class ReadingHost:
         return self._ask(request, ok)
 
     def _ask(self, call: Call, ok: tuple[int, ...] | None) -> Result:
+        self.asked, _asking.host = call.line, self
         if call.kind != "read":
             raise Refused(
                 f"a look sends what only reads, and not: {self._mask(call.line)}",
@@ -93,8 +94,6 @@ class ReadingHost:
                 fix="this is a fault of the runbook: only the engine sends what changes something",
             )
         self._mask.learn(secret.reveal() for secret in call.secrets)
-        self.asked = call.line
-        _asking.host = self
         send = lambda: self._link.run(self.name, call)  # noqa: E731
         result = self._patience.ask(self.name, call, send, self.forget)
         if call.secret_output:
