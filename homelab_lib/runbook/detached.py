@@ -92,6 +92,7 @@ def _start(link: Link, host: str, command: Command, unit: str) -> Result | None:
         f"--unit={unit.removesuffix('.service')}",
         "--remain-after-exit",
         "--quiet",
+        "--setenv=LC_ALL=C",  # as all that we send: what it says is read, too
         *(f"--setenv={pair}" for pair in environment),
         "--",
         *words,

@@ -3,6 +3,8 @@
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
+import yaml
+
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab
 from homelab_lib.twin.built import built
@@ -89,6 +91,7 @@ def _understood(name: str, asking: _Remembering) -> Iterator[None]:
         RecursionError,
         TypeError,
         ValueError,
+        yaml.YAMLError,
     ) as error:
         raise HomelabError(
             f"{name} answers what its twin can't make anything of ({type(error).__name__}: "

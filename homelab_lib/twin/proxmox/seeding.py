@@ -3,11 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-<<<<<<< HEAD
 from homelab_lib.answers import SCALAR, Shape, whole
-=======
-from homelab_lib.answers import Shape
->>>>>>> 3a4f659 (What nobody foresaw in a host's answer is one line that names host and command; Proxmox is read by the same helper)
 from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.seeding import json_of, seed_machine
 from homelab_lib.twin.machine.surroundings import Ask
@@ -17,8 +13,6 @@ from homelab_lib.twin.proxmox.schema import split_properties
 from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_size
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
-_CLOUD_INIT = ("cloud-init", "status", "--format", "json")
-_STATUS: Shape = {"status?": str, "errors?": [str]}  # 1: it failed; 2: and went on
 _NOT_CONFIGURATION = ("digest",)
 _HEAD = ("storage", "type", "content", "digest")
 _PLACES = {"zfspool": "pool", "dir": "path", "btrfs": "path"}  # the key that says where it is
@@ -59,19 +53,11 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         Proxmox calls itself otherwise than the lab, or says nothing of what it has.
     """
 
-<<<<<<< HEAD
     def get(path: str, *more: str, shape: Shape) -> Any:
         words = ("pvesh", "get", path, *more, "--output-format", "json")
         said = json_of(ask, node.name, *words, shape=shape)
         if said is None:
             raise HomelabError(f"{node.name} could not be asked: {' '.join(words)}")
-=======
-    def get(path: str, *more: str) -> Any:
-        words = ("pvesh", "get", path, *more, "--output-format", "json")
-        said = json_of(ask, node.name, *words)
-        if said is None:
-            raise HomelabError(f"{node.name} could not be asked", where=" ".join(words))
->>>>>>> 3a4f659 (What nobody foresaw in a host's answer is one line that names host and command; Proxmox is read by the same helper)
         return said
 
     _assert_called(node, get)
@@ -96,11 +82,7 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     for name, row in room.items():
         if row.get("active"):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
-<<<<<<< HEAD
     _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active", shape=_TASKS))
-=======
-    _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active"))
->>>>>>> 3a4f659 (What nobody foresaw in a host's answer is one line that names host and command; Proxmox is read by the same helper)
 
 
 def _assert_called(node: ProxmoxNode, get: Get) -> None:
@@ -209,6 +191,6 @@ def _seed_guest(guest: Guest, ask: Ask) -> bool:
     guest.boots = 1
     # The real one's private host key stays where it is; the twin answers with a key of its own.
     guest.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{guest.host_key_public}\n")
-    status = json_of(ask, guest.name, *_CLOUD_INIT, shape=_STATUS, ok=(0, 1, 2)) or {}
+    status = json_of(ask, guest.name, "cloud-init", "status", "--format", "json") or {}
     guest.cloud_init = (status.get("status", "done"), status.get("errors", []))
     return True
