@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.transport import openssh, ssh_config, ssh_values
@@ -60,8 +59,6 @@ class Endpoint:
         ``inet`` or ``inet6`` where it may be only one.
     bind_address
         Our own address, where it may be only one.
-    shell
-        What parses a command line there: ``sh``, or ``csh`` (OPNsense's root).
     connect_timeout_s
         How long each part of connecting may take: TCP, banner and keys, login [s].
     settled_by
@@ -86,7 +83,6 @@ class Endpoint:
     proxy_command: str = ""
     address_family: str = "any"
     bind_address: str = ""
-    shell: Literal["sh", "csh"] = "sh"
     connect_timeout_s: float = 10.0
     settled_by: str = field(default="", compare=False)
 
@@ -116,7 +112,6 @@ class Endpoint:
         address: str | None = None,
         port: int = 22,
         user: str = "root",
-        shell: Literal["sh", "csh"] = "sh",
         config: Path | None = None,
         ssh: str = SSH,
     ) -> "Endpoint":
@@ -129,7 +124,7 @@ class Endpoint:
         ----------
         name
             The host's name, in the lab and in the configuration.
-        address, port, user, shell
+        address, port, user
             What the lab says. Without an address, the name is looked up.
         config
             An ``ssh_config``; None for ``~/.ssh/config`` and ``/etc/ssh/ssh_config``.
@@ -151,7 +146,7 @@ class Endpoint:
         said = openssh.settle(ssh, asked, fallback) if asks else ssh_config.settle(asked, fallback)
         found = _endpoint(said, ssh if asks else "", ())
         kept = address is None and found.address == name.lower()
-        return replace(found, address=name if kept else found.address, shell=shell)
+        return replace(found, address=name if kept else found.address)
 
 
 def _endpoint(said: Said, ssh: str, on_the_way: tuple[Asked, ...]) -> Endpoint:

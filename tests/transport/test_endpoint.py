@@ -38,8 +38,8 @@ def resolve(tmp_path, reader):
 
 
 def test_the_lab_says_what_the_configuration_leaves_open(resolve):
-    nas = resolve("", address="10.0.30.10", port=2222, user="admin", shell="csh")
-    assert (nas.place, nas.user, nas.shell) == ("10.0.30.10:2222", "admin", "csh")
+    nas = resolve("", address="10.0.30.10", port=2222, user="admin")
+    assert (nas.place, nas.user) == ("10.0.30.10:2222", "admin")
     assert nas.use_agent
     assert not nas.identities_only
 
