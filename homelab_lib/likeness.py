@@ -59,6 +59,8 @@ class Likeness:
             It is no VM, and is not who it was, or does not let us in.
         NotYet
             It went on saying "not yet".
+        HomelabError
+            It is there, and could not be asked: it took too long, say.
         """
         if host in self.unreached:
             return None
@@ -77,8 +79,6 @@ class Likeness:
             return None
         except Unreachable as error:
             self._missed(host, error)
-            return None
-        except HomelabError:
             return None
         return result.exit_status, result.stdout, result.stderr
 

@@ -7,15 +7,18 @@ import importlib
 import inspect
 import json
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
 from homelab_lib.errors import HomelabError, NotUnderstood
 from homelab_lib.runbook.host import ReadingHost
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Result
 from mutations import documents, texts
+from runbook.toy import Clock
 
 FOLDER = Path(__file__).parent
 CASES = sorted(FOLDER.glob("*/*/*.json"))
@@ -36,6 +39,19 @@ class Line:
         return Result(0, answer if isinstance(answer, str) else json.dumps(answer), "")
 
 
+class Remembered:
+    """A journal that says this of every resource."""
+
+    def __init__(self, begun, sent):
+        self._begun, self._sent = begun, sent
+
+    def begun(self, host, resource):
+        return self._begun
+
+    def sent(self, host, resource):
+        return self._sent
+
+
 def _plain(argv):
     return " ".join(argv)
 
@@ -54,7 +70,14 @@ def _resource(case):
 
 def _look(case, answers):
     """Look at the resource, and say what it wants; None, or what it could not read."""
-    host = ReadingHost("pve1", Line(answers), Mask(), lambda *_: case.get("begun", False), str)
+    host = ReadingHost(
+        "pve1",
+        Line(answers),
+        Mask(),
+        Remembered(case.get("begun", False), tuple(case.get("sent", ()))),
+        str,
+        Patience(Clock(), threading.Event()),
+    )
     resource = _resource(case)
     try:
         observed = resource.observe(host)

@@ -4,13 +4,17 @@ refuses. Each ends in the right file, or in one clear line before anything is ch
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from homelab_lib.control.linux import File, look_at_file
 from homelab_lib.errors import LoginUnusable
+from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.host import ReadingHost
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.patience import Patience
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import change, read
 from homelab_lib.transport.fleet import Fleet
@@ -58,7 +62,9 @@ def hosts(server):
 
 
 def reading(fleet):
-    return ReadingHost("nas", fleet, Mask(), lambda host, resource: False, str)
+    journal = Journal(None, mask=Mask(), wall=lambda: "now")
+    patience = Patience(WallClock(), threading.Event())
+    return ReadingHost("nas", fleet, Mask(), journal, str, patience)
 
 
 def put(fleet, path):
