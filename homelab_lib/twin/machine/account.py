@@ -15,10 +15,11 @@ class User:
     gid: int
     home: str
     shell: str = "/bin/bash"
+    gecos: str = ""
 
     @property
     def line(self) -> str:
-        return f"{self.name}:x:{self.uid}:{self.gid}::{self.home}:{self.shell}"
+        return f"{self.name}:x:{self.uid}:{self.gid}:{self.gecos}:{self.home}:{self.shell}"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ class Accounts:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.groups: dict[str, Group] = {}
-        self.add("root", uid=0, home="/root")
+        self.users["root"] = User("root", 0, 0, "/root", gecos="root")
+        self.groups["root"] = Group("root", 0)
         self.groups["nogroup"] = Group("nogroup", 65534)
-        self.add("nobody", uid=65534, group="nogroup", home="/nonexistent")
+        self.users["nobody"] = User(
+            "nobody", 65534, 65534, "/nonexistent", "/usr/sbin/nologin", "nobody"
+        )
         self.groups["sudo"] = Group("sudo", 27)
 
     def add(self, name: str, *, uid: int | None = None, group: str = "", home: str = "") -> User:
@@ -59,8 +63,8 @@ class Accounts:
     def read(self, passwd: Iterable[str], groups: Iterable[str]) -> None:
         """Take over the lines that ``getent passwd`` and ``getent group`` print."""
         for line in passwd:
-            name, _, uid, gid, _, home, shell = line.split(":")
-            self.users[name] = User(name, int(uid), int(gid), home, shell)
+            name, _, uid, gid, gecos, home, shell = line.split(":")
+            self.users[name] = User(name, int(uid), int(gid), home, shell, gecos)
         for line in groups:
             name, _, gid, members = line.split(":")
             if name not in self.groups or members:

@@ -3,10 +3,17 @@
 from dataclasses import replace
 
 from homelab_lib.twin.machine import login
+from homelab_lib.twin.machine.entry import ACCESS, NOTHING
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
+from homelab_lib.twin.machine.usage import Usage, quoted
 
 accounts = Commands()
+
+_ENV = Usage(
+    "i,ignore-environment u,unset: C,chdir: 0,null v,debug", status=125, in_order=True
+)
+_ID = Usage("u,user g,group G,groups n,name r,real a z,zero", most=1)
 
 
 @accounts("sudo")
@@ -50,13 +57,23 @@ def runuser(machine: Machine, call: Call) -> Reply:
 @accounts("env")
 def env(machine: Machine, call: Call) -> Reply:
     """Run a program with more environment."""
-    words, more = list(call.argv[1:]), dict(call.env)
-    while words and (words[0] == "--" or "=" in words[0]):
-        name, equals, value = words.pop(0).partition("=")
-        more |= {name: value} if equals else {}
+    given = _ENV.of(call)
+    words, more = given.words, dict(call.env)
+    if "i" in given or words[:1] == ["-"]:
+        words, more = words[words[:1] == ["-"] :], {}
+    for name, value in given.all:
+        if name == "u":
+            more.pop(value, None)
+    while words and "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        more |= {name: value}
     if not words:
-        return Reply(0, "".join(f"{name}={value}\n" for name, value in sorted(more.items())))
-    return machine.call(replace(call, argv=tuple(words), env=more))
+        return Reply(0, "".join(f"{name}={value}\n" for name, value in more.items()))
+    begun = machine.call(replace(call, argv=tuple(words), env=more))
+    if begun.status in (126, 127) and begun.err.startswith(b"sh: 1: "):
+        why = NOTHING if begun.status == 127 else ACCESS
+        return Reply(begun.status, stderr=f"env: {quoted(words[0], call)}: {why}\n")
+    return begun
 
 
 @accounts("whoami")
@@ -68,9 +85,10 @@ def whoami(machine: Machine, call: Call) -> Reply:
 @accounts("id")
 def id_(machine: Machine, call: Call) -> Reply:
     """Numbers and names of a user and his groups."""
-    known = machine.accounts
-    words = [word for word in call.argv[1:] if not word.startswith("-")]
-    letters = "".join(word[1:] for word in call.argv[1:] if word.startswith("-"))
+    known, given = machine.accounts, _ID.of(call)
+    words, letters = given.words, "".join(given.options)
+    if "n" in letters and not set("ugG") & set(letters):
+        return fails(call, "cannot print only names or real IDs in default format")
     name = known.user_called(words[0]) if words else call.user
     if name not in known.users:
         return Reply(1, stderr=f"id: '{words[0] if words else name}': no such user\n")
@@ -91,6 +109,9 @@ def id_(machine: Machine, call: Call) -> Reply:
 def getent(machine: Machine, call: Call) -> Reply:
     """Accounts and host names; status 2 where one of the keys is not known."""
     base, keys = call.argv[1] if len(call.argv) > 1 else "", call.argv[2:]
+    help_ = "Try `getent --help' or `getent --usage' for more information.\n"
+    if not base:
+        return Reply(1, help_, "getent: wrong number of arguments\n")
     if base in ("hosts", "ahosts"):
         found = {key: machine.world.resolve(machine, key) for key in keys}
         out = "".join(f"{address}      {key}\n" for key, address in found.items() if address)
@@ -102,6 +123,6 @@ def getent(machine: Machine, call: Call) -> Reply:
         lines = {name: group.line for name, group in machine.accounts.groups.items()}
         names = [machine.accounts.group_called(key) for key in keys]
     else:
-        return Reply(1, stderr=f"Unknown database: {base}\n")
+        return Reply(1, help_, f"Unknown database: {base}\n")
     shown = [lines[name] for name in (names if keys else lines) if name]
     return Reply(0 if all(names) else 2, "".join(f"{line}\n" for line in shown))

@@ -109,11 +109,12 @@ class FileSystem(Tree):
             raise FileError(IS_FOLDER)
         else:
             who.need(old, WRITE)
-            new = Entry("file", mode=old.mode, user=old.user, group=old.group)
+            new = old  # what is known by another name is the same file
         files, inner = self._writable(place)
         if files.full and content:
             raise FileError(NO_SPACE)
-        new.data, new.mode = content, new.mode if mode is None else mode
+        new.data, new.digest, new.size_bytes = content, "", None
+        new.mode = new.mode if mode is None else mode
         for name, value in facts.items():
             setattr(new, name, value)
         files.entries[inner] = new
@@ -137,13 +138,14 @@ class FileSystem(Tree):
         self, path: str, who: Who = ROOT, *, parents: bool = False, mode: int | None = None
     ) -> None:
         """Make a folder; with `parents` those above it too, and one that is there will do."""
+        if not path:
+            raise FileError(NOTHING)
         path = path.rstrip("/") or "/"
         if parents and path != "/" and self.entry(posixpath.dirname(path), who) is None:
             self.mkdir(posixpath.dirname(path), who, parents=True)
-        place = self.resolve(path, who, follow=parents)
-        found = self._at(place)
-        if found is not None:
-            if parents and found.kind == "dir":
+        place = self.resolve(path, who, follow=False)
+        if self._at(place) is not None:
+            if parents and self.is_dir(place, who):
                 return
             raise FileError(EXISTS)
         made = self._made(place, "dir", 0o777, who)
@@ -160,6 +162,24 @@ class FileSystem(Tree):
         files, inner = self._writable(place)
         made.data, made.mode = target.encode(), 0o777
         files.entries[inner] = made
+
+    def hard_link(self, path: str, entry: Entry, who: Who = ROOT) -> None:
+        """Give a file another name."""
+        place = self.resolve(path, who, follow=False)
+        if self._at(place) is not None:
+            raise FileError(EXISTS)
+        self._folder(place, who)
+        files, inner = self._writable(place)
+        files.entries[inner] = entry
+
+    def names_of(self, entry: Entry) -> int:
+        """How many names a file has; of a folder, its own and those that its folders have for
+        it."""
+        if entry.kind != "dir":
+            return sum(each is entry for each in self.entries.values())
+        own = next((p for p, each in self.entries.items() if each is entry), "/")
+        inside = (f"{own.rstrip('/')}/{name}" for name in self.listdir(own))
+        return 2 + sum(self.stat(path, follow=False).kind == "dir" for path in inside)
 
     def _made(self, place: str, kind: str, mode: int, who: Who) -> Entry:
         """A new entry, as a process makes it in a folder."""
@@ -243,11 +263,13 @@ class FileSystem(Tree):
         self._writable(self.resolve(path, who))
         entry.mode = mode
 
-    def chown(self, path: str, user: str, group: str, who: Who = ROOT) -> None:
+    def chown(
+        self, path: str, user: str, group: str, who: Who = ROOT, *, follow: bool = True
+    ) -> None:
         """Change owners; an empty word leaves one as it is. Only root gives files away."""
-        entry = self.stat(path, who)
+        entry = self.stat(path, who, follow=follow)
         mine = who.owns(entry) and user in ("", entry.user) and group in ("", *who.groups)
         if who.user != "root" and not mine:
             raise FileError(NOT_YOURS)
-        self._writable(self.resolve(path, who))
+        self._writable(self.resolve(path, who, follow=follow))
         entry.user, entry.group = user or entry.user, group or entry.group

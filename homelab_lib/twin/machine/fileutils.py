@@ -1,4 +1,4 @@
-"""Programs that make, move and change files.
+"""Programs that make, move and take away files.
 
 Messages as GNU coreutils 9 prints them in the C locale.
 """
@@ -11,267 +11,315 @@ from homelab_lib.twin.machine.entry import (
     IS_FOLDER,
     NOT_FOLDER,
     NOTHING,
-    Facts,
     FileError,
 )
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
-from homelab_lib.twin.machine.textutils import read_of
+from homelab_lib.twin.machine.permissions import mode_of
+from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
+from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
 
 fileutils = Commands()
+
+_MKDIR = Usage("p,parents v,verbose m,mode:", least=1)
+_RM = Usage("r,R,recursive f,force d,dir v,verbose i I")
+_RMDIR = Usage("p,parents v,verbose", least=1)
+_MV = Usage(
+    "f,force n,no-clobber T,no-target-directory t,target-directory: v,verbose i",
+    operand="file operand",
+)
+_LN = Usage("s,symbolic f,force n,no-dereference T,no-target-directory v,verbose r,relative",
+            least=1, operand="file operand")  # fmt: skip
+_SIZE = re.compile(r"([-+]?)(\d+)(?:([KMGT])(?:iB)?)?")
+
+
+def octal(call: Call, mode: str) -> int:
+    """A mode that is given in octal or, for a new file, as ``u=rwx``."""
+    try:
+        return mode_of(0o777, mode, 0)
+    except ValueError:
+        raise Misused(fails(call, f"invalid mode {quoted(mode, call)}")) from None
 
 
 @fileutils("mkdir")
 def mkdir(machine: Machine, call: Call) -> Reply:
     """Make folders."""
-    words, options = operands(call, "-m --mode")
-    mode = options.get("-m") or options.get("--mode")
-    bits = int(mode, 8) if mode else None
-    parents = bool({"-p", "--parents"} & options.keys())
-    err = ""
-    for word in words:
+    given = _MKDIR.of(call)
+    mode = given.get("m")
+    bits = None if mode is None else octal(call, mode)
+    out, err = "", ""
+    for word in given.words:
+        path, who = call.path(word), machine.who(call)
         try:
-            path, who = call.path(word), machine.who(call)
-            machine.files.mkdir(path, who, parents=parents, mode=bits)
+            fresh = not machine.files.is_dir(path, who) if path else True
+            machine.files.mkdir(path, who, parents="p" in given, mode=bits)
+            if fresh and "v" in given:
+                out += f"mkdir: created directory {quoted(word, call)}\n"
         except FileError as error:
-            err += f"mkdir: cannot create directory '{word}': {error.says}\n"
-    return Reply(1 if err else 0, stderr=err)
+            shown = word if error.says != NOT_FOLDER else barred(machine, call, word)
+            err += f"mkdir: cannot create directory {quoted(shown, call)}: {error.says}\n"
+    return Reply(1 if err else 0, out, err)
 
 
-@fileutils("rm", "rmdir")
+def barred(machine: Machine, call: Call, word: str) -> str:
+    """The first part of a path, as it was given, that is no folder."""
+    parts = word.split("/")
+    for end in range(1, len(parts)):
+        part = "/".join(parts[:end])
+        if not part:
+            continue
+        entry = machine.files.entry(call.path(part), machine.who(call))
+        if entry is not None and entry.kind != "dir":
+            return part
+    return word
+
+
+@fileutils("rm")
 def rm(machine: Machine, call: Call) -> Reply:
-    """Take files away; `rmdir` takes empty folders."""
-    words, options = operands(call)
-    folders = call.argv[0].endswith("rmdir")
-    recursive = bool({"-r", "-R", "--recursive"} & options.keys())
+    """Take files away, with ``-r`` folders too."""
+    given = _RM.of(call)
+    if not given.words and "f" not in given:
+        raise misused(call, "missing operand")
     err = ""
-    for word in words:
+    for word in given.words:
+        if posixpath.basename(word.rstrip("/")) in (".", "..") and "r" in given:
+            what = "refusing to remove '.' or '..' directory: skipping"
+            err += f"rm: {what} {quoted(word, call)}\n"
+            continue
+        if "r" in given and posixpath.normpath(call.path(word) or ".") == "/":
+            err += (
+                "rm: it is dangerous to operate recursively on '/'\n"
+                "rm: use --no-preserve-root to override this failsafe\n"
+            )
+            continue
         try:
-            _remove(machine, call, word, folders=folders, recursive=recursive)
+            err += _removed(machine, call, word, given)
         except FileError as error:
-            if not ({"-f", "--force"} & options.keys() and error.says == NOTHING):
-                verb = "failed to remove" if folders else "cannot remove"
-                err += f"{call.argv[0]}: {verb} '{word}': {error.says}\n"
+            if not ("f" in given and error.says in (NOTHING, NOT_FOLDER)):
+                err += f"rm: cannot remove {quoted(word, call)}: {error.says}\n"
     return Reply(1 if err else 0, stderr=err)
 
 
-def _remove(machine: Machine, call: Call, word: str, *, folders: bool, recursive: bool) -> None:
+def _removed(machine: Machine, call: Call, word: str, given: Given) -> str:
+    """Take one thing away, what is in it first; why not, of what is in it, or nothing."""
     who, path = machine.who(call), call.path(word)
-    entry = machine.files.stat(path.rstrip("/") or "/", who, follow=False)
-    if entry.kind == "link" and path.endswith("/"):
+    entry = machine.files.stat(path, who, follow=False)
+    own = machine.files.entry(path.rstrip("/") or "/", who, follow=False)
+    if path.endswith("/") and (own is None or own.kind != "dir"):
         raise FileError(NOT_FOLDER)
-    if folders and entry.kind != "dir":
-        raise FileError(NOT_FOLDER)
-    if entry.kind == "dir" and not (folders or recursive):
+    if entry.kind == "dir" and not {"r", "d"} & given.options.keys():
         raise FileError(IS_FOLDER)
-    machine.files.remove(path, who, recursive=recursive)
+    err = ""
+    for name in machine.files.listdir(path, who) if entry.kind == "dir" else ():
+        inside = f"{word.rstrip('/')}/{name}"
+        if "r" not in given:
+            break
+        try:
+            err += _removed(machine, call, inside, given)
+        except FileError as error:
+            err += f"rm: cannot remove {quoted(inside, call)}: {error.says}\n"
+    if not err:
+        machine.files.remove(path.rstrip("/"), who)
+    return err
+
+
+@fileutils("rmdir")
+def rmdir(machine: Machine, call: Call) -> Reply:
+    """Take empty folders away."""
+    given = _RMDIR.of(call)
+    err = ""
+    for word in given.words:
+        names = [word]
+        while "p" in given and "/" in names[-1].rstrip("/"):
+            names.append(posixpath.dirname(names[-1].rstrip("/")))
+        for name in names:
+            path, who = call.path(name), machine.who(call)
+            try:
+                if machine.files.stat(path, who, follow=False).kind != "dir":
+                    raise FileError(NOT_FOLDER)
+                machine.files.remove(path.rstrip("/"), who)
+            except FileError as error:
+                err += f"rmdir: failed to remove {quoted(name, call)}: {error.says}\n"
+                break
+    return Reply(1 if err else 0, stderr=err)
+
+
+def into_place(machine: Machine, call: Call, given: Given) -> list[tuple[str, str]]:
+    """What goes where, for the programs that copy, move and link: pairs of names.
+
+    Raises
+    ------
+    Misused
+        There are too few names, or several for a place that is no folder.
+    """
+    words, who = given.words, machine.who(call)
+    folder = given.get("t")
+    if not words:
+        raise misused(call, "missing file operand")
+    if folder is None and len(words) == 1:
+        what = f"missing destination file operand after {quoted(words[0], call)}"
+        raise misused(call, what)
+    if "T" in given:
+        if len(words) > 2:
+            raise misused(call, f"extra operand {quoted(words[2], call)}")
+        return [(words[0], words[1])]
+    target = words.pop() if folder is None else folder
+    is_folder = _is_folder(machine, call, target)
+    if not is_folder and (len(words) > 1 or folder is not None):
+        there = machine.files.entry(call.path(target), who)
+        why = NOTHING if there is None else NOT_FOLDER
+        kind = "target directory" if folder is not None else "target"
+        raise Misused(fails(call, f"{kind} {quoted(target, call)}: {why}"))
+    if not is_folder:
+        return [(words[0], target)]
+    joint = "" if target.endswith("/") else "/"
+    names = [posixpath.basename(word.rstrip("/")) for word in words]
+    return [(word, f"{target}{joint}{name}") for word, name in zip(words, names, strict=True)]
+
+
+def _is_folder(machine: Machine, call: Call, word: str) -> bool:
+    try:
+        return machine.files.is_dir(call.path(word), machine.who(call))
+    except FileError:
+        return False  # what is done with it then says why
 
 
 @fileutils("mv")
 def mv(machine: Machine, call: Call) -> Reply:
-    """Move a file over another."""
-    (old, new), options = operands(call)
-    who, target = machine.who(call), call.path(new)
+    """Move files over others, or into a folder."""
+    given = _MV.of(call)
+    pairs = into_place(machine, call, given)
+    err = "".join(_moved(machine, call, old, new, given) for old, new in pairs)
+    return Reply(1 if err else 0, stderr=err)
+
+
+def _moved(machine: Machine, call: Call, old: str, new: str, given: Given) -> str:
+    """Move one; why not, or nothing."""
+    files, who = machine.files, machine.who(call)
+    source, target = call.path(old), call.path(new)
+    said_old, said_new = quoted(old, call), quoted(new, call)
     try:
-        machine.files.stat(call.path(old), who, follow=False)
-        if machine.files.is_dir(target, who) and "-T" not in options:
-            target = posixpath.join(target, posixpath.basename(old))
+        entry = files.stat(source, who, follow=False)
     except FileError as error:
-        return fails(call, f"cannot stat '{old}': {error.says}")
+        return f"mv: cannot stat {said_old}: {error.says}\n"
+    moving = f"mv: cannot move {said_old} to {said_new}: "
     try:
-        machine.files.rename(call.path(old), target, who)
+        there = files.entry(target, who, follow=False)
     except FileError as error:
-        if error.says == IS_FOLDER:
-            return fails(call, f"cannot overwrite directory '{new}' with non-directory")
+        return f"mv: cannot stat {said_new}: {error.says}\n"
+    try:
+        if there is not None and "n" in given:
+            return ""
+        if target.endswith("/") and there is None and entry.kind != "dir":
+            return f"{moving}{NOT_FOLDER}\n"
+        if there is not None and there is entry:
+            return f"mv: {said_old} and {said_new} are the same file\n"
+        place = files.resolve(source, who, follow=False)
+        if entry.kind == "dir" and files.resolve(target, who, follow=False).startswith(f"{place}/"):
+            return f"mv: cannot move {said_old} to a subdirectory of itself, {said_new}\n"
+        if there is not None and there.kind == "dir" and entry.kind != "dir":
+            return f"mv: cannot overwrite directory {said_new} with non-directory\n"
+        if there is not None and there.kind != "dir" and entry.kind == "dir":
+            return f"mv: cannot overwrite non-directory {said_new} with directory {said_old}\n"
+        files.rename(source, target.rstrip("/"), who)
+    except FileError as error:
         if error.says == NOT_FOLDER:
-            return fails(call, f"cannot overwrite non-directory '{new}' with directory '{old}'")
-        return fails(call, f"cannot move '{old}' to '{new}': {error.says}")
-    return Reply()
+            return f"mv: cannot stat {said_new}: {error.says}\n"
+        return f"{moving}{error.says}\n"
+    return ""
 
 
-@fileutils("cp")
-def cp(machine: Machine, call: Call) -> Reply:
-    """Copy a file."""
-    (old, new), options = operands(call)
-    who, target = machine.who(call), call.path(new)
+@fileutils("ln")
+def ln(machine: Machine, call: Call) -> Reply:
+    """Make links, symbolic with ``-s``."""
+    given = _LN.of(call)
+    if len(given.words) == 1 and "T" not in given:
+        given.words.append(".")
+    who, last = machine.who(call), given.words[-1]
+    at_end = machine.files.entry(call.path(last), who, follow=False)
+    if "n" in given and at_end is not None and at_end.kind == "link":
+        given.options["T"] = ""
+    pairs = into_place(machine, call, given)
+    err = "".join(_linked(machine, call, target, name, given) for target, name in pairs)
+    return Reply(1 if err else 0, stderr=err)
+
+
+def _linked(machine: Machine, call: Call, target: str, name: str, given: Given) -> str:
+    files, who, path = machine.files, machine.who(call), call.path(name)
     try:
-        entry = machine.files.stat(call.path(old), who)
+        entry = None if "s" in given else files.stat(call.path(target), who, follow=False)
     except FileError as error:
-        return fails(call, f"cannot stat '{old}': {error.says}")
+        return f"ln: failed to access {quoted(target, call)}: {error.says}\n"
+    if entry is not None and entry.kind == "dir":
+        return f"ln: {target}: hard link not allowed for directory\n"
+    what = "symbolic" if entry is None else "hard"
+    arrow = "" if entry is None else f" => {quoted(target, call)}"
     try:
-        data = machine.files.read(call.path(old), who)
+        there = files.entry(path, who, follow=False)
+        if there is not None and there.kind == "dir":
+            return f"ln: {name}: cannot overwrite directory\n"
+        if there is not None and "f" in given:
+            if there is entry:
+                return f"ln: {quoted(target, call)} and {quoted(name, call)} are the same file\n"
+            files.remove(path, who)
+        if entry is None:
+            if not target:
+                arrow = " -> ''"
+                raise FileError(NOTHING)
+            files.link(path, target, who)
+        else:
+            files.hard_link(path, entry, who)
     except FileError as error:
-        return fails(call, f"cannot open '{old}' for reading: {error.says}")
-    if machine.files.is_dir(target, who):
-        target = posixpath.join(target, posixpath.basename(old))
-    facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
-    try:
-        fresh = machine.files.entry(target, who) is None
-        mode = entry.mode & ~call.umask if fresh else None
-        if {"-p", "-a"} & options.keys():
-            mode = entry.mode
-            if call.user == "root":
-                facts |= {"user": entry.user, "group": entry.group}
-        machine.files.write(target, data, who, mode=mode, **facts)
-    except FileError as error:
-        return fails(call, f"cannot create regular file '{new}': {error.says}")
-    return Reply()
-
-
-@fileutils("dd")
-def dd(machine: Machine, call: Call) -> Reply:
-    """Copy what comes in, or a file, to a file; with ``conv=excl`` only to a new one."""
-    given = {"if": "-", "of": "", "bs": "512", "conv": "", "status": ""}
-    for word in call.argv[1:]:
-        name, _, given[name] = word.partition("=")
-    size = re.fullmatch("([1-9][0-9]*)([kM]?)", given["bs"])
-    if size is None:
-        return fails(call, f"invalid number: '{given['bs']}'")
-    block_bytes = int(size[1]) * {"": 1, "k": 2**10, "M": 2**20}[size[2]]
-    conversions = set(given["conv"].split(",")) - {"", "fsync", "fdatasync"}
-    if unknown := [*(given.keys() - {"if", "of", "bs", "conv", "status"}), *conversions - {"excl"}]:
-        return fails(call, f"this twin does not know '{unknown[0]}'")
-    who = machine.who(call)
-    try:
-        data = read_of(machine, call, given["if"])
-    except FileError as error:
-        return fails(call, f"failed to open '{given['if']}': {error.says}")
-    try:
-        path = call.path(given["of"])
-        if conversions and machine.files.entry(path, who, follow=False) is not None:
-            raise FileError(EXISTS)
-        if path:
-            machine.files.write(path, data, who)
-    except FileError as error:
-        return fails(call, f"failed to open '{given['of']}': {error.says}")
-    whole, part = divmod(len(data), block_bytes)
-    copied = f"{whole}+{part > 0:d}"
-    said = f"{copied} records in\n{copied} records out\n" if given["status"] != "none" else ""
-    if not given["status"]:
-        said += f"{len(data)} byte{'s' * (len(data) != 1)} copied, 0.0001 s, 1.0 MB/s\n"
-    return Reply(0, b"" if path else data, said)
-
-
-@fileutils("install")
-def install(machine: Machine, call: Call) -> Reply:
-    """Copy a file, or make folders (``-d``), with the mode and the owners that they shall have."""
-    words, options = operands(call, "-m -o -g --mode --owner --group")
-    for option, noun, known in (
-        ("-o", "user", machine.accounts.user_called),
-        ("-g", "group", machine.accounts.group_called),
-    ):
-        if option in options and not known(options[option]):
-            return fails(call, f"invalid {noun} '{options[option]}'")
-    mode = int(options.get("-m", "755"), 8)
-    owners = {
-        "user": machine.accounts.user_called(options.get("-o", "")),
-        "group": machine.accounts.group_called(options.get("-g", "")),
-    }
-    if "-d" in options:
-        return _install_folders(machine, call, words, mode, owners)
-    source, target = words
-    who, path = machine.who(call), call.path(target)
-    try:
-        if machine.files.is_dir(path, who):
-            if "-T" in options:
-                return fails(call, f"cannot overwrite directory '{target}' with non-directory")
-            path = posixpath.join(path, posixpath.basename(source))
-        data = read_of(machine, call, source)
-    except FileError as error:
-        return fails(call, f"cannot stat '{source}': {error.says}")
-    try:
-        if "-D" in options:
-            machine.files.mkdir(posixpath.dirname(path), who, parents=True)
-        if machine.files.entry(path, who, follow=False) is not None:
-            _make_way(machine, call, path, options.get("--backup"))
-        machine.files.write(path, data, who, mode=0o600)
-    except FileError as error:
-        return fails(call, f"cannot create regular file '{target}': {error.says}")
-    return _owned(machine, call, path, target, mode, owners)
-
-
-def _make_way(machine: Machine, call: Call, path: str, backup: str | None) -> None:
-    """Take away what stands there, or keep it under another name."""
-    who = machine.who(call)
-    if backup is None:
-        machine.files.remove(path, who)
-        return
-    numbers = (n for n in range(1, 1000) if machine.files.entry(f"{path}.~{n}~") is None)
-    machine.files.rename(path, f"{path}.~{next(numbers)}~", who)
-
-
-def _install_folders(
-    machine: Machine, call: Call, words: list[str], mode: int, owners: dict[str, str]
-) -> Reply:
-    for word in words:
-        path, who = call.path(word), machine.who(call)
-        try:
-            machine.files.mkdir(path, who, parents=True)
-        except FileError as error:
-            return fails(call, f"cannot create directory '{word}': {error.says}")
-        reply = _owned(machine, call, path, word, mode, owners)
-        if reply.status:
-            return reply
-    return Reply()
-
-
-def _owned(
-    machine: Machine, call: Call, path: str, word: str, mode: int, owners: dict[str, str]
-) -> Reply:
-    try:
-        machine.files.chown(path, owners["user"], owners["group"], machine.who(call))
-        machine.files.chmod(path, mode, machine.who(call))
-    except FileError as error:
-        return fails(call, f"cannot change ownership of '{word}': {error.says}")
-    return Reply()
+        if error.says == EXISTS:
+            arrow = ""
+        return f"ln: failed to create {what} link {quoted(name, call)}{arrow}: {error.says}\n"
+    return ""
 
 
 @fileutils("touch")
 def touch(machine: Machine, call: Call) -> Reply:
     """Make an empty file, or say that a file is of now."""
-    who = machine.who(call)
-    for word in operands(call)[0]:
+    given = Usage("c,no-create a m r,reference: d,date: t:").of(call)
+    if not given.words:
+        raise misused(call, "missing file operand")
+    who, err = machine.who(call), ""
+    for word in given.words:
         path = call.path(word)
         try:
             entry = machine.files.entry(path, who)
-            if entry is None:
-                machine.files.write(path, b"", who, mtime_s=machine.world.clock.now())
-            else:
+            if entry is not None:
+                if not (who.owns(entry) or who.may(entry, 2)):
+                    raise FileError("Permission denied")
                 entry.mtime_s = machine.world.clock.now()
+            elif "c" not in given:
+                machine.files.write(path, b"", who, mtime_s=machine.world.clock.now())
         except FileError as error:
-            return fails(call, f"cannot touch '{word}': {error.says}")
-    return Reply()
+            err += f"touch: cannot touch {quoted(word, call)}: {error.says}\n"
+    return Reply(1 if err else 0, stderr=err)
 
 
 @fileutils("truncate")
 def truncate(machine: Machine, call: Call) -> Reply:
-    """Cut a file, or fill it up with zeros."""
-    words, options = operands(call, "-s --size")
-    size = options.get("-s") or options.get("--size") or "0"
-    who = machine.who(call)
-    for word in words:
+    """Cut files, or fill them up with zeros."""
+    given = Usage("s,size: c,no-create r,reference: o").of(call)
+    wanted = given.get("s")
+    if wanted is None:
+        raise misused(call, "you must specify either '--size' or '--reference'")
+    size = _SIZE.fullmatch(wanted)
+    if size is None:
+        return fails(call, f"Invalid number: {quoted(wanted, call)}")
+    if not given.words:
+        raise misused(call, "missing file operand")
+    count = int(size[2]) * 1024 ** " KMGT".index(size[3] or " ")
+    who, err = machine.who(call), ""
+    for word in given.words:
+        path = call.path(word)
         try:
-            old = machine.files.read(call.path(word), who)
-            wanted = max(len(old) + int(size) if size[0] in "+-" else int(size), 0)
-            machine.files.write(call.path(word), old[:wanted].ljust(wanted, b"\0"), who)
+            there = machine.files.entry(path, who)
+            if there is None and "c" in given:
+                continue
+            old = machine.files.read(path, who) if there is not None else b""
+            whole = {"": count, "+": len(old) + count, "-": max(len(old) - count, 0)}[size[1]]
+            machine.files.write(path, old[:whole].ljust(whole, b"\0"), who)
         except FileError as error:
-            return fails(call, f"cannot open '{word}' for writing: {error.says}")
-    return Reply()
-
-
-@fileutils("ln")
-def ln(machine: Machine, call: Call) -> Reply:
-    """Make a symbolic link."""
-    (target, word), options = operands(call)
-    if "-s" not in options:
-        return fails(call, "this twin makes only symbolic links")
-    who, path = machine.who(call), call.path(word)
-    try:
-        if machine.files.is_dir(path, who) and not {"-n", "-T"} & options.keys():
-            path = posixpath.join(path, posixpath.basename(target))
-        if "-f" in options and machine.files.entry(path, who, follow=False) is not None:
-            machine.files.remove(path, who)
-        machine.files.link(path, target, who)
-    except FileError as error:
-        return fails(call, f"failed to create symbolic link '{word}': {error.says}")
-    return Reply()
+            err += f"truncate: cannot open {quoted(word, call)} for writing: {error.says}\n"
+    return Reply(1 if err else 0, stderr=err)

@@ -1,6 +1,7 @@
 """One machine of the twin: its state, and the commands it knows."""
 
 import hashlib
+import json
 import logging
 import random
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
 from homelab_lib.twin.machine.unit import Unit
+from homelab_lib.twin.machine.usage import Misused
 
 BOOT_S = 40.0
 NOLOGIN = "/run/nologin"
@@ -80,6 +82,7 @@ class Machine:
         self.nfs_shares: list[NfsShare] = []
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
+        self._told: dict[tuple[str, ...], Any] = {}
         self.kernel = "6.12.48+deb13-amd64"
         self.os_release = ("debian", "13", "Debian GNU/Linux 13 (trixie)")
         self.cpu_model = "Twin"
@@ -162,6 +165,21 @@ class Machine:
         """What PAM says to whoever logs in while logins are forbidden; empty when they aren't."""
         return self.files.text(NOLOGIN) if self.up and NOLOGIN in self.files.entries else ""
 
+    def told(self, *argv: str) -> Any:
+        """What the real host behind a seeded machine prints to a command, as JSON; None for none.
+
+        It is asked once, when somebody first wants to know.
+        """
+        if self.ask is None:
+            return None
+        if argv not in self._told:
+            answer = self.ask(self.name, argv)
+            try:
+                self._told[argv] = json.loads(answer[1]) if answer and not answer[0] else None
+            except (ValueError, RecursionError):
+                self._told[argv] = None
+        return self._told[argv]
+
     # ----------------------------------------------------------------------- NFS
 
     def exports(self) -> list[dict[str, Any]]:
@@ -189,14 +207,30 @@ class Machine:
         return self._call(call)
 
     def _call(self, call: Call) -> Reply:
-        name = call.argv[0].rpartition("/")[2]
+        word = call.argv[0]
+        name = word.rpartition("/")[2]
+        why = self._no_program(call) if "/" in word else ""
+        if why == ACCESS or not word:
+            return Reply(126 if word else 127, stderr=f"sh: 1: {word}: {ACCESS}\n")
         body = self.program(name)
-        why = self._no_program(call) if "/" in call.argv[0] else ""
-        if why == ACCESS:
-            return Reply(126, stderr=f"sh: 1: {call.argv[0]}: {why}\n")
+        place = "" if body is not None or why else self._script(call)
+        if place:
+            call, body = call.other("sh", place, *call.argv[1:]), self.program("sh")
         if body is None or why:
-            return Reply(127, stderr=f"sh: 1: {call.argv[0]}: not found\n")
-        return self._guarded(name, lambda: body(self, call))
+            return Reply(127, stderr=f"sh: 1: {word}: not found\n")
+        own, found = call, body
+        return self._guarded(name, lambda: found(self, own))
+
+    def _script(self, call: Call) -> str:
+        """Where a script lies that one is called by path or found on ``$PATH``; empty for none."""
+        word = call.argv[0]
+        folders = [""] if "/" in word else call.env.get("PATH", "").split(":")
+        for folder in folders:
+            path = call.path(f"{folder}/{word}" if folder else word)
+            entry = self.files.entry(path, self.who(call))
+            if entry is not None and entry.kind == "file" and self.who(call).may(entry, PASS):
+                return path
+        return ""
 
     def program(self, name: str) -> Body | None:
         """What a program does; None where it isn't there, or its package is not."""
@@ -207,6 +241,8 @@ class Machine:
     def _guarded(self, name: str, work: Callable[[], Reply]) -> Reply:
         try:
             reply = work()
+        except Misused as error:
+            return error.reply
         except FileError as error:
             return Reply(1, stderr=f"{name}: {error.says}\n")
         except Exception as error:
@@ -223,7 +259,10 @@ class Machine:
         if path.startswith(("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")):
             return ""
         try:
-            self.who(call).need(self.files.stat(call.path(path), self.who(call)), PASS)
+            entry = self.files.stat(call.path(path), self.who(call))
+            self.who(call).need(entry, PASS)
+            if entry.kind == "dir":
+                return ACCESS
         except FileError as error:
             return error.says
         return ""

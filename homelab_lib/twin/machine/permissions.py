@@ -1,74 +1,175 @@
-"""Programs that change permissions and owners."""
+"""Programs that change permissions and owners.
+
+Messages as GNU coreutils 9 prints them in the C locale.
+"""
 
 import re
 from collections.abc import Iterable
 
-from homelab_lib.twin.machine.entry import FileError
+from homelab_lib.twin.machine.entry import NOTHING, FileError
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
+from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
+from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
 
 permissions = Commands()
+
+_CHMOD = Usage("R,recursive v,verbose c,changes f,silent,quiet r w x X")
+_CHOWN = Usage("R,recursive h,no-dereference v,verbose c,changes f,silent,quiet H L P dereference")
+_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
+_ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_SHIFTS = {"u": 6, "g": 3, "o": 0}
+_SETGID = 0o6000
 
 
 @permissions("chmod")
 def chmod(machine: Machine, call: Call) -> Reply:
     """Change permissions, given in octal or as ``u+x``."""
-    place = next(i for i, word in enumerate(call.argv[1:], 1) if not re.match("-[a-zA-Z]$", word))
-    value, words = call.argv[place], [w for w in call.argv[place + 1 :] if w != "--"]
-    who = machine.who(call)
-    for word, path in _below(machine, call, words, "-R" in call.argv[:place]):
+    less = _mode_that_looks_like_options(call)
+    given = _CHMOD.of(call.other(*(w for w in call.argv if w != less)) if less else call)
+    words = given.words
+    if not less and not words:
+        raise misused(call, "missing operand")
+    value = less or words.pop(0)
+    if not words:
+        raise misused(call, f"missing operand after {quoted(value, call)}")
+    who, err = machine.who(call), ""
+    try:
+        mode_of(0, value, call.umask)
+    except ValueError:
+        raise misused(call, f"invalid mode: {quoted(value, call)}") from None
+    for word, path in _below(machine, call, words, "R" in given):
         try:
             entry = machine.files.stat(path, who)
         except FileError as error:
-            return fails(call, f"cannot access '{word}': {error.says}")
+            dangling = error.says == NOTHING and machine.files.entry(path, who, follow=False)
+            what = "operate on dangling symlink" if dangling else "access"
+            why = "" if dangling else f": {error.says}"
+            err += f"chmod: cannot {what} {quoted(word, call)}{why}\n"
+            continue
         try:
-            machine.files.chmod(path, _changed(entry.mode, value, call.umask), who)
+            folder = entry.kind == "dir"
+            machine.files.chmod(path, mode_of(entry.mode, value, call.umask, folder=folder), who)
         except FileError as error:
-            return fails(call, f"changing permissions of '{word}': {error.says}")
-        except ValueError:
-            return fails(call, f"invalid mode: '{value}'")
-    return Reply()
+            err += f"chmod: changing permissions of {quoted(word, call)}: {error.says}\n"
+    return Reply(1 if err else 0, stderr=err)
 
 
-def _changed(mode: int, value: str, umask: int) -> int:
+def _mode_that_looks_like_options(call: Call) -> str:
+    """``-x`` and its like; empty where the mode is an operand."""
+    before = call.argv[1:]
+    if "--" in before:
+        before = before[: before.index("--")]
+    return next((w for w in before if re.fullmatch(r"-[rwxXstugo,=+-]+", w)), "")
+
+
+def mode_of(mode: int, value: str, umask: int, *, folder: bool = False) -> int:
+    """What a mode becomes.
+
+    Parameters
+    ----------
+    mode
+        What it is.
+    value
+        Octal, or clauses: ``u+x,go-w``, ``g=u``, ``+X``.
+    umask
+        What a clause without an owner does not touch.
+    folder
+        Of a folder set-user and set-group bits stay unless they are named.
+
+    Raises
+    ------
+    ValueError
+        The value is no mode.
+    """
     if re.fullmatch("[0-7]+", value):
-        return int(value, 8)
+        bits = int(value, 8)
+        if bits > 0o7777:
+            raise ValueError(value)
+        kept = mode & _SETGID if folder and len(value) < 5 else 0
+        return bits | kept
     for clause in value.split(","):
-        found = re.fullmatch(r"([ugoa]*)([-+=])([rwxX]*)", clause)
+        found = _CLAUSE.fullmatch(clause)
         if found is None:
             raise ValueError(value)
-        bits = sum({"r": 4, "w": 2, "x": 1, "X": 1 if mode & 0o111 else 0}[x] for x in found[3])
-        shifts = {"u": 6, "g": 3, "o": 0}
-        whose = [s for w, s in shifts.items() if w in found[1] or "a" in found[1] or not found[1]]
-        spread = sum(bits << shift for shift in whose) & (~0 if found[1] else ~umask)
-        if found[2] == "=":
-            mode &= ~sum(7 << shift for shift in whose)
-        mode = mode & ~spread if found[2] == "-" else mode | spread
+        for sign, letters in _ACTION.findall(found[2]):
+            mode = _changed(mode, found[1], sign, letters, umask, folder=folder)
     return mode
+
+
+def _changed(mode: int, whom: str, sign: str, letters: str, umask: int, *, folder: bool) -> int:
+    whose = [w for w in _SHIFTS if w in whom or "a" in whom or not whom]
+    if letters in _SHIFTS:
+        bits = mode >> _SHIFTS[letters] & 7
+    else:
+        passing = folder or mode & 0o111
+        bits = sum({"r": 4, "w": 2, "x": 1, "X": bool(passing)}.get(x, 0) for x in set(letters))
+    spread = sum(bits << _SHIFTS[w] for w in whose) & (~0 if whom else ~umask)
+    if "s" in letters:
+        spread |= (0o4000 if "u" in whose else 0) | (0o2000 if "g" in whose else 0)
+    if "t" in letters and (not whom or {"o", "a"} & set(whom)):
+        spread |= 0o1000
+    if sign == "=":
+        cleared = sum(7 << _SHIFTS[w] for w in whose)
+        if not folder:
+            cleared |= (0o4000 if "u" in whose else 0) | (0o2000 if "g" in whose else 0)
+        mode &= ~cleared
+    return mode & ~spread if sign == "-" else mode | spread
 
 
 @permissions("chown", "chgrp")
 def chown(machine: Machine, call: Call) -> Reply:
     """Change owners."""
-    (value, *words), options = operands(call)
-    user, colon, group = value.partition(":")
-    if call.argv[0].endswith("chgrp"):
-        user, group = "", value
+    given = _CHOWN.of(call)
+    words = given.words
+    if not words:
+        raise misused(call, "missing operand")
+    value = words.pop(0)
+    if not words:
+        raise misused(call, f"missing operand after {quoted(value, call)}")
+    user, group = _wanted(machine, call, value)
+    err = ""
+    for word, path in _below(machine, call, words, "R" in given):
+        err += _given(machine, call, word, path, user, group, given)
+    return Reply(1 if err else 0, stderr=err)
+
+
+def _wanted(machine: Machine, call: Call, value: str) -> tuple[str, str]:
+    """User and group; a number that nobody has is one all the same."""
     accounts = machine.accounts
-    who, wanted = accounts.user_called(user), accounts.group_called(group)
-    if (user and not who) or (group and not wanted):
-        return fails(call, f"invalid {'user' if user and not who else 'group'}: '{value}'")
-    wanted = accounts.group_of(who) if colon and not group else wanted
-    for word, path in _below(machine, call, words, "-R" in options):
-        try:
-            machine.files.stat(path, machine.who(call))
-        except FileError as error:
-            return fails(call, f"cannot access '{word}': {error.says}")
-        try:
-            machine.files.chown(path, who, wanted, machine.who(call))
-        except FileError as error:
-            return fails(call, f"changing ownership of '{word}': {error.says}")
-    return Reply()
+    if call.argv[0].endswith("chgrp"):
+        group = accounts.group_called(value) or (value if value.isdigit() else "")
+        if value and not group:
+            raise Misused(fails(call, f"invalid group: {quoted(value, call)}"))
+        return "", group
+    user, colon, group = value.partition(":")
+    who = accounts.user_called(user) or (user if user.isdigit() else "")
+    if user and not who:
+        raise Misused(fails(call, f"invalid user: {quoted(value, call)}"))
+    wanted = accounts.group_called(group) or (group if group.isdigit() else "")
+    if group and not wanted:
+        raise Misused(fails(call, f"invalid group: {quoted(value, call)}"))
+    return who, accounts.group_of(who) if colon and who and not group else wanted
+
+
+def _given(
+    machine: Machine, call: Call, word: str, path: str, user: str, group: str, given: Given
+) -> str:
+    """Give one file away; why not, or nothing."""
+    who, follow = machine.who(call), "h" not in given
+    try:
+        entry = machine.files.stat(path, who, follow=follow)
+    except FileError as error:
+        dangling = error.says == NOTHING and machine.files.entry(path, who, follow=False)
+        what = "dereference" if dangling else "access"
+        return f"{call.argv[0]}: cannot {what} {quoted(word, call)}: {error.says}\n"
+    try:
+        machine.files.chown(path, user, group, who, follow=follow)
+    except FileError as error:
+        what = "group" if not user else "ownership"
+        return f"{call.argv[0]}: changing {what} of {quoted(word, call)}: {error.says}\n"
+    if entry.kind == "file" and (user or group):
+        entry.mode &= ~(0o6000 if entry.mode & 0o010 else 0o4000)  # the kernel takes them off
+    return ""
 
 
 def _below(
@@ -78,4 +179,7 @@ def _below(
     for word in words:
         path = call.path(word)
         for each in machine.files.walk(path) if recursive else [path]:
+            entry = machine.files.entry(each, follow=False)
+            if each != path and entry is not None and entry.kind == "link":
+                continue  # what is met on the way is not followed
             yield word + each.removeprefix(path), each

@@ -5,15 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from homelab_lib.twin.machine.entry import FileError
+
 
 class Pipe:
     """What comes in, for whoever reads it first."""
 
-    def __init__(self, data: bytes = b"") -> None:
+    def __init__(self, data: bytes = b"", fault: str = "") -> None:
         self.data = data
+        self.fault = fault
 
     def drain(self) -> bytes:
-        """All that is left."""
+        """All that is left.
+
+        Raises
+        ------
+        FileError
+            It can't be read: a folder can be opened and no more.
+        """
+        if self.fault:
+            raise FileError(self.fault)
         data, self.data = self.data, b""
         return data
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from homelab_lib.twin.machine.entry import NOT_FOLDER, NOTHING, FileError, Who
+from homelab_lib.twin.machine.entry import IS_FOLDER, NOT_FOLDER, NOTHING, FileError, Who
 from homelab_lib.twin.machine.expansion import Expansion
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.lexer import Syntax
@@ -84,6 +84,8 @@ def _opened(files: FileSystem, path: str, word: str, who: Who) -> Pipe:
     try:
         return Pipe(files.read(path, who))
     except FileError as error:
+        if error.says == IS_FOLDER:
+            return Pipe(fault=IS_FOLDER)
         raise FileError(f"cannot open {word}: {_dash(error, 'No such file')}") from None
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from homelab_lib.twin.machine.entry import NOT_FOLDER, PASS, FileError
+from homelab_lib.twin.machine.printing import formatted, said
 from homelab_lib.twin.machine.redirection import Streams
 from homelab_lib.twin.machine.script import Leave
 from homelab_lib.twin.machine.shell import BUILTINS, Shell, builtin
@@ -104,7 +105,11 @@ def leave(shell: Shell, words: list[str], streams: Streams) -> int:
     """Leave the script, a function or a loop."""
     loop = words[0] in ("break", "continue")
     default = 1 if loop else shell.variables.status
-    raise Leave(words[0], int(words[1]) if len(words) > 1 else default)
+    given = words[1] if len(words) > 1 else str(default)
+    if not given.isdigit():
+        streams.err += f"sh: 1: {words[0]}: Illegal number: {given}\n".encode()
+        raise Leave("exit", 2)
+    raise Leave(words[0], int(given) if loop else int(given) & 255)
 
 
 @builtin("trap")
@@ -134,8 +139,28 @@ def exec_(shell: Shell, words: list[str], streams: Streams) -> int:
     raise Leave("exit", shell.program(words[1:], {}, streams))
 
 
+@builtin("echo")
+def echo(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Print words; dash's own resolves escapes."""
+    streams.out += said(tuple(words[1:]), escapes=True).encode(errors="surrogateescape")
+    return 0
+
+
+@builtin("printf")
+def printf(shell: Shell, words: list[str], streams: Streams) -> int:
+    """Print by a format."""
+    rest = words[2:] if words[1:2] == ["--"] else words[1:]
+    if not rest:
+        streams.err += b"sh: 1: printf: usage: printf format [arg ...]\n"
+        return 2
+    status, out, err = formatted(tuple(rest))
+    streams.out += out.encode(errors="surrogateescape")
+    streams.err += f"sh: 1: printf: {err}\n".encode(errors="surrogateescape") if err else b""
+    return status
+
+
 # A shell has these built in, and here they are programs that do the same.
-_ALSO_BUILTIN = ("printf", "echo", "test", "[", "true", "false", "pwd")
+_ALSO_BUILTIN = ("test", "[", "true", "false")
 
 
 @builtin("command")
@@ -144,10 +169,13 @@ def command(shell: Shell, words: list[str], streams: Streams) -> int:
     match words[1:]:
         case []:
             return 0
-        case ["-v", name] if name in (*BUILTINS, *_ALSO_BUILTIN, *shell.functions):
+        case ["-v", name, *_] if "/" in name and shell.computer.files.exists(shell.call.path(name)):
+            streams.out += f"{name}\n".encode(errors="surrogateescape")
+            return 0
+        case ["-v", name, *_] if name in (*BUILTINS, *_ALSO_BUILTIN, *shell.functions):
             streams.out += f"{name}\n".encode()
             return 0
-        case ["-v", name]:
+        case ["-v", name, *_]:
             return shell.external(["command", "-v", name], {}, streams)
         case [name, *_] if name in BUILTINS:
             return BUILTINS[name](shell, words[1:], streams)

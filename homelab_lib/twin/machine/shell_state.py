@@ -59,8 +59,8 @@ class State:
         cls, computer: Computer, call: Call, arguments: Sequence[str] = ("sh",), stops: bool = False
     ) -> Self:
         """A shell as it is when it begins: it knows its environment and its arguments."""
-        variables = Variables(dict(call.env), tuple(arguments))
-        return cls(computer, call, variables, stops, set(call.env))
+        variables = Variables({**call.env, "PWD": call.cwd}, tuple(arguments))
+        return cls(computer, call, variables, stops, {*call.env, "PWD"})
 
     def apart(self) -> Self:
         """A shell that begins as this one is, and changes nothing in it."""

@@ -2,18 +2,37 @@
 
 from homelab_lib.twin.machine.accounts import accounts
 from homelab_lib.twin.machine.conditions import conditions
+from homelab_lib.twin.machine.copying import copying
+from homelab_lib.twin.machine.digests import digests
 from homelab_lib.twin.machine.fileutils import fileutils
+from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.mounts import mounts
 from homelab_lib.twin.machine.netutils import netutils
 from homelab_lib.twin.machine.packages import packages
 from homelab_lib.twin.machine.permissions import permissions
+from homelab_lib.twin.machine.processors import processors
+from homelab_lib.twin.machine.running import running
+from homelab_lib.twin.machine.searching import searching
+from homelab_lib.twin.machine.sed import sed_programs
 from homelab_lib.twin.machine.system import system
 from homelab_lib.twin.machine.systemd import systemd
 from homelab_lib.twin.machine.textutils import textutils
 
-COREUTILS = (textutils, conditions, listing, fileutils, permissions)
+COREUTILS = (
+    running,
+    textutils,
+    searching,
+    sed_programs,
+    conditions,
+    listing,
+    digests,
+    finding,
+    fileutils,
+    copying,
+    permissions,
+)
 """What is in a container image too, however small."""
 
-UNIX = (*COREUTILS, systemd, accounts, system, packages, kernel, netutils, mounts)
+UNIX = (*COREUTILS, systemd, accounts, system, processors, packages, kernel, netutils, mounts)
