@@ -87,7 +87,12 @@ def here(script: str, place: str, *, user: str = "root", stdin: bytes = b"") -> 
 
 
 def twin(
-    script: str, place: str, *, user: str = "root", stdin: bytes = b"", machine: Machine | None = None
+    script: str,
+    place: str,
+    *,
+    user: str = "root",
+    stdin: bytes = b"",
+    machine: Machine | None = None,
 ) -> Said:
     """What the twin makes of it, in a folder of the same name."""
     machine = machine or twin_machine()
@@ -102,8 +107,10 @@ def environment(user: str) -> dict[str, str]:
 
 
 def _text(raw: bytes) -> str:
-    """As text, without what is never twice the same: dash's line numbers, how long `dd` took."""
+    """As text, without what is never twice the same: dash's line numbers and
+    the command that it is in, how long `dd` took."""
     text = re.sub(r"(?m)^(\S+): \d+: ", r"\1: ", raw.decode(errors="surrogateescape"))
+    text = re.sub(r"(?m)^sh: eval: ", "sh: ", text)
     return re.sub(r"copied, [^\n]*", "copied, …", text)
 
 
@@ -114,7 +121,7 @@ def _left(place: Path) -> tuple[tuple[str, ...], ...]:
         kind = stat.S_IFMT(facts.st_mode)
         content = os.readlink(path) if kind == stat.S_IFLNK else ""
         if kind == stat.S_IFREG:
-            content = path.read_bytes().decode(errors="surrogateescape")
+            content = _text(path.read_bytes())
         owner = f"{_user(facts.st_uid)}:{_group(facts.st_gid)}"
         found.append((str(path.relative_to(place)), f"{facts.st_mode:o}", owner, content))
     return tuple(sorted(found))
@@ -140,7 +147,7 @@ def _left_on(machine: Machine, place: str) -> tuple[tuple[str, ...], ...]:
         if path != place:
             entry = machine.files.stat(path, follow=False)
             name = path.removeprefix(f"{place}/")
-            content = "" if entry.kind == "dir" else entry.data.decode(errors="surrogateescape")
+            content = "" if entry.kind == "dir" else _text(entry.data)
             owner = f"{entry.user}:{entry.group}"
             found.append((name, f"{entry.raw_mode:o}", owner, content))
     return tuple(sorted(found))

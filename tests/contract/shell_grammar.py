@@ -4,7 +4,20 @@ import random
 
 NAMES = ("a", "b", "c")
 FILES = ("f", "g", "'x y'", "d/in", "d", "none", "-- -o", '"$a"', "$b", "l")
-TEXTS = ("one", "two words", "", "a*b", "it's", "-n", "x=y", "é", "a\\\\b", " lead", "tab\there", "7")
+TEXTS = (
+    "one",
+    "two words",
+    "",
+    "a*b",
+    "it's",
+    "-n",
+    "x=y",
+    "é",
+    "a\\\\b",
+    " lead",
+    "tab\there",
+    "7",
+)
 PATTERNS = ("*", "?", "o*", "*e", "[a-o]*", "one", "'*'", "*' '*", "")
 OPERATORS = ("-eq", "-ne", "-lt", "-gt", "-le", "-ge")
 
@@ -54,8 +67,8 @@ class Script:
             lambda: f"{self._one(NAMES)}${name}'q q'",
         ]
         if depth:
-            kinds.append(lambda: f'"$({self.command(depth - 1)})"')
-            kinds.append(lambda: f"$({self.command(depth - 1)})")
+            kinds.append(lambda: f'"$( {self.command(depth - 1)})"')
+            kinds.append(lambda: f"$( {self.command(depth - 1)})")
         return self._one(kinds)()
 
     def _sum(self) -> str:
@@ -78,8 +91,8 @@ class Script:
             lambda: f"head -n 1 {file}",
             lambda: f"tail -c 2 {file}",
             lambda: f"wc -c < {self._one(('f', 'l'))}",
-            lambda: f"grep -c {self._one(('1', 'n', '-e in', '-x 2'))} {file}",
-            lambda: f"sed -n {self._one(('1p', '$p', '/2/p', 's/1/x/p'))} {file}",
+            lambda: f"grep -c {self._one(('1', 'n', '-e in', '-x 2'))} {self._one(FILES[:4])}",
+            lambda: f"sed -n '{self._one(('1p', '$p', '/2/p', 's/1/x/p'))}' {file}",
             lambda: f"tr {self._one(('a-z A-Z', '-d 1', '-s n'))} < f",
             lambda: f"stat -c %F:%a {file}",
             lambda: f"sha256sum {file}",
@@ -92,7 +105,9 @@ class Script:
             lambda: f"touch {file}",
             lambda: f"test {self._test()}",
             lambda: f"[ {self._test()} ]",
-            lambda: self._one((":", "true", "false", "nosuch", "cd d", "cd /", "cd none", "umask 077")),
+            lambda: self._one(
+                (":", "true", "false", "nosuch", "cd d", "cd .", "cd none", "umask 077")
+            ),
             lambda: f"sh -c 'echo \"$1\" $#' {self._words(3)}",
             lambda: f"{self._one(NAMES)}={self.word(0)}",
             lambda: f"{self._one(NAMES)}={self.word(0)} env | grep -c '^[abc]='",
@@ -103,8 +118,10 @@ class Script:
 
     def _test(self) -> str:
         kinds = [
-            lambda: f"{self._one(('-e', '-f', '-d', '-L', '-s', '-r', '-x'))} {self._one(FILES[:7])}",
-            lambda: f"{self._one(('-n', '-z'))} \"${self._one(NAMES)}\"",
+            lambda: (
+                f"{self._one(('-e', '-f', '-d', '-L', '-s', '-r', '-x'))} {self._one(FILES[:6])}"
+            ),
+            lambda: f'{self._one(("-n", "-z"))} "${self._one(NAMES)}"',
             lambda: f"{self.word(0)} {self._one(('=', '!='))} {self.word(0)}",
             lambda: f"$# {self._one(OPERATORS)} {self._draw.randint(0, 3)}",
             lambda: f"! -e {self._one(FILES[:4])}",
@@ -116,11 +133,15 @@ class Script:
         """A command with where its output goes, or what it is fed."""
         kinds = [
             lambda: self.command(depth),
-            lambda: f"{self.command(depth)} > {self._one(('g', 'd/new', 'none/x', 'd', '/dev/null'))}",
-            lambda: f"{self.command(depth)} >> f",
+            lambda: (
+                f"{self.command(depth)} > {self._one(('out', 'd/new', 'none/x', 'd', '/dev/null'))}"
+            ),
+            lambda: f"{self.command(depth)} >> log",
             lambda: f"{self.command(depth)} 2>&1",
             lambda: f"{self.command(depth)} 2> /dev/null",
-            lambda: f"{self.command(depth)} | {self._one(('cat', 'wc -l', 'head -n 1', 'grep -v 1'))}",
+            lambda: (
+                f"{self.command(depth)} | {self._one(('cat', 'wc -l', 'head -n 1', 'grep -v 1'))}"
+            ),
             lambda: f"printf '%s\\n' {self._words(2)} | while read -r v w; do echo \"$v,$w\"; done",
             lambda: f"! {self.command(depth)}",
             lambda: f"{self.command(depth)} && {self.command(0)} || {self.command(0)}",
@@ -138,18 +159,25 @@ class Script:
             lambda: self._sent(1),
             lambda: self._sent(1),
             lambda: f"if {self._sent(0)}; then {inner()}; else {inner()}; fi",
-            lambda: f"for v in {self._words(3)}; do echo \"$v\"; {inner()}; done",
+            lambda: f'for v in {self._words(3)}; do echo "$v"; {inner()}; done',
             lambda: f"i=0; while [ $i -lt 3 ]; do i=$((i + 1)); {inner()}; done",
             lambda: f"until true; do {inner()}; done",
-            lambda: f"case {self.word(0)} in {self._one(PATTERNS) or 'x'}) {inner()};; *) echo else; esac",
+            lambda: (
+                f"case {self.word(0)} in {self._one(PATTERNS) or 'x'}) {inner()};; "
+                "*) echo else; esac"
+            ),
             lambda: f"({inner()}; exit {self._draw.randint(0, 3)})",
-            lambda: f"{{ {inner()}; {inner()}; }} > g",
-            lambda: f"fn() {{ {inner()}; return {self._draw.randint(0, 2)}; }}; fn {self._words(2)}",
+            lambda: f"{{ {inner()}; {inner()}; }} > out{depth}",
+            lambda: (
+                f"fn() {{ {inner()}; return {self._draw.randint(0, 2)}; }}; fn {self._words(2)}"
+            ),
             lambda: f"trap 'echo end $?' EXIT; {inner()}",
             lambda: f"eval {self._quoted(inner())}",
-            lambda: f"v=$({inner()}); echo \"$v\" $?",
-            lambda: f"cat <<END\n{self.word(0)} $(echo x) ${self._one(NAMES)}\nEND\n{inner()}",
-            lambda: f"shift; echo \"$@\" $#; {inner()}",
-            lambda: f"set -- {self._words(3)}; echo $# \"$1\"; {inner()}",
+            lambda: f'v=$( {inner()}); echo "$v" $?',
+            lambda: (
+                f"cat <<END\n${{{self._one(NAMES)}}} $(echo x) ${self._one(NAMES)}\nEND\n{inner()}"
+            ),
+            lambda: f'shift; echo "$@" $#; {inner()}',
+            lambda: f'set -- {self._words(3)}; echo $# "$1"; {inner()}',
         ]
         return self._one(kinds)()

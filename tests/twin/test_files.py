@@ -150,7 +150,8 @@ def test_whose_rights_a_program_has(machine):
 def test_accounts_are_looked_up(machine):
     machine.accounts.add("alice", uid=1005, group="staff", home="/srv/alice")
     assert run(machine, "getent passwd alice nobody")[1] == (
-        "alice:x:1005:1005::/srv/alice:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/bash\n"
+        "alice:x:1005:1005::/srv/alice:/bin/bash\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
     assert run(machine, "getent passwd alice no")[0] == 2
     assert run(machine, "getent group staff sudo")[1] == "staff:x:1005:\nsudo:x:27:\n"

@@ -10,9 +10,7 @@ from homelab_lib.twin.machine.usage import Usage, quoted
 
 accounts = Commands()
 
-_ENV = Usage(
-    "i,ignore-environment u,unset: C,chdir: 0,null v,debug", status=125, in_order=True
-)
+_ENV = Usage("i,ignore-environment u,unset: C,chdir: 0,null v,debug", status=125, in_order=True)
 _ID = Usage("u,user g,group G,groups n,name r,real a z,zero", most=1)
 
 

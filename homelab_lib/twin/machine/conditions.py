@@ -78,6 +78,8 @@ def _holds(machine: Machine, call: Call, words: list[str]) -> bool:
             second = _holds(machine, call, words[place + 1 :])
             return first or second if joint == "-o" else first and second
     culprit = words[1] if words[0] in _FILES and len(words) > 2 else words[0]
+    if len(words) > 3 and words[1] in _NUMBERS | _PAIRS | _TEXTS:
+        culprit = words[2]
     raise _Unknown(f"{culprit}: unexpected operator")
 
 
@@ -90,7 +92,7 @@ def _compared(machine: Machine, call: Call, a: str, operator: str, b: str) -> bo
         if operator == "-ef":
             return one is not None and one is other
         newer, older = (one, other) if operator == "-nt" else (other, one)
-        return None not in (newer, older) and newer.mtime_s > older.mtime_s
+        return bool(newer and older and newer.mtime_s > older.mtime_s)
     x, y = _number(a), _number(b)
     numbers = {"-eq": x == y, "-ne": x != y, "-gt": x > y, "-lt": x < y}
     return (numbers | {"-ge": x >= y, "-le": x <= y})[operator]

@@ -251,7 +251,7 @@ class Expansion:
             raise Syntax("Bad substitution")
         name, how = found["name"], found["how"] or ""
         if found["length"]:
-            return str(len(self._value(name)))
+            return str(len(_by_bytes(self._value(name))))
         value = self.variables.get(name)
         if how.lstrip(":") in ("-", "=", "+", "?") and how:
             missing = value is None or (how.startswith(":") and not value)
@@ -284,8 +284,24 @@ def _escaped(piece: Piece) -> str:
     return re.sub(r"([*?\[])", r"[\1]", piece.text) if piece.quoted else piece.text
 
 
+def fits(value: str, pattern: str) -> bool:
+    """Whether a pattern fits, byte by byte as dash takes it."""
+    return fnmatch.fnmatchcase(_by_bytes(value), _by_bytes(pattern))
+
+
+def _by_bytes(text: str) -> str:
+    """A text with a character for each of its bytes."""
+    return text.encode(errors="surrogateescape").decode("latin-1")
+
+
 def without(value: str, pattern: str, how: str) -> str:
     """``${value%pattern}`` and its kin: what fits is taken off an end, as little or as much."""
+    value = _by_bytes(value)
+    rest = _without(value, _by_bytes(pattern), how)
+    return rest.encode("latin-1").decode(errors="surrogateescape")
+
+
+def _without(value: str, pattern: str, how: str) -> str:
     lengths = range(len(value) + 1) if len(how) == 1 else range(len(value), -1, -1)
     for length in lengths:
         part = value[len(value) - length :] if how[0] == "%" else value[:length]

@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.entry import (
     IS_FOLDER,
     NOT_FOLDER,
     NOTHING,
+    Entry,
     FileError,
 )
 from homelab_lib.twin.machine.machine import Machine
@@ -55,7 +56,8 @@ def mkdir(machine: Machine, call: Call) -> Reply:
             if fresh and "v" in given:
                 out += f"mkdir: created directory {quoted(word, call)}\n"
         except FileError as error:
-            shown = word if error.says != NOT_FOLDER else barred(machine, call, word)
+            in_the_way = error.says == NOT_FOLDER and "p" in given
+            shown = barred(machine, call, word) if in_the_way else word
             err += f"mkdir: cannot create directory {quoted(shown, call)}: {error.says}\n"
     return Reply(1 if err else 0, out, err)
 
@@ -211,21 +213,30 @@ def _moved(machine: Machine, call: Call, old: str, new: str, given: Given) -> st
             return ""
         if target.endswith("/") and there is None and entry.kind != "dir":
             return f"{moving}{NOT_FOLDER}\n"
-        if there is not None and there is entry:
+        if there is not None and any(there is each for each in _led_to(machine, call, old, entry)):
             return f"mv: {said_old} and {said_new} are the same file\n"
-        place = files.resolve(source, who, follow=False)
-        if entry.kind == "dir" and files.resolve(target, who, follow=False).startswith(f"{place}/"):
-            return f"mv: cannot move {said_old} to a subdirectory of itself, {said_new}\n"
         if there is not None and there.kind == "dir" and entry.kind != "dir":
             return f"mv: cannot overwrite directory {said_new} with non-directory\n"
         if there is not None and there.kind != "dir" and entry.kind == "dir":
             return f"mv: cannot overwrite non-directory {said_new} with directory {said_old}\n"
+        place = files.resolve(source, who, follow=False)
+        if entry.kind == "dir" and files.resolve(target, who, follow=False).startswith(f"{place}/"):
+            return f"mv: cannot move {said_old} to a subdirectory of itself, {said_new}\n"
         files.rename(source, target.rstrip("/"), who)
     except FileError as error:
         if error.says == NOT_FOLDER:
             return f"mv: cannot stat {said_new}: {error.says}\n"
         return f"{moving}{error.says}\n"
     return ""
+
+
+def _led_to(machine: Machine, call: Call, word: str, entry: Entry) -> list[Entry]:
+    """What a name stands for: the thing itself, and what it leads to where it is a link."""
+    try:
+        behind = machine.files.entry(call.path(word), machine.who(call))
+    except FileError:
+        behind = None
+    return [entry] if behind is None else [entry, behind]
 
 
 @fileutils("ln")

@@ -113,7 +113,8 @@ class _Parser:
             body = self.sequence((")",))
             self._expect(")")
             return Command(Group(body, apart=True), self._redirections())
-        if self.now.is_word and following.text == "(" and not following.is_word:
+        named = self.now.is_word and word not in RESERVED
+        if named and following.text == "(" and not following.is_word:
             return Command(self._function(), ())
         compound: dict[str, Callable[[], Group | If | Loop | For | Case]] = {
             "{": self._group,

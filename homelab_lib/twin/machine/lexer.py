@@ -10,6 +10,7 @@ _BREAKS_WORD = " \t\n;&|<>()"
 _OPERATOR = re.compile("|".join(map(re.escape, _OPERATORS)))
 _NUMBER = re.compile(r"\d(?=[<>])")
 _PLAIN = re.compile(r"[^ \t\n;&|<>()\\'\"`$]+")
+_CASE = re.compile(r"(?<![\w$/.-])(?:case(?=\s)|esac(?![\w/.-]))")
 
 
 class Syntax(ValueError):
@@ -151,8 +152,15 @@ def _closing(text: str, place: int, mark: str) -> int:
 
 
 def _nested(text: str, place: int, opening: str, closing: str) -> int:
-    depth = 0
+    depth, cases = 0, 0
     while place < len(text):
+        if word := _CASE.match(text, place):
+            cases += 1 if word[0] == "case" else -1
+            place = word.end()
+            continue
+        if text[place] == ")" and cases > 0 and depth == 1:
+            place += 1  # ends a pattern
+            continue
         depth += (text[place] == opening) - (text[place] == closing)
         if depth == 0:
             return place + 1

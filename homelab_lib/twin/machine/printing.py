@@ -18,9 +18,7 @@ _ESCAPES = {
     "'": "'",
 }
 _DIRECTIVE = re.compile(r"%(?:%|([-+ #0]*)(\*|\d*)(?:\.(\*|\d*))?(.?))", re.DOTALL)
-_FOUND = re.compile(
-    r"\\(?:(c)|(0[0-7]{1,3}|[0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL
-)
+_FOUND = re.compile(r"\\(?:(c)|(0[0-7]{1,3}|[0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
 _MOST_DIGITS = 4096
 
 

@@ -6,7 +6,7 @@ Source: POSIX.1-2024, grep; options and messages as GNU grep 3 has them.
 import re
 from collections.abc import Iterator
 
-from homelab_lib.twin.machine.entry import FileError
+from homelab_lib.twin.machine.entry import IS_FOLDER, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.patterns import BadPattern, compiled
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
@@ -22,9 +22,7 @@ _GREP = Usage(
     "r,R,recursive A,after-context: B,before-context: C,context: a,text",
     status=2,
 )
-_USAGE = (
-    "Usage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n"
-)
+_USAGE = "Usage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n"
 
 
 @searching("grep")
@@ -53,14 +51,14 @@ def grep(machine: Machine, call: Call) -> Reply:
             data = read_of(machine, call, word)
         except FileError as error:
             err += f"grep: {word}: {error.says}\n"
-            continue
+            if error.says != IS_FOLDER:
+                continue
+            data = b""
         found = _found(data, fits, given)
         hits += bool(found) != ("L" in given)
         out += _shown(word, found, given, titled)
-    if err and not ("q" in given and hits):
-        status = 2
-    else:
-        status = 0 if hits else 1
+    failed = err and not ("q" in given and hits)
+    status = 2 if failed else 0 if hits else 1
     return Reply(status, "" if "q" in given else out, "" if "s" in given else err)
 
 
@@ -89,19 +87,18 @@ def _named(machine: Machine, call: Call, given: Given) -> Iterator[str]:
 
 def _found(data: bytes, fits: "list[re.Pattern[str]]", given: Given) -> list[tuple[int, str]]:
     """Numbers and texts of the lines that count."""
-    found = []
-    most = int(given.get("m") or 2**62)
-    for number, line in enumerate(data.decode(errors="surrogateescape").split("\n"), 1):
-        whole = "x" in given
-        if data.endswith(b"\n") or not data:
-            if number > data.count(b"\n"):
-                break
+    found: list[tuple[int, str]] = []
+    hits, most, whole = 0, int(given.get("m") or 2**62), "x" in given
+    lines = data.decode(errors="surrogateescape").split("\n")
+    for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         good = any(bool(fit.fullmatch(line) if whole else fit.search(line)) for fit in fits)
-        if good != ("v" in given) and len(found) < most:
-            parts = [line]
-            if "o" in given:
-                parts = [m[0] for fit in fits for m in fit.finditer(line) if m[0]]
-            found += [(number, part) for part in parts]
+        if good == ("v" in given) or hits == most:
+            continue
+        hits += 1
+        parts = (
+            [m[0] for fit in fits for m in fit.finditer(line) if m[0]] if "o" in given else [line]
+        )
+        found += [(number, part) for part in parts]
     return found
 
 
@@ -113,5 +110,3 @@ def _shown(word: str, found: list[tuple[int, str]], given: Given, titled: bool) 
         return f"{title}{len(found)}\n"
     numbered = "n" in given
     return "".join(f"{title}{f'{n}:' if numbered else ''}{line}\n" for n, line in found)
-
-

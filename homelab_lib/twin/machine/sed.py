@@ -68,7 +68,7 @@ class _Script:
         self._text, self._place, self._extended = text, 0, extended
 
     def edits(self) -> list[_Edit]:
-        found = []
+        found: list[_Edit] = []
         while True:
             self._skip(" \t\n;")
             if self._place >= len(self._text):
@@ -185,8 +185,8 @@ def sed(machine: Machine, call: Call) -> Reply:
         try:
             texts.append((word, read_of(machine, call, word)))
         except FileError as error:
-            status = 2
             folder = error.says == "Is a directory"
+            status = max(status, 4 if folder else 2)
             why = "read error on {}: {}" if folder else "can't read {}: {}"
             err += f"sed: {why.format(word, error.says)}\n"
     if "i" not in given:

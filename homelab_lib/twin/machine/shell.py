@@ -5,13 +5,12 @@ What it does not know is a syntax error, never a guess. Nothing runs in the back
 Source: POSIX.1-2024, Shell Command Language; messages as dash prints them.
 """
 
-import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from homelab_lib.twin.machine import script
 from homelab_lib.twin.machine.entry import FileError
-from homelab_lib.twin.machine.expansion import Expansion, Unset
+from homelab_lib.twin.machine.expansion import Expansion, Unset, fits
 from homelab_lib.twin.machine.grammar import parse
 from homelab_lib.twin.machine.lexer import Syntax
 from homelab_lib.twin.machine.program import Pipe, Reply
@@ -37,6 +36,14 @@ def builtin(*names: str) -> Callable[[Builtin], Builtin]:
         return body
 
     return register
+
+
+def _can_stop(pipeline: script.Pipeline) -> bool:
+    """Whether ``set -e`` looks at its status; of ``{ … }``, ``if`` and loops it has looked at what
+    failed inside (POSIX, set)."""
+    first = pipeline.commands[0].what
+    plain = isinstance(first, script.Simple) or (isinstance(first, script.Group) and first.apart)
+    return not pipeline.negated and (len(pipeline.commands) > 1 or plain)
 
 
 class Shell(State):
@@ -73,15 +80,21 @@ class Shell(State):
         """Run the commands of a text in this shell."""
         return self.sequence(parse(text), streams)
 
-    @property
-    def expansion(self) -> Expansion:
+    def expansion(self, streams: Streams) -> Expansion:
+        """What expands words here; what commands in them complain of goes to the streams."""
         computer, call = self.computer, self.call
         who, users = computer.who(call), computer.accounts.users
-        return Expansion(self.variables, self._printed_by, computer.files, users, who, call.cwd)
 
-    def _printed_by(self, text: str) -> str:
+        def printed(text: str) -> str:
+            return self._printed_by(text, streams)
+
+        return Expansion(self.variables, printed, computer.files, users, who, call.cwd)
+
+    def _printed_by(self, text: str, streams: Streams) -> str:
         other = self.apart()
+        other.call = replace(self.call, source=streams.source)
         reply = other.run(text)
+        streams.err += reply.err
         self.takes_s += other.takes_s
         self.variables.status = reply.status
         self.variables.substituted = True
@@ -117,7 +130,7 @@ class Shell(State):
             finally:
                 self._tested -= tested
             self.variables.status = status
-            if status and last and self.stops and not self._tested and not pipeline.negated:
+            if status and last and self.stops and not self._tested and _can_stop(pipeline):
                 raise Leave("exit", status)
         return status
 
@@ -139,10 +152,17 @@ class Shell(State):
         return status
 
     def command(self, command: script.Command, streams: Streams) -> int:
-        """Run one command, with its redirections."""
+        """Run one command, with its redirections; its words are expanded before these."""
         who = self.computer.who(self.call)
+        words: list[str] = []
+        if isinstance(command.what, script.Simple):
+            self.variables.substituted = False
+            expansion = self.expansion(streams)
+            words = [each for word in command.what.words for each in expansion.fields(word)]
         try:
-            own, targets = redirected(command.redirections, streams, self.expansion, self.call)
+            own, targets = redirected(
+                command.redirections, streams, self.expansion(streams), self.call
+            )
         except FileError as error:
             streams.err += f"sh: 1: {error.says}\n".encode()
             if isinstance(command.what, script.Simple) and command.what.words[:1] in _SPECIAL:
@@ -150,7 +170,10 @@ class Shell(State):
             return 2
         status = 2
         try:
-            status = self._kind(command.what, own)
+            if isinstance(command.what, script.Simple):
+                status = self._simple(command.what, words, own)
+            else:
+                status = self._kind(command.what, own)
         finally:
             for target in targets:
                 if why := target.written(self.computer.files, who):
@@ -160,8 +183,6 @@ class Shell(State):
 
     def _kind(self, what: object, streams: Streams) -> int:
         match what:
-            case script.Simple():
-                return self._simple(what, streams)
             case script.Group(body, apart=False):
                 return self.sequence(body, streams)
             case script.Group(body):
@@ -176,10 +197,10 @@ class Shell(State):
             case script.For(name, words, body):
                 return self._for(name, words, body, streams)
             case script.Case(word, arms):
-                value = self.expansion.text(word)
+                expansion = self.expansion(streams)
+                value = expansion.text(word)
                 for patterns, body in arms:
-                    fits = (fnmatch.fnmatchcase(value, self.expansion.pattern(p)) for p in patterns)
-                    if any(fits):
+                    if any(fits(value, expansion.pattern(each)) for each in patterns):
                         return self.sequence(body, streams)
                 return 0
             case script.Function(name, body):
@@ -198,7 +219,8 @@ class Shell(State):
 
     def _for(self, name: str, words: Sequence[str], body: script.Sequence, streams: Streams) -> int:
         status = 0
-        for value in [each for word in words for each in self.expansion.fields(word)]:
+        expansion = self.expansion(streams)
+        for value in [each for word in words for each in expansion.fields(word)]:
             self.variables.values[name] = value
             status, ends = self._turn(body, streams)
             if ends:
@@ -216,13 +238,12 @@ class Shell(State):
                 raise Leave(leave.what, leave.status - 1) from None
             return 0, leave.what == "break"
 
-    def _simple(self, command: script.Simple, streams: Streams) -> int:
-        words = [each for word in command.words for each in self.expansion.fields(word)]
+    def _simple(self, command: script.Simple, words: list[str], streams: Streams) -> int:
+        expansion = self.expansion(streams)
         given: dict[str, str] = {}
-        self.variables.substituted = False
         for assignment in command.assignments:
             name, _, value = assignment.partition("=")
-            given[name] = self.expansion.text(value)
+            given[name] = expansion.text(value)
             if not words:
                 self.variables.values[name] = given[name]
         if not words:  # of `x=$(…)` the status is that of the substitution

@@ -240,9 +240,7 @@ def tr(machine: Machine, call: Call) -> Reply:
         text = "".join((last if "c" in given else pairs[c]) if inside(c) else c for c in text)
     if squeeze:
         repeats = set(new or old)
-        kept = [
-            c for i, c in enumerate(text) if not (i and text[i - 1] == c and c in repeats)
-        ]
+        kept = [c for i, c in enumerate(text) if not (i and text[i - 1] == c and c in repeats)]
         text = "".join(kept)
     return Reply(0, text.encode("latin-1"))
 

@@ -96,7 +96,9 @@ class Usage:
                 what = f"missing {self.operand}"
             raise misused(call, what, self.status)
         if self.most is not None and len(given.words) > self.most:
-            raise misused(call, f"extra operand {quoted(given.words[self.most], call)}", self.status)
+            raise misused(
+                call, f"extra operand {quoted(given.words[self.most], call)}", self.status
+            )
         return given
 
     def _parsed(self, call: Call) -> Given:
@@ -147,7 +149,7 @@ class Usage:
             given.all.append((first, value))
 
     def _known(self) -> dict[str, tuple[str, str]]:
-        found = {}
+        found: dict[str, tuple[str, str]] = {}
         for each in self.options.split():
             kind = each[-1] if each[-1] in ":?" else ""
             names = each.removesuffix(kind).split(",") if kind else each.split(",")
@@ -158,7 +160,9 @@ class Usage:
 def misused(call: Call, what: str, status: int = 1) -> Misused:
     """A complaint that points to the program's help."""
     name = call.argv[0]
-    return Misused(Reply(status, stderr=f"{name}: {what}\nTry '{name} --help' for more information.\n"))
+    return Misused(
+        Reply(status, stderr=f"{name}: {what}\nTry '{name} --help' for more information.\n")
+    )
 
 
 def quoted(name: str, call: Call) -> str:
