@@ -64,6 +64,7 @@ class Accounts:
         """Take over the lines that ``getent passwd`` and ``getent group`` print."""
         for line in passwd:
             name, _, uid, gid, gecos, home, shell = line.split(":")
+            self.users.pop(name, None)  # they are listed in the order in which they were read
             self.users[name] = User(name, int(uid), int(gid), home, shell, gecos)
         for line in groups:
             name, _, gid, members = line.split(":")

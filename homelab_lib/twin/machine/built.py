@@ -1,6 +1,11 @@
 """What every machine of a lab has, whatever it is: processors, interfaces, the first files."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 from homelab_lib.lab.host import Host
+from homelab_lib.twin.machine.columns import Row
+from homelab_lib.twin.machine.devices import device, root_disk
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import install
@@ -17,6 +22,8 @@ def furnish(machine: Machine, host: Host) -> None:
         machine.threads = host.threads
     if host.memory_bytes is not None:
         machine.memory_bytes = int(host.memory_bytes * (1 - _FIRMWARE_SHARE))
+    if host.disks:
+        machine.blocks = list(_disks(host))
     for name, port in host.attached.items():
         addresses: list[tuple[int | None, str | None]] = [(None, port.address)]
         for tag, cidr in (*addresses, *port.addresses.items()):
@@ -48,6 +55,32 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3"}
     for package in ("curl", "wget"):
         install(machine, package)
+
+
+def _disks(host: Host) -> Iterator[Row]:
+    """A machine's drives, named as the kernel finds them; on the first boot drive is the system."""
+    counts: Counter[str] = Counter()
+    booted = False
+    for disk in host.disks.values():
+        kind = "nvme" if disk.part.pcie else "mmcblk" if disk.part.fits == "eMMC" else "sd"
+        number = counts[kind]
+        counts[kind] += 1
+        name = {"nvme": f"nvme{number}n1", "mmcblk": f"mmcblk{number}"}.get(kind)
+        name = name or f"sd{chr(ord('a') + number % 26)}"
+        wires = {"USB": "usb", "SAS": "sas"}
+        tran = wires.get(disk.part.fits[:3], "sata") if kind == "sd" else kind
+        facts = {
+            "tran": tran,
+            "rota": disk.part.media == "HDD",
+            "model": disk.part.title,
+            "serial": disk.serial,
+            "log-sec": disk.part.logical_sector_bytes,
+            "phy-sec": disk.part.physical_sector_bytes,
+        }
+        boots = disk.role == "boot" and not booted
+        booted = booted or boots
+        made_of = root_disk if boots else device
+        yield made_of(name, disk.capacity_bytes, **facts)
 
 
 def full_version(version: str, default: str) -> str:

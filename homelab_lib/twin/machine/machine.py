@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib.twin.machine import login, nfs
 from homelab_lib.twin.machine.account import Accounts
+from homelab_lib.twin.machine.devices import root_disk
 from homelab_lib.twin.machine.entry import ACCESS, PASS, Facts, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.https import Handler, Identity
@@ -88,6 +89,8 @@ class Machine:
         self.cpu_model = "Twin"
         self.threads = 1
         self.memory_bytes = 2**30
+        self.blocks = [root_disk("sda", 32 * 2**30)]  # what disks there are
+        self.root_source, self.root_fstype, self.root_bytes = "/dev/sda1", "ext4", 32 * 2**30
         self.up = True
         self.boots = 0
         self.booted_s = world.clock.now() - 86400.0
@@ -114,6 +117,11 @@ class Machine:
     def https_identity(self) -> Identity:
         """Whom its HTTPS services show themselves as."""
         return Identity(self.name, self._key("https"))
+
+    @property
+    def identity(self) -> str:
+        """``/etc/machine-id``"""
+        return hashlib.sha256(f"{self.world.seed}/{self.name}/machine-id".encode()).hexdigest()[:32]
 
     @property
     def address(self) -> str:

@@ -1,50 +1,210 @@
-"""Programs about file systems: what is mounted where, and NFS."""
+"""Programs about file systems: what is mounted where, how full it is, and NFS.
 
-import json
+Source: findmnt(8), df(1), mount(8), showmount(8).
+"""
+
 import posixpath
+from collections.abc import Iterable
+from typing import Any
 
+from homelab_lib.twin.machine.columns import Look, Row, human, printed
+from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
 from homelab_lib.twin.machine.tree import Mount
+from homelab_lib.twin.machine.usage import Usage, named
 
 mounts = Commands()
+
+_FINDMNT = Usage(
+    "J,json o,output: n,noheadings r,raw l,list P,pairs t,types: S,source: M,mountpoint: T,target: "
+    "b,bytes f,first-only k,kernel A,all a,ascii u v D,df O,options: e,evaluate s,fstab",
+    most=2,
+)
+_DF = Usage("h,human-readable H k B,block-size: P,portability T,print-type a,all i l,local output?"
+            " t,type: x,exclude-type: total")  # fmt: skip
+_COLUMNS = ("target", "source", "fstype", "options")
+_ALL = (*_COLUMNS, "size", "used", "avail", "use%")
+_RIGHT = frozenset(("size", "used", "avail", "use%"))
+_KERNELS: tuple[tuple[str, str, str, str], ...] = (
+    ("/sys", "sysfs", "sysfs", "rw,nosuid,nodev,noexec,relatime"),
+    ("/proc", "proc", "proc", "rw,nosuid,nodev,noexec,relatime"),
+    ("/dev", "udev", "devtmpfs", "rw,nosuid,relatime,size=8123456k,mode=755"),
+    ("/dev/pts", "devpts", "devpts", "rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=000"),
+    ("/dev/shm", "tmpfs", "tmpfs", "rw,nosuid,nodev"),
+    ("/run", "tmpfs", "tmpfs", "rw,nosuid,nodev,noexec,relatime,size=1624691k,mode=755"),
+    ("/run/lock", "tmpfs", "tmpfs", "rw,nosuid,nodev,noexec,relatime,size=5120k"),
+)
+_SIZED = ("ext4", "xfs", "zfs", "btrfs", "vfat", "nfs", "nfs4", "tmpfs", "devtmpfs")
+_OTHER_BYTES = 2**30  # of what no disk of this machine holds
+
+
+def mounted(machine: Machine) -> list[Row]:
+    """What is mounted on a machine, the root first; of a seeded one, as the real one says."""
+    told = machine.told("findmnt", "-J", "-b", "-o", ",".join(name.upper() for name in _ALL))
+    rows = told.get("filesystems") if isinstance(told, dict) else None
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        found = list(_flat(rows))
+    else:
+        root = ("/", machine.root_source, machine.root_fstype, "rw,relatime")
+        found = [dict(zip(_COLUMNS, each, strict=True)) for each in (root, *_KERNELS)]
+        for row in found:
+            _sized(machine, row)
+    known = {row.get("target") for row in found}
+    for mount in machine.files.mounts.values():
+        if mount.target not in known:
+            row = {"target": mount.target, "source": mount.source, "fstype": mount.fstype}
+            row["options"] = mount.options
+            _sized(machine, row)
+            found.append(row)
+    return found
+
+
+def _flat(rows: Iterable[Any]) -> Iterable[Row]:
+    for row in rows:
+        yield {key: value for key, value in row.items() if key != "children"}
+        yield from _flat(row.get("children") or ())
+
+
+def _in_fstab(machine: Machine) -> list[Row]:
+    """What is to be mounted at each boot."""
+    lines = [
+        line.partition("#")[0].split() for line in machine.files.text("/etc/fstab").splitlines()
+    ]
+    names = ("source", "target", "fstype", "options")
+    return [dict(zip(names, words, strict=False)) for words in lines if len(words) > 3]
+
+
+def _sized(machine: Machine, row: Row) -> None:
+    """How large it is, and how full."""
+    row |= dict.fromkeys(("size", "used", "avail", "use%"))
+    if row["fstype"] in _SIZED:
+        is_root = row["target"] == "/"
+        size = machine.root_bytes if is_root else _OTHER_BYTES
+        used = size if machine.files.full and is_root else size // 10 if is_root else 0
+        row |= {"size": size, "used": used, "avail": size - used, "use%": f"{used * 100 // size}%"}
+
+
+def _tree(rows: list[Row]) -> list[Row]:
+    """Each row below that of the file system which holds its folder."""
+    placed = [{**row, "children": []} for row in rows]
+    top: list[Row] = []
+    for number, row in enumerate(placed):
+        above = [
+            each
+            for each in placed[:number]
+            if f"{row['target']}/".startswith(f"{each['target'].rstrip('/')}/")
+        ]
+        best = max(above, key=lambda each: len(each["target"]), default=None)
+        (top if best is None else best["children"]).append(row)
+    return top
 
 
 @mounts("findmnt")
 def findmnt(machine: Machine, call: Call) -> Reply:
-    """What is mounted where."""
-    rows = [
-        {"target": m.target, "source": m.source, "fstype": m.fstype, "options": m.options}
-        for m in machine.files.mounts.values()
-    ]
-    words, options = operands(call, "-t -o -T")
-    if {"-s", "--fstab"} & options.keys():
-        rows = [
-            row for line in machine.files.text("/etc/fstab").splitlines() if (row := _row(line))
-        ]
-    if "-t" in options:
-        rows = [row for row in rows if row["fstype"] in options["-t"].split(",")]
-    if words:
-        rows = [row for row in rows if words[0] in (row["target"], row["source"])]
-    if "-J" not in options and "--json" not in options:
-        text = "".join(" ".join(row.values()) + "\n" for row in rows)
-        return Reply(0 if rows else 1, text)
-    return Reply(0 if rows else 1, json.dumps({"filesystems": rows}) + "\n" if rows else "")
+    """What is mounted where, as a tree, a table or JSON."""
+    given = _FINDMNT.of(call)
+    asked = given.get("o")
+    columns = tuple(asked.lower().split(",")) if asked else _COLUMNS
+    for name in columns:
+        if name not in _ALL:
+            return fails(call, f"unknown column: {name.upper()}")
+    rows = _in_fstab(machine) if "s" in given else mounted(machine)
+    if "t" in given:
+        rows = [row for row in rows if row["fstype"] in given.options["t"].split(",")]
+    for option, place in (("S", "source"), ("M", "target")):
+        if option in given:
+            rows = [row for row in rows if row[place] == given.options[option]]
+    if "T" in given:
+        rows = _holding(machine, call, given.options["T"], rows)
+    words = given.words
+    if len(words) == 1:
+        rows = [r for r in rows if words[0] in (r["target"].rstrip("/") or "/", r["source"])][-1:]
+    elif words:
+        rows = [row for row in rows if [row["source"], row["target"]] == words]
+    rows = rows[:1] if "f" in given else rows
+    if not rows:
+        return Reply(1)
+    form = next((form for letter, form in _FORMS.items() if letter in given), "table")
+    if "b" not in given:
+        sizes = ("size", "used", "avail")
+        rows = [r | {s: human(r[s]) for s in sizes if isinstance(r.get(s), int)} for r in rows]
+    ascii_only = "a" in given or call.env.get("LC_ALL") in ("C", "POSIX")
+    look = Look(columns, _RIGHT, "n" not in given, form, ascii_only)
+    shown = _tree(rows) if form in ("table", "json") else rows
+    return Reply(0, printed("filesystems", shown, look))
 
 
-def _row(line: str) -> dict[str, str]:
-    """A line of /etc/fstab; nothing for a comment."""
-    words = line.partition("#")[0].split()
-    names = ("source", "target", "fstype", "options")
-    return dict(zip(names, words, strict=False)) if len(words) > 3 else {}
+_FORMS = {"J": "json", "r": "raw", "P": "pairs", "l": "list"}
+
+
+def _holding(machine: Machine, call: Call, word: str, rows: list[Row]) -> list[Row]:
+    """The file system that a path lies on."""
+    try:
+        path = machine.files.resolve(call.path(word), machine.who(call))
+        machine.files.stat(path)
+    except FileError:
+        return []
+    inside = [r for r in rows if f"{path}/".startswith(f"{r['target'].rstrip('/')}/")]
+    return [max(inside, key=lambda row: len(row["target"]))] if inside else []
 
 
 @mounts("df")
 def df(machine: Machine, call: Call) -> Reply:
-    """Space."""
-    full = machine.files.full
-    used = "100%" if full else "10%"
-    return Reply(0, f"Filesystem Size Used Avail Use% Mounted on\n/dev/sda1 1 1 0 {used} /\n")
+    """How full the file systems are, all of them or those that hold the given paths."""
+    given = _DF.of(call)
+    rows = [row for row in mounted(machine) if isinstance(row.get("size"), int)]
+    err = ""
+    if given.words:
+        chosen = []
+        for word in given.words:
+            try:
+                if word:
+                    machine.files.stat(call.path(word), machine.who(call))
+                chosen += _holding(machine, call, word, rows)
+            except FileError as error:
+                err += f"df: {named(word, call)}: {error.says}\n"
+        rows = chosen
+    if "t" in given:
+        rows = [row for row in rows if row["fstype"] in given.options["t"].split(",")]
+    if not rows:
+        return Reply(1, stderr=err or "df: no file systems processed\n")
+    block = given.get("B") or ""
+    unit = 1 if block in ("1", "B") else 2**20 if block == "M" else 1024
+    scaled = human if "h" in given else lambda size: str(-(-size // unit))
+    title = {"h": "Size", "P": "1024-blocks"}
+    size_title = next(
+        (t for letter, t in title.items() if letter in given), f"{_block(unit)}-blocks"
+    )
+    heads = ["Filesystem", size_title, "Used", "Available", "Use%", "Mounted on"]
+    heads[3] = "Avail" if "h" in given else heads[3]
+    heads[4] = "Capacity" if "P" in given else heads[4]
+    table = [heads]
+    for row in rows:
+        sizes = [scaled(row[name]) for name in ("size", "used", "avail")]
+        share = -(-row["used"] * 100 // max(row["used"] + row["avail"], 1))
+        table.append([row["source"], *sizes, f"{share}%", row["target"]])
+    if "T" in given:
+        kinds = ["Type", *(row["fstype"] for row in rows)]
+        table = [[line[0], kind, *line[1:]] for line, kind in zip(table, kinds, strict=True)]
+    return Reply(1 if err else 0, _aligned(table, left=2 if "T" in given else 1), err)
+
+
+def _block(unit: int) -> str:
+    return {1: "1B", 1024: "1K", 2**20: "1M"}[unit]
+
+
+def _aligned(table: list[list[str]], *, left: int) -> str:
+    widths = [max(len(line[place]) for line in table) for place in range(len(table[0]))]
+    widths[0] = max(widths[0], 14)
+    out = ""
+    for line in table:
+        cells = [
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line[:-1], widths, strict=False))
+        ]
+        out += " ".join([*cells, line[-1]]) + "\n"
+    return out
 
 
 @mounts("mount")
@@ -52,7 +212,8 @@ def mount(machine: Machine, call: Call) -> Reply:
     """Mount an NFS export."""
     words, options = operands(call, "-t -o")
     if not words:
-        return findmnt(machine, Call(("findmnt",)))
+        form = "{source} on {target} type {fstype} ({options})\n"
+        return Reply(0, "".join(form.format(**row) for row in mounted(machine)))
     if "nfs-common" not in machine.packages:
         text = "bad option; for several filesystems (e.g. nfs, cifs) you might need a "
         return Reply(32, stderr=f"mount: {words[1]}: {text}/sbin/mount.<type> helper program.\n")

@@ -1,6 +1,5 @@
-"""Programs about the network: addresses, pings, downloads."""
+"""Programs that reach other machines: pings, downloads."""
 
-import json
 import posixpath
 
 from homelab_lib.twin.machine.entry import NO_SPACE, Entry, Facts, FileError
@@ -9,42 +8,6 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
 
 netutils = Commands()
-
-
-@netutils("ip")
-def ip(machine: Machine, call: Call) -> Reply:
-    """Addresses and links."""
-    words, options = operands(call)
-    if words[:1] not in (["addr"], ["address"], ["a"], ["link"], ["route"]):
-        return Reply(1, stderr=f'Object "{" ".join(words)}" is unknown, try "ip help".\n')
-    if words[0] == "route":
-        routes = [
-            {"dst": "default", "gateway": i.gateway, "dev": i.name}
-            for i in machine.interfaces
-            if i.gateway
-        ]
-        return Reply(0, json.dumps(routes) + "\n")
-    rows = [
-        {
-            "ifname": each.name,
-            "mtu": each.mtu,
-            "operstate": "UP" if each.up else "DOWN",
-            "address": each.mac,
-            "addr_info": [
-                {
-                    "family": "inet",
-                    "local": each.address,
-                    "prefixlen": int(each.cidr.partition("/")[2]),
-                }
-            ]
-            if each.cidr
-            else [],
-        }
-        for each in machine.interfaces
-    ]
-    if options.keys() & {"-j", "-json", "-o", "-n", "-s"}:
-        return Reply(0, json.dumps(rows) + "\n")
-    return Reply(0, "".join(f"{r['ifname']}: {r['operstate']}\n" for r in rows))
 
 
 @netutils("ping")

@@ -179,15 +179,3 @@ def systemd_run(machine: Machine, call: Call) -> Reply:
 
     machine.world.after(begun.takes_s, ends, label=name)
     return Reply()
-
-
-@systemd("journalctl")
-def journalctl(machine: Machine, call: Call) -> Reply:
-    """Print the journal, of one invocation or of one unit."""
-    wanted = {w.partition("=")[2] for w in call.argv if w.startswith("_SYSTEMD_INVOCATION_ID=")}
-    units = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-u", "--unit")]
-    for name in units:
-        unit = machine.units.get(_named(name))
-        wanted |= {unit.invocation} if unit else {"-"}
-    lines = [line for invocation, line in machine.journal if not wanted or invocation in wanted]
-    return Reply(0, "".join(f"{line}\n" for line in lines))

@@ -1,11 +1,14 @@
 """The programs of every Linux machine."""
 
 from homelab_lib.twin.machine.accounts import accounts
+from homelab_lib.twin.machine.addresses import addresses
+from homelab_lib.twin.machine.blocks import blocks
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
+from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.mounts import mounts
@@ -35,4 +38,17 @@ COREUTILS = (
 )
 """What is in a container image too, however small."""
 
-UNIX = (*COREUTILS, systemd, accounts, system, processors, packages, kernel, netutils, mounts)
+UNIX = (
+    *COREUTILS,
+    systemd,
+    journal,
+    accounts,
+    system,
+    processors,
+    packages,
+    kernel,
+    addresses,
+    netutils,
+    blocks,
+    mounts,
+)
