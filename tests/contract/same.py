@@ -83,7 +83,7 @@ def here(script: str, place: str, *, user: str = "root", stdin: bytes = b"") -> 
         check=False,
         **other,
     )
-    return Said(done.returncode, _text(done.stdout), _text(done.stderr), _left(Path(place)))
+    return Said(done.returncode, plain(done.stdout), plain(done.stderr), left(Path(place)))
 
 
 def twin(
@@ -99,14 +99,14 @@ def twin(
     machine.files.make_folder(place)
     call = Call(("sh", "-c", script), Pipe(stdin), user, environment(user), place)
     reply = machine.call(call).finished()
-    return Said(reply.status, _text(reply.out), _text(reply.err), _left_on(machine, place))
+    return Said(reply.status, plain(reply.out), plain(reply.err), left_on(machine, place))
 
 
 def environment(user: str) -> dict[str, str]:
     return {"LC_ALL": "C", "PATH": PATH, "HOME": pwd.getpwnam(user).pw_dir}
 
 
-def _text(raw: bytes) -> str:
+def plain(raw: bytes) -> str:
     """As text, without what is never twice the same: dash's line numbers and
     the command that it is in, how long `dd` took."""
     text = re.sub(r"(?m)^(\S+): \d+: ", r"\1: ", raw.decode(errors="surrogateescape"))
@@ -114,14 +114,14 @@ def _text(raw: bytes) -> str:
     return re.sub(r"copied, [^\n]*", "copied, …", text)
 
 
-def _left(place: Path) -> tuple[tuple[str, ...], ...]:
+def left(place: Path) -> tuple[tuple[str, ...], ...]:
     found = []
     for path in sorted(place.rglob("*")):
         facts = path.lstat()
         kind = stat.S_IFMT(facts.st_mode)
         content = os.readlink(path) if kind == stat.S_IFLNK else ""
         if kind == stat.S_IFREG:
-            content = _text(path.read_bytes())
+            content = plain(path.read_bytes())
         owner = f"{_user(facts.st_uid)}:{_group(facts.st_gid)}"
         found.append((str(path.relative_to(place)), f"{facts.st_mode:o}", owner, content))
     return tuple(sorted(found))
@@ -141,13 +141,13 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-def _left_on(machine: Machine, place: str) -> tuple[tuple[str, ...], ...]:
+def left_on(machine: Machine, place: str) -> tuple[tuple[str, ...], ...]:
     found = []
     for path in machine.files.walk(place):
         if path != place:
             entry = machine.files.stat(path, follow=False)
             name = path.removeprefix(f"{place}/")
-            content = "" if entry.kind == "dir" else _text(entry.data)
+            content = "" if entry.kind == "dir" else plain(entry.data)
             owner = f"{entry.user}:{entry.group}"
             found.append((name, f"{entry.raw_mode:o}", owner, content))
     return tuple(sorted(found))

@@ -220,7 +220,9 @@ def _owned(
     except FileError as error:
         return f"install: cannot change ownership of {quoted(word, call)}: {error.says}\n"
     try:
-        machine.files.chmod(path, mode, machine.who(call))
+        made = machine.files.stat(path)
+        kept = made.mode & 0o6000 if made.kind == "dir" else 0  # a folder's come from above it
+        machine.files.chmod(path, mode | kept, machine.who(call))
     except FileError as error:
         return f"install: cannot change permissions of {quoted(word, call)}: {error.says}\n"
     return ""
