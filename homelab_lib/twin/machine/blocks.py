@@ -105,6 +105,8 @@ def _shown(row: Row, *, in_bytes: bool, paths: bool) -> Row:
     shown = dict(row)
     for column in () if in_bytes else (*_SIZES, "zone-wgran", "zone-app"):
         value = shown.get(column)
+        if isinstance(value, str) and value.isdigit():  # util-linux before 2.33
+            value = int(value)
         shown[column] = human(value) if isinstance(value, int) else value
     if paths:
         shown["name"] = row.get("path") or f"/dev/{row['name']}"
