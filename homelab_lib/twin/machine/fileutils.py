@@ -15,7 +15,7 @@ from homelab_lib.twin.machine.entry import (
     FileError,
 )
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.permissions import mode_of
+from homelab_lib.twin.machine.modes import mode_of
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
 from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
 

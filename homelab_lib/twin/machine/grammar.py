@@ -41,6 +41,15 @@ def parse(script: str) -> Sequence:
     return found
 
 
+def _shown(token: Token) -> str:
+    """A token in a complaint, as dash calls it."""
+    if not token.text:
+        return "end of file"
+    if token.text == "\n":
+        return "newline"
+    return "word" if token.is_word and token.text not in RESERVED else f'"{token.text}"'
+
+
 class _Parser:
     def __init__(self, found: list[Token]) -> None:
         self._tokens = found
@@ -57,8 +66,7 @@ class _Parser:
 
     def _word(self) -> str:
         if not self.now.is_word:
-            shown = self.now.text.replace("\n", "newline") or "end of file"
-            raise Syntax(f'"{shown}" unexpected (expecting word)')
+            raise Syntax(f"{_shown(self.now)} unexpected (expecting word)")
         return self._take().text
 
     def _skip(self, *operators: str) -> None:
@@ -67,8 +75,7 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if self.now.text != text:
-            shown = self.now.text.replace("\n", "newline") or "end of file"
-            raise Syntax(f'{shown} unexpected (expecting "{text}")')
+            raise Syntax(f'{_shown(self.now)} unexpected (expecting "{text}")')
         self._place += 1
 
     def sequence(self, ends: Collection[str]) -> Sequence:
@@ -82,8 +89,7 @@ class _Parser:
                 break
             self._skip(";", "\n")
         if ends and (self.now.text not in ends or not lists):
-            shown = self.now.text or "end of file"
-            raise Syntax(f'"{shown}" unexpected (expecting "{next(iter(ends))}")')
+            raise Syntax(f'{_shown(self.now)} unexpected (expecting "{next(iter(ends))}")')
         return Sequence(tuple(lists))
 
     def _list(self) -> tuple[tuple[str, Pipeline], ...]:
@@ -128,7 +134,7 @@ class _Parser:
             what = compound[word]()
             return Command(what, self._redirections())
         if (not self.now.is_word and not self.now.redirects) or word in RESERVED:
-            raise Syntax(f'"{word or "end of file"}" unexpected'.replace("\n", "newline"))
+            raise Syntax(f"{_shown(self.now)} unexpected")
         return self._simple()
 
     def _simple(self) -> Command:

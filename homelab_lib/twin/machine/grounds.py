@@ -1,5 +1,52 @@
 """What each program of a Linux machine rests on."""
 
-from homelab_lib.twin.fidelity import Grounds
+from homelab_lib.twin.fidelity import Fidelity, Grounds
 
-GROUNDS: tuple[Grounds, ...] = ()
+_BESIDE = (
+    "[ : basename base64 break cat cd chgrp chmod chown command continue cp cut date dd dirname "
+    "dpkg-query echo env eval exec exit export false find findmnt getent grep head id install ip "
+    "lsblk ls lscpu ln mkdir mv nproc printf pwd read readlink realpath return rm rmdir runuser "
+    "sed set sh sha256sum shift sleep stat tail tee test timeout touch tr trap true truncate umask "
+    "uname unset wc which whoami sync"
+)
+_DOCUMENTED = {
+    "apt": "apt(8)",
+    "apt-get": "apt-get(8)",
+    "bash": "bash(1), as far as dash goes",
+    "cloud-init": "its documentation",
+    "curl": "curl(1)",
+    "dash": "dash(1)",
+    "df": "df(1), its columns as recorded",
+    "free": "free(1)",
+    "hostname": "hostname(1)",
+    "journalctl": "journalctl(1), systemd.journal-fields(7)",
+    "local": "dash(1)",
+    "logger": "logger(1)",
+    "lsmod": "lsmod(8)",
+    "md5sum": "md5sum(1)",
+    "modprobe": "modprobe(8)",
+    "mount": "mount(8), mount.nfs(8)",
+    "ping": "ping(8)",
+    "readonly": "POSIX.1-2024",
+    "sha1sum": "sha1sum(1)",
+    "sha512sum": "sha512sum(1)",
+    "showmount": "showmount(8)",
+    "sudo": "sudo(8)",
+    "swapon": "swapon(8)",
+    "sysctl": "sysctl(8)",
+    "systemctl": "systemctl(1)",
+    "systemd-run": "systemd-run(1)",
+    "ulimit": "POSIX.1-2024",
+    "umount": "umount(8)",
+    "uptime": "uptime(1)",
+    "wait": "POSIX.1-2024",
+    "wget": "wget(1)",
+}
+
+GROUNDS: tuple[Grounds, ...] = (
+    *(
+        Grounds(name, Fidelity.RECORDED, "the real one ran beside it (tests/contract)")
+        for name in _BESIDE.split()
+    ),
+    *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _DOCUMENTED.items()),
+)

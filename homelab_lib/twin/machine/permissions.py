@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from homelab_lib.twin.machine.entry import NOTHING, FileError
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.modes import mode_of
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
 from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
 
@@ -15,10 +16,6 @@ permissions = Commands()
 
 _CHMOD = Usage("R,recursive v,verbose c,changes f,silent,quiet r w x X")
 _CHOWN = Usage("R,recursive h,no-dereference v,verbose c,changes f,silent,quiet H L P dereference")
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
-_ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
-_SHIFTS = {"u": 6, "g": 3, "o": 0}
-_SETGID = 0o6000
 
 
 @permissions("chmod")
@@ -60,60 +57,6 @@ def _mode_that_looks_like_options(call: Call) -> str:
     if "--" in before:
         before = before[: before.index("--")]
     return next((w for w in before if re.fullmatch(r"-[rwxXstugo,=+-]+", w)), "")
-
-
-def mode_of(mode: int, value: str, umask: int, *, folder: bool = False) -> int:
-    """What a mode becomes.
-
-    Parameters
-    ----------
-    mode
-        What it is.
-    value
-        Octal, or clauses: ``u+x,go-w``, ``g=u``, ``+X``.
-    umask
-        What a clause without an owner does not touch.
-    folder
-        Of a folder set-user and set-group bits stay unless they are named.
-
-    Raises
-    ------
-    ValueError
-        The value is no mode.
-    """
-    if re.fullmatch("[0-7]+", value):
-        bits = int(value, 8)
-        if bits > 0o7777:
-            raise ValueError(value)
-        kept = mode & _SETGID if folder and len(value) < 5 else 0
-        return bits | kept
-    for clause in value.split(","):
-        found = _CLAUSE.fullmatch(clause)
-        if found is None:
-            raise ValueError(value)
-        for sign, letters in _ACTION.findall(found[2]):
-            mode = _changed(mode, found[1], sign, letters, umask, folder=folder)
-    return mode
-
-
-def _changed(mode: int, whom: str, sign: str, letters: str, umask: int, *, folder: bool) -> int:
-    whose = [w for w in _SHIFTS if w in whom or "a" in whom or not whom]
-    if letters in _SHIFTS:
-        bits = mode >> _SHIFTS[letters] & 7
-    else:
-        passing = folder or mode & 0o111
-        bits = sum({"r": 4, "w": 2, "x": 1, "X": bool(passing)}.get(x, 0) for x in set(letters))
-    spread = sum(bits << _SHIFTS[w] for w in whose) & (~0 if whom else ~umask)
-    if "s" in letters:
-        spread |= (0o4000 if "u" in whose else 0) | (0o2000 if "g" in whose else 0)
-    if "t" in letters and (not whom or {"o", "a"} & set(whom)):
-        spread |= 0o1000
-    if sign == "=":
-        cleared = sum(7 << _SHIFTS[w] for w in whose)
-        if not folder:
-            cleared |= (0o4000 if "u" in whose else 0) | (0o2000 if "g" in whose else 0)
-        mode &= ~cleared
-    return mode & ~spread if sign == "-" else mode | spread
 
 
 @permissions("chown", "chgrp")

@@ -229,14 +229,17 @@ class Shell(State):
 
     def _turn(self, body: script.Sequence, streams: Streams) -> tuple[int, bool]:
         """One turn of a loop: its status, and whether it was the last."""
+        self.loops += 1
         try:
             return self.sequence(body, streams), False
         except Leave as leave:
             if leave.what not in ("break", "continue"):
                 raise
-            if leave.status > 1:
+            if leave.status > 1 and self.loops > 1:
                 raise Leave(leave.what, leave.status - 1) from None
             return 0, leave.what == "break"
+        finally:
+            self.loops -= 1
 
     def _simple(self, command: script.Simple, words: list[str], streams: Streams) -> int:
         expansion = self.expansion(streams)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from homelab_lib.twin.machine.entry import NOT_FOLDER, PASS, FileError
+from homelab_lib.twin.machine.modes import mode_of
 from homelab_lib.twin.machine.printing import formatted, said
 from homelab_lib.twin.machine.redirection import Streams
 from homelab_lib.twin.machine.script import Leave
@@ -47,8 +48,15 @@ def umask(shell: Shell, words: list[str], streams: Streams) -> int:
     """Show or set which permissions new files do not get."""
     if len(words) == 1:
         streams.out += f"{shell.call.umask:04o}\n".encode()
-    else:
-        shell.call = replace(shell.call, umask=int(words[1], 8))
+        return 0
+    try:
+        allowed = mode_of(0o777 & ~shell.call.umask, words[1], 0)
+    except ValueError:
+        what = "Illegal number" if words[1][0].isdigit() else "Illegal mode"
+        streams.err += f"sh: 1: umask: {what}: {words[1]}\n".encode()
+        return 2
+    mask = int(words[1], 8) if words[1].isdigit() else 0o777 & ~allowed
+    shell.call = replace(shell.call, umask=mask)
     return 0
 
 
@@ -56,7 +64,8 @@ def umask(shell: Shell, words: list[str], streams: Streams) -> int:
 def cd(shell: Shell, words: list[str], streams: Streams) -> int:
     """Go into a folder."""
     word = next((w for w in words[1:] if not w.startswith("-")), "")
-    word = word or shell.variables.get("HOME") or "/"
+    back = "-" in words[1:]
+    word = (shell.variables.get("OLDPWD") if back else word or shell.variables.get("HOME")) or "/"
     who = shell.computer.who(shell.call)
     try:
         place = shell.computer.files.resolve(shell.call.path(word), who)
@@ -67,8 +76,9 @@ def cd(shell: Shell, words: list[str], streams: Streams) -> int:
     except FileError:
         streams.err += f"sh: 1: cd: can't cd to {word}\n".encode()
         return 2
+    shell.variables.values |= {"OLDPWD": shell.call.cwd, "PWD": place}
     shell.call = replace(shell.call, cwd=place)
-    shell.variables.values["PWD"] = place
+    streams.out += f"{place}\n".encode() if back else b""
     return 0
 
 
@@ -104,6 +114,8 @@ def unset(shell: Shell, words: list[str], streams: Streams) -> int:
 def leave(shell: Shell, words: list[str], streams: Streams) -> int:
     """Leave the script, a function or a loop."""
     loop = words[0] in ("break", "continue")
+    if loop and not shell.loops:
+        return 0
     default = 1 if loop else shell.variables.status
     given = words[1] if len(words) > 1 else str(default)
     if not given.isdigit():
@@ -136,7 +148,10 @@ def exec_(shell: Shell, words: list[str], streams: Streams) -> int:
     """Become another program."""
     if len(words) == 1:
         return 0
-    raise Leave("exit", shell.program(words[1:], {}, streams))
+    own = Streams(streams.source, streams.out, bytearray())
+    status = shell.program(words[1:], {}, own)
+    streams.err += own.err.replace(b"sh: 1: ", b"sh: 1: exec: ", 1) if status == 127 else own.err
+    raise Leave("exit", status)
 
 
 @builtin("echo")

@@ -42,6 +42,8 @@ class State:
         Defined by the script.
     takes_s
         How long what it ran has taken [s].
+    loops
+        In how many loops it is.
     """
 
     computer: Computer
@@ -52,6 +54,7 @@ class State:
     functions: dict[str, script.Command] = field(default_factory=dict)
     traps: dict[str, str] = field(default_factory=dict)
     takes_s: float = 0.0
+    loops: int = 0
     _tested: int = 0  # how many conditions we are in: there a failure ends nothing
 
     @classmethod
