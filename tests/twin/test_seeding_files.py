@@ -70,6 +70,41 @@ def test_what_the_host_can_not_tell_is_not_nothing(answers):
     assert isinstance(load(host(answers)), FileError)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["/etc/a b", "/etc/it's", "/etc/new\nline", "/etc/é: x"],
+        ["/-x", "/a'b: Permission denied"],
+    ],
+)
+def test_odd_names_that_are_not_there_are_not_there(names):
+    """Whatever quotes `stat` puts around them: it complains of each in its turn."""
+    said = "".join(f"stat: cannot statx $'{n!r}': No such file or directory\n" for n in names)
+    assert loader(host({"stat": (1, "", said)}), "desk")(names) == {}
+
+
+def test_of_several_each_has_its_own_reason():
+    says = ("No such file or directory", "Permission denied", "Input/output error")
+    said = "".join(f"stat: cannot statx 'x': {why}\n" for why in says)
+    found = loader(host({"stat": (1, f"{FOLDER}|/d\0", said)}), "desk")(["/a", "/d", "/b", "/c"])
+    assert {path: getattr(entry, "says", "there") for path, entry in found.items()} == {
+        "/d": "there", "/b": "Permission denied", "/c": "Input/output error",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((1, "", "sudo: Ein Passwort ist notwendig\n"), "sudo: Ein Passwort ist notwendig"),
+        ((0, "reguläre Datei|644|root|root|/x\0", ""), "reguläre Datei"),
+        ((0, "81a4|root|root|many|/x\0", ""), "81a4|root|root|many"),
+        ((1, "", ""), "it says nothing"),
+    ],
+)
+def test_why_it_could_not_be_asked_is_said(answer, said):
+    assert said in load(host({"stat": answer})).says
+
+
 def test_folders_on_the_way_are_the_hosts_own():
     """Whose a home is decides with whose rights a file is written into it."""
 

@@ -4,6 +4,7 @@ Source: lsblk(8), util-linux 2.38.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from homelab_lib.twin.machine.columns import Look, Row, human, printed
 from homelab_lib.twin.machine.devices import NOTHING
@@ -76,11 +77,23 @@ def _columns(
     return (*_DEFAULT, *names) if asked.startswith("+") else names
 
 
+def _are_rows(rows: Any) -> bool:
+    """Whether these are devices with a name each, and such devices on them."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and isinstance(row.get("name"), str)
+        and _are_rows(row.get("children") or [])
+        for row in rows
+    )
+
+
 def _numbered(machine: Machine) -> Iterator[Row]:
     """The machine's devices; of a seeded one as the real one tells of them."""
     told = machine.told("lsblk", "-J", "-b", "-O")
-    rows = told.get("blockdevices") if isinstance(told, dict) else None
-    if isinstance(rows, list) and all(isinstance(row, dict) and "name" in row for row in rows):
+    if told is not None:
+        rows: Any = told.get("blockdevices") if isinstance(told, dict) else None
+        if not _are_rows(rows):
+            raise Misused(Reply(1, stderr="lsblk: the real host answers in another form\n"))
         yield from rows
         return
     for place, row in enumerate(machine.blocks):

@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine import login, nfs
 from homelab_lib.twin.machine.account import Accounts
 from homelab_lib.twin.machine.devices import root_disk
@@ -83,7 +84,8 @@ class Machine:
         self.nfs_shares: list[NfsShare] = []
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
-        self._told: dict[tuple[str, ...], Any] = {}
+        self._told: dict[tuple[str, ...], tuple[int, str, str] | None] = {}
+        self.refused: dict[str, Reply] = {}  # what the real host's programs said that failed
         self.kernel = "6.12.48+deb13-amd64"
         self.os_release = ("debian", "13", "Debian GNU/Linux 13 (trixie)")
         self.cpu_model = "Twin"
@@ -174,19 +176,33 @@ class Machine:
         return self.files.text(NOLOGIN) if self.up and NOLOGIN in self.files.entries else ""
 
     def told(self, *argv: str) -> Any:
-        """What the real host behind a seeded machine prints to a command, as JSON; None for none.
+        """What the real host behind a seeded machine prints to a command, as JSON; None where
+        there is no real host. It is asked once, when somebody first wants to know.
 
-        It is asked once, when somebody first wants to know.
+        Raises
+        ------
+        Misused
+            It fails there, and does so here.
         """
         if self.ask is None:
             return None
         if argv not in self._told:
-            answer = self.ask(self.name, argv)
             try:
-                self._told[argv] = json.loads(answer[1]) if answer and not answer[0] else None
-            except (ValueError, RecursionError):
-                self._told[argv] = None
-        return self._told[argv]
+                self._told[argv] = self.ask(self.name, argv)
+            except HomelabError as error:
+                self._told[argv] = (1, "", f"{argv[0]}: {error.what}\n")
+        answer = self._told[argv]
+        if answer is None or answer[0] != 0:
+            status, out, err = answer or (1, "", f"{argv[0]}: the real host could not be asked\n")
+            raise Misused(Reply(status, out, err))
+        try:
+            told = json.loads(answer[1])
+        except (ValueError, RecursionError):
+            told = None
+        if told is None:
+            said = f"{argv[0]}: the real host answers what is no JSON: {answer[1][:60]!r}\n"
+            raise Misused(Reply(1, stderr=said))
+        return told
 
     # ----------------------------------------------------------------------- NFS
 
@@ -220,6 +236,8 @@ class Machine:
         why = self._no_program(call) if "/" in word else ""
         if why == ACCESS or not word:
             return Reply(126 if word else 127, stderr=f"sh: 1: {word}: {ACCESS}\n")
+        if name in self.refused:
+            return self.refused[name]
         body = self.program(name)
         place = "" if body is not None or why else self._script(call)
         if place:

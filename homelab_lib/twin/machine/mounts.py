@@ -12,7 +12,7 @@ from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails, operands
 from homelab_lib.twin.machine.tree import Mount
-from homelab_lib.twin.machine.usage import Usage, named
+from homelab_lib.twin.machine.usage import Misused, Usage, named
 
 mounts = Commands()
 
@@ -42,9 +42,8 @@ _OTHER_BYTES = 2**30  # of what no disk of this machine holds
 def mounted(machine: Machine) -> list[Row]:
     """What is mounted on a machine, the root first; of a seeded one, as the real one says."""
     told = machine.told("findmnt", "-J", "-b", "-o", ",".join(name.upper() for name in _ALL))
-    rows = told.get("filesystems") if isinstance(told, dict) else None
-    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
-        found = list(_flat(rows))
+    if told is not None:
+        found = list(_flat(told.get("filesystems") if isinstance(told, dict) else None))
     else:
         root = ("/", machine.root_source, machine.root_fstype, "rw,relatime")
         found = [dict(zip(_COLUMNS, each, strict=True)) for each in (root, *_KERNELS)]
@@ -60,10 +59,14 @@ def mounted(machine: Machine) -> list[Row]:
     return found
 
 
-def _flat(rows: Iterable[Any]) -> Iterable[Row]:
+def _flat(rows: Any) -> Iterable[Row]:
+    if not isinstance(rows, list):
+        raise Misused(Reply(1, stderr="findmnt: the real host answers in another form\n"))
     for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("target"), str):
+            raise Misused(Reply(1, stderr="findmnt: the real host answers in another form\n"))
         yield {key: value for key, value in row.items() if key != "children"}
-        yield from _flat(row.get("children") or ())
+        yield from _flat(row.get("children") or [])
 
 
 def _in_fstab(machine: Machine) -> list[Row]:

@@ -4,7 +4,7 @@ import json
 
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
-from homelab_lib.twin.machine.usage import Usage
+from homelab_lib.twin.machine.usage import Misused, Usage
 
 processors = Commands()
 
@@ -34,12 +34,17 @@ def lscpu(machine: Machine, call: Call) -> Reply:
     return Reply(0, "".join(f"{row['field']:<{width}}{row['data']}\n" for row in rows))
 
 
+def _is_row(row: object) -> bool:
+    return isinstance(row, dict) and {"field", "data"} <= row.keys()
+
+
 def _rows(machine: Machine) -> list[dict[str, str]]:
     told = machine.told("lscpu", "-J")
-    if isinstance(told, dict) and isinstance(told.get("lscpu"), list):
-        rows = [row for row in told["lscpu"] if isinstance(row, dict)]
-        if rows and all({"field", "data"} <= row.keys() for row in rows):
-            return rows
+    if told is not None:
+        rows = told.get("lscpu") if isinstance(told, dict) else None
+        if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+            raise Misused(Reply(1, stderr="lscpu: the real host answers in another form\n"))
+        return rows
     amd = "AMD" in machine.cpu_model.upper()
     per_core = 2 if machine.threads % 2 == 0 else 1
     facts = {

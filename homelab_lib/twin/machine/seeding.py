@@ -15,6 +15,7 @@ from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.entry import KINDS, NOT_FOLDER, NOTHING, UNREADABLE, Entry, FileError
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.machine.unit import Unit
@@ -27,6 +28,7 @@ _UNITS = ("qemu-guest-agent",)
 _NO_PROGRAM = 127
 _NO_SUCH_KEY = 2  # getent's
 _LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
+NOT_ASKED = "the real host could not be asked"
 
 
 def printed(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> str | None:
@@ -84,22 +86,34 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     if not kernel:
         return False
     machine.kernel = kernel[0]
-    processors = lines_of(ask, machine.name, "nproc")
+    processors = _told(machine, ask, "nproc")
     if processors and processors[0].isdigit():
         machine.threads = int(processors[0])
-    packages = lines_of(ask, machine.name, "dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
-    if packages is not None:
-        machine.packages = dict(line.partition("\t")[::2] for line in packages)
-    users = lines_of(ask, machine.name, "getent", "passwd")
-    machine.accounts.read(users or (), lines_of(ask, machine.name, "getent", "group") or ())
+    packages = _told(machine, ask, "dpkg-query", "-W", "-f", "${Package}\t${Version}\n")
+    machine.packages = dict(line.partition("\t")[::2] for line in packages or ())
+    if packages is None:  # not a Debian, say; what fetches files may be there all the same
+        paths = lines_of(ask, machine.name, "which", "curl", "wget", ok=(0, 1)) or ()
+        machine.packages = {path.rpartition("/")[2]: "" for path in paths}
+    users, groups = (_told(machine, ask, "getent", base) for base in ("passwd", "group"))
+    machine.accounts.read(users or (), groups or ())
     _seed_login(machine, ask)
-    modules = lines_of(ask, machine.name, "lsmod")
+    modules = _told(machine, ask, "lsmod")
     machine.modules |= {line.split()[0] for line in (modules or [])[1:] if line.split()}
     for name in (*_UNITS, *machine.world.units):
-        _seed_unit(machine, name, ask)
+        if "systemctl" not in machine.refused:
+            _seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=loader(ask, machine.name))
     machine.ask = ask
     return True
+
+
+def _told(machine: Machine, ask: Ask, *argv: str) -> list[str] | None:
+    """What a program prints; None where the host does not have it, as then its twin does not."""
+    lines = lines_of(ask, machine.name, *argv)
+    if lines is None:
+        said = f"{argv[0]}: the real host has no such program, or does not answer\n"
+        machine.refused[argv[0]] = Reply(127, stderr=said)
+    return lines
 
 
 def _seed_login(machine: Machine, ask: Ask) -> None:
@@ -115,7 +129,7 @@ def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
     words = [
         w for p in ("LoadState", "ActiveState", "SubState", "UnitFileState") for w in ("-p", p)
     ]
-    shown = lines_of(ask, machine.name, "systemctl", "show", f"{name}.service", *words)
+    shown = _told(machine, ask, "systemctl", "show", f"{name}.service", *words)
     state = dict(line.partition("=")[::2] for line in shown or ())
     if state.get("LoadState") != "loaded":
         return
@@ -141,7 +155,7 @@ def loader(ask: Ask, host: str, root: str = "") -> Loader:
         except HomelabError as error:
             return {path: FileError(error.what) for path in paths}
         if shown is None:
-            return {path: FileError("Host is down") for path in paths}
+            return {path: FileError(NOT_ASKED) for path in paths}
         found: dict[str, Entry | FileError] = {}
         for record in _RECORD.finditer(shown[1]):
             raw, user, group, size, place = record.groups()
@@ -150,17 +164,24 @@ def loader(ask: Ask, host: str, root: str = "") -> Loader:
                 continue  # said of a path that was not asked for, or of no kind that there is
             entry = Entry(kind, mode=mode, user=user, group=group)
             found[places[place]] = _filled(entry, ask, host, place, int(size))
-        said = {}
-        for line in shown[2].splitlines():
-            place, _, why = line.removeprefix("stat: cannot statx '").rpartition("': ")
-            said[place] = why
-        for place, path in places.items():
-            why = said.get(place, UNREADABLE)  # a host that says nothing of it has not said "no"
-            if path not in found and why not in (NOTHING, NOT_FOLDER):
-                found[path] = FileError(why)
-        return found
+        missing = [path for path in places.values() if path not in found]
+        return found | _missing(shown, missing)
 
     return load
+
+
+def _missing(shown: tuple[int, str, str], paths: Sequence[str]) -> dict[str, FileError]:
+    """Why each of these could not be looked at; nothing of those that the host says are not there.
+
+    `stat` complains of each that fails, in their order and however it quotes them. Whatever else
+    a host says, or nothing, is no such word.
+    """
+    said = [line for line in shown[2].splitlines() if line.startswith("stat: ")]
+    if len(said) != len(paths):
+        why = next(iter((shown[2].strip() or shown[1].strip()).splitlines()), "it says nothing")
+        return {path: FileError(f"{NOT_ASKED}: {why[:200]}") for path in paths}
+    whys = {path: line.rpartition(": ")[2] for path, line in zip(paths, said, strict=True)}
+    return {path: FileError(why) for path, why in whys.items() if why not in (NOTHING, NOT_FOLDER)}
 
 
 def _filled(entry: Entry, ask: Ask, host: str, path: str, size: int) -> Entry | FileError:
@@ -191,7 +212,7 @@ def _said(answer: tuple[int, str, str] | None) -> str:
         It did not; that is not nothing.
     """
     if answer is None:
-        raise FileError("Host is down")
+        raise FileError(NOT_ASKED)
     if answer[0] != 0:
         raise FileError(answer[2].strip().rpartition(": ")[2] or UNREADABLE)
     return answer[1]
