@@ -7,9 +7,9 @@ import posixpath
 import re
 
 from homelab_lib.twin.machine.entry import EXISTS, NOT_FOLDER, Entry, Facts, FileError
-from homelab_lib.twin.machine.fileutils import barred, into_place, octal
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
+from homelab_lib.twin.machine.targets import barred, into_place, octal
 from homelab_lib.twin.machine.textutils import read_of
 from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
 

@@ -15,9 +15,9 @@ from homelab_lib.twin.machine.entry import (
     FileError,
 )
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.modes import mode_of
 from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
-from homelab_lib.twin.machine.usage import Given, Misused, Usage, misused, quoted
+from homelab_lib.twin.machine.targets import barred, into_place, octal
+from homelab_lib.twin.machine.usage import Given, Usage, misused, quoted
 
 fileutils = Commands()
 
@@ -31,14 +31,6 @@ _MV = Usage(
 _LN = Usage("s,symbolic f,force n,no-dereference T,no-target-directory v,verbose r,relative",
             least=1, operand="file operand")  # fmt: skip
 _SIZE = re.compile(r"([-+]?)(\d+)(?:([KMGT])(?:iB)?)?")
-
-
-def octal(call: Call, mode: str) -> int:
-    """A mode that is given in octal or, for a new file, as ``u=rwx``."""
-    try:
-        return mode_of(0o777, mode, 0)
-    except ValueError:
-        raise Misused(fails(call, f"invalid mode {quoted(mode, call)}")) from None
 
 
 @fileutils("mkdir")
@@ -60,19 +52,6 @@ def mkdir(machine: Machine, call: Call) -> Reply:
             shown = barred(machine, call, word) if in_the_way else word
             err += f"mkdir: cannot create directory {quoted(shown, call)}: {error.says}\n"
     return Reply(1 if err else 0, out, err)
-
-
-def barred(machine: Machine, call: Call, word: str) -> str:
-    """The first part of a path, as it was given, that is no folder."""
-    parts = word.split("/")
-    for end in range(1, len(parts)):
-        part = "/".join(parts[:end])
-        if not part:
-            continue
-        entry = machine.files.entry(call.path(part), machine.who(call))
-        if entry is not None and entry.kind != "dir":
-            return part
-    return word
 
 
 @fileutils("rm")
@@ -143,46 +122,6 @@ def rmdir(machine: Machine, call: Call) -> Reply:
                 err += f"rmdir: failed to remove {quoted(name, call)}: {error.says}\n"
                 break
     return Reply(1 if err else 0, stderr=err)
-
-
-def into_place(machine: Machine, call: Call, given: Given) -> list[tuple[str, str]]:
-    """What goes where, for the programs that copy, move and link: pairs of names.
-
-    Raises
-    ------
-    Misused
-        There are too few names, or several for a place that is no folder.
-    """
-    words, who = given.words, machine.who(call)
-    folder = given.get("t")
-    if not words:
-        raise misused(call, "missing file operand")
-    if folder is None and len(words) == 1:
-        what = f"missing destination file operand after {quoted(words[0], call)}"
-        raise misused(call, what)
-    if "T" in given:
-        if len(words) > 2:
-            raise misused(call, f"extra operand {quoted(words[2], call)}")
-        return [(words[0], words[1])]
-    target = words.pop() if folder is None else folder
-    is_folder = _is_folder(machine, call, target)
-    if not is_folder and (len(words) > 1 or folder is not None):
-        there = machine.files.entry(call.path(target), who)
-        why = NOTHING if there is None else NOT_FOLDER
-        kind = "target directory" if folder is not None else "target"
-        raise Misused(fails(call, f"{kind} {quoted(target, call)}: {why}"))
-    if not is_folder:
-        return [(words[0], target)]
-    joint = "" if target.endswith("/") else "/"
-    names = [posixpath.basename(word.rstrip("/")) for word in words]
-    return [(word, f"{target}{joint}{name}") for word, name in zip(words, names, strict=True)]
-
-
-def _is_folder(machine: Machine, call: Call, word: str) -> bool:
-    try:
-        return machine.files.is_dir(call.path(word), machine.who(call))
-    except FileError:
-        return False  # what is done with it then says why
 
 
 @fileutils("mv")

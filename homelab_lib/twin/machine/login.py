@@ -28,7 +28,9 @@ def run(computer: Computer, user: str, home: str, line: str, stdin: bytes) -> Re
     words = simple(line)
     if words is not None:
         return computer.call(call.other(*words))
-    return Shell.begun(computer, call).run(line)
+    shell = Shell.begun(computer, call)
+    shell.escapes = False  # it is bash
+    return shell.run(line)
 
 
 def simple(line: str) -> tuple[str, ...] | None:

@@ -156,8 +156,8 @@ def exec_(shell: Shell, words: list[str], streams: Streams) -> int:
 
 @builtin("echo")
 def echo(shell: Shell, words: list[str], streams: Streams) -> int:
-    """Print words; dash's own resolves escapes."""
-    streams.out += said(tuple(words[1:]), escapes=True).encode(errors="surrogateescape")
+    """Print words."""
+    streams.out += said(tuple(words[1:]), escapes=shell.escapes).encode(errors="surrogateescape")
     return 0
 
 

@@ -44,6 +44,8 @@ class State:
         How long what it ran has taken [s].
     loops
         In how many loops it is.
+    escapes
+        Whether its `echo` resolves escapes, as dash's does and bash's does not.
     """
 
     computer: Computer
@@ -55,6 +57,7 @@ class State:
     traps: dict[str, str] = field(default_factory=dict)
     takes_s: float = 0.0
     loops: int = 0
+    escapes: bool = True
     _tested: int = 0  # how many conditions we are in: there a failure ends nothing
 
     @classmethod

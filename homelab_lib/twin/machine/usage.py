@@ -5,6 +5,7 @@ Source: getopt_long(3); messages as glibc and GNU coreutils 9 print them.
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from homelab_lib.twin.machine.program import Call, Reply
 
@@ -121,7 +122,7 @@ class Usage:
 
     def _long(self, call: Call, word: str, rest: list[str], given: Given) -> None:
         name, equals, value = word[2:].partition("=")
-        first, kind = self._known().get(name, ("", ""))
+        first, kind = self._known.get(name, ("", ""))
         if not first or len(name) == 1:
             raise misused(call, f"unrecognized option '--{name}{equals}{value}'", self.status)
         if equals and not kind:
@@ -136,7 +137,7 @@ class Usage:
     def _short(self, call: Call, letters: str, rest: list[str], given: Given) -> None:
         while letters:
             letter, letters = letters[0], letters[1:]
-            first, kind = self._known().get(letter, ("", ""))
+            first, kind = self._known.get(letter, ("", ""))
             if not first:
                 raise misused(call, f"invalid option -- '{letter}'", self.status)
             value = ""
@@ -148,6 +149,7 @@ class Usage:
             given.options[first] = value
             given.all.append((first, value))
 
+    @cached_property
     def _known(self) -> dict[str, tuple[str, str]]:
         found: dict[str, tuple[str, str]] = {}
         for each in self.options.split():
