@@ -100,3 +100,23 @@ def test_storages(standing):
         assert {(row["storage"], row["type"]) for row in rows} == {
             (name, storage.kind) for (on, name), storage in storages.items() if on == host
         }
+
+
+def test_machines_have_the_disks_that_are_described():
+    lab = load_lab()
+    machines = built(lab, before_phase=3).machines
+    looked = 0
+    for name, host in lab.hosts.items():
+        if host.disks:
+            shown = asked(machines[name], "lsblk", "-J", "-b", "-d", "-o", "NAME,SIZE,ROTA")
+            parts = [disk.part for disk in host.disks.values()]
+            assert [(row["size"], row["rota"]) for row in shown["blockdevices"]] == [
+                (part.capacity_bytes, part.media == "HDD") for part in parts
+            ]
+            looked += 1
+    for name, vm in lab.vms.items():
+        if name in machines and machines[name].up:
+            [first, *_] = asked(machines[name], "lsblk", "-J", "-b")["blockdevices"]
+            assert first["size"] == vm.disk_bytes
+            looked += 1
+    assert looked > 3

@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.seeding import seed_machine
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.world import World
 
+WORLD = World(load_lab("data/examples/minipc"))
 HOST = {
     "uname -r": "6.12.48+deb13-amd64\n",
     "nproc": "8\n",
@@ -42,7 +43,7 @@ def seeded(otherwise=()):
         said = (f"stat: cannot statx '{path}': No such file or directory\n" for path in paths)
         return 1, "", "".join(said)
 
-    machine = Machine("desk", World(load_lab("data/examples/minipc")), user="ana", commands=UNIX)
+    machine = Machine("desk", WORLD, user="ana", commands=UNIX)
     return machine, seed_machine(machine, ask)
 
 

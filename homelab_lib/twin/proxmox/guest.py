@@ -1,13 +1,16 @@
 """A virtual machine from the inside: it boots a cloud image, and cloud-init makes it what it is."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 import yaml
 
 from homelab_lib.lab.guests import Image
+from homelab_lib.twin.machine.columns import Row
+from homelab_lib.twin.machine.devices import device, root_disk
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
@@ -18,8 +21,10 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.proxmox.devices import split_net
 from homelab_lib.twin.proxmox.leases import lease
 from homelab_lib.twin.proxmox.schema import split_properties
+from homelab_lib.twin.proxmox.storage import parse_size
 from homelab_lib.yaml_safe import Loader
 
+_MODELS = {"sd": "QEMU HARDDISK", "vd": None}  # a virtio disk names none
 _CLOUD_INIT_S = 15.0
 _PACKAGE_S = 6.0
 
@@ -91,13 +96,28 @@ class Guest(Machine):
         return {line for line in text.splitlines() if line.strip()}
 
     def sees(self) -> None:
-        """Take over what the VM's configuration gives it: cores, memory, network devices."""
+        """Take over what the VM's configuration gives it: cores, memory, disks, network devices."""
         self.threads = int(self.config.get("cores", 1)) * int(self.config.get("sockets", 1))
         memory = split_properties(self.config.get("memory", "512"), "current")
         self.memory_bytes = int(memory["current"]) * 2**20
         self.interfaces = [
             self._interface(key) for key in sorted(self.config) if re.fullmatch(r"net\d+", key)
         ]
+        self.blocks = list(self._disks())
+
+    def _disks(self) -> Iterator[Row]:
+        """Its disks, as Linux finds them; the system is on the first."""
+        kinds = {"scsi": "sd", "sata": "sd", "virtio": "vd"}
+        counts: Counter[str] = Counter()
+        for key in sorted(self.config):
+            bus = key.rstrip("0123456789")
+            facts = split_properties(self.config[key], "volume")
+            if bus not in kinds or bus == key or "media" in facts or "size" not in facts:
+                continue
+            name = f"{kinds[bus]}{chr(ord('a') + counts[kinds[bus]])}"
+            counts[kinds[bus]] += 1
+            made_of = device if counts.total() > 1 else root_disk
+            yield made_of(name, parse_size(facts["size"]), model=_MODELS[kinds[bus]])
 
     def _interface(self, key: str) -> Interface:
         net = split_net(self.config[key])
