@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+_CASE = re.compile(r"(?<![\w$/.-])(?:case(?=\s)|esac(?![\w/.-]))")
 _OPERATORS = ("&&", "||", ";;", "<<-", "<<", ">>", "<&", ">&", ">|", "<>", *"<>|;&()\n")
 _REDIRECTIONS = {"<<-", "<<", ">>", "<&", ">&", ">|", "<", ">"}
 _BREAKS_WORD = " \t\n;&|<>()"
 _OPERATOR = re.compile("|".join(map(re.escape, _OPERATORS)))
 _NUMBER = re.compile(r"\d(?=[<>])")
 _PLAIN = re.compile(r"[^ \t\n;&|<>()\\'\"`$]+")
-_CASE = re.compile(r"(?<![\w$/.-])(?:case(?=\s)|esac(?![\w/.-]))")
 
 
 class Syntax(ValueError):

@@ -89,7 +89,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     processors = _told(machine, ask, "nproc")
     if processors and processors[0].isdigit():
         machine.threads = int(processors[0])
-    packages = _told(machine, ask, "dpkg-query", "-W", "-f", "${Package}\t${Version}\n")
+    packages = _told(machine, ask, "dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
     machine.packages = dict(line.partition("\t")[::2] for line in packages or ())
     if packages is None:  # not a Debian, say; what fetches files may be there all the same
         paths = lines_of(ask, machine.name, "which", "curl", "wget", ok=(0, 1)) or ()
