@@ -36,7 +36,7 @@ class Script:
 
     def text(self) -> str:
         """The script, with what there is for it to work on."""
-        begin = "umask 022; mkdir d; echo in > d/in; printf '1\\n2\\n' > f; ln -s f l; "
+        begin = "n=0; umask 022; mkdir d; echo in > d/in; printf '1\\n2\\n' > f; ln -s f l; "
         values = " ".join(f"{name}={self._quoted(self._one(TEXTS))}" for name in NAMES)
         options = self._one(("", "", "set -e; ", "set -u; ", "set -eu; "))
         arguments = f"set -- {self._words(2)}; "
@@ -65,6 +65,13 @@ class Script:
             lambda: self._one(('"$@"', "$@", "$#", '"$1"', "$2", '"$*"', "$?", '"$?"')),
             lambda: self._one(("*", "d/*", "[fg]", "'*'", "\\*", "~", "x*")),
             lambda: f"{self._one(NAMES)}${name}'q q'",
+            lambda: f"${{{self._one(('n', name, 'u'))}{self._one((':=', '='))}w}}",
+            lambda: f'"${{{name}:-$(echo "in $b")}}"',
+            lambda: f"$((n + {self._draw.randint(0, 9)} * ${{#{name}}}))",
+            lambda: self._one(
+                ('"${1:-none}"', "${2-d}", '"a$@b"', '"$@$@"', "`echo $a`", '"`echo $a`"')
+            ),
+            lambda: self._one(('"\\$a\\"x"', "a\\ b", "'$a'", '"$"', "$", '"a\\b"', '"it\'s"')),
         ]
         if depth:
             kinds.append(lambda: f'"$( {self.command(depth - 1)})"')

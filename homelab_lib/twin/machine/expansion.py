@@ -15,6 +15,7 @@ from homelab_lib.twin.machine.arithmetic import calculate
 from homelab_lib.twin.machine.entry import FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.lexer import Syntax, after, after_quote
+from homelab_lib.twin.machine.matching import by_bytes, without
 
 _PARAMETER = re.compile(r"[A-Za-z_]\w*|[0-9]|[?#$@*!-]")
 _LONG = re.compile(
@@ -101,7 +102,8 @@ class Expansion:
 
     def text(self, word: str) -> str:
         """A word where it stays one: in an assignment, behind a redirection."""
-        return "".join(piece.text for piece in self._pieces(word))
+        pieces = self._pieces(word)
+        return "".join(" " if piece is _NEXT_FIELD else piece.text for piece in pieces)
 
     def pattern(self, word: str) -> str:
         """A word as a pattern for `fnmatch`."""
@@ -139,21 +141,20 @@ class Expansion:
             place = end
 
     def _quoted(self, inner: str) -> Iterator[Piece]:
-        before, at, behind = inner.partition("$@")
-        if not at or before.endswith("\\"):
-            yield Piece(self._between_quotes(inner), quoted=True)
+        first, *others = map(self._between_quotes, _around_arguments(inner))
+        if not others:
+            yield Piece(first, quoted=True)
             return
-        arguments = self.variables.arguments[1:]
-        head, tail = self._between_quotes(before), self._between_quotes(behind)
-        if not arguments:
-            if head + tail:
-                yield Piece(head + tail, quoted=True)
-            return
-        for number, argument in enumerate(arguments):
-            if number:
-                yield _NEXT_FIELD
-            last = number == len(arguments) - 1
-            text = (head if not number else "") + argument + (tail if last else "")
+        text, arguments = first, self.variables.arguments[1:]
+        for other in others:
+            for number, argument in enumerate(arguments):
+                if number:
+                    yield Piece(text, quoted=True)
+                    yield _NEXT_FIELD
+                    text = ""
+                text += argument
+            text += other
+        if text or arguments or len(others) > 1:
             yield Piece(text, quoted=True)
 
     def _between_quotes(self, text: str, keep: str = '"$`\\\n') -> str:
@@ -251,7 +252,7 @@ class Expansion:
             raise Syntax("Bad substitution")
         name, how = found["name"], found["how"] or ""
         if found["length"]:
-            return str(len(_by_bytes(self._value(name))))
+            return str(len(by_bytes(self._value(name))))
         value = self.variables.get(name)
         if how.lstrip(":") in ("-", "=", "+", "?") and how:
             missing = value is None or (how.startswith(":") and not value)
@@ -280,31 +281,19 @@ class Expansion:
 _NEXT_FIELD = Piece("", quoted=True)
 
 
+def _around_arguments(inner: str) -> list[str]:
+    """What stands around each ``$@`` between double quotes, but for those in commands."""
+    parts, place, begin = [], 0, 0
+    while place < len(inner):
+        if inner.startswith("$@", place):
+            parts.append(inner[begin:place])
+            begin = place = place + 2
+        elif inner[place] in "\\$`":
+            place = after(inner, place)
+        else:
+            place += 1
+    return [*parts, inner[begin:]]
+
+
 def _escaped(piece: Piece) -> str:
     return re.sub(r"([*?\[])", r"[\1]", piece.text) if piece.quoted else piece.text
-
-
-def fits(value: str, pattern: str) -> bool:
-    """Whether a pattern fits, byte by byte as dash takes it."""
-    return fnmatch.fnmatchcase(_by_bytes(value), _by_bytes(pattern))
-
-
-def _by_bytes(text: str) -> str:
-    """A text with a character for each of its bytes."""
-    return text.encode(errors="surrogateescape").decode("latin-1")
-
-
-def without(value: str, pattern: str, how: str) -> str:
-    """``${value%pattern}`` and its kin: what fits is taken off an end, as little or as much."""
-    value = _by_bytes(value)
-    rest = _without(value, _by_bytes(pattern), how)
-    return rest.encode("latin-1").decode(errors="surrogateescape")
-
-
-def _without(value: str, pattern: str, how: str) -> str:
-    lengths = range(len(value) + 1) if len(how) == 1 else range(len(value), -1, -1)
-    for length in lengths:
-        part = value[len(value) - length :] if how[0] == "%" else value[:length]
-        if fnmatch.fnmatchcase(part, pattern):
-            return value[: len(value) - length] if how[0] == "%" else value[length:]
-    return value

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from homelab_lib.twin.machine import script
 from homelab_lib.twin.machine.entry import FileError
-from homelab_lib.twin.machine.expansion import Expansion, Unset, fits
+from homelab_lib.twin.machine.expansion import Expansion, Unset
 from homelab_lib.twin.machine.grammar import parse
 from homelab_lib.twin.machine.lexer import Syntax
+from homelab_lib.twin.machine.matching import fits
 from homelab_lib.twin.machine.program import Pipe, Reply
 from homelab_lib.twin.machine.redirection import Streams, redirected
 from homelab_lib.twin.machine.script import Leave
