@@ -105,7 +105,7 @@ class Installed:
             paths = words[words.index("--") + 1 :]
             return Result(0, "".join(f"81ed|755|root|root|9|{path}\0" for path in paths), "")
         if words[0] == "sha256sum":
-            return Result(0, "".join(f"00  {path}\0" for path in words[3:]), "")
+            return Result(0, "".join(f"{'0' * 64}  {path}\0" for path in words[3:]), "")
         if words[0] == "systemctl":
             unit = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
             return Result(0, unit, "")

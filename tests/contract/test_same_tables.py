@@ -43,6 +43,7 @@ findmnt -T /usr
 findmnt -J -o TARGET,FSTYPE
 findmnt -J /
 findmnt -t proc
+findmnt --list -J -t proc -o TARGET,OPTIONS
 findmnt -J -t proc,sysfs
 findmnt -rn -o TARGET,FSTYPE -t proc
 findmnt -P -t proc
@@ -58,8 +59,7 @@ dpkg-query -W -f ${Package}\\t${Version}\\n
 dpkg-query -W -f '${Package} ${db:Status-Status}\\n' -- bash nosuch
 dpkg-query -W bash nosuch coreutils
 dpkg-query -W nosuch
-getent passwd
-getent group
+getent group root daemon sudo
 getent passwd daemon
 getent group sudo
 getent passwd nosuch

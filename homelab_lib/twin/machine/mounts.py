@@ -134,7 +134,8 @@ def findmnt(machine: Machine, call: Call) -> Reply:
         rows = [r | {s: human(r[s]) for s in sizes if isinstance(r.get(s), int)} for r in rows]
     ascii_only = "a" in given or call.env.get("LC_ALL") in ("C", "POSIX")
     look = Look(columns, _RIGHT, "n" not in given, form, ascii_only)
-    shown = _tree(rows) if form in ("table", "json") else rows
+    listed = {"l", "r", "P"} & given.options.keys()
+    shown = rows if listed else _tree(rows)
     return Reply(0, printed("filesystems", shown, look))
 
 
