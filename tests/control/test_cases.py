@@ -73,6 +73,9 @@ class Canned:
     def begun(self, resource: str) -> bool:
         return self._begun
 
+    def sent(self, resource: str) -> tuple[str, ...]:
+        return ()
+
 
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

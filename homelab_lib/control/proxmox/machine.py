@@ -127,8 +127,8 @@ class VirtualMachine:
     def _blank(self, sent: Sequence[str]) -> bool:
         """Whether it was made by what was `sent`, and not started since: then its disks hold what
         they were made from, and nothing else."""
-        made = self._create.line in sent
-        return made and self._start.line not in sent[sent.index(self._create.line) :]
+        last = [line for line in sent if line in (self._create.line, self._start.line)][-1:]
+        return last == [self._create.line]
 
     def _at_work(self, host: Host) -> bool:
         """Whether the unit that makes it still runs."""
