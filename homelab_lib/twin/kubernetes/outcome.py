@@ -23,7 +23,7 @@ def outcome(objects: Mapping[Key, Object]) -> dict[str, Any]:
 def _wish(document: Object, part: str) -> Any:
     """A part of an object, without what depends on which of two nodes was the quicker."""
     value = document.get(part)
-    drawn = ("podCIDR", "volumeName")
+    drawn = ("podCIDR", "podCIDRs", "volumeName")
     if isinstance(value, dict):
         return {key: each for key, each in value.items() if key not in drawn}
     return value
