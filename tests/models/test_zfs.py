@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homelab_lib.models import zfs
+from homelab_lib.models import zfs, zfs_layout
 from models.measured import rows
 
 TB = 10**12
@@ -27,11 +27,11 @@ def test_measured_pools_to_the_byte(case):
 
 
 def test_a_thick_zvol_reserves_what_was_measured():
-    assert zfs.zvol_refreservation_bytes(2**30, 8192, "raidz2", 4) == 1_597_457_873
+    assert zfs_layout.zvol_refreservation_bytes(2**30, 8192, "raidz2", 4) == 1_597_457_873
 
 
 def test_the_deflate_ratio_is_truncated():
-    assert zfs.deflate_ratio(zfs.parse_layout("raidz2", 4), 4) == 248
+    assert zfs_layout.deflate_ratio(zfs_layout.parse_layout("raidz2", 4), 4) == 248
 
 
 layouts = st.one_of(
@@ -48,7 +48,7 @@ layouts = st.one_of(
 def test_less_is_usable_than_the_data_disks_hold(layout, disk_bytes, vdevs):
     kind, width = layout
     found = zfs.pool_capacity(kind, width, disk_bytes, vdevs=vdevs)
-    shape = zfs.parse_layout(kind, width)
+    shape = zfs_layout.parse_layout(kind, width)
     data_disks = width - shape.spares - shape.parity
     if shape.kind == "draid":
         data_disks = (width - shape.spares) * shape.data / (shape.data + shape.parity)
@@ -63,7 +63,7 @@ def test_a_larger_disk_never_holds_less_than_a_metaslab_less(layout, disk_bytes,
     kind, width = layout
     small = zfs.pool_capacity(kind, width, disk_bytes)
     large = zfs.pool_capacity(kind, width, disk_bytes + more)
-    assert large.size_bytes >= small.size_bytes - 16 * zfs.GIB * width
+    assert large.size_bytes >= small.size_bytes - 16 * zfs_layout.GIB * width
 
 
 @given(st.integers(3, 12), st.integers(TB, 20 * TB))
@@ -85,20 +85,20 @@ def test_an_array_gives_what_its_elements_give(layout, sizes):
 @given(st.integers(9, 20), st.integers(3, 12))
 def test_a_block_takes_at_least_itself_and_its_parity(power, width):
     block = 1 << power
-    shape = zfs.parse_layout("raidz2", width)
-    taken = zfs.allocated_bytes(block, shape, width)
+    shape = zfs_layout.parse_layout("raidz2", width)
+    taken = zfs_layout.allocated_bytes(block, shape, width)
     assert taken >= block + 2 * 4096
     assert taken % (3 * 4096) == 0
 
 
 def test_small_blocks_on_raidz_waste_what_mirrors_don_t():
-    assert zfs.space_efficiency(4096, "raidz2", 4) == pytest.approx(0.688, abs=1e-3)
-    assert zfs.space_efficiency(4096, "mirror", 2) == 1
+    assert zfs_layout.space_efficiency(4096, "raidz2", 4) == pytest.approx(0.688, abs=1e-3)
+    assert zfs_layout.space_efficiency(4096, "mirror", 2) == 1
 
 
 def test_an_expanded_raidz_shows_the_old_ratio_for_ever():
-    now = zfs.space_efficiency(2**20, "raidz1", 5, first_width=3)
-    assert now > zfs.space_efficiency(2**20, "raidz1", 5)
+    now = zfs_layout.space_efficiency(2**20, "raidz1", 5, first_width=3)
+    assert now > zfs_layout.space_efficiency(2**20, "raidz1", 5)
 
 
 def test_an_expanded_raidz_shows_less_than_one_made_so_wide():
@@ -129,7 +129,7 @@ def test_what_a_raidz_grew_from_was_a_raidz(first_width):
     with pytest.raises(ValueError, match="a raidz2 vdev has 3 to 255 disks"):
         zfs.pool_capacity("raidz2", 6, 10**13, first_width=first_width)
     with pytest.raises(ValueError, match="a raidz2 vdev has 3 to 255 disks"):
-        zfs.space_efficiency(2**20, "raidz2", 6, first_width=first_width)
+        zfs_layout.space_efficiency(2**20, "raidz2", 6, first_width=first_width)
 
 
 @pytest.mark.parametrize(
