@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from homelab_lib.audit.facts_capacity import made_of, openzfs, steps
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Disk, Host
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
 from homelab_lib.models.durability import any_of, loss_probability, rebuild_seconds, ure_probability
 from homelab_lib.models.pcie import payload_gbps
-from homelab_lib.models.zfs import PoolCapacity, parse_layout, partition_bytes, pool_capacity
+from homelab_lib.models.zfs import PoolCapacity, Vdev, capacity
+from homelab_lib.models.zfs_layout import parse_layout
 
 MPS_BYTES = 128
 """Payload size taken for PCI Express: what small boards and desktops set [bytes]."""
@@ -28,9 +30,13 @@ class PoolFacts:
     width, vdevs
         Disks per vdev, and vdevs.
     disk_bytes, logical_block
-        The smallest disk, and the sector it reports [bytes].
+        What counts of a disk, and the sector it reports [bytes]; of unlike vdevs, of the largest.
     ashift
         Binary logarithm of the sector size.
+    made_of
+        Its vdevs one by one; empty for a layout that is only thought of.
+    openzfs
+        The version that its machine has.
     afr
         Annual failure rate, the worst of the disks; None where the catalog has none.
     ure_per_bit
@@ -51,6 +57,8 @@ class PoolFacts:
     disk_bytes: int
     logical_block: int = 512
     ashift: int = 12
+    made_of: tuple[Vdev, ...] = ()
+    openzfs: tuple[int, ...] = (2, 3)
     afr: float | None = None
     ure_per_bit: float | None = None
     outer_bps: float | None = None
@@ -86,39 +94,30 @@ class PoolFacts:
         """Whether the catalog says enough for rebuild time and chance of loss."""
         return None not in (self.afr, self.ure_per_bit, self.outer_bps, self.inner_bps)
 
-    def capacity(self) -> PoolCapacity:
-        """The pool's sizes, by `homelab_lib.models.zfs.pool_capacity`."""
-        return pool_capacity(
+    @property
+    def vdev_list(self) -> tuple[Vdev, ...]:
+        """Its vdevs as they are; of a layout that is only thought of, so many alike."""
+        if self.made_of:
+            return self.made_of
+        one = Vdev(
             self.layout,
-            self.width,
-            self.disk_bytes,
-            vdevs=self.vdevs,
+            (self.disk_bytes,) * self.width,
             ashift=self.ashift,
             logical_block=self.logical_block,
         )
+        return (one,) * self.vdevs
+
+    def laid_out(self, layout: str, width: int, vdevs: int) -> "PoolFacts":
+        """The same disks in another layout, all vdevs alike."""
+        return replace(self, layout=layout, width=width, vdevs=vdevs, made_of=())
+
+    def capacity(self) -> PoolCapacity:
+        """The pool's sizes, by `homelab_lib.models.zfs.capacity`."""
+        return capacity(self.vdev_list, openzfs=self.openzfs)
 
     def steps(self) -> dict[str, int]:
-        """Where the bytes between the labels and the files go.
-
-        Returns
-        -------
-        dict
-            What each step takes [bytes]; together with ``usable`` they are the disks' sum.
-        """
-        found = self.capacity()
-        part = partition_bytes(self.disk_bytes, logical_block=self.logical_block)
-        copies = self.width if self.layout == "mirror" else 1
-        parity = 0 if copies > 1 else found.size_bytes * self.parity // self.width
-        return {
-            "partition table and reserve": self.disks * (self.disk_bytes - part),
-            "ZFS labels, rest of a metaslab": self.disks * part - copies * found.size_bytes,
-            "the other copies" if copies > 1 else "parity": (
-                (copies - 1) * found.size_bytes if copies > 1 else parity
-            ),
-            "padding, log inside the pool": found.size_bytes - parity - found.deflated_bytes,
-            "slop: kept back by ZFS": found.slop_bytes,
-            "usable": found.usable_bytes,
-        }
+        """Where the bytes between the labels and the files go [bytes]; see `facts_capacity`."""
+        return steps(self.vdev_list, self.capacity())
 
     def readers(self, failed: int = 1) -> int:
         """Disks that are read while `failed` of a vdev are rebuilt."""
@@ -178,26 +177,19 @@ class PoolFacts:
 
 
 def not_computed(lab: Lab, pool: Pool) -> str:
-    """Why the models say nothing of a pool; empty where they do.
+    """Why the models say nothing of how a pool is lost and rebuilt; empty where they do.
 
     Parameters
     ----------
     lab, pool
-        The lab, and one of its pools.
+        The lab, and one of its pools. What it holds is computed of each.
     """
     if any(group.layout.startswith("draid") for group in pool.groups):
-        return "dRAID spreads a block over its disks in a way that is not computed yet"
+        return "how a dRAID rebuilds is not computed yet"
     if pool.disks_for("special", "dedup"):
-        return "what special and dedup vdevs take over is not computed yet"
+        return "the chance to lose special and dedup vdevs is not computed yet"
     if pool.shape is None:
-        return "its vdevs are of different layout or width, which is not computed yet"
-    disks = lab.hardware(pool.host).disks
-    width = pool.shape[1]
-    data = pool.disks_for("data")
-    sizes = [disks[disk].capacity_bytes for disk in data]
-    each = {min(sizes[i : i + width]) for i in range(0, len(sizes), width)}
-    if len(each) > 1 and not isinstance(pool.vdevs, int):
-        return "its vdevs are of different size, which is not computed yet"
+        return "its vdevs are of different layout or width, and for these it is not computed yet"
     return ""
 
 
@@ -218,15 +210,18 @@ def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
         uplink, carries = _common_uplink(host, disks)
         parts = [disk.part for disk in disks]
         layout, width, vdevs = pool.shape
+        vdev_list = made_of(lab, pool)
         found[pool.id] = PoolFacts(
             name=pool.name,
             host=pool.host,
             layout=layout,
             width=width,
             vdevs=vdevs,
-            disk_bytes=min(part.capacity_bytes for part in parts),
+            disk_bytes=max(min(vdev.disk_bytes) for vdev in vdev_list if vdev.role == "data"),
             logical_block=max(part.logical_sector_bytes for part in parts),
             ashift=pool.ashift,
+            made_of=vdev_list,
+            openzfs=openzfs(lab, pool),
             afr=_worst([part.annual_failure_rate for part in parts], max),
             ure_per_bit=_worst([part.unreadable_per_bit for part in parts], max),
             outer_bps=_worst([part.outer_bytes_per_s for part in parts], min),
@@ -263,14 +258,16 @@ def rated_pools(lab: Lab) -> dict[str, PoolFacts]:
 def other_layouts(pool: PoolFacts) -> list[PoolFacts]:
     """What else the same disks could be, from the most room to the most safety."""
     count = pool.disks
-    found = [replace(pool, layout="stripe", width=1, vdevs=count)]
+    found = [pool.laid_out("stripe", 1, count)]
     for parity in (1, 2, 3):
         if count >= parity + 2:
-            found.append(replace(pool, layout=f"raidz{parity}", width=count, vdevs=1))
+            found.append(pool.laid_out(f"raidz{parity}", count, 1))
     if count % 2 == 0:
-        found.append(replace(pool, layout="mirror", width=2, vdevs=count // 2))
-    if pool.title not in [other.title for other in found]:
-        found.append(pool)
+        found.append(pool.laid_out("mirror", 2, count // 2))
+    titles = [other.title for other in found]
+    if pool.title not in titles:
+        return [*found, pool]
+    found[titles.index(pool.title)] = pool  # with the disks as they are
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from homelab_lib.models import compute, durability, power, zfs
 from homelab_lib.models.placement import Card, place
 from homelab_lib.models.vram import decode_tokens_per_second
+from homelab_lib.models.zfs_layout import parse_layout
 from homelab_lib.sweep.choices import CardsChoice, PoolChoice, ServingChoice
 from homelab_lib.sweep.pareto import Sense
 from homelab_lib.sweep.space import Space, Variant
@@ -93,8 +94,15 @@ class Evaluator:
         if pool.disks > facts.bays:
             faults.append(f"{facts.nas} has room for {facts.bays} disks, not for {pool.disks}")
         try:
-            size = zfs.pool_capacity(pool.layout, pool.width, pool.disk_bytes, vdevs=pool.vdevs)
-            shape = zfs.parse_layout(pool.layout, pool.width)
+            size = zfs.pool_capacity(
+                pool.layout,
+                pool.width,
+                pool.disk_bytes,
+                vdevs=pool.vdevs,
+                ashift=disk.ashift,
+                logical_block=disk.logical_block,
+            )
+            shape = parse_layout(pool.layout, pool.width)
         except ValueError as error:
             return None, [*faults, str(error)]
         if shape.parity:

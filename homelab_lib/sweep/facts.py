@@ -75,6 +75,8 @@ class DiskFacts:
     load_w: float
     peak_w: float
     usd_per_tb: float
+    ashift: int = 12
+    logical_block: int = 512
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,8 @@ def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
         usd_per_tb=(price.low_usd + price.high_usd) / 2e-12 / part.capacity_bytes
         if price
         else guesses.disk_usd_per_tb,
+        ashift=pool.ashift,
+        logical_block=part.logical_sector_bytes,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from homelab_lib.audit.facts_storage import pool_facts
+from homelab_lib.audit.facts_capacity import pool_capacity_of
 from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.per_host import every
@@ -94,20 +94,17 @@ def networks(lab: Lab) -> "pd.DataFrame":
 def pools(lab: Lab) -> "pd.DataFrame":
     """Pools: what the disks' labels promise, and what ZFS will show."""
     rows = []
-    known = pool_facts(lab)
     for pool in every(lab.pools):
         disks = lab.hardware(pool.host).disks
         raw = sum(disks[disk].capacity_bytes for disk in pool.disks_for("data"))
-        found = known.get(pool.id)
+        holds = pool_capacity_of(lab, pool).usable_bytes
         rows.append(
             {
                 "pool": pool.name,
                 "host": pool.host,
                 "layout": pool.title,
                 "disks": _both(raw),
-                "usable (predicted)": _both(found.capacity().usable_bytes)
-                if found
-                else "not computed",
+                "usable (predicted)": _both(holds),
                 "the design says": _both(pool.claimed_usable_bytes)
                 if pool.claimed_usable_bytes
                 else "–",

@@ -1,7 +1,6 @@
 """Checks of pools: what they hold, what they survive, how long and how risky a rebuild is."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
@@ -49,7 +48,7 @@ def usable(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 def raw(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """A pool's disks together have what is ``claimed``, within 1 %."""
     pool, claimed = _pool(lab, about), quantity(wanted(about, "claimed"))
-    found = pool.disks * pool.disk_bytes
+    found = pool.capacity().raw_bytes
     says = f"{pool.disks} × {format_bytes(pool.disk_bytes)} are {format_bytes(found)}."
     verdict: Verdict = "holds" if abs(found / claimed - 1) <= 0.01 else "fails"
     return Outcome(verdict, says, float(found), "B")
@@ -68,7 +67,7 @@ def survives(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
 def layout_survives(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """With another ``layout`` the pool survives ``failures`` disks, and the next one takes it."""
     pool, failures = _pool(lab, about), wanted(about, "failures")
-    other = replace(pool, layout=wanted(about, "layout"))
+    other = pool.laid_out(wanted(about, "layout"), pool.width, pool.vdevs)
     says = f"{other.title} survives {other.parity}; one more takes it all."
     chance = None
     if other.rated and other.afr is not None and other.parity == failures:
@@ -84,7 +83,7 @@ def given_up(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """``layout`` in place of ``than`` costs ``claimed`` of usable capacity, within 5 %."""
     pool, claimed = _pool(lab, about), quantity(wanted(about, "claimed"))
     one = pool.capacity().usable_bytes
-    other = replace(pool, layout=wanted(about, "than")).capacity().usable_bytes
+    other = pool.laid_out(wanted(about, "than"), pool.width, pool.vdevs).capacity().usable_bytes
     lost = float(other - one)
     says = (
         f"{about['than']} of the same disks would hold {format_bytes(other)}, "

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from homelab_lib.audit.facts_capacity import pool_capacity_of
 from homelab_lib.audit.facts_storage import not_computed
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
-from homelab_lib.models.zfs import pool_capacity
 from homelab_lib.units import format_bytes, format_ibytes
 
 _TOLERANCE = 0.01
@@ -24,16 +24,11 @@ def _disk_bytes(lab: Lab, pool: Pool) -> list[int]:
 
 
 def _usable(lab: Lab, pool: Pool) -> int | None:
-    """What the pool holds, by OpenZFS's own arithmetic [bytes]; None where it can't be said."""
-    if not_computed(lab, pool) or pool.shape is None:
-        return None
-    smallest = min(_disk_bytes(lab, pool))
-    layout, width, vdevs = pool.shape
+    """What the pool holds, by OpenZFS's own arithmetic [bytes]; None where it can't be."""
     try:
-        capacity = pool_capacity(layout, width, smallest, vdevs=vdevs, ashift=pool.ashift)
+        return int(pool_capacity_of(lab, pool).usable_bytes)
     except ValueError:
         return None
-    return int(capacity.usable_bytes)
 
 
 @rule("capacity-before-overhead")
@@ -58,8 +53,8 @@ def capacity_right(lab: Lab) -> Iterator[Finding]:
             path,
             f"{pool.name} is said to hold {format_bytes(claimed)}; ZFS leaves "
             f"{format_bytes(usable)} ({format_ibytes(usable)}) of {len(disks)} disks in "
-            f"{pool.shape[0] if pool.shape else ''}{wrong}. At 80 %, where it slows down, that is "
-            f"{format_bytes(usable * 0.8)}.",
+            f"{pool.shape[0] if pool.shape else pool.title}{wrong}. At 80 %, where it slows "
+            f"down, that is {format_bytes(usable * 0.8)}.",
             usable,
             "B",
             (fact(part, f"{part.capacity_bytes} bytes"), "OpenZFS's own arithmetic, 128 KiB"),
@@ -69,14 +64,14 @@ def capacity_right(lab: Lab) -> Iterator[Finding]:
 
 @rule("pool-not-computed")
 def pool_computed(lab: Lab) -> Iterator[Finding]:
-    """A pool of which no number is computed, and why."""
+    """A pool of which no chance of loss is computed, and why."""
     for pool in every(lab.pools):
         if why := not_computed(lab, pool):
             yield Finding(
                 "pool-not-computed",
                 "note",
                 f"pools.{pool.id}",
-                f"What {pool.name} ({pool.title}) holds is not computed: {why}.",
+                f"How likely {pool.name} ({pool.title}) is lost is not computed: {why}.",
             )
 
 
