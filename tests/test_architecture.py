@@ -37,7 +37,7 @@ MAY_USE = {
     "audit": {"audit", "wiring", "lab", "models"},
     "sweep": {"sweep", "wiring", "lab", "models"},
     "views": {"views", "runbook", "lab", "audit", "wiring", "models"},
-    "wiring": {"lab", "models"},
+    "wiring": {"wiring", "lab", "models"},
     "answers": set(),
     "units": set(),
     "errors": set(),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.gguf_header import Skipped, read_header
-from homelab_lib.models import vram
+from homelab_lib.models.quantisation import weight_bytes
 
 Q = gguf.GGMLQuantizationType
 quick = settings(
@@ -87,7 +87,7 @@ def test_everything_written_is_read(tmp_path, small):
     assert header.parameters == 300 * 256 + 256
     assert header.quant == {"token_embd.weight": "Q4_K", "a.weight": "F32"}
     assert header.weight_bytes == 300 * 144 + 256 * 4
-    assert vram.weight_bytes(header.quant, header.shapes) == header.weight_bytes
+    assert weight_bytes(header.quant, header.shapes) == header.weight_bytes
     assert header.metadata["general.name"] == "Ein Modell, größer als es ist"
     assert header.metadata["test.flags"] == (True, False, True)
     assert header.metadata["test.nested"] == Skipped("ARRAY", 2)

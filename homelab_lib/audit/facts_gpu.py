@@ -1,26 +1,22 @@
 """What the models of memory need to know of a lab's cards and language models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.placement import Card, Model
-from homelab_lib.models.quantisation import (
-    ARCHITECTURES,
-    QUANTS,
-    quantised_types,
-    tensor_bytes,
-    tensor_shapes,
-)
-from homelab_lib.models.vram import (
-    Fit,
-    compute_buffer_bytes,
-    decode_tokens_per_second,
-    kv_cache_bytes,
-    split_layers,
+from homelab_lib.models.vram import Fit, decode_tokens_per_second, split_layers
+from homelab_lib.wiring.serving import (
+    Run,
+    Weights,
+    buffer_bytes,
+    cache_bytes,
+    caches,
+    to_place,
+    weights,
 )
 
 MIB = 2**20
@@ -28,6 +24,7 @@ OVERHEAD_BYTES = {"CUDA": 500 * MIB, "ROCm": 700 * MIB}
 """What a runtime takes beside the model: the upper end of what is reported, unverified [bytes]."""
 OTHER_OVERHEAD_BYTES = 700 * MIB
 _STEP = 256
+_ONE = Run(_STEP)
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,14 @@ class ModelFacts:
         The catalog's name, and the quantisation.
     part
         The catalog's entry.
-    layer_bytes
-        Weights by layer [bytes].
-    input_bytes, output_bytes
-        The embedding; the output matrix with its norm [bytes].
-    exact
-        Whether every tensor is known; else it is weights times bits.
+    weights
+        What it weighs.
     """
 
     name: str
     quant: str
     part: ModelPart
-    layer_bytes: tuple[int, ...]
-    input_bytes: int
-    output_bytes: int
-    exact: bool
+    weights: Weights
 
     @property
     def title(self) -> str:
@@ -96,108 +86,78 @@ class ModelFacts:
 
     @property
     def weights_bytes(self) -> int:
-        """All tensors [bytes]."""
-        return sum(self.layer_bytes) + self.input_bytes + self.output_bytes
+        """What of it is put on cards: all but the token embedding [bytes]."""
+        return self.weights.card_bytes
 
     @property
     def caches(self) -> bool:
         """Whether it keeps keys and values between tokens; an encoder does not."""
-        return self.part.purpose != "embedding"
+        return caches(self.part)
 
-    def cache_bytes(self, tokens: int | np.ndarray, cache_type: str = "f16") -> int | np.ndarray:
-        """KV cache of so many tokens, over all requests [bytes]."""
-        if not self.caches:
-            return tokens * 0
-        part = self.part
-        pattern = part.sliding_window_pattern or 1
-        local = part.n_layer - part.n_layer // pattern if part.sliding_window else 0
-        latent = part.kv_latent_length
-        return kv_cache_bytes(
-            n_layer=part.n_layer,
-            n_ctx=tokens,
-            n_head_kv=1 if latent else part.n_head_kv,
-            key_length=latent or part.key_length,
-            value_length=0 if latent else part.value_length,
-            type_k=cache_type,
-            type_v=cache_type,
-            n_window_layer=local,
-            window=part.sliding_window or 0,
-        )
-
-    def buffer_bytes(self, tokens: int | np.ndarray) -> int | np.ndarray:
-        """Compute buffer for so many tokens, with flash attention [bytes]."""
-        part = self.part
-        return compute_buffer_bytes(
-            n_embd=part.n_embd,
-            n_ff=part.n_ff,
-            n_head=part.n_head,
-            n_vocab=part.n_vocab,
-            n_ctx=tokens,
-            n_head_kv=part.n_head_kv,
-            head_dim=part.key_length,
-        )
-
-    def fit(self, card: CardFacts, tokens: int, cache_type: str = "f16") -> Fit:
-        """Where the card's memory goes with so many tokens of context."""
+    def fit(self, card: CardFacts, run: Run) -> Fit:
+        """Where the card's memory goes when the model is run like that."""
         return Fit(
             weights_bytes=self.weights_bytes,
-            cache_bytes=int(self.cache_bytes(tokens, cache_type)),
-            compute_bytes=int(self.buffer_bytes(tokens)),
+            cache_bytes=int(cache_bytes(self.part, run)),
+            compute_bytes=int(buffer_bytes(self.part, run)),
             overhead_bytes=card.overhead_bytes,
             available_bytes=card.vram_bytes,
         )
 
-    def largest_context(self, card: CardFacts, cache_type: str = "f16") -> int:
-        """The longest context the card holds, to the model's own limit; 0 for none [tokens]."""
-        return self.largest_context_over([card], cache_type)
+    def largest_context(self, card: CardFacts, run: Run = _ONE) -> int:
+        """The longest context the card holds, to the model's own limit; 0 for none [tokens].
 
-    def largest_context_over(self, cards: Sequence[CardFacts], cache_type: str = "f16") -> int:
+        Parameters
+        ----------
+        card
+            The card.
+        run
+            How it is to be run; its tokens do not count.
+        """
+        return self.largest_context_over([card], run)
+
+    def largest_context_over(self, cards: Sequence[CardFacts], run: Run = _ONE) -> int:
         """The same over several cards that share its layers; each has its own buffer."""
-        tokens = np.arange(_STEP, self.part.context_length + 1, _STEP)
+        tokens = np.arange(_STEP, self.part.context_length * run.slots + 1, _STEP)
         if len(cards) == 1:
-            needed = self.weights_bytes + self.cache_bytes(tokens, cache_type)
-            held = tokens[needed + self.buffer_bytes(tokens) <= cards[0].free_bytes]
+            many = replace(run, tokens=tokens)
+            needed = self.weights_bytes + cache_bytes(self.part, many)
+            held = tokens[needed + buffer_bytes(self.part, many) <= cards[0].free_bytes]
             return int(held[-1]) if len(held) else 0
         low, high = 0, len(tokens)  # more context never takes less: halve until it is found
         while low < high:
             middle = (low + high + 1) // 2
-            counts = self.split(cards, int(tokens[middle - 1]), cache_type)
+            counts = self.split(cards, replace(run, tokens=int(tokens[middle - 1])))
             low, high = (middle, high) if sum(counts) == self.part.n_layer else (low, middle - 1)
         return int(tokens[low - 1]) if low else 0
 
-    def split(
-        self, cards: Sequence[CardFacts], tokens: int, cache_type: str = "f16"
-    ) -> tuple[int, ...]:
-        """Layers by card, one card filled after the other; fewer than all where they don't fit.
-
-        The embedding is put on the first card, which real runtimes keep in main memory: a
-        gigabyte on the safe side for the largest models.
-        """
-        cache = int(self.cache_bytes(tokens, cache_type)) // self.part.n_layer
-        buffer = int(self.buffer_bytes(tokens))
-        reserve = [card.overhead_bytes + buffer for card in cards]
-        reserve[0] += self.input_bytes
+    def split(self, cards: Sequence[CardFacts], run: Run) -> tuple[int, ...]:
+        """Layers by card, one card filled after the other; fewer than all where they don't fit."""
+        cache = int(cache_bytes(self.part, run)) // self.part.n_layer
+        buffer = int(buffer_bytes(self.part, run))
         return split_layers(
-            [size + cache for size in self.layer_bytes],
+            [size + cache for size in self.weights.layer_bytes],
             [card.vram_bytes for card in cards],
-            reserve_bytes=reserve,
-            output_bytes=self.output_bytes,
+            reserve_bytes=[card.overhead_bytes + buffer for card in cards],
+            output_bytes=self.weights.output_bytes,
         )
 
     def tokens_per_second(
-        self, cards: Sequence[CardFacts], layers: Sequence[int], tokens: int
+        self, cards: Sequence[CardFacts], layers: Sequence[int], run: Run
     ) -> float:
-        """The roof: every active byte is read once for a token, card after card.
+        """The roof: what a token reads is read once, card after card.
 
-        A token reads the output matrix and the whole cache, and of a mixture only the experts in
-        use, taken as their share of all weights.
+        That is the weights in use (of a mixture only the experts that see the token), the output
+        matrix, and the whole cache of the context.
         """
         part = self.part
-        each = (sum(self.layer_bytes) + int(self.cache_bytes(tokens))) / part.n_layer
-        if part.n_expert:
-            each *= max(part.n_expert_used, 1) / part.n_expert
-        sizes = [count * each for count in layers]
-        sizes[max(i for i, count in enumerate(layers) if count)] += self.output_bytes
+        cache = int(cache_bytes(part, run)) / part.n_layer
+        sizes, first = [], 0
+        for count in layers:
+            active = self.weights.active_bytes[first : first + count]
+            sizes.append(sum(active) + count * cache)
+            first += count
+        sizes[max(i for i, count in enumerate(layers) if count)] += self.weights.output_bytes
         return decode_tokens_per_second(sizes, [card.bandwidth_bps for card in cards])
 
 
@@ -226,36 +186,9 @@ def model_facts(part: ModelPart, quant: str) -> ModelFacts:
     Raises
     ------
     ValueError
-        A quantisation that cannot be modelled.
+        What it weighs is not known.
     """
-    if quant not in QUANTS:
-        raise ValueError(f"quant is {quant!r}; it has to be one of {', '.join(QUANTS)}")
-    if part.architecture not in ARCHITECTURES:
-        whole = tensor_bytes(quant.partition("_K")[0] + "_K" if "_K" in quant else quant, (256,))
-        layer = int(part.parameters * whole / 256) // part.n_layer
-        return ModelFacts(part.name, quant, part, (layer,) * part.n_layer, 0, 0, exact=False)
-    same = ("n_layer", "n_head", "n_head_kv", "tied", "n_expert")
-    shape = {field: getattr(part, field) for field in same}
-    types = quantised_types(part.architecture, quant=quant, **shape)
-    shapes = tensor_shapes(
-        part.architecture,
-        n_embd=part.n_embd,
-        n_ff=part.n_ff_expert or part.n_ff,
-        head_dim=part.key_length,
-        n_vocab=part.n_vocab,
-        **shape,
-    )
-    layers = [0] * part.n_layer
-    head = tail = 0
-    for name, chosen in types.items():
-        size = tensor_bytes(chosen, shapes[name])
-        if name.startswith("blk."):
-            layers[int(name.split(".")[1])] += size
-        elif name == "token_embd.weight":
-            head += size
-        else:
-            tail += size
-    return ModelFacts(part.name, quant, part, tuple(layers), head, tail, exact=True)
+    return ModelFacts(part.name, quant, part, weights(part, quant))
 
 
 def placing(
@@ -285,11 +218,5 @@ def placing(
     ]
     models = []
     for name, served in lab.models.items():
-        facts = model_facts(served.part, served.quant)
-        tokens = served.context_tokens * served.parallel
-        whole = facts.weights_bytes + int(facts.cache_bytes(tokens, served.cache_type))
-        layers = served.part.n_layer
-        models.append(
-            Model(name, layers, whole / layers, float(facts.buffer_bytes(tokens)), allowed)
-        )
+        models.append(to_place(name, served, allowed))
     return models, cards

@@ -12,7 +12,7 @@ from homelab_lib.lab.per_host import at
 from homelab_lib.models.flows import max_min_fair
 from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
 from homelab_lib.models.reachability import Reach, vlan_reachability
-from homelab_lib.wiring import cable_speed
+from homelab_lib.wiring.cables import cable_speed
 
 if TYPE_CHECKING:
     import networkx

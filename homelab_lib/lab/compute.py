@@ -141,6 +141,7 @@ class ServedModel(Named):
     context_tokens: Positive = Field(8192, description="Context of one request [tokens].")
     parallel: Positive = Field(1, description="Requests at once.")
     cache_type: Literal["f16", "q8_0", "q4_0"] = Field("f16", description="Type of the KV cache.")
+    flash_attention: bool = Field(True, description="Whether its server computes with it.")
     purpose: str = Field("", description="What it is for.")
     phase: Phase = Field(None, description="Phase that serves it.")
 

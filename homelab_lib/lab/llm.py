@@ -35,5 +35,11 @@ class ModelPart(Part):
     kv_latent_length: Positive | None = Field(
         None, description="Latent vector a layer caches per token (MLA), rope part included."
     )
+    rope_length: Count = Field(64, description="Rotary part of that vector.")
+    q_latent_length: Positive | None = Field(
+        None, description="Rank of the queries (MLA); none where they are not compressed."
+    )
+    n_expert_shared: Count = Field(0, description="Experts that see every token.")
+    n_layer_dense: Count = Field(0, description="Leading layers without experts.")
     tied: bool = Field(False, description="The output layer is the embedding.")
     file_bytes: dict[str, Bytes] = Field({}, description="Published file size by quant [bytes].")

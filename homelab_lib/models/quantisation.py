@@ -6,15 +6,20 @@ bits per weight are 3 to 8 % off; this is exact on every mix it was measured on.
 
 References
 ----------
-llama.cpp, `llama_tensor_get_type` (src/llama-quant.cpp), read and measured in autumn 2026.
+llama.cpp, `llama_tensor_get_type_impl` and `tensor_type_fallback` (src/llama-quant.cpp), read and
+measured in autumn 2026. Block sizes from the `gguf` package.
 """
 
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Mapping
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from homelab_lib.models.architectures import Shapes, Widths
+
 Types = dict[str, str]
-Shapes = dict[str, tuple[int, ...]]
+"""GGML type by tensor: ``{"blk.0.attn_v.weight": "Q6_K", …}``."""
 
 _BASE = {
     "F32": "F32",
@@ -34,22 +39,24 @@ _BASE = {
     "Q5_K_S": "Q5_K",
     "Q5_K_M": "Q5_K",
     "Q6_K": "Q6_K",
+    "IQ4_NL": "IQ4_NL",
+    "IQ4_XS": "IQ4_XS",
+    "MXFP4": "MXFP4",
 }
 QUANTS = tuple(_BASE)
-"""The quantisations that can be modelled."""
+"""The quantisations that can be modelled; those called IQ as they are made with an imatrix."""
 
 _WHOLE = ("F32", "F16", "BF16")
 _FALLBACK = {
     "Q2_K": "IQ4_NL",
     "Q3_K": "IQ4_NL",
+    "IQ4_XS": "IQ4_NL",
     "Q4_K": "Q5_0",
     "Q5_K": "Q5_1",
     "Q6_K": "Q8_0",
 }
-_NORMS = {"qwen3": ("attn_q_norm", "attn_k_norm"), "qwen3moe": ("attn_q_norm", "attn_k_norm")}
-_BIASES = {"qwen2": ("attn_q.bias", "attn_k.bias", "attn_v.bias")}
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "qwen3moe")
-"""The architectures whose tensors are known here; of another, read a real file's header."""
+_KEPT = re.compile(r"_norm\.weight$|\.bias$|attn_sinks")
+_LAYER = re.compile(r"blk\.(\d+)\.(.+)")
 
 
 def _more_bits(layer: int, n_layer: int) -> bool:
@@ -58,22 +65,27 @@ def _more_bits(layer: int, n_layer: int) -> bool:
     return layer < eighth or layer >= 7 * n_layer // 8 or (layer - eighth) % 3 == 2
 
 
-def _attn_v(quant: str, layer: int, n_layer: int, gqa: int, n_expert: int) -> str:
-    chosen = _BASE[quant]
+def _attn_v(quant: str, layer: int, widths: Widths) -> str:
+    chosen, gqa = _BASE[quant], widths.n_head // widths.n_head_kv
     if quant == "Q2_K":
         chosen = "Q4_K" if gqa >= 4 else "Q3_K"
     elif quant == "Q3_K_M":
         chosen = "Q5_K" if layer < 2 else "Q4_K"
-    elif quant == "Q3_K_L" or (quant == "Q4_K_S" and layer < 4):
+    elif (
+        quant == "Q3_K_L"
+        or (quant == "Q4_K_S" and layer < 4)
+        or (quant in ("IQ4_NL", "IQ4_XS") and gqa >= 4)
+    ):
         chosen = "Q5_K"
-    elif quant in ("Q4_K_M", "Q5_K_M") and _more_bits(layer, n_layer):
+    elif quant in ("Q4_K_M", "Q5_K_M") and _more_bits(layer, widths.n_layer):
         chosen = "Q6_K"
-    if n_layer == 80 and chosen in ("Q3_K", "Q4_K"):
+    if widths.n_layer == 80 and chosen in ("Q3_K", "Q4_K"):
         chosen = "Q5_K"  # a "70B": eight heads share it, so it is small and worth the bits
-    return "Q8_0" if n_expert == 8 else chosen
+    return "Q8_0" if widths.n_expert == 8 else chosen
 
 
-def _ffn_down(quant: str, layer: int, n_layer: int) -> str:
+def _ffn_down(quant: str, layer: int, widths: Widths) -> str:
+    n_layer = widths.n_layer
     if quant == "Q2_K":
         return "Q3_K"
     if quant == "Q3_K_M":
@@ -85,42 +97,51 @@ def _ffn_down(quant: str, layer: int, n_layer: int) -> str:
     return _BASE[quant]
 
 
-def _attn_output(quant: str, n_expert: int) -> str:
-    if n_expert == 8:
-        raised = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M")
+def _attn_output(quant: str, widths: Widths) -> str:
+    if widths.n_expert == 8:
+        raised = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "IQ4_NL", "IQ4_XS")
         return "Q5_K" if quant in raised else _BASE[quant]
     return {"Q2_K": "Q3_K", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K"}.get(quant, _BASE[quant])
 
 
-def quantised_types(
-    arch: str,
-    *,
-    n_layer: int,
-    n_head: int,
-    n_head_kv: int,
-    quant: str,
-    tied: bool = False,
-    n_expert: int = 0,
-) -> Types:
-    """The GGML type of every tensor, as llama.cpp's quantiser chooses it without an imatrix.
+def _of_output(base: str, row: int) -> str:
+    """Of the output, and of an embedding that is the output too."""
+    if base == "MXFP4" or row % _block(base)[0]:
+        return "Q8_0"
+    return base if base == "Q8_0" else "Q6_K"
+
+
+def _in_block(name: str, layer: int, quant: str, widths: Widths) -> str:
+    """The type of a tensor of a layer, whose weights are to be quantised."""
+    if name.startswith("ffn_gate_inp"):
+        return "F16"
+    if quant == "MXFP4":
+        return "MXFP4" if name.endswith("_exps.weight") else "Q8_0"
+    if name in ("attn_v.weight", "attn_qkv.weight"):
+        return _attn_v(quant, layer, widths)
+    if name == "attn_k.weight" and widths.n_expert == 8:
+        return "Q8_0"
+    if name == "attn_output.weight":
+        return _attn_output(quant, widths)
+    if name.startswith("ffn_down"):
+        return _ffn_down(quant, layer, widths)
+    return _BASE[quant]
+
+
+def quantised_types(quant: str, shapes: Shapes, widths: Widths) -> Types:
+    """The GGML type of every tensor, as llama.cpp's quantiser chooses it.
 
     Rows are taken to be multiples of a block; where they are not, `weight_bytes` falls back as
     the quantiser does.
 
     Parameters
     ----------
-    arch
-        GGUF architecture, one of `ARCHITECTURES`.
-    n_layer
-        Layers.
-    n_head, n_head_kv
-        Query heads, and the heads of keys and values.
     quant
         One of `QUANTS`, such as ``Q4_K_M``.
-    tied
-        The output shares the token embedding; there is no ``output.weight``.
-    n_expert
-        Experts per layer; 0 for a dense model.
+    shapes
+        Of every tensor, by `architectures.tensor_shapes`.
+    widths
+        The model.
 
     Returns
     -------
@@ -130,102 +151,28 @@ def quantised_types(
     Raises
     ------
     ValueError
-        Something that is not known here, or counts that can't be.
+        A quantisation that is not known here.
 
     References
     ----------
-    `llama_tensor_get_type`, src/llama-quant.cpp.
+    `llama_tensor_get_type_impl`, `tensor_allows_quantization`, src/llama-quant.cpp.
     """
-    if arch not in ARCHITECTURES:
-        raise ValueError(f"arch is {arch!r}; it has to be one of {', '.join(ARCHITECTURES)}")
     if quant not in _BASE:
         raise ValueError(f"quant is {quant!r}; it has to be one of {', '.join(QUANTS)}")
-    if n_layer < 1:
-        raise ValueError(f"n_layer is {n_layer}; it has to be at least 1")
-    if n_head_kv < 1 or n_head % n_head_kv:
-        raise ValueError(f"n_head is {n_head}; it has to be a multiple of n_head_kv {n_head_kv}")
-    if n_expert < 0:
-        raise ValueError(f"n_expert is {n_expert}; it can't be negative")
     base = _BASE[quant]
-    output = base if base in (*_WHOLE, "Q8_0") else "Q6_K"
-    types = {"token_embd.weight": output if tied else base, "output_norm.weight": "F32"}
-    if not tied:
-        types["output.weight"] = output
-    exps = "_exps" if n_expert else ""
-    wide: Callable[[str], str] = lambda chosen: base if base in _WHOLE else chosen  # noqa: E731
-    for layer in range(n_layer):
-        block = {
-            "attn_norm.weight": "F32",
-            "ffn_norm.weight": "F32",
-            "attn_q.weight": base,
-            "attn_k.weight": wide("Q8_0") if n_expert == 8 else base,
-            "attn_v.weight": wide(_attn_v(quant, layer, n_layer, n_head // n_head_kv, n_expert)),
-            "attn_output.weight": wide(_attn_output(quant, n_expert)),
-            f"ffn_gate{exps}.weight": base,
-            f"ffn_up{exps}.weight": base,
-            f"ffn_down{exps}.weight": wide(_ffn_down(quant, layer, n_layer)),
-        }
-        block |= {f"{norm}.weight": "F32" for norm in _NORMS.get(arch, ())}
-        block |= dict.fromkeys(_BIASES.get(arch, ()), "F32")
-        if n_expert:
-            block["ffn_gate_inp.weight"] = "F32" if base == "F32" else "F16"
-        types |= {f"blk.{layer}.{name}": chosen for name, chosen in block.items()}
+    types: Types = {}
+    for name, shape in shapes.items():
+        if _KEPT.search(name):
+            types[name] = "F32"
+        elif base in _WHOLE:
+            types[name] = base
+        elif name == "output.weight" or (name == "token_embd.weight" and widths.tied):
+            types[name] = _of_output(base, shape[0])
+        elif found := _LAYER.fullmatch(name):
+            types[name] = _in_block(found[2], int(found[1]), quant, widths)
+        else:
+            types[name] = "Q8_0" if quant == "MXFP4" else base
     return types
-
-
-def tensor_shapes(
-    arch: str,
-    *,
-    n_layer: int,
-    n_embd: int,
-    n_ff: int,
-    n_head: int,
-    n_head_kv: int,
-    head_dim: int,
-    n_vocab: int,
-    tied: bool = False,
-    n_expert: int = 0,
-) -> Shapes:
-    """The shape of every tensor, the length of a row first, as GGUF has it.
-
-    Parameters
-    ----------
-    arch, n_layer, n_head, n_head_kv, tied, n_expert
-        As for `quantised_types`.
-    n_embd
-        Width of the residual stream.
-    n_ff
-        Width of the feed-forward layer, of one expert where there are several.
-    head_dim
-        Width of a head.
-    n_vocab
-        Tokens in the vocabulary.
-    """
-    query, key = n_head * head_dim, n_head_kv * head_dim
-    expert = (n_expert,) if n_expert else ()
-    exps = "_exps" if n_expert else ""
-    shapes: Shapes = {"token_embd.weight": (n_embd, n_vocab), "output_norm.weight": (n_embd,)}
-    if not tied:
-        shapes["output.weight"] = (n_embd, n_vocab)
-    block: Shapes = {
-        "attn_norm.weight": (n_embd,),
-        "ffn_norm.weight": (n_embd,),
-        "attn_q.weight": (n_embd, query),
-        "attn_k.weight": (n_embd, key),
-        "attn_v.weight": (n_embd, key),
-        "attn_output.weight": (query, n_embd),
-        f"ffn_gate{exps}.weight": (n_embd, n_ff, *expert),
-        f"ffn_up{exps}.weight": (n_embd, n_ff, *expert),
-        f"ffn_down{exps}.weight": (n_ff, n_embd, *expert),
-    }
-    block |= {f"{norm}.weight": (head_dim,) for norm in _NORMS.get(arch, ())}
-    for bias in _BIASES.get(arch, ()):
-        block[bias] = (query if bias == "attn_q.bias" else key,)
-    if n_expert:
-        block["ffn_gate_inp.weight"] = (n_embd, n_expert)
-    for layer in range(n_layer):
-        shapes |= {f"blk.{layer}.{name}": shape for name, shape in block.items()}
-    return shapes
 
 
 def tensor_bytes(type_name: str, shape: tuple[int, ...]) -> int:
@@ -240,7 +187,7 @@ def tensor_bytes(type_name: str, shape: tuple[int, ...]) -> int:
 
     References
     ----------
-    Block sizes from the `gguf` package; the fallback from `llama_tensor_get_type`.
+    Block sizes from the `gguf` package; `tensor_type_fallback`.
     """
     chosen = type_name
     row, block, size = shape[0], *_block(chosen)
@@ -249,10 +196,7 @@ def tensor_bytes(type_name: str, shape: tuple[int, ...]) -> int:
         block, size = _block(chosen)
     if row % block:
         block, size = _block("F16")
-    elements = 1
-    for length in shape:
-        elements *= length
-    return elements // block * size
+    return math.prod(shape) // block * size
 
 
 def _block(type_name: str) -> tuple[int, int]:
@@ -271,7 +215,7 @@ def weight_bytes(types: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
     types
         From `quantised_types`, or from a file's header.
     shapes
-        From `tensor_shapes`, or from a file's header; of the same tensors.
+        From `architectures.tensor_shapes`, or from a file's header; of the same tensors.
 
     Returns
     -------

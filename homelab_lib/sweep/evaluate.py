@@ -201,11 +201,11 @@ class Evaluator:
         talkers = [each for each in models if each.generates]
         if not talkers:
             return 0.0, []
-        largest = max(talkers, key=lambda each: each.weights_bytes).model
-        spread = found.layers[largest.name]
+        largest = max(talkers, key=lambda each: each.weights_bytes)
+        spread = found.layers[largest.model.name]
         bandwidth = {card.name: card.bandwidth_bps for card in cards}
         speed = decode_tokens_per_second(
-            [count * largest.layer_bytes for count in spread.values()],
+            [count / largest.model.layers * largest.read_bytes for count in spread.values()],
             [bandwidth[name] for name in spread],
             efficiency=self._guesses.decode_share,
         )

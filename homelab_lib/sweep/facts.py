@@ -9,10 +9,11 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
-from homelab_lib.models import pcie, vram
+from homelab_lib.models import pcie
 from homelab_lib.models.compute import Guest, visible_memory_bytes
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.power import Draw, gpu_peak_w
+from homelab_lib.wiring.serving import caches, read_bytes, to_place, weights
 
 GIB = 2**30
 RUNTIMES = frozenset({"CUDA", "ROCm", "Vulkan"})  # what llama.cpp, and so Ollama, is built for
@@ -90,10 +91,11 @@ class CardFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A served model: what the placement needs of it, and its size for ranking."""
+    """A served model: what the placement needs of it, its size for ranking, what a token reads."""
 
     model: Model
     weights_bytes: int
+    read_bytes: float
     generates: bool
 
 
@@ -289,31 +291,9 @@ def _card(part: GpuPart, guesses: Assumptions) -> CardFacts:
 
 def _model(served: ServedModel) -> ModelFacts:
     """Weights and cache of a model, spread evenly over its layers."""
-    part, generates = served.part, served.part.purpose != "embedding"
     try:
-        types = vram.quantised_types(
-            part.architecture, n_layer=part.n_layer, n_head=part.n_head, n_head_kv=part.n_head_kv,
-            quant=served.quant, tied=part.tied, n_expert=part.n_expert,
-        )  # fmt: skip
-        shapes = vram.tensor_shapes(
-            part.architecture, n_layer=part.n_layer, n_embd=part.n_embd,
-            n_ff=part.n_ff_expert or part.n_ff, n_head=part.n_head, n_head_kv=part.n_head_kv,
-            head_dim=part.key_length, n_vocab=part.n_vocab, tied=part.tied, n_expert=part.n_expert,
-        )  # fmt: skip
-        weights = vram.weight_bytes(types, shapes)
-    except ValueError:  # an architecture that the quantiser's rules are not known for
-        weights = part.file_bytes.get(served.quant) or round(part.parameters * 2)
-    cache = 0
-    if generates:
-        cache = vram.kv_cache_bytes(
-            n_layer=part.n_layer, n_ctx=served.context_tokens * served.parallel,
-            n_head_kv=part.n_head_kv, key_length=part.key_length,
-            value_length=part.value_length, type_k=served.cache_type, type_v=served.cache_type,
-        )  # fmt: skip
-    buffer = vram.compute_buffer_bytes(
-        n_embd=part.n_embd, n_ff=part.n_ff, n_head=part.n_head, n_vocab=part.n_vocab,
-        n_ctx=served.context_tokens * served.parallel,
-    )  # fmt: skip
-    layer = (weights + cache) / part.n_layer
-    model = Model(served.name, part.n_layer, layer, float(buffer), RUNTIMES)
-    return ModelFacts(model, weights, generates)
+        model = to_place(served.name, served, RUNTIMES)
+        size, reads = weights(served.part, served.quant).card_bytes, read_bytes(served)
+    except ValueError as error:
+        raise BadParameter(str(error), where=f"models.{served.name}") from None
+    return ModelFacts(model, size, reads, caches(served.part))

@@ -9,7 +9,7 @@ from homelab_lib.models import pcie
 from homelab_lib.sweep.choices import LinkChoice
 from homelab_lib.sweep.facts import largest_pool
 from homelab_lib.units import format_bps
-from homelab_lib.wiring import cable_speed
+from homelab_lib.wiring.cables import cable_speed
 
 
 def links(*labs: Lab) -> tuple[LinkChoice, ...]:

@@ -14,7 +14,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.network import Cable
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.wiring import cable_speed
+from homelab_lib.wiring.cables import cable_speed
 
 Spot = tuple[str, str, int | None]
 """A machine or switch, its segment or port, and the tag of a frame there."""

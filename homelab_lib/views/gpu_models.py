@@ -1,14 +1,16 @@
 """Which language model fits on which graphics card, with how much context, and how fast."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_gpu import CardFacts, ModelFacts, card_facts, model_facts, placing
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import ServedModel
+from homelab_lib.models.architectures import ARCHITECTURES
 from homelab_lib.models.placement import place
-from homelab_lib.models.quantisation import ARCHITECTURES
 from homelab_lib.units import format_ibytes
 from homelab_lib.views.style import INK, QUIET, Drawing, house_style, svg
+from homelab_lib.wiring.serving import Run, run_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +120,7 @@ def heat_map(lab: Lab) -> Drawing:
 
 def _cell(model: ModelFacts, card: CardFacts, tokens: int) -> str:
     if not tokens:
-        short = -model.fit(card, 256).left_bytes
+        short = -model.fit(card, Run(256)).left_bytes
         return f"does not fit\n{format_ibytes(short, digits=1)} short"
     whole = tokens >= model.part.context_length // 256 * 256
     return f"{tokens:,}\n{'all of it' if whole else 'tokens'}"
@@ -136,11 +138,12 @@ def served(lab: Lab) -> "pd.DataFrame":
         if len(wanted.devices) != 1 or wanted.devices[0] not in there:
             continue
         card, model = there[wanted.devices[0]], model_facts(wanted.part, wanted.quant)
-        fit = model.fit(card, wanted.context_tokens * wanted.parallel, wanted.cache_type)
+        run = run_of(wanted)
+        fit = model.fit(card, run)
         rows.append(
             {
                 "model": name,
-                "what": f"{model.title}, {wanted.context_tokens} tokens",
+                "what": f"{model.title}, {_run(wanted)}",
                 "on": card.name,
                 "weights": format_ibytes(fit.weights_bytes),
                 "cache": format_ibytes(fit.cache_bytes),
@@ -150,17 +153,24 @@ def served(lab: Lab) -> "pd.DataFrame":
                 "so": f"{format_ibytes(fit.left_bytes)} free"
                 if fit.fits
                 else f"{format_ibytes(-fit.left_bytes)} short",
-                "largest context": f"{model.largest_context(card, wanted.cache_type):,}",
+                "largest context": f"{model.largest_context(card, run):,}",
                 "tokens/s at most": _roof(model, card, wanted) if fit.fits else "–",
             }
         )
     return pd.DataFrame(rows).set_index("model") if rows else _said(NO_MODEL)
 
 
+def _run(wanted: ServedModel) -> str:
+    """How it is run, in a few words."""
+    slots = f"{wanted.parallel} × " if wanted.parallel > 1 else ""
+    flash = "" if wanted.flash_attention else ", no flash attention"
+    return f"{slots}{wanted.context_tokens} tokens{flash}"
+
+
 def _roof(model: ModelFacts, card: CardFacts, wanted: ServedModel) -> str:
     if not card.bandwidth_bps or not model.caches:
         return "–"
-    rate = model.tokens_per_second([card], [wanted.part.n_layer], wanted.context_tokens)
+    rate = model.tokens_per_second([card], [wanted.part.n_layer], run_of(wanted))
     return f"{rate:.0f}"
 
 
@@ -176,14 +186,14 @@ def ways_out(lab: Lab) -> "pd.DataFrame":
         card = there.get(wanted.devices[0]) if len(wanted.devices) == 1 else None
         tokens = wanted.context_tokens * wanted.parallel
         planned = model_facts(wanted.part, wanted.quant)
-        if card is None or planned.fit(card, tokens, wanted.cache_type).fits:
+        if card is None or planned.fit(card, run_of(wanted)).fits:
             continue
         for quant in dict.fromkeys((wanted.quant, "Q4_K_S", "Q3_K_L", "Q3_K_M", "Q3_K_S")):
             model = model_facts(wanted.part, quant)
             row = {"model": f"{name} on {card.name}", "quant": quant}
             row["weights"] = format_ibytes(model.weights_bytes)
             for cache in ("f16", "q8_0", "q4_0"):
-                largest = model.largest_context(card, cache)
+                largest = model.largest_context(card, replace(run_of(wanted), cache_type=cache))
                 fits = " ✓" if largest >= tokens else ""
                 row[f"context, cache {cache}"] = f"{largest:,}{fits}"
             rows.append(row)
@@ -205,7 +215,7 @@ def pooled(lab: Lab) -> "pd.DataFrame":
         if len(several) < 2:
             continue
         model = model_facts(wanted.part, wanted.quant)
-        tokens = wanted.context_tokens * wanted.parallel
+        run = run_of(wanted)
         for way, (runtimes, one_vm) in _WAYS.items():
             all_models, all_cards = placing(lab, runtimes=runtimes, one_vm=one_vm)
             mine = [card for card in all_cards if card.name in wanted.devices]
@@ -215,11 +225,11 @@ def pooled(lab: Lab) -> "pd.DataFrame":
                 row |= {"layers by card": found.unplaced[name], "largest context": "–"}
                 row["tokens/s at most"] = "–"
             else:
-                counts = model.split(several, tokens, wanted.cache_type)
+                counts = model.split(several, run)
                 row["layers by card"] = " + ".join(map(str, counts))
-                largest = model.largest_context_over(several, wanted.cache_type)
+                largest = model.largest_context_over(several, run)
                 row["largest context"] = f"{largest:,}"
-                rate = model.tokens_per_second(several, counts, tokens)
+                rate = model.tokens_per_second(several, counts, run)
                 row["tokens/s at most"] = f"{rate:.1f}"
             rows.append(row)
     if not rows:

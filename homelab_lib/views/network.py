@@ -7,7 +7,7 @@ from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import Lab
 from homelab_lib.units import format_bps
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, Drawing, house_style, svg
-from homelab_lib.wiring import cable_speed
+from homelab_lib.wiring.cables import cable_speed
 
 if TYPE_CHECKING:
     import pandas as pd

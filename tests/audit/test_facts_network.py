@@ -6,7 +6,7 @@ import pytest
 
 from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import load_lab
-from homelab_lib.wiring import cable_speed
+from homelab_lib.wiring.cables import cable_speed
 
 WRITTEN, LAB = load_lab(decisions=False), load_lab()
 MINI = load_lab(Path(__file__).resolve().parents[2] / "data" / "examples" / "minipc")

@@ -127,6 +127,10 @@ CASES = {
         (WRITTEN, [], "models.chat-large"),
         (WRITTEN, [("models.chat-large.quant", "Q3_K_M")]),
     ),
+    "model-not-computed": (
+        (WRITTEN, [("models.embeddings.quant", "Q4_K_M")], "models.embeddings"),
+        (WRITTEN, []),
+    ),
     "size-class-does-not-fit": (
         (WRITTEN, [], "model_classes.2"),
         (WRITTEN, [("model_classes.2.devices", ["proxmox.gpu2"])]),

@@ -12,6 +12,7 @@ from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 from homelab_lib.models.pcie import payload_gbps
 from homelab_lib.models.transcode import PIXELS, Stream, bus_need_bps
+from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, run_of
 
 GIB = 2**30
 _SHORT, _LONG = 4096, 8192
@@ -37,7 +38,12 @@ def _nearest(lab: Lab, parameters: float) -> ModelFacts:
 def _takes(model: ModelFacts, parameters: float, tokens: int, overhead: int) -> float:
     """Memory of a model of another size but the same shape [bytes]."""
     weights = model.weights_bytes * parameters / model.part.parameters
-    return weights + int(model.cache_bytes(tokens)) + int(model.buffer_bytes(tokens)) + overhead
+    run = Run(tokens)
+    return weights + int(cache_bytes(model.part, run)) + _buffer(model, run) + overhead
+
+
+def _buffer(model: ModelFacts, run: Run) -> int:
+    return int(buffer_bytes(model.part, run))
 
 
 @check("vram-class")
@@ -65,7 +71,7 @@ def vram_class(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         says.append(f"Said are {row.vram_low_bytes / GIB:g} to {most / GIB:g}.")
     rules: tuple[str, ...] = ()
     least = row.parameters_low * _LEAST_BITS / 8 + GIB // 2
-    buffer = int(_nearest(lab, row.parameters_low).buffer_bytes(_SHORT))
+    buffer = _buffer(_nearest(lab, row.parameters_low), Run(_SHORT))
     for name in row.devices:
         card = _card(lab, name)
         if least + buffer > card.vram_bytes:
@@ -93,7 +99,7 @@ def fits(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     except ValueError as error:
         raise CannotTell(str(error)) from None
     tokens = served.context_tokens * served.parallel
-    longest = model.largest_context_over(cards, served.cache_type)
+    longest = model.largest_context_over(cards, run_of(served))
     where = " + ".join(card.title for card in cards)
     says = f"{served.part.title} at {served.quant} fits {where} with up to {longest} tokens"
     if longest >= tokens:

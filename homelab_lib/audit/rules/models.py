@@ -1,16 +1,15 @@
 """Language models that do not fit where they are to run, and memory that can't be added up."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models import vram
 from homelab_lib.units import format_ibytes
+from homelab_lib.wiring.serving import buffer_bytes, cache_bytes, run_of, weights
 
 GIB = 2**30
 _OVERHEAD = GIB // 2  # of a runtime on each card; an assumption, to be measured
@@ -44,33 +43,6 @@ def _room(card: GpuPart) -> int:
     return card.vram_bytes - (card.vram_reserved_bytes or 0)
 
 
-def _weights(part: ModelPart, quant: str) -> int:
-    """Weights of a model: counted where the architecture is known, else by the size of a file."""
-    if quant in part.file_bytes:
-        return part.file_bytes[quant]
-    try:
-        shape: dict[str, Any] = {
-            "n_layer": part.n_layer,
-            "n_head": part.n_head,
-            "n_head_kv": part.n_head_kv,
-            "tied": part.tied,
-            "n_expert": part.n_expert,
-        }
-        types = vram.quantised_types(part.architecture, quant=quant, **shape)
-        shapes = vram.tensor_shapes(
-            part.architecture,
-            n_embd=part.n_embd,
-            n_ff=part.n_ff_expert or part.n_ff,
-            head_dim=part.key_length,
-            n_vocab=part.n_vocab,
-            **shape,
-        )
-        return vram.weight_bytes(types, shapes)
-    except ValueError:
-        bits = next((b for name, b in _ROW_BITS.items() if quant.startswith(name)), 16.0)
-        return round(part.parameters * bits / 8)
-
-
 def needs(model: ServedModel) -> vram.Fit:
     """What a model takes, without a card.
 
@@ -79,34 +51,49 @@ def needs(model: ServedModel) -> vram.Fit:
     model
         The model as it is to be served; every card it is spread over has its own compute buffer
         and overhead.
+
+    Raises
+    ------
+    ValueError
+        What it weighs is not known.
     """
-    part, cards = model.part, max(len(model.devices), 1)
-    tokens = model.context_tokens * model.parallel
-    cache = 0
-    if part.purpose != "embedding":
-        cache = vram.kv_cache_bytes(
-            n_layer=part.n_layer,
-            n_ctx=tokens,
-            n_head_kv=1 if part.kv_latent_length else part.n_head_kv,
-            key_length=part.kv_latent_length or part.key_length,
-            value_length=0 if part.kv_latent_length else part.value_length,
-            type_k=model.cache_type,
-            type_v=model.cache_type,
-        )
-    buffer = vram.compute_buffer_bytes(
-        n_embd=part.n_embd, n_ff=part.n_ff, n_head=part.n_head, n_vocab=part.n_vocab, n_ctx=tokens
+    run, cards = run_of(model), max(len(model.devices), 1)
+    return vram.Fit(
+        weights(model.part, model.quant).card_bytes,
+        int(cache_bytes(model.part, run)),
+        int(buffer_bytes(model.part, run)) * cards,
+        _OVERHEAD * cards,
+        0,
     )
-    return vram.Fit(_weights(part, model.quant), cache, buffer * cards, _OVERHEAD * cards, 0)
+
+
+def _known(models: Iterable[ServedModel]) -> Iterator[tuple[ServedModel, vram.Fit]]:
+    """The models of which it is known what they take, with that."""
+    for model in models:
+        try:
+            yield model, needs(model)
+        except ValueError:
+            continue  # the rule below says so
+
+
+@rule("model-not-computed")
+def models_known(lab: Lab) -> Iterator[Finding]:
+    """A model of which nothing says what it weighs."""
+    for model in lab.models.values():
+        try:
+            needs(model)
+        except ValueError as error:
+            yield Finding("model-not-computed", "note", f"models.{model.name}", f"{error}.")
 
 
 @rule("model-does-not-fit")
 def models_fit(lab: Lab) -> Iterator[Finding]:
     """A model that takes more memory than the cards it is placed on have."""
-    for model in lab.models.values():
+    for model, need in _known(lab.models.values()):
         cards = _cards(lab, model.devices)
         if not cards:
             continue
-        need, there = needs(model), sum(map(_room, cards))
+        there = sum(map(_room, cards))
         if need.needed_bytes <= there:
             continue
         yield Finding(
@@ -139,7 +126,8 @@ def _lighter(model: ServedModel, there: int) -> Fix:
             ("q8_0", min(_FEWEST_TOKENS, model.context_tokens)),
         ):
             now = {"quant": quant, "cache_type": cache, "context_tokens": tokens}
-            if needs(model.model_copy(update=now)).needed_bytes <= there:
+            lighter = [need for _, need in _known([model.model_copy(update=now)])]
+            if lighter and lighter[0].needed_bytes <= there:
                 changes = [(f"{path}.{k}", v) for k, v in now.items() if getattr(model, k) != v]
                 title = ", ".join(f"{k.removesuffix('_tokens')} {v}" for k, v in now.items())
                 return Fix(title, changes=tuple(changes))
@@ -236,8 +224,8 @@ def cards_suffice(lab: Lab) -> Iterator[Finding]:
         cards = _cards(lab, [device])
         if len(models) < 2 or not cards:
             continue
-        sizes = [needs(model).needed_bytes for model in models]
-        if max(sizes) <= _room(cards[0]) < sum(sizes):
+        sizes = [need.needed_bytes for _, need in _known(models)]
+        if sizes and max(sizes) <= _room(cards[0]) < sum(sizes):
             yield Finding(
                 "models-crowd-a-card",
                 "costs",
