@@ -25,7 +25,7 @@ from homelab_lib.lab.base import (
 )
 from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.guests import Guests
-from homelab_lib.lab.llm import ModelPart
+from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
 
 K3sVersion = Annotated[str, Form(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")]
@@ -135,7 +135,7 @@ class ServedModel(Named):
     """A model to be served: which, where, and how much of it."""
 
     part: Annotated[ModelPart, FromCatalog] = Field(description="The model.")
-    quant: str = Field("Q4_K_M", description="Quantisation of its GGUF file.")
+    quant: Quant = Field("Q4_K_M", description="Quantisation of its GGUF file.")
     devices: tuple[str, ...] = Field(description="Devices it runs on: 'host.device'.")
     server: str = Field(description="Software that serves it, such as 'Ollama'.")
     context_tokens: Positive = Field(8192, description="Context of one request [tokens].")

@@ -1,11 +1,27 @@
 """Catalog parts of another sort: language models, with what decides their appetite for memory."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from homelab_lib.lab.base import Bytes, Count, Number, Positive
+from homelab_lib.lab.base import Bytes, Count, Form, Number, Positive
 from homelab_lib.lab.part import Part
+
+
+def _upper(value: object) -> object:
+    """Names of quantisations are written in any case."""
+    return value.upper() if isinstance(value, str) else value
+
+
+Quant = Annotated[
+    str,
+    Form(
+        r"(UD-)?(F32|F16|BF16|Q[2-8]_[01]|Q[2-8]_K(_(XXS|XS|S|M|L|XL))?"
+        r"|IQ[1-4]_(XXS|XS|S|M|NL)|TQ[12]_0|MXFP4|NVFP4)",
+        "a quantisation of llama.cpp, such as Q4_K_M, Q8_0, IQ4_XS, MXFP4 or F16",
+    ),
+    BeforeValidator(_upper),
+]
 
 
 class ModelPart(Part):
@@ -42,4 +58,4 @@ class ModelPart(Part):
     n_expert_shared: Count = Field(0, description="Experts that see every token.")
     n_layer_dense: Count = Field(0, description="Leading layers without experts.")
     tied: bool = Field(False, description="The output layer is the embedding.")
-    file_bytes: dict[str, Bytes] = Field({}, description="Published file size by quant [bytes].")
+    file_bytes: dict[Quant, Bytes] = Field({}, description="Published file size by quant [bytes].")

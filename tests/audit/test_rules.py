@@ -127,6 +127,14 @@ CASES = {
         (WRITTEN, [], "models.chat-large"),
         (WRITTEN, [("models.chat-large.quant", "Q3_K_M")]),
     ),
+    "context-beyond-model": (
+        (
+            WRITTEN,
+            [("models.chat-small.context_tokens", 200_000)],
+            "models.chat-small.context_tokens",
+        ),
+        (WRITTEN, [("models.chat-small.context_tokens", 131_072)]),
+    ),
     "model-not-computed": (
         (WRITTEN, [("models.embeddings.quant", "Q4_K_M")], "models.embeddings"),
         (WRITTEN, []),

@@ -115,6 +115,27 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
         )
 
 
+@rule("context-beyond-model")
+def contexts_within(lab: Lab) -> Iterator[Finding]:
+    """A context longer than the model was trained for."""
+    for model in lab.models.values():
+        most = model.part.context_length
+        if model.context_tokens <= most:
+            continue
+        path = f"models.{model.name}.context_tokens"
+        yield Finding(
+            "context-beyond-model",
+            "costs",
+            path,
+            f"{model.part.title} was trained for {most} tokens, and {model.context_tokens} are "
+            "asked for: what lies beyond is memory for nonsense.",
+            most,
+            "tokens",
+            (fact(model.part, f"context_length {most}"),),
+            Fix(f"at most {most}", changes=((path, most),)),
+        )
+
+
 def _lighter(model: ServedModel, there: int) -> Fix:
     """A shorter context, a smaller cache type or a smaller quantisation, the mildest first."""
     path = f"models.{model.name}"
