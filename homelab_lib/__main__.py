@@ -159,6 +159,22 @@ def schema(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def gguf(arguments: argparse.Namespace) -> int:
+    """Say what a GGUF file is, and what it takes when it is run, by its header."""
+    from homelab_lib.gguf_header import read_header
+    from homelab_lib.gguf_takes import told
+
+    try:
+        lines = list(
+            told(read_header(arguments.file), tokens=arguments.context, slots=arguments.slots)
+        )
+    except ValueError as error:
+        raise HomelabError(f"what it takes can't be told: {error}", where=arguments.file) from None
+    for line in lines:
+        print(printable(line))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m homelab_lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -199,6 +215,10 @@ def _parser() -> argparse.ArgumentParser:
     add(record).add_argument("folder", help=told)
     add(report).add_argument("folder", nargs="?", help=f"{told} (default: the newest)")
     add(schema)
+    reading = add(gguf)
+    reading.add_argument("file", help="the file; of a split model, the first one")
+    reading.add_argument("--context", type=int, default=8192, help="tokens of one request")
+    reading.add_argument("--slots", type=int, default=1, help="requests at once")
     return parser
 
 

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from homelab_lib.__main__ import main
 from homelab_lib.errors import BadParameter
 from homelab_lib.gguf_header import Skipped, read_header
 from homelab_lib.models.quantisation import weight_bytes
+from homelab_lib.units import format_ibytes
 
 Q = gguf.GGMLQuantizationType
 quick = settings(
@@ -59,6 +61,26 @@ def small(tmp_path_factory) -> bytes:
     out.add_float64("test.pi", 3.14159)
     written(out)
     return path.read_bytes()
+
+
+def test_what_a_file_takes(tmp_path, capsys):
+    file = tmp_path / "model.gguf"
+    out = writer(file, n_layer=3, add_key_length=64, add_value_length=64)
+    out.add_token_list([f"t{n}" for n in range(300)])
+    written(out, [("token_embd.weight", (300, 256), Q.Q4_K), ("output.weight", (300, 256), Q.Q6_K)])
+    assert main(["gguf", str(file), "--context", "1024", "--slots", "2"]) == 0
+    told = capsys.readouterr().out
+    # 3 layers x 2,048 cells x (2 heads x 64) keys and as many values, of 2 bytes
+    assert f"cache of 2 × 1,024 tokens, f16: {format_ibytes(3 * 2048 * 2 * 64 * 2 * 2)}" in told
+    assert f"of it on the card {format_ibytes(300 * 210)}" in told  # the embedding stays in memory
+
+
+@pytest.mark.parametrize("context", ["0", "-5"])
+def test_a_context_that_can_not_be(tmp_path, capsys, context):
+    file = tmp_path / "model.gguf"
+    written(writer(file))
+    assert main(["gguf", str(file), "--context", context]) == 2
+    assert "n_ctx is" in capsys.readouterr().err
 
 
 def rejected(path, data: bytes) -> str:
