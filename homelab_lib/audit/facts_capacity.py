@@ -1,6 +1,5 @@
 """What a lab's pools hold: any vdevs, each by itself, by OpenZFS's own arithmetic."""
 
-import re
 from collections.abc import Sequence
 
 from homelab_lib.lab.lab import Lab
@@ -35,7 +34,7 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
         for each in [[part] for part in parts] if alone else [parts]:
             found.append(
                 Vdev(
-                    _as_model(group.layout),
+                    group.layout,
                     tuple(part.capacity_bytes for part in each),
                     role=group.role,
                     ashift=pool.ashift,
@@ -43,13 +42,6 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
                 )
             )
     return tuple(found)
-
-
-def _as_model(layout: str) -> str:
-    """The layout without its number of children: ``draid2:8d:24c:2s`` is ``draid2:8d:2s``."""
-    kind, *parts = layout.split(":")
-    order = {part[-1]: part for part in parts if re.fullmatch(r"\d+[ds]", part)}
-    return ":".join([kind, *(order[unit] for unit in "ds" if unit in order)])
 
 
 def openzfs(lab: Lab, pool: Pool) -> tuple[int, ...]:

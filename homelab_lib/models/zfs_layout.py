@@ -18,7 +18,7 @@ Int = Any
 """An int, or an integer array of any shape where a sweep needs it."""
 
 _DEFLATE_BLOCK = 128 * KIB  # the ratio is always taken from this size, whatever recordsize is
-_LAYOUT = re.compile(r"(stripe|mirror|raidz([123])?|draid([123])?(?::(\d+)d)?(?::(\d+)s)?)")
+_LAYOUT = re.compile(r"stripe|mirror|raidz([123])?|draid([123])?((?::\d+[dcs])*)")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def parse_layout(text: str, width: int) -> Layout:
     Parameters
     ----------
     text
-        As `zpool create` has it; dRAID without the number of children, which is `width`.
+        As `zpool create` has it.
     width
         Disks per vdev.
 
@@ -65,18 +65,21 @@ def parse_layout(text: str, width: int) -> Layout:
     match = _LAYOUT.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"layout is {text!r}; it has to be stripe, mirror, raidz1-3 or draid1-3[:Nd][:Ns]"
+            f"layout is {text!r}; it has to be stripe, mirror, raidz1-3 or draid1-3[:Nd][:Nc][:Ns]"
         )
     if text == "stripe":
         layout, least = Layout("stripe"), 1
     elif text == "mirror":
         layout, least = Layout("mirror", parity=width - 1), 2
     elif text.startswith("raidz"):
-        parity = int(match[2] or 1)
+        parity = int(match[1] or 1)
         layout, least = Layout("raidz", parity=parity), parity + 1
     else:
-        parity, spares = int(match[3] or 1), int(match[5] or 0)
-        data = int(match[4] or min(8, max(width - spares - parity, 1)))
+        given = {unit: int(number) for number, unit in re.findall(r"(\d+)([dcs])", match[3])}
+        if given.get("c", width) != width:
+            raise ValueError(f"width is {width}; {text} has {given['c']} disks")
+        parity, spares = int(match[2] or 1), given.get("s", 0)
+        data = given.get("d") or min(8, max(width - spares - parity, 1))
         layout, least = Layout("draid", parity, data, spares), parity + data + spares
     if not least <= width <= 255:
         raise ValueError(f"width is {width}; a {text} vdev has {least} to 255 disks")

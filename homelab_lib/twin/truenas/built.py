@@ -69,15 +69,13 @@ def _pools(nas: TrueNas, before_phase: int) -> None:
     for name, pool in lab.pools.get(nas.name, {}).items():
         if not made(pool.phase, before_phase):
             continue
-        vdevs, size, usable = [], 0, 0
-        for group in (each for each in pool.groups if each.role == "data"):
+        vdevs = []
+        for group in pool.groups:
             disks = [described[disk] for disk in group.disks]
             names = [by_serial[d.serial or f"{nas.name}-{d.name}".upper()] for d in disks]
-            vdevs.append(Vdev(group.layout.partition(":")[0].upper(), names))
-        if pool.shape and not pool.shape[0].startswith("draid"):
-            layout, width, count = pool.shape
-            smallest = min(described[disk].capacity_bytes for disk in pool.disks_for("data"))
-            size, usable = zpool_sizes(layout.upper(), width, count, smallest)
+            kind = group.layout.partition(":")[0].upper()
+            vdevs.append(Vdev(kind, names, group.role, group.layout))
+        size, usable = zpool_sizes(vdevs, nas.disks)
         number = len(nas.pools) + 1
         nas.pools[name] = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, 0.0)
         nas.add_dataset(root_dataset(name, 0.0))

@@ -8,6 +8,7 @@ wiped.
 import errno
 from typing import Any
 
+from homelab_lib.models.zfs import Role
 from homelab_lib.twin.truenas.arguments.pools import PoolCreate, PoolCreate26
 from homelab_lib.twin.truenas.errors import ValidationErrors
 from homelab_lib.twin.truenas.jobs import Progress, Work
@@ -18,7 +19,7 @@ from homelab_lib.twin.truenas.zfs import Row, Vdev, ZPool, zpool_sizes
 from homelab_lib.twin.truenas.zfs_dataset import root_dataset
 
 _LEAST_DISKS = {"STRIPE": 1, "MIRROR": 2, "RAIDZ1": 3, "RAIDZ2": 4, "RAIDZ3": 5}
-_CLASSES = ("data", "special", "dedup", "cache", "log")
+_CLASSES: tuple[Role, ...] = ("data", "special", "dedup", "cache", "log")
 _WIPE_S = 6.0
 _LOCK = "pool_createupdate"
 _SUNDAYS = {"minute": "00", "hour": "00", "dom": "*", "month": "*", "dow": "7"}
@@ -52,12 +53,7 @@ def pool_create(nas: TrueNas, data: Row) -> Work:
         done = f"Formatting disks ({place + 1}/{len(disks)})"
         yield Progress(_WIPE_S, 30 * (place + 1) / len(disks), done)
     yield Progress(4.0, 90, "Creating ZFS Pool")
-    data_vdevs = [vdev for vdev in vdevs if vdev.role == "data"]
-    smallest = min(nas.disks[disk].size_bytes for vdev in data_vdevs for disk in vdev.disks)
-    first_vdev = data_vdevs[0]
-    size, usable = zpool_sizes(
-        first_vdev.kind, len(first_vdev.disks), len(data_vdevs), smallest
-    )  # fmt: skip
+    size, usable = zpool_sizes(vdevs, nas.disks)
     number = max((pool.id for pool in nas.pools.values()), default=0) + 1
     name, now_s = data["name"], nas.now_s()
     pool = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, now_s)

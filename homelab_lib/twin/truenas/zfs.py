@@ -3,11 +3,11 @@
 Source: TrueNAS 25.10 API, entries of `pool.query` and `disk.details`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from homelab_lib.models.zfs import pool_capacity
+from homelab_lib.models import zfs
 from homelab_lib.twin.truenas.rpc import HALFMOON, Release
 
 Row = dict[str, Any]
@@ -46,7 +46,8 @@ class Vdev:
 
     kind: str
     disks: list[str]
-    role: str = "data"
+    role: zfs.Role = "data"
+    layout: str = ""  # as zpool has it, where its kind is not all of it
 
 
 @dataclass
@@ -170,20 +171,21 @@ def _leaf(disk: str, guid: str) -> Row:
     }
 
 
-def zpool_sizes(kind: str, width: int, vdevs: int, disk_bytes: int) -> tuple[int, int]:
+def zpool_sizes(vdevs: Iterable[Vdev], disks: Mapping[str, NasDisk]) -> tuple[int, int]:
     """A pool's raw and usable size [bytes]: the one place where the twin gets them from.
 
     Parameters
     ----------
-    kind
-        ``RAIDZ2``, ``MIRROR``, ``STRIPE`` …, as `pool.create` has it.
-    width, vdevs
-        Disks in each vdev, number of vdevs.
-    disk_bytes
-        The smallest disk [bytes].
+    vdevs
+        The pool's.
+    disks
+        The machine's, by name.
     """
-    if kind == "STRIPE":  # one disk after the other: each is a vdev
-        width, vdevs = 1, width * vdevs
-    partition_bytes = disk_bytes - _TAIL_BYTES
-    pool = pool_capacity(kind.lower(), width, partition_bytes, vdevs=vdevs, whole_disk=False)
-    return int(pool.size_bytes), int(pool.usable_bytes)
+    found = []
+    for vdev in vdevs:
+        sizes = [disks[disk].size_bytes - _TAIL_BYTES for disk in vdev.disks]
+        layout = vdev.layout or vdev.kind.lower()
+        for each in [[size] for size in sizes] if layout == "stripe" else [sizes]:
+            found.append(zfs.Vdev(layout, tuple(each), role=vdev.role, whole_disk=False))
+    holds = zfs.capacity(found)
+    return int(holds.size_bytes), int(holds.usable_bytes)
