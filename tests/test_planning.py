@@ -100,7 +100,7 @@ def rehearsed(monkeypatch, book, hosts, mask):
         rests_on=lambda host, call: "guessed",
         close=lambda: closed.append(True),
     )
-    monkeypatch.setattr(planning, "rehearsal", lambda target, public_key: twin)
+    monkeypatch.setattr(planning, "rehearsal", lambda target, public_key, note: twin)
     target = SimpleNamespace(
         name="ssh", seal=str, hosts=lambda: HOSTS, public_key=lambda name: "key"
     )
