@@ -14,7 +14,12 @@ MINORS = ("1.34", "1.35", "1.36", "1.37")
 
 @cache
 def standing(minor: str = "1.34") -> Cluster:
-    """The shipped lab's cluster, at a minor release."""
+    """The cluster that all tests of a process share; what they do to it, the others find."""
+    return fresh(minor)
+
+
+def fresh(minor: str) -> Cluster:
+    """The shipped lab's cluster, at a minor release, for one test alone."""
     world = built(load_lab(), before_phase=3, clock=SimulatedClock())
     (cluster,) = world.clusters.values()
     cluster.version = f"v{minor}.1+k3s1"

@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 import yaml
 
-from contract.clusters import kubectl, standing
+from contract.clusters import fresh, kubectl, standing
 from contract.kubernetes_schemas import why_not
 from contract.manifests import objects
 from contract.oracle import contract
@@ -123,7 +123,7 @@ def test_the_version_of_k3s():
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A cluster on which everything runs that our runbooks make."""
-    whole = standing("1.35")
+    whole = fresh("1.35")
     ours = objects(tmp_path_factory.mktemp("runs"))
     first = {(each["kind"], each["metadata"]["name"]): each for each in reversed(ours)}
     for document in reversed(first.values()):

@@ -197,6 +197,9 @@ class Real:
     def begun(self, resource):
         return False
 
+    def sent(self, resource):
+        return ()
+
 
 def test_our_readers_take_what_real_agents_say():
     for row in outputs(r"GET ….*/agent/network-get-interfaces"):
