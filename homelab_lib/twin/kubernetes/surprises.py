@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from homelab_lib.twin.kubernetes.passwords import PASSWORD
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 from homelab_lib.twin.surprises import surprise
@@ -116,3 +117,28 @@ def hub_limit(server: Machine, *, for_s: float = 6 * 3600.0) -> None:
         How long from now [s].
     """
     server.world.habits["hub_closed_until_s"] = server.world.clock.now() + for_s
+
+
+@surprise("helm-half-release", on="cluster")
+def helm_half_release(server: Machine) -> None:
+    """The job that installs the next chart is cut off: Helm has a release that is half there.
+
+    Parameters
+    ----------
+    server
+        A server of the cluster.
+    """
+    server.world.habits["helm_cut"] = True
+
+
+@surprise("node-password")
+def node_password(worker: Machine) -> None:
+    """A worker has lost the password by which its server knows it, and starts anew.
+
+    Parameters
+    ----------
+    worker
+        A machine that is a node of a cluster.
+    """
+    worker.files.remove(PASSWORD)
+    worker.run("systemctl restart k3s-agent").finished()
