@@ -50,6 +50,7 @@ UNIX = Shelf(
         ("sh -c 'if [ -e a ]; then mv a b; sync; fi' sh", "", "documentation"),
         ("sh -c 'put() { mv a b; }; put' sh", "", "recorded"),
         ("sh -c 'mv a b; frobnicate'", "", "guessed"),
+        ("sh -c '\"$@\"; ' sh runuser -u me -- sh -c 'chmod 600 a; sync' sh", "", "documentation"),
         ("sh -c 'mv a b; fi'", "", "guessed"),
     ],
 )

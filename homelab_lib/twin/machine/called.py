@@ -19,8 +19,12 @@ def called(words: Sequence[str]) -> Iterator[Sequence[str]]:
         The call. A script's own functions are left out; one that can't be read is ``sh`` alone.
     """
     match words:
-        case ["sh" | "/bin/sh", "-c", script, *_]:
-            yield from _of_script(script)
+        case ["sh" | "/bin/sh", "-c", script, *given]:
+            for found in _of_script(script):
+                if found[0] == "$@":  # it runs the words that it was given
+                    yield from called([*given[1:], *found[1:]])
+                else:
+                    yield found
         case ["env", *rest]:
             yield from called(list(dropwhile(lambda word: "=" in word, rest)))
         case ["runuser", "-u", _, "--", *rest]:
