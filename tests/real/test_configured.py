@@ -1,6 +1,7 @@
 """Logins by an ssh_config, each beside `ssh` itself: it gets in where we do, and only there."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -324,7 +325,7 @@ def test_a_program_goes_with_its_connection(nas, log_in, tmp_path):
     pump += "t.Thread(target=lambda:shutil.copyfileobj(i,s.makefile('wb',0)),daemon=True).start()\n"
     pump += "shutil.copyfileobj(s.makefile('rb',0),o)\n"
     script.write_text(pump)
-    assert log_in(entry(nas, f"ProxyCommand {sys.executable} {script}")).ok
+    assert log_in(entry(nas, f"ProxyCommand {shlex.join([sys.executable, str(script)])}")).ok
     pid = (tmp_path / "pid").read_text()
     until("it is gone", lambda: not Path(f"/proc/{pid}/cmdline").exists())
 

@@ -1,6 +1,7 @@
 """A program that carries a connection."""
 
 import os
+import shlex
 import sys
 
 import pytest
@@ -26,7 +27,7 @@ shutil.copyfileobj(there.makefile("rb", 0), ours[1])
 def pump(tmp_path):
     """The command line of a program that connects to a port of this machine."""
     (tmp_path / "pump").write_text(PUMP)
-    return f"{sys.executable} {tmp_path}/pump"
+    return shlex.join([sys.executable, f"{tmp_path}/pump"])
 
 
 def test_a_connection_through_a_program(pump, tmp_path):
