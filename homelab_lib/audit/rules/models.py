@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from homelab_lib.audit.facts_gpu import OVERHEAD_BYTES, card_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.compute import ServedModel
@@ -12,7 +13,7 @@ from homelab_lib.units import format_ibytes
 from homelab_lib.wiring.serving import buffer_bytes, cache_bytes, run_of, weights
 
 GIB = 2**30
-_OVERHEAD = GIB // 2  # of a runtime on each card; an assumption, to be measured
+_OVERHEAD = min(OVERHEAD_BYTES.values())  # of whichever runtime asks for least
 _LEAST_BITS = 4.5  # per weight: Q4_0, the smallest of the common four-bit quantisations
 _ROW_BITS = {"Q4": 4.5, "Q5": 5.5, "Q8": 8.5, "F16": 16.0}
 _SMALLER = ("Q4_K_M", "Q4_K_S", "Q3_K_M", "Q3_K_S", "Q2_K")
@@ -43,11 +44,13 @@ def _room(card: GpuPart) -> int:
     return card.vram_bytes - (card.vram_reserved_bytes or 0)
 
 
-def needs(model: ServedModel) -> vram.Fit:
+def needs(lab: Lab, model: ServedModel) -> vram.Fit:
     """What a model takes, without a card.
 
     Parameters
     ----------
+    lab
+        The lab whose cards it is put on.
     model
         The model as it is to be served; every card it is spread over has its own compute buffer
         and overhead.
@@ -57,21 +60,23 @@ def needs(model: ServedModel) -> vram.Fit:
     ValueError
         What it weighs is not known.
     """
-    run, cards = run_of(model), max(len(model.devices), 1)
+    run, there = run_of(model), card_facts(lab)
+    overheads = [there[name].overhead_bytes for name in model.devices if name in there]
+    cards = max(len(overheads), 1)
     return vram.Fit(
         weights(model.part, model.quant).card_bytes,
         int(cache_bytes(model.part, run)),
         int(buffer_bytes(model.part, run)) * cards,
-        _OVERHEAD * cards,
+        sum(overheads),
         0,
     )
 
 
-def _known(models: Iterable[ServedModel]) -> Iterator[tuple[ServedModel, vram.Fit]]:
+def _known(lab: Lab, models: Iterable[ServedModel]) -> Iterator[tuple[ServedModel, vram.Fit]]:
     """The models of which it is known what they take, with that."""
     for model in models:
         try:
-            yield model, needs(model)
+            yield model, needs(lab, model)
         except ValueError:
             continue  # the rule below says so
 
@@ -81,7 +86,7 @@ def models_known(lab: Lab) -> Iterator[Finding]:
     """A model of which nothing says what it weighs."""
     for model in lab.models.values():
         try:
-            needs(model)
+            needs(lab, model)
         except ValueError as error:
             yield Finding("model-not-computed", "note", f"models.{model.name}", f"{error}.")
 
@@ -89,7 +94,7 @@ def models_known(lab: Lab) -> Iterator[Finding]:
 @rule("model-does-not-fit")
 def models_fit(lab: Lab) -> Iterator[Finding]:
     """A model that takes more memory than the cards it is placed on have."""
-    for model, need in _known(lab.models.values()):
+    for model, need in _known(lab, lab.models.values()):
         cards = _cards(lab, model.devices)
         if not cards:
             continue
@@ -111,7 +116,7 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
                 f"{need.overhead_bytes / GIB:.2f} (assumed).",
                 *(fact(card, f"{card.vram_bytes / GIB:g} GiB") for card in cards),
             ),
-            _lighter(model, there),
+            _lighter(lab, model, there),
         )
 
 
@@ -136,7 +141,7 @@ def contexts_within(lab: Lab) -> Iterator[Finding]:
         )
 
 
-def _lighter(model: ServedModel, there: int) -> Fix:
+def _lighter(lab: Lab, model: ServedModel, there: int) -> Fix:
     """A shorter context, a smaller cache type or a smaller quantisation, the mildest first."""
     path = f"models.{model.name}"
     begin = _SMALLER.index(model.quant) if model.quant in _SMALLER else 0
@@ -147,7 +152,7 @@ def _lighter(model: ServedModel, there: int) -> Fix:
             ("q8_0", min(_FEWEST_TOKENS, model.context_tokens)),
         ):
             now = {"quant": quant, "cache_type": cache, "context_tokens": tokens}
-            lighter = [need for _, need in _known([model.model_copy(update=now)])]
+            lighter = [need for _, need in _known(lab, [model.model_copy(update=now)])]
             if lighter and lighter[0].needed_bytes <= there:
                 changes = [(f"{path}.{k}", v) for k, v in now.items() if getattr(model, k) != v]
                 title = ", ".join(f"{k.removesuffix('_tokens')} {v}" for k, v in now.items())
@@ -245,7 +250,7 @@ def cards_suffice(lab: Lab) -> Iterator[Finding]:
         cards = _cards(lab, [device])
         if len(models) < 2 or not cards:
             continue
-        sizes = [need.needed_bytes for _, need in _known(models)]
+        sizes = [need.needed_bytes for _, need in _known(lab, models)]
         if sizes and max(sizes) <= _room(cards[0]) < sum(sizes):
             yield Finding(
                 "models-crowd-a-card",
