@@ -13,6 +13,7 @@ from homelab_lib.lab.base import (
     Interface,
     Ip,
     Named,
+    Phase,
     PortName,
     Positive,
     Record,
@@ -155,6 +156,10 @@ class Host(Named):
     api: Api | None = Field(None, description="Access to its HTTPS interface, where it has one.")
     standalone: bool = Field(False, description="Kept apart: no runbook ever changes it.")
     purchase_pending: bool = Field(False, description="Not all of it has been bought yet.")
+    phase: Phase = Field(
+        None,
+        description="Phase that sets it up, its network among it; none: it stands as described.",
+    )
 
     board: Annotated[BoardPart, FromCatalog] | None = Field(
         None, description="Main board, single-board computer or whole system."

@@ -44,7 +44,11 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
         room.register(world)
     for name, host in lab.hosts.items():
         kind = world.kinds.get(host.os.kind)
-        machine = kind.make(world, name, host, before_phase) if kind else _other(world, name, host)
+        machine = (
+            kind.make(world, name, host, before_phase)
+            if kind
+            else _other(world, name, host, before_phase)
+        )
         world.machines[name] = machine
         _exports(machine, before_phase)
     for founder in world.founders:
@@ -64,10 +68,10 @@ def _exports(machine: Machine, before_phase: int) -> None:
             machine.listeners[2049] = lambda: True
 
 
-def _other(world: World, name: str, host: Host) -> Machine:
+def _other(world: World, name: str, host: Host, before_phase: int) -> Machine:
     """A machine of a kind that has no room of its own: some Unix."""
     user = host.ssh.user if host.ssh else "root"
     machine = Machine(name, world, user=user, commands=(*UNIX, *world.programs))
     machine.kernel = _KERNELS.get(host.os.kind, machine.kernel)
-    furnish(machine, host)
+    furnish(machine, host, before_phase)
     return machine

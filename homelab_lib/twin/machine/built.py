@@ -13,8 +13,12 @@ from homelab_lib.twin.machine.packages import install
 _FIRMWARE_SHARE = 0.0248  # of 128 GiB a kernel sees 124.82 on the board we know (hardware.md, 5)
 
 
-def furnish(machine: Machine, host: Host) -> None:
-    """What every machine has: memory, processors, interfaces, the first files."""
+def furnish(machine: Machine, host: Host, before_phase: int) -> None:
+    """What every machine has: memory, processors, interfaces, the first files.
+
+    One that no phase has set up yet has the addresses that its installer gave it: the one it is
+    reached by, and what DHCP gives.
+    """
     lab = machine.world.lab
     if host.cpu is not None:
         machine.cpu_model = host.cpu.title
@@ -26,8 +30,10 @@ def furnish(machine: Machine, host: Host) -> None:
         machine.blocks = list(_disks(host))
     for name, port in host.attached.items():
         addresses: list[tuple[int | None, str | None]] = [(None, port.address)]
-        for tag, cidr in (*addresses, *port.addresses.items()):
-            if not cidr and tag is None and not port.bridge:
+        bare = not made(host.phase, before_phase)
+        for tag, given in (*addresses, *port.addresses.items()):
+            cidr = given if not bare or _installed(host, given) else None
+            if not cidr and (tag is not None or not (port.bridge or port.interface)):
                 continue
             vlan = lab.vlans.get(tag or port.vlan or 0)
             gateway = vlan.gateway if vlan and vlan.gateway else ""
@@ -41,7 +47,7 @@ def furnish(machine: Machine, host: Host) -> None:
                     segment=port.bridge or name,
                     tag=tag,
                     gateway="" if (cidr or "").partition("/")[0] == gateway else gateway,
-                    mtu=port.mtu,
+                    mtu=1500 if bare else port.mtu,
                 )
             )
     machine.files.put("/etc/hostname", f"{machine.name}\n")
@@ -55,6 +61,13 @@ def furnish(machine: Machine, host: Host) -> None:
     machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3"}
     for package in ("curl", "wget"):
         install(machine, package)
+
+
+def _installed(host: Host, cidr: str | None) -> bool:
+    """Whether an address is there once the system is installed."""
+    if cidr is None or "/" not in cidr:
+        return cidr is not None
+    return host.ssh is not None and cidr.partition("/")[0] == host.ssh.address
 
 
 def _disks(host: Host) -> Iterator[Row]:

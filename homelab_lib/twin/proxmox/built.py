@@ -42,7 +42,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         commands=(qm, pvesh, pvesm, *UNIX),
     )
     node.kernel = known.kernel
-    furnish(node, host)
+    furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
     node.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")

@@ -39,7 +39,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
         commands=(truenas, server, *UNIX),
     )
     nas.kernel = _KERNEL
-    furnish(nas, host)
+    furnish(nas, host, before_phase)
     nas.connect(next((i.gateway for i in nas.interfaces if i.gateway), ""))
     _disks(nas, host)
     _pools(nas, before_phase)
