@@ -120,26 +120,27 @@ def draw(arguments: argparse.Namespace) -> int:
 
 
 def runbook(arguments: argparse.Namespace) -> int:
-    """Write the notebook of a phase: its parameters, its steps in order, a line of prose each."""
+    """Write the notebook of a runbook: its parameters, its steps in order, a line of prose each."""
     import nbformat
 
     from homelab_lib import durable
     from homelab_lib.lab import load_lab
     from homelab_lib.notebook.writing import written
-    from homelab_lib.recipes import made_in
+    from homelab_lib.recipes import named, runbooks
     from homelab_lib.recipes import runbook as of_phase
     from homelab_lib.recipes.holdings import described
 
     lab = load_lab(arguments.lab)
-    phase = arguments.phase or made_in(lab)
+    name = arguments.phase
+    what = named(f"phase{name}" if name.isdecimal() else name) if name else runbooks(lab)[0]
     shipped = Path(arguments.lab).resolve() == paths.data().resolve()
     notebook = written(
-        of_phase(lab, phase, lambda name: ""),
+        of_phase(lab, what.phase, lambda name: "", what.part),
         lab="" if shipped else paths.shown(Path(arguments.lab).resolve()),
-        goal=next((each.goal for each in lab.phases if each.number == phase), ""),
-        left_out=described(lab, phase),
+        goal=next((each.goal for each in lab.phases if each.number == what.phase), ""),
+        left_out=described(lab, what.phase),
     )
-    file = Path(arguments.output or f"phase{phase}.ipynb")
+    file = Path(arguments.output or f"{what.name}.ipynb")
     try:
         durable.replace(file, nbformat.writes(notebook) + "\n")
     except OSError as error:
@@ -195,9 +196,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["draw"].add_argument("-o", "--output", default="topology.svg", help="the file")
     writing = commands.choices["runbook"]
     writing.add_argument(
-        "phase", nargs="?", type=int, default=0, help="its number (default: the first with steps)"
+        "phase",
+        nargs="?",
+        default="",
+        help="its number, or a runbook's name: phase1_network (default: the first with steps)",
     )
-    writing.add_argument("-o", "--output", help="the file (default: phaseN.ipynb)")
+    writing.add_argument("-o", "--output", help="the file (default: the runbook's name)")
     serving = commands.choices["twin"]
     serving.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")
     serving.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")

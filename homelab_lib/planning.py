@@ -72,6 +72,7 @@ class Undertaking:
             seal=self.target.seal,
             confirm=self.confirm,
             locate=target.locate,
+            secret=target.secret,
         )
 
     def rehearse(

@@ -12,7 +12,8 @@ from homelab_lib import paths
 from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unseen
 from homelab_lib.lab import load_lab
 from homelab_lib.planning import Undertaking
-from homelab_lib.recipes import phase_of, runbook
+from homelab_lib.recipes import named, runbook
+from homelab_lib.rehearsed import before
 from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import approval, lock
 from homelab_lib.runbook import record as records
@@ -23,7 +24,7 @@ from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
-from homelab_lib.target import SshTarget, Target, TwinTarget
+from homelab_lib.target import SshTarget, Target
 from homelab_lib.views.cards import Card, note_card, plan_card, step_card
 from homelab_lib.views.progress import StepBar
 
@@ -117,23 +118,21 @@ class Run:
 
     def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
-        phase = phase_of(name)
+        what = named(name)
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
-            what = f"{name} {self.mode}"
-            self._stack.enter_context(lock.held(self._state, alone=changing, what=what))
+            doing = f"{name} {self.mode}"
+            self._stack.enter_context(lock.held(self._state, alone=changing, what=doing))
         self._target: Target
         if target == "twin":
-            self._target = TwinTarget.before_phase(
-                self.lab, phase, seed=seed, allow_changes=changing
-            )
+            self._target = before(self.lab, what, seed=seed).reopened(allow_changes=changing)
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
-        self.runbook: Runbook = runbook(self.lab, phase, self._target.public_key)
-        named = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
-        self._mask.public.update(named)
+        self.runbook: Runbook = runbook(self.lab, what.phase, self._target.public_key, what.part)
+        public = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
+        self._mask.public.update(public)
         self.record = self._record(name, target, run_id)
         head = {
             "runbook": name,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
 from homelab_lib import durable, paths
-from homelab_lib.errors import BadParameter, HomelabError, HostKeyRefused
+from homelab_lib.errors import BadParameter, HomelabError, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
@@ -29,6 +29,7 @@ from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.seal import Seal
+from homelab_lib.secret import Secret, resolve
 from homelab_lib.transport.certificates import fingerprint
 from homelab_lib.transport.certificates import pin as pin_certificate
 from homelab_lib.transport.endpoint import Endpoint
@@ -41,6 +42,8 @@ from homelab_lib.twin.fidelity import rests_on
 from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
+
+_MADE_UP_CHARACTERS = 32  # of a secret that only a twin is told
 
 
 class _TwinFleet(Fleet):
@@ -125,12 +128,15 @@ class TwinTarget:
         self.link.unreached = likeness.unreached if likeness is not None else {}
 
     @classmethod
-    def before_phase(
-        cls, lab: Lab, phase: int, *, seed: int = 0, allow_changes: bool
-    ) -> "TwinTarget":
-        """The lab as it stands when the phases before `phase` are done."""
+    def before_phase(cls, lab: Lab, phase: int, *, seed: int = 0) -> "TwinTarget":
+        """The lab as it stands when the phases before `phase` are done; it may be changed."""
         world = built(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
-        return cls(lab, world, allow_changes=allow_changes)
+        return cls(lab, world, allow_changes=True)
+
+    def reopened(self, *, allow_changes: bool) -> "TwinTarget":
+        """The same lab behind new doors; these are closed."""
+        self.close()
+        return TwinTarget(self.lab, self.world, allow_changes=allow_changes)
 
     def hosts(self) -> tuple[PlannedHost, ...]:
         """Nobody: what is planned on a twin of its own is carried out on that one."""
@@ -162,6 +168,21 @@ class TwinTarget:
 
     def public_key(self, name: str) -> str:
         return self._operator_key
+
+    def secret(self, reference: str) -> Secret:
+        """The secret behind a reference. A twin of a lab's own takes any: one that nobody has set
+        is made up, so that a rehearsal needs nobody's."""
+        found = resolve(reference)
+        if self._likeness is not None:
+            return found
+
+        def reveal() -> str:
+            try:
+                return found.reveal()
+            except SecretUnresolved:
+                return self.seal(reference)[:_MADE_UP_CHARACTERS]
+
+        return Secret(found.name, reveal)
 
     def unknown_releases(self) -> dict[str, str]:
         """What its machines run, or are to run, and this project does not know; and where that is
@@ -347,6 +368,10 @@ class SshTarget:
         if endpoint.address == name:
             found = _resolve(name, self.lab.machines()[name], self._config, address)
             self.link.add(replace(found, host_key_alias=endpoint.key_name))
+
+    def secret(self, reference: str) -> Secret:
+        """The secret behind a reference."""
+        return resolve(reference)
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""

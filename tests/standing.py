@@ -19,9 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from homelab_lib import session, target
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
-from homelab_lib.recipes import phase_of
-from homelab_lib.twin.built import built
-from homelab_lib.twin.clock import SimulatedClock
+from homelab_lib.recipes import named
+from homelab_lib.rehearsed import before
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
@@ -153,8 +152,9 @@ def served(
 ) -> Iterator[Standing]:
     """Serve a lab as it stands before a phase."""
     described = lab or load_lab(path or None)
-    phase = phase_of(runbook)
-    world = built(described, before_phase=phase, seed=seed, clock=SimulatedClock())
+    twin = before(described, named(runbook), seed=seed)
+    twin.close()
+    world = twin.world
     folder.mkdir(parents=True, exist_ok=True)
     identity, key = _login(folder)
     with serve(world, authorized_keys=[key]) as doors:

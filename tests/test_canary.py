@@ -30,8 +30,9 @@ _CELLS = (
     "from homelab_lib import session\n"
     "import canary_runbook\n"
     "book = canary_runbook.runbook({references!r}, Path({seen!r}))\n"
-    "session.phase_of = lambda name: 2\n"
-    "session.runbook = lambda lab, phase, key: book",
+    "phase2 = session.named('phase2')\n"
+    "session.named = lambda name: phase2\n"
+    "session.runbook = lambda lab, phase, key, part: book",
     'run = session.begin("canary", lab="data/examples/minipc")\nrun.plan()',
     'run.step("write")',
     'run.step("fail")',

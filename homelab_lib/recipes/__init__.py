@@ -4,7 +4,6 @@ Things carry the phase that makes them. The runbook of a phase is the recipes of
 the order in which they need each other; so any lab has runbooks.
 """
 
-from homelab_lib.recipes.holdings import made_in
-from homelab_lib.recipes.phase import phase_of, runbook
+from homelab_lib.recipes.phase import named, runbook, runbooks
 
-__all__ = ["made_in", "phase_of", "runbook"]
+__all__ = ["named", "runbook", "runbooks"]

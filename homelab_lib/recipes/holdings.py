@@ -1,6 +1,6 @@
 """What each phase of a lab holds, and what of it a runbook can make."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pydantic import BaseModel
 
@@ -10,8 +10,6 @@ from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.part import Part
 from homelab_lib.lab.per_host import every
 
-MADE = ("vms", "containers", "clusters", "nfs_shares")
-"""Keys of a lab whose things have a recipe, or a refusal of their own."""
 DESCRIBED = ("services", "models")
 """Keys whose things say what runs where, and not how it is installed: nothing is sent for them."""
 _SHOWN = 6
@@ -56,25 +54,17 @@ def described(lab: Lab, phase: int) -> list[str]:
     return [key for key in holdings(lab).get(phase, []) if _room(key) in DESCRIBED]
 
 
-def made_in(lab: Lab) -> int:
-    """The first phase of a lab in which a runbook makes all there is to make.
-
-    Raises
-    ------
-    BadParameter
-        There is none.
-    """
-    for phase in holdings(lab):
-        if _to_make(lab, phase) and not _strange(lab, phase):
-            return phase
-    raise BadParameter(
-        f"lab {lab.name!r} has no phase that a runbook carries out{_all(lab)}",
-        fix=f"give {', '.join(MADE)} the number of a phase",
-    )
-
-
-def refuse(lab: Lab, phase: int) -> None:
+def refuse(lab: Lab, phase: int, makes: Collection[str], here: Collection[str]) -> None:
     """Refuse a phase that has nothing to make, or something that no recipe makes.
+
+    Parameters
+    ----------
+    lab, phase
+        The lab, and the number of its phase.
+    makes
+        Keys whose things some runbook makes.
+    here
+        Those whose things the runbook in question makes.
 
     Raises
     ------
@@ -82,39 +72,36 @@ def refuse(lab: Lab, phase: int) -> None:
         With the keys of what stands in the way, and what to do.
     """
     held = holdings(lab)
-    if strange := _strange(lab, phase):
+    if strange := strangers(lab, phase, makes):
         raise BadParameter(
             f"phase {phase} of lab {lab.name!r} holds what no recipe makes yet: {_some(strange)}",
             where=strange[0],
             fix="make it by hand and say exists: true of it in place of its phase; runbooks make "
-            f"{', '.join(MADE)}",
+            f"{', '.join(makes)}",
         )
-    if not _to_make(lab, phase):
-        empty = f"has nothing that a runbook makes: {_some(held.get(phase, []))}"
+    if not to_make(lab, phase, here):
+        empty = f"has nothing that this runbook makes: {_some(held.get(phase, []))}"
         raise BadParameter(
             f"phase {phase} of lab {lab.name!r} {empty if phase in held else 'is not there'}"
             + _all(lab),
             fix=f"name another, or write  phase: {phase}  in what it is to make "
-            f"({', '.join(MADE)})",
+            f"({', '.join(here)})",
         )
 
 
-def _to_make(lab: Lab, phase: int) -> list[str]:
-    return [key for key in holdings(lab).get(phase, []) if _room(key) in MADE]
-
-
-def _strange(lab: Lab, phase: int) -> list[str]:
-    """What a phase holds and no recipe makes; a dataset is made with the NFS share on it."""
-    shared = {
-        f"datasets.{share.host}.{share.dataset}"
-        for share in every(lab.nfs_shares)
-        if share.phase == phase
-    }
+def strangers(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
+    """The things of a phase that no recipe makes; datasets are made with the shares on them."""
+    shares = [share for share in every(lab.nfs_shares) if share.phase == phase]
+    made = {f"datasets.{share.host}.{share.dataset}" for share in shares}
+    known = (*makes, *DESCRIBED)
     return [
-        key
-        for key in holdings(lab).get(phase, [])
-        if _room(key) not in (*MADE, *DESCRIBED) and key not in shared
+        key for key in holdings(lab).get(phase, []) if _room(key) not in known and key not in made
     ]
+
+
+def to_make(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
+    """The things of a phase that are under one of some keys."""
+    return [key for key in holdings(lab).get(phase, []) if _room(key) in makes]
 
 
 def _all(lab: Lab) -> str:

@@ -1,36 +1,138 @@
-"""The runbook of a phase: the recipes of its things, in the order in which they need each other."""
+"""A lab's runbooks: for each phase the recipes of its things, in the order in which they need each
+other, and one for the ways in from outside.
+
+A phase's runbook is cut into parts, so that none of them changes the way by which another comes:
+``phase1``, ``phase1_proxmox``, ``phase1_network``, ``phase1_access``.
+"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import Cluster
-from homelab_lib.lab.guests import Vm
-from homelab_lib.lab.per_host import OnHost, at, every
-from homelab_lib.lab.storage import NfsShare
-from homelab_lib.recipes import clients, cluster, machines, share, volumes, workloads
-from homelab_lib.recipes.holdings import refuse
-from homelab_lib.runbook.step import Runbook
+from homelab_lib.recipes import holdings, kubernetes
+from homelab_lib.runbook.step import Runbook, Step
+
+KeyOf = Callable[[str], str]
+"""Gives the public key by which a VM will be reached, by the VM's name."""
 
 
-def phase_of(name: str) -> int:
-    """The phase that a runbook carries out: 2 for ``phase2``.
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of thing is made.
+
+    Parameters
+    ----------
+    makes
+        Keys of the lab's document whose things it makes.
+    steps
+        The steps for those of a phase; none where it has no such things.
+    """
+
+    makes: tuple[str, ...]
+    steps: Callable[[Lab, int, KeyOf], Iterable[Step]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A runbook of a phase.
+
+    Parameters
+    ----------
+    name
+        What follows the phase in its name; empty for the phase's own.
+    title
+        What it is about; empty for the phase's own title.
+    recipes
+        In the order in which their things need each other.
+    """
+
+    name: str
+    title: str
+    recipes: tuple[Recipe, ...]
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Keys of the lab's document whose things it makes."""
+        return tuple(dict.fromkeys(key for recipe in self.recipes for key in recipe.makes))
+
+
+PARTS = (
+    Part(
+        "",
+        "",
+        (Recipe(kubernetes.MAKES, kubernetes.steps),),
+    ),
+)
+"""In the order in which a phase's runbooks are carried out."""
+
+_MADE = tuple(dict.fromkeys(key for part in PARTS for key in part.makes))
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the name of a runbook says.
+
+    Parameters
+    ----------
+    phase
+        The number of the phase.
+    part
+        Its part.
+    """
+
+    phase: int
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """``phase2``, ``phase1_network``."""
+        return f"phase{self.phase}" + (f"_{self.part.name}" if self.part.name else "")
+
+
+def named(name: str) -> Named:
+    """What the name of a runbook says: ``phase2`` is the second phase, and its main part.
 
     Raises
     ------
     BadParameter
         It is no such name.
     """
-    found = re.fullmatch(r"phase([1-9]\d{0,8})", name)
-    if found is None:
+    found = re.fullmatch(r"phase([1-9]\d{0,8})(?:_([a-z]+))?", name)
+    parts = {part.name: part for part in PARTS}
+    if found is None or (found[2] or "") not in parts:
+        known = ", ".join(f"phase1_{part}" for part in parts if part)
         raise BadParameter(
-            f"there is no runbook {name!r}", fix="a phase's is called phase2, phase3 and so on"
+            f"there is no runbook {name!r}",
+            fix="a phase's is called phase2, phase3 and so on" + (f"; {known}" if known else ""),
         )
-    return int(found[1])
+    return Named(int(found[1]), parts[found[2] or ""])
 
 
-def runbook(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Runbook:
+def runbooks(lab: Lab) -> list[Named]:
+    """All runbooks of a lab that make something, in the order in which they are carried out.
+
+    Raises
+    ------
+    BadParameter
+        There is none.
+    """
+    found = [
+        Named(phase, part)
+        for phase in holdings.holdings(lab)
+        for part in PARTS
+        if holdings.to_make(lab, phase, part.makes) and not holdings.strangers(lab, phase, _MADE)
+    ]
+    if not found:
+        raise BadParameter(
+            f"lab {lab.name!r} has no phase that a runbook carries out",
+            fix=f"give {', '.join(_MADE)} the number of a phase",
+        )
+    return found
+
+
+def runbook(lab: Lab, phase: int, public_key_of: KeyOf, part: Part = PARTS[0]) -> Runbook:
     """The runbook of a phase of a lab.
 
     Parameters
@@ -39,87 +141,15 @@ def runbook(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Runboo
         The lab, and the number of its phase.
     public_key_of
         Gives the public key by which a VM will be reached, by the VM's name.
+    part
+        Which of the phase's runbooks.
 
     Raises
     ------
     BadParameter
         The phase has nothing to make, or something that can't be made: its key and what to do.
     """
-    refuse(lab, phase)
-    _no_containers(lab, phase)
-    clusters = [each for each in lab.clusters.values() if each.phase == phase]
-    nodes = dict.fromkeys(name for each in clusters for name in each.vms)
-    made = [lab.vms[name] for name in nodes if _is_made(lab, phase, lab.vms[name], "vms")]
-    made += [vm for vm in lab.vms.values() if vm.phase == phase and vm.name not in nodes]
-    there = [lab.vms[name] for name in nodes if lab.vms[name] not in made]
-    steps = list(machines.steps(lab, made, there, public_key_of))
-    before = ("machines",) if steps else ()
-    shares = _shares(lab, phase, clusters)
-    users = {each.nfs.share: each for each in clusters if each.nfs is not None}
-    for name, each_share in shares.items():
-        steps.append(share.step(lab, each_share, users.get(each_share.id), name, before))
-    for each in clusters:
-        end = f"-{each.name}" if len(clusters) > 1 else ""
-        stands_on = tuple(n for n, s in shares.items() if each.nfs and s.id == each.nfs.share)
-        steps += cluster.steps(lab, each, end, before)
-        running = (steps[-1].name,)
-        steps += volumes.steps(lab, each, end, (*running, *stands_on))
-        if each.workloads:
-            steps.append(workloads.step(lab, each, end, running))
-        if each.clients:
-            steps.append(clients.step(lab, each, end))
-    looked_at = _stood_on(lab, phase)
-    for each in looked_at:
-        alone = len(clusters) + len(looked_at) == 1
-        steps.append(cluster.look(each, "" if alone else f"-{each.name}"))
-    title = next((p.title for p in lab.phases if p.number == phase), lab.title)
-    return Runbook(f"phase{phase}", f"Phase {phase}: {title}", tuple(steps))
-
-
-def _shares(lab: Lab, phase: int, clusters: Sequence[Cluster]) -> dict[str, NfsShare]:
-    """The NFS shares of the phase and those that its clusters stand on, by the names of their
-    steps: that of their kind, with their own where there are several."""
-    refs = dict.fromkeys(each.nfs.share for each in clusters if each.nfs is not None)
-    used = [found for ref in refs if (found := at(lab.nfs_shares, ref)) is not None]
-    shares = [each for each in used if _is_made(lab, phase, each, "nfs_shares")]
-    shares += [each for each in every(lab.nfs_shares) if each.phase == phase and each not in used]
-    shares += [each for each in used if each.exists]
-    if len(shares) == 1:
-        return {"share": shares[0]}
-    names = [each.name for each in shares]
-    return {f"share-{s.name if names.count(s.name) == 1 else s.id}": s for s in shares}
-
-
-def _is_made(lab: Lab, phase: int, thing: Vm | NfsShare, room: str) -> bool:
-    """Whether what a cluster stands on is made together with it; else it is there already.
-
-    Raises
-    ------
-    BadParameter
-        It is made later.
-    """
-    key = f"{room}.{thing.id if isinstance(thing, OnHost) else thing.name}"
-    if thing.phase is not None and thing.phase > phase:
-        raise BadParameter(
-            f"phase {phase} needs {key}, which phase {thing.phase} makes",
-            where=f"{key}.phase",
-            fix=f"write  phase: {phase}  there, or give what needs it a later phase",
-        )
-    return not thing.exists and thing.phase in (None, phase)
-
-
-def _stood_on(lab: Lab, phase: int) -> list[Cluster]:
-    """The clusters that are there already, and that services of the phase run on."""
-    places = dict.fromkeys(s.runs_on for s in lab.services.values() if s.phase == phase)
-    return [lab.clusters[p] for p in places if p in lab.clusters and lab.clusters[p].exists]
-
-
-def _no_containers(lab: Lab, phase: int) -> None:
-    for name, container in lab.containers.items():
-        if container.phase == phase:
-            raise BadParameter(
-                f"container {name!r} (LXC) can't be made by a runbook yet",
-                where=f"containers.{name}",
-                fix="make it in Proxmox, and say exists: true of it in place of its phase; or "
-                "describe a VM",
-            )
+    holdings.refuse(lab, phase, _MADE, part.makes)
+    steps = [step for each in part.recipes for step in each.steps(lab, phase, public_key_of)]
+    title = part.title or next((p.title for p in lab.phases if p.number == phase), lab.title)
+    return Runbook(Named(phase, part).name, f"Phase {phase}: {title}", tuple(steps))

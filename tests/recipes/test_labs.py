@@ -289,7 +289,7 @@ TEMPLATE = {"kind": "template", "url": "https://images.example/t.tar.zst", "sha2
         (2, {"pools": {**SMALL["pools"], "pve1": {"rpool": {**SMALL["pools"]["pve1"]["rpool"],
                                                             "phase": 2}}}},
          "pools.pve1.rpool", "holds what no recipe makes yet: pools.pve1.rpool"),
-        (7, {}, "", "phase 7 of lab 'small' has nothing that a runbook makes"),
+        (7, {}, "", "phase 7 of lab 'small' has nothing that this runbook makes"),
         (9, {}, "", "phase 9 of lab 'small' is not there"),
     ],
 )  # fmt: skip

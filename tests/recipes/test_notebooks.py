@@ -15,7 +15,7 @@ from homelab_lib import paths
 from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.parameters import declared
-from homelab_lib.recipes import phase_of, runbook
+from homelab_lib.recipes import named, runbook
 
 SHIPPED = sorted((paths.root() / "runbooks").glob("*.ipynb"))
 LABS = {"": 2, str(paths.data() / "examples" / "minipc"): 2}
@@ -46,10 +46,10 @@ def notebook(request, tmp_path):
 def test_a_runbook_has_the_steps_of_its_phase_and_the_parameters_of_all(notebook):
     nbformat.validate(notebook)
     code = sources(notebook)
-    name = re.search(r'begin\(\s*"(phase\d+)"', code[1])[1]
+    what = named(re.search(r'begin\(\s*"(phase\w+)"', code[1])[1])
     given = defaults(notebook)
     wanted = runbook(load_lab(paths.locate(given["lab"]) if given["lab"] else None),
-                     phase_of(name), lambda vm: "")  # fmt: skip
+                     what.phase, lambda vm: "", what.part)  # fmt: skip
     steps = [re.findall(r'run\.step\("(.+)"\)', source) for source in code]
     assert [each for found in steps for each in found] == list(wanted.names)
     assert code[-1].endswith("run.finish()")

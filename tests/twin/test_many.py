@@ -11,7 +11,7 @@ from homelab_lib.transport.command import Result, change, read
 
 @pytest.fixture
 def target():
-    target = TwinTarget.before_phase(load_lab(), 2, allow_changes=True)
+    target = TwinTarget.before_phase(load_lab(), 2)
     yield target
     target.close()
 

@@ -30,7 +30,8 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
         machine.blocks = list(_disks(host))
     for name, port in host.attached.items():
         addresses: list[tuple[int | None, str | None]] = [(None, port.address)]
-        bare = not made(host.phase, before_phase)
+        # Before phase 0 is a world to be seeded: what its hosts don't tell is as described.
+        bare = before_phase > 0 and not made(host.phase, before_phase)
         for tag, given in (*addresses, *port.addresses.items()):
             cidr = given if not bare or _installed(host, given) else None
             if not cidr and (tag is not None or not (port.bridge or port.interface)):
