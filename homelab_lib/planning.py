@@ -73,6 +73,7 @@ class Undertaking:
             confirm=self.confirm,
             locate=target.locate,
             secret=target.secret,
+            waits=target.name != "twin",
         )
 
     def rehearse(

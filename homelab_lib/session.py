@@ -56,7 +56,7 @@ class Run:
     only, skip
         Names of steps to carry out, or to leave out.
     confirm
-        Names of manual steps that are done.
+        Names of manual steps that are done; a twin takes all of them for done.
     unknown_releases
         Releases to plan for although the twin does not know them: ``proxmox 12.7``.
     run_id

@@ -44,6 +44,9 @@ class Engine:
         Takes the address of a machine that has it by DHCP.
     secret
         Gives the secret behind a reference.
+    waits
+        Whether manual steps that no machine can tell of wait for `confirm`. Nobody does anything
+        by hand to a twin: there they are taken for done.
     """
 
     runbook: Runbook
@@ -54,6 +57,7 @@ class Engine:
     confirm: frozenset[str] = frozenset()
     locate: Callable[[str, str], None] = lambda machine, address: None
     secret: Callable[[str], Secret] = resolve
+    waits: bool = True
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -241,7 +245,7 @@ class Engine:
         if manual is None:
             return
         # A rehearsal takes it for done, and looking can't tell; the real run asks.
-        asks = mode == "apply" and self.sender.plan is not None
+        asks = self.waits and mode == "apply" and self.sender.plan is not None
         confirmed = step.name in self.confirm or not asks
         if manual.verify is not None:
             check = manual.verify(self.context)
@@ -253,6 +257,9 @@ class Engine:
             outcome.checks.append(replace(check, holds=done))
         else:
             done, says = confirmed, "only a person can tell"
+            if done:
+                signed = "signed" if step.name in self.confirm else "taken for done"
+                self._note_check(step, outcome, Check(manual.ask, True, signed))
             fix = f'do it, then run again with confirm=["{step.name}"]'
         if not done:
             raise StepFailed(
