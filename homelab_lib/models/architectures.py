@@ -8,11 +8,30 @@ llama.cpp, `src/models/*.cpp` (what `load_tensors` asks a file for), autumn 2026
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import COUNT, WHOLE, holds
+
 Shapes = dict[str, tuple[int, ...]]
 """By tensor: the length of a row first, as GGUF has it."""
 
 
 @dataclass(frozen=True)
+@holds(
+    n_layer=COUNT,
+    n_embd=COUNT,
+    n_ff=COUNT,
+    n_vocab=COUNT,
+    n_head=COUNT,
+    n_head_kv=COUNT,
+    head_dim=COUNT,
+    n_expert=WHOLE,
+    n_ff_expert=WHOLE,
+    n_expert_shared=WHOLE,
+    n_layer_dense=WHOLE,
+    q_latent_length=WHOLE,
+    kv_latent_length=WHOLE,
+    rope_length=WHOLE,
+    value_length=WHOLE,
+)
 class Widths:
     """The numbers that decide every tensor of a model.
 
@@ -221,14 +240,9 @@ def tensor_shapes(architecture: str, widths: Widths) -> Shapes:
 
 
 def _possible(w: Widths) -> None:
-    for name in ("n_layer", "n_embd", "n_ff", "n_vocab", "n_head", "n_head_kv", "head_dim"):
-        if getattr(w, name) < 1:
-            raise ValueError(f"{name} is {getattr(w, name)}; it has to be at least 1")
     if w.n_head % w.n_head_kv:
         raise ValueError(
             f"n_head is {w.n_head}; it has to be a multiple of n_head_kv {w.n_head_kv}"
         )
-    if w.n_expert < 0:
-        raise ValueError(f"n_expert is {w.n_expert}; it can't be negative")
     if w.n_expert and w.n_ff_expert < 1:
         raise ValueError(f"n_ff_expert is {w.n_ff_expert}; it has to be at least 1")

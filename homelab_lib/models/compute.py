@@ -8,9 +8,12 @@ Proxmox VE Administration Guide 9.1: "ZFS on Linux" (ARC limit), "PCI(e) Passthr
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, WHOLE, holds, takes
+
 GIB = 2**30
 
 
+@takes(installed_bytes=POSITIVE, firmware_share=BELOW_ONE)
 def visible_memory_bytes(installed_bytes: int, *, firmware_share: float = 0.025) -> int:
     """What the operating system sees of the installed memory [bytes].
 
@@ -26,11 +29,10 @@ def visible_memory_bytes(installed_bytes: int, *, firmware_share: float = 0.025)
     ----------
     One board's `inxi` output; measure your own with `free -b`.
     """
-    if installed_bytes <= 0 or not 0 <= firmware_share < 1:
-        raise ValueError("installed_bytes has to be above 0, firmware_share from 0 to below 1")
     return round(installed_bytes * (1 - firmware_share))
 
 
+@takes(memory_bytes=POSITIVE)
 def default_arc_bytes(memory_bytes: int, *, fresh_install: bool = True) -> int:
     """How large Proxmox lets the ZFS cache grow [bytes].
 
@@ -45,12 +47,11 @@ def default_arc_bytes(memory_bytes: int, *, fresh_install: bool = True) -> int:
     ----------
     Administration Guide, "Limit ZFS Memory Usage".
     """
-    if memory_bytes <= 0:
-        raise ValueError(f"memory_bytes is {memory_bytes}; it has to be above 0")
     return min(memory_bytes // 10, 16 * GIB) if fresh_install else memory_bytes // 2
 
 
 @dataclass(frozen=True)
+@holds(vcpu=COUNT, memory_bytes=POSITIVE)
 class Guest:
     """What a VM is promised.
 
@@ -110,6 +111,14 @@ class Room:
         return self.vcpu / self.threads
 
 
+@takes(
+    memory_bytes=POSITIVE,
+    threads=COUNT,
+    arc_bytes=NOT_NEGATIVE,
+    host_bytes=NOT_NEGATIVE,
+    host_vcpu=WHOLE,
+    qemu_share=NOT_NEGATIVE,
+)
 def room(
     guests: Sequence[Guest],
     *,
@@ -142,8 +151,10 @@ def room(
     Σ guests × (1 + share) + cache + host ≤ memory; pinned because VFIO maps all of a guest's
     memory for the device (Linux, Documentation/driver-api/vfio.rst).
     """
-    if memory_bytes <= 0 or threads <= 0 or min(arc_bytes, host_bytes, host_vcpu) < 0:
-        raise ValueError("memory_bytes and threads have to be above 0, the rest not negative")
+    names = [g.name for g in guests]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"guests has two of the name {twice!r}; each counts once")
     promised = {g.name: round(g.memory_bytes * (1 + qemu_share)) for g in guests}
     return Room(
         memory_bytes=memory_bytes,

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from homelab_lib.models.bounds import COUNT, WHOLE, holds, takes
+
 Int = Any
 """An int, or an integer array where a sweep needs it."""
 
@@ -28,6 +30,24 @@ _ROPE_LENGTH = 64
 
 
 @dataclass(frozen=True)
+@holds(
+    n_layer=COUNT,
+    n_embd=COUNT,
+    n_ff=COUNT,
+    n_vocab=COUNT,
+    n_head=COUNT,
+    n_head_kv=WHOLE,
+    key_length=COUNT,
+    value_length=COUNT,
+    n_expert_used=WHOLE,
+    n_ff_expert=WHOLE,
+    window=WHOLE,
+    window_pattern=WHOLE,
+    window_head_length=WHOLE,
+    n_cache_layer=WHOLE,
+    kv_latent_length=WHOLE,
+    per_layer_length=WHOLE,
+)
 class Transformer:
     """A model's shape, as the header of its GGUF file has it.
 
@@ -78,17 +98,15 @@ class Transformer:
     per_layer_length: int = 0
 
     def __post_init__(self) -> None:
-        whole = ("n_layer", "n_embd", "n_ff", "n_vocab", "n_head", "key_length", "value_length")
-        for name in whole:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be at least 1")
         heads = self.heads_kv
-        if len(heads) != self.n_layer or min(heads) < 0:
+        if len(heads) != self.n_layer:
             raise ValueError(f"n_head_kv has {len(heads)} entries for n_layer {self.n_layer}")
         if self.window and self.window_pattern < 1:
             raise ValueError("window_pattern has to be at least 1 where there is a window")
-        if min(self.n_expert_used, self.n_ff_expert, self.window, self.kv_latent_length) < 0:
-            raise ValueError("experts, window and kv_latent_length can't be negative")
+        if self.n_cache_layer is not None and self.n_cache_layer > self.n_layer:
+            raise ValueError(
+                f"n_cache_layer is {self.n_cache_layer}; there are {self.n_layer} layers"
+            )
 
     @property
     def heads_kv(self) -> tuple[int, ...]:
@@ -107,6 +125,7 @@ class Transformer:
 
 
 @dataclass(frozen=True)
+@holds(n_ctx=COUNT, n_seq=COUNT, n_batch=COUNT, n_ubatch=COUNT, n_outputs=COUNT)
 class Serving:
     """How a model is run.
 
@@ -143,9 +162,6 @@ class Serving:
     flash_attention: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("n_ctx", "n_seq", "n_batch", "n_ubatch"):
-            if not np.all(np.asarray(getattr(self, name)) > 0):
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be above 0")
         if not self.flash_attention and row_bytes(self.type_v, 256) != 512:
             raise ValueError(f"type_v is {self.type_v!r}; a quantised V needs flash attention")
 
@@ -176,6 +192,7 @@ def _padded(tokens: Int) -> Int:
     return -(-np.asarray(tokens, dtype=np.int64) // _CELLS) * _CELLS
 
 
+@takes(elements=WHOLE)
 def row_bytes(type_name: str, elements: int) -> int:
     """What so many elements of a cache type take [bytes].
 

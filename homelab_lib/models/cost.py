@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE, SHARE, takes
+
 
 class Range(NamedTuple):
     """A price that is not known to the cent, in one currency."""
@@ -20,7 +22,7 @@ class Range(NamedTuple):
             Negative, or the wrong way round.
         """
         high = low if high is None else high
-        if not 0 <= low <= high:
+        if not 0 <= low <= high < float("inf"):
             raise ValueError(f"a price from {low} to {high} can't be")
         return cls(low, high)
 
@@ -39,6 +41,7 @@ def net(spent: Range, earned: Range) -> Range:
     return Range(spent.low - earned.high, spent.high - earned.low)
 
 
+@takes(tolerance=NOT_NEGATIVE)
 def covers(claimed: Range, computed: Range, *, tolerance: float = 0.005) -> bool:
     """Whether a claimed range is the computed one, give or take a share of it."""
     return all(
@@ -47,6 +50,7 @@ def covers(claimed: Range, computed: Range, *, tolerance: float = 0.005) -> bool
     )
 
 
+@takes(stored_bytes=NOT_NEGATIVE, price_per_tb=NOT_NEGATIVE, free_bytes=NOT_NEGATIVE)
 def storage_per_month(
     stored_bytes: float, *, price_per_tb: float, free_bytes: float = 0.0
 ) -> float:
@@ -61,11 +65,10 @@ def storage_per_month(
     free_bytes
         What is kept for nothing [bytes].
     """
-    if stored_bytes < 0 or price_per_tb < 0 or free_bytes < 0:
-        raise ValueError("stored_bytes, price_per_tb and free_bytes can't be negative")
     return max(stored_bytes - free_bytes, 0.0) / 1e12 * price_per_tb
 
 
+@takes(stored_bytes=NOT_NEGATIVE, uplink_bps=POSITIVE, efficiency=SHARE)
 def upload_seconds(stored_bytes: float, uplink_bps: float, *, efficiency: float = 0.9) -> float:
     """How long the first copy takes through the house's uplink [s].
 
@@ -78,6 +81,4 @@ def upload_seconds(stored_bytes: float, uplink_bps: float, *, efficiency: float 
     efficiency
         What TCP and TLS leave of it.
     """
-    if uplink_bps <= 0 or not 0 < efficiency <= 1:
-        raise ValueError(f"uplink_bps is {uplink_bps}, efficiency {efficiency}: above 0, and to 1")
     return 8.0 * stored_bytes / (uplink_bps * efficiency)

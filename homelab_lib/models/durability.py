@@ -15,6 +15,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from homelab_lib.models.bounds import (
+    BELOW_ONE,
+    COUNT,
+    LIMIT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    SHARE,
+    Span,
+    takes,
+)
+
 LIMITS = (
     "Drives fail independently at a constant rate; same batch, heat, shared power, wear-out, "
     "theft, fire, ransomware and mistakes are not in this number."
@@ -22,25 +34,15 @@ LIMITS = (
 
 HOURS_PER_YEAR = 8760.0
 Repair = Literal["parallel", "serial"]
+_RATE = Span("goes from above 0 up to but not 1", high=1.0, above=True, below=True)
 Real = Any
 """A float, or an array of floats where a sweep needs it."""
-
-
-def _probability(name: str, value: Real, *, below_one: bool = False) -> None:
-    values = np.asarray(value)
-    if np.any(values < 0) or np.any(values >= 1 if below_one else values > 1):
-        end = "up to but not 1" if below_one else "to 1"
-        raise ValueError(f"{name} is {value}; it goes from 0 {end}")
-
-
-def _positive(name: str, value: Real) -> None:
-    if not np.all(np.asarray(value) > 0):
-        raise ValueError(f"{name} is {value}; it has to be above 0")
 
 
 # Unreadable sectors ------------------------------------------------------------------------------
 
 
+@takes(bytes_read=NOT_NEGATIVE, ure_per_bit=BELOW_ONE)
 def ure_probability(bytes_read: Real, ure_per_bit: Real) -> Real:
     """The probability of at least one unreadable sector while reading.
 
@@ -61,22 +63,19 @@ def ure_probability(bytes_read: Real, ure_per_bit: Real) -> Real:
     ----------
     1 - (1 - p)^(8 n) for independent bits.
     """
-    if np.any(np.asarray(bytes_read) < 0):
-        raise ValueError(f"bytes_read is {bytes_read}; it can't be negative")
-    _probability("ure_per_bit", ure_per_bit, below_one=True)
     return _plain(-np.expm1(8.0 * np.asarray(bytes_read) * np.log1p(-np.asarray(ure_per_bit))))
 
 
+@takes(probability=BELOW_ONE, bytes_read=POSITIVE)
 def ure_rate_for(probability: float, bytes_read: float) -> float:
     """The rate per bit at which reading `bytes_read` meets an error with `probability`.
 
     The inverse of `ure_probability`: what "1 in 8" would take.
     """
-    _probability("probability", probability, below_one=True)
-    _positive("bytes_read", bytes_read)
     return float(-np.expm1(np.log1p(-probability) / (8.0 * bytes_read)))
 
 
+@takes(errors_per_year=POSITIVE, scrub_days=POSITIVE)
 def latent_error_probability(errors_per_year: Real, scrub_days: Real) -> Real:
     """The probability that a drive holds an unreadable sector no scrub has found yet.
 
@@ -91,21 +90,20 @@ def latent_error_probability(errors_per_year: Real, scrub_days: Real) -> Real:
     ----------
     The mean over the scrub interval of 1 - exp(-r t): 1 - (1 - exp(-r S)) / (r S).
     """
-    _positive("errors_per_year", errors_per_year)
-    _positive("scrub_days", scrub_days)
     exposure = np.asarray(errors_per_year) * np.asarray(scrub_days) / 365.0
     return _plain(1.0 + np.expm1(-exposure) / exposure)
 
 
+@takes(probability=PROBABILITY, count=COUNT)
 def any_of(probability: Real, count: int) -> Real:
     """The probability that at least one of `count` independent things happens."""
-    _probability("probability", probability)
     return _plain(-np.expm1(count * np.log1p(-np.minimum(np.asarray(probability), 1 - 1e-16))))
 
 
 # Rebuild -----------------------------------------------------------------------------------------
 
 
+@takes(outer_bps=POSITIVE, inner_bps=POSITIVE, fill=PROBABILITY)
 def zone_average_bps(outer_bps: float, inner_bps: float, fill: float) -> float:
     """The mean sequential rate over the outer `fill` of a disk.
 
@@ -121,8 +119,6 @@ def zone_average_bps(outer_bps: float, inner_bps: float, fill: float) -> float:
     The rate falls linearly with the position read: the harmonic mean along it is
     f (Ro - Ri) / ln(Ro / (Ro - (Ro - Ri) f)).
     """
-    _positive("inner_bps", inner_bps)
-    _probability("fill", fill)
     if outer_bps < inner_bps:
         raise ValueError(f"outer_bps is {outer_bps}, below inner_bps {inner_bps}")
     span = outer_bps - inner_bps
@@ -131,6 +127,15 @@ def zone_average_bps(outer_bps: float, inner_bps: float, fill: float) -> float:
     return fill * span / float(np.log(outer_bps / (outer_bps - span * fill)))
 
 
+@takes(
+    disk_bytes=POSITIVE,
+    fill=PROBABILITY,
+    outer_bps=POSITIVE,
+    inner_bps=POSITIVE,
+    efficiency=SHARE,
+    uplink_bps=LIMIT,
+    readers=COUNT,
+)
 def rebuild_seconds(
     disk_bytes: float,
     fill: float,
@@ -171,11 +176,6 @@ def rebuild_seconds(
     ----------
     `vdev_raidz_io_start_read`: a resilver reads every allocated column of all survivors.
     """
-    _positive("disk_bytes", disk_bytes)
-    _positive("efficiency", efficiency)
-    _positive("readers", readers)
-    if fill == 0:
-        return 0.0
     disk = efficiency * zone_average_bps(outer_bps, inner_bps, fill)
     return disk_bytes * fill / min(disk, uplink_bps / readers)
 
@@ -183,7 +183,7 @@ def rebuild_seconds(
 # The Markov chain --------------------------------------------------------------------------------
 
 
-def _generator(
+def chain(
     drives: int, parity: int, afr: float, mttr_hours: float, p_unreadable: float, repair: Repair
 ) -> np.ndarray:
     """Rates between 0 … parity failed drives, per hour; the last state is loss.
@@ -191,12 +191,13 @@ def _generator(
     The state with all redundancy gone is entered with probability 1 - `p_unreadable`: otherwise
     an unreadable sector has lost data right there.
     """
-    if not 1 <= parity < drives:
+    COUNT.check("drives", drives)
+    COUNT.check("parity", parity)
+    if parity >= drives:
         raise ValueError(f"parity is {parity} of {drives} drives; it goes from 1 to drives - 1")
-    _probability("afr", afr, below_one=True)
-    _positive("afr", afr)
-    _positive("mttr_hours", mttr_hours)
-    _probability("p_unreadable", p_unreadable)
+    _RATE.check("afr", afr)
+    POSITIVE.check("mttr_hours", mttr_hours)
+    PROBABILITY.check("p_unreadable", p_unreadable)
     if repair not in ("parallel", "serial"):
         raise ValueError(f"repair is {repair!r}; it has to be 'parallel' or 'serial'")
     failure = -np.log1p(-afr) / HOURS_PER_YEAR
@@ -214,6 +215,7 @@ def _generator(
     return rates
 
 
+@takes(years=POSITIVE)
 def loss_probability(
     drives: int,
     parity: int,
@@ -257,8 +259,7 @@ def loss_probability(
     Grassmann, "Transient solutions in Markovian queueing systems", 1977): every term is
     positive, so a probability of 1e-15 is as exact as one of 0.1.
     """
-    _positive("years", years)
-    rates = _generator(drives, parity, afr, mttr_hours, p_unreadable, repair)
+    rates = chain(drives, parity, afr, mttr_hours, p_unreadable, repair)
     return _absorbed(rates, years * HOURS_PER_YEAR)
 
 
@@ -306,7 +307,9 @@ def mttdl_years(
     Grassmann, M. I. Taksar, D. P. Heyman, "Regenerative analysis and steady state
     distributions for Markov chains", 1985).
     """
-    rates = _generator(drives, parity, afr, mttr_hours, p_unreadable, repair)
+    if years is not None:
+        POSITIVE.check("years", years)
+    rates = chain(drives, parity, afr, mttr_hours, p_unreadable, repair)
     states = parity + 1
     onward = rates.copy()
     np.fill_diagonal(onward, 0.0)
@@ -333,6 +336,7 @@ def mttdl_closed_form_years(
     Chen et al. 1994, §4: MTTDL = f μ^p / (Π (N - i) λ^(p+1)), with f = p! where repairs run in
     parallel and 1 where they don't.
     """
+    chain(drives, parity, afr, mttr_hours, 0.0, repair)  # refuses what can't be
     failure = -np.log1p(-afr) / HOURS_PER_YEAR
     mend = 1.0 / mttr_hours
     paths = float(np.prod([drives - i for i in range(parity + 1)])) * failure ** (parity + 1)

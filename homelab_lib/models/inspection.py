@@ -7,6 +7,8 @@ deployment inspected 60 Gb/s on 72 threads in IDS mode, 0.83 Gb/s a thread with 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import COUNT, POSITIVE, SHARE, WHOLE, takes
+
 REFERENCE_RULES = 14_312
 REFERENCE_BPS_PER_THREAD = 0.83e9
 
@@ -30,6 +32,14 @@ class Bound:
     limited_by: str
 
 
+@takes(
+    rules=WHOLE,
+    clock_ratio=POSITIVE,
+    reference_bps=POSITIVE,
+    reference_rules=COUNT,
+    fixed_share=SHARE,
+    inline_share=SHARE,
+)
 def bps_per_thread(
     *,
     rules: int,
@@ -62,15 +72,11 @@ def bps_per_thread(
     Cost per packet = fixed + rules × cost of one, with multi-pattern matching less than
     linear in practice, so this errs to the careful side for few rules.
     """
-    if rules < 0 or clock_ratio <= 0 or not 0 < fixed_share <= 1 or not 0 < inline_share <= 1:
-        raise ValueError(
-            f"rules is {rules}, clock_ratio {clock_ratio}: not negative, and above 0; "
-            "the shares go from above 0 to 1"
-        )
     work = fixed_share + (1 - fixed_share) * rules / reference_rules
     return reference_bps * clock_ratio / work * (inline_share if inline else 1.0)
 
 
+@takes(threads=COUNT, thread_bps=POSITIVE)
 def inspection_bound(threads: int, ports_bps: Mapping[str, float], *, thread_bps: float) -> Bound:
     """What passes an inspecting firewall: its threads, or the slowest port on the way.
 
@@ -83,8 +89,10 @@ def inspection_bound(threads: int, ports_bps: Mapping[str, float], *, thread_bps
     thread_bps
         What a thread inspects [bit/s].
     """
-    if threads < 1 or thread_bps <= 0 or not ports_bps or min(ports_bps.values()) <= 0:
-        raise ValueError("threads, thread_bps and every port have to be above 0")
+    if not ports_bps:
+        raise ValueError("ports_bps is empty; traffic comes in by a port")
+    for name, port_bps in ports_bps.items():
+        POSITIVE.check(f"ports_bps of {name}", port_bps)
     slowest = min(ports_bps, key=lambda name: ports_bps[name])
     inspected = threads * thread_bps
     port_bps = ports_bps[slowest]

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE
+
 CAGES = ("SFP", "SFP+", "SFP28", "QSFP+", "QSFP28")
 
 _TAKES = {
@@ -187,14 +189,16 @@ def _check(
 ) -> None:
     if medium not in MEDIA:
         raise ValueError(f"medium is {medium!r}; it has to be one of {', '.join(MEDIA)}")
-    if length_m is not None and not length_m >= 0:
-        raise ValueError(f"length_m is {length_m}; it can't be below 0")
+    if length_m is not None:
+        NOT_NEGATIVE.check("length_m", length_m)
     if plugs is not None and len(plugs) != 2:
         raise ValueError(f"plugs has {len(plugs)} entries; a cable has 2 ends")
     for end in (a, b):
         speeds = [*end.speeds_bps, *(end.module.speeds_bps if end.module else ())]
-        if not end.speeds_bps or not all(speed > 0 for speed in speeds):
-            raise ValueError(f"speeds_bps of {end.name} is {end.speeds_bps}; all above 0, and some")
+        if not end.speeds_bps:
+            raise ValueError(f"speeds_bps of {end.name} is empty; a port has a speed")
+        for speed in speeds:
+            POSITIVE.check(f"speeds_bps of {end.name}", speed)
 
 
 def _misfit(a: End, b: End, medium: str, plugs: Sequence[str] | None) -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homelab_lib.models.durability import HOURS_PER_YEAR, Repair
+from homelab_lib.models.bounds import COUNT, POSITIVE, takes
+from homelab_lib.models.durability import HOURS_PER_YEAR, Repair, chain
 
 _STEPS = 400  # more events than any history has before it is decided
 _Z95 = 1.959963984540054
@@ -44,6 +45,7 @@ class Estimate:
     pool_years: float
 
 
+@takes(years=POSITIVE, histories=COUNT)
 def simulate_loss(
     drives: int,
     parity: int,
@@ -84,6 +86,7 @@ def simulate_loss(
     ----------
     Shahabuddin 1994.
     """
+    chain(drives, parity, afr, mttr_hours, p_unreadable, repair)  # refuses what can't be
     failure = -np.log1p(-afr) / HOURS_PER_YEAR
     mend = 1.0 / mttr_hours
     if biased and drives * failure > 0.1 * mend:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE, takes
+
 _GT_PER_S = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 _ENCODING = {1: 8 / 10, 2: 8 / 10, 3: 128 / 130, 4: 128 / 130, 5: 128 / 130, 6: 242 / 256}
 LANES = (1, 2, 4, 8, 12, 16, 32)
@@ -33,7 +35,7 @@ class Payload(NamedTuple):
 
 
 def _among(name: str, value: int, allowed: tuple[int, ...]) -> None:
-    if value not in allowed:
+    if value not in allowed or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; it has to be one of {', '.join(map(str, allowed))}")
 
 
@@ -75,6 +77,8 @@ def ack_limit_symbols(gen: int, lanes: int, *, mps: int = 256) -> int:
     ----------
     PCI Express Base Specification 5.0, §3.6.3.1, equation and tables 3-7 to 3-9.
     """
+    _among("gen", gen, tuple(_GT_PER_S))
+    _among("lanes", lanes, LANES)
     _among("mps", mps, MPS_BYTES)
     factor = 1.0 if mps > 256 else 1.4 if lanes <= 4 else 2.5 if lanes == 8 else 3.0
     delay = _INTERNAL_DELAY_SYMBOLS.get(gen, 115)
@@ -151,6 +155,10 @@ class Hop:
     gen: int
     lanes: int
 
+    def __post_init__(self) -> None:
+        _among(f"gen of {self.name}", self.gen, tuple(_GT_PER_S))
+        _among(f"lanes of {self.name}", self.lanes, LANES)
+
 
 @dataclass(frozen=True)
 class TrainedLink:
@@ -191,15 +199,13 @@ def negotiate(*hops: Hop) -> TrainedLink:
     """
     if not hops:
         raise ValueError("hops is empty; a link has at least two ends")
-    for hop in hops:
-        _among(f"gen of {hop.name}", hop.gen, tuple(_GT_PER_S))
-        _among(f"lanes of {hop.name}", hop.lanes, LANES)
     gen = min(hop.gen for hop in hops)
     lanes = min(hop.lanes for hop in hops)
-    slowest = min(hops, key=lambda hop: raw_gbps(min(hop.gen, 6), hop.lanes))
+    slowest = min(hops, key=lambda hop: raw_gbps(hop.gen, hop.lanes))
     return TrainedLink(gen, lanes, slowest.name)
 
 
+@takes(capacity_gbps=NOT_NEGATIVE)
 def shared_gbps(capacity_gbps: float, demands_gbps: Mapping[str, float]) -> dict[str, float]:
     """What each of several gets of a link they share: max-min fair, no one more than it asks.
 
@@ -224,8 +230,8 @@ def shared_gbps(capacity_gbps: float, demands_gbps: Mapping[str, float]) -> dict
     ----------
     D. Bertsekas, R. Gallager, "Data Networks", 2nd ed., §6.5.2 (max-min fairness).
     """
-    if capacity_gbps < 0 or any(demand < 0 for demand in demands_gbps.values()):
-        raise ValueError("capacity_gbps and demands_gbps can't be negative")
+    for name, demand in demands_gbps.items():
+        NOT_NEGATIVE.check(f"demands_gbps of {name}", demand)
     shares: dict[str, float] = {}
     left = capacity_gbps
     for count, (name, demand) in enumerate(sorted(demands_gbps.items(), key=lambda item: item[1])):
@@ -234,6 +240,7 @@ def shared_gbps(capacity_gbps: float, demands_gbps: Mapping[str, float]) -> dict
     return {name: shares[name] for name in demands_gbps}
 
 
+@takes(available_gbps=NOT_NEGATIVE, needed_gbps=POSITIVE)
 def headroom(available_gbps: float, needed_gbps: float) -> float:
     """How many times over a link carries what a workload needs; below 1 it does not.
 
@@ -242,6 +249,4 @@ def headroom(available_gbps: float, needed_gbps: float) -> float:
     available_gbps, needed_gbps
         Payload bandwidths [Gb/s].
     """
-    if needed_gbps <= 0:
-        raise ValueError(f"needed_gbps is {needed_gbps}; it has to be above 0")
     return available_gbps / needed_gbps

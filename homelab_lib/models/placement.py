@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from homelab_lib.models.bounds import COUNT, NOT_NEGATIVE, POSITIVE, holds
+
 
 @dataclass(frozen=True)
+@holds(vram_bytes=NOT_NEGATIVE, bandwidth_bps=POSITIVE)
 class Card:
     """A graphics card as a place for models.
 
@@ -38,6 +41,7 @@ class Card:
 
 
 @dataclass(frozen=True)
+@holds(layers=COUNT, layer_bytes=NOT_NEGATIVE, buffer_bytes=NOT_NEGATIVE, weight=POSITIVE)
 class Model:
     """A model that should run.
 
@@ -109,7 +113,7 @@ def place(models: Sequence[Model], cards: Sequence[Card]) -> Placement:
     Raises
     ------
     ValueError
-        Names that are given twice, or sizes that can't be.
+        Names that are given twice.
 
     References
     ----------
@@ -117,8 +121,6 @@ def place(models: Sequence[Model], cards: Sequence[Card]) -> Placement:
     """
     _unique("model", [model.name for model in models])
     _unique("card", [card.name for card in cards])
-    if any(m.layers < 1 or m.layer_bytes < 0 or m.buffer_bytes < 0 for m in models):
-        raise ValueError("a model has at least one layer and no negative sizes")
     options = _options(models, cards)
     chosen = _solve(models, cards, options) if options else {}
     layers = {m.name: chosen[m.name][1] for m in models if m.name in chosen}

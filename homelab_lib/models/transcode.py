@@ -7,10 +7,19 @@ stream counts for most cards, and a count without its resolution and its frame r
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import COUNT, NOT_NEGATIVE, POSITIVE, holds, takes
+
 PIXELS = {"720p": 1280 * 720, "1080p": 1920 * 1080, "4K": 3840 * 2160}
 
 
 @dataclass(frozen=True)
+@holds(
+    source_pixels=COUNT,
+    target_pixels=COUNT,
+    frames_per_second=POSITIVE,
+    source_bps=NOT_NEGATIVE,
+    target_bps=NOT_NEGATIVE,
+)
 class Stream:
     """One video that is turned into another.
 
@@ -36,6 +45,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
+@holds(units=COUNT, sessions=COUNT)
 class Engine:
     """What a card's media units do.
 
@@ -54,21 +64,17 @@ class Engine:
     encode_pps: Mapping[str, float]
     sessions: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, rates in (("decode_pps", self.decode_pps), ("encode_pps", self.encode_pps)):
+            for codec, rate in rates.items():
+                NOT_NEGATIVE.check(f"{name} of {codec}", rate)
+
 
 def share_of_unit(stream: Stream, engine: Engine) -> float:
     """Which part of a unit's time one stream takes; infinite where it can't be done.
 
     Decoder and encoder of a unit work side by side, so the busier of the two counts.
-
-    Raises
-    ------
-    ValueError
-        A stream or an engine that can't be.
     """
-    if stream.source_pixels <= 0 or stream.target_pixels <= 0 or stream.frames_per_second <= 0:
-        raise ValueError("source_pixels, target_pixels and frames_per_second have to be above 0")
-    if engine.units < 1:
-        raise ValueError(f"units is {engine.units}; it has to be at least 1")
     shares = [0.0]
     for codec, pixels, rates in (
         (stream.decode, stream.source_pixels, engine.decode_pps),
@@ -108,10 +114,9 @@ def bus_need_bps(stream: Stream, *, frames_on_card: bool = True) -> float:
     return 12.0 * frames + max(stream.source_bps, stream.target_bps)
 
 
+@takes(link_bps=POSITIVE)
 def streams_over(link_bps: float, stream: Stream, *, frames_on_card: bool = True) -> int:
     """How many such streams a card's link carries."""
-    if link_bps <= 0:
-        raise ValueError(f"link_bps is {link_bps}; it has to be above 0")
     need = bus_need_bps(stream, frames_on_card=frames_on_card)
     if need <= 0:
         raise ValueError("the stream has no bit rate, so it says nothing about a link")

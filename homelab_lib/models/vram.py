@@ -8,8 +8,17 @@ a number, and let a measurement replace it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, holds, takes
+
 
 @dataclass(frozen=True)
+@holds(
+    weights_bytes=WHOLE,
+    cache_bytes=WHOLE,
+    compute_bytes=WHOLE,
+    overhead_bytes=WHOLE,
+    available_bytes=WHOLE,
+)
 class Fit:
     """Whether a model fits a card, and where its memory goes.
 
@@ -42,6 +51,12 @@ class Fit:
         return self.left_bytes >= 0
 
 
+@takes(
+    layer_bytes=NOT_NEGATIVE,
+    available_bytes=NOT_NEGATIVE,
+    reserve_bytes=NOT_NEGATIVE,
+    output_bytes=NOT_NEGATIVE,
+)
 def split_layers(
     layer_bytes: Sequence[int],
     available_bytes: Sequence[int],
@@ -82,6 +97,7 @@ def split_layers(
     return tuple(counts)
 
 
+@takes(bytes_per_token=NOT_NEGATIVE, bandwidth_bps=POSITIVE, efficiency=SHARE)
 def decode_tokens_per_second(
     bytes_per_token: Sequence[float], bandwidth_bps: Sequence[float], *, efficiency: float = 1.0
 ) -> float:
@@ -110,13 +126,10 @@ def decode_tokens_per_second(
     ----------
     S. Williams, A. Waterman, D. Patterson, "Roofline", CACM 52(4), 2009.
     """
-    if not 0 < efficiency <= 1:
-        raise ValueError(f"efficiency is {efficiency}; it goes from above 0 to 1")
-    times = []
-    for size, bandwidth in zip(bytes_per_token, bandwidth_bps, strict=True):
-        if size < 0 or bandwidth <= 0:
-            raise ValueError("bytes_per_token can't be negative, bandwidth_bps has to be above 0")
-        times.append(size / (bandwidth * efficiency))
+    times = [
+        size / (bandwidth * efficiency)
+        for size, bandwidth in zip(bytes_per_token, bandwidth_bps, strict=True)
+    ]
     if sum(times) <= 0:
         raise ValueError("bytes_per_token is nothing at all")
     return 1.0 / sum(times)

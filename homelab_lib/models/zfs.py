@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homelab_lib.models.bounds import ASHIFT, COUNT, WHOLE, Span, takes
 from homelab_lib.models.zfs_layout import GIB, MIB, Int, parse_layout, partition_bytes
 from homelab_lib.models.zfs_vdev import Role, VdevSpace, Version, vdev_space
 
 
+@takes(space_bytes=WHOLE, embedded_bytes=WHOLE)
 def slop_bytes(space_bytes: Int, *, openzfs: Version = (2, 3, 0), embedded_bytes: Int = 0) -> Int:
     """What ZFS keeps back so that a full pool can still be cleared out.
 
@@ -119,13 +121,16 @@ class Vdev:
         )
 
 
+DISK = Span(
+    "is no disk for ZFS, which has 64 MiB to 10^18 bytes", low=64 * MIB, high=10**18, whole=True
+)
+
+
 def _possible(ashift: int, logical_block: int, disk_bytes: Int) -> None:
-    if not 9 <= ashift <= 16:
-        raise ValueError(f"ashift is {ashift}; it goes from 9 to 16")
+    ASHIFT.check("ashift", ashift)
     if logical_block not in (512, 4096):
         raise ValueError(f"logical_block is {logical_block}; it has to be 512 or 4096")
-    if np.any(np.less(disk_bytes, 64 * MIB)) or np.any(np.greater(disk_bytes, 10**18)):
-        raise ValueError(f"disk_bytes is {disk_bytes}; a disk for ZFS has 64 MiB to 10^18 bytes")
+    DISK.check("disk_bytes", disk_bytes)
 
 
 @dataclass(frozen=True)
@@ -239,8 +244,8 @@ def pool_capacity(
     ----------
     As `capacity`.
     """
-    if vdevs < 1:
-        raise ValueError(f"vdevs is {vdevs}; a pool has at least one")
+    DISK.check("disk_bytes", disk_bytes)
+    COUNT.check("vdevs", vdevs)
     disks = disk_bytes if isinstance(disk_bytes, int) else np.asarray(disk_bytes, np.int64)
     _possible(ashift, logical_block, disks)
     tops, wide = (

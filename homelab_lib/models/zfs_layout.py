@@ -11,12 +11,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from homelab_lib.models.bounds import ASHIFT, COUNT, WIDTH, Span, takes
+
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 SECTOR_BYTES = 512
 
 Int = Any
 """An int, or an integer array of any shape where a sweep needs it."""
 
+_SECTORS = Span("has to be 512 or 4096", low=512, high=4096, whole=True)
+_COPIES = Span("goes from 1 to 3", low=1.0, high=3.0, whole=True)
 _DEFLATE_BLOCK = 128 * KIB  # the ratio is always taken from this size, whatever recordsize is
 _LAYOUT = re.compile(r"stripe|mirror|raidz([123])?|draid([123])?((?::\d+[dcs])*)")
 
@@ -43,6 +47,7 @@ class Layout:
     spares: int = 0
 
 
+@takes(width=WIDTH)
 def parse_layout(text: str, width: int) -> Layout:
     """The layout called ``stripe``, ``mirror``, ``raidz1`` … ``raidz3`` or ``draid2:4d:1s``.
 
@@ -86,6 +91,7 @@ def parse_layout(text: str, width: int) -> Layout:
     return layout
 
 
+@takes(first_width=WIDTH, width=WIDTH)
 def first_width_of(first_width: int | None, layout: str, width: int) -> int:
     """Disks per vdev when the pool was made: `width` unless it was expanded since."""
     if first_width is None or first_width == width:
@@ -95,6 +101,7 @@ def first_width_of(first_width: int | None, layout: str, width: int) -> int:
     return first_width
 
 
+@takes(disk_bytes=COUNT, logical_block=_SECTORS)
 def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
     """The data partition that `zpool` makes when it is given a whole disk on Linux.
 
@@ -120,6 +127,7 @@ def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
     return (sectors - sectors % 2048) * logical_block
 
 
+@takes(logical_bytes=COUNT, width=WIDTH, ashift=ASHIFT)
 def allocated_bytes(logical_bytes: Int, layout: Layout, width: int, *, ashift: int = 12) -> Int:
     """What one block takes on the disks, parity and padding included.
 
@@ -153,6 +161,7 @@ def allocated_bytes(logical_bytes: Int, layout: Layout, width: int, *, ashift: i
     return sectors * sector
 
 
+@takes(width=WIDTH, ashift=ASHIFT)
 def deflate_ratio(layout: Layout, width: int, *, ashift: int = 12) -> int:
     """By how much raw space is shown smaller, in 512ths; truncated, as ZFS does.
 
@@ -164,6 +173,7 @@ def deflate_ratio(layout: Layout, width: int, *, ashift: int = 12) -> int:
     return _DEFLATE_BLOCK // (allocated_bytes(_DEFLATE_BLOCK, layout, width, ashift=ashift) >> 9)
 
 
+@takes(block_bytes=COUNT, ashift=ASHIFT)
 def space_efficiency(
     block_bytes: Int, layout: str, width: int, *, ashift: int = 12, first_width: int | None = None
 ) -> Any:
@@ -192,6 +202,7 @@ def space_efficiency(
     return block_bytes / shown
 
 
+@takes(volume_bytes=COUNT, block_bytes=COUNT, ashift=ASHIFT, copies=_COPIES)
 def zvol_refreservation_bytes(
     volume_bytes: int,
     block_bytes: int,

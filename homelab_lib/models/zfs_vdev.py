@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from homelab_lib.models.bounds import ASHIFT, COUNT, WIDTH, takes
 from homelab_lib.models.zfs_layout import (
     KIB,
     MIB,
@@ -63,6 +64,7 @@ def _highbit(value: Int) -> Int:
     return np.frexp(np.asarray(value, dtype=np.float64))[1]
 
 
+@takes(asize_bytes=COUNT)
 def metaslab_shift(asize_bytes: Int, *, openzfs: Version = (2, 3, 0)) -> Int:
     """Binary logarithm of the metaslab size of a top-level vdev.
 
@@ -94,6 +96,7 @@ def metaslab_shift(asize_bytes: Int, *, openzfs: Version = (2, 3, 0)) -> Int:
     return np.where(too_many, _highbit(asize_bytes // _METASLAB_COUNT_MAX), shift)
 
 
+@takes(partition_bytes=COUNT, width=WIDTH)
 def asize_bytes(partition_bytes: Int, layout: Layout, width: int) -> Int:
     """What ZFS can allocate on a top-level vdev [bytes].
 
@@ -136,6 +139,7 @@ def _metaslabs_bytes(count: Int, shift: Int, layout: Layout, ashift: int) -> tup
     ), size // group * group
 
 
+@takes(width=WIDTH, partition_bytes=COUNT, ashift=ASHIFT, first_bytes=COUNT)
 def vdev_space(
     layout: str,
     width: int,
