@@ -4,9 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import BitsPerSecond, Number, PortName, Positive, Record
+from homelab_lib.lab.base import Number, PortName, Positive, Record
 from homelab_lib.lab.devices import Connector, PortFacts
 from homelab_lib.lab.part import Part
+from homelab_lib.lab.quantities import LinkSpeed
 
 Medium = Literal[
     "DAC", "AOC", "Cat5e", "Cat6", "Cat6A", "Cat8", "OM3", "OM4", "OS2", "WiFi", "USB-C"
@@ -16,7 +17,7 @@ Medium = Literal[
 class Reach(Record):
     """How far a cable carries a speed."""
 
-    speed_bps: BitsPerSecond = Field(description="Speed [bit/s].")
+    speed_bps: LinkSpeed = Field(description="Speed [bit/s].")
     length_m: Number = Field(description="Longest run [m].")
 
 
@@ -37,7 +38,7 @@ class TransceiverPart(Part):
 
     cage: Connector = Field(description="The cage it goes in.")
     connector: Connector = Field(description="What it offers outside.")
-    speeds_bps: tuple[BitsPerSecond, ...] = Field(
+    speeds_bps: tuple[LinkSpeed, ...] = Field(
         min_length=1, description="Speeds on the line, highest first [bit/s]."
     )
     power_w: Number | None = Field(None, description="Power it draws from the cage [W].")

@@ -4,18 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import (
-    BitsPerSecond,
-    Bytes,
-    Count,
-    Fraction,
-    Number,
-    Positive,
-    Record,
-    Size,
-)
+from homelab_lib.lab.base import Bytes, Count, Fraction, Number, Positive, Record
 from homelab_lib.lab.part import Part, PcieLink
 from homelab_lib.lab.platforms import Slot, SlotForm
+from homelab_lib.lab.quantities import DiskRate, DiskSize, LinkSpeed, MemoryRate, MemorySize
 
 Connector = Literal["RJ45", "SFP", "SFP+", "SFP28", "QSFP+", "QSFP28", "LC", "WiFi", "USB-C"]
 Runtime = Literal["CUDA", "ROCm", "SYCL", "Vulkan", "OpenVINO", "HailoRT"]
@@ -25,7 +17,7 @@ class PortFacts(Record):
     """What a network port is by its maker."""
 
     connector: Connector = Field(description="The jack or cage.")
-    speeds_bps: tuple[BitsPerSecond, ...] = Field(
+    speeds_bps: tuple[LinkSpeed, ...] = Field(
         min_length=1, description="Speeds it negotiates, highest first [bit/s]."
     )
 
@@ -36,11 +28,11 @@ class GpuPart(Part):
     kind: ClassVar[str] = "gpus"
 
     vendor: Literal["NVIDIA", "AMD", "Intel"] = Field(description="Maker of the chip.")
-    vram_bytes: Size = Field(description="Memory on the card [bytes].")
+    vram_bytes: MemorySize = Field(description="Memory on the card [bytes].")
     vram_reserved_bytes: Bytes | None = Field(
         None, description="What driver and firmware keep of it [bytes]."
     )
-    memory_bytes_per_s: Number | None = Field(None, description="Memory bandwidth [B/s].")
+    memory_bytes_per_s: MemoryRate | None = Field(None, description="Memory bandwidth [B/s].")
     board_power_w: Number | None = Field(None, description="Board power [W].")
     transient_power_w: Number | None = Field(None, description="Millisecond peak [W].")
     idle_power_w: Number | None = Field(None, description="Power when idle [W].")
@@ -102,16 +94,16 @@ class DiskPart(Part):
 
     media: Literal["HDD", "SSD"] = Field(description="Spinning, or flash.")
     fits: SlotForm = Field(description="Slot or port it goes in.")
-    capacity_bytes: Size = Field(description="Exact capacity [bytes].")
+    capacity_bytes: DiskSize = Field(description="Exact capacity [bytes].")
     logical_sector_bytes: Literal[512, 4096] = Field(512, description="Logical sector [bytes].")
     physical_sector_bytes: Literal[512, 4096] = Field(4096, description="Physical sector [bytes].")
     rpm: Positive | None = Field(None, description="Speed of a spinning disk [1/min].")
     pcie: PcieLink | None = Field(None, description="Electrical link of an NVMe drive.")
-    link_bps: BitsPerSecond | None = Field(
+    link_bps: LinkSpeed | None = Field(
         None, description="Rate of a SATA or SAS drive's link [bit/s]."
     )
-    outer_bytes_per_s: Number | None = Field(None, description="Rate on outer tracks [B/s].")
-    inner_bytes_per_s: Number | None = Field(None, description="Rate on inner tracks [B/s].")
+    outer_bytes_per_s: DiskRate | None = Field(None, description="Rate on outer tracks [B/s].")
+    inner_bytes_per_s: DiskRate | None = Field(None, description="Rate on inner tracks [B/s].")
     annual_failure_rate: Fraction | None = Field(
         None, description="Share of such drives that fail in a year [1/year]."
     )
@@ -148,7 +140,7 @@ class HbaPart(AdapterPart):
     kind: ClassVar[str] = "hbas"
 
     chip: str = Field(description="Controller chip.")
-    link_bps: BitsPerSecond = Field(description="Rate of one lane towards the drives [bit/s].")
+    link_bps: LinkSpeed = Field(description="Rate of one lane towards the drives [bit/s].")
     passes_disks: bool | None = Field(
         None, description="Whether the system sees the drives themselves (IT mode), as ZFS needs."
     )
@@ -163,4 +155,4 @@ class BackplanePart(AdapterPart):
     expander_chip: str | None = Field(
         None, description="Expander on it; none: its places are wired straight through."
     )
-    link_bps: BitsPerSecond = Field(description="Rate of one of its lanes [bit/s].")
+    link_bps: LinkSpeed = Field(description="Rate of one of its lanes [bit/s].")

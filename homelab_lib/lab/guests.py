@@ -19,7 +19,6 @@ from homelab_lib.lab.base import (
     Positive,
     Record,
     Sha256,
-    Size,
     Slug,
     StorageId,
     Url,
@@ -28,6 +27,7 @@ from homelab_lib.lab.base import (
     cidr,
 )
 from homelab_lib.lab.host import OperatingSystem
+from homelab_lib.lab.quantities import MemorySize, VolumeSize
 
 FileName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")]
 VmId = Annotated[int, Field(strict=True, ge=100, le=999_999_999)]
@@ -114,8 +114,8 @@ class Guest(Made):
     host: Slug = Field(description="Proxmox host it runs on.")
     vmid: VmId = Field(description="Its number, unique in the Proxmox cluster.")
     vcpu: Positive = Field(description="Virtual cores.")
-    memory_bytes: Size = Field(description="Memory [bytes].")
-    disk_bytes: Size = Field(description="Size of its first disk [bytes].")
+    memory_bytes: MemorySize = Field(description="Memory [bytes].")
+    disk_bytes: VolumeSize = Field(description="Size of its first disk [bytes].")
     storage: StorageId = Field(description="The host's storage its first disk is on.")
     bridge: Interface = Field("vmbr0", description="The host's bridge it is plugged into.")
     vlan: VlanId = Field(description="VLAN it is in.")
@@ -186,7 +186,7 @@ class Reservation(Named):
     host: Slug = Field(description="The host.")
     title: str = Field(description="Its row in the document's table.")
     vcpu: Count = Field(description="Virtual cores.")
-    memory_bytes: Bytes = Field(description="Memory [bytes].")
+    memory_bytes: MemorySize = Field(description="Memory [bytes].")
     purpose: str = Field("", description="What it is for.")
 
 

@@ -7,7 +7,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from homelab_lib.lab.base import (
     BY_NAME,
     Address,
-    Bytes,
     DiskName,
     Form,
     Interface,
@@ -26,6 +25,7 @@ from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuP
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.platforms import AccessoryPart, BoardPart, CpuPart, MemoryPart, PsuPart
 from homelab_lib.lab.ports import Bond, HostPort
+from homelab_lib.lab.quantities import DiskSize
 
 NodeName = Annotated[
     str,
@@ -136,7 +136,7 @@ class Disk(Named):
         "data", description="What it is used for."
     )
     purpose: str = Field("", description="The same in the document's words.")
-    claimed_capacity_bytes: Bytes | None = Field(
+    claimed_capacity_bytes: DiskSize | None = Field(
         None, description="Size as the document has it [bytes]."
     )
 

@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from homelab_lib.lab.base import Bytes, Count, Form, Number, Positive
+from homelab_lib.lab.base import Bytes, Count, Form, Positive
 from homelab_lib.lab.part import Part
+from homelab_lib.lab.quantities import ModelSize
 
 
 def _upper(value: object) -> object:
@@ -31,7 +32,7 @@ class ModelPart(Part):
 
     purpose: Literal["chat", "code", "embedding", "vision"] = Field(description="What it is for.")
     architecture: str = Field(description="GGUF's general.architecture, such as 'llama'.")
-    parameters: Number = Field(description="Number of weights.")
+    parameters: ModelSize = Field(description="Number of weights.")
     n_layer: Positive = Field(description="Blocks.")
     n_embd: Positive = Field(description="Width of the embedding.")
     n_ff: Positive = Field(description="Width of the feed-forward layer.")

@@ -8,7 +8,6 @@ from pydantic.json_schema import SkipJsonSchema
 from homelab_lib.lab.base import (
     BY_ID,
     BY_NAME,
-    BitsPerSecond,
     Cidr,
     Form,
     Ip,
@@ -27,6 +26,7 @@ from homelab_lib.lab.base import (
 from homelab_lib.lab.cabling import CablePart, Medium, SwitchPart, TransceiverPart
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.ports import Port
+from homelab_lib.lab.quantities import LinkSpeed
 
 ServicePort = Annotated[
     str, Form(r"(tcp|udp)/\d{1,5}(-\d{1,5})?|icmp", "tcp/2049, udp/53, tcp/8000-8010 or icmp")
@@ -85,7 +85,7 @@ class Cable(Listed):
     b_transceiver: Annotated[TransceiverPart, FromCatalog] | None = Field(
         None, description="Module in the cage at end b."
     )
-    claimed_speed_bps: BitsPerSecond | None = Field(
+    claimed_speed_bps: LinkSpeed | None = Field(
         None, description="Speed that the document expects [bit/s]."
     )
 
@@ -134,7 +134,7 @@ class PromisedLink(Listed):
 
     a: str = Field(description="One end: a host, a switch, or 'LAN'.")
     b: str = Field(description="Other end: a host, a switch, or 'LAN'.")
-    claimed_speed_bps: BitsPerSecond = Field(description="Promised speed [bit/s].")
+    claimed_speed_bps: LinkSpeed = Field(description="Promised speed [bit/s].")
     claimed_medium: str = Field("", description="Promised medium, such as 'SFP+ DAC'.")
     direct: bool = Field(False, description="Promised without a switch between.")
     critical: bool = Field(False, description="The document calls it critical.")

@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from homelab_lib.lab.base import Bytes, Count, Number, PortName, Positive, Record, Size
+from homelab_lib.lab.base import Count, Number, PortName, Positive, Record
 from homelab_lib.lab.part import Part
+from homelab_lib.lab.quantities import ClockRate, MemorySize
 
 SlotForm = Literal[
     "PCIe",
@@ -80,8 +81,8 @@ class CpuPart(Part):
     threads: Positive = Field(description="Hardware threads.")
     performance_cores: Count | None = Field(None, description="Cores of the fast kind.")
     efficiency_cores: Count | None = Field(None, description="Cores of the frugal kind.")
-    base_hz: Number | None = Field(None, description="Base clock [Hz].")
-    boost_hz: Number | None = Field(None, description="Highest clock of one core [Hz].")
+    base_hz: ClockRate | None = Field(None, description="Base clock [Hz].")
+    boost_hz: ClockRate | None = Field(None, description="Highest clock of one core [Hz].")
     base_power_w: Number | None = Field(None, description="TDP, or processor base power [W].")
     max_power_w: Number | None = Field(None, description="Sustained limit (PPT, PL2) [W].")
     socket: str | None = Field(None, description="Socket; none when soldered.")
@@ -89,7 +90,9 @@ class CpuPart(Part):
     pcie_lanes: Count | None = Field(None, description="Lanes the processor or SoC offers.")
     memory_types: tuple[MemoryType, ...] = Field((), description="Memory it can drive.")
     memory_channels: Positive | None = Field(None, description="64-bit memory channels.")
-    memory_max_bytes: Bytes | None = Field(None, description="Most memory, by its maker [bytes].")
+    memory_max_bytes: MemorySize | None = Field(
+        None, description="Most memory, by its maker [bytes]."
+    )
     ecc: bool | None = Field(None, description="Whether it can use ECC memory.")
     graphics: str | None = Field(None, description="Integrated graphics, if any.")
     decodes: tuple[str, ...] = Field((), description="Video codecs its graphics decode.")
@@ -105,7 +108,7 @@ class MemoryPart(Part):
     form: Literal["UDIMM", "SO-DIMM", "RDIMM", "LRDIMM", "soldered"] = Field(
         description="Module form."
     )
-    capacity_bytes: Size = Field(description="Capacity of one module [bytes].")
+    capacity_bytes: MemorySize = Field(description="Capacity of one module [bytes].")
     speed_mtps: Positive | None = Field(None, description="Rated transfer rate [MT/s].")
     ecc: bool = Field(False, description="Whether it corrects errors end to end.")
 
@@ -122,7 +125,7 @@ class BoardPart(Part):
     cpu: str | None = Field(None, description="The processor soldered to it: its catalog name.")
     memory_type: MemoryType | None = Field(None, description="Memory it takes.")
     memory_slots: Count | None = Field(None, description="Places for modules.")
-    memory_max_bytes: Bytes | None = Field(None, description="Most memory it takes [bytes].")
+    memory_max_bytes: MemorySize | None = Field(None, description="Most memory it takes [bytes].")
     memory_speeds: tuple[MemorySpeed, ...] = Field((), description="Rates by modules fitted.")
     slots: dict[PortName, Slot] = Field({}, description="Its slots and drive ports, by label.")
     uplinks: dict[PortName, Uplink] = Field({}, description="Its shared links, by name.")

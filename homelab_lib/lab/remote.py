@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from homelab_lib.lab.base import (
     BY_NAME,
-    BitsPerSecond,
     Cidr,
     DnsName,
     Form,
@@ -23,6 +22,7 @@ from homelab_lib.lab.base import (
     Tcp,
     Url,
 )
+from homelab_lib.lab.quantities import LinkSpeed
 
 
 def _wireguard_key(value: str) -> str:
@@ -54,8 +54,8 @@ class InternetAccess(Made):
     kind: Literal["dhcp", "pppoe", "static", "mobile"] = Field(
         "dhcp", description="How the address outside is come by."
     )
-    down_bps: BitsPerSecond | None = Field(None, description="Speed towards the house [bit/s].")
-    up_bps: BitsPerSecond | None = Field(None, description="Speed towards the world [bit/s].")
+    down_bps: LinkSpeed | None = Field(None, description="Speed towards the house [bit/s].")
+    up_bps: LinkSpeed | None = Field(None, description="Speed towards the world [bit/s].")
     public_address: bool | None = Field(
         None, description="Whether it is reached from outside; false behind a provider's NAT."
     )

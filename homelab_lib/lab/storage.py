@@ -24,6 +24,7 @@ from homelab_lib.lab.base import (
 )
 from homelab_lib.lab.per_host import BY_HOST, OnHost
 from homelab_lib.lab.pools import Pool
+from homelab_lib.lab.quantities import VolumeSize
 
 ShareType = Literal["NFS", "SMB", "MULTIPROTOCOL", "GENERIC", "APPS"]
 Content = Literal["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]
@@ -55,7 +56,7 @@ class Dataset(OnHost):
     purpose: str = Field(description="What is kept there.")
     share_type: ShareType = Field("GENERIC", description="TrueNAS's preset for how it is shared.")
     recordsize_bytes: Bytes | None = Field(None, description="Record size [bytes]; none: default.")
-    quota_bytes: Bytes | None = Field(None, description="Most it may hold [bytes].")
+    quota_bytes: VolumeSize | None = Field(None, description="Most it may hold [bytes].")
     expected_bytes: Bytes | None = Field(None, description="What it is expected to hold [bytes].")
 
     @property
