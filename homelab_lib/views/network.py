@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import Lab
-from homelab_lib.units import format_bps
+from homelab_lib.models.ethernet import tcp_bytes_per_s
+from homelab_lib.units import format_bps, format_bytes
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, Drawing, house_style, svg
-from homelab_lib.wiring.cables import cable_speed
+from homelab_lib.wiring.cables import cable_mtu, cable_speed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ def _frame(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame":
 
 
 def cables(lab: Lab) -> "pd.DataFrame":
-    """What each cable comes up at, and why it isn't more."""
+    """What each cable comes up at, why it isn't more, and what TCP carries over it."""
     rows = []
     for cable in lab.cables:
         found = cable_speed(lab, cable)
@@ -33,9 +34,16 @@ def cables(lab: Lab) -> "pd.DataFrame":
                 "medium": cable.medium,
                 "comes up at": format_bps(found.speed_bps) if found.speed_bps else "nothing",
                 "because": found.reason or "–",
+                "TCP carries": _carried(found.speed_bps, cable_mtu(lab, cable) or 1500),
             }
         )
     return _frame(rows, "cable")
+
+
+def _carried(speed_bps: float, mtu: int) -> str:
+    if not speed_bps:
+        return "nothing"
+    return f"{format_bytes(tcp_bytes_per_s(speed_bps, mtu))}/s (MTU {mtu})"
 
 
 def promises(lab: Lab) -> "pd.DataFrame":

@@ -25,6 +25,13 @@ def cable_speed(lab: Lab, cable: Cable) -> LinkSpeed:
     )
 
 
+def cable_mtu(lab: Lab, cable: Cable) -> int | None:
+    """The largest packet that both ends of a cable take [bytes]; None where neither is a host's."""
+    ends = [place.partition(".") for place in (cable.a, cable.b)]
+    sizes = [lab.hosts[host].on_wire(port).mtu for host, _, port in ends if host in lab.hosts]
+    return min(sizes, default=None)
+
+
 def _end(lab: Lab, place: str, module: TransceiverPart | None) -> End:
     owner, _, port_name = place.partition(".")
     port = (lab.hosts.get(owner) or lab.switches[owner]).ports[port_name]

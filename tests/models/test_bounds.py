@@ -45,6 +45,8 @@ POSSIBLE = {
     "durability.mttdl_closed_form_years": {k: CHAIN[k] for k in list(CHAIN)[:4]},
     "montecarlo.simulate_loss": CHAIN
     | {"years": 5.0, "histories": 10, "rng": np.random.default_rng(1)},
+    "ethernet.tcp_share": {"mtu": 1500},
+    "ethernet.tcp_bytes_per_s": {"line_bps": 1e10, "mtu": 9000},
     "inspection.bps_per_thread": {
         "rules": 20_000, "clock_ratio": 1.0, "reference_bps": 1e9, "reference_rules": 14_000,
         "fixed_share": 0.5, "inline_share": 0.6,
