@@ -8,6 +8,7 @@ from homelab_lib.lab.host import Host
 from homelab_lib.lab.platforms import SystemPart
 from homelab_lib.lab.project import PriceRange, Purchase
 from homelab_lib.models import compute, cost, power
+from homelab_lib.wiring.memory import promises
 
 GIB = 2**30
 
@@ -166,40 +167,20 @@ class MemoryFacts:
 
 
 def memory_facts(lab: Lab) -> list[MemoryFacts]:
-    """One entry for each Proxmox host whose memory and processor are described.
-
-    Firmware, VMs with QEMU's share, reservations, the host. A reservation whose name says
-    ``overhead`` or ``host`` is the host's own; the ZFS cache comes out of it, as far as it
-    reaches.
-    """
+    """One entry for each Proxmox host whose memory and processor are described."""
     found = []
     for name, host in lab.hosts.items():
-        if host.os.kind != "proxmox" or host.memory_bytes is None or host.threads is None:
+        given = promises(lab, host) if host.os.kind == "proxmox" else None
+        if given is None:
             continue
-        visible = compute.visible_memory_bytes(host.memory_bytes)
-        arc = compute.default_arc_bytes(visible)
-        kept = [r for r in lab.reservations.values() if r.host == name]
-        own = [r for r in kept if "overhead" in r.name or "host" in r.name]
-        guests = [
-            compute.Guest(vm.name, vm.vcpu, vm.memory_bytes, bool(vm.gpus))
-            for vm in lab.vms.values()
-            if vm.host == name
-        ]
-        guests += [compute.Guest(r.title, r.vcpu, r.memory_bytes) for r in kept if r not in own]
-        containers = [each for each in lab.containers.values() if each.host == name]
-        base = min(4 * GIB, visible // 4)
-        keeps = max(sum(r.memory_bytes for r in own), base + arc)
-        room = compute.room(
-            guests, memory_bytes=visible, threads=host.threads,
-            host_bytes=keeps + sum(each.memory_bytes for each in containers),
-            host_vcpu=sum(r.vcpu for r in own) + sum(each.vcpu for each in containers),
-        )  # fmt: skip
-        promised = sum(guest.memory_bytes for guest in guests)
-        shares = [("firmware and page tables", host.memory_bytes - visible)]
-        shares += [(guest.name, guest.memory_bytes) for guest in guests]
-        shares += [(each.name, each.memory_bytes) for each in containers]
-        shares += [("QEMU itself", room.guests_bytes - promised), ("host and ZFS cache", keeps)]
-        found.append(MemoryFacts(name, host.memory_bytes, tuple(shares), arc, room))
+        promised = sum(size for _, size in given.guests)
+        shares = [("firmware and page tables", given.installed_bytes - given.room.memory_bytes)]
+        shares += [*given.guests, *given.containers]
+        shares.append(("QEMU itself", given.room.guests_bytes - promised))
+        shares.append(("host and ZFS cache", given.kept_bytes))
+        found.append(
+            MemoryFacts(name, given.installed_bytes, tuple(shares), given.arc_bytes, given.room)
+        )
     return found
 
 

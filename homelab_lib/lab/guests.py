@@ -187,6 +187,11 @@ class Reservation(Named):
     title: str = Field(description="Its row in the document's table.")
     vcpu: Count = Field(description="Virtual cores.")
     memory_bytes: MemorySize = Field(description="Memory [bytes].")
+    for_host: bool = Field(
+        False,
+        description="Kept for the host itself, its ZFS cache included; else for guests that are "
+        "not described.",
+    )
     purpose: str = Field("", description="What it is for.")
 
 

@@ -10,9 +10,10 @@ from homelab_lib.lab.host import Host
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
 from homelab_lib.models import pcie
-from homelab_lib.models.compute import Guest, visible_memory_bytes
+from homelab_lib.models.compute import Guest
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.power import Draw, gpu_peak_w
+from homelab_lib.wiring.memory import promises
 from homelab_lib.wiring.serving import caches, read_bytes, to_place, weights
 
 GIB = 2**30
@@ -160,17 +161,17 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
     pool = largest_pool(lab)
     nas = lab.hardware(pool.host)
     host = next((h for h in lab.hosts.values() if h.os.kind == "proxmox"), nas)
-    if host.memory_bytes is None or host.threads is None:
+    given = promises(lab, host)
+    if given is None:
         raise BadParameter(
             f"memory or processor of {host.name} are not described, and nothing can be tried on it",
             fix=f"write cpu and memory under hosts.{host.name}",
         )
-    kept = [r for r in lab.reservations.values() if r.host == host.name]
-    own = [r for r in kept if "overhead" in r.name or "host" in r.name]
+    own = [r for r in lab.reservations.values() if r.host == host.name and r.for_host]
     vms = [vm for vm in lab.vms.values() if vm.host == host.name]
     guests = [Guest(v.name, v.vcpu, v.memory_bytes) for v in vms if not v.gpus]
     kept_apart = [each for each in lab.promised(host.name) if each not in (*own, *vms)]
-    guests += [Guest(each.name, each.vcpu, each.memory_bytes) for each in kept_apart]
+    guests += [Guest(each.name, max(each.vcpu, 1), each.memory_bytes) for each in kept_apart]
     slots = host.board.slots.values() if host.board else ()
     return Facts(
         lab=lab.name,
@@ -183,9 +184,9 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
         card_slots=sum(
             slot.form == "PCIe" and (slot.mechanical_lanes or 0) >= 16 for slot in slots
         ),
-        memory_bytes=visible_memory_bytes(host.memory_bytes),
-        host_bytes=sum(r.memory_bytes for r in own) or min(4 * GIB, host.memory_bytes // 4),
-        threads=host.threads,
+        memory_bytes=given.room.memory_bytes,
+        host_bytes=given.kept_bytes,
+        threads=given.room.threads,
         host_vcpu=sum(r.vcpu for r in own),
         card_vcpu=max((vm.vcpu for vm in vms if vm.gpus), default=4),
         guests=tuple(guests),

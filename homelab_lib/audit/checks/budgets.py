@@ -7,10 +7,10 @@ from homelab_lib.audit.checks.facts import matching, quantity
 from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.project import PriceRange
-from homelab_lib.models.compute import visible_memory_bytes
 from homelab_lib.models.cost import Range, covers, total
 from homelab_lib.models.inspection import REFERENCE_RULES, bps_per_thread, inspection_bound
 from homelab_lib.units import format_bps
+from homelab_lib.wiring.memory import promises
 
 GIB = 2**30
 _NEARLY = 0.85  # what counts as "nearly covers"
@@ -26,19 +26,19 @@ def resources(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     shares = lab.promised(name)
     if not shares:
         raise CannotTell(f"nothing is promised on {name}")
-    if host.memory_bytes is None or host.threads is None:
+    given = promises(lab, host)
+    if given is None:
         raise CannotTell(f"memory or processor of {name} are not described")
-    memory, threads = sum(s.memory_bytes for s in shares), sum(s.vcpu for s in shares)
-    sees = visible_memory_bytes(host.memory_bytes)
+    room, memory = given.room, sum(each.memory_bytes for each in shares)
     says = (
-        f"{threads} of {host.threads} threads and {memory / GIB:g} GiB are promised; of "
-        f"{host.memory_bytes / GIB:g} GiB the host sees {sees / GIB:.1f}."
+        f"{room.vcpu} of {room.threads} threads and {memory / GIB:g} GiB are promised; of "
+        f"{given.installed_bytes / GIB:g} GiB the host sees {room.memory_bytes / GIB:.1f}."
     )
     rules = ("memory-sold-twice", "threads-sold-twice")
     found = matching(findings, rules, f"hosts.{name}")
     if found:
         says = f"{says} With QEMU's own share and the ZFS cache: {found[0].says}"
-    if memory > sees or threads > host.threads or found:
+    if room.left_bytes < 0 or room.vcpu > room.threads or found:
         fix = found[0].fix if found else None
         return Outcome("fails", says, float(memory), "B", rules, fix)
     return Outcome("holds", says, float(memory), "B")

@@ -9,7 +9,8 @@ from homelab_lib.lab.guests import Reservation, Vm
 from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.platforms import PsuPart, SystemPart
-from homelab_lib.models import compute, power
+from homelab_lib.models import power
+from homelab_lib.wiring.memory import Promises, promises
 
 GIB = 2**30
 _SLOT_W = 75.0  # what a PCI Express slot gives a card (CEM 5.0, §4.1)
@@ -17,37 +18,19 @@ _SMALL_W = 100.0  # a supply that any shop has; not worth more than a note
 _OLD_SUPPLY = 1.3  # excursion that a supply bears that is not known to be ATX 3
 
 
-def _rooms(lab: Lab) -> Iterator[tuple[Host, compute.Room]]:
+def _rooms(lab: Lab) -> Iterator[tuple[Host, Promises]]:
     """What promises leave of the hosts that promise something, where it is known what they have."""
     for name, host in lab.hosts.items():
-        if lab.promised(name) and host.memory_bytes is not None and host.threads is not None:
-            yield host, _room(lab, host, host.memory_bytes, host.threads)
-
-
-def _room(lab: Lab, host: Host, memory_bytes: int, threads: int) -> compute.Room:
-    """What VMs, containers and reservations leave of a host."""
-    guests = [
-        compute.Guest(vm.name, vm.vcpu, vm.memory_bytes, bool(vm.gpus))
-        for vm in lab.vms.values()
-        if vm.host == host.name
-    ]
-    kept = [each for each in lab.promised(host.name) if not isinstance(each, Vm)]
-    visible = compute.visible_memory_bytes(memory_bytes)
-    zfs = bool(lab.pools.get(host.name))
-    return compute.room(
-        guests,
-        memory_bytes=visible,
-        threads=threads,
-        arc_bytes=compute.default_arc_bytes(visible) if zfs else 0,
-        host_bytes=sum(each.memory_bytes for each in kept),  # without QEMU's own share
-        host_vcpu=sum(each.vcpu for each in kept),
-    )
+        given = promises(lab, host) if lab.promised(name) else None
+        if given is not None:
+            yield host, given
 
 
 @rule("memory-sold-twice")
 def memory_left(lab: Lab) -> Iterator[Finding]:
     """More memory promised to VMs, reservations and the ZFS cache than the host sees."""
-    for host, room in _rooms(lab):
+    for host, given in _rooms(lab):
+        room = given.room
         if room.left_bytes >= 0:
             continue
         promised = room.guests_bytes + room.host_bytes
@@ -61,9 +44,11 @@ def memory_left(lab: Lab) -> Iterator[Finding]:
             room.left_bytes,
             "B",
             (
-                f"VMs with QEMU's own share: {room.guests_bytes / GIB:.1f} GiB, of which "
+                f"VMs, and what is kept for others, with QEMU's own share: "
+                f"{room.guests_bytes / GIB:.1f} GiB, of which "
                 f"{room.pinned_bytes / GIB:.1f} GiB are pinned for passed-through cards.",
-                f"Reservations and the ZFS cache: {room.host_bytes / GIB:.1f} GiB.",
+                f"Containers, the host and its ZFS cache of {given.arc_bytes / GIB:.1f} GiB: "
+                f"{room.host_bytes / GIB:.1f} GiB.",
                 "Visible: installed less 2.5 % [one X870 board]; the cache: Proxmox VE's default, "
                 "a tenth, at most 16 GiB [Administration Guide, Limit ZFS Memory Usage].",
             ),
@@ -76,7 +61,7 @@ def _smaller(lab: Lab, host: Host, excess_bytes: int) -> Fix:
     kept = [each for each in lab.reservations.values() if each.host == host.name]
     guests = [vm for vm in lab.vms.values() if vm.host == host.name]
     rooms: tuple[tuple[str, Sequence[Reservation | Vm], float], ...] = (
-        ("reservations", kept, 1.0),
+        ("reservations", [each for each in kept if not each.for_host], 1.05),
         ("vms", guests, 1.05),
     )
     for room, entries, share in rooms:
@@ -93,7 +78,8 @@ def _smaller(lab: Lab, host: Host, excess_bytes: int) -> Fix:
 @rule("threads-sold-twice")
 def threads_left(lab: Lab) -> Iterator[Finding]:
     """More virtual CPUs promised than the host has threads, or one VM wider than the host."""
-    for host, room in _rooms(lab):
+    for host, given in _rooms(lab):
+        room = given.room
         widest = max((guest.vcpu for guest in lab.guests(host.name)), default=0)
         if room.vcpu <= room.threads and widest <= room.threads:
             continue
