@@ -15,7 +15,7 @@ class Series:
     Parameters
     ----------
     product
-        ``truenas``, ``proxmox``, ``k3s``.
+        ``truenas``, ``proxmox``, ``opnsense``, ``k3s``.
     name
         Its first two numbers as the vendor writes them: ``25.10``.
     warns
@@ -39,6 +39,8 @@ KNOWN = (
     Series("proxmox", "8.4"),
     Series("proxmox", "9.1"),
     Series("proxmox", "9.2"),
+    Series("opnsense", "26.1"),
+    Series("opnsense", "26.7"),
     Series("k3s", "1.34"),
     Series("k3s", "1.35"),
     Series("k3s", "1.36"),

@@ -12,16 +12,16 @@ from homelab_lib.twin.machine.grounds import GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.opnsense import built as opnsense
 from homelab_lib.twin.proxmox import built as proxmox
 from homelab_lib.twin.proxmox import surprises as proxmox_surprises
 from homelab_lib.twin.truenas import built as truenas
 from homelab_lib.twin.truenas import surprises as truenas_surprises
 from homelab_lib.twin.world import World
 
-_ROOMS = (truenas, proxmox, kubernetes)
+_ROOMS = (truenas, proxmox, opnsense, kubernetes)
 SURPRISES = (kubernetes_surprises, machine_surprises, proxmox_surprises, truenas_surprises)
 """Modules of the rooms that register surprises; importing them does it."""
-_KERNELS = {"opnsense": "14.3-RELEASE-p4"}
 
 
 def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = None) -> World:
@@ -72,6 +72,5 @@ def _other(world: World, name: str, host: Host, before_phase: int) -> Machine:
     """A machine of a kind that has no room of its own: some Unix."""
     user = host.ssh.user if host.ssh else "root"
     machine = Machine(name, world, user=user, commands=(*UNIX, *world.programs))
-    machine.kernel = _KERNELS.get(host.os.kind, machine.kernel)
     furnish(machine, host, before_phase)
     return machine

@@ -1,0 +1,154 @@
+"""The one place where an OPNsense keeps what it is set to: `/conf/config.xml`, and its backups.
+
+Each save leaves a backup that holds the state *after* it. The files are the state: what copies
+one over the other from a shell has restored it.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from homelab_lib.twin.machine.files import FileSystem
+
+PLACE = "/conf/config.xml"
+BACKUPS = "/conf/backup"
+_KEPT = 100
+_STEP_S = 0.0137  # between two saves that no time passed between
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup as `core/backup/backups` lists it."""
+
+    id: str
+    time: str
+    description: str
+    username: str
+    size_bytes: int
+
+    def row(self) -> dict[str, str | int]:
+        """As it is answered."""
+        moment = dt.datetime.fromtimestamp(int(float(self.time or 0)), dt.UTC)
+        return {
+            "time": self.time,
+            "time_iso": moment.isoformat(),
+            "description": self.description,
+            "username": self.username,
+            "filesize": self.size_bytes,
+            "id": self.id,
+        }
+
+
+class Config:
+    """The configuration of one firewall.
+
+    Parameters
+    ----------
+    files
+        Where it lies.
+    now_s
+        Tells the time [s since 1970].
+    """
+
+    def __init__(self, files: FileSystem, now_s: Callable[[], float]) -> None:
+        self._files = files
+        self._now_s = now_s
+        self._last_s = 0.0
+        files.mkdir("/conf")
+        files.make_folder(BACKUPS, mode=0o750)
+
+    def load(self) -> ET.Element:
+        """What it is set to; a copy, in which one may write before it is saved.
+
+        Raises
+        ------
+        ValueError
+            The file is no XML any more.
+        """
+        try:
+            return ET.fromstring(self._files.text(PLACE))
+        except ET.ParseError as error:
+            raise ValueError(f"{PLACE}: {error}") from None
+
+    def put(self, root: ET.Element) -> None:
+        """Write it and make no backup, as an installer does."""
+        self._files.put(PLACE, written(root), mode=0o640)
+
+    def save(self, root: ET.Element, *, by: str, description: str) -> str:
+        """Write it and leave a backup.
+
+        Parameters
+        ----------
+        root
+            The whole configuration.
+        by
+            Who did it: ``root@127.0.0.1``.
+        description
+            What was done.
+
+        Returns
+        -------
+        str
+            The revision as the appliance tells it, with two decimals.
+        """
+        moment = max(self._now_s(), self._last_s + _STEP_S)
+        self._last_s = moment
+        revision = root.find("revision")
+        if revision is None:
+            revision = ET.SubElement(root, "revision")
+        revision.clear()
+        told = f"{moment:.2f}"
+        for tag, text in (("username", by), ("description", description), ("time", told)):
+            ET.SubElement(revision, tag).text = text
+        self.put(root)
+        # The name has up to four decimals, the revision two: one seldom leads to the other.
+        name = f"{moment:.4f}".rstrip("0").rstrip(".")
+        self._files.put(f"{BACKUPS}/config-{name}.xml", self._files.text(PLACE), mode=0o640)
+        for old in self.backups()[_KEPT:]:
+            self._files.remove(f"{BACKUPS}/{old.id}")
+        return told
+
+    def backups(self) -> list[Backup]:
+        """Those there are, the newest first."""
+        found = []
+        for name in self._files.listdir(BACKUPS):
+            if not re.fullmatch(r"config-.*\.xml", name):
+                continue
+            text = self._files.text(f"{BACKUPS}/{name}")
+            try:
+                revision = ET.fromstring(text).find("revision")
+            except ET.ParseError:
+                continue
+            if revision is not None:
+                time, description, by = (
+                    revision.findtext(tag, "") for tag in ("time", "description", "username")
+                )
+                found.append(Backup(name, time, description, by, len(text.encode())))
+        return sorted(found, key=lambda backup: (backup.time, backup.id), reverse=True)
+
+    def backup(self, name: str) -> str | None:
+        """The text of a backup; None where there is none of that name."""
+        if name not in self._files.listdir(BACKUPS):
+            return None
+        return self._files.text(f"{BACKUPS}/{name}")
+
+    def delete_backup(self, name: str) -> bool:
+        """Delete one; whether there was one."""
+        if name not in self._files.listdir(BACKUPS):
+            return False
+        self._files.remove(f"{BACKUPS}/{name}")
+        return True
+
+
+def written(root: ET.Element) -> str:
+    """The file's text."""
+    whole = ET.fromstring(ET.tostring(root))
+    ET.indent(whole)
+    return '<?xml version="1.0"?>\n' + ET.tostring(whole, encoding="unicode") + "\n"
+
+
+def text_at(root: ET.Element, path: str) -> str:
+    """The text at a path, without blanks around it; empty for nothing."""
+    return (root.findtext(path) or "").strip()

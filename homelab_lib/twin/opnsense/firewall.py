@@ -1,0 +1,101 @@
+"""An OPNsense: its configuration, what of it is in force, and its REST side."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from homelab_lib.twin.machine.https import Answered, Asked
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Commands
+from homelab_lib.twin.machine.surroundings import Surroundings
+from homelab_lib.twin.opnsense.config import Config
+from homelab_lib.twin.opnsense.credentials import Doorman
+
+Hook = Callable[["OpnSense"], None]
+"""What happens when a service takes over what is written; `OpnSense.running` has it by then."""
+
+SERVICES = (
+    *("interfaces", "vlan", "lagg", "bridge", "vip", "filter", "alias", "dnsmasq", "kea"),
+    *("unbound", "ids", "cron", "wireguard", "routing", "routes", "syslog", "monit", "tunables"),
+    *("ntpd", "system"),
+)
+"""What takes over the configuration by itself, each when it is told to."""
+
+
+class OpnSense(Machine):
+    """The firewall.
+
+    What is written is in the configuration and nowhere else. It is in force once the service it
+    belongs to was told to take it over (`apply`), or after a boot, which tells all of them.
+
+    Parameters
+    ----------
+    name, world, user
+        As for `Machine`.
+    version
+        Release, such as ``26.7.2``.
+    commands
+        The sets of programs it knows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        world: Surroundings,
+        *,
+        user: str,
+        version: str,
+        commands: Iterable[Commands] = (),
+    ) -> None:
+        super().__init__(name, world, user=user, commands=commands)
+        self.version = version
+        self.release = parse_release(version)
+        self.config = Config(self.files, world.clock.now)
+        self.doorman = Doorman()
+        self.running: dict[str, ET.Element] = {}  # the whole configuration, by service
+        self.hooks: dict[str, list[Hook]] = defaultdict(list)
+        self.devices: list[str] = []  # network devices that are there
+        self.revert_at_s: float | None = None  # when the timer of 26.1 goes off
+
+    def serve(self, handler: Callable[[Asked], Answered]) -> None:
+        """Have its REST side answer on port 443."""
+        self.https[443] = handler
+        self.listeners[443] = lambda: self.up
+
+    def apply(self, service: str) -> None:
+        """Have a service take over what is written.
+
+        Parameters
+        ----------
+        service
+            One of `SERVICES`.
+        """
+        self.running[service] = deepcopy(self.config.load())
+        for hook in self.hooks[service]:
+            hook(self)
+
+    def apply_all(self) -> None:
+        """As a boot does, and `configctl service reload all`."""
+        for service in SERVICES:
+            self.apply(service)
+
+    def power_off(self) -> None:
+        super().power_off()
+        self.revert_at_s = None
+
+    def _booted(self, boots: int) -> None:
+        super()._booted(boots)
+        if boots == self.boots and self.up:
+            self.apply_all()
+
+    def state(self) -> dict[str, Any]:
+        in_force = {name: ET.tostring(root) for name, root in sorted(self.running.items())}
+        return super().state() | {"in force": in_force}
+
+
+def parse_release(version: str) -> tuple[int, int]:
+    """The series of a version: ``26.7.2`` is of (26, 7)."""
+    year, month, *_ = version.split(".")
+    return int(year), int(month)
