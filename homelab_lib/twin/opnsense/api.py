@@ -48,7 +48,7 @@ class Api:
         except Refused as refused:
             said = {"errorMessage": refused.message, "errorTitle": refused.title}
             if self._firewall.release >= (26, 7):
-                said["errorLevel"] = "error"
+                said["errorLevel"] = refused.level
             return _json(said, 500)
         except Unexpected:
             return _json({"errorMessage": _UNEXPECTED}, 500)

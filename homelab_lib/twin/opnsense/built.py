@@ -11,7 +11,7 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.opnsense.api import Api
 from homelab_lib.twin.opnsense.endpoints import endpoints
 from homelab_lib.twin.opnsense.factory import Assigned, VlanDevice, factory
-from homelab_lib.twin.opnsense.firewall import OpnSense
+from homelab_lib.twin.opnsense.firewall import Device, OpnSense
 from homelab_lib.twin.opnsense.grounds import GROUNDS
 from homelab_lib.twin.world import Kind, World
 
@@ -42,7 +42,10 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> OpnSense:
     )
     firewall.kernel = _KERNELS.get(".".join(version.split(".")[:2]), firewall.kernel)
     furnish(firewall, host, before_phase)
-    firewall.devices = [port.interface or port.name for port in host.ports.values()]
+    firewall.devices = [
+        *(Device(port.interface or port.name, port.mac or "") for port in host.ports.values()),
+        *(Device(name, physical=False) for name in ("lo0", "pflog0")),
+    ]
     vlans = [
         VlanDevice(each.name.partition(".")[0], each.tag, f"vlan0.{each.tag}", _called(world, each))
         for each in firewall.interfaces

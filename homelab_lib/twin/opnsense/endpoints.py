@@ -1,7 +1,9 @@
 """All that the REST side of a release has."""
 
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import backup
+from homelab_lib.twin.opnsense.controllers import aliases, backup, interfaces, rules
+
+_ROOMS = (backup, interfaces, aliases, rules)
 
 
 def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:
@@ -13,6 +15,8 @@ def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:
         The series: (26, 7).
     """
     found: dict[str, dict[str, Action]] = {}
-    for room in (backup,):
+    for room in _ROOMS:
         found |= room.ENDPOINTS
+        newer = release >= (26, 7)
+        found |= getattr(room, "SINCE_26_7" if newer else "BEFORE_26_7", {})
     return found

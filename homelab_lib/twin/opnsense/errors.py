@@ -10,12 +10,15 @@ class Refused(Exception):
         Why, for a person.
     title
         What it is about.
+    level
+        ``error`` or ``warning``, as releases from 26.7 on tell it.
     """
 
-    def __init__(self, message: str, title: str = "") -> None:
+    def __init__(self, message: str, title: str = "", *, level: str = "error") -> None:
         super().__init__(message)
         self.message = message
         self.title = title
+        self.level = level
 
 
 class Unexpected(Exception):

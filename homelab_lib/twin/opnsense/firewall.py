@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -12,6 +13,26 @@ from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.credentials import Doorman
+
+
+@dataclass(frozen=True)
+class Device:
+    """A network device.
+
+    Parameters
+    ----------
+    name
+        As the kernel calls it: ``ix0``, ``vlan0.10``.
+    mac
+        Its hardware address; none of a loop.
+    physical
+        Whether it is a card.
+    """
+
+    name: str
+    mac: str = ""
+    physical: bool = True
+
 
 Hook = Callable[["OpnSense"], None]
 """What happens when a service takes over what is written; `OpnSense.running` has it by then."""
@@ -56,8 +77,10 @@ class OpnSense(Machine):
         self.doorman = Doorman()
         self.running: dict[str, ET.Element] = {}  # the whole configuration, by service
         self.hooks: dict[str, list[Hook]] = defaultdict(list)
-        self.devices: list[str] = []  # network devices that are there
-        self.revert_at_s: float | None = None  # when the timer of 26.1 goes off
+        self.started: dict[str, bool] = {}  # services that run
+        self.devices: list[Device] = []  # network devices that are there
+        self.routers: dict[str, str] = {}  # that a provider has told, by device
+        self.rollback: str | None = None  # the backup that a timer of 26.1 goes back to
 
     def serve(self, handler: Callable[[Asked], Answered]) -> None:
         """Have its REST side answer on port 443."""
@@ -83,7 +106,7 @@ class OpnSense(Machine):
 
     def power_off(self) -> None:
         super().power_off()
-        self.revert_at_s = None
+        self.rollback = None
 
     def _booted(self, boots: int) -> None:
         super()._booted(boots)

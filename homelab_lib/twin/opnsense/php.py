@@ -114,3 +114,14 @@ def form(body: bytes) -> dict[str, Any]:
 def is_index(text: str) -> bool:
     """Whether a key counts as a number."""
     return _INDEX.fullmatch(text) is not None
+
+
+def leading_int(text: str) -> int:
+    """``(int)`` of a text: the number that it begins with, else 0."""
+    return int(leading_float(text)) if math.isfinite(leading_float(text)) else 0
+
+
+def leading_float(text: str) -> float:
+    """``(float)`` of a text: the number that it begins with, else 0."""
+    found = re.match(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text)
+    return float(found[0]) if found else 0.0

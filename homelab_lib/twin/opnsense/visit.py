@@ -1,11 +1,14 @@
 """One request to a controller: who asks, what with, and the configuration as it was then."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.firewall import OpnSense
+from homelab_lib.twin.opnsense.models import MODELS
+from homelab_lib.twin.opnsense.tree import Tree
 
 
 class Visit:
@@ -44,6 +47,7 @@ class Visit:
         self.request = {**query, **post}
         self.user = user
         self.config: ET.Element = firewall.config.load()
+        self._trees: dict[str, Tree] = {}
 
     @property
     def is_post(self) -> bool:
@@ -70,6 +74,18 @@ class Visit:
     def has_post(self, name: str) -> bool:
         """Whether the body has something of that name."""
         return self.post.get(name) is not None
+
+    def tree(self, model: str) -> Tree:
+        """A model filled with what the configuration has; one for the whole visit."""
+        if model not in self._trees:
+            self._trees[model] = Tree(
+                MODELS[model], self.config, self.firewall, self.new_uuid, self.tree
+            )
+        return self._trees[model]
+
+    def new_uuid(self) -> str:
+        """A name for a new row."""
+        return str(uuid.UUID(int=self.firewall.rng.getrandbits(128), version=4))
 
     def save(self, description: str = "") -> str:
         """Write the configuration and leave a backup; its revision."""

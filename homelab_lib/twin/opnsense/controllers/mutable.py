@@ -1,0 +1,319 @@
+"""What controllers of settings have in common: get, set, and add, change, delete, search rows."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from homelab_lib.twin.opnsense import php
+from homelab_lib.twin.opnsense.api import Action
+from homelab_lib.twin.opnsense.errors import Refused, Unexpected
+from homelab_lib.twin.opnsense.model import Message
+from homelab_lib.twin.opnsense.nodes import Box, Rows
+from homelab_lib.twin.opnsense.order import natural
+from homelab_lib.twin.opnsense.tree import Tree
+from homelab_lib.twin.opnsense.uses import throw_in_use
+from homelab_lib.twin.opnsense.visit import Visit
+
+Answer = dict[str, Any]
+FAILED: Answer = {"result": "failed"}
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_ANY_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
+
+
+def validations(found: Iterable[Message], node: Box | None, root: str) -> Answer:
+    """What is wrong as it is answered: a text, or a list once there is a second one.
+
+    Parameters
+    ----------
+    found
+        All that is wrong in the document.
+    node
+        The row it is about; None for all of it.
+    root
+        What it is called in the request.
+    """
+    told: dict[str, Any] = {}
+    for message in found:
+        if node is None:
+            name = f"{root}.{message.key}"
+        elif node.ref in message.key:
+            name = message.key.replace(node.ref, root)
+        else:
+            continue
+        before = told.get(name)
+        if not before:
+            told[name] = message.text
+        elif not isinstance(before, list):
+            told[name] = [before] if before == message.text else [before, message.text]
+        elif message.text not in before:
+            before.append(message.text)
+    return {"result": "failed", "validations": told} if told else {}
+
+
+def store(visit: Visit, tree: Tree, description: str = "") -> None:
+    """Write a document into the configuration and save that."""
+    tree.store()
+    visit.save(description)
+
+
+def get_model(visit: Visit, model: str, root: str) -> Answer:
+    """All of a model."""
+    return {root: visit.tree(model).root.nodes()} if visit.method == "GET" else {}
+
+
+def set_model(
+    visit: Visit, model: str, root: str, before_save: Callable[[Tree], None] | None = None
+) -> Answer:
+    """Take over what the body says of a model; of what it doesn't know it takes no notice."""
+    if not visit.is_post:
+        return dict(FAILED)
+    tree = visit.tree(model)
+    tree.root.set(visit.posted(root))
+    wrong = validations(tree.messages(), None, root)
+    if wrong:
+        return wrong
+    if before_save:
+        before_save(tree)
+    store(visit, tree)
+    return {"result": "saved"}
+
+
+def get_row(visit: Visit, model: str, root: str, path: str, uuid: str = "") -> Answer:
+    """A row; a new one where none is named."""
+    rows = visit.tree(model).at(path)
+    row = rows.get(uuid) if uuid else rows.add()
+    return {root: row.nodes()} if row is not None else {}
+
+
+def add_row(
+    visit: Visit,
+    model: str,
+    root: str,
+    path: str,
+    overlay: Mapping[str, Any] | None = None,
+    before_save: Callable[[Box], None] | None = None,
+    description: str = "",
+) -> Answer:
+    """Add a row."""
+    if not visit.is_post or not visit.has_post(root):
+        return dict(FAILED)
+    tree = visit.tree(model)
+    row = tree.at(path).add()
+    row.set(visit.posted(root))
+    row.set(overlay)
+    wrong = validations(tree.messages(), row, root)
+    if wrong:
+        return wrong
+    if before_save:
+        before_save(row)
+    store(visit, tree, description)
+    return {"result": "saved", "uuid": row.uuid}
+
+
+def set_row(
+    visit: Visit,
+    model: str,
+    root: str,
+    path: str,
+    uuid: str,
+    overlay: Mapping[str, Any] | None = None,
+    before_save: Callable[[Box], None] | None = None,
+    description: str = "",
+) -> Answer:
+    """Change a row; one that is not there is made, where its name is a proper one."""
+    if not visit.is_post or not visit.has_post(root):
+        return dict(FAILED)
+    tree = visit.tree(model)
+    rows: Rows = tree.at(path)
+    row = rows.get(uuid)
+    if row is None:
+        if not is_uuid(uuid):
+            return dict(FAILED)
+        row = rows.add()
+        rows.rename(row, uuid)
+    row.set(visit.posted(root))
+    row.set(overlay)
+    wrong = validations(tree.messages(full=True), row, root)
+    if wrong:
+        return wrong
+    if before_save:
+        before_save(row)
+    store(visit, tree, description)
+    return {"result": "saved"}
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is one of the fourth kind, in small letters."""
+    return _UUID.fullmatch(text) is not None
+
+
+def delete_rows(
+    visit: Visit, model: str, path: str, uuids: str, *, unless_used: bool = False
+) -> Answer:
+    """Delete rows, one or a list with commas.
+
+    Parameters
+    ----------
+    visit, model, path, uuids
+        Which.
+    unless_used
+        Whether something that names one keeps it.
+    """
+    answer: Answer = dict(FAILED)
+    if not visit.is_post:
+        return answer
+    tree = visit.tree(model)
+    rows: Rows = tree.at(path)
+    changed = False
+    for uuid in uuids.split(",") if not php.is_empty(uuids) else ():
+        if unless_used:
+            row = rows.get(uuid)
+            name = next(filter(None, map(row.text, ("description", "descr", "name"))), uuid) \
+                if row else uuid  # fmt: skip
+            throw_in_use(visit.config, uuid, title=f"Item {path} {{{name}}} in use by:")
+        deleted = rows.delete(uuid)
+        changed = changed or deleted
+        answer["result"] = "deleted" if deleted else "not found"
+    if changed:
+        store(visit, tree)
+    return answer
+
+
+def toggle_rows(visit: Visit, model: str, path: str, uuids: str, enabled: str = "") -> Answer:
+    """Switch rows on (1) or off (0); one of them to the other where neither is said."""
+    answer: Answer = dict(FAILED)
+    if not visit.is_post:
+        return answer
+    tree = visit.tree(model)
+    rows: Rows = tree.at(path)
+    names = uuids.split(",") if not php.is_empty(uuids) else []
+    if len(names) > 1 and not enabled:
+        raise Refused(
+            "Toggle with a list of items in only supported for explicit actions [0,1]", "Toggle"
+        )
+    for name in names:
+        row = rows.get(name)
+        if row is None:
+            continue
+        if "enabled" not in row:
+            raise Unexpected(f"enabled not an attribute of {row.ref}")
+        switch = row["enabled"]
+        answer["changed"] = True
+        if enabled in ("0", "1"):
+            answer["result"] = "Enabled" if enabled == "1" else "Disabled"
+            answer["changed"] = switch.text != enabled
+            switch.set(enabled)
+        elif enabled:
+            answer["changed"] = False
+            break
+        else:
+            on = switch.text == "1"
+            answer["result"] = "Disabled" if on else "Enabled"
+            switch.set("0" if on else "1")
+    if "changed" not in answer:
+        raise Unexpected("no such row")
+    if answer["changed"]:
+        store(visit, tree)
+    return answer
+
+
+def search_rows(
+    visit: Visit,
+    model: str,
+    path: str,
+    fields: Iterable[str] = (),
+    sort: str = "",
+    fits: Callable[[Box], bool] | None = None,
+) -> Answer:
+    """Rows that have what is looked for, a page of them."""
+    rows: Rows = visit.tree(model).at(path)
+    found = rows.rows()
+    wanted = list(fields) or [leaf.ref[len(found[0].ref) + 1 :] for leaf in _first(found)]
+    tokens = [token for token in visit.text("searchPhrase").split(" ") if token]
+    if any(_ANY_UUID.search(token) for token in tokens):
+        wanted.append("uuid")
+    found = _sorted(visit, found, sort)
+    shown = [row.row() for row in found if fits is None or fits(row)]
+    shown = [row for row in shown if all(_has(row, wanted, token.lower()) for token in tokens)]
+    size, page = visit.number("rowCount", -1), visit.number("current", 1)
+    chosen = shown if size == -1 else shown[max(size * (page - 1), 0) :][: max(size, 0)]
+    return {"rows": chosen, "rowCount": len(chosen), "total": len(shown), "current": page}
+
+
+def _first(rows: list[Box]) -> Iterable[Any]:
+    return rows[0].leaves() if rows else ()
+
+
+def _has(row: Mapping[str, Any], fields: Iterable[str], token: str) -> bool:
+    return any(token in str(row.get(f"%{f}", row.get(f, ""))).lower() for f in fields)
+
+
+def _sorted(visit: Visit, rows: list[Box], sort: str) -> list[Box]:
+    order = visit.posted("sort") or {}
+    by = next(iter(order), sort)
+    if not by:
+        return rows
+
+    def key(row: Box) -> list[tuple[int, Any]]:
+        leaf = row.get(by)
+        return natural(leaf.field.described(leaf) if leaf else "")
+
+    return sorted(rows, key=key, reverse=order.get(by) == "desc")
+
+
+def rows(
+    model: str, root: str, path: str, noun: str = "item", *, toggles: bool = False
+) -> dict[str, Action]:
+    """The usual actions on a table.
+
+    Parameters
+    ----------
+    model, root, path
+        Which table, and what a row is called in a request.
+    noun
+        What it is called in the actions: ``item`` for ``addItem``; empty for plain ``add``.
+    toggles
+        Whether its rows can be switched on and off.
+    """
+    tail = f"_{noun}" if noun else ""
+
+    def search(visit: Visit) -> Answer:
+        return search_rows(visit, model, path)
+
+    def get(visit: Visit, uuid: str = "") -> Answer:
+        return get_row(visit, model, root, path, uuid)
+
+    def add(visit: Visit) -> Answer:
+        return add_row(visit, model, root, path)
+
+    def change(visit: Visit, uuid: str) -> Answer:
+        return set_row(visit, model, root, path, uuid)
+
+    def delete(visit: Visit, uuid: str) -> Answer:
+        return delete_rows(visit, model, path, uuid)
+
+    def toggle(visit: Visit, uuid: str, enabled: str = "") -> Answer:
+        return toggle_rows(visit, model, path, uuid, enabled)
+
+    found: dict[str, Action] = {
+        f"search{tail}": search,
+        f"get{tail}": get,
+        f"add{tail}": add,
+        f"set{tail}": change,
+        f"del{tail}": delete,
+    }
+    return found | ({f"toggle{tail}": toggle} if toggles else {})
+
+
+def settings(
+    model: str, root: str, before_save: Callable[[Tree], None] | None = None
+) -> dict[str, Action]:
+    """The usual actions on a whole model."""
+
+    def get(visit: Visit) -> Answer:
+        return get_model(visit, model, root)
+
+    def change(visit: Visit) -> Answer:
+        return set_model(visit, model, root, before_save)
+
+    return {"get": get, "set": change}
