@@ -1,9 +1,17 @@
 """All that the REST side of a release has."""
 
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import aliases, backup, interfaces, rules
+from homelab_lib.twin.opnsense.controllers import (
+    aliases,
+    backup,
+    cron,
+    ids,
+    interfaces,
+    names,
+    rules,
+)
 
-_ROOMS = (backup, interfaces, aliases, rules)
+_ROOMS = (backup, interfaces, aliases, rules, names, ids, cron)
 
 
 def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:

@@ -39,7 +39,18 @@ Hook = Callable[["OpnSense"], None]
 
 SERVICES = (
     *("interfaces", "vlan", "lagg", "bridge", "vip", "filter", "alias", "dnsmasq", "kea"),
-    *("unbound", "ids", "cron", "wireguard", "routing", "routes", "syslog", "monit", "tunables"),
+    *(
+        "unbound",
+        "ids",
+        "ids-rules",
+        "cron",
+        "wireguard",
+        "routing",
+        "routes",
+        "syslog",
+        "monit",
+        "tunables",
+    ),
     *("ntpd", "system"),
 )
 """What takes over the configuration by itself, each when it is told to."""
@@ -78,6 +89,7 @@ class OpnSense(Machine):
         self.running: dict[str, ET.Element] = {}  # the whole configuration, by service
         self.hooks: dict[str, list[Hook]] = defaultdict(list)
         self.started: dict[str, bool] = {}  # services that run
+        self.leases: list[dict[str, Any]] = []  # that its DHCP server has given, as it tells them
         self.devices: list[Device] = []  # network devices that are there
         self.routers: dict[str, str] = {}  # that a provider has told, by device
         self.rollback: str | None = None  # the backup that a timer of 26.1 goes back to

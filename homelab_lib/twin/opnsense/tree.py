@@ -182,10 +182,15 @@ def _write(element: ET.Element, box: Box) -> None:
     for tag, part in box.parts.items():
         if isinstance(part, Leaf):
             if not part.field.volatile:
-                ET.SubElement(element, tag).text = part.value or None
+                ET.SubElement(element, tag).text = _kept(part.value)
         elif isinstance(part, Box):
             _write(ET.SubElement(element, tag), part)
         else:
             for row in part.rows():
                 if not row.fixed:
                     _write(ET.SubElement(element, tag, uuid=row.uuid), row)
+
+
+def _kept(value: str) -> str | None:
+    """What XML can hold of a value: a C library writes it, and stops where there is a nought."""
+    return "".join(c for c in value.partition("\0")[0] if c in "\t\n\r" or c >= " ") or None

@@ -262,7 +262,13 @@ def _sorted(visit: Visit, rows: list[Box], sort: str) -> list[Box]:
 
 
 def rows(
-    model: str, root: str, path: str, noun: str = "item", *, toggles: bool = False
+    model: str,
+    root: str,
+    path: str,
+    noun: str = "item",
+    *,
+    toggles: bool = False,
+    unless_used: bool = False,
 ) -> dict[str, Action]:
     """The usual actions on a table.
 
@@ -274,6 +280,8 @@ def rows(
         What it is called in the actions: ``item`` for ``addItem``; empty for plain ``add``.
     toggles
         Whether its rows can be switched on and off.
+    unless_used
+        Whether a row stays that something else names.
     """
     tail = f"_{noun}" if noun else ""
 
@@ -290,7 +298,7 @@ def rows(
         return set_row(visit, model, root, path, uuid)
 
     def delete(visit: Visit, uuid: str) -> Answer:
-        return delete_rows(visit, model, path, uuid)
+        return delete_rows(visit, model, path, uuid, unless_used=unless_used)
 
     def toggle(visit: Visit, uuid: str, enabled: str = "") -> Answer:
         return toggle_rows(visit, model, path, uuid, enabled)

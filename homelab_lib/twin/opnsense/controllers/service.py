@@ -21,7 +21,9 @@ def reconfigure(name: str) -> Action:
     return action
 
 
-def service(name: str, enabled: Callable[[Visit], bool]) -> dict[str, Action]:
+def service(
+    name: str, enabled: Callable[[Visit], bool], *, with_filter: bool = False, tells: str = "status"
+) -> dict[str, Action]:
     """The usual actions on a service.
 
     Parameters
@@ -30,6 +32,10 @@ def service(name: str, enabled: Callable[[Visit], bool]) -> dict[str, Action]:
         What it is called to the firewall.
     enabled
         Whether it is switched on in the settings.
+    with_filter
+        Whether the filter is reloaded with it.
+    tells
+        By what word it answers that it has taken over what is written.
     """
 
     def run(verb: str) -> Action:
@@ -43,10 +49,12 @@ def service(name: str, enabled: Callable[[Visit], bool]) -> dict[str, Action]:
 
     def take_over(visit: Visit) -> dict[str, str]:
         if not visit.is_post:
-            return {"status": "failed"}
+            return {tells: "failed"}
         visit.firewall.started[name] = enabled(visit)
         visit.firewall.apply(name)
-        return {"status": "ok"}
+        if with_filter:
+            visit.firewall.apply("filter")
+        return {tells: "ok"}
 
     def status(visit: Visit) -> dict[str, Any]:
         if visit.firewall.started.get(name):

@@ -76,9 +76,9 @@ class Option(Choice):
         return dict(self.options)
 
 
-def options(*plain: str, **called: str) -> dict[str, str]:
-    """A list of values, those of the first kind called by themselves."""
-    return {each: each for each in plain} | called
+def same(names: str) -> dict[str, str]:
+    """A list of values that are called by themselves, with blanks between."""
+    return {each: each for each in names.split()}
 
 
 @dataclass(frozen=True)

@@ -77,18 +77,17 @@ def is_mac(text: str) -> bool:
 
 
 def is_domain(text: str, *, hostname: bool) -> bool:
-    """``FILTER_VALIDATE_DOMAIN``; with `hostname` each part is of letters, digits and hyphens."""
+    """``FILTER_VALIDATE_DOMAIN``; with `hostname` each part is of letters, digits and hyphens.
+
+    A name of digits alone passes, as does an address of four numbers that is none.
+    """
     name = text.removesuffix(".")
     if not name or len(name.encode()) > 253:
         return False
     labels = name.split(".")
     if any(not 0 < len(label.encode()) <= 63 for label in labels):
         return False
-    if not hostname:
-        return True
-    if all(is_digits(label) for label in labels):
-        return False
-    return all(_LABEL.fullmatch(label) for label in labels)
+    return not hostname or all(_LABEL.fullmatch(label) for label in labels)
 
 
 def is_domain_name(text: str) -> bool:

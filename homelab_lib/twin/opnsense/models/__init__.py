@@ -1,9 +1,16 @@
 """The appliance's models, by the names that it gives them."""
 
 from homelab_lib.twin.opnsense.models.alias import ALIAS, CATEGORY, GROUP
+from homelab_lib.twin.opnsense.models.cron import CRON
+from homelab_lib.twin.opnsense.models.dnsmasq import DNSMASQ
 from homelab_lib.twin.opnsense.models.filter import FILTER
+from homelab_lib.twin.opnsense.models.ids import IDS
 from homelab_lib.twin.opnsense.models.interfaces import ASSIGNMENT, SETTINGS, VLAN
 from homelab_lib.twin.opnsense.models.nat import DNAT
+from homelab_lib.twin.opnsense.models.unbound import UNBOUND
 
-_ALL = (VLAN, ASSIGNMENT, SETTINGS, ALIAS, CATEGORY, GROUP, FILTER, DNAT)
+_ALL = (
+    *(VLAN, ASSIGNMENT, SETTINGS, ALIAS, CATEGORY, GROUP, FILTER, DNAT),
+    *(DNSMASQ, UNBOUND, IDS, CRON),
+)
 MODELS = {each.name: each for each in _ALL}

@@ -10,7 +10,7 @@ from homelab_lib.twin.opnsense.fields.choices import (
     Offer,
     Option,
     Relation,
-    options,
+    same,
 )
 from homelab_lib.twin.opnsense.fields.constraints import Depend, SetIf
 from homelab_lib.twin.opnsense.fields.network import Network, NetworkAlias, Port, Protocol
@@ -208,8 +208,8 @@ _RULE = {
     "set-prio-low": Option(blank="Keep current priority", options=PRIORITIES),
     "tag": TAG,
     "tagged": TAG,
-    "tcpflags1": Option(multiple=True, options=options(*"syn ack fin rst psh urg ece cwr".split())),
-    "tcpflags2": Option(multiple=True, options=options(*"syn ack fin rst psh urg ece cwr".split())),
+    "tcpflags1": Option(multiple=True, options=same("syn ack fin rst psh urg ece cwr")),
+    "tcpflags2": Option(multiple=True, options=same("syn ack fin rst psh urg ece cwr")),
     "tcpflags_any": Boolean(),
     "categories": CATEGORIES,
     "sched": Listed(make=_schedules),
