@@ -8,10 +8,12 @@ from homelab_lib.twin.opnsense.controllers import (
     ids,
     interfaces,
     names,
+    routing,
     rules,
+    vpn,
 )
 
-_ROOMS = (backup, interfaces, aliases, rules, names, ids, cron)
+_ROOMS = (backup, interfaces, aliases, rules, names, ids, cron, routing, vpn)
 
 
 def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:

@@ -124,7 +124,12 @@ def _router(box: Any, device: str, family: str) -> str:
 
 
 def by_name(
-    config: ET.Element, box: Any, *, disabled: bool = False, loops: bool = False
+    config: ET.Element,
+    box: Any,
+    *,
+    disabled: bool = False,
+    loops: bool = False,
+    inactive: bool = False,
 ) -> dict[str, Gateway]:
     """Gateways by their names.
 
@@ -132,23 +137,34 @@ def by_name(
     ----------
     config, box
         As for `gateways`.
-    disabled, loops
-        Whether those that are switched off, and those that lead nowhere, are among them.
+    disabled, loops, inactive
+        Whether those that are switched off, that lead nowhere, or whose interface is not there,
+        are among them.
     """
     return {
         each["name"]: each
         for each in gateways(config, box)
-        if (disabled or php.is_empty(str(each.get("disabled") or "")))
+        if (disabled or php.is_empty(php.text_of(each.get("disabled") or "")))
         and (loops or not each.get("is_loopback"))
-        and (each.get("is_loopback") or each.get("if"))
+        and (inactive or each.get("is_loopback") or each.get("if"))
     }
 
 
 def gateway_names(leaf: Leaf) -> Offer:
     """What a rule or a route may go by."""
     tree = leaf.tree
-    found = by_name(tree.config, tree.box, loops=True)
-    return {
-        name: f"{name} - {found[name].get('gateway') or found[name]['ipprotocol']}"
-        for name in sorted(found)
-    }
+    found = by_name(tree.config, tree.box, disabled=True, loops=True, inactive=True)
+    return _called(found)
+
+
+def active_names(config: ET.Element, box: Any) -> Offer:
+    """What a group of gateways may have."""
+    return _called(by_name(config, box))
+
+
+def _called(found: dict[str, Gateway]) -> Offer:
+    offer = {}
+    for name, gateway in sorted(found.items()):
+        address = gateway.get("gateway") or ""
+        offer[name] = f"{name} - {address if filters.is_ip(address) else gateway['ipprotocol']}"
+    return offer

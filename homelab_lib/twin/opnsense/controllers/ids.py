@@ -37,7 +37,9 @@ def get(visit: Visit) -> Answer:
 
 
 def list_rulesets(visit: Visit) -> Answer:
-    return search_records(visit, [_told(visit, e) for e in rulesets(visit.release).values()], "description")
+    return search_records(
+        visit, [_told(visit, e) for e in rulesets(visit.release).values()], "description"
+    )
 
 
 def _told(visit: Visit, ruleset: Ruleset) -> dict[str, Any]:

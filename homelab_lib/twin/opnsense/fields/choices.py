@@ -190,14 +190,15 @@ class Relation(Choice):
         table = tree.at(self.items)
         shown: Offer = {}
         for row in table.rows() if table is not None else ():
-            fields = row.content()
-            if any(
-                not pattern(mask).search(fields.get(key) or "") and fields.get(key)
-                for key, mask in self.where.items()
-            ):
-                continue
-            called = tuple(fields.get(f"%{key}", fields.get(key, "")) for key in self.display)
-            shown[row.ref.rpartition(".")[2]] = self.form % called
+            if all(_fits(row.get(key), mask) for key, mask in self.where.items()):
+                called = tuple(
+                    leaf.field.described(leaf) for key in self.display if (leaf := row.get(key))
+                )
+                shown[row.ref.rpartition(".")[2]] = self.form % called
         if self.in_order:
             return shown
         return dict(sorted(shown.items(), key=lambda item: natural(item[1])))
+
+
+def _fits(leaf: Leaf | None, mask: str) -> bool:
+    return leaf is None or bool(pattern(mask).search(leaf.value))

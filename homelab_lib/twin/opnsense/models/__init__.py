@@ -6,11 +6,15 @@ from homelab_lib.twin.opnsense.models.dnsmasq import DNSMASQ
 from homelab_lib.twin.opnsense.models.filter import FILTER
 from homelab_lib.twin.opnsense.models.ids import IDS
 from homelab_lib.twin.opnsense.models.interfaces import ASSIGNMENT, SETTINGS, VLAN
+from homelab_lib.twin.opnsense.models.kea import KEA
 from homelab_lib.twin.opnsense.models.nat import DNAT
+from homelab_lib.twin.opnsense.models.routing import GATEWAY_GROUPS, GATEWAYS, ROUTE
 from homelab_lib.twin.opnsense.models.unbound import UNBOUND
+from homelab_lib.twin.opnsense.models.wireguard import INSTANCE, PEER, WIREGUARD
 
 _ALL = (
     *(VLAN, ASSIGNMENT, SETTINGS, ALIAS, CATEGORY, GROUP, FILTER, DNAT),
-    *(DNSMASQ, UNBOUND, IDS, CRON),
+    *(DNSMASQ, UNBOUND, IDS, CRON, KEA, PEER, INSTANCE, WIREGUARD),
+    *(GATEWAYS, GATEWAY_GROUPS, ROUTE),
 )
 MODELS = {each.name: each for each in _ALL}
