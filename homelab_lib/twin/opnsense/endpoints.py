@@ -2,8 +2,10 @@
 
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import (
+    accounts,
     aliases,
     backup,
+    bundles,
     cron,
     ids,
     interfaces,
@@ -11,9 +13,13 @@ from homelab_lib.twin.opnsense.controllers import (
     routing,
     rules,
     vpn,
+    watching,
 )
 
-_ROOMS = (backup, interfaces, aliases, rules, names, ids, cron, routing, vpn)
+_ROOMS = (
+    *(accounts, aliases, backup, bundles, cron, ids, interfaces, names, routing, rules, vpn),
+    watching,
+)
 
 
 def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:

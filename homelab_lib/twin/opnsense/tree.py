@@ -68,8 +68,10 @@ class Tree:
                     continue
                 leaf = Leaf(part, self, box, tag, ref, part.default)
                 box.parts[tag] = leaf
-                if kept:
-                    leaf.set(kept[0].text or "")
+                if kept:  # lists are several elements in what earlier releases wrote
+                    several = getattr(part, "multiple", False)
+                    texts = [each.text or "" for each in kept]
+                    leaf.set(",".join(texts) if several else texts[0])
             elif isinstance(part, Section):
                 inner = Box(self, box, tag, ref)
                 box.parts[tag] = inner
