@@ -28,7 +28,7 @@ def box(version: str) -> OpnSense:
         Assigned("opt2", "vlan0.20", "10.0.20.1/24", "IOT"),
     ]
     vlans = [VlanDevice("ix0", tag, f"vlan0.{tag}", n) for tag, n in ((10, "TRUSTED"), (20, "IOT"))]
-    firewall.config.put(factory(firewall.release, assigned, vlans))
+    firewall.config.put(factory(firewall.release, assigned, vlans, ssh=False))
     firewall.routers["igc0"] = "203.0.113.1"
     firewall.serve(Api(firewall, endpoints(firewall.release)))
     firewall.apply_all()
@@ -54,3 +54,13 @@ def ask(firewall: OpnSense, method: str, path: str, body: Any = None, kind: str 
 
 
 FORM = "application/x-www-form-urlencoded"
+
+
+def kept(firewall: OpnSense, uuid: str) -> Any:
+    """What the configuration holds of a row; None for nothing."""
+    found = next((e for e in firewall.config.load().iter() if e.get("uuid") == uuid), None)
+    return None if found is None else _values(found)
+
+
+def _values(element: Any) -> dict[str, Any]:
+    return {each.tag: _values(each) if len(each) else each.text or "" for each in element}

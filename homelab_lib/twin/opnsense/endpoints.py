@@ -6,6 +6,7 @@ from homelab_lib.twin.opnsense.controllers import (
     aliases,
     backup,
     bundles,
+    core,
     cron,
     ids,
     interfaces,
@@ -17,8 +18,8 @@ from homelab_lib.twin.opnsense.controllers import (
 )
 
 _ROOMS = (
-    *(accounts, aliases, backup, bundles, cron, ids, interfaces, names, routing, rules, vpn),
-    watching,
+    *(accounts, aliases, backup, bundles, core, cron, ids, interfaces, names, routing, rules),
+    *(vpn, watching),
 )
 
 

@@ -56,6 +56,7 @@ def factory(
     vlans: Iterable[VlanDevice] = (),
     *,
     hostname: str = "OPNsense",
+    ssh: bool = True,
     seed: int = 0,
 ) -> ET.Element:
     """A configuration as the installer and the console leave it.
@@ -68,6 +69,8 @@ def factory(
         What interfaces there are.
     hostname
         What it is called.
+    ssh
+        Whether one was told to let in by SSH: nobody is before.
     seed
         Of what is drawn.
     """
@@ -78,7 +81,7 @@ def factory(
 
     assigned = list(assigned)
     root = ET.Element("opnsense")
-    _put(root, {"theme": "opnsense", "system": _system(hostname)})
+    _put(root, {"theme": "opnsense", "system": _system(hostname, ssh)})
     for tag, who in (("group", _ADMINS), ("user", _ROOT)):
         _row(root.find("system"), tag, who, drawn)
     interfaces = ET.SubElement(root, "interfaces")
@@ -118,7 +121,8 @@ _ROOT: Values = {
 }
 
 
-def _system(hostname: str) -> Values:
+def _system(hostname: str, ssh: bool) -> Values:
+    let_in: Values = {"enabled": "enabled", "permitrootlogin": "1"} if ssh else {}
     return {
         "optimization": "normal",
         "hostname": hostname,
@@ -129,7 +133,7 @@ def _system(hostname: str) -> Values:
         "webgui": {"protocol": "https"},
         "disablenatreflection": "yes",
         "ipv6allow": "1",
-        "ssh": {"group": "admins", "enabled": "enabled", "permitrootlogin": "1"},
+        "ssh": {"group": "admins", **let_in},
         "disablechecksumoffloading": "1",
         "disablesegmentationoffloading": "1",
         "disablelargereceiveoffloading": "1",

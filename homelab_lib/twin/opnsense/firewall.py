@@ -92,6 +92,7 @@ class OpnSense(Machine):
         self.leases: list[dict[str, Any]] = []  # that its DHCP server has given, as it tells them
         self.devices: list[Device] = []  # network devices that are there
         self.routers: dict[str, str] = {}  # that a provider has told, by device
+        self.firmware_log = ""  # what the last work on packages has said
         self.rollback: str | None = None  # the backup that a timer of 26.1 goes back to
 
     def serve(self, handler: Callable[[Asked], Answered]) -> None:

@@ -65,14 +65,14 @@ def _loop(name: str, family: str, address: str) -> Gateway:
 
 
 def _written(config: ET.Element) -> Iterator[Gateway]:
-    for row in config.findall("OPNsense/Gateways/gateway_item"):
+    for number, row in enumerate(config.findall("OPNsense/Gateways/gateway_item")):
         gateway: Gateway = {each.tag: each.text or "" for each in row}
         interface = config.find(f"interfaces/{gateway['interface']}")
         device = None if interface is None else interface.findtext("if") or ""
         monitored = php.is_empty(gateway.get("monitor_disable", "")) and not gateway.get("monitor")
         if monitored and filters.is_ip(gateway["gateway"]):
             gateway["monitor"] = gateway["gateway"]
-        yield gateway | {"uuid": row.get("uuid", ""), "if": device}
+        yield gateway | {"uuid": row.get("uuid", ""), "if": device, "attribute": number}
 
 
 def _of_interfaces(

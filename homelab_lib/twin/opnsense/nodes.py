@@ -139,7 +139,7 @@ class Rows:
         row.uuid = uuid
         self.tree.fill(row, self.table.parts, None)
         for leaf in row.leaves():
-            leaf.value, leaf.initial, leaf.loaded = leaf.field.fresh(leaf), True, True
+            leaf.value, leaf.is_new, leaf.loaded = leaf.field.fresh(leaf), True, True
         self._rows[uuid] = row
         return row
 
@@ -150,7 +150,7 @@ class Rows:
         self.tree.fill(row, self.table.parts, None)
         for leaf in row.leaves():
             leaf.value = values.get(leaf.tag, "")
-            leaf.initial = leaf.value
+            leaf.stored = leaf.value
 
     def delete(self, uuid: str) -> bool:
         """Take one out; whether there was one."""

@@ -8,10 +8,10 @@ _EMERGING = """
     ja3 malware misc mobile_malware netbios p2p phishing policy pop3 remote_access retired rpc
     scada scan shellcode smtp snmp sql ta_abused_services telnet tftp user_agents voip
     web_client web_server web_specific_apps worm
-""".split()
+""".split()  # noqa: SIM905 - one a line would be hundreds of lines
 _OTHER = """
     botcc botcc.portgrouped ciarmy compromised drop dshield threatview_CS_c2 tor
-""".split()
+""".split()  # noqa: SIM905 - one a line would be hundreds of lines
 _ABUSE = (
     ("feodotracker", "Feodo Tracker", "feodotracker.abuse.ch/blocklist/"),
     ("sslblacklist", "SSL Fingerprint Blacklist", "sslbl.abuse.ch/blacklist/"),

@@ -16,18 +16,12 @@ _CATEGORY = ("Firewall.Category", "category", "categories.category")
 _GROUP = ("Firewall.Group", "group", "ifgroupentry")
 _MVC = "OPNsense/Firewall/Filter"
 _ENDS = ("source_net", "source_port", "destination_net", "destination_port")
-_LEGACY = ("source/address", "source/network", "source/port")
+_LEGACY = tuple(
+    f"{end}/{part}" for end in ("source", "destination") for part in ("address", "network", "port")
+)
 _PLACES = (
-    *(
-        ("filter/rule", each)
-        for each in (*_LEGACY, *(e.replace("source", "destination") for e in _LEGACY))
-    ),
-    *(
-        ("nat/rule", each)
-        for each in (*_LEGACY, *(e.replace("source", "destination") for e in _LEGACY))
-    ),
-    ("nat/rule", "target"),
-    ("nat/rule", "local-port"),
+    *(("filter/rule", each) for each in _LEGACY),
+    *(("nat/rule", each) for each in (*_LEGACY, "target", "local-port")),
     *((f"{_MVC}/onetoone/rule", each) for each in ("source_net", "destination_net")),
     *((f"{_MVC}/rules/rule", each) for each in _ENDS),
     *((f"{_MVC}/snatrules/rule", each) for each in (*_ENDS, "target")),
@@ -41,9 +35,8 @@ def _named(config: ET.Element, name: str) -> Iterator[tuple[str, ET.Element, ET.
         for number, rule in enumerate(config.findall(path)):
             found = rule.find(field)
             if found is not None and name in (found.text or "").split(","):
-                place = f"{path}.{number}/{field}".replace("/", ".")
-                dots = path.replace("/", ".")
-                yield f"{dots}.{number}/{field.replace('/', '.')}" or place, rule, found
+                place = f"{path.replace('/', '.')}.{number}/{field.replace('/', '.')}"
+                yield place, rule, found
 
 
 def search_alias(visit: Visit) -> Answer:
@@ -181,6 +174,7 @@ def delete_category(visit: Visit, uuids: str) -> Answer:
     return mutable.delete_rows(visit, _CATEGORY[0], _CATEGORY[2], uuids, unless_used=True)
 
 
+_NETS = ("source/network", "destination/network")
 _GROUP_RULES = (
     *("filter/rule", "nat/rule", "nat/outbound/rule"),
     *(f"{_MVC}/{kind}/rule" for kind in ("rules", "snatrules", "npt", "onetoone")),

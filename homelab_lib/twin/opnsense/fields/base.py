@@ -12,19 +12,11 @@ from homelab_lib.twin.opnsense import php
 REQUIRED = "A value is required."
 
 
-class Place(Protocol):
-    """Where a leaf hangs: what a field may ask of its surroundings."""
-
-    tree: Any
-    tag: str
-    ref: str
-    parent: Any
-
-
 class Constraint(Protocol):
     """A rule over several fields of a row; hangs at one of them, and speaks in its name."""
 
-    message: str
+    @property
+    def message(self) -> str: ...
 
     def holds(self, leaf: "Leaf") -> bool: ...
 
@@ -45,6 +37,10 @@ class Leaf:
         Its name there.
     ref
         Its name in the whole document.
+    value, stored
+        What it is, and what was kept of it; None for nothing.
+    is_new
+        Whether its row has just been made.
     """
 
     field: "Field"
@@ -53,7 +49,8 @@ class Leaf:
     tag: str
     ref: str
     value: str = ""
-    initial: str | None | Literal[True] = None  # None: nothing was stored; True: the row is new
+    stored: str | None = None
+    is_new: bool = False
     loaded: bool = False
 
     def set(self, value: Any) -> None:
@@ -61,13 +58,13 @@ class Leaf:
         taken = self.field.accept(self, php.text_of(value))
         if taken is None:
             return
-        if not self.loaded and self.initial is None:
-            self.initial = taken
+        if not self.loaded and self.stored is None:
+            self.stored = taken
         self.value = taken
 
     @property
     def changed(self) -> bool:
-        return self.initial != self.value or self.initial is True
+        return self.is_new or self.stored != self.value
 
     @property
     def text(self) -> str:
@@ -136,16 +133,16 @@ class Field:
 
     def problems(self, leaf: Leaf) -> Iterator[tuple[str, str]]:
         """What is wrong, and of which field."""
-        for name, constraint in self.constraints.items():
-            if isinstance(constraint, str):
-                other, _, named = constraint.partition(".")
-                target = leaf.parent.get(other)
-                found = target.field.constraints.get(named) if target else None
-            else:
-                target, found = leaf, self.constraints[name]
-            if target is not None and found is not None and not isinstance(found, str):
-                if not found.holds(target):
-                    yield target.ref, found.message
+        for constraint in self.constraints.values():
+            if not isinstance(constraint, str):
+                if not constraint.holds(leaf):
+                    yield leaf.ref, constraint.message
+                continue
+            other, _, named = constraint.partition(".")
+            target = leaf.parent.get(other)
+            found = target.field.constraints.get(named) if target else None
+            if found is not None and not found.holds(target):
+                yield target.ref, found.message
         if self.required and not leaf.is_set:
             yield leaf.ref, REQUIRED
         for text in self.judged(leaf):

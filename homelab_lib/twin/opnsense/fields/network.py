@@ -83,11 +83,11 @@ class IpPort(Several):
     def _fits(self, value: str) -> bool:
         host, *rest = value.split(":")
         with_port = len(rest) == 1 and filters.is_port(rest[0])
-        if self.family in ("", "ipv4"):
-            if (with_port and filters.is_ipv4(host)) or (
-                self.port_optional and filters.is_ipv4(value)
-            ):
-                return True
+        four = (with_port and filters.is_ipv4(host)) or (
+            self.port_optional and filters.is_ipv4(value)
+        )
+        if self.family in ("", "ipv4") and four:
+            return True
         if self.hostname:
             if with_port and filters.is_domain(host, hostname=True):
                 return True
@@ -95,9 +95,9 @@ class IpPort(Several):
                 return True
         if self.family in ("", "ipv6"):
             address, bracket, port = value.removeprefix("[").partition("]")
-            if value.startswith("[") and bracket and filters.is_ipv6(address):
-                if ":" in port and filters.is_port(port.strip(": ")):
-                    return True
+            written = value.startswith("[") and bool(bracket) and filters.is_ipv6(address)
+            if written and ":" in port and filters.is_port(port.strip(": ")):
+                return True
             return self.port_optional and filters.is_ipv6(value)
         return False
 

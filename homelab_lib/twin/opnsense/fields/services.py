@@ -10,7 +10,7 @@ WELL_KNOWN = tuple(
     ipsec-msft ipsec-nat-t isakmp l2f ldap microsoft-ds ms-streaming ms-wbt-server msnp
     nat-stun-port netbios-dgm netbios-ns netbios-ssn nntp ntp openvpn pop3 pop3s pptp radius
     radius-acct rfb sip smtp snmp snmptrap ssh submission telnet teredo tftp urd wins
-    """.split()
+    """.split()  # noqa: SIM905 - one a line would be hundreds of lines
 )
 """Services that OPNsense offers by name where a port is asked for."""
 
@@ -45,7 +45,7 @@ SERVICES = frozenset(
     venus-se wais webcache webmin who whod whois wnn6 www x11 x11-0 x11-1 x11-2 x11-3 x11-4 x11-5
     x11-6 x11-7 xdmcp xfs xinetd xmms2 xmpp-client xmpp-server xtel xtelw z3950 zabbix-agent
     zabbix-trapper zebra zebrasrv zephyr-clt zephyr-hm zephyr-srv zip zope zope-ftp zserv
-    """.split()
+    """.split()  # noqa: SIM905 - one a line would be hundreds of lines
 ) | set(WELL_KNOWN)
 
 PROTOCOLS = tuple(
@@ -54,7 +54,7 @@ PROTOCOLS = tuple(
     ipv6 ipv6-route ipv6-frag idrp rsvp gre esp ah skip ipv6-icmp ipv6-nonxt ipv6-opts rspf vmtp
     eigrp ospf ax.25 ipip etherip encap pim ipcomp vrrp l2tp isis sctp fc mobility-header udplite
     mpls-in-ip manet hip shim6 wesp rohc ethernet mptcp
-    """.split()
+    """.split()  # noqa: SIM905 - one a line would be hundreds of lines
 )
 """Those that have a number above 0."""
 
@@ -64,6 +64,6 @@ OTHER_NAMES = frozenset(
     IDRP IGMP IGP IP IP-ENCAP IPCOMP IPIP IPSEC-AH IPSEC-ESP IPv6 IPv6-Frag IPv6-ICMP IPv6-NoNxt
     IPv6-Opts IPv6-Route ISIS ISO-TP4 L2TP MPLS-in-IP MPTCP Mobility-Header OSPFIGP PIM PUP RDP
     ROHC RSPF RSVP SCTP SKIP ST Shim6 TCP UDP UDPLite VMTP VRRP WESP XNS-IDP XTP hopopt ip
-    """.split()
+    """.split()  # noqa: SIM905 - one a line would be hundreds of lines
 )
 """Further names that protocols go by."""

@@ -7,17 +7,17 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.fields.base import Field, Leaf
-from homelab_lib.twin.opnsense.fields.choices import Choice, Offer, Option, same
+from homelab_lib.twin.opnsense.fields.choices import Choice, Listed, Offer, Option, same
 from homelab_lib.twin.opnsense.fields.constraints import Unique
 from homelab_lib.twin.opnsense.fields.network import Network
 from homelab_lib.twin.opnsense.fields.numbers import Boolean, Integer, within
 from homelab_lib.twin.opnsense.fields.texts import Description, Text, UpdateOnly
 from homelab_lib.twin.opnsense.model import Message, Model, Table
-from homelab_lib.twin.opnsense.models.privileges import PRIVILEGES
+from homelab_lib.twin.opnsense.models.privileges import privileges
 from homelab_lib.twin.opnsense.tree import Tree
 
 SHELLS = same("/bin/sh /bin/csh /bin/tcsh")
@@ -154,6 +154,10 @@ class _Json(Field):
             yield self.says()
 
 
+def _privileges(leaf: Leaf) -> Offer:
+    return privileges(leaf.tree.box.release)
+
+
 def _check_users(tree: Tree, full: bool) -> Iterator[Message]:
     for row in tree.at("user").rows():
         if not full and not row.changed:
@@ -190,7 +194,7 @@ USER = Model(
                 "comment": Text(),
                 "email": Text(),
                 "apikeys": _Keys(),
-                "priv": Option(PRIVILEGES, multiple=True),
+                "priv": Listed(make=_privileges, multiple=True),
                 "language": Option(LANGUAGES, blank="Default"),
                 "group_memberships": _Memberships(multiple=True, volatile=True),
                 "descr": Description(),
@@ -218,7 +222,7 @@ USER_GROUP = Model(
                 ),
                 "scope": Text(default="user", required=True),
                 "description": Description(),
-                "priv": Option(PRIVILEGES, multiple=True),
+                "priv": Listed(make=_privileges, multiple=True),
                 "member": _Members(multiple=True),
                 "source_networks": Network(as_list=True),
             }

@@ -292,7 +292,8 @@ VIP = Model(
                 "vhid": Integer(
                     1,
                     255,
-                    message="Invalid VHID number provided, Acceptable values for vhid are 1 to 255.",
+                    message="Invalid VHID number provided, Acceptable values for vhid are 1 to "
+                    "255.",
                 ),
                 "advbase": Integer(
                     1,

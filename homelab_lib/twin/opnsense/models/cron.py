@@ -68,31 +68,42 @@ CRON = Model(
                             default="0",
                             required=True,
                             mask=r"/^((?:\*|[1-5][0-9]|0[0-9]|[0-9])(,{1}|-{1}|\/{1}|$))+$/",
-                            message="Value needs to be between 0 and 59; multiple values, ranges, steps and asterisk are supported (ex. 1,10,20,30 or 1-30).",
+                            message="Value needs to be between 0 and 59; multiple values, ranges, "
+                            "steps and asterisk are supported (ex. 1,10,20,30 or 1-30).",
                         ),
                         "hours": Text(
                             default="0",
                             required=True,
-                            mask=r"/^((?:\*|([1][0-9]|[2][0-3])|0[0-9]|[0-9])(,{1}|-{1}|\/{1}|$))+$/",
-                            message="Value needs to be between 0 and 23; multiple values, ranges, steps and asterisk are supported (ex. 1,2,8 or 0-8).",
+                            mask=r"/^((?:\*|([1][0-9]|[2][0-3])|0[0-9]|[0-9])(,{1}|-{1}|\/{1}|"
+                            r"$))+$/",
+                            message="Value needs to be between 0 and 23; multiple values, ranges, "
+                            "steps and asterisk are supported (ex. 1,2,8 or 0-8).",
                         ),
                         "days": Text(
                             default="*",
                             required=True,
-                            mask=r"/^(((?:\*|[1-2][0-9]|0[1-9]|[1-9]|[3][0-1])(,{1}|-{1}|\/{1}|$))+|L)$/",
-                            message="Value needs to be between 1 and 31; multiple values, ranges, L (last day of month), steps and asterisk are supported (ex. 1,2,8 or 1-28).",
+                            mask=r"/^(((?:\*|[1-2][0-9]|0[1-9]|[1-9]|[3][0-1])(,{1}|-{1}|\/{1}|"
+                            r"$))+|L)$/",
+                            message="Value needs to be between 1 and 31; multiple values, ranges, "
+                            "L (last day of month), steps and asterisk are supported (ex. 1,2,8 "
+                            "or 1-28).",
                         ),
                         "months": Text(
                             default="*",
                             required=True,
-                            mask=r"/^(((?:\*|[1][0-2]|0[1-9]|[1-9]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)(,{1}|-{1}|\/{1}|$))+)$/",
-                            message="Value needs to be between 1 and 12 or JAN to DEC, multiple values, ranges, steps and asterisk are supported (ex. JAN,2,10 or 3-8).",
+                            mask=r"/^(((?:\*|[1][0-2]|0[1-9]|[1-9]|JAN|FEB|MAR|APR|MAY|JUN|JUL|"
+                            r"AUG|SEP|OCT|NOV|DEC)(,{1}|-{1}|\/{1}|$))+)$/",
+                            message="Value needs to be between 1 and 12 or JAN to DEC, multiple "
+                            "values, ranges, steps and asterisk are supported (ex. JAN,2,10 or "
+                            "3-8).",
                         ),
                         "weekdays": Text(
                             default="*",
                             required=True,
                             mask=r"/^(((?:\*|[0-7])(,{1}|-{1}|\/{1}|$))+)$/",
-                            message="Value needs to be between 0 and 7 (Sunday to Sunday), multiple values, ranges, steps and asterisk are supported (ex. 1,2,4 or 0-4).",
+                            message="Value needs to be between 0 and 7 (Sunday to Sunday), "
+                            "multiple values, ranges, steps and asterisk are supported (ex. 1,2,4 "
+                            "or 0-4).",
                         ),
                         "who": Text(default="root", required=True),
                         "command": Option(

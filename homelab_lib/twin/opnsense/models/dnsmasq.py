@@ -33,7 +33,8 @@ class _Name(Several):
     dotted: bool = False
     wildcard: bool = False
     says_by_itself: ClassVar[str] = (
-        "Labels must be 1\N{EN DASH}63 characters, start with a letter or digit, and may contain only "
+        "Labels must be 1\N{EN DASH}63 characters, start with a letter or digit, and may contain "
+        "only "
         "letters, digits, '-' or '_'. "
     )
 
@@ -134,7 +135,8 @@ DNSMASQ = Model(
                 "log_quiet": Boolean(
                     constraints={
                         "one": Single(
-                            'This option and "Log DHCP options and tags" cannot be enabled at the same time.',
+                            'This option and "Log DHCP options and tags" cannot be enabled at the '
+                            "same time.",
                             ("log_dhcp",),
                         )
                     }
@@ -151,7 +153,8 @@ DNSMASQ = Model(
                 "cnames": _Name(dotted=True, as_list=True),
                 "client_id": Text(
                     mask=r"/^(?:\*|(?:[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+))$/",
-                    message='Value must be a colon-separated hexadecimal sequence (e.g., 01:02:f3) or "*".',
+                    message="Value must be a colon-separated hexadecimal sequence (e.g., "
+                    '01:02:f3) or "*".',
                 ),
                 "hwaddr": Mac(as_list=True),
                 "lease_time": Integer(),

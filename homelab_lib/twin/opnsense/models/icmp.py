@@ -53,7 +53,10 @@ ICMP6_TYPES = {
 _AF = (11, 12, 13, 21, 22, 23, 31, 32, 33, 41, 42, 43)
 TOS = {
     "": "Any",
-    **{w: w for w in "lowdelay critical inetcontrol netcontrol throughput reliability".split()},
+    **{
+        w: w
+        for w in ("lowdelay", "critical", "inetcontrol", "netcontrol", "throughput", "reliability")
+    },
     "ef": "EF",
     **{f"af{number}": f"AF{number}" for number in _AF},
     **{f"cs{number}": f"CS{number}" for number in range(8)},

@@ -242,7 +242,9 @@ IDS = Model(
                                 "custom": Option(
                                     multiple=True,
                                     options=same(
-                                        "subject issuer session_resumed serial fingerprint sni version not_before not_after certificate chain ja3 ja3s ja4"
+                                        "subject issuer session_resumed serial fingerprint sni "
+                                        "version not_before not_after certificate chain ja3 ja3s "
+                                        "ja4"
                                     ),
                                 ),
                             }

@@ -33,7 +33,7 @@ class _Pairs(Field):
     def check(self, leaf: Leaf) -> Iterator[str]:
         entries = [entry.strip() for entry in leaf.value.split(",")]
         for place in range(0, len(entries), 2):
-            to, by = (entries[place : place + 2] + [""])[:2]
+            to, by = [*entries[place : place + 2], ""][:2]
             if not filters.is_ip(to) or not filters.is_ip(by):
                 yield f'Entry "{to},{by}" is not a valid dest-ip,router-ip pair.'
 
@@ -45,7 +45,7 @@ class _Routes(Field):
     def check(self, leaf: Leaf) -> Iterator[str]:
         for item in leaf.value.split(","):
             entries = [entry.strip() for entry in item.split("-")]
-            to, by = (entries + [""])[:2]
+            to, by = [*entries, ""][:2]
             four = filters.is_ipv4(to.partition("/")[0]) and filters.is_ipv4(by)
             if len(entries) != 2 or not filters.is_subnet_strict(to) or not four:
                 yield f'Entry "{to},{by}" is not a valid dest_net - router_ip pair.'
@@ -120,7 +120,8 @@ KEA = Model(
                 "compatibility": Option(
                     multiple=True,
                     options=same(
-                        "exclude-first-last-24 ignore-dhcp-server-identifier ignore-rai-link-selection lenient-option-parsing"
+                        "exclude-first-last-24 ignore-dhcp-server-identifier "
+                        "ignore-rai-link-selection lenient-option-parsing"
                     ),
                 ),
             }
@@ -180,7 +181,8 @@ KEA = Model(
                             ip=False,
                             constraints={
                                 "one": Depend(
-                                    "Forward zone and DNS server must either both be set or left empty.",
+                                    "Forward zone and DNS server must either both be set or left "
+                                    "empty.",
                                     ("ddns_dns_server",),
                                 )
                             },
@@ -191,7 +193,8 @@ KEA = Model(
                             mask_allowed=False,
                             constraints={
                                 "one": Depend(
-                                    "Forward zone and DNS server must either both be set or left empty.",
+                                    "Forward zone and DNS server must either both be set or left "
+                                    "empty.",
                                     ("ddns_forward_zone",),
                                 )
                             },
@@ -261,7 +264,8 @@ KEA = Model(
                         ),
                         "client_id": Text(
                             mask="/^(?:[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+)$/",
-                            message="Value must be a colon-separated hexadecimal sequence (e.g., 01:02:f3).",
+                            message="Value must be a colon-separated hexadecimal sequence (e.g., "
+                            "01:02:f3).",
                             constraints={"one": Unique("Duplicate entry exists.", ("subnet",))},
                         ),
                         "hostname": Hostname(dns_name=True),

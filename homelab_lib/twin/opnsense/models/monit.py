@@ -84,7 +84,8 @@ MONIT = Model(
                 "sslverify": Boolean(required=True, default="1"),
                 "logfile": StrictText(
                     mask=r"/^(\/[^\/ ]*)+\/?|syslog.*$/",
-                    message='Should be a valid absolute path to the log file or the keyword "syslog".',
+                    message="Should be a valid absolute path to the log file or the keyword "
+                    '"syslog".',
                 ),
                 "statefile": StrictText(
                     mask=r"/^(\/[^\/ ]*)+\/?$/",
@@ -178,7 +179,9 @@ MONIT = Model(
                 "name": StrictText(
                     required=True,
                     mask=r"/^([0-9a-zA-Z\._\-\$]){1,255}$/u",
-                    message="Should be a string between 1 and 255 characters. Allowed characters are letters and numbers as well as underscore, minus, dot and the dollar sign.",
+                    message="Should be a string between 1 and 255 characters. Allowed characters "
+                    "are letters and numbers as well as underscore, minus, dot and the dollar "
+                    "sign.",
                     constraints={"one": Unique("Service name must be unique.")},
                 ),
                 "description": Description(),
@@ -245,7 +248,8 @@ MONIT = Model(
                 ),
                 "polltime": _Spaced(
                     mask=r"/^([0-9a-zA-Z\*\-\, ]){1,255}$/u",
-                    message="Should be a string between 1 and 255 characters. Allowed characters are letters and numbers as well as asterisk, hyphen, comma and space.",
+                    message="Should be a string between 1 and 255 characters. Allowed characters "
+                    "are letters and numbers as well as asterisk, hyphen, comma and space.",
                 ),
             }
         ),
@@ -254,13 +258,17 @@ MONIT = Model(
                 "name": StrictText(
                     required=True,
                     mask=r"/^([0-9a-zA-Z\._\- ]){1,255}$/u",
-                    message="Should be a string between 1 and 255 characters. Allowed characters are letters and numbers as well as underscore, minus, dot and space.",
+                    message="Should be a string between 1 and 255 characters. Allowed characters "
+                    "are letters and numbers as well as underscore, minus, dot and space.",
                 ),
                 "type": Option(
                     required=True,
                     default="Custom",
                     options=same(
-                        "Existence SystemResource ProcessResource ProcessDiskIO FileChecksum Timestamp FileSize FileContent FilesystemMountFlags SpaceUsage InodeUsage DiskIO Permisssion UID GID PID PPID Uptime ProgramStatus NetworkInterface NetworkPing Connection Custom"
+                        "Existence SystemResource ProcessResource ProcessDiskIO FileChecksum "
+                        "Timestamp FileSize FileContent FilesystemMountFlags SpaceUsage "
+                        "InodeUsage DiskIO Permisssion UID GID PID PPID Uptime ProgramStatus "
+                        "NetworkInterface NetworkPing Connection Custom"
                     ),
                 ),
                 "condition": _Spaced(

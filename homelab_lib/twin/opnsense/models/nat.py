@@ -105,7 +105,8 @@ DNAT = Model(
                             well_known=True,
                             ranges=True,
                             aliases=True,
-                            message="Please specify a valid port number, well-known name, alias or range.",
+                            message="Please specify a valid port number, well-known name, alias "
+                            "or range.",
                         ),
                         "not": Boolean(),
                     }
@@ -118,7 +119,8 @@ DNAT = Model(
                             well_known=True,
                             ranges=True,
                             aliases=True,
-                            message="Please specify a valid port number, well-known name, alias or range.",
+                            message="Please specify a valid port number, well-known name, alias "
+                            "or range.",
                         ),
                         "not": Boolean(),
                     }

@@ -33,14 +33,30 @@ _PAGES = """
     status-trafficgraph system-advanced-admin system-advanced-firewall system-advanced-misc
     system-advanced-network system-advanced-sysctl system-authservers system-camanager
     system-certmanager system-crlmanager system-cron system-firmware-manualupdate
-    system-gatewaygroups system-gateways system-gateways-editgatewaygroups system-generalsetup
-    system-groupmanager system-hasync system-license system-login-logout system-staticroutes
-    system-status system-usermanager system-usermanager-addprivs system-usermanager-passwordmg
+    system-gatewaygroups system-gateways system-generalsetup
+    system-hasync system-license system-login-logout system-staticroutes
+    system-status system-usermanager system-usermanager-passwordmg
     vpn-ipsec-connections vpn-ipsec-editkeys vpn-ipsec-keypairs wireguard-config
     wireguard-diagnostics wireguard-logs wizard-system xmlrpclibrary
-""".split()
+""".split()  # noqa: SIM905 - one a line would be hundreds of lines
 _OTHERS = """
     user-config-readonly
-""".split()
+""".split()  # noqa: SIM905 - one a line would be hundreds of lines
 
-PRIVILEGES = {name: name for name in sorted([*(f"page-{page}" for page in _PAGES), *_OTHERS])}
+_UNTIL_26_7 = (
+    "page-system-gateways-editgatewaygroups",
+    "page-system-groupmanager",
+    "page-system-usermanager-addprivs",
+)
+
+
+def privileges(release: tuple[int, int]) -> dict[str, str]:
+    """Rights by name.
+
+    Parameters
+    ----------
+    release
+        The series: some went with the pages that they were for.
+    """
+    gone = () if release >= (26, 7) else _UNTIL_26_7
+    return {name: name for name in sorted([*(f"page-{p}" for p in _PAGES), *_OTHERS, *gone])}

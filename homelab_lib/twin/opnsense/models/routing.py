@@ -47,10 +47,9 @@ def _check_gateways(tree: Tree, full: bool) -> Iterator[Message]:
 
 def _name_changed(row: Box, path: str, called: str) -> Iterator[Message]:
     for kept in row.tree.config.findall(path):
-        if kept.get("uuid") == row.ref.split(".")[1]:
-            if (kept.findtext("name") or "") != row["name"].value:
-                text = f"Changing name on {called} is not allowed."
-                yield Message(row["name"].ref, text)
+        mine = kept.get("uuid") == row.ref.split(".")[1]
+        if mine and (kept.findtext("name") or "") != row["name"].value:
+            yield Message(row["name"].ref, f"Changing name on {called} is not allowed.")
 
 
 def _dynamic(row: Box) -> Iterator[Message]:
@@ -163,7 +162,8 @@ GATEWAYS = Model(
                 "disabled": Boolean(required=True),
                 "name": Text(
                     required=True,
-                    message='A valid gateway name must be specified. The name may only consist of the characters "a-zA-Z0-9_" and must be less than 32 characters long.',
+                    message="A valid gateway name must be specified. The name may only consist of "
+                    'the characters "a-zA-Z0-9_" and must be less than 32 characters long.',
                     mask=r"/^[a-zA-Z0-9_\-]{1,32}$/",
                     constraints={"one": Unique("Gateway with this name already exists.")},
                 ),
@@ -221,7 +221,8 @@ GATEWAY_GROUPS = Model(
             {
                 "name": Text(
                     required=True,
-                    message='A valid group name must be specified. The name may only consist of the characters "a-zA-Z0-9_" and must be less than 32 characters long.',
+                    message="A valid group name must be specified. The name may only consist of "
+                    'the characters "a-zA-Z0-9_" and must be less than 32 characters long.',
                     mask=r"/^[a-zA-Z0-9_\-]{1,32}$/",
                     constraints={"one": Unique("Gateway group with this name already exists.")},
                 ),
@@ -270,7 +271,8 @@ ROUTE = Model(
                 "gateway": Listed(
                     make=gateway_names,
                     required=True,
-                    message="Specify a valid gateway from the list matching the networks ip protocol.",
+                    message="Specify a valid gateway from the list matching the networks ip "
+                    "protocol.",
                 ),
                 "descr": Description(),
                 "enabled": Boolean(default="1", required=True),

@@ -60,7 +60,7 @@ class _Aliases(Hostname):
         return "[%s] is not a valid host/domain name."
 
     def after_loading(self, leaf: Leaf) -> None:
-        leaf.value = leaf.initial = ",".join(_alias_names(leaf.parent))
+        leaf.value = leaf.stored = ",".join(_alias_names(leaf.parent))
 
     def accept(self, leaf: Leaf, value: str) -> str | None:
         taken = super().accept(leaf, value) or ""
@@ -147,7 +147,8 @@ UNBOUND = Model(
                     default="transparent",
                     required=True,
                     options=same(
-                        "transparent always_nxdomain always_refuse always_transparent deny inform inform_deny nodefault refuse static typetransparent"
+                        "transparent always_nxdomain always_refuse always_transparent deny inform "
+                        "inform_deny nodefault refuse static typetransparent"
                     ),
                 ),
                 "outgoing_interface": _LISTENS,
@@ -196,17 +197,21 @@ UNBOUND = Model(
                 "privateaddress": Network(
                     required=True,
                     wildcard=False,
-                    default="0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.2.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,233.252.0.0/24,::1/128,2001:db8::/32,fc00::/8,fd00::/8,fe80::/10",
+                    default="0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,"
+                    "192.0.2.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,"
+                    "233.252.0.0/24,::1/128,2001:db8::/32,fc00::/8,fd00::/8,fe80::/10",
                     as_list=True,
                 ),
                 "insecuredomain": Csv(mask=r"/\A[^\r\n]*\z/", each=True),
                 "msgcachesize": StrictText(
                     mask="/[0-9]+[kmg]?/i",
-                    message="The cache size should be numeric, optionally appended with 'k', 'm', or 'g'.",
+                    message="The cache size should be numeric, optionally appended with 'k', 'm', "
+                    "or 'g'.",
                 ),
                 "rrsetcachesize": StrictText(
                     mask="/[0-9]+[kmg]?/i",
-                    message="The cache size should be numeric, optionally appended with 'k', 'm', or 'g'.",
+                    message="The cache size should be numeric, optionally appended with 'k', 'm', "
+                    "or 'g'.",
                 ),
                 "outgoingnumtcp": Numeric(),
                 "incomingnumtcp": Numeric(),
@@ -250,7 +255,8 @@ UNBOUND = Model(
                         ),
                         "networks": Network(
                             required=True,
-                            message="Please specify a one or more valid network segment in CIDR notation (Ipv4/IPv6).",
+                            message="Please specify a one or more valid network segment in CIDR "
+                            "notation (Ipv4/IPv6).",
                             wildcard=False,
                             mask_required=True,
                             as_list=True,
@@ -270,13 +276,15 @@ UNBOUND = Model(
                         "allowlists": Csv(mask=r"/\A[^\r\n]*\z/", each=True),
                         "blocklists": Csv(mask=r"/\A[^\r\n]*\z/", each=True),
                         "wildcards": Csv(
-                            mask=r"/\A((?:(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.){1,})(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\z/i",
+                            mask=r"/\A((?:(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.){1,"
+                            r"})(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\z/i",
                             message="A valid domain must be specified.",
                             each=True,
                         ),
                         "source_nets": Network(
                             strict=True,
-                            message="Please specify a valid network segment or address (IPv4/IPv6). If a mask is provided, please omit the host bits.",
+                            message="Please specify a valid network segment or address "
+                            "(IPv4/IPv6). If a mask is provided, please omit the host bits.",
                             wildcard=False,
                             as_list=True,
                         ),
@@ -285,7 +293,9 @@ UNBOUND = Model(
                         "cache_ttl": Integer(required=True, default="72000"),
                         "description": Description(
                             required=True,
-                            message="To keep track of which policies are applicable to source networks, a description should be provided. It should be a string between 1 and 255 characters.",
+                            message="To keep track of which policies are applicable to source "
+                            "networks, a description should be provided. It should be a string "
+                            "between 1 and 255 characters.",
                         ),
                     }
                 ),
@@ -391,7 +401,8 @@ UNBOUND = Model(
                         "hostname": Hostname(
                             constraints={
                                 "one": SetIf(
-                                    "The host field is required if a domain has not been specified.",
+                                    "The host field is required if a domain has not been "
+                                    "specified.",
                                     "domain",
                                     "",
                                 )
@@ -403,7 +414,8 @@ UNBOUND = Model(
                         "domain": Text(
                             constraints={
                                 "one": SetIf(
-                                    "The domain field is required if a host has not been specified.",
+                                    "The domain field is required if a host has not been "
+                                    "specified.",
                                     "hostname",
                                     "",
                                 )

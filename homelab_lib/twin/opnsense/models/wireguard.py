@@ -27,7 +27,7 @@ def _used_by(rows: Rows) -> None:
             if row.uuid in (each.findtext("peers") or "").split(",")
         ]
         if mine:
-            row["servers"].value = row["servers"].initial = ",".join(mine)
+            row["servers"].value = row["servers"].stored = ",".join(mine)
 
 
 def _devices(rows: Rows) -> None:
