@@ -7,7 +7,7 @@ and what no rule allows is refused.
 
 import ipaddress
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from homelab_lib.lab import Lab
@@ -48,12 +48,44 @@ class Wires:
         self.unplugged: set[str] = set()
         self._reached: dict[tuple[Spot, frozenset[str]], set[Spot]] = {}
         self._ends: dict[str, Cable] = {}
+        self._regrouped: dict[str, dict[str, str]] = {}
         self.misfits = {cable.name: misfit(lab, cable) for cable in lab.cables}
         for cable in lab.cables:
             self._ends[cable.a] = self._ends[cable.b] = cable
 
+    def regroup(self, host: str, segments: Mapping[str, str]) -> None:
+        """Have a host's ports belong to these segments, whatever the lab says of them.
+
+        Parameters
+        ----------
+        host, segments
+            Whose ports, and the bridge or bond of each, or the port itself.
+        """
+        usual = {name: self.lab.hosts[host].segment(name) for name in segments}
+        changed = {name: where for name, where in segments.items() if where != usual[name]}
+        if self._regrouped.get(host, {}) != changed:
+            self._regrouped[host] = changed
+            self._reached.clear()
+
+    def _plugged(self, end: str) -> str:
+        """The port whose cable is in a port: where a bridge stands on another port than it is to
+        stand on for good, the cable that is meant for it is there for the time being."""
+        host, _, port = end.partition(".")
+        bridge = self._regrouped.get(host, {}).get(port)
+        ports = self.lab.hosts[host].ports if bridge else {}
+        meant = (name for name in ports if self.lab.hosts[host].segment(name) == bridge)
+        return f"{host}.{next(meant, port)}"
+
+    def link_bps(self, end: str) -> int:
+        """What the link at a port comes up at [bit/s]; 0 for none."""
+        cable = self._ends.get(self._plugged(end))
+        if cable is None or cable.name in self.unplugged:
+            return 0
+        return int(cable_speed(self.lab, cable).speed_bps)
+
     def carries(self, end: str) -> str:
         """The other end of the cable in a port; empty for none that works."""
+        end = self._plugged(end)
         cable = self._ends.get(end)
         if cable is None or self.misfits[cable.name] or cable.name in self.unplugged:
             return ""
@@ -61,9 +93,11 @@ class Wires:
 
     def segment_of(self, host: str, port: str) -> str:
         """The bridge or bond a host's port is in, or the port itself."""
-        return self.lab.hosts[host].segment(port)
+        other = self._regrouped.get(host, {}).get(port)
+        return other or self.lab.hosts[host].segment(port)
 
-    def _ports_of(self, host: str, segment: str) -> Iterator[str]:
+    def ports_of(self, host: str, segment: str) -> Iterator[str]:
+        """The ports of a host that belong to a segment."""
         for name in self.lab.hosts[host].ports:
             if self.segment_of(host, name) == segment:
                 yield name
@@ -82,7 +116,7 @@ class Wires:
         queue: deque[Spot] = deque([start])
         while queue:
             owner, place, frame = queue.popleft()
-            for port in self._ports_of(owner, place):
+            for port in self.ports_of(owner, place):
                 for spot in self._over_cable(f"{owner}.{port}", frame, set()):
                     if spot not in seen:
                         seen.add(spot)
@@ -95,7 +129,9 @@ class Wires:
             return
         owner, _, port = other.partition(".")
         if owner in self.lab.hosts:
-            yield owner, self.segment_of(owner, port), tag
+            for name in dict.fromkeys((port, *self._regrouped.get(owner, {}))):
+                if self._plugged(f"{owner}.{name}") == other:
+                    yield owner, self.segment_of(owner, name), tag
             return
         switch = self.lab.switches[owner]
         arriving = switch.ports[port]
@@ -171,6 +207,17 @@ class Network:
         if way_out is None:
             return f"{source.name} has no default route"
         return self._through(source, way_out, "", 443)
+
+    def hears_its_gateway(self, interface: Interface) -> bool:
+        """Whether a frame from an interface comes to the router of its network; where that is no
+        machine of the lab, whether there is a wire at all."""
+        number = self.vlan_of(interface.address)
+        gateway = self.lab.vlans[number].gateway if number is not None else None
+        router = self.owner(gateway) if gateway else None
+        if router is not None and router.up:
+            return self._neighbours(interface, str(gateway))
+        ends = self.wires.ports_of(interface.host, interface.segment)
+        return any(self.wires.carries(f"{interface.host}.{port}") for port in ends)
 
     def _interface_towards(self, source: Machine, address: str) -> Interface | None:
         ip = ipaddress.ip_address(address)

@@ -15,6 +15,7 @@ from homelab_lib.twin.clock import Clock, SimulatedClock
 from homelab_lib.twin.faults import Faults
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.entry import Entry
+from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Body, Commands
 from homelab_lib.twin.machine.surroundings import Ask, Export, NetError
@@ -165,6 +166,18 @@ class World:
             return f"nobody answers at {address}"
         listens = target.listeners.get(port)
         return "" if listens and listens() else f"{target.name} refuses connections to port {port}"
+
+    def regroup(self, host: str, segments: Mapping[str, str]) -> None:
+        """A host's ports belong to other bridges than the lab says; see `Wires`."""
+        self.network.wires.regroup(host, segments)
+
+    def link_bps(self, host: str, port: str) -> int:
+        """What the link at a host's port comes up at [bit/s]; 0 for none."""
+        return self.network.wires.link_bps(f"{host}.{port}")
+
+    def hears_its_gateway(self, interface: Interface) -> bool:
+        """Whether a frame from an interface comes to the router of its network."""
+        return self.network.hears_its_gateway(interface)
 
     def find_ip(self, address: str) -> Any:
         """The machine with that address; None for nobody."""

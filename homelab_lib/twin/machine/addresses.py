@@ -54,6 +54,8 @@ def _links(machine: Machine, flags: set[str], *, with_addresses: bool) -> list[d
     rows = []
     for number, each in enumerate((_LO, *machine.interfaces), 1):
         row = _link(number, each, with_addresses=with_addresses)
+        if "d" in flags:
+            row |= _details(each)
         if with_addresses:
             row["addr_info"] = _given(each, flags)
             if "4" in flags or "6" in flags:
@@ -71,11 +73,13 @@ def _link(number: int, each: Interface, *, with_addresses: bool) -> dict[str, An
     row: dict[str, Any] = {
         "ifindex": number,
         "ifname": each.name,
-        "flags": [*kind, *(["UP", "LOWER_UP"] if each.up else [])],
+        "flags": [*kind, *_state(each)],
         "mtu": each.mtu,
         "qdisc": "noqueue" if loopback or each.tag is not None else "fq_codel",
-        "operstate": "UNKNOWN" if loopback else "UP" if each.up else "DOWN",
+        "operstate": "UNKNOWN" if loopback else "UP" if each.up and each.carrier else "DOWN",
     }
+    if each.master:
+        row["master"] = each.master
     if not with_addresses:
         row["linkmode"] = "DEFAULT"
     return row | {
@@ -85,6 +89,26 @@ def _link(number: int, each: Interface, *, with_addresses: bool) -> dict[str, An
         "address": each.mac,
         "broadcast": "00:00:00:00:00:00" if loopback else "ff:ff:ff:ff:ff:ff",
     }
+
+
+def _state(each: Interface) -> list[str]:
+    """What flags say of whether it is switched on, and has a link."""
+    if not each.up:
+        return []
+    return ["UP", "LOWER_UP"] if each.carrier else ["NO-CARRIER", "UP"]
+
+
+def _details(each: Interface) -> dict[str, Any]:
+    """What ``-d`` adds: what kind of link it is, and the card's place on the bus."""
+    row: dict[str, Any] = {}
+    if each.kind:
+        data: dict[str, Any] = {"id": each.tag} if each.kind == "vlan" else {}
+        if each.kind == "bridge":
+            data = {"forward_delay": 0, "stp_state": 0, "vlan_filtering": int(each.vlan_filtering)}
+        row["linkinfo"] = {"info_kind": each.kind, "info_data": data}
+    if each.parent:
+        row |= {"parentbus": "pci", "parentdev": each.parent}
+    return row
 
 
 def _given(each: Interface, flags: set[str]) -> list[dict[str, Any]]:

@@ -23,6 +23,18 @@ class Interface:
         Its default route; empty for none.
     mtu
         Largest packet [bytes].
+    up
+        Whether it is switched on.
+    kind
+        ``bridge`` or ``vlan``; empty for a card.
+    master
+        The bridge that it is a port of; empty for none.
+    parent
+        PCI address of the card; empty where that is not known.
+    vlan_filtering
+        Of a bridge: it knows VLANs.
+    carrier
+        Whether there is a link on its wire.
     """
 
     name: str
@@ -34,6 +46,11 @@ class Interface:
     gateway: str = ""
     mtu: int = 1500
     up: bool = True
+    kind: str = ""
+    master: str = ""
+    parent: str = ""
+    vlan_filtering: bool = False
+    carrier: bool = True
 
     @property
     def address(self) -> str:

@@ -11,10 +11,15 @@ def _named(word: str) -> str:
     return word.removesuffix(".service")
 
 
+def _whole(name: str) -> str:
+    """A unit's name with its kind."""
+    return name if name.endswith(".timer") else f"{name}.service"
+
+
 def _properties(unit: Unit | None, name: str) -> dict[str, str]:
     if unit is None:
         return {
-            "Id": f"{name}.service",
+            "Id": _whole(name),
             "LoadState": "not-found",
             "ActiveState": "inactive",
             "SubState": "dead",
@@ -26,7 +31,7 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
             "ConditionTimestampMonotonic": "0",
         }
     return {
-        "Id": f"{name}.service",
+        "Id": _whole(name),
         "LoadState": "loaded",
         "ActiveState": unit.active,
         "SubState": unit.sub,
@@ -82,9 +87,11 @@ def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
     for name in names:
         unit = machine.units.get(name)
         if unit is None:
-            what = f"Unit {name}.service not found.\n"
+            what = f"Unit {_whole(name)} not found.\n"
+            if verb == "stop":  # of one that is not there
+                what = f"Unit {_whole(name)} not loaded.\n"
             if verb in ("start", "stop", "restart"):
-                what = f"Failed to {verb} {name}.service: {what}"
+                what = f"Failed to {verb} {_whole(name)}: {what}"
             return Reply(5 if verb != "reset-failed" else 1, stderr=what)
         if verb in ("enable", "disable"):
             unit.enabled = verb == "enable"
@@ -106,18 +113,23 @@ def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
 
 
 def _show(machine: Machine, words: list[str]) -> Reply:
-    names, wanted, rest = [], [], iter(words)
+    names, wanted, rest, bare = [], [], iter(words), False
     for word in rest:
         if word in ("-p", "--property"):
             wanted += next(rest, "").split(",")
+        elif word == "-P":
+            wanted, bare = [*wanted, *next(rest, "").split(",")], True
         elif word.startswith("--property="):
             wanted += word.partition("=")[2].split(",")
+        elif word == "--value":
+            bare = True
         else:
             names.append(_named(word))
     blocks = []
     for name in names:
         found = _properties(machine.units.get(name), name)
-        lines = [f"{key}={value}" for key, value in found.items() if not wanted or key in wanted]
+        kept = {key: value for key, value in found.items() if not wanted or key in wanted}
+        lines = list(kept.values()) if bare else [f"{key}={value}" for key, value in kept.items()]
         blocks.append("\n".join(lines))
     return Reply(0, "\n\n".join(blocks) + "\n")
 
@@ -143,8 +155,8 @@ def _files(machine: Machine, words: list[str]) -> str:
 
 @systemd("systemd-run")
 def systemd_run(machine: Machine, call: Call) -> Reply:
-    """Start a command as a unit of its own, that nobody has to watch."""
-    name, env, words = "", dict(call.env), list(call.argv[1:])
+    """Start a command as a unit of its own, that nobody has to watch; now, or after a while."""
+    name, env, words, given = "", dict(call.env), list(call.argv[1:]), dict[str, str]()
     while words and words[0].startswith("-"):
         word = words.pop(0)
         if word == "--":
@@ -155,27 +167,74 @@ def systemd_run(machine: Machine, call: Call) -> Reply:
         elif option == "--setenv":
             key, _, text = value.partition("=")
             env[key] = text
-        elif option not in ("--remain-after-exit", "--quiet", "--collect", "--no-block"):
+        elif option in _RUN_OPTIONS:
+            given[option] = value
+        else:
             return Reply(1, stderr=f"systemd-run: unrecognized option '{word}'\n")
-    if name in machine.units:
+    found = next((each for each in (name, f"{name}.timer") if each in machine.units), "")
+    if found:
+        kind = "timer" if "--on-active" in given else "service"
         return Reply(
             1,
-            stderr=f"Failed to start transient service unit: Unit {name}.service was already "
+            stderr=f"Failed to start transient {kind} unit: Unit {_whole(found)} was already "
             "loaded or has a fragment file.\n",
         )
+    if "--on-active" in given:
+        return _timer(machine, name, tuple(words), env, given)
+    return _run_unit(machine, name, tuple(words), env, given)
+
+
+_RUN_OPTIONS = (
+    *("--remain-after-exit", "--quiet", "--collect", "--no-block", "--wait", "--on-active"),
+)
+
+
+def _timer(
+    machine: Machine, name: str, words: tuple[str, ...], env: dict[str, str], given: dict[str, str]
+) -> Reply:
+    """A unit that waits, and then starts another one; a reboot forgets it."""
+    timer = Unit(f"{name}.timer", "active", "waiting", transient=True)
+    machine.units[timer.name] = timer
+
+    def elapses() -> None:
+        if machine.units.get(timer.name) is timer:
+            del machine.units[timer.name]
+            _run_unit(machine, name, words, env, given)
+
+    delay_s = given["--on-active"].removesuffix("s")
+    if not delay_s.isdigit():
+        return Reply(1, stderr=f"Failed to parse timer value: {given['--on-active']}\n")
+    machine.world.after(float(delay_s), elapses, label=timer.name)
+    return Reply()
+
+
+def _run_unit(
+    machine: Machine, name: str, words: tuple[str, ...], env: dict[str, str], given: dict[str, str]
+) -> Reply:
     unit = Unit(name, "active", "running", transient=True)
     unit.new_invocation(machine)
     machine.units[name] = unit
     boots = machine.boots
-    begun = machine.call(Call(tuple(words), env=env))
+    begun = machine.call(Call(words, env=env))
 
     def ends() -> None:
-        if machine.units.get(name) is not unit or machine.boots != boots:
+        there = machine.units.get(name) is unit and machine.boots == boots
+        if not there or unit.sub != "running":
             return
         reply = begun.finished()
         machine.log(unit.invocation, (reply.out + reply.err).decode(errors="replace"))
         unit.status = reply.status
         unit.active, unit.sub = ("failed", "failed") if reply.status else ("active", "exited")
+        good = not reply.status and "--remain-after-exit" not in given
+        if good or "--collect" in given:
+            del machine.units[name]  # nobody asks for it any more
 
     machine.world.after(begun.takes_s, ends, label=name)
+
+    def waited() -> Reply:
+        ends()
+        return Reply(unit.status)
+
+    if "--wait" in given:  # who waits is told; whoever is cut off meanwhile ends nothing
+        return Reply(takes_s=begun.takes_s, finish=waited)
     return Reply()

@@ -5,8 +5,13 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.card import cards_of
+from homelab_lib.twin.proxmox.described import described, installed
 from homelab_lib.twin.proxmox.grounds import GROUNDS
+from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2, starts_network
 from homelab_lib.twin.proxmox.installed import stand_up
+from homelab_lib.twin.proxmox.interfaces import FILE, written
+from homelab_lib.twin.proxmox.nics import nics, probe
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pvesh import pvesh
 from homelab_lib.twin.proxmox.pvesm import pvesm
@@ -39,19 +44,33 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         world,
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
-        commands=(qm, pvesh, pvesm, *UNIX),
+        commands=(qm, pvesh, pvesm, ifupdown2, nics, *UNIX),
     )
     node.kernel = known.kernel
     furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
     node.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")
+    _network(node, host, before_phase)
     _storages(node, before_phase)
-    for described in world.lab.vms.values():
-        earlier = described.phase is not None and described.phase < before_phase
-        if described.host == name and (described.exists or earlier):
-            stand_up(node, described)
+    for vm in world.lab.vms.values():
+        earlier = vm.phase is not None and vm.phase < before_phase
+        if vm.host == name and (vm.exists or earlier):
+            stand_up(node, vm)
     return node
+
+
+def _network(node: ProxmoxNode, host: Host, before_phase: int) -> None:
+    """Its cards, and the interfaces on them as far as a phase has set them up."""
+    lab = node.world.lab
+    node.cards, node.interfaces = list(cards_of(host)), []
+    node.on_boot.append(starts_network)
+    probe(node)
+    bare = not made(host.phase, before_phase)
+    found = installed(lab, host, node.cards) if bare else described(lab, host)
+    node.files.put(FILE, written(found))
+    starts_network(node)
+    node.stands()
 
 
 def _storages(node: ProxmoxNode, before_phase: int) -> None:

@@ -89,6 +89,16 @@ def _any_cidr(value: str) -> None:
         raise ValueError("value does not look like a valid CIDR network")
 
 
+def interface_cidr(version: int) -> Format:
+    """An interface's address with its prefix: ``CIDRv4`` or ``CIDRv6``."""
+
+    def check(value: str) -> None:
+        if not _cidr(value) or (":" in value) != (version == 6):
+            raise ValueError(f"value does not look like a valid IPv{version} network")
+
+    return Format(f"CIDRv{version}", check)
+
+
 def _storage_pair(value: str) -> None:
     for part in [] if value == "1" else value.split(":", 1):
         _identifier("storage")(part)
@@ -147,6 +157,11 @@ def _content_type(value: str) -> None:
 CONFIG_ID = form("pve-configid", r"[a-zA-Z][a-zA-Z0-9_-]+", "invalid configuration ID '{}'")
 STORAGE_ID = Format("pve-storage-id", _identifier("storage"))
 STORAGE_PAIR = Format("storage-pair", _storage_pair)
+IFACE = form(
+    "pve-iface",
+    r"[a-zA-Z][a-zA-Z0-9_]{1,20}([:\.]\d+)?",
+    "invalid network interface name '{}'",
+)
 BRIDGE_ID = form("pve-bridge-id", r"[-_.\w\d]+", "invalid bridge ID '{}'")
 POOL_ID = form(
     "pve-poolid",
@@ -208,4 +223,5 @@ TEXT = Property()
 STORAGE_OF = Property(format=STORAGE_ID)
 VMID_OF = Property("integer", format=VMID, minimum=100, maximum=999_999_999, required=True)
 NODE_OF = Property(format=NODE, required=True)
+IFACE_OF = Property(format=IFACE, min_length=2, max_length=20, required=True)
 COUNT = Property("integer", minimum=1)

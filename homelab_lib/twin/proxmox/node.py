@@ -5,14 +5,16 @@ Sources: behaviour of qemu-server 9.2, pve-storage 9.1 and pve-manager 9.2.
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from homelab_lib.lab.guests import Image
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
+from homelab_lib.twin.proxmox.card import Card
 from homelab_lib.twin.proxmox.guest import Guest
+from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
@@ -63,6 +65,64 @@ class ProxmoxNode(Machine):
         """Containers here, and guests of the cluster's other nodes: they have numbers too."""
         self.peers: list[dict[str, Any]] = []
         """The cluster's other nodes, and what else its list has of them."""
+        self.cards: list[Card] = []
+        self.dkms: dict[str, set[str]] = {}  # modules that are built apart, for which kernels
+        self.secure_boot = False
+        self.ifupdown = Ifupdown("3.3.0-1+pmx11")
+        self.reached_as: tuple[str, ...] = ()  # the way in, when somebody last came by it
+        self.on_boot: list[Callable[[ProxmoxNode], None]] = []
+
+    # ----------------------------------------------------------------- network
+
+    def network_changed(self) -> None:
+        """Wires follow the kernel's links; who came by a way that is gone is cut off."""
+        above = {card.port: self._above(card.name) for card in self.cards}
+        segments = {port: names[-1] if names else port for port, names in above.items()}
+        self.world.regroup(self.name, segments)
+        ports = {card.name: card.port for card in self.cards}
+        for link in self.interfaces:
+            link.segment = ports.get(link.segment, link.segment)
+            under = [p for n, p in ports.items() if link.name == n or link.name in above[p]]
+            link.carrier = any(self.world.link_bps(self.name, port) for port in under)
+        if not self._is_reached():
+            self.world.went_down(self)
+
+    def _above(self, name: str) -> list[str]:
+        """The bond and the bridge that an interface is in, the last one being the outermost."""
+        masters = {link.name: link.master for link in self.interfaces}
+        found: list[str] = []
+        while (name := masters.get(name, "")) and name not in found:
+            found.append(name)
+        return found
+
+    def _way_in(self) -> tuple[str, ...]:
+        """By which interface, wires and tag one gets to the address that people use."""
+        login = self.world.lab.hosts[self.name].ssh
+        own = next((i for i in self.interfaces if login and i.address == login.address), None)
+        if own is None or not own.up:
+            return ()
+        wires = [c.port for c in self.cards if own.segment in (c.port, *self._above(c.name))]
+        return (own.name, str(own.tag), own.cidr, *sorted(wires))
+
+    def _is_reached(self) -> bool:
+        """Whether the address that people use still leads here."""
+        login = self.world.lab.hosts[self.name].ssh
+        described = [c for p in self.world.lab.hosts[self.name].attached.values() for c in p.cidrs]
+        if login is None or all(c.partition("/")[0] != login.address for c in described):
+            return True  # nobody says by which interface one comes
+        way = self._way_in()
+        if way and way == self.reached_as:
+            return True
+        own = next((i for i in self.interfaces if way and i.name == way[0]), None)
+        return own is not None and self.world.hears_its_gateway(own)
+
+    def stands(self) -> None:
+        """As its network is now, one reaches it: whoever set it up or asked it came by it."""
+        self.reached_as = self._way_in()
+        self.network_changed()
+
+    def accepts_logins(self) -> bool:
+        return super().accepts_logins() and self._is_reached()
 
     # ----------------------------------------------------------------- storage
 
@@ -182,7 +242,7 @@ class ProxmoxNode(Machine):
             raise PveError(f"{text}start failed: QEMU exited with code 1")
         if vm.cores > self.threads:
             raise PveError(f"MAX {self.threads} vcpus allowed per VM on this node")
-        bridges = self.world.lab.hosts[self.name].bridges
+        bridges = [link.name for link in self.interfaces if link.kind == "bridge"]
         for key, value in vm.config.items():
             keys = split_properties(value, "model")
             if key.startswith("net") and keys.get("bridge", "") not in ("", *bridges):
@@ -241,6 +301,8 @@ class ProxmoxNode(Machine):
         super()._booted(boots)
         if not self.up:
             return
+        for starts in self.on_boot:
+            starts(self)
         for name in self.late_pools & self.stores.keys():
             self.stores[name].active = False
         for vm in self.vms.values():

@@ -1,11 +1,10 @@
-"""What the API says of a node and its cluster: release, load, tasks, network.
+"""What the API says of a node and its cluster: release, load, tasks.
 
-Source: `PVE::API2::Nodes`, `Cluster`, `Tasks`, `Network` (pve-manager 9.2).
+Source: `PVE::API2::Nodes`, `Cluster`, `Tasks` (pve-manager 9.2).
 """
 
 from typing import Any
 
-from homelab_lib.lab.ports import Bond, HostPort
 from homelab_lib.twin.proxmox.api import Given, Methods
 from homelab_lib.twin.proxmox.formats import BOOLEAN, TEXT, VMID, form, many
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -29,11 +28,6 @@ _TASKS = {
     "userfilter": TEXT,
     "vmid": _ONE_VMID,
 }
-_INTERFACES = (
-    *("bridge", "bond", "eth", "alias", "vlan", "fabric", "OVSBridge", "OVSBond", "OVSPort"),
-    *("OVSIntPort", "vnet", "any_bridge", "any_local_bridge", "include_sdn"),
-)
-_BONDS = {"lacp": "802.3ad"}
 
 
 def running_commit(node: ProxmoxNode) -> str:
@@ -217,58 +211,3 @@ def _task(node: ProxmoxNode, given: Given) -> Any:
     if found is None:
         raise PveError("no such task")
     return found
-
-
-# Network -----------------------------------------------------------------------------------------
-
-
-@calls("GET", "/nodes/{node}/network", {"type": Property(enum=_INTERFACES)})
-def _network(node: ProxmoxNode, given: Given) -> Any:
-    host = node.world.lab.hosts[node.name]
-    rows = []
-    for port in host.attached.values():
-        if port.interface:
-            row = _row(port.interface, "bond" if isinstance(port, Bond) else "eth")
-            if isinstance(port, Bond):
-                row |= {
-                    "slaves": " ".join(str(host.ports[m].interface or m) for m in port.members),
-                    "bond_mode": _BONDS.get(port.kind, port.kind),
-                    "bond_xmit_hash_policy": port.hash_policy,
-                    "autostart": 1,
-                }
-            else:
-                row["exists"] = 1
-            rows.append(row if port.bridge else row | _addressed(node, port))
-        if port.bridge:
-            row = _row(port.bridge, "bridge") | _addressed(node, port)
-            rows.append(
-                row
-                | {
-                    "bridge_ports": port.interface,
-                    "bridge_stp": "off",
-                    "bridge_fd": "0",
-                    "bridge_vlan_aware": 1,
-                    "bridge_vids": "2-4094",
-                    "autostart": 1,
-                }
-            )
-    wanted = given.get("type", "")
-    wanted = "bridge" if wanted.endswith("_bridge") else wanted
-    kept = [row for row in rows if wanted in ("", "include_sdn", row["type"])]
-    return [row | {"priority": 3 + number} for number, row in enumerate(kept)]
-
-
-def _row(interface: str, kind: str) -> dict[str, Any]:
-    by_hand = {"method": "manual", "method6": "manual", "families": ["inet"], "active": 1}
-    return {"iface": interface, "type": kind} | by_hand
-
-
-def _addressed(node: ProxmoxNode, port: HostPort | Bond) -> dict[str, Any]:
-    """The address of an interface, and the gateway behind it."""
-    if not port.address or ":" in port.address:
-        return {}
-    address, _, prefix = port.address.partition("/")
-    vlan = node.world.lab.vlans.get(port.vlan or 0)
-    gateway = {"gateway": vlan.gateway} if vlan is not None and vlan.gateway else {}
-    row = {"method": "static", "cidr": port.address, "address": address, "netmask": prefix}
-    return row | gateway
