@@ -133,6 +133,7 @@ PROGRAMS: dict[str, Judge] = {
     ),
     "tail": Allowed("", "-q -v -z", "-c -n --bytes --lines"),
     "test": _tests,
+    "timedatectl": Allowed("show", "--value", "-p"),
     "true": Allowed(),
     "uname": Allowed("", "-a -i -m -n -o -p -r -s -v"),
     "uptime": Allowed("", "-p -s --pretty --since"),

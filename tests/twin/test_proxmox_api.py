@@ -9,9 +9,13 @@ from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.built import built
 from homelab_lib.twin.fidelity import Fidelity
 from homelab_lib.twin.proxmox.arguments import parse_arguments
+from homelab_lib.twin.proxmox.booting import booting
+from homelab_lib.twin.proxmox.disk_calls import disk_programs
 from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID, many
 from homelab_lib.twin.proxmox.grounds import GROUNDS
+from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2
 from homelab_lib.twin.proxmox.methods import METHODS
+from homelab_lib.twin.proxmox.nics import nics
 from homelab_lib.twin.proxmox.qm import COMMANDS, qm
 from homelab_lib.twin.proxmox.releases import RELEASES
 from homelab_lib.twin.proxmox.schema import Property, PveError
@@ -29,6 +33,8 @@ def test_each_call_says_what_it_rests_on():
     known = {f"pvesh {VERBS[verb]} {path}" for verb, path in METHODS}
     known |= {f"qm {name}" for name in (*COMMANDS, "status", "unlock", "guest exec")}
     known |= {"pvesm set", "pvesm status", "pvesm list", "pveversion"}
+    known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
+    known -= {"ip"}
     assert told == known
     assert set(qm.bodies) == {"qm"}
 

@@ -38,3 +38,8 @@ declare(
 )
 declare("pvesm", Allowed("status,list,path", "", "--content --enabled --format --storage --vmid"))
 declare("pveversion", Allowed("", "-v --verbose"))
+declare("ifreload", Allowed("", "-V --version"))
+declare("dkms", Allowed("status"))
+declare("mokutil", Allowed("", "--sb-state"))
+# Without -n it lists, too; but what wipes is one letter away.
+declare("wipefs", Allowed("", "-n -J", also=lambda words: ("-n", "") in words.options))

@@ -36,6 +36,7 @@ _DOCUMENTED = {
     "sysctl": "sysctl(8)",
     "systemctl": "systemctl(1)",
     "systemd-run": "systemd-run(1)",
+    "timedatectl": "timedatectl(1)",
     "ulimit": "POSIX.1-2024",
     "umount": "umount(8)",
     "uptime": "uptime(1)",

@@ -160,6 +160,10 @@ class Machine:
         """Whether its sshd answers."""
         return self.up and self.world.clock.now() >= self.booted_s + self.sshd_after_s
 
+    def offers(self, package: str) -> bool:
+        """Whether its package sources have something beside what every Debian's have."""
+        return False
+
     def forbid_logins(self) -> None:
         """Let in nobody but root for a while, as systemd does until the system has booted."""
         self.files.put(NOLOGIN, _BOOTING)

@@ -16,8 +16,15 @@ REPOSITORY = {
     "iperf3": "3.18-2",
     "jq": "1.7.1-6",
     "tmux": "3.5a-3",
+    "chrony": "4.6.1-3",
+    "ethtool": "1:6.14.2-1",
 }
 """What the distribution's archive holds, as far as anybody here asks for it."""
+_BRINGS = {
+    "proxmox-kernel-6.14": "proxmox-kernel-6.14.11-4-pve-signed",
+    "proxmox-kernel-6.17": "proxmox-kernel-6.17.4-2-pve-signed",
+}
+"""Packages that only name another one: the newest kernel of a series."""
 
 
 @packages("dpkg-query")
@@ -57,7 +64,8 @@ def apt_get(machine: Machine, call: Call) -> Reply:
         return Reply(0, "Reading package lists...\n", takes_s=6)
     if verb not in ("install", "remove", "purge"):
         return Reply(100, stderr=f"E: Invalid operation {verb}\n")
-    unknown = [name for name in names if name not in REPOSITORY and name not in machine.packages]
+    known = {*REPOSITORY, *machine.packages}
+    unknown = [name for name in names if name not in known and not machine.offers(name)]
     if unknown:
         lines = "".join(f"E: Unable to locate package {name}\n" for name in unknown)
         return Reply(100, stderr=lines)
@@ -74,5 +82,7 @@ def apt_get(machine: Machine, call: Call) -> Reply:
 
 
 def install(machine: Machine, name: str) -> None:
-    """Put a package in place."""
+    """Put a package in place, and what it stands for."""
     machine.packages.setdefault(name, REPOSITORY.get(name, "1.0"))
+    if name in _BRINGS:
+        machine.packages.setdefault(_BRINGS[name], "1.0")

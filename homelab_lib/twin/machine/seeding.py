@@ -101,7 +101,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     machine.modules |= {line.split()[0] for line in (modules or [])[1:] if line.split()}
     for name in (*_UNITS, *machine.world.units):
         if "systemctl" not in machine.refused:
-            _seed_unit(machine, name, ask)
+            seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=loader(ask, machine.name))
     machine.ask = ask
     return True
@@ -125,7 +125,8 @@ def _seed_login(machine: Machine, ask: Ask) -> None:
         machine.accounts.read(known, [f"{group[0]}:x:{gid}:"])
 
 
-def _seed_unit(machine: Machine, name: str, ask: Ask) -> None:
+def seed_unit(machine: Machine, name: str, ask: Ask) -> None:
+    """How a service is there; nothing where it is not."""
     words = [
         w for p in ("LoadState", "ActiveState", "SubState", "UnitFileState") for w in ("-p", p)
     ]

@@ -4,9 +4,14 @@ from homelab_lib.lab.host import Host
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.packages import install
+from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox.apt_calls import sources
+from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, starts
 from homelab_lib.twin.proxmox.card import cards_of
 from homelab_lib.twin.proxmox.described import described, installed
+from homelab_lib.twin.proxmox.disk_calls import disk_programs, disks_of, make_pool
 from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2, starts_network
 from homelab_lib.twin.proxmox.installed import stand_up
@@ -44,14 +49,20 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         world,
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
-        commands=(qm, pvesh, pvesm, ifupdown2, nics, *UNIX),
+        commands=(qm, pvesh, pvesm, ifupdown2, nics, disk_programs, booting, *UNIX),
     )
     node.kernel = known.kernel
     furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
-    node.files.put("/sys/module/zfs/parameters/zfs_arc_max", f"{cache}\n")
+    node.files.put(ARC_LIMIT, f"{cache}\n")
+    node.files.put(SETTINGS, f"options zfs zfs_arc_max={cache}\n")
+    node.initramfs = node.files.text(SETTINGS)
+    install(node, "chrony")
+    node.units["chrony"] = Unit("chrony", enabled=True, active="active", sub="running", ran=True)
+    node.sources = sources(node.version)
     _network(node, host, before_phase)
+    _pools(node, host, before_phase)
     _storages(node, before_phase)
     for vm in world.lab.vms.values():
         earlier = vm.phase is not None and vm.phase < before_phase
@@ -64,13 +75,29 @@ def _network(node: ProxmoxNode, host: Host, before_phase: int) -> None:
     """Its cards, and the interfaces on them as far as a phase has set them up."""
     lab = node.world.lab
     node.cards, node.interfaces = list(cards_of(host)), []
-    node.on_boot.append(starts_network)
+    node.on_boot.append(starts)
     probe(node)
-    bare = not made(host.phase, before_phase)
+    bare = before_phase > 0 and not made(host.phase, before_phase)
     found = installed(lab, host, node.cards) if bare else described(lab, host)
     node.files.put(FILE, written(found))
     starts_network(node)
     node.stands()
+
+
+_LEVELS = {"stripe": "single", "mirror": "mirror", "raidz1": "raidz"}
+
+
+def _pools(node: ProxmoxNode, host: Host, before_phase: int) -> None:
+    """Its disks, and the pools on them; those on a boot disk are the installer's."""
+    node.disk_rows = disks_of(node)
+    rows = dict(zip(host.disks, node.disk_rows, strict=False))
+    for name, pool in node.world.lab.pools.get(node.name, {}).items():
+        members = [rows[each] for each in pool.disks_for("data") if each in rows]
+        if members and made(pool.phase, before_phase):
+            level = _LEVELS.get(pool.layout or "stripe", pool.layout or "single")
+            make_pool(node, name, level, members)
+    if "rpool" in node.zpools:
+        node.root_source, node.root_fstype = "rpool/ROOT/pve-1", "zfs"
 
 
 def _storages(node: ProxmoxNode, before_phase: int) -> None:

@@ -197,6 +197,11 @@ DISK_SIZE = form(
 URL_ENCODED = form("urlencoded", r"[-%a-zA-Z0-9_.!~*'()]*", "invalid urlencoded string: {}")
 TAG = form("pve-tag", r"[a-zA-Z0-9_][a-zA-Z0-9_\-+.]*", "invalid characters in tag")
 VOLUME = Format("pve-volume-id", _volume)
+VOLUME_GROUP = form(
+    "pve-storage-vgname",
+    r"(?i:[a-z0-9_+.][a-z0-9_+.\-]*[a-z0-9])",
+    "lvm name '{}' contains illegal characters",
+)
 VOLUME_OR_PATH = Format("pve-volume-id-or-absolute-path", _volume_or_path)
 VOLUME_OR_DRIVE = Format("pve-volume-id-or-qm-path", _volume_or_drive)
 HOTPLUG = Format("pve-hotplug-features", _hotplug)

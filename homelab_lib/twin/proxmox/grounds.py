@@ -8,9 +8,12 @@ from homelab_lib.twin.fidelity import Fidelity, Grounds
 
 _NEWEST = ("9.2",)
 _QEMU = "qemu-server 9.2, PVE::API2::Qemu"
+_DISKS = "pve-storage 9.1, PVE::API2::Disks and PVE::Diskmanage"
+_NETWORK = "pve-manager 9.2, PVE::API2::Network; pve-common, PVE::Network::Interfaces"
 _AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
 _STORAGE = "pve-storage 9.1, PVE::API2::Storage"
 _MANAGER = "pve-manager 9.2, PVE::API2"
+_RAN = "ifupdown2 3.0.0 ran in a network namespace (tests/real)"
 _SHAPE = "output of a real node, its keys and types"
 
 
@@ -47,6 +50,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
     ),
     _STORAGE: (
         "pvesh get /storage",
+        "pvesh create /storage",
         "pvesh get /storage/{storage}",
         "pvesh set /storage/{storage}",
         "pvesh get /nodes/{node}/storage",
@@ -54,12 +58,32 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh create /nodes/{node}/storage/{storage}/download-url",
         *("pvesm set", "pvesm status", "pvesm list"),
     ),
+    _DISKS: (
+        "pvesh get /nodes/{node}/disks/list",
+        "pvesh get /nodes/{node}/disks/zfs",
+        "pvesh get /nodes/{node}/disks/zfs/{name}",
+        "pvesh create /nodes/{node}/disks/zfs",
+    ),
+    _NETWORK: (
+        "pvesh get /nodes/{node}/network",
+        "pvesh create /nodes/{node}/network",
+        "pvesh set /nodes/{node}/network",
+        "pvesh delete /nodes/{node}/network",
+        "pvesh get /nodes/{node}/network/{iface}",
+        "pvesh set /nodes/{node}/network/{iface}",
+        "pvesh delete /nodes/{node}/network/{iface}",
+    ),
     _MANAGER: (
         "pvesh get /version",
         "pvesh get /nodes",
         "pvesh get /nodes/{node}/version",
         "pvesh get /nodes/{node}/status",
-        "pvesh get /nodes/{node}/network",
+        "pvesh get /nodes/{node}/hardware/pci",
+        "pvesh get /nodes/{node}/subscription",
+        "pvesh get /nodes/{node}/apt/repositories",
+        "pvesh set /nodes/{node}/apt/repositories",
+        "pvesh create /nodes/{node}/apt/repositories",
+        "pvesh create /nodes/{node}/apt/update",
         "pvesh get /nodes/{node}/tasks",
         "pvesh get /nodes/{node}/tasks/{upid}/status",
         "pvesh get /cluster/resources",
@@ -73,5 +97,11 @@ GROUNDS: tuple[Grounds, ...] = (
     *(_source(call, where) for where, calls in _READ_FROM.items() for call in calls),
     Grounds("qm create", Fidelity.VALIDATOR, "qemu-server 9.2.6's own parser", _NEWEST),
     Grounds("qm config", Fidelity.RECORDED, _SHAPE, ("9.1",)),
+    *(Grounds(call, Fidelity.RECORDED, _RAN) for call in ("ifreload", "ifup", "ifdown", "ifquery")),
+    Grounds("ethtool", Fidelity.RECORDED, "output of real cards, its lines"),
+    Grounds("dkms", Fidelity.RECORDED, "output of a real node"),
+    Grounds("mokutil", Fidelity.DOCUMENTATION, "mokutil(1)"),
+    Grounds("wipefs", Fidelity.DOCUMENTATION, "wipefs(8)"),
+    Grounds("update-initramfs", Fidelity.DOCUMENTATION, "update-initramfs(8)"),
     Grounds("pveversion", Fidelity.RECORDED, _SHAPE, ("8.4",)),
 )

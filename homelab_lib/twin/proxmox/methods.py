@@ -2,6 +2,8 @@
 
 from homelab_lib.twin.proxmox import (
     agent,
+    apt_calls,
+    disk_calls,
     guest_calls,
     making,
     network_calls,
@@ -15,6 +17,8 @@ METHODS = Methods(
     node_calls.calls
     | network_calls.calls
     | nics.calls
+    | disk_calls.calls
+    | apt_calls.calls
     | storage_calls.calls
     | guest_calls.calls
     | making.calls

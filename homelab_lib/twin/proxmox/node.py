@@ -16,11 +16,13 @@ from homelab_lib.twin.proxmox.card import Card
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
+from homelab_lib.twin.proxmox.pools import ZPool
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
 from homelab_lib.twin.proxmox.tasks import Tasks
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
+PACKAGES = ("proxmox-kernel-6.14", "proxmox-kernel-6.17", "proxmox-default-headers", "dkms")
 _BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
 _SEEN_BY_CLOUD_INIT = (
     *("name", "ciuser", "sshkeys", "ipconfig0", "nameserver", "searchdomain", "cipassword"),
@@ -68,9 +70,39 @@ class ProxmoxNode(Machine):
         self.cards: list[Card] = []
         self.dkms: dict[str, set[str]] = {}  # modules that are built apart, for which kernels
         self.secure_boot = False
+        self.disk_rows: list[dict[str, Any]] = []
+        """Its disks, as the API lists them."""
+        self.zpools: dict[str, ZPool] = {}
+        self.sources: list[dict[str, Any]] = []  # of packages, as the API lists their files
+        self.subscribed = False
+        self.initramfs: str | None = None  # ZFS's settings when it was made; None: those of now
+        self.unlearnt: dict[str, Callable[[], None]] = {}
+        """What the real node behind it is asked for only when somebody wants to know."""
         self.ifupdown = Ifupdown("3.3.0-1+pmx11")
         self.reached_as: tuple[str, ...] = ()  # the way in, when somebody last came by it
         self.on_boot: list[Callable[[ProxmoxNode], None]] = []
+
+    def learn(self, what: str) -> None:
+        """Ask the real node behind it, where it was not asked yet."""
+        ask = self.unlearnt.pop(what, None)
+        if ask is not None:
+            ask()
+
+    def offers(self, package: str) -> bool:
+        """Its own packages come from Proxmox, once a source of theirs is switched on and read."""
+        self.learn("sources")
+        on = [
+            source
+            for file in self.sources
+            for source in file["repositories"]
+            if str(source["Enabled"]) in ("1", "True") and "/debian/pve" in source["URIs"][0]
+        ]
+        read = any(name.endswith("_InRelease") and "debian_pve" in name for name in self._lists())
+        return package in PACKAGES and bool(on) and read
+
+    def _lists(self) -> list[str]:
+        folder = "/var/lib/apt/lists"
+        return self.files.listdir(folder) if self.files.is_dir(folder) else []
 
     # ----------------------------------------------------------------- network
 
@@ -134,6 +166,12 @@ class ProxmoxNode(Machine):
         if store.kind not in FILES or kind not in FOLDERS or not file:
             raise PveError(f"unable to parse volume ID '{volid}'")
         return posixpath.join(store.place, FOLDERS[kind], file)
+
+    def is_made_of(self, path: str) -> bool:
+        """Whether a pool stands on a disk."""
+        row = next((row for row in self.disk_rows if row["devpath"] == path), {})
+        begins = f"{row.get('by_id_link', path)}-part"
+        return any(m.startswith(begins) for p in self.zpools.values() for m in p.members)
 
     def volume_text(self, volid: str) -> str:
         """The text of a file on a storage; empty for none."""

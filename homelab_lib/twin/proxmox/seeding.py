@@ -5,11 +5,13 @@ from typing import Any
 
 from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.errors import HomelabError
-from homelab_lib.twin.machine.seeding import json_of, seed_machine
+from homelab_lib.twin.machine.seeding import json_of, seed_machine, seed_unit
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.pools import ZPool
 from homelab_lib.twin.proxmox.schema import split_properties
+from homelab_lib.twin.proxmox.seeding_network import seed_network
 from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_size
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
@@ -42,6 +44,11 @@ _ROOM: Shape = [
 ]
 _CONTENT: Shape = [{"volid": str, "size": whole, "content?": str}]
 _GUESTS: Shape = [{"vmid": whole, "status": str, "uptime?": whole}]
+_DISKS: Shape = [{"devpath": str, "size": whole, "serial?": str, "used?": str}]
+_POOLS: Shape = [{"name": str, "size?": whole, "health?": str}]
+_POOL: Shape = {"name": str, "state?": str, "children?": [dict]}
+_REPOSITORIES: Shape = {"files": [{"path": str, "file-type": str, "repositories": [dict]}]}
+_SUBSCRIPTION: Shape = {"status": str}
 _TASKS: Shape = [{"upid": str, "type": str, "id": str, "endtime?": whole}]
 
 
@@ -62,6 +69,7 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         return said
 
     _assert_called(node, get)
+    _seed_host(node, ask, get)
     version = get("/version", shape=_VERSION)
     node.version, node.commit = version["version"], version.get("repoid", "")
     status = get(f"/nodes/{node.node}/status", shape=_STATUS)
@@ -84,6 +92,35 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         if row.get("active"):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
     _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active", shape=_TASKS))
+
+
+def _seed_host(node: ProxmoxNode, ask: Ask, get: Get) -> None:
+    """Its links as they are now, and how the rest is to be asked for, by whoever wants to know."""
+    seed_network(node, ask)
+    node.units.pop("chrony", None)
+    seed_unit(node, "chrony", ask)
+    node.unlearnt = {
+        "disks": lambda: _seed_disks(node, get),
+        "sources": lambda: _sources(node, get),
+    }
+
+
+def _seed_disks(node: ProxmoxNode, get: Get) -> None:
+    """Its disks, and its pools with the disks that they stand on."""
+    where = f"/nodes/{node.node}/disks"
+    node.disk_rows = get(f"{where}/list", shape=_DISKS)
+    node.zpools = {}
+    for row in get(f"{where}/zfs", shape=_POOLS):
+        detail = get(f"{where}/zfs/{row['name']}", shape=_POOL)
+        node.zpools[row["name"]] = ZPool.told(row, detail)
+
+
+def _sources(node: ProxmoxNode, get: Get) -> None:
+    """Where its packages come from, and whether it has a subscription."""
+    found = get(f"/nodes/{node.node}/apt/repositories", shape=_REPOSITORIES)
+    node.sources = found["files"]
+    status = get(f"/nodes/{node.node}/subscription", shape=_SUBSCRIPTION)["status"]
+    node.subscribed = status == "active"
 
 
 def _assert_called(node: ProxmoxNode, get: Get) -> None:

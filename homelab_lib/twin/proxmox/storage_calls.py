@@ -19,14 +19,17 @@ from homelab_lib.twin.proxmox.formats import (
     PATH,
     PORTAL,
     SERVER,
+    STORAGE_ID,
     STORAGE_OF,
     TEXT,
     VMID,
+    VOLUME,
+    VOLUME_GROUP,
     many,
 )
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.schema import Format, ParameterError, Property, PveError
-from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, guest_of
+from homelab_lib.twin.proxmox.schema import Format, ParameterError, Property, PveError, split_list
+from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, guest_of, mounted_at
 
 calls = Methods()
 
@@ -96,6 +99,20 @@ _UPDATE |= dict.fromkeys(
     ),
     BOOLEAN,
 )
+_LVM_NAME = Property(format=VOLUME_GROUP)
+_CREATE = {key: rule for key, rule in _UPDATE.items() if key not in ("delete", "digest")}
+_CREATE |= dict.fromkeys(
+    ("authsupported", "datastore", "iscsiprovider", "share", "target"), TEXT
+) | {
+    "base": Property(format=VOLUME),
+    "export": Property(format=PATH),
+    "path": Property(format=PATH),
+    "portal": Property(format=PORTAL),
+    "storage": Property(format=STORAGE_ID, required=True),
+    "thinpool": _LVM_NAME,
+    "type": Property(enum=_KINDS, required=True),
+    "vgname": _LVM_NAME,
+}
 _DOWNLOAD = {
     "content": Property(format=CONTENT, enum=("iso", "vztmpl", "import"), required=True),
     "filename": Property(max_length=255, required=True),
@@ -213,6 +230,37 @@ def _volumes(store: Store) -> list[dict[str, Any]]:
 # Changing ----------------------------------------------------------------------------------------
 
 
+@calls("POST", "/storage", _CREATE)
+def _create(node: ProxmoxNode, given: Given) -> Any:
+    name, kind = given.pop("storage"), given.pop("type")
+    if name in node.stores:
+        raise PveError(f"create storage failed: storage ID '{name}' already defined")
+    content = split_list(given.pop("content", "")) or list(_HOLDS.get(kind, ("images",)))
+    _refuse_content(kind, content, "create")
+    place = given.pop("pool" if kind == "zfspool" else "path", "") or mounted_at(name, kind)
+    if kind == "zfspool" and place.partition("/")[0] not in node.zpools:
+        raise PveError(f"create storage failed: no such pool '{place}'")
+    size = node.rootfs_bytes[0]
+    if kind == "zfspool":
+        size = int(node.zpools[place.partition("/")[0]].size_bytes * 31 / 32)
+    enabled = given.pop("disable", "0") != "1"
+    node.stores[name] = Store(
+        name, kind, content, place, size, options=dict(given), enabled=enabled
+    )
+    if kind in FILES:
+        node.files.mkdir(place, parents=True)
+        for folder in FOLDERS.values():
+            node.files.mkdir(f"{place}/{folder}", parents=True)
+    return {"storage": name, "type": kind}
+
+
+def _refuse_content(kind: str, content: list[str], verb: str) -> None:
+    for each in content:
+        if each not in (*_HOLDS.get(kind, (each,)), "none"):
+            why = f"storage does not support content type '{each}'"
+            raise PveError(f"{verb} storage failed: {why}")
+
+
 @calls("PUT", "/storage/{storage}", _UPDATE)
 def _update(node: ProxmoxNode, given: Given) -> Any:
     store = node.stores.named(given.pop("storage"))
@@ -221,10 +269,7 @@ def _update(node: ProxmoxNode, given: Given) -> Any:
         store.options.pop(key, None)
     if "content" in given:
         wanted = [each for each in re.split(r"[\s,;]+", given.pop("content")) if each]
-        for each in wanted:
-            if each not in (*_HOLDS.get(store.kind, (each,)), "none"):
-                why = f"storage does not support content type '{each}'"
-                raise PveError(f"update storage failed: {why}")
+        _refuse_content(store.kind, wanted, "update")
         store.content = wanted
     if "disable" in given:
         store.enabled = given.pop("disable") != "1"

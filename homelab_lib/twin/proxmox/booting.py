@@ -1,0 +1,48 @@
+"""What a node boots into: the newest kernel that is installed, ZFS's settings as they were when its
+initial file system was made, and the cards that this kernel drives.
+
+Sources: proxmox-boot-tool(8), update-initramfs(8); Administration Guide, "Limit ZFS Memory Usage":
+with the root on ZFS, what is in ``/etc/modprobe.d`` counts only once it is in the initramfs.
+"""
+
+import re
+
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.proxmox.ifupdown2 import starts_network
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+
+booting = Commands()
+
+ARC_LIMIT = "/sys/module/zfs/parameters/zfs_arc_max"
+SETTINGS = "/etc/modprobe.d/zfs.conf"
+_KERNEL = re.compile(r"(?:proxmox|pve)-kernel-(\d+\.\d+\.\d+-\d+-pve)(?:-signed)?")
+_MADE_S = 20.0
+
+
+@booting("update-initramfs")
+def update_initramfs(node: ProxmoxNode, call: Call) -> Reply:
+    """Make the initial file system anew, with what is in ``/etc/modprobe.d`` now."""
+    if "-u" not in call.argv:
+        return Reply(1, stderr="update-initramfs: -c, -d or -u is needed\n")
+
+    def done() -> Reply:
+        node.initramfs = node.files.text(SETTINGS)
+        return Reply(0, f"update-initramfs: Generating /boot/initrd.img-{node.kernel}\n")
+
+    return Reply(takes_s=_MADE_S, finish=done)
+
+
+def starts(node: ProxmoxNode) -> None:
+    """What comes of it when a node boots."""
+    found = (_KERNEL.fullmatch(name) for name in node.packages)
+    kernels = [match[1] for match in found if match is not None]
+    node.kernel = max([node.kernel, *kernels], key=_numbers)
+    on_disk = node.root_fstype != "zfs" or node.initramfs is None
+    kept = node.files.text(SETTINGS) if on_disk else str(node.initramfs)
+    limit = re.search(r"(?m)^options\s+zfs\s.*?\bzfs_arc_max=(\d+)", kept)
+    node.files.put(ARC_LIMIT, f"{limit[1] if limit else 0}\n")
+    starts_network(node)
+
+
+def _numbers(kernel: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", kernel))

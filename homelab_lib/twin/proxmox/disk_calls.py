@@ -1,0 +1,177 @@
+"""What the API says of a node's disks and ZFS pools, and makes of them; `wipefs` besides.
+
+Source: `PVE::API2::Disks` and `PVE::API2::Disks::ZFS` (pve-storage 9.1): a disk in use is refused
+before anything is begun, and nothing is ever forced.
+"""
+
+import json
+from typing import Any
+
+from homelab_lib.twin.machine.columns import Row
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
+from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.pools import ZPool, disk_row, fewest, signatures, take
+from homelab_lib.twin.proxmox.schema import Format, Property, PveError, split_list
+from homelab_lib.twin.proxmox.storage import Store
+
+calls = Methods()
+disk_programs = Commands()
+
+_CREATE_S = 6.0
+_RESERVED = 1 / 32  # of a pool, kept by ZFS itself
+_ONE_DISKS_WORTH = ("mirror", "raid10")
+_CREATE = {
+    "add_storage": BOOLEAN,
+    "ashift": Property("integer", minimum=9, maximum=16),
+    "compression": Property(enum=("on", "off", "gzip", "lz4", "lzjb", "zle", "zstd")),
+    "devices": Property(format=Format("string-list", many=True), required=True),
+    "draid-config": Property(
+        format=Format(
+            keys={
+                "data": Property("integer", minimum=1, required=True),
+                "spares": Property("integer", minimum=0, required=True),
+            }
+        )
+    ),
+    "name": Property(format=STORAGE_ID, required=True),
+    "raidlevel": Property(
+        enum=(
+            *("single", "mirror", "raid10", "raidz", "raidz2", "raidz3"),
+            *("draid", "draid2", "draid3"),
+        ),
+        required=True,
+    ),
+}
+
+
+@calls(
+    "GET",
+    "/nodes/{node}/disks/list",
+    {
+        "include-partitions": BOOLEAN,
+        "skipsmart": BOOLEAN,
+        "type": Property(enum=("unused", "journal_disks")),
+    },
+)
+def _disks(node: ProxmoxNode, given: Given) -> Any:
+    node.learn("disks")
+    rows = node.disk_rows
+    return [row for row in rows if given.get("type") != "unused" or "used" not in row]
+
+
+@calls("GET", "/nodes/{node}/disks/zfs")
+def _pools(node: ProxmoxNode, given: Given) -> Any:
+    node.learn("disks")
+    return [pool.row for pool in node.zpools.values()]
+
+
+@calls("GET", "/nodes/{node}/disks/zfs/{name}")
+def _pool(node: ProxmoxNode, given: Given) -> Any:
+    node.learn("disks")
+    if given["name"] not in node.zpools:
+        raise PveError(f"cannot open '{given['name']}': no such pool")
+    return node.zpools[given["name"]].detail
+
+
+@calls("POST", "/nodes/{node}/disks/zfs", _CREATE)
+def _create(node: ProxmoxNode, given: Given) -> Any:
+    node.learn("disks")
+    name, level, paths = given["name"], given["raidlevel"], split_list(given["devices"])
+    rows = [_free(node, path) for path in paths]
+    if given.get("add_storage") == "1" and name in node.stores:
+        raise PveError(f"storage ID '{name}' already defined")
+    if name in node.zpools:
+        raise PveError(f"pool '{name}' already exists on node '{node.node}'")
+    if len(rows) < fewest(level):
+        raise PveError(f"'{level}' needs at least {fewest(level)} disks")
+    if level == "single" and len(rows) > 1:
+        raise PveError("please choose a RAID level")
+    upid = node.tasks.begin("zfscreate", name)
+    words = f"zpool create -o ashift={given.get('ashift', 12)} {name} {level}"
+    log = f"# {words} {' '.join(row['by_id_link'] for row in rows)}\n"
+
+    def done() -> Task:
+        if labels := [row for row in rows if _labels(node, row["devpath"])]:
+            what = f"{labels[0]['by_id_link']} is part of potentially active pool or file system"
+            failure = f"command '{words}' failed: exit code 1"
+            said = f"invalid vdev specification\nuse '-f' to override the following errors:\n{what}"
+            node.tasks.end(upid, failure)
+            return Task(upid, f"{log}{said}\n", failure)
+        make_pool(node, name, level, rows)
+        if given.get("add_storage") == "1":
+            add_pool_store(node, name, name, {"sparse": "1", "nodes": node.node})
+        node.tasks.end(upid)
+        return Task(upid, log)
+
+    return Later(_CREATE_S, done)
+
+
+def make_pool(node: ProxmoxNode, name: str, level: str, rows: list[dict[str, Any]]) -> None:
+    """Have a pool stand on these disks.
+
+    Parameters
+    ----------
+    node, name, level
+        Where, its name, and the API's word for its layout.
+    rows
+        Its disks, as the API lists them.
+    """
+    sizes = [row["size"] for row in rows]
+    shared = level in _ONE_DISKS_WORTH
+    size = min(sizes) * (len(sizes) // 2 if shared else len(sizes))
+    node.zpools[name] = ZPool(name, level, [f"{row['by_id_link']}-part1" for row in rows], size)
+    for row in rows:
+        row |= {"used": "ZFS", "gpt": 1}
+        for block in node.blocks:
+            if f"/dev/{block['name']}" == row["devpath"] and not block.get("children"):
+                take(block)
+        name_of = row["devpath"].rpartition("/")[2]
+        joint = "p" if name_of[-1].isdigit() else ""
+        link = f"{row['by_id_link']}-part1"
+        if not node.files.exists(link):
+            node.files.mkdir("/dev/disk/by-id", parents=True)
+            node.files.link(link, f"/dev/{name_of}{joint}1")
+
+
+def add_pool_store(node: ProxmoxNode, name: str, pool: str, options: dict[str, Any]) -> None:
+    """Have the node's guests keep their disks on a pool."""
+    whole = node.zpools[pool.partition("/")[0]].size_bytes
+    size = int(whole * (1 - _RESERVED))
+    node.stores[name] = Store(
+        name, "zfspool", ["images", "rootdir"], pool, size, options=dict(options)
+    )
+
+
+def _free(node: ProxmoxNode, path: str) -> dict[str, Any]:
+    row = next((r for r in node.disk_rows if path in (r["devpath"], r["by_id_link"])), None)
+    if row is None:
+        raise PveError(f"unable to get device info for '{path}'")
+    if "used" in row:
+        raise PveError(f"device '{row['devpath']}' is already in use")
+    return row
+
+
+def _labels(node: ProxmoxNode, path: str) -> list[dict[str, Any]]:
+    blocks: list[Row] = [b for b in node.blocks if f"/dev/{b['name']}" == path]
+    told = node.told("wipefs", "-n", "-J", path) if not node.is_made_of(path) else None
+    if isinstance(told, dict):
+        return list(told.get("signatures") or [])
+    return signatures(blocks[0]) if blocks else []
+
+
+@disk_programs("wipefs")
+def wipefs(node: ProxmoxNode, call: Call) -> Reply:
+    """What labels a device has; this one wipes nothing."""
+    words, given = operands(call)
+    if "-n" not in given or "-J" not in given or len(words) != 1:
+        return Reply(127, stderr="twin: its wipefs knows -n -J DEVICE alone\n")
+    if all(row["devpath"] != words[0] for row in node.disk_rows):
+        return Reply(1, stderr=f"wipefs: error: {words[0]}: probing initialization failed\n")
+    return Reply(0, json.dumps({"signatures": _labels(node, words[0])}, indent=3) + "\n")
+
+
+def disks_of(node: ProxmoxNode) -> list[dict[str, Any]]:
+    """The disks that a node is described with, as the API lists them."""
+    return [disk_row(block) for block in node.blocks]
