@@ -83,7 +83,7 @@ def systemctl(machine: Machine, call: Call) -> Reply:
 
 
 def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
-    said = ""
+    said, missing = "", ""
     for name in names:
         unit = machine.units.get(name)
         if unit is None:
@@ -92,7 +92,8 @@ def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
                 what = f"Unit {_whole(name)} not loaded.\n"
             if verb in ("start", "stop", "restart"):
                 what = f"Failed to {verb} {_whole(name)}: {what}"
-            return Reply(5 if verb != "reset-failed" else 1, stderr=what)
+            missing += what
+            continue
         if verb in ("enable", "disable"):
             unit.enabled = verb == "enable"
         if verb in ("stop", "restart") or (verb == "disable" and now):
@@ -109,7 +110,9 @@ def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
             unit.active, unit.sub = "inactive", "dead"
         if unit.transient and unit.active == "inactive":
             del machine.units[name]
-    return Reply(1 if said else 0, stderr=said)
+    if missing and verb != "reset-failed":
+        return Reply(5, stderr=said + missing)
+    return Reply(1 if said or missing else 0, stderr=said + missing)
 
 
 def _show(machine: Machine, words: list[str]) -> Reply:
