@@ -375,7 +375,8 @@ class SshTarget:
 
     def public_key(self, name: str) -> str:
         """The key we will come with: the public half of the identity for `name`, or the lab's."""
-        halves = map(public_half, self._endpoints[name].identity_files)
+        files = self._endpoints[name].identity_files if name in self._endpoints else ()
+        halves = map(public_half, files)
         return next(filter(None, halves), None) or operator_key(self.lab)
 
     def close(self) -> None:

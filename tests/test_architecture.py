@@ -32,7 +32,7 @@ MAY_USE = {
     "transport": {"transport"},
     "runbook": {"runbook", "transport"},
     "control": {"control", "runbook", "transport"},
-    "recipes": {"recipes", "control", "runbook", "lab", "models"},
+    "recipes": {"recipes", "control", "runbook", "wiring", "lab", "models"},
     "twin": {"twin", "wiring", "lab", "models"},
     "audit": {"audit", "wiring", "lab", "models"},
     "sweep": {"sweep", "wiring", "lab", "models"},

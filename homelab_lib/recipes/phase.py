@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import holdings, kubernetes
+from homelab_lib.recipes import holdings, kubernetes, proxmox_host, proxmox_network
 from homelab_lib.runbook.step import Runbook, Step
 
 KeyOf = Callable[[str], str]
@@ -63,6 +63,16 @@ PARTS = (
         "",
         "",
         (Recipe(kubernetes.MAKES, kubernetes.steps),),
+    ),
+    Part(
+        "proxmox",
+        "Proxmox host",
+        (Recipe(proxmox_host.MAKES, lambda lab, phase, _: proxmox_host.steps(lab, phase)),),
+    ),
+    Part(
+        "network",
+        "Network of the Proxmox host",
+        (Recipe(proxmox_network.MAKES, lambda lab, phase, _: proxmox_network.steps(lab, phase)),),
     ),
 )
 """In the order in which a phase's runbooks are carried out."""

@@ -112,6 +112,10 @@ PROGRAMS: dict[str, Judge] = {
     "lsusb": Allowed("", "-t -v", "-d -s"),
     "modinfo": Allowed("", "-0", "-F -k --field"),
     "nproc": Allowed("", "--all", "--ignore"),
+    # Without a count it never ends.
+    "ping": Allowed(
+        "", "-n -q -4 -6", "-c -W -w -M -s", also=lambda words: bool(words.values("-c"))
+    ),
     "readlink": Allowed("", "-e -f -m -n -q -s -v -z"),
     "sha256sum": Allowed("", "-b -c -t -w -z --check --quiet --status --tag --zero"),
     "showmount": Allowed("", "-a -d -e --all --directories --exports --no-headers"),

@@ -53,6 +53,8 @@ class Link:
         Of a bridge: it keeps VLANs apart.
     bond_mode
         Of a bond, in the kernel's words.
+    direct
+        No switch is on it: it leads to one other host, and nowhere else.
     """
 
     iface: str
@@ -64,6 +66,7 @@ class Link:
     ports: tuple[str, ...] = ()
     vlan_aware: bool = False
     bond_mode: str = ""
+    direct: bool = False
 
     def options(self, row: dict[str, Any]) -> dict[str, str]:
         """What the API is to be given: what the interface has, and what it is to have.

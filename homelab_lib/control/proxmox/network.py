@@ -40,7 +40,7 @@ _ARM = (
     f"set -e; systemctl reset-failed {APPLY}.service {UNDO}.service 2> /dev/null || true; "
     f"cp -a {INTERFACES} {_BEFORE}; sync {_BEFORE}; "
     f'exec systemd-run --quiet --collect --unit={UNDO} "--on-active=$1" -- '
-    f"sh -c '{_UNDO}' sh \"$2\" \"$3\""
+    f'sh -c \'{_UNDO}\' sh "$2" "$3"'
 )
 # Proxmox's own reload ends well whatever came of it, but says so. $1: the path of the call.
 _APPLY = (
@@ -120,7 +120,8 @@ class ProxmoxNetwork:
         if observed["staged"] and not observed["ours"]:
             return (
                 f"{STAGED} is there: somebody has staged changes, and they would be applied with "
-                f"ours; apply them in Proxmox, or drop them: pvesh delete /nodes/{self.node}/network"
+                "ours; apply them in Proxmox, or drop them: "
+                f"pvesh delete /nodes/{self.node}/network"
             )
         ways = [link for link in self.links if link.gateway]
         if len(ways) > 1:
@@ -162,7 +163,7 @@ class ProxmoxNetwork:
                 f"{others[0]} has a gateway on {self.node} ({rows[others[0]]['gateway']}), and so "
                 f"is {link.iface} to have: a host has one; take it away from {others[0]}"
             )
-        if row.get("gateway") and not link.gateway:
+        if row.get("gateway") and link.direct:
             return (
                 f"{link.iface} has a gateway on {self.node} ({row['gateway']}), and is to have "
                 "none: a direct link leads nowhere else; take it away in Proxmox"

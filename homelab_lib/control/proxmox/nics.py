@@ -80,8 +80,14 @@ def undriven(host: Host, node: str) -> list[str]:
     ]
 
 
-def why_not(interface: str, mac: str | None, since: str | None, kernel: str,
-            there: Sequence[Mapping[str, Any]], bare: Sequence[str]) -> str:
+def why_not(
+    interface: str,
+    mac: str | None,
+    since: str | None,
+    kernel: str,
+    there: Sequence[Mapping[str, Any]],
+    bare: Sequence[str],
+) -> str:
     """Why a node does not have an interface that the lab names, and what helps.
 
     Parameters

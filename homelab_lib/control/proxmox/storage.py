@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from homelab_lib.answers import Shape
+from homelab_lib import answers
+from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control.linux import look_at_file
 from homelab_lib.control.proxmox.api import api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _STORAGES: Shape = [{"storage": str, "type": str, "content?": str}]
+_STATUS: Shape = [{"storage": str, "active?": whole}]
 _FOLDERS = {"import": "import", "iso": "template/iso"}  # of a storage, by content
 
 
@@ -52,6 +54,76 @@ class StorageContent:
                 ),
             )
         )
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A place where a node keeps disks of VMs, images or backups. One of that name that lies
+    elsewhere is a conflict; what it may hold is only added to.
+
+    Parameters
+    ----------
+    host, node, storage
+        The machine, its node name, and the storage's id.
+    kind, place
+        Proxmox's type, and the options that say where it is: ``(("pool", "fastmirror"),)``.
+    content
+        What it may hold.
+    """
+
+    host: str
+    node: str
+    storage: str
+    kind: str
+    place: tuple[tuple[str, str], ...]
+    content: tuple[str, ...]
+    timeout_s: float = 60.0
+
+    @property
+    def name(self) -> str:
+        return f"storage {self.storage}"
+
+    def observe(self, host: Host) -> dict[str, Any] | None:
+        rows = api(host, "/storage", shape=_STORAGES)
+        found = next((row for row in rows if row["storage"] == self.storage), None)
+        if found is None:
+            return None
+        keys = ("type", *(key for key, _ in self.place))
+        kept = {key: found[key] for key in keys if key in found}
+        line = "pvesh get /storage"
+        answers.expected(kept, {str: SCALAR}, host=host.name, line=line)
+        status = api(host, f"/nodes/{self.node}/storage", shape=_STATUS)
+        active = any(row["storage"] == self.storage and row.get("active") for row in status)
+        content = sorted(each for each in found.get("content", "").split(",") if each)
+        return {key: str(value) for key, value in kept.items()} | {
+            "content": content,
+            "active": active,
+        }
+
+    def diff(self, observed: dict[str, Any] | None) -> Diff:
+        if observed is None:
+            words = [word for key, value in self.place for word in (f"--{key}", value)]
+            if self.kind == "zfspool":  # a volume takes room only for what is written to it
+                words += ["--sparse", "1"]
+            content = ("--content", ",".join(sorted(self.content)))
+            named = ("--storage", self.storage, "--type", self.kind, "--nodes", self.node)
+            call = changing("create", "/storage", *named, *words, *content)
+            undo = f"pvesm remove {self.storage}"
+            return Diff((Change(f"make storage {self.storage} ({self.kind})", call, undo=undo),))
+        wanted = {"type": self.kind, **dict(self.place)}
+        other = [
+            f"{k} {observed.get(k, 'none')}" for k, v in wanted.items() if observed.get(k) != v
+        ]
+        if other:
+            told = ", ".join(f"{key} {value}" for key, value in wanted.items())
+            return Diff(
+                conflict=f"storage {self.storage} is there, with {', '.join(other)} and not with "
+                f"{told}; nothing is done to it: call ours otherwise, or describe it as it is"
+            )
+        added = StorageContent(self.host, self.storage, self.content).diff(observed)
+        if added.clean and not observed["active"]:
+            return Diff(waiting=f"storage {self.storage} is not active yet")
+        return added
 
 
 @dataclass(frozen=True)
