@@ -29,6 +29,7 @@ from typing import Any
 
 import pytest
 
+from homelab_lib.control.proxmox.links import Link
 from homelab_lib.control.truenas import midclt
 from homelab_lib.runbook.host import failed
 from homelab_lib.secret import Mask
@@ -78,6 +79,9 @@ class Canned:
 
 
 def _frozen(value: Any) -> Any:
+    """As a resource takes it; a mapping that names an interface stands for one."""
+    if isinstance(value, dict) and "iface" in value:
+        return Link(**{key: _frozen(each) for key, each in value.items()})
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
