@@ -164,6 +164,9 @@ def _take(found: dict[str, Row], name: str, given: Given) -> None:
         row.pop("bridge_vlan_aware", None)
         del taken["bridge_vlan_aware"]
     families = [f"inet{six}" for six in ("", "6") if taken.get(f"address{six}")]
+    for key in ("address", "netmask", "cidr", "gateway"):
+        row.pop(key, None)
+        row.pop(f"{key}6", None)
     row |= taken
     row["families"] = families or ["inet"]
     for six in ("", "6"):

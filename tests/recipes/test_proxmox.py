@@ -1,0 +1,315 @@
+"""A Proxmox host set up from its installation to its bridges, over SSH, on a lab that isn't there;
+what is wrong there or in the lab stops at the right step; whatever is cut off when, it is reached."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import load_lab
+from homelab_lib.recipes import proxmox_host, proxmox_network
+from homelab_lib.runbook.proof import check
+from homelab_lib.twin.proxmox.interfaces import FILE, STAGED
+from standing import standing as serve_standing
+
+LAB = Path(__file__).parent / "labs" / "proxmox.yaml"
+SIGNED = {"confirm": ["installed"]}
+UNDONE_S = 200
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """The lab before the network of its host is made."""
+    with serve_standing(tmp_path, monkeypatch, path=str(LAB), runbook="phase1_network") as there:
+        yield there
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """The lab before anything is made of its host but the installation."""
+    with serve_standing(tmp_path, monkeypatch, path=str(LAB), runbook="phase1_proxmox") as there:
+        yield there
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """The lab with some of it changed, as a folder of its own."""
+
+    def change(edit):
+        document = yaml.safe_load(LAB.read_text())
+        edit(document)
+        place = tmp_path / "changed"
+        place.mkdir()
+        (place / "lab.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        return str(place)
+
+    return change
+
+
+def node(standing):
+    return standing.world.machines["hyper"]
+
+
+# From end to end ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("book", ["host", "network"])
+def test_plan_apply_apply_again_verify(request, book):
+    standing = request.getfixturevalue(book)
+    before = standing.world.state()
+    planned = standing.run("plan")
+    assert (planned.error, planned.changes) == (None, {"host": 10, "network": 3}[book])
+    assert standing.world.state() == before, "a plan changed something"
+    applied = standing.run("apply", planned.digest, **SIGNED)
+    assert (applied.error, applied.sent) == (None, planned.changes)
+    assert list(check(applied.record)) == []
+    again = standing.run("apply", planned.digest, **SIGNED)
+    assert (again.error, again.sent) == (None, 0)
+    assert standing.run("verify").error is None
+    assert standing.run("plan").changes == 0
+
+
+def test_an_older_release_is_given_a_kernel_that_has_the_driver(tmp_path, monkeypatch, changed):
+    def older(document):
+        document["hosts"]["hyper"]["os"]["version"] = "8.4"
+
+    lab = changed(older)
+    with serve_standing(tmp_path / "s", monkeypatch, path=lab, runbook="phase1_network") as there:
+        planned = there.run("plan")
+        assert planned.error is None
+        applied = there.run("apply", planned.digest)
+        assert applied.error is None
+        assert node(there).kernel.startswith("6.14")
+        assert there.run("verify").error is None
+
+
+# What is wrong stops it ---------------------------------------------------------------------------
+
+
+def stopped(standing, step, *words, **options):
+    """A plan that does not get past a step, and says why in these words; nothing was done."""
+    before = standing.world.state()
+    ran = standing.run("plan", **options)
+    text = str(ran.error)
+    assert f"{step}: " in text, text
+    for word in words:
+        assert word in text, text
+    assert standing.world.state() == before
+
+
+def test_a_disk_with_another_serial_number(tmp_path, monkeypatch, changed):
+    def edit(document):
+        document["hosts"]["hyper"]["disks"]["nvme2"]["serial"] = "HLPVE5120009"
+
+    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_proxmox"}
+    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
+        stopped(standing, "pool-fastmirror", "no disk with serial number HLPVE5120009")
+
+
+def test_a_disk_with_somebodys_pool(host):
+    node(host).blocks[2] |= {"fstype": "zfs_member", "label": "oldtank"}
+    stopped(host, "pool-fastmirror", "(HLPVE5120002)", "zfs_member oldtank", "nothing is wiped")
+
+
+def test_a_disk_that_is_in_use(host):
+    node(host).disk_rows[1]["used"] = "LVM"
+    stopped(host, "pool-fastmirror", "/dev/nvme1n1 (HLPVE5120001) is in use: LVM")
+
+
+def test_two_disks_of_one_serial_number(host):
+    node(host).disk_rows[2]["serial"] = "HLPVE5120001"
+    stopped(host, "pool-fastmirror", "/dev/nvme1n1, /dev/nvme2n1 all say", "which one is meant")
+
+
+def test_a_host_of_another_release(host):
+    node(host).version = "9.2.2"
+    stopped(host, "installed", "it is Proxmox VE 9.1: it is 9.2.2")
+
+
+def test_a_disk_of_another_host_to_boot_from(host):
+    node(host).disk_rows[0]["serial"] = "OTHER"
+    stopped(host, "installed", "it boots from the disk HLPVE1T00001")
+
+
+def test_a_card_that_the_kernel_is_too_old_for(network):
+    there = node(network)
+    there.kernel = "6.8.12-20-pve"
+    there.on_boot[0](there)
+    there.kernel = "6.8.12-20-pve"
+    stopped(network, "drivers", "enp12s0 (RTL8126)", "kernel 6.8.12-20-pve is older than 6.9")
+
+
+def test_a_card_that_has_another_name(network):
+    there = node(network)
+    there.cards[1].name = "enp13s0"
+    there.on_boot[0](there)
+    stopped(network, "drivers", "02:10:00:30:00:10 is called enp13s0: write  interface: enp13s0")
+
+
+def test_a_gateway_on_the_direct_link(tmp_path, monkeypatch, changed):
+    def edit(document):
+        document["vlans"][60] = {"name": "storage", "purpose": "NAS", "subnet": "10.0.60.0/30",
+                                 "gateway": "10.0.60.1"}  # fmt: skip
+        for name, port in (("hyper", "fast"), ("nas", "sfp")):
+            document["hosts"][name]["ports"][port]["vlan"] = 60
+
+    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_network"}
+    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
+        stopped(standing, "bridges", "two ways out, enp11s0 by 10.0.60.1 and vmbr0 by 10.0.30.1")
+
+
+def test_packets_too_large_for_one_end_in_the_lab(changed):
+    def edit(document):
+        document["hosts"]["nas"]["ports"]["sfp"]["mtu"] = 1500
+
+    place = changed(edit)
+    with pytest.raises(BadParameter, match=r"lab.yaml:\d+.*9000 bytes at hyper.fast and 1500"):
+        load_lab(place)
+
+
+def test_packets_too_large_for_the_other_end_as_it_is(network):
+    planned = network.run("plan")
+    far = next(i for i in network.world.machines["nas"].interfaces if i.cidr == "10.0.60.1/30")
+    far.mtu = 1500
+    ran = network.run("apply", planned.digest)
+    assert "a small packet passes and one of 9000 does not" in str(ran.error)
+    assert "look at nas's port sfp" in str(ran.error)
+
+
+def test_what_somebody_has_staged(network):
+    node(network).files.put(STAGED, node(network).files.text(FILE))
+    stopped(network, "bridges", "somebody has staged changes")
+
+
+def test_an_address_of_somebody(network):
+    there = node(network)
+    text = there.files.text(FILE)
+    there.files.put(FILE, text.replace("10.0.30.10/24", "10.0.30.11/24"))
+    stopped(network, "bridges", "vmbr0 has the address 10.0.30.11/24", "nobody's address is changed")
+
+
+def test_a_network_that_leads_nowhere_is_found_in_rehearsal(tmp_path, monkeypatch, changed):
+    def edit(document):
+        document["cables"] = [c for c in document["cables"] if c["name"] != "slow"]
+
+    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_network"}
+    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
+        stopped(standing, "bridges", "hyper was not reached any more", "it undoes that by itself")
+
+
+# Whatever is cut off when, it is reached ----------------------------------------------------------
+
+
+def test_a_network_that_cuts_us_off_is_undone(tmp_path, monkeypatch, changed):
+    """The real switch has another VLAN on the port than the lab says."""
+
+    def edit(document):
+        document["switches"]["switch"]["ports"]["p1"] = {"vlan": 99}
+        document["hosts"]["hyper"]["ports"]["slow"].pop("vlan")
+        document["vlans"][99] = {"name": "attic", "purpose": "Nobody", "subnet": "10.9.9.0/24"}
+
+    there = {"lab": load_lab(changed(edit)), "path": str(LAB), "runbook": "phase1_network"}
+    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
+        before = node(standing).files.text(FILE)
+        ran = standing.run("apply", standing.run("plan").digest)
+        assert "was not reached any more after: apply the network" in str(ran.error)
+        assert not node(standing).accepts_logins()
+        standing.world.clock.sleep(UNDONE_S)
+        assert node(standing).accepts_logins()
+        assert node(standing).files.text(FILE) == before
+        links = {link.name: link for link in node(standing).interfaces}
+        assert (links["enp11s0"].cidr, links["enp11s0"].mtu) == ("", 1500)
+        assert (links["enp11s0"].master, links["enp12s0"].master) == ("vmbr0", "")
+        again = standing.run("plan")
+        assert (again.error, again.changes) == (None, 3)
+
+
+CHANGES = r"^(sudo -n -- )?(pvesh set|sh -c|systemd-run)"
+COUNT = 5
+"""How many such commands there are: two are staged, then the undo, the change, the confirmation."""
+KINDS = ("cut-before", "cut-mid", "cut-after", "reboot", "hang")
+USUAL = {("cut-mid", 4), ("cut-after", 4), ("cut-before", 5)}
+POINTS = [
+    pytest.param(kind, nth, marks=() if (kind, nth) in USUAL else pytest.mark.sample)
+    for kind in KINDS[:4]
+    for nth in range(1, COUNT + 1)
+]
+
+
+@pytest.mark.parametrize(("kind", "nth"), POINTS)
+def test_it_is_reached_again_and_the_same_command_finishes(network, kind, nth):
+    planned = network.run("plan")
+    network.world.faults.arm(kind, CHANGES, nth=nth)
+    network.run("apply", planned.digest)
+    network.world.clock.sleep(UNDONE_S)
+    assert node(network).accepts_logins(), "nobody is locked out, whatever became of the change"
+    network.until_done(planned.digest)
+    text = node(network).files.text(FILE)
+    assert "bridge-ports enp12s0" in text
+    assert "10.0.60.2/30" in text
+    assert network.run("verify").error is None
+    assert not node(network).files.exists(STAGED)
+
+
+def test_no_change_is_left_out_of_the_points(network):
+    seen = []
+    strike = network.world.faults.strike
+
+    def watch(machine, line):
+        if re.search(CHANGES, line.replace("env LC_ALL=C ", "")):
+            seen.append(line)
+        return strike(machine, line)
+
+    network.world.faults.strike = watch
+    network.until_done(network.run("plan").digest, tries=1)
+    assert len(seen) == COUNT
+
+
+# Other labs ----------------------------------------------------------------------------------------
+
+
+def names(steps):
+    return [step.name for step in steps]
+
+
+def test_labs_without_such_things_have_no_such_steps():
+    minipc = load_lab("data/examples/minipc")
+    assert names(proxmox_network.steps(minipc, 1)) == []
+    assert names(proxmox_host.steps(minipc, 1)) == ["pool-tank"]
+    assert names(proxmox_host.steps(minipc, 2)) == []
+
+
+def test_one_card_and_lvm(changed):
+    """As the installer makes it by default: no ZFS, one card, a bridge on it."""
+
+    def edit(document):
+        hyper = document["hosts"]["hyper"]
+        del hyper["ports"]["fast"], document["hosts"]["nas"]["ports"]["sfp"]
+        document["cables"] = document["cables"][1:]
+        document["pools"] = {}
+        document["storages"]["hyper"] = {
+            "local": {"kind": "dir", "path": "/var/lib/vz", "content": ["iso"]},
+            "local-lvm": {"kind": "lvmthin", "vgname": "pve", "thinpool": "data",
+                          "content": ["images", "rootdir"]},
+        }  # fmt: skip
+
+    lab = load_lab(changed(edit))
+    assert names(proxmox_network.steps(lab, 1)) == ["drivers", "bridges"]
+    assert names(proxmox_host.steps(lab, 1)) == ["installed", "sources", "time"]
+
+
+def test_a_pool_that_the_api_does_not_make_is_refused(changed):
+    def edit(document):
+        disks = document["hosts"]["hyper"]["disks"]
+        disks |= {f"d{n}": {"part": "nvme-512gb", "serial": f"D{n}"} for n in range(2)}
+        document["pools"]["hyper"]["fastmirror"] = {
+            "vdevs": [{"layout": "mirror", "disks": ["nvme1", "nvme2"]},
+                      {"layout": "mirror", "disks": ["d0", "d1"]}],
+            "phase": 1,
+        }  # fmt: skip
+
+    lab = load_lab(changed(edit))
+    with pytest.raises(BadParameter, match="which Proxmox's API does not make"):
+        list(proxmox_host.steps(lab, 1))
