@@ -254,7 +254,7 @@ class Engine:
             if manual.or_confirmed:
                 done = done or confirmed
                 fix += f', or with confirm=["{step.name}"]'
-            outcome.checks.append(replace(check, holds=done))
+            self._note_check(step, outcome, replace(check, holds=done))
         else:
             done, says = confirmed, "only a person can tell"
             if done:

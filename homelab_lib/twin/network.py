@@ -61,8 +61,12 @@ class Wires:
         host, segments
             Whose ports, and the bridge or bond of each, or the port itself.
         """
-        usual = {name: self.lab.hosts[host].segment(name) for name in segments}
-        changed = {name: where for name, where in segments.items() if where != usual[name]}
+        described = self.lab.hosts[host]
+        changed = {
+            name: where
+            for name, where in segments.items()
+            if name in described.ports and where != described.segment(name)
+        }
         if self._regrouped.get(host, {}) != changed:
             self._regrouped[host] = changed
             self._reached.clear()
@@ -91,13 +95,16 @@ class Wires:
             return ""
         return cable.b if end == cable.a else cable.a
 
+    def is_wired(self, host: str, segment: str) -> bool:
+        """Whether there is a link at one of a segment's ports."""
+        return any(self.carries(f"{host}.{port}") for port in self._ports_of(host, segment))
+
     def segment_of(self, host: str, port: str) -> str:
         """The bridge or bond a host's port is in, or the port itself."""
         other = self._regrouped.get(host, {}).get(port)
         return other or self.lab.hosts[host].segment(port)
 
-    def ports_of(self, host: str, segment: str) -> Iterator[str]:
-        """The ports of a host that belong to a segment."""
+    def _ports_of(self, host: str, segment: str) -> Iterator[str]:
         for name in self.lab.hosts[host].ports:
             if self.segment_of(host, name) == segment:
                 yield name
@@ -116,7 +123,7 @@ class Wires:
         queue: deque[Spot] = deque([start])
         while queue:
             owner, place, frame = queue.popleft()
-            for port in self.ports_of(owner, place):
+            for port in self._ports_of(owner, place):
                 for spot in self._over_cable(f"{owner}.{port}", frame, set()):
                     if spot not in seen:
                         seen.add(spot)
@@ -216,8 +223,7 @@ class Network:
         router = self.owner(gateway) if gateway else None
         if router is not None and router.up:
             return self._neighbours(interface, str(gateway))
-        ends = self.wires.ports_of(interface.host, interface.segment)
-        return any(self.wires.carries(f"{interface.host}.{port}") for port in ends)
+        return self.wires.is_wired(interface.host, interface.segment)
 
     def _interface_towards(self, source: Machine, address: str) -> Interface | None:
         ip = ipaddress.ip_address(address)

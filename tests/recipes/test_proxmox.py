@@ -1,5 +1,5 @@
 """A Proxmox host set up from its installation to its bridges, over SSH, on a lab that isn't there;
-what is wrong there or in the lab stops at the right step; whatever is cut off when, it is reached."""
+what is wrong stops at the right step; whatever is cut off when, it is reached again."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from homelab_lib.errors import BadParameter
+from homelab_lib.errors import BadParameter, LabError, StepFailed
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import proxmox_host, proxmox_network
+from homelab_lib.recipes import named, proxmox_host, proxmox_network
+from homelab_lib.rehearsed import rehearse
 from homelab_lib.runbook.proof import check
+from homelab_lib.target import TwinTarget
+from homelab_lib.twin.proxmox.booting import starts
 from homelab_lib.twin.proxmox.interfaces import FILE, STAGED
 from standing import standing as serve_standing
 
@@ -88,76 +91,94 @@ def test_an_older_release_is_given_a_kernel_that_has_the_driver(tmp_path, monkey
 # What is wrong stops it ---------------------------------------------------------------------------
 
 
-def stopped(standing, step, *words, **options):
-    """A plan that does not get past a step, and says why in these words; nothing was done."""
-    before = standing.world.state()
-    ran = standing.run("plan", **options)
-    text = str(ran.error)
-    assert f"{step}: " in text, text
-    for word in words:
-        assert word in text, text
-    assert standing.world.state() == before
+@pytest.fixture
+def stops():
+    """Has a part of the runbook stop at a step, in these words, where something is not as it is
+    to be; nothing is sent from there on."""
+    opened = []
+
+    def run(part, step, *words, lab="", there=lambda node: None):
+        target = TwinTarget.before_phase(load_lab(lab or str(LAB)), 1)
+        opened.append(target)
+        there(target.world.machines["hyper"])
+        with pytest.raises(StepFailed) as error:
+            rehearse(target.lab, named(f"phase1_{part}"), target)
+        assert error.value.where == f"phase1_{part}: {step}", error.value
+        for word in words:
+            assert word in str(error.value)
+
+    yield run
+    for target in opened:
+        target.close()
 
 
-def test_a_disk_with_another_serial_number(tmp_path, monkeypatch, changed):
+def disk(node, number, **facts):
+    node.disk_rows[number] |= facts
+
+
+def test_a_disk_with_another_serial_number(stops, changed):
     def edit(document):
         document["hosts"]["hyper"]["disks"]["nvme2"]["serial"] = "HLPVE5120009"
 
-    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_proxmox"}
-    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
-        stopped(standing, "pool-fastmirror", "no disk with serial number HLPVE5120009")
+    right = "HLPVE5120002"
+    stops("proxmox", "pool-fastmirror", "no disk with serial number HLPVE5120009",
+          lab=changed(edit), there=lambda node: disk(node, 2, serial=right))  # fmt: skip
 
 
-def test_a_disk_with_somebodys_pool(host):
-    node(host).blocks[2] |= {"fstype": "zfs_member", "label": "oldtank"}
-    stopped(host, "pool-fastmirror", "(HLPVE5120002)", "zfs_member oldtank", "nothing is wiped")
+def test_a_disk_with_somebodys_pool(stops):
+    def there(node):
+        node.blocks[2] |= {"fstype": "zfs_member", "label": "oldtank"}
+
+    stops("proxmox", "pool-fastmirror", "(HLPVE5120002)", "zfs_member oldtank", there=there)
 
 
-def test_a_disk_that_is_in_use(host):
-    node(host).disk_rows[1]["used"] = "LVM"
-    stopped(host, "pool-fastmirror", "/dev/nvme1n1 (HLPVE5120001) is in use: LVM")
+def test_a_disk_that_is_in_use(stops):
+    stops("proxmox", "pool-fastmirror", "/dev/nvme1n1 (HLPVE5120001) is in use: LVM",
+          there=lambda node: disk(node, 1, used="LVM"))  # fmt: skip
 
 
-def test_two_disks_of_one_serial_number(host):
-    node(host).disk_rows[2]["serial"] = "HLPVE5120001"
-    stopped(host, "pool-fastmirror", "/dev/nvme1n1, /dev/nvme2n1 all say", "which one is meant")
+def test_two_disks_of_one_serial_number(stops):
+    stops("proxmox", "pool-fastmirror", "/dev/nvme1n1, /dev/nvme2n1 all say", "which one is meant",
+          there=lambda node: disk(node, 2, serial="HLPVE5120001"))  # fmt: skip
 
 
-def test_a_host_of_another_release(host):
-    node(host).version = "9.2.2"
-    stopped(host, "installed", "it is Proxmox VE 9.1: it is 9.2.2")
+def test_a_host_of_another_release(stops):
+    stops("proxmox", "installed", "it is Proxmox VE 9.1: it is 9.2.2",
+          there=lambda node: setattr(node, "version", "9.2.2"))  # fmt: skip
 
 
-def test_a_disk_of_another_host_to_boot_from(host):
-    node(host).disk_rows[0]["serial"] = "OTHER"
-    stopped(host, "installed", "it boots from the disk HLPVE1T00001")
+def test_another_disk_to_boot_from(stops):
+    stops("proxmox", "installed", "it boots from the disk HLPVE1T00001",
+          there=lambda node: disk(node, 0, serial="OTHER"))  # fmt: skip
 
 
-def test_a_card_that_the_kernel_is_too_old_for(network):
-    there = node(network)
-    there.kernel = "6.8.12-20-pve"
-    there.on_boot[0](there)
-    there.kernel = "6.8.12-20-pve"
-    stopped(network, "drivers", "enp12s0 (RTL8126)", "kernel 6.8.12-20-pve is older than 6.9")
+def test_a_card_that_the_kernel_is_too_old_for(stops):
+    def there(node):
+        node.kernel = "6.8.12-20-pve"
+        starts(node)
+
+    stops("network", "drivers", "enp12s0 (RTL8126)", "kernel 6.8.12-20-pve is older than 6.9",
+          there=there)  # fmt: skip
 
 
-def test_a_card_that_has_another_name(network):
-    there = node(network)
-    there.cards[1].name = "enp13s0"
-    there.on_boot[0](there)
-    stopped(network, "drivers", "02:10:00:30:00:10 is called enp13s0: write  interface: enp13s0")
+def test_a_card_that_has_another_name(stops):
+    def there(node):
+        node.cards[1].name = "enp13s0"
+        starts(node)
+
+    stops("network", "drivers", "is called enp13s0 there: write  interface: enp13s0",
+          there=there)  # fmt: skip
 
 
-def test_a_gateway_on_the_direct_link(tmp_path, monkeypatch, changed):
+def test_a_gateway_on_the_direct_link(stops, changed):
     def edit(document):
         document["vlans"][60] = {"name": "storage", "purpose": "NAS", "subnet": "10.0.60.0/30",
                                  "gateway": "10.0.60.1"}  # fmt: skip
         for name, port in (("hyper", "fast"), ("nas", "sfp")):
             document["hosts"][name]["ports"][port]["vlan"] = 60
 
-    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_network"}
-    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
-        stopped(standing, "bridges", "two ways out, enp11s0 by 10.0.60.1 and vmbr0 by 10.0.30.1")
+    stops("network", "bridges", "two ways out, enp11s0 by 10.0.60.1 and vmbr0 by 10.0.30.1",
+          lab=changed(edit))  # fmt: skip
 
 
 def test_packets_too_large_for_one_end_in_the_lab(changed):
@@ -165,44 +186,44 @@ def test_packets_too_large_for_one_end_in_the_lab(changed):
         document["hosts"]["nas"]["ports"]["sfp"]["mtu"] = 1500
 
     place = changed(edit)
-    with pytest.raises(BadParameter, match=r"lab.yaml:\d+.*9000 bytes at hyper.fast and 1500"):
+    with pytest.raises(LabError, match=r"lab.yaml:\d+.*9000 bytes at hyper.fast and 1500"):
         load_lab(place)
 
 
-def test_packets_too_large_for_the_other_end_as_it_is(network):
-    planned = network.run("plan")
-    far = next(i for i in network.world.machines["nas"].interfaces if i.cidr == "10.0.60.1/30")
-    far.mtu = 1500
-    ran = network.run("apply", planned.digest)
-    assert "a small packet passes and one of 9000 does not" in str(ran.error)
-    assert "look at nas's port sfp" in str(ran.error)
+def test_packets_too_large_for_the_other_end_as_it_is(stops):
+    def there(node):
+        far = node.world.machines["nas"].interfaces
+        next(each for each in far if each.cidr == "10.0.60.1/30").mtu = 1500
+
+    stops("network", "direct-link", "a small packet passes and one of 9000 does not",
+          "look at nas's port sfp", there=there)  # fmt: skip
 
 
-def test_what_somebody_has_staged(network):
-    node(network).files.put(STAGED, node(network).files.text(FILE))
-    stopped(network, "bridges", "somebody has staged changes")
+def test_what_somebody_has_staged(stops):
+    stops("network", "bridges", "somebody has staged changes",
+          there=lambda node: node.files.put(STAGED, node.files.text(FILE)))  # fmt: skip
 
 
-def test_an_address_of_somebody(network):
-    there = node(network)
-    text = there.files.text(FILE)
-    there.files.put(FILE, text.replace("10.0.30.10/24", "10.0.30.11/24"))
-    stopped(network, "bridges", "vmbr0 has the address 10.0.30.11/24", "nobody's address is changed")
+def test_an_address_of_somebody(stops):
+    def there(node):
+        node.files.put(FILE, node.files.text(FILE).replace("10.0.30.10/24", "10.0.30.11/24"))
+
+    stops("network", "bridges", "vmbr0 has the address 10.0.30.11/24, and 10.0.30.10/24 in",
+          there=there)  # fmt: skip
 
 
-def test_a_network_that_leads_nowhere_is_found_in_rehearsal(tmp_path, monkeypatch, changed):
+def test_a_network_that_leads_nowhere_is_found_in_rehearsal(stops, changed):
     def edit(document):
         document["cables"] = [c for c in document["cables"] if c["name"] != "slow"]
 
-    there = {"lab": load_lab(str(LAB)), "path": changed(edit), "runbook": "phase1_network"}
-    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
-        stopped(standing, "bridges", "hyper was not reached any more", "it undoes that by itself")
+    stops("network", "bridges", "hyper was not reached any more", "it undoes that by itself",
+          lab=changed(edit))  # fmt: skip
 
 
 # Whatever is cut off when, it is reached ----------------------------------------------------------
 
 
-def test_a_network_that_cuts_us_off_is_undone(tmp_path, monkeypatch, changed):
+def test_a_network_that_cuts_us_off_is_undone(network, changed):
     """The real switch has another VLAN on the port than the lab says."""
 
     def edit(document):
@@ -210,20 +231,19 @@ def test_a_network_that_cuts_us_off_is_undone(tmp_path, monkeypatch, changed):
         document["hosts"]["hyper"]["ports"]["slow"].pop("vlan")
         document["vlans"][99] = {"name": "attic", "purpose": "Nobody", "subnet": "10.9.9.0/24"}
 
-    there = {"lab": load_lab(changed(edit)), "path": str(LAB), "runbook": "phase1_network"}
-    with serve_standing(tmp_path / "s", monkeypatch, **there) as standing:
-        before = node(standing).files.text(FILE)
-        ran = standing.run("apply", standing.run("plan").digest)
-        assert "was not reached any more after: apply the network" in str(ran.error)
-        assert not node(standing).accepts_logins()
-        standing.world.clock.sleep(UNDONE_S)
-        assert node(standing).accepts_logins()
-        assert node(standing).files.text(FILE) == before
-        links = {link.name: link for link in node(standing).interfaces}
-        assert (links["enp11s0"].cidr, links["enp11s0"].mtu) == ("", 1500)
-        assert (links["enp11s0"].master, links["enp12s0"].master) == ("vmbr0", "")
-        again = standing.run("plan")
-        assert (again.error, again.changes) == (None, 3)
+    network.world.network.wires.lab = load_lab(changed(edit))
+    before = node(network).files.text(FILE)
+    ran = network.run("apply", network.run("plan").digest)
+    assert "was not reached any more after: apply the network" in str(ran.error)
+    assert not node(network).accepts_logins()
+    network.world.clock.sleep(UNDONE_S)
+    assert node(network).accepts_logins()
+    assert node(network).files.text(FILE) == before
+    links = {link.name: link for link in node(network).interfaces}
+    assert (links["enp11s0"].cidr, links["enp11s0"].mtu) == ("", 1500)
+    assert (links["enp11s0"].master, links["enp12s0"].master) == ("vmbr0", "")
+    again = network.run("plan")
+    assert (again.error, again.changes) == (None, 3)
 
 
 CHANGES = r"^(sudo -n -- )?(pvesh set|sh -c|systemd-run)"
@@ -267,7 +287,7 @@ def test_no_change_is_left_out_of_the_points(network):
     assert len(seen) == COUNT
 
 
-# Other labs ----------------------------------------------------------------------------------------
+# Other labs ---------------------------------------------------------------------------------------
 
 
 def names(steps):

@@ -133,7 +133,9 @@ def test_a_port_that_is_not_there_fails_the_reload_and_pvesh_ends_well(node):
 
 
 def with_guest(node):
-    vm = VirtualMachine(101, {"name": "a", "memory": "64", "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"})
+    vm = VirtualMachine(
+        101, {"name": "a", "memory": "64", "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}
+    )
     vm.config["scsi0"] = "local-zfs:vm-101-disk-0"
     vm.booted = "x"
     node.vms[101] = vm

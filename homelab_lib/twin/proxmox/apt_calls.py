@@ -9,7 +9,7 @@ from typing import Any
 
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.formats import BOOLEAN
-from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.node import ProxmoxNode, read_at
 from homelab_lib.twin.proxmox.schema import Property, PveError, flag
 
 calls = Methods()
@@ -152,10 +152,8 @@ def _refresh(node: ProxmoxNode, given: Given) -> Any:
             node.tasks.end(upid, failure)
             return Task(upid, f"starting apt-get update\n{refused}\n", failure)
         for each in enabled(node):
-            for suite in each["Suites"]:
-                place = each["URIs"][0].partition("://")[2].replace("/", "_")
-                node.files.mkdir("/var/lib/apt/lists", parents=True)
-                node.files.put(f"/var/lib/apt/lists/{place}_dists_{suite}_InRelease", b"")
+            node.files.mkdir("/var/lib/apt/lists", parents=True)
+            node.files.put(read_at(each), b"")
         node.tasks.end(upid)
         return Task(upid, "starting apt-get update\nReading package lists...\n")
 

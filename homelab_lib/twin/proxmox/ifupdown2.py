@@ -92,7 +92,7 @@ def ip(node: ProxmoxNode, call: Call) -> Reply:
         case ["addr" | "address", "flush", name]:
             return _on(node, name, lambda link: setattr(link, "cidr", ""))
         case ["link", "set", name, "mtu", size] if size.isdigit():
-            return _on(node, name, lambda link: setattr(link, "mtu", int(size)))
+            return _on(node, name, lambda link: _resize(node, link, int(size)))
         case ["link", "set", name, ("up" | "down") as word]:
             return _on(node, name, lambda link: setattr(link, "up", word == "up"))
         case ["link", "del" | "delete", name]:
@@ -102,6 +102,13 @@ def ip(node: ProxmoxNode, call: Call) -> Reply:
                 return Reply()
             return Reply(1, stderr=f'Cannot find device "{name}"\n')
     return show_ip(node, call)
+
+
+def _resize(node: ProxmoxNode, link: Interface, size: int) -> None:
+    """A bridge follows the smallest of its ports."""
+    link.mtu = size
+    for bridge in [each for each in node.interfaces if each.name == link.master]:
+        bridge.mtu = min(each.mtu for each in node.interfaces if each.master == bridge.name)
 
 
 def _on(node: ProxmoxNode, name: str, act: object) -> Reply:
@@ -183,11 +190,11 @@ def _brought_up(node: ProxmoxNode, file: Interfaces, name: str) -> Iterator[str]
     link = _link(node, name)
     if file.get(name, "bridge-ports"):
         link = link or _made(node, name, "bridge")
-        yield from _with_ports(node, link, file.get(name, "bridge-ports").split())
+        yield from _with_ports(node, link, file, file.get(name, "bridge-ports").split())
         link.vlan_filtering = file.get(name, "bridge-vlan-aware") in ("yes", "on", "1")
     elif file.get(name, "bond-slaves"):
         link = link or _made(node, name, "bond")
-        yield from _with_ports(node, link, file.get(name, "bond-slaves").split())
+        yield from _with_ports(node, link, file, file.get(name, "bond-slaves").split())
     elif link is None and "." in name:
         link = _made(node, name, "vlan")
     elif link is None:
@@ -228,7 +235,9 @@ def _addressed(node: ProxmoxNode, link: Interface, stanzas: list[Stanza]) -> Ite
             )
 
 
-def _with_ports(node: ProxmoxNode, bridge: Interface, wanted: list[str]) -> Iterator[str]:
+def _with_ports(
+    node: ProxmoxNode, bridge: Interface, file: Interfaces, wanted: list[str]
+) -> Iterator[str]:
     """Have a bridge or a bond have these ports and no other."""
     for each in node.interfaces:
         if each.master == bridge.name and each.name not in wanted:
@@ -238,6 +247,8 @@ def _with_ports(node: ProxmoxNode, bridge: Interface, wanted: list[str]) -> Iter
         if port is None:
             yield f"error: {bridge.name}: bridge port {name} does not exist\n"
             continue
+        if port.master != bridge.name and not file.get(name, "mtu"):
+            port.mtu = _USUAL_MTU  # what it had by itself, it does not keep as a port
         port.master, port.cidr, port.up = bridge.name, "", True
         bridge.mac = port.mac if not bridge.mac else bridge.mac
 

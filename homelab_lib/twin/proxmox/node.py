@@ -29,6 +29,12 @@ _SEEN_BY_CLOUD_INIT = (
 )
 
 
+def read_at(source: dict[str, Any]) -> str:
+    """Where apt keeps what it has read of a package source."""
+    place = str(source["URIs"][0]).partition("://")[2].replace("/", "_")
+    return f"/var/lib/apt/lists/{place}_dists_{source['Suites'][0]}_InRelease"
+
+
 class ProxmoxNode(Machine):
     """The node.
 
@@ -97,12 +103,7 @@ class ProxmoxNode(Machine):
             for source in file["repositories"]
             if str(source["Enabled"]) in ("1", "True") and "/debian/pve" in source["URIs"][0]
         ]
-        read = any(name.endswith("_InRelease") and "debian_pve" in name for name in self._lists())
-        return package in PACKAGES and bool(on) and read
-
-    def _lists(self) -> list[str]:
-        folder = "/var/lib/apt/lists"
-        return self.files.listdir(folder) if self.files.is_dir(folder) else []
+        return package in PACKAGES and any(self.files.exists(read_at(each)) for each in on)
 
     # ----------------------------------------------------------------- network
 
@@ -111,11 +112,13 @@ class ProxmoxNode(Machine):
         above = {card.port: self._above(card.name) for card in self.cards}
         segments = {port: names[-1] if names else port for port, names in above.items()}
         self.world.regroup(self.name, segments)
+        described = self.world.lab.hosts[self.name].ports
         ports = {card.name: card.port for card in self.cards}
         for link in self.interfaces:
             link.segment = ports.get(link.segment, link.segment)
             under = [p for n, p in ports.items() if link.name == n or link.name in above[p]]
-            link.carrier = any(self.world.link_bps(self.name, port) for port in under)
+            wired = [port for port in under if port in described]
+            link.carrier = any(self.world.link_bps(self.name, port) for port in wired)
         if not self._is_reached():
             self.world.went_down(self)
 
