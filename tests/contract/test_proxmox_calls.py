@@ -1,5 +1,5 @@
 """Every call of Proxmox that we plan or read with, and what we read of the answers, held against
-the API's schema: recorded while phase 2 is planned and carried out."""
+the API's schema: recorded while phases are planned and carried out."""
 
 import json
 import re
@@ -21,7 +21,14 @@ VERBS = {"get": "GET", "create": "POST", "set": "PUT", "delete": "DELETE"}
 PRINTING = ("output-format",)
 PVESM = {"set": ("PUT", "/storage/{storage}", ("storage",)),
          "status": ("GET", "/nodes/{node}/storage", ())}  # fmt: skip
+RUNS = (
+    ("phase2", "", "room,image,machines"),
+    ("phase2", "data/examples/minipc", "room,image,machines"),
+    ("phase1_proxmox", "tests/recipes/labs/proxmox.yaml", ""),
+    ("phase1_network", "tests/recipes/labs/proxmox.yaml", ""),
+)
 UNSAID = {
+    "/nodes/{node}/disks/zfs/{name}": "the schema has a tree's first level, and not those below it",
     "/storage": "the schema names its key alone; a storage has what it was made with",
     "/nodes/{node}/qemu/{vmid}/agent": "QEMU's guest agent says it, and not Proxmox",
     "/nodes/{node}/qemu/{vmid}/agent/exec-status": "",
@@ -80,9 +87,9 @@ def recorded(tmp_path_factory):
             return watched(said, tuple(words[:3]), seen)
 
         patch.setattr(answers, "expected", watching)
-        for lab in ("", "data/examples/minipc"):
-            options = {"lab": lab, "only": "room,image,machines"}
-            with closing(session.begin("phase2", mode="apply", **options)) as run:
+        for book, lab, only in RUNS:
+            options = {"lab": lab, "only": only}
+            with closing(session.begin(book, mode="apply", **options)) as run:
                 run.plan()
                 for step in run.selected:
                     run.step(step)

@@ -32,6 +32,8 @@ PVESH = {
         "/nodes/pve/storage/local/content --content iso --vmid 101",
         "/nodes/pve/tasks --limit 5 --source all --start 0 --vmid 101 --errors 0",
         "/nodes/pve/network --type bridge",
+        "/nodes/pve/disks/list --include-partitions 0 --type unused --skipsmart 1",
+        "/nodes/pve/hardware/pci --pci-class-blacklist 05 --verbose 1",
         "/cluster/resources --type vm",
         "/cluster/nextid --vmid 300",
         "/storage --type dir",
@@ -40,11 +42,22 @@ PVESH = {
         "/nodes/pve/qemu --vmid 201 --name a --memory 2048 --cores 2 --onboot 1",
         "/nodes/pve/storage/local/download-url --content iso --filename a.iso --url http://x/a "
         "--checksum abc --checksum-algorithm sha256 --verify-certificates 0",
+        "/nodes/pve/network --iface vmbr7 --type bridge --cidr 10.7.0.1/24 --mtu 9000 "
+        "--autostart 1 --bridge_vlan_aware 1 --bridge_vids 2-4094",
+        "/nodes/pve/disks/zfs --name pool7 --raidlevel mirror --devices /dev/a,/dev/b --ashift 12 "
+        "--compression lz4 --add_storage 0",
+        "/storage --storage store7 --type dir --path /srv/x --content iso --nodes pve --shared 0",
+        "/nodes/pve/apt/repositories --path /etc/apt/x --index 0 --enabled 0",
+        "/nodes/pve/apt/update --notify 0 --quiet 1",
     ),
     "set": (
         "/nodes/pve/qemu/201/config --cores 4 --delete tags --digest abc",
         "/nodes/pve/qemu/201/resize --disk scsi0 --size +8G",
         "/storage/local --content iso,vztmpl --shared 0 --nodes pve --port 80",
+        "/nodes/pve/network/vmbr0 --type bridge --bridge_ports enp12s0 --cidr 10.0.30.10/24 "
+        "--gateway 10.0.30.1 --comments x --delete mtu",
+        "/nodes/pve/network --regenerate-frr 0",
+        "/nodes/pve/apt/repositories --handle no-subscription",
     ),
     "delete": ("/nodes/pve/qemu/201 --purge 1 --skiplock 0",),
 }

@@ -12,7 +12,7 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.pools import ZPool, disk_row, fewest, signatures, take
+from homelab_lib.twin.proxmox.pools import ZPool, by_id, disk_row, fewest, signatures, take
 from homelab_lib.twin.proxmox.schema import Format, Property, PveError, split_list
 from homelab_lib.twin.proxmox.storage import Store
 
@@ -90,11 +90,11 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
         raise PveError("please choose a RAID level")
     upid = node.tasks.begin("zfscreate", name)
     words = f"zpool create -o ashift={given.get('ashift', 12)} {name} {level}"
-    log = f"# {words} {' '.join(row['by_id_link'] for row in rows)}\n"
+    log = f"# {words} {' '.join(by_id(row) for row in rows)}\n"
 
     def done() -> Task:
         if labels := [row for row in rows if _labels(node, row["devpath"])]:
-            what = f"{labels[0]['by_id_link']} is part of potentially active pool or file system"
+            what = f"{by_id(labels[0])} is part of potentially active pool or file system"
             failure = f"command '{words}' failed: exit code 1"
             said = f"invalid vdev specification\nuse '-f' to override the following errors:\n{what}"
             node.tasks.end(upid, failure)
@@ -121,7 +121,7 @@ def make_pool(node: ProxmoxNode, name: str, level: str, rows: list[dict[str, Any
     sizes = [row["size"] for row in rows]
     shared = level in _ONE_DISKS_WORTH
     size = min(sizes) * (len(sizes) // 2 if shared else len(sizes))
-    node.zpools[name] = ZPool(name, level, [f"{row['by_id_link']}-part1" for row in rows], size)
+    node.zpools[name] = ZPool(name, level, [f"{by_id(row)}-part1" for row in rows], size)
     for row in rows:
         row |= {"used": "ZFS", "gpt": 1}
         for block in node.blocks:
@@ -129,7 +129,7 @@ def make_pool(node: ProxmoxNode, name: str, level: str, rows: list[dict[str, Any
                 take(block)
         name_of = row["devpath"].rpartition("/")[2]
         joint = "p" if name_of[-1].isdigit() else ""
-        link = f"{row['by_id_link']}-part1"
+        link = f"{by_id(row)}-part1"
         if not node.files.exists(link):
             node.files.mkdir("/dev/disk/by-id", parents=True)
             node.files.link(link, f"/dev/{name_of}{joint}1")
@@ -145,7 +145,7 @@ def add_pool_store(node: ProxmoxNode, name: str, pool: str, options: dict[str, A
 
 
 def _free(node: ProxmoxNode, path: str) -> dict[str, Any]:
-    row = next((r for r in node.disk_rows if path in (r["devpath"], r["by_id_link"])), None)
+    row = next((r for r in node.disk_rows if path in (r["devpath"], by_id(r))), None)
     if row is None:
         raise PveError(f"unable to get device info for '{path}'")
     if "used" in row:

@@ -16,7 +16,7 @@ from homelab_lib.twin.proxmox.card import Card
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
-from homelab_lib.twin.proxmox.pools import ZPool
+from homelab_lib.twin.proxmox.pools import ZPool, by_id
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
 from homelab_lib.twin.proxmox.tasks import Tasks
@@ -173,7 +173,7 @@ class ProxmoxNode(Machine):
     def is_made_of(self, path: str) -> bool:
         """Whether a pool stands on a disk."""
         row = next((row for row in self.disk_rows if row["devpath"] == path), {})
-        begins = f"{row.get('by_id_link', path)}-part"
+        begins = f"{by_id(row) if row else path}-part"
         return any(m.startswith(begins) for p in self.zpools.values() for m in p.members)
 
     def volume_text(self, volid: str) -> str:

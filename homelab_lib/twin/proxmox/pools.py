@@ -100,12 +100,9 @@ def _leaves(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def disk_row(block: Row) -> dict[str, Any]:
     """A block device as the API lists it among the disks."""
-    model = str(block["model"] or "unknown").replace(" ", "_")
     kind = "nvme" if block["name"].startswith("nvme") else "hdd" if block["rota"] else "ssd"
     row: dict[str, Any] = {
         "devpath": f"/dev/{block['name']}",
-        "by_id_link": f"/dev/disk/by-id/{'nvme' if kind == 'nvme' else 'ata'}-{model}_"
-        f"{block['serial'] or block['name']}",
         "gpt": 1 if block.get("children") else 0,
         "health": "PASSED",
         "model": str(block["model"] or "unknown"),
@@ -116,8 +113,18 @@ def disk_row(block: Row) -> dict[str, Any]:
         "wwn": "unknown",
         "wearout": 100,
     }
+    row["by_id_link"] = by_id(row)
     used = "partitions" if block.get("children") else block.get("fstype")
     return row | ({"used": used} if used else {})
+
+
+def by_id(row: dict[str, Any]) -> str:
+    """The path that names a disk by its model and its serial number, as udev makes it."""
+    bus = "nvme" if row["devpath"].startswith("/dev/nvme") else "ata"
+    model = str(row.get("model", "unknown")).replace(" ", "_")
+    serial = row.get("serial", "unknown")
+    name = serial if serial != "unknown" else row["devpath"].rpartition("/")[2]
+    return f"/dev/disk/by-id/{bus}-{model}_{name}"
 
 
 def signatures(block: Row) -> list[dict[str, Any]]:
