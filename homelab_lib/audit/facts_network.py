@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-from homelab_lib.audit.facts_pcie import leaves
 from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.per_host import at
@@ -13,6 +12,7 @@ from homelab_lib.models.flows import max_min_fair
 from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
 from homelab_lib.models.reachability import Reach, vlan_reachability
 from homelab_lib.wiring.cables import cable_speed
+from homelab_lib.wiring.pcie_tree import leaves
 
 if TYPE_CHECKING:
     import networkx

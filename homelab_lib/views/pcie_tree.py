@@ -3,7 +3,6 @@
 import re
 from typing import TYPE_CHECKING
 
-from homelab_lib.audit.facts_pcie import Leaf, Shared, leaves, shared_links
 from homelab_lib.lab import Lab
 from homelab_lib.models.pcie import TrainedLink
 from homelab_lib.views.style import (
@@ -18,6 +17,7 @@ from homelab_lib.views.style import (
     house_style,
     svg,
 )
+from homelab_lib.wiring.pcie_tree import Leaf, Shared, leaves, shared_links
 
 if TYPE_CHECKING:
     import pandas as pd

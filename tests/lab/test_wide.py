@@ -11,7 +11,6 @@ import yaml
 from homelab_lib import paths
 from homelab_lib.audit.facts_budgets import memory_facts, power_facts
 from homelab_lib.audit.facts_network import wired
-from homelab_lib.audit.facts_pcie import leaves
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
@@ -21,6 +20,7 @@ from homelab_lib.lab.power import ProxmoxCluster
 from homelab_lib.models.paths import path_bandwidth
 from homelab_lib.twin.built import built
 from homelab_lib.views import tables, topology
+from homelab_lib.wiring.pcie_tree import leaves
 
 WIDE = Path(__file__).parent / "wide"
 CASES = yaml.safe_load((Path(__file__).parent / "wide_cases.yaml").read_text())

@@ -8,10 +8,10 @@ import pytest
 
 from homelab_lib.audit.facts_gpu import card_facts, model_facts
 from homelab_lib.audit.facts_losses import losses
-from homelab_lib.audit.facts_pcie import leaves, shared_links
 from homelab_lib.audit.facts_storage import other_layouts, pool_facts, rated_pools
 from homelab_lib.lab import load_lab
 from homelab_lib.views import gpu_models, pcie_tree, storage
+from homelab_lib.wiring.pcie_tree import leaves, shared_links
 from homelab_lib.wiring.serving import Run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
-from homelab_lib.audit.facts_pcie import Leaf, leaves
 from homelab_lib.audit.finding import Finding
 from homelab_lib.lab.lab import Lab
 from homelab_lib.models.pcie import TrainedLink, payload_gbps
 from homelab_lib.units import format_bps
+from homelab_lib.wiring.pcie_tree import Leaf, leaves
 
 _GIGA = 1e9
 
