@@ -1,16 +1,21 @@
 """Catalog parts that sit in slots: graphics, accelerators, network cards, disks, adapters."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import Bytes, Count, Fraction, Number, Positive, Record
+from homelab_lib.lab.base import Bytes, Count, Form, Fraction, Number, Positive, Record
 from homelab_lib.lab.part import Part, PcieLink
 from homelab_lib.lab.platforms import Slot, SlotForm
 from homelab_lib.lab.quantities import DiskRate, DiskSize, LinkSpeed, MemoryRate, MemorySize
 
 Connector = Literal["RJ45", "SFP", "SFP+", "SFP28", "QSFP+", "QSFP28", "LC", "WiFi", "USB-C"]
+PciId = Annotated[
+    str, Form(r"[0-9a-f]{4}:[0-9a-f]{4}", "maker and device as lspci -n has them: 8086:e20b")
+]
 Runtime = Literal["CUDA", "ROCm", "SYCL", "Vulkan", "OpenVINO", "HailoRT"]
+
+_PCI_IDS = "What it says it is on the bus: any of these; empty: not known."
 
 
 class PortFacts(Record):
@@ -28,6 +33,7 @@ class GpuPart(Part):
     kind: ClassVar[str] = "gpus"
 
     vendor: Literal["NVIDIA", "AMD", "Intel"] = Field(description="Maker of the chip.")
+    pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     vram_bytes: MemorySize = Field(description="Memory on the card [bytes].")
     vram_reserved_bytes: Bytes | None = Field(
         None, description="What driver and firmware keep of it [bytes]."
@@ -64,6 +70,7 @@ class AcceleratorPart(Part):
 
     kind: ClassVar[str] = "accelerators"
 
+    pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     int8_tops: Number | None = Field(None, description="Peak rate [10^12 INT8 operations/s].")
     pcie: PcieLink | None = Field(None, description="Its electrical link.")
     power_w: Number | None = Field(None, description="Typical power [W].")
@@ -76,6 +83,7 @@ class NicPart(Part, PortFacts):
     kind: ClassVar[str] = "nics"
 
     chip: str = Field(description="Controller chip.")
+    pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     port_count: Positive = Field(1, description="Number of ports.")
     pcie: PcieLink | None = Field(None, description="Its electrical link.")
     fits: SlotForm | None = Field(None, description="Slot a card goes in; none for a chip.")

@@ -39,6 +39,18 @@ def _among(name: str, value: int, allowed: tuple[int, ...]) -> None:
         raise ValueError(f"{name} is {value!r}; it has to be one of {', '.join(map(str, allowed))}")
 
 
+def lane_gtps(gen: int) -> float:
+    """Rate of one lane [GT/s], as `lspci` names it.
+
+    Parameters
+    ----------
+    gen
+        Generation, 1 to 6.
+    """
+    _among("gen", gen, tuple(_GT_PER_S))
+    return _GT_PER_S[gen]
+
+
 def raw_gbps(gen: int, lanes: int) -> float:
     """What the lanes carry after line coding: 8b/10b, 128b/130b, or 242 of a FLIT's 256 bytes.
 
