@@ -95,6 +95,9 @@ class CpuPart(Part):
     )
     ecc: bool | None = Field(None, description="Whether it can use ECC memory.")
     graphics: str | None = Field(None, description="Integrated graphics, if any.")
+    min_microcode: int | None = Field(
+        None, ge=1, description="Least revision of microcode that does it no harm, such as 0x12b."
+    )
     decodes: tuple[str, ...] = Field((), description="Video codecs its graphics decode.")
     encodes: tuple[str, ...] = Field((), description="Video codecs its graphics encode.")
 

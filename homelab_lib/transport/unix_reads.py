@@ -62,6 +62,7 @@ PROGRAMS: dict[str, Judge] = {
     "dmesg": Allowed(
         "", "-k -r -t -T -u -x --ctime --decode --kernel --notime --raw", "-f -l --facility --level"
     ),
+    "dmidecode": Allowed("", "-q --quiet", "-t -s --type --string"),
     "dpkg-query": Allowed("", "-W -l -s -L -S --show --list --status", "-f --showformat"),
     # Small letters look and capitals set, but for these: -s sets, -p blinks, -r and -t disturb.
     "ethtool": Allowed("", "-i -S -k -g -m -a -c -l", also=lambda w: len(w.operands) == 1),

@@ -8,7 +8,8 @@ from homelab_lib.twin.kubernetes import built as kubernetes
 from homelab_lib.twin.kubernetes import surprises as kubernetes_surprises
 from homelab_lib.twin.machine import surprises as machine_surprises
 from homelab_lib.twin.machine.built import furnish, made
-from homelab_lib.twin.machine.grounds import GROUNDS
+from homelab_lib.twin.machine.freebsd import freebsd
+from homelab_lib.twin.machine.grounds import FREEBSD, GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.unix import UNIX
@@ -22,6 +23,7 @@ from homelab_lib.twin.world import World
 _ROOMS = (truenas, proxmox, opnsense, kubernetes)
 SURPRISES = (kubernetes_surprises, machine_surprises, proxmox_surprises, truenas_surprises)
 """Modules of the rooms that register surprises; importing them does it."""
+_FREEBSD = ("pfsense",)
 
 
 def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = None) -> World:
@@ -39,7 +41,7 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
         Its time; simulated for None.
     """
     world = World(lab, clock=clock, seed=seed)
-    world.shelves.append(Shelf("", GROUNDS))
+    world.shelves.append(Shelf("", (*GROUNDS, *FREEBSD)))
     for room in _ROOMS:
         room.register(world)
     for name, host in lab.hosts.items():
@@ -71,6 +73,7 @@ def _exports(machine: Machine, before_phase: int) -> None:
 def _other(world: World, name: str, host: Host, before_phase: int) -> Machine:
     """A machine of a kind that has no room of its own: some Unix."""
     user = host.ssh.user if host.ssh else "root"
-    machine = Machine(name, world, user=user, commands=(*UNIX, *world.programs))
+    own = (freebsd,) if host.os.kind in _FREEBSD else ()
+    machine = Machine(name, world, user=user, commands=(*own, *UNIX, *world.programs))
     furnish(machine, host, before_phase)
     return machine

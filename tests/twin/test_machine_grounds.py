@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.twin.fidelity import Fidelity
-from homelab_lib.twin.machine.grounds import GROUNDS
+from homelab_lib.twin.machine.freebsd import freebsd
+from homelab_lib.twin.machine.grounds import FREEBSD, GROUNDS
 from homelab_lib.twin.machine.shell_builtins import BUILTINS
 from homelab_lib.twin.machine.unix import UNIX
 
@@ -22,6 +23,10 @@ def test_every_program_says_what_it_rests_on():
     programs = {name for commands in UNIX for name in commands.bodies} | BUILTINS.keys()
     assert programs - SAID == set()
     assert SAID - programs == set()
+
+
+def test_every_program_of_freebsd_does_so_too():
+    assert {grounds.call for grounds in FREEBSD} == set(freebsd.bodies)
 
 
 @pytest.mark.parametrize("name", [g.call for g in GROUNDS if g.rests is Fidelity.RECORDED])

@@ -150,3 +150,28 @@ def test_odd_disks_are_told_as_the_host_tells_them():
     ]
     assert ["└─md0", "1000B", "raid1"] in [line.split() for line in drawn]
     assert sum("vg-root" in line for line in drawn) == 2  # below each disk of the mirror
+
+
+LSPCI = "0000:03:00.0 VGA compatible controller [0300]: A card [8086:e20b] (rev 01)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("lspci", "-Dnnvv"), (0, LSPCI, "")),
+        (("dmidecode", "-t", "memory"), (0, "# dmidecode 3.6\n", "")),
+        (("dmidecode", "-t", "memory"), (1, "", "/dev/mem: Operation not permitted\n")),
+    ],
+)
+def test_hardware_is_told_in_the_hosts_own_words(words, said):
+    packages = "pciutils\t1\ndmidecode\t3\n"
+    other = {"dpkg-query": (0, packages, ""), " ".join(words): said}
+    machine, _ = seeded(other)
+    assert answers(machine, *words) == said
+
+
+def test_a_tool_that_is_yet_to_be_installed_tells_what_is_described():
+    machine, _ = seeded({"dpkg-query": (0, "bash\t5.2\n", "")})
+    assert answers(machine, "lspci", "-Dnnvv")[0] == 127
+    machine.packages["pciutils"] = "1"
+    assert answers(machine, "lspci", "-Dnnvv") == (0, "", "")

@@ -10,47 +10,29 @@ from homelab_lib.lab.devices import PortFacts
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Port, Switch
 from homelab_lib.lab.per_host import at
-
-
-def _peers(lab: Lab, switch: str) -> dict[str, Port]:
-    """What is plugged into each port of a switch: the other end's port."""
-    found: dict[str, Port] = {}
-    for cable in lab.cables:
-        for here, there in ((cable.a, cable.b), (cable.b, cable.a)):
-            owner, _, port = here.partition(".")
-            if owner == switch:
-                machine, _, other = there.partition(".")
-                host = lab.hosts.get(machine)
-                found[port] = host.on_wire(other) if host else lab.switches[machine].ports[other]
-    return found
-
-
-def _vlans(port: Port) -> set[int]:
-    return set(port.tagged) | ({port.vlan} if port.vlan is not None else set())
+from homelab_lib.wiring.switching import all_one_network, differing, joined, peers
 
 
 @rule("vlans-need-managed-switch")
 def switch_knows_vlans(lab: Lab) -> Iterator[Finding]:
     """Several VLANs on a switch that knows none: they are one network."""
     for switch in lab.switches.values():
-        peers = _peers(lab, switch.name)
-        carried = sorted({id_ for port in peers.values() for id_ in _vlans(port)})
-        if switch.managed or len(carried) < 2:
+        carried = joined(lab, switch)
+        if not carried:
             continue
         yield Finding(
             "vlans-need-managed-switch",
             "stops",
             f"switches.{switch.name}",
-            f"{len(carried)} VLANs ({', '.join(map(str, carried))}) meet on {switch.part.title}, "
-            "which knows none: all of it is one network, and no rule between them means anything.",
+            all_one_network(switch, carried),
             len(carried),
             "VLANs",
             (fact(switch.part, "unmanaged"),),
-            _managed(lab, switch, peers),
+            _managed(lab, switch, peers(lab, switch)),
         )
 
 
-def _managed(lab: Lab, switch: Switch, peers: dict[str, Port]) -> Fix:
+def _managed(lab: Lab, switch: Switch, plugged: dict[str, Port]) -> Fix:
     """The cheapest switch with VLANs that has the same ports, set up as the other ends are."""
     able = [
         part
@@ -61,7 +43,7 @@ def _managed(lab: Lab, switch: Switch, peers: dict[str, Port]) -> Fix:
         return Fix("a switch with 802.1Q")
     part = min(able, key=lambda p: (p.price is None, p.price.low_usd if p.price else 0.0, p.id))
     changes: list[tuple[str, object]] = [(f"switches.{switch.name}.part", part.id)]
-    for name, peer in peers.items():
+    for name, peer in plugged.items():
         vlans: dict[str, object] = {"vlan": peer.vlan} if peer.vlan is not None else {}
         if peer.tagged:
             vlans["tagged"] = list(peer.tagged)
@@ -82,25 +64,16 @@ def _same(facts: PortFacts | None, port: Port) -> bool:
 def ends_agree(lab: Lab) -> Iterator[Finding]:
     """A cable whose two ends are set up for other VLANs."""
     for switch in lab.switches.values():
-        for name, peer in _peers(lab, switch.name).items() if switch.managed else ():
-            port = switch.ports[name]
-            if (port.vlan, set(port.tagged)) == (peer.vlan, set(peer.tagged)):
-                continue
+        for name, peer, said in differing(lab, switch):
             path = f"switches.{switch.name}.ports.{name}"
             entry: dict[str, object] = {"vlan": peer.vlan, "tagged": list(peer.tagged)}
             yield Finding(
                 "vlans-differ-at-ends",
                 "stops",
                 path,
-                f"{switch.name}.{name} carries VLAN {_said(port)}, and the other end of its cable "
-                f"{_said(peer)}.",
+                said,
                 fix=Fix("as at the other end", changes=((path, _without_none(entry)),)),
             )
-
-
-def _said(port: Port) -> str:
-    tagged = f", tagged {', '.join(map(str, sorted(port.tagged)))}" if port.tagged else ""
-    return f"{port.vlan or 'none'} untagged{tagged}"
 
 
 def _without_none(entry: dict[str, object]) -> dict[str, object]:

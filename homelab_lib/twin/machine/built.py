@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Iterator
 
 from homelab_lib.lab.host import Host
+from homelab_lib.twin.machine.bus import on_bus
 from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.devices import device, root_disk
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.memory_module import fitted
 from homelab_lib.twin.machine.packages import install
+from homelab_lib.wiring.cables import cable_speed
 
+_BARE = ("debian", "ubuntu", "linux")  # an appliance brings more tools along
 _FIRMWARE_SHARE = 0.0248  # of 128 GiB a kernel sees 124.82 on the board we know (hardware.md, 5)
 
 
@@ -26,6 +30,13 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
         machine.threads = host.threads
     if host.memory_bytes is not None:
         machine.memory_bytes = int(host.memory_bytes * (1 - _FIRMWARE_SHARE))
+    machine.modules_fitted = list(fitted(host))
+    if host.name in lab.hosts:
+        machine.bus = list(on_bus(lab, host.name))
+    machine.files.put("/proc/cpuinfo", _cpuinfo(host))
+    if host.os.kind in ("opnsense", "pfsense"):
+        machine.sysctl |= {"hw.model": machine.cpu_model, "hw.ncpu": str(machine.threads)}
+        machine.sysctl["hw.physmem"] = str(machine.memory_bytes)
     if host.disks:
         machine.blocks = list(_disks(host))
     for name, port in host.attached.items():
@@ -51,6 +62,10 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
                     mtu=1500 if bare else port.mtu,
                 )
             )
+    for port in host.ports.values():
+        if port.interface:
+            speed = _mbps(machine, f"{host.name}.{port.name}")
+            machine.files.put(f"/sys/class/net/{port.interface}/speed", f"{speed}\n")
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
@@ -60,8 +75,27 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
     for user in {"root", machine.user}:
         machine.make_home(user)
     machine.packages |= {"openssh-server": "1:10.0p1-7", "sudo": "1.9.16p2-3"}
-    for package in ("curl", "wget"):
+    looking = () if host.os.kind in _BARE else ("dmidecode", "pciutils")
+    for package in ("curl", "wget", *looking):
         install(machine, package)
+
+
+def _mbps(machine: Machine, end: str) -> int:
+    """What the cable in a port comes up at [Mb/s]; -1 for none, or one that does not fit."""
+    lab = machine.world.lab
+    speeds = (cable_speed(lab, each) for each in lab.cables if end in (each.a, each.b))
+    return next((int(each.speed_bps / 1e6) for each in speeds if each.speed_bps), -1)
+
+
+def _cpuinfo(host: Host) -> str:
+    """As a kernel on x86 writes it, as far as anybody reads it here."""
+    title = host.cpu.title if host.cpu else "Twin"
+    revision = (host.cpu.min_microcode if host.cpu else None) or 0x100
+    rows = (
+        f"processor\t: {number}\nmodel name\t: {title}\nmicrocode\t: {revision:#x}\n"
+        for number in range(host.threads or 1)
+    )
+    return "\n".join(rows)
 
 
 def _installed(host: Host, cidr: str | None) -> bool:

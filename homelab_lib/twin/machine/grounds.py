@@ -16,6 +16,7 @@ _DOCUMENTED = {
     "cloud-init": "its documentation",
     "curl": "curl(1)",
     "dash": "dash(1)",
+    "dmidecode": "dmidecode(8), outputs of real machines",
     "df": "df(1), its columns as recorded",
     "free": "free(1)",
     "hostname": "hostname(1)",
@@ -23,6 +24,7 @@ _DOCUMENTED = {
     "local": "dash(1)",
     "logger": "logger(1)",
     "lsmod": "lsmod(8)",
+    "lspci": "lspci(8), outputs in issue trackers",
     "md5sum": "md5sum(1)",
     "modprobe": "modprobe(8)",
     "mount": "mount(8), mount.nfs(8)",
@@ -51,3 +53,11 @@ GROUNDS: tuple[Grounds, ...] = (
     ),
     *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _DOCUMENTED.items()),
 )
+
+FREEBSD: tuple[Grounds, ...] = (
+    Grounds("arp", Fidelity.DOCUMENTATION, "arp(8)"),
+    Grounds("geom", Fidelity.DOCUMENTATION, "geom(8)"),
+    Grounds("pciconf", Fidelity.DOCUMENTATION, "pciconf(8), outputs of OPNsense machines"),
+    Grounds("sockstat", Fidelity.DOCUMENTATION, "sockstat(1)"),
+)
+"""What each program rests on that a FreeBSD has beside these."""

@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine import login, nfs
 from homelab_lib.twin.machine.account import Accounts
+from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.devices import root_disk
 from homelab_lib.twin.machine.entry import ACCESS, PASS, Facts, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.https import Handler, Identity
 from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.memory_module import Module
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
@@ -34,7 +36,8 @@ _BOOTING = (
 )
 Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
 """Is given a call and what runs it; may answer in its place, or leave it with None."""
-_PACKAGES = {"curl": "curl", "wget": "wget"}  # programs that not every Debian has
+_PACKAGES = {"curl": "curl", "wget": "wget", "dmidecode": "dmidecode", "lspci": "pciutils"}
+"""Programs that not every Debian has, and the packages that they are in."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -91,6 +94,8 @@ class Machine:
         self.cpu_model = "Twin"
         self.threads = 1
         self.memory_bytes = 2**30
+        self.modules_fitted: list[Module] = []  # of memory
+        self.bus: list[Function] = []  # what its slots hold
         self.blocks = [root_disk("sda", 32 * 2**30)]  # what disks there are
         self.root_source, self.root_fstype, self.root_bytes = "/dev/sda1", "ext4", 32 * 2**30
         self.up = True
@@ -179,15 +184,9 @@ class Machine:
         """What PAM says to whoever logs in while logins are forbidden; empty when they aren't."""
         return self.files.text(NOLOGIN) if self.up and NOLOGIN in self.files.entries else ""
 
-    def told(self, *argv: str) -> Any:
-        """What the real host behind a seeded machine prints to a command, as JSON; None where
-        there is no real host. It is asked once, when somebody first wants to know.
-
-        Raises
-        ------
-        Misused
-            It fails there, and does so here.
-        """
+    def said(self, *argv: str) -> Reply | None:
+        """What the real host behind a seeded machine answers to a command; None where there is no
+        real host. It is asked once, when somebody first wants to know."""
         if self.ask is None:
             return None
         if argv not in self._told:
@@ -195,17 +194,29 @@ class Machine:
                 self._told[argv] = self.ask(self.name, argv)
             except HomelabError as error:
                 self._told[argv] = (1, "", f"{argv[0]}: {error.what}\n")
-        answer = self._told[argv]
-        if answer is None or answer[0] != 0:
-            status, out, err = answer or (1, "", f"{argv[0]}: the real host could not be asked\n")
-            raise Misused(Reply(status, out, err))
+        nobody = (1, "", f"{argv[0]}: the real host could not be asked\n")
+        return Reply(*(self._told[argv] or nobody))
+
+    def told(self, *argv: str) -> Any:
+        """The same as JSON.
+
+        Raises
+        ------
+        Misused
+            It fails there, and does so here.
+        """
+        answer = self.said(*argv)
+        if answer is None:
+            return None
+        if answer.status != 0:
+            raise Misused(answer)
         try:
-            told = json.loads(answer[1])
+            told = json.loads(answer.out)
         except (ValueError, RecursionError):
             told = None
         if told is None:
-            said = f"{argv[0]}: the real host answers what is no JSON: {answer[1][:60]!r}\n"
-            raise Misused(Reply(1, stderr=said))
+            what = f"the real host answers what is no JSON: {answer.out.decode()[:60]!r}"
+            raise Misused(Reply(1, stderr=f"{argv[0]}: {what}\n"))
         return told
 
     # ----------------------------------------------------------------------- NFS

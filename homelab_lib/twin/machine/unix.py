@@ -8,9 +8,11 @@ from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
+from homelab_lib.twin.machine.firmware import firmware
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.listing import listing
+from homelab_lib.twin.machine.lspci import lspci_programs
 from homelab_lib.twin.machine.mounts import mounts
 from homelab_lib.twin.machine.netutils import netutils
 from homelab_lib.twin.machine.packages import packages
@@ -45,6 +47,8 @@ UNIX = (
     accounts,
     system,
     processors,
+    firmware,
+    lspci_programs,
     packages,
     kernel,
     addresses,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import furnish
+from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.unix import UNIX
@@ -38,7 +39,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> OpnSense:
         world,
         user=host.ssh.user if host.ssh else "root",
         version=_PATCHES.get(version, version),
-        commands=(*UNIX, *world.programs),
+        commands=(freebsd, *UNIX, *world.programs),
     )
     firewall.kernel = _KERNELS.get(".".join(version.split(".")[:2]), firewall.kernel)
     furnish(firewall, host, before_phase)

@@ -1,0 +1,112 @@
+"""Programs that FreeBSD has and Linux has not: cards, drives, neighbours, listeners.
+
+Sources: pciconf(8), geom(8), arp(8), sockstat(1) of FreeBSD 14; outputs of OPNsense machines.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from homelab_lib.twin.machine.bus import Function
+from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+
+freebsd = Commands()
+
+_ROOT = (
+    "hostb0@pci0:0:0:0:\tclass=0x060000 rev=0x02 hdr=0x00 vendor=0x8086 device=0x4650 "
+    "subvendor=0x1043 subdevice=0x8882\n    vendor     = 'Intel Corporation'\n"
+    "    class      = bridge\n    subclass   = HOST-PCI\n"
+)
+_VENDORS = {"8086": "Intel Corporation", "10ec": "Realtek Semiconductor Co., Ltd."}
+
+
+@freebsd("pciconf")
+def pciconf(machine: Machine, call: Call) -> Reply:
+    """Cards; of a seeded machine, in the real one's own words."""
+    words, options = operands(call)
+    if words or "-l" not in options:
+        return Reply(1, stderr="usage: pciconf -l [-BbcDeVv] [device]\n")
+    return machine.said(*call.argv) or Reply(0, _ROOT + "".join(map(_card, machine.bus)))
+
+
+def _card(each: Function) -> str:
+    maker, device = each.id.split(":")
+    bus, slot, function = (int(part, 16) for part in re.split("[:.]", each.slot)[1:])
+    name = each.interface or f"none{bus}"
+    size, could = (f"{rate:.1f}" for rate in (each.speed_gtps, each.could_gtps))
+    return (
+        f"{name}@pci0:{bus}:{slot}:{function}:\tclass=0x{each.class_code}00 rev=0x02 hdr=0x00 "
+        f"vendor=0x{maker} device=0x{device} subvendor=0x{maker} subdevice=0x0000\n"
+        f"    vendor     = '{_VENDORS.get(maker, maker)}'\n    device     = '{each.title}'\n"
+        f"    class      = network\n    subclass   = ethernet\n"
+        f"    cap 10[a0] = PCI-Express 2 endpoint max data 256(2048) FLR NS\n"
+        f"                 link x{each.lanes}(x{each.could_lanes}) speed {size}({could})\n"
+    )
+
+
+@freebsd("geom")
+def geom(machine: Machine, call: Call) -> Reply:
+    """Drives; of a seeded machine, in the real one's own words."""
+    if call.argv[1:] != ("disk", "list"):
+        return Reply(1, stderr="geom: Unknown class or command.\n")
+    return machine.said("geom", "disk", "list") or Reply(0, "".join(_drives(machine)))
+
+
+def _drives(machine: Machine) -> Iterator[str]:
+    for number, row in enumerate(each for each in machine.blocks if each["type"] == "disk"):
+        kind = "nda" if row["name"].startswith("nvme") else "da" if row["tran"] == "usb" else "ada"
+        name = f"{kind}{number}"
+        sectors = row["size"] // row["log-sec"]
+        yield (
+            f"Geom name: {name}\nProviders:\n1. Name: {name}\n"
+            f"   Mediasize: {row['size']} ({row['size'] / 1e9:.0f}G)\n"
+            f"   Sectorsize: {row['log-sec']}\n   Mode: r1w1e2\n   descr: {row['model'] or name}\n"
+            f"   ident: {row['serial'] or '(null)'}\n   rotationrate: 0\n"
+            f"   fwsectors: 63\n   fwheads: {sectors % 255 or 255}\n\n"
+        )
+
+
+@freebsd("arp")
+def arp(machine: Machine, call: Call) -> Reply:
+    """Neighbours: who is reached without a router. The real ones are not asked for: what an
+    address resolves to is a matter of the moment."""
+    words, options = operands(call)
+    if words or "-a" not in options:
+        return Reply(1, stderr="usage: arp [-n] [-i interface] -a\n")
+    return Reply(0, "".join(f"{line}\n" for line in _neighbours(machine)))
+
+
+def _neighbours(machine: Machine) -> Iterator[str]:
+    for own in machine.interfaces:
+        if not own.cidr:
+            continue
+        yield f"? ({own.address}) at {own.mac} on {own.name} permanent [ethernet]"
+        network = ipaddress.ip_interface(own.cidr).network
+        for other in _interfaces_beside(machine):
+            near = ipaddress.ip_address(other.address) in network
+            if near and not machine.world.reach(machine, other.address, 0):
+                left = "expires in 1200 seconds [ethernet]"
+                yield f"? ({other.address}) at {other.mac} on {own.name} {left}"
+
+
+def _interfaces_beside(machine: Machine) -> Iterator[Interface]:
+    for other in machine.world.machines.values():
+        if other is not machine:
+            yield from (each for each in other.interfaces if each.cidr)
+
+
+@freebsd("sockstat")
+def sockstat(machine: Machine, call: Call) -> Reply:
+    """Listening sockets; of a seeded machine, in the real one's own words."""
+    said = machine.said(*call.argv)
+    if said is not None:
+        return said
+    head = "USER     COMMAND    PID   FD  PROTO  LOCAL ADDRESS         FOREIGN ADDRESS\n"
+    rows = (
+        f"root     daemon     {1000 + port:<5} 4   tcp4   *:{port:<19} *:*\n"
+        for port, listens in sorted(machine.listeners.items())
+        if listens()
+    )
+    return Reply(0, head + "".join(rows))

@@ -1,0 +1,78 @@
+"""A few steps on a twin, without SSH and without a notebook: what a rehearsal of them says."""
+
+from dataclasses import dataclass, field
+
+from homelab_lib.errors import HomelabError
+from homelab_lib.runbook.engine import Engine
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.step import Runbook
+from homelab_lib.secret import Mask
+from homelab_lib.transport.command import Result
+from homelab_lib.twin.built import built
+from homelab_lib.twin.clock import SimulatedClock
+
+
+class Wire:
+    """Carries commands to a twin's machines."""
+
+    def __init__(self, world):
+        self.world, self.sent, self.off = world, [], {}
+
+    def run(self, host, call):
+        if host in self.off:
+            raise self.off[host]
+        if call.kind == "change":
+            self.sent.append(f"{host}: {call.line}")
+        stdin = call.stdin if isinstance(call.stdin, str) else call.stdin and call.stdin.reveal()
+        machine = self.world.machines[host]
+        sudo = getattr(call, "sudo", False) and machine.user != "root"
+        line = f"sudo -n -- {call.line}" if sudo else call.line
+        reply = machine.run(line, (stdin or "").encode())
+        self.world.clock.sleep(reply.takes_s)
+        reply = reply.finished()
+        return Result(reply.status, reply.out.decode(), reply.err.decode())
+
+    def run_many(self, host, calls):
+        return [self.run(host, call) for call in calls]
+
+    def reconnect(self, host):
+        pass
+
+
+@dataclass
+class Bench:
+    """A twin of a lab before a phase, and steps to try on it."""
+
+    lab: object
+    steps: tuple
+    phase: int = 1
+    wire: Wire = field(init=False)
+
+    def __post_init__(self):
+        self.world = built(self.lab, before_phase=self.phase, clock=SimulatedClock())
+        self.wire = Wire(self.world)
+        self.steps = tuple(self.steps)
+
+    def engine(self, mode="apply"):
+        """A rehearsal's engine: manual acts are taken for done."""
+        mask = Mask()
+        journal = Journal(None, mask=mask, wall=lambda: "now")
+        sender = Sender(self.wire, self.world.clock, journal, mask)
+        # A step may stand on what another recipe makes.
+        book = Runbook("bench", "Bench", self.steps)
+        return Engine(book, mode, sender, trust=lambda name, key, made: None, seal=str)
+
+    def step(self, name, mode="apply"):
+        """What came of one step."""
+        return self.engine(mode).run_step(name)
+
+    def stops(self):
+        """The step at which a rehearsal of all of them stops, and its words; nothing if it ends."""
+        engine = self.engine()
+        for step in self.steps:
+            try:
+                engine.run_step(step.name)
+            except HomelabError as error:
+                return step.name, str(error)
+        return "", ""
