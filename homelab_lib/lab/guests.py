@@ -76,6 +76,11 @@ class Download(Named):
     size_bytes: Bytes | None = Field(None, description="Size of the file [bytes].")
     version: str = Field("", description="Version of what is in it.")
     mode: FileMode = Field("0644", description="File mode, octal, in quotes.")
+    member: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
+        description="The program in it, of a tar archive that is a tool; none: it is the tool.",
+    )
 
 
 class GuestNic(Record):

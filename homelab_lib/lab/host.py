@@ -18,6 +18,7 @@ from homelab_lib.lab.base import (
     Record,
     SecretReference,
     Sha256,
+    Slug,
     Tcp,
     User,
 )
@@ -33,6 +34,10 @@ NodeName = Annotated[
         r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
         "a Proxmox node's name as Proxmox writes it: letters, digits and hyphens, 63 at most",
     ),
+]
+
+PackageName = Annotated[
+    str, Form(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?", "a package's name, such as python3-venv")
 ]
 
 DRIVEN = ("proxmox", "truenas", "opnsense", "debian", "ubuntu", "linux")
@@ -190,6 +195,12 @@ class Host(Named):
         (), description="Name servers it asks, where DHCP doesn't say."
     )
     software: tuple[str, ...] = Field((), description="Software the document names for it.")
+    packages: tuple[PackageName, ...] = Field(
+        (), description="Packages of its distribution that people work with on it."
+    )
+    tools: tuple[Slug, ...] = Field(
+        (), description="Downloads that its user gets as programs of their own, in ~/.local/bin."
+    )
     chain: tuple[str, ...] = Field((), description="How the document draws a chain of its parts.")
 
     @field_validator("os")

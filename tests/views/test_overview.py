@@ -33,6 +33,8 @@ def test_every_table_can_be_made_of_any_lab(path):
     lab = load_lab(path)
     assert list(tables.hosts(lab).index) == list(lab.hosts)
     assert len(tables.cables(lab)) == len(lab.cables)
+    for name, switch in lab.switches.items():
+        assert list(tables.switch_ports(lab, name).index) == list(switch.ports)
     assert list(tables.networks(lab).index) == list(lab.vlans)
     assert list(tables.pools(lab).index) == [pool.name for pool in every(lab.pools)]
     assert set(lab.vms) <= set(tables.virtual_machines(lab).index)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from homelab_lib.lab.checks.fault import Fault, twice, unknown
+from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.devices import AdapterPart
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.host import Host
@@ -24,6 +24,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         path = ("hosts", name)
         yield from _slots(path, host)
         yield from _processors(path, host)
+        yield from each_known((*path, "tools"), host.tools, lab.downloads, "download")
         if host.os.kind == "other" and not host.os.title:
             yield Fault((*path, "os"), "say what it is called: title: RouterOS")
         interfaces: list[tuple[Steps, str | None]] = [

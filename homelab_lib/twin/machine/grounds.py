@@ -34,6 +34,7 @@ _DOCUMENTED = {
     "sha512sum": "sha512sum(1)",
     "showmount": "showmount(8)",
     "sudo": "sudo(8)",
+    "tar": "GNU tar's manual",
     "swapon": "swapon(8)",
     "sysctl": "sysctl(8)",
     "systemctl": "systemctl(1)",

@@ -11,6 +11,7 @@ REPOSITORY = {
     "curl": "8.14.1-2",
     "wget": "1.25.0-2",
     "ca-certificates": "20250419",
+    "git": "1:2.47.3-0+deb13u1",
     "htop": "3.4.1-5",
     "open-iscsi": "2.1.11-1",
     "dmidecode": "3.6-2",

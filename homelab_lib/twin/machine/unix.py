@@ -2,6 +2,7 @@
 
 from homelab_lib.twin.machine.accounts import accounts
 from homelab_lib.twin.machine.addresses import addresses
+from homelab_lib.twin.machine.archives import archives
 from homelab_lib.twin.machine.blocks import blocks
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
@@ -50,6 +51,7 @@ UNIX = (
     firmware,
     lspci_programs,
     packages,
+    archives,
     kernel,
     addresses,
     netutils,

@@ -1,0 +1,27 @@
+"""`tar`: takes a file out of a downloaded archive.
+
+Source: GNU tar's manual, "Extracting specific files", "Writing to standard output".
+"""
+
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+
+archives = Commands()
+
+_FAILED = "tar: Exiting with failure status due to previous errors\n"
+
+
+@archives("tar")
+def tar(machine: Machine, call: Call) -> Reply:
+    """``tar -xOf ARCHIVE MEMBER``: an archive is known by its digest, as the lab has it."""
+    words, options = operands(call)
+    if not {"-x", "-O", "-f"} <= options.keys() or len(words) != 2:
+        return Reply(2, stderr=f"tar: the twin knows -xOf ARCHIVE MEMBER only, not {call.argv}\n")
+    path, member = words
+    digest = machine.files.stat(call.path(path), machine.who(call)).sha256
+    for download in machine.world.lab.downloads.values():
+        if download.sha256 == digest and download.member:
+            if download.member != member:
+                return Reply(2, stderr=f"tar: {member}: Not found in archive\n{_FAILED}")
+            return Reply(0, f"# {member} of {download.name} {download.version}\n")
+    return Reply(2, stderr=f"tar: This does not look like a tar archive\n{_FAILED}")
