@@ -17,6 +17,7 @@ from homelab_lib.lab.base import (
     Mtu,
     Network,
     Positive,
+    Record,
     SecretReference,
     Slug,
     Tcp,
@@ -106,8 +107,25 @@ class WireGuard(Made):
     peers: Annotated[dict[Slug, WireGuardPeer], BY_NAME] = Field({}, description="Who may come in.")
 
 
+class PackageSource(Record):
+    """Where packages are from that the distribution does not have."""
+
+    keyring: Slug = Field(description="Download with the key that signs them.")
+    url: Url = Field(description="Address, such as https://pkgs.tailscale.com/stable/debian.")
+    suite: Annotated[str, Form(r"[a-z0-9./-]+", "a suite, such as trixie")] = Field(
+        description="The distribution's release, in its source's words."
+    )
+    component: Annotated[str, Form(r"[a-z0-9-]+", "a component, such as main")] = Field(
+        "main", description="Component of the source."
+    )
+
+
 class Tailscale(Made):
     """Tailscale on a host. Its key is the host's name."""
+
+    source: PackageSource | None = Field(
+        None, description="Where its package is from; none: it is there, or the distribution's."
+    )
 
     auth_key: SecretReference | None = Field(
         None, description="Where a key for joining is kept; none: somebody logs in by hand."
@@ -145,4 +163,7 @@ class CloudflareTunnel(Made):
 
     runs_on: Slug = Field(description="Host, VM or cluster where cloudflared runs.")
     token: SecretReference = Field(description="Where the tunnel's token is kept.")
+    source: PackageSource | None = Field(
+        None, description="Where its package is from; none: it is there, or the distribution's."
+    )
     ingress: tuple[Ingress, ...] = Field((), description="What it leads to, in order.")

@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.grounds import FREEBSD, GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
+from homelab_lib.twin.machine.services import SERVICES
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.opnsense import built as opnsense
 from homelab_lib.twin.proxmox import built as proxmox
@@ -41,6 +42,8 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
         Its time; simulated for None.
     """
     world = World(lab, clock=clock, seed=seed)
+    world.services |= SERVICES
+    world.units |= {make().name: make for make in SERVICES.values()}
     world.shelves.append(Shelf("", (*GROUNDS, *FREEBSD)))
     for room in _ROOMS:
         room.register(world)

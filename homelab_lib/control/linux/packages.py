@@ -11,11 +11,20 @@ _LOCK_S = 600  # unattended-upgrades takes minutes on a machine that was just ma
 
 @dataclass(frozen=True)
 class Packages:
-    """Packages of the distribution that are installed, in whichever version it has."""
+    """Packages of the distribution that are installed, in whichever version it has.
+
+    Parameters
+    ----------
+    host, names
+        Where, and which.
+    anew
+        Whether the package sources are read anew first: those of a source that was just added.
+    """
 
     host: str
     names: tuple[str, ...]
     timeout_s: float = 900.0
+    anew: bool = False
 
     @property
     def name(self) -> str:
@@ -50,6 +59,9 @@ class Packages:
         # needrestart would ask at a terminal, or restart what other work stands on; and whoever
         # holds the lock of the packages is waited for.
         quiet = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
-        words = ("apt-get", "-o", f"DPkg::Lock::Timeout={_LOCK_S}", "install", "-y", *missing)
-        command = change(*quiet, *words, sudo=True, timeout_s=self.timeout_s)
-        return Diff((Change(f"install {', '.join(missing)}", command, detached=True),))
+        apt = (*quiet, "apt-get", "-o", f"DPkg::Lock::Timeout={_LOCK_S}")
+        read = change(*apt, "update", sudo=True, timeout_s=self.timeout_s)
+        changes = [Change("read the package sources anew", read, detached=True)] * self.anew
+        command = change(*apt, "install", "-y", *missing, sudo=True, timeout_s=self.timeout_s)
+        changes.append(Change(f"install {', '.join(missing)}", command, detached=True))
+        return Diff(tuple(changes))

@@ -7,6 +7,7 @@ from homelab_lib.lab.checks.addresses import IpNetwork, fixed, ip, subnets
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.remote import PackageSource
 
 
 def faults(lab: Lab) -> Iterator[Fault]:
@@ -22,6 +23,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
             ((*path, "ingress", i, "hostname"), e.hostname) for i, e in enumerate(tunnel.ingress)
         )
         yield from twice(names, "the name")
+        yield from _source((*path, "source"), tunnel.source, lab)
 
 
 def _lines(lab: Lab) -> Iterator[Fault]:
@@ -104,3 +106,9 @@ def _tailscale(lab: Lab) -> Iterator[Fault]:
                 what = f"no subnet of the lab is in {route}; there are: "
                 what += ", ".join(dict.fromkeys(map(str, known)))
                 yield Fault((*path, "routes", index), what)
+        yield from _source((*path, "source"), node.source, lab)
+
+
+def _source(path: Steps, source: PackageSource | None, lab: Lab) -> Iterator[Fault]:
+    if source is not None and source.keyring not in lab.downloads:
+        yield unknown((*path, "keyring"), source.keyring, lab.downloads, "download")

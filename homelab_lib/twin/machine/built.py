@@ -34,6 +34,7 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
     if host.name in lab.hosts:
         machine.bus = list(on_bus(lab, host.name))
     machine.files.put("/proc/cpuinfo", _cpuinfo(host))
+    machine.sysctl["net.ipv4.ip_forward"] = "0"
     if host.os.kind in ("opnsense", "pfsense"):
         machine.sysctl |= {"hw.model": machine.cpu_model, "hw.ncpu": str(machine.threads)}
         machine.sysctl["hw.physmem"] = str(machine.memory_bytes)
@@ -69,7 +70,7 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
-    for folder in ("/usr/local/bin", "/var/lib"):
+    for folder in ("/usr/local/bin", "/var/lib", "/run"):
         machine.files.mkdir(folder, parents=True)
     machine.files.make_folder("/tmp", mode=0o1777)
     for user in {"root", machine.user}:

@@ -34,6 +34,7 @@ _DOCUMENTED = {
     "sha512sum": "sha512sum(1)",
     "showmount": "showmount(8)",
     "sudo": "sudo(8)",
+    "tailscale": "its sources: cmd/tailscale/cli, ipn",
     "tar": "GNU tar's manual",
     "swapon": "swapon(8)",
     "sysctl": "sysctl(8)",

@@ -1,5 +1,6 @@
 """One machine of the twin: its state, and the commands it knows."""
 
+import copy
 import hashlib
 import json
 import logging
@@ -36,7 +37,16 @@ _BOOTING = (
 )
 Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
 """Is given a call and what runs it; may answer in its place, or leave it with None."""
-_PACKAGES = {"curl": "curl", "wget": "wget", "dmidecode": "dmidecode", "lspci": "pciutils"}
+_PACKAGES = {
+    "cloudflared": "cloudflared",
+    "curl": "curl",
+    "dmidecode": "dmidecode",
+    "lspci": "pciutils",
+    "tailscale": "tailscale",
+    "wg": "wireguard-tools",
+    "wg-quick": "wireguard-tools",
+    "wget": "wget",
+}
 """Programs that not every Debian has, and the packages that they are in."""
 _LOG = logging.getLogger(__name__)
 
@@ -80,6 +90,7 @@ class Machine:
         self.packages: dict[str, str] = {}
         self.modules: set[str] = set()
         self.sysctl: dict[str, str] = {}
+        self.kept: dict[str, Any] = {}  # what daemons keep, by their names
         self.listeners: dict[int, Callable[[], bool]] = {22: lambda: True}
         self.accounts = Accounts()
         self.accounts.add(user)
@@ -364,4 +375,5 @@ class Machine:
                 if not unit.transient
             },
             "packages": dict(sorted(self.packages.items())),
+            "kept": copy.deepcopy(self.kept),
         }

@@ -30,6 +30,14 @@ _BRINGS = {
 """Packages that only name another one: the newest kernel of a series."""
 
 
+ELSEWHERE = {
+    "tailscale": ("pkgs.tailscale.com", "1.90.6"),
+    "cloudflared": ("pkg.cloudflare.com", "2025.11.1"),
+}
+"""Packages that others publish: the host in whose source they are, and their version."""
+_SOURCES = "/etc/apt/sources.list.d"
+
+
 @packages("dpkg-query")
 def dpkg_query(machine: Machine, call: Call) -> Reply:
     """Installed packages, by ``-f`` format."""
@@ -64,10 +72,13 @@ def apt_get(machine: Machine, call: Call) -> Reply:
     if verb in ("update", "install") and (why := machine.world.internet(machine)):
         return Reply(100, stderr=f"E: Failed to fetch http://deb.debian.org/debian  {why}\n")
     if verb == "update":
+        machine.kept["apt"] = _sources(machine)
         return Reply(0, "Reading package lists...\n", takes_s=6)
     if verb not in ("install", "remove", "purge"):
         return Reply(100, stderr=f"E: Invalid operation {verb}\n")
-    known = {*REPOSITORY, *machine.packages}
+    lists = machine.kept.get("apt", "")  # as they were when they were read last
+    elsewhere = {name for name, (place, _) in ELSEWHERE.items() if place in lists}
+    known = {*REPOSITORY, *machine.packages, *elsewhere}
     unknown = [name for name in names if name not in known and not machine.offers(name)]
     if unknown:
         lines = "".join(f"E: Unable to locate package {name}\n" for name in unknown)
@@ -84,8 +95,19 @@ def apt_get(machine: Machine, call: Call) -> Reply:
     return Reply(takes_s=4 + 3 * len(names), finish=done)
 
 
+def _sources(machine: Machine) -> str:
+    """What is written in its package sources."""
+    paths = [path for path in machine.files.walk(_SOURCES) if path.endswith((".list", ".sources"))]
+    return "".join(machine.files.text(path) for path in paths)
+
+
 def install(machine: Machine, name: str) -> None:
-    """Put a package in place, and what it stands for."""
-    machine.packages.setdefault(name, REPOSITORY.get(name, "1.0"))
+    """Put a package in place, what it stands for, and the service that it brings."""
+    _, version = ELSEWHERE.get(name, ("", REPOSITORY.get(name, "1.0")))
+    machine.packages.setdefault(name, version)
     if name in _BRINGS:
         machine.packages.setdefault(_BRINGS[name], "1.0")
+    brings = machine.world.services.get(name)
+    if brings is not None:
+        unit = brings()
+        machine.units.setdefault(unit.name, unit)

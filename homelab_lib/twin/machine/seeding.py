@@ -86,6 +86,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     if not kernel:
         return False
     machine.kernel = kernel[0]
+    machine.sysctl.clear()  # it is asked for each that somebody wants to know
     processors = _told(machine, ask, "nproc")
     if processors and processors[0].isdigit():
         machine.threads = int(processors[0])

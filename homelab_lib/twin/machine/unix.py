@@ -24,6 +24,7 @@ from homelab_lib.twin.machine.searching import searching
 from homelab_lib.twin.machine.sed import sed_programs
 from homelab_lib.twin.machine.system import system
 from homelab_lib.twin.machine.systemd import systemd
+from homelab_lib.twin.machine.tailscale import tailscale_programs
 from homelab_lib.twin.machine.textutils import textutils
 
 COREUTILS = (
@@ -57,4 +58,5 @@ UNIX = (
     netutils,
     blocks,
     mounts,
+    tailscale_programs,
 )

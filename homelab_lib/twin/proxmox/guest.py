@@ -79,6 +79,7 @@ class Guest(Machine):
         self.agent_slow = False  # it answers commands with a number to ask again with
         self.answers: list[dict[str, Any]] = []
         self.files.mkdir("/etc")
+        self.files.mkdir("/run")
         self.files.mkdir("/var/lib", parents=True)
         self.files.mkdir("/usr/local/bin", parents=True)
         self.sysctl = {"net.ipv4.ip_forward": "0", "fs.inotify.max_user_instances": "128"}
