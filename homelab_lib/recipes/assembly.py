@@ -9,7 +9,7 @@ from homelab_lib.lab.devices import AdapterPart, GpuPart
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.platforms import AccessoryPart, PsuPart
 from homelab_lib.lab.project import Purchase
-from homelab_lib.recipes.inspection import Inspection
+from homelab_lib.recipes.parts import Parts
 from homelab_lib.runbook.step import Context, Manual, Step, Wanted
 
 MAKES: tuple[str, ...] = ("hosts",)
@@ -99,7 +99,7 @@ def _host(lab: Lab, host: Host) -> Iterator[Step]:
     )
     if host.name not in lab.machines() or host.standalone:
         return
-    inspection = Inspection(lab, host)
+    parts = Parts(lab, host)
     yield Step(
         f"parts-{host.name}",
         f"See that {host.title} is built of what the lab describes",
@@ -110,11 +110,11 @@ def _host(lab: Lab, host: Host) -> Iterator[Step]:
         manual=Manual(
             f"install {host.os.title or host.os.kind} on {host.title}, and let us in as "
             f"{host.ssh.user if host.ssh else 'root'} over SSH",
-            verify=inspection.processor,
+            verify=parts.processor,
         ),
         ensure=lambda ctx: _lookers(host, ctx),
-        check=inspection.checks,
-        measure=inspection.measurements,
+        check=parts.checks,
+        measure=parts.measurements,
     )
 
 

@@ -20,7 +20,7 @@ _SMALL_WINDOW_BYTES = 256 * 2**20  # what a card without Resizable BAR shows of 
 _KERNEL_SHARE = 0.9  # of the memory fitted, at least; firmware and graphics keep some
 
 
-class Inspection:
+class Parts:
     """A host's parts as it tells of them.
 
     Parameters
