@@ -43,7 +43,6 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
     """
     world = World(lab, clock=clock, seed=seed)
     world.services |= SERVICES
-    world.units |= {make().name: make for make in SERVICES.values()}
     world.shelves.append(Shelf("", (*GROUNDS, *FREEBSD)))
     for room in _ROOMS:
         room.register(world)

@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 import random
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,7 +80,7 @@ class World:
         self.programs: list[Commands] = []  # that may be put on any Linux machine
         self.scripts: dict[str, Body] = {}  # what downloaded scripts do, by their digest
         self.units: dict[str, Callable[[], Unit]] = {}  # services that do something, by name
-        self.services: dict[str, Callable[[], Unit]] = {}  # that a package brings, by its name
+        self.services: dict[str, Callable[[Any], Iterable[Unit]]] = {}  # that packages bring
         self.founders: list[Callable[[World, int], None]] = []  # make what spans many machines
         self.seeds: list[Callable[[Machine, Ask], None]] = []  # what else a host is asked
         self.shelves: list[Shelf] = []  # what their calls rest on

@@ -61,6 +61,12 @@ def _wireguard(lab: Lab) -> Iterator[Fault]:
                     ((*here, "addresses", i), ip(c)) for i, c in enumerate(peer.addresses)
                 ]
                 keys.append(((*here, "public_key"), peer.public_key))
+                for index, cidr in enumerate(peer.routes):
+                    if ipaddress.ip_network(cidr).prefixlen == 0:
+                        what = (
+                            f"{cidr} would lead all that {host} sends into the tunnel, and us out"
+                        )
+                        yield Fault((*here, "routes", index), what)
                 for index, cidr in enumerate(peer.addresses):
                     if not any(ip(cidr) in network for network in own):
                         networks = ", ".join(map(str, own))

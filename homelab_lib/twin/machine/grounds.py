@@ -45,6 +45,8 @@ _DOCUMENTED = {
     "umount": "umount(8)",
     "uptime": "uptime(1)",
     "wait": "POSIX.1-2024",
+    "wg": "wg(8)",
+    "wg-quick": "wg-quick(8)",
     "wget": "wget(1)",
 }
 

@@ -18,6 +18,7 @@ REPOSITORY = {
     "iperf3": "3.18-2",
     "jq": "1.7.1-6",
     "pciutils": "1:3.13.0-2",
+    "wireguard-tools": "1.0.20210914-3",
     "tmux": "3.5a-3",
     "chrony": "4.6.1-3",
     "ethtool": "1:6.14.2-1",
@@ -107,7 +108,5 @@ def install(machine: Machine, name: str) -> None:
     machine.packages.setdefault(name, version)
     if name in _BRINGS:
         machine.packages.setdefault(_BRINGS[name], "1.0")
-    brings = machine.world.services.get(name)
-    if brings is not None:
-        unit = brings()
+    for unit in machine.world.services.get(name, lambda machine: ())(machine):
         machine.units.setdefault(unit.name, unit)

@@ -105,6 +105,10 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
             seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=loader(ask, machine.name))
     machine.ask = ask
+    for package in machine.packages.keys() & machine.world.services.keys():
+        for unit in machine.world.services[package](machine):
+            machine.units[unit.name] = unit
+            _seed_unit(machine, unit.name, ask)
     return True
 
 
@@ -135,7 +139,8 @@ def seed_unit(machine: Machine, name: str, ask: Ask) -> None:
     state = dict(line.partition("=")[::2] for line in shown or ())
     if state.get("LoadState") != "loaded":
         return
-    unit = machine.world.units.get(name, lambda: Unit(name))()
+    make = machine.world.units.get(name, lambda: Unit(name))
+    unit = machine.units.get(name) or make()
     unit.active, unit.sub = state.get("ActiveState", "inactive"), state.get("SubState", "dead")
     unit.enabled = state.get("UnitFileState") == "enabled"
     machine.units[name] = unit

@@ -1,8 +1,12 @@
 """Services that packages bring along, by the package's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from homelab_lib.twin.machine import tailscale
+from homelab_lib.twin.machine import tailscale, wireguard
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unit import Unit
 
-SERVICES: dict[str, Callable[[], Unit]] = {tailscale.PACKAGE: tailscale.unit}
+SERVICES: dict[str, Callable[[Machine], Iterable[Unit]]] = {
+    tailscale.PACKAGE: tailscale.units,
+    wireguard.PACKAGE: wireguard.units,
+}

@@ -64,7 +64,7 @@ class Surroundings(Protocol):
     programs: list[Any]
     scripts: dict[str, Any]
     units: dict[str, Callable[[], Any]]
-    services: dict[str, Callable[[], Any]]
+    services: dict[str, Callable[[Any], Any]]
     known_modules: set[str]
     internet_bytes_per_s: float
 

@@ -6,6 +6,7 @@ ipn/ipnstate/ipnstate.go; issues tailscale#1859 and #16142 for what ``up`` refus
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from homelab_lib.twin.machine.entry import FileError
@@ -42,9 +43,9 @@ _MENTION = (
 )
 
 
-def unit() -> Unit:
+def units(machine: Machine) -> Iterator[Unit]:
     """The daemon, as its package brings it: it runs, and starts with the machine."""
-    return Unit(UNIT, "active", "running", enabled=True)
+    yield Unit(UNIT, "active", "running", enabled=True)
 
 
 def state_of(machine: Machine) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from homelab_lib.twin.machine.system import system
 from homelab_lib.twin.machine.systemd import systemd
 from homelab_lib.twin.machine.tailscale import tailscale_programs
 from homelab_lib.twin.machine.textutils import textutils
+from homelab_lib.twin.machine.wireguard import wireguard
 
 COREUTILS = (
     running,
@@ -59,4 +60,5 @@ UNIX = (
     blocks,
     mounts,
     tailscale_programs,
+    wireguard,
 )
