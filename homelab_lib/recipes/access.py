@@ -1,20 +1,27 @@
-"""The ways in from outside, in the order of the design's preference, and what they leave open."""
+"""The ways in from outside: as the design prefers them, and what they leave open."""
 
 from collections.abc import Iterator
 
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import tailscale
+from homelab_lib.recipes import cloudflare, exposure, tailscale, wireguard
 from homelab_lib.runbook.step import Step
 
-MAKES: tuple[str, ...] = ("tailscale",)
+MAKES: tuple[str, ...] = ("tailscale", "wireguard", "cloudflare_tunnels")
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
-    """The ways in of a phase.
+    """The ways in of a phase; none where it has none.
 
     Parameters
     ----------
     lab, phase
         The lab, and the number of its phase.
     """
-    yield from tailscale.steps(lab, phase)
+    found = [
+        *tailscale.steps(lab, phase),
+        *wireguard.steps(lab, phase),
+        *cloudflare.steps(lab, phase),
+    ]
+    yield from found
+    if found:
+        yield exposure.step(lab)

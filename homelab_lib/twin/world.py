@@ -24,6 +24,7 @@ from homelab_lib.twin.network import Network
 from homelab_lib.twin.surprises import Expected, named
 
 INTERNET_BYTES_PER_S = 60e6
+_LOOPBACK = ("127.0.0.1", "localhost")
 _LOG = logging.getLogger(__name__)
 
 
@@ -209,6 +210,8 @@ class World:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         host = parts.hostname or ""
+        if host in _LOOPBACK:
+            return self._own(source, url, port, parts.path or "/", headers or {})
         address = self.resolve(source, host)
         if not address:
             return self._outside(source, url, host)
@@ -223,6 +226,17 @@ class World:
             text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
             raise NetError(7, text)
         status, body = answer(parts.path or "/", {"host": parts.netloc} | dict(headers or {}))
+        return status, Entry("file", body)
+
+    def _own(
+        self, source: Machine, url: str, port: int, path: str, headers: Mapping[str, str]
+    ) -> tuple[int, Entry]:
+        """What a machine's own server answers."""
+        answer = source.http.get(port)
+        listens = source.listeners.get(port)
+        if answer is None or listens is None or not listens():
+            raise NetError(7, f"Failed to connect to {urlsplit(url).netloc} after 0 ms")
+        status, body = answer(path, {"host": urlsplit(url).netloc} | dict(headers))
         return status, Entry("file", body)
 
     def _outside(self, source: Machine, url: str, host: str) -> tuple[int, Entry]:

@@ -20,6 +20,24 @@ def ping(machine: Machine, call: Call) -> Reply:
     return Reply(0, "1 packets transmitted, 1 received, 0% packet loss\n")
 
 
+@netutils("ss")
+def ss(machine: Machine, call: Call) -> Reply:
+    """Listening TCP sockets; of a seeded machine, in the real one's own words."""
+    said = machine.said(*call.argv)
+    if said is not None:
+        return said
+    _, options = operands(call)
+    if not {"-t", "-l"} <= options.keys():
+        return Reply(127, stderr="twin: its ss tells of listening TCP sockets alone\n")
+    head = "" if "-H" in options else "State  Recv-Q Send-Q Local Address:Port Peer Address:Port\n"
+    rows = (
+        f"LISTEN 0      128    0.0.0.0:{port}     0.0.0.0:*\n"
+        for port, listens in sorted(machine.listeners.items())
+        if listens()
+    )
+    return Reply(0, head + "".join(rows))
+
+
 @netutils("curl")
 def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""

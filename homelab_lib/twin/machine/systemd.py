@@ -1,5 +1,6 @@
 """Programs of systemd: they look at units, start them, and run commands as transient ones."""
 
+from homelab_lib.twin.machine import unit_files
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.unit import Unit
@@ -55,6 +56,7 @@ def systemctl(machine: Machine, call: Call) -> Reply:
     if verb == "show":
         return _show(machine, rest)
     if verb == "daemon-reload":
+        unit_files.reload(machine)
         return Reply()
     if verb == "reboot":
         machine.world.after(1.0, machine.reboot, label="reboot")
@@ -131,10 +133,16 @@ def _show(machine: Machine, words: list[str]) -> Reply:
     blocks = []
     for name in names:
         found = _properties(machine.units.get(name), name)
+        found["NeedDaemonReload"] = _unread(machine, name)
         kept = {key: value for key, value in found.items() if not wanted or key in wanted}
         lines = list(kept.values()) if bare else [f"{key}={value}" for key, value in kept.items()]
         blocks.append("\n".join(lines))
     return Reply(0, "\n\n".join(blocks) + "\n")
+
+
+def _unread(machine: Machine, name: str) -> str:
+    unit = machine.units.get(name)
+    return "yes" if unit is not None and unit_files.unread(machine, unit) else "no"
 
 
 def _listed(machine: Machine) -> str:

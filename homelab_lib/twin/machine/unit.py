@@ -34,6 +34,8 @@ class Unit:
         Made by `systemd-run`; gone when it is collected or the machine restarts.
     ran
         Whether it was ever begun since the machine booted.
+    source
+        Its unit file as systemd has read it, where that is an administrator's own.
     on_start, on_stop
         What comes of starting and stopping it; starting gives why it failed, empty for success.
     """
@@ -47,6 +49,7 @@ class Unit:
     invocation: str = ""
     starts: int = 0
     ran: bool = False
+    source: str = ""
     on_start: Callable[[Any], str] = field(default=lambda machine: "", repr=False)
     on_stop: Callable[[Any], None] = field(default=lambda machine: None, repr=False)
 

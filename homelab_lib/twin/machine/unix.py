@@ -4,6 +4,7 @@ from homelab_lib.twin.machine.accounts import accounts
 from homelab_lib.twin.machine.addresses import addresses
 from homelab_lib.twin.machine.archives import archives
 from homelab_lib.twin.machine.blocks import blocks
+from homelab_lib.twin.machine.cloudflared import cloudflared_programs
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
@@ -59,6 +60,7 @@ UNIX = (
     netutils,
     blocks,
     mounts,
+    cloudflared_programs,
     tailscale_programs,
     wireguard,
 )

@@ -6,6 +6,7 @@ Sources: wg(8), wg-quick(8); outputs of wireguard-tools 1.0.20210914 on Debian 1
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -56,8 +57,8 @@ def units(machine: Machine) -> Iterator[Unit]:
         _seed(machine, name)
         yield Unit(
             f"wg-quick@{name}",
-            on_start=lambda machine, name=name: up(machine, name),
-            on_stop=lambda machine, name=name: down(machine, name),
+            on_start=partial(up, name=name),
+            on_stop=partial(down, name=name),
         )
 
 

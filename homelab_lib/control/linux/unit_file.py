@@ -1,0 +1,83 @@
+"""A service of systemd whose unit file is ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.control.linux.looking import read_file
+from homelab_lib.control.linux.units import unit_properties
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.transport.command import change
+
+FOLDER = "/etc/systemd/system"
+
+
+def unit_text(title: str, command: str, unit: str, files: Sequence[str]) -> str:
+    """A unit file of a service that keeps running.
+
+    Each time that it starts it notes what its files were, for its owner alone.
+
+    Parameters
+    ----------
+    title, command
+        What it is, and what it runs.
+    unit, files
+        Its name, and the paths of what it reads when it starts.
+    """
+    noted = f"umask 077; sha256sum -- {' '.join(files)} > {_note(unit)}"
+    return (
+        f"[Unit]\nDescription={title}\nAfter=network-online.target\nWants=network-online.target\n\n"
+        f"[Service]\nExecStart={command}\nExecStartPost=/bin/sh -c '{noted}'\n"
+        "Restart=on-failure\nRestartSec=5s\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
+
+
+def _note(unit: str) -> str:
+    return f"/run/homelab-{unit}.started"
+
+
+@dataclass(frozen=True)
+class OwnService:
+    """A service by a unit file of ours, that has read its files as they are now.
+
+    Parameters
+    ----------
+    host, unit
+        Which.
+    files
+        What it reads when it starts; as for `unit_text`.
+    """
+
+    host: str
+    unit: str
+    files: tuple[str, ...]
+    timeout_s: float = 90.0
+
+    @property
+    def name(self) -> str:
+        return f"service {self.unit}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        """What systemd has of it, and whether its files were others when it started."""
+        wanted = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
+        facts: dict[str, Any] = dict(unit_properties(host, f"{self.unit}.service", *wanted))
+        noted = read_file(host, _note(self.unit))
+        now = host.read("sha256sum", "--", *self.files, ok=(0, 1), sudo=True).stdout
+        facts["outdated"] = facts["ActiveState"] == "active" and noted != now
+        return facts
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        changes = []
+        unread = observed["LoadState"] == "not-found" or observed["NeedDaemonReload"] == "yes"
+        if unread:
+            call = change("systemctl", "daemon-reload", sudo=True)
+            changes.append(Change("have systemd read its unit files anew", call))
+        if observed["UnitFileState"] != "enabled":
+            call = change("systemctl", "enable", self.unit, sudo=True)
+            changes.append(Change(f"start {self.unit} with the machine", call))
+        if observed["ActiveState"] == "activating" and not changes:
+            return Diff(waiting=f"{self.unit} is starting")
+        if observed["ActiveState"] != "active" or unread or observed["outdated"]:
+            call = change("systemctl", "restart", self.unit, sudo=True)
+            changes.append(Change(f"start {self.unit} with its files as they are", call))
+        return Diff(tuple(changes))
