@@ -10,7 +10,7 @@ from homelab_lib.lab.host import Host
 from homelab_lib.lab.platforms import AccessoryPart, PsuPart
 from homelab_lib.lab.project import Purchase
 from homelab_lib.recipes.parts import Parts
-from homelab_lib.runbook.step import Context, Manual, Step, Wanted
+from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
 MAKES: tuple[str, ...] = ("hosts",)
 _UNSEEN = (AccessoryPart, CablePart, PsuPart, SwitchPart, TransceiverPart)
@@ -28,9 +28,18 @@ def steps(lab: Lab, phase: int, hosts: Sequence[str] | None = None) -> Iterator[
         Which of its hosts; None: those that the phase sets up, but for Proxmox's, which have a
         runbook of their own.
     """
+    names = _hosts(lab, phase) if hosts is None else list(hosts)
+    if hosts is None and names:
+        yield Step(
+            "fit",
+            "See that the parts fit each other before anything is bought",
+            why="A processor goes into its own socket, and a board takes one kind of memory. What "
+            "the data sheets say costs nothing to look at, and a wrong part costs a month.",
+            check=lambda ctx: _fit([lab.hosts[name] for name in names]),
+        )
     if hosts is None:
         yield from _purchases(lab, phase)
-    for name in _hosts(lab, phase) if hosts is None else hosts:
+    for name in names:
         yield from _host(lab, lab.hosts[name])
 
 
@@ -40,6 +49,28 @@ def _hosts(lab: Lab, phase: int) -> list[str]:
         for name, host in lab.hosts.items()
         if host.phase == phase and host.os.kind != "proxmox"
     ]
+
+
+def _fit(hosts: Sequence[Host]) -> Iterator[Check]:
+    """Sockets, and the kind and number of memory modules."""
+    for host in hosts:
+        board, cpu = host.board, host.cpu
+        if board is None:
+            continue
+        if cpu is not None and cpu.socket and board.socket:
+            title = f"the processor of {host.name} fits its board"
+            says = f"{cpu.title} has socket {cpu.socket}, the {board.title} has {board.socket}"
+            yield Check(title, cpu.socket == board.socket, says)
+        if board.memory_type and host.memory:
+            wrong = [e.part.title for e in host.memory if e.part.type != board.memory_type]
+            count = sum(each.count for each in host.memory if each.part.form != "soldered")
+            title = f"the memory of {host.name} fits its board"
+            says = f"the {board.title} takes {board.memory_type}"
+            if board.memory_slots is not None:
+                says += f" in {board.memory_slots} slots"
+            says += f"; there are {count} modules" + (f", and {', '.join(wrong)}" if wrong else "")
+            places = board.memory_slots is None or count <= board.memory_slots
+            yield Check(title, not wrong and places, says)
 
 
 # Purchases ---------------------------------------------------------------------------------------

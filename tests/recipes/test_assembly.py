@@ -26,8 +26,42 @@ def test_machines_as_described(bench):
     assert bench.wire.sent == []
 
 
+def with_desktop(**changes):
+    desk = LAB.hosts["desktop"].model_copy(update=changes)
+    return LAB.model_copy(update={"hosts": LAB.hosts | {"desktop": desk}})
+
+
+def test_a_processor_for_another_socket_is_told_before_it_is_bought():
+    lab = with_desktop(cpu=LAB.catalog.cpus["ryzen-9-9950x"])
+    where, said = Bench(lab, assembly.steps(lab, 1)).stops()
+    assert where == "fit"
+    assert (
+        "AMD Ryzen 9 9950X has socket AM5, the MSI MAG B760M Mortar WiFi DDR5 has LGA1700" in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "words"),
+    [
+        (("ddr4-udimm-16gb", 4), "takes DDR5 in 4 slots; there are 4 modules, and DDR4 UDIMM"),
+        (("ddr5-udimm-16gb", 5), "takes DDR5 in 4 slots; there are 5 modules"),
+    ],
+)
+def test_memory_of_another_kind_or_too_many_modules(memory, words):
+    part, count = memory
+    modules = (
+        LAB.hosts["desktop"]
+        .memory[0]
+        .model_copy(update={"part": LAB.catalog.memory[part], "count": count})
+    )
+    lab = with_desktop(memory=(modules,))
+    where, said = Bench(lab, assembly.steps(lab, 1)).stops()
+    assert where == "fit"
+    assert words in said
+
+
 def test_what_no_machine_can_tell_is_signed_once():
-    step = next(assembly.steps(LAB, 1))
+    step = next(step for step in assembly.steps(LAB, 1) if step.manual)
     assert step.name == "purchases"
     for title in ("Cat6A cable", "Case (if needed)", "Managed 2.5GbE switch"):
         assert title in step.manual.ask
