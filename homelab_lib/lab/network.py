@@ -24,6 +24,7 @@ from homelab_lib.lab.base import (
     VlanId,
 )
 from homelab_lib.lab.cabling import CablePart, Medium, SwitchPart, TransceiverPart
+from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.ports import Port
 from homelab_lib.lab.quantities import LinkSpeed
@@ -148,6 +149,7 @@ class RemoteAccess(Record):
     method: str = Field(description="What it is, such as 'Tailscale'.")
     use_case: str = Field(description="What it is good for.")
     recommended: bool = Field(False, description="The document's choice.")
+    covered: Coverage | None = Field(None, description="What of this project is about it.")
 
 
 class Wires(Record):

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from homelab_lib.lab.base import BY_NAME, Listed, Named, Positive, PriceRange, Record, Slug
+from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.part import FromCatalog, Part
 
 
@@ -15,6 +16,7 @@ class Task(Listed):
     done: bool = Field(False, description="Whether it is ticked off.")
     hosts: tuple[Slug, ...] = Field((), description="Hosts or VMs it works on.")
     tasks: tuple["Task", ...] = Field((), description="Its parts.")
+    covered: Coverage | None = Field(None, description="What of this project is about it.")
 
 
 class Phase(Listed):
@@ -40,6 +42,7 @@ class Purchase(Listed):
     used_in: tuple[str, ...] = Field(
         (), description="Where it goes: a host, 'host.device', 'host.disk', or a cable's name."
     )
+    covered: Coverage | None = Field(None, description="What of this project is about it.")
 
 
 class Sale(Listed):
@@ -137,6 +140,7 @@ class Claim(Listed):
     check: Slug = Field(description="The audit's check that judges it.")
     about: dict[str, Any] = Field({}, description="What the check is to look at.")
     table: str = Field("", description="The table it is a row of; empty for a sentence.")
+    covered: Coverage | None = Field(None, description="What of this project is about it.")
 
 
 class Project(Record):
