@@ -107,6 +107,11 @@ class Pool(OnHost):
     ashift: Annotated[int, Field(strict=True, ge=9, le=16)] = Field(
         12, description="Sector size as a power of two."
     )
+    encryption: Literal["none", "key"] = Field(
+        "none",
+        description="'key': what is written is encrypted with a key that the NAS makes. It is "
+        "chosen when the pool is made, and never changed.",
+    )
     purpose: str = Field("", description="What it is for.")
     scrub: str | None = Field(None, description="How often it is scrubbed, such as 'monthly'.")
     reasons: tuple[str, ...] = Field((), description="Why this layout, in the document's words.")

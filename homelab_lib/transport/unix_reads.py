@@ -121,6 +121,7 @@ PROGRAMS: dict[str, Judge] = {
     "sha256sum": Allowed("", "-b -c -t -w -z --check --quiet --status --tag --zero"),
     "showmount": Allowed("", "-a -d -e --all --directories --exports --no-headers"),
     "ss": Allowed("", "-t -u -x -w -l -n -p -a -e -i -m -o -s -4 -6 -H"),
+    "smartctl": Allowed("", "-a -A -H -i -x --all --health --info --json --xall", "-d --device"),
     "stat": Allowed("", "-f -L -t --dereference --file-system --terse", "-c --format --printf"),
     "swapon": Allowed(
         "",

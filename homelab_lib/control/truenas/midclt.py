@@ -17,6 +17,7 @@ from homelab_lib.transport.command import Command, Result, change, read
 Release = tuple[int, int]
 """``(25, 10)``: by it we choose among the middleware's ways of saying things."""
 
+_LONGEST_LOOK_S = 300.0  # many disks, some of them asleep
 _TRUTH = {"True": True, "False": False, "None": None}
 _JOBS: Shape = [
     {
@@ -57,6 +58,19 @@ def call(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any
     """
     words = ("midclt", "call", method, *map(json.dumps, arguments))
     said = parse(host.read(*words).stdout)
+    return answers.expected(said, shape, host=host.name, line=read(*words).line)
+
+
+def finished(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any:
+    """What a job answers that only looks; it is waited for.
+
+    Raises
+    ------
+    NotUnderstood
+        It says something else.
+    """
+    words = ("midclt", "call", "-j", method, *map(json.dumps, arguments))
+    said = parse(host.read(*words, timeout_s=_LONGEST_LOOK_S).stdout)
     return answers.expected(said, shape, host=host.name, line=read(*words).line)
 
 

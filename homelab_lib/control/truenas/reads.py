@@ -12,9 +12,14 @@ _METHOD = re.compile(
     r"temperatures|listdir|stat|statfs)"
 )
 
+_JOBS_THAT_LOOK = ("pool.import_find",)
+
 
 def _midclt(words: Sequence[str]) -> bool:
     match words:
+        case ["call", "-j", method, *arguments]:
+            plain = not any(argument.startswith("-") for argument in arguments)
+            return plain and method in _JOBS_THAT_LOOK
         case ["call", method, *arguments]:
             plain = not any(argument.startswith("-") for argument in arguments)
             return plain and _METHOD.fullmatch(method) is not None

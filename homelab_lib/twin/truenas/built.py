@@ -5,12 +5,15 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.truenas.disks import blocks_of
 from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.pool import SUNDAYS
 from homelab_lib.twin.truenas.rpc import call
 from homelab_lib.twin.truenas.seeding import seed_truenas
+from homelab_lib.twin.truenas.smartctl import disk_health
 from homelab_lib.twin.truenas.tables import Row
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool, zpool_sizes
 from homelab_lib.twin.truenas.zfs_dataset import nicenum, root_dataset
@@ -36,13 +39,14 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
         world,
         user=host.ssh.user if host.ssh else "root",
         version=full_version(host.os.version, _VERSION),
-        commands=(truenas, server, *UNIX),
+        commands=(truenas, server, disk_health, *UNIX),
     )
     nas.kernel = _KERNEL
     furnish(nas, host, before_phase)
     nas.connect(next((i.gateway for i in nas.interfaces if i.gateway), ""))
     _disks(nas, host)
     _pools(nas, before_phase)
+    nas.blocks = blocks_of(nas)
     _datasets(nas, before_phase)
     _shares(nas, before_phase)
     return nas
@@ -78,7 +82,13 @@ def _pools(nas: TrueNas, before_phase: int) -> None:
         size, usable = zpool_sizes(vdevs, nas.disks)
         number = len(nas.pools) + 1
         nas.pools[name] = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, 0.0)
-        nas.add_dataset(root_dataset(name, 0.0))
+        for each in nas.pools[name].disks:
+            nas.disks[each].format()
+        root = root_dataset(name, 0.0)
+        root.key_format = "hex" if pool.encryption == "key" else ""
+        nas.add_dataset(root)
+        scrub = {"pool": number, "threshold": 35, "description": "", "enabled": True}
+        nas.tables["pool.scrub"].insert(scrub | {"schedule": dict(SUNDAYS)})
         nas.config["systemdataset"] |= {"pool": name, "basename": f"{name}/.system"}
 
 

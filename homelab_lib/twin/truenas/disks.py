@@ -5,6 +5,7 @@ Source: TrueNAS middleware 25.10: `disk`, `boot`. A USB stick is an HDD without 
 
 from typing import Any
 
+from homelab_lib.twin.machine.devices import device, root_disk
 from homelab_lib.twin.truenas.arguments.pools import DiskDetails
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
@@ -52,6 +53,33 @@ def disk_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     return query(rows, filters, options)
 
 
+def blocks_of(nas: TrueNas) -> list[Row]:
+    """The disks as `lsblk` shows them: what lies on each of them, and on its partitions."""
+    return [_block(nas, disk) for disk in nas.disks.values()]
+
+
+def _block(nas: TrueNas, disk: NasDisk) -> Row:
+    facts: Row = {
+        "rota": disk.rotates,
+        "model": disk.model,
+        "serial": disk.serial,
+        "tran": "nvme" if disk.name.startswith("nvme") else "sata",
+        "fstype": disk.fstype or None,
+    }
+    if disk.boot:
+        return root_disk(disk.name, disk.size_bytes, **facts)
+    pool = next((pool.name for pool in nas.pools.values() if disk.name in pool.disks), None)
+    label = pool or disk.exported_zpool
+    zfs: Row = {"fstype": "zfs_member", "label": label} if label else {}
+    children = [
+        device(part["name"], part["size"], type="part", pttype="gpt", **zfs)
+        for part in disk.partitions
+    ]
+    if disk.partitions:
+        facts["pttype"] = "gpt"
+    return device(disk.name, disk.size_bytes, *children, **facts)
+
+
 def _details(nas: TrueNas, join_partitions: bool) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {"used": [], "unused": []}
     for disk in nas.disks.values():
@@ -59,9 +87,7 @@ def _details(nas: TrueNas, join_partitions: bool) -> dict[str, list[Row]]:
         imported = row.pop("pool")
         row |= {
             "enclosure": {},
-            "partitions": [{"name": f"{disk.name}1"}]
-            if join_partitions and disk.partitioned
-            else [],
+            "partitions": list(disk.partitions) if join_partitions else [],
             "exported_zpool": disk.exported_zpool,
             "imported_zpool": imported,
             "duplicate_serial": nas.twins_of(disk.name),

@@ -49,7 +49,7 @@ def _disk(row: Row) -> NasDisk:
         rotates=row.get("type") == "HDD",
         boot=row.get("imported_zpool") == "boot-pool",
         exported_zpool=row.get("exported_zpool"),
-        partitioned=bool(row.get("partitions")),
+        partitions=list(row.get("partitions") or ()),
         told={key: row[key] for key in _DISK if key in row},
     )
 

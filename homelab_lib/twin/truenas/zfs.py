@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib.models import zfs
+from homelab_lib.models.zfs_layout import parse_layout
 from homelab_lib.twin.truenas.rpc import HALFMOON, Release
 
 Row = dict[str, Any]
@@ -15,9 +16,29 @@ _TAIL_BYTES = 2 * 2**30
 """TrueNAS leaves this much of each disk unused, so that a slightly smaller one can replace it."""
 
 
+_ZFS_PARTITION = "6a898cc3-1dd2-11b2-99a6-080020736631"
+
+
 @dataclass
 class NasDisk:
-    """A disk as the NAS sees it; `told` is what a real one said of it, and counts."""
+    """A disk as the NAS sees it.
+
+    Parameters
+    ----------
+    name, serial, size_bytes, model, lunid, rotates, boot
+        What it is.
+    exported_zpool
+        The pool that it carries the label of, and that is not imported.
+    partitions
+        Its partitions as the middleware tells them; `partition` makes one.
+    fstype
+        What lies on it as a whole, without a partition: ``ext4``; empty for nothing.
+    self_tests, testing, healthy
+        Its tests of itself, the newest first: (kind, whether it passed); the one it is at; and
+        what it says of itself.
+    told
+        What a real one said of it, which counts.
+    """
 
     name: str
     serial: str
@@ -27,8 +48,37 @@ class NasDisk:
     rotates: bool = True
     boot: bool = False
     exported_zpool: str | None = None
-    partitioned: bool = False
+    partitions: list[Row] = field(default_factory=list)
+    fstype: str = ""
+    self_tests: list[tuple[str, bool]] = field(default_factory=list)
+    testing: str = ""
+    healthy: bool = True
     told: Row = field(default_factory=dict)
+
+    def partition(self, number: int, size_bytes: int, kind: str = _ZFS_PARTITION) -> Row:
+        """A partition's row, as `disk.list_partitions` makes it."""
+        joint = "p" if self.name.startswith(("nvme", "pmem")) else ""
+        name, start = f"{self.name}{joint}{number}", 2048
+        return {
+            "name": name,
+            "partition_type": kind,
+            "partition_number": number,
+            "partition_uuid": f"{self.serial}-{number}",
+            "disk": self.name,
+            "start_sector": start,
+            "start": start * 512,
+            "end_sector": start + size_bytes // 512 - 1,
+            "end": start * 512 + size_bytes - 512,
+            "size": size_bytes,
+            "id": name,
+            "path": f"/dev/{name}",
+            "encrypted_provider": None,
+        }
+
+    def format(self) -> None:
+        """Wipe it, and give it the one partition that a pool lies on."""
+        self.exported_zpool, self.fstype = None, ""
+        self.partitions = [self.partition(1, self.size_bytes - _TAIL_BYTES)]
 
     @property
     def identifier(self) -> str:
@@ -48,6 +98,15 @@ class Vdev:
     disks: list[str]
     role: zfs.Role = "data"
     layout: str = ""  # as zpool has it, where its kind is not all of it
+
+    @property
+    def full_layout(self) -> str:
+        """As `zpool status` names it: ``raidz2``, ``draid1:4d:6c:1s``."""
+        if not self.kind.startswith("DRAID"):
+            return self.kind.lower()
+        width = len(self.disks)
+        found = parse_layout(self.layout or self.kind.lower(), width)
+        return f"draid{found.parity}:{found.data}d:{width}c:{found.spares}s"
 
 
 @dataclass
@@ -120,8 +179,9 @@ class ZPool:
             if vdev.kind == "STRIPE":
                 found[vdev.role] += leaves
                 continue
-            name = f"{vdev.kind.lower()}-{place}"
-            group = {"type": vdev.kind, "name": name, "path": None, "device": None, "disk": None}
+            name = f"{vdev.full_layout}-{place}"
+            kind = "DRAID" if vdev.kind.startswith("DRAID") else vdev.kind
+            group = {"type": kind, "name": name, "path": None, "device": None, "disk": None}
             found[vdev.role].append(_leaf(name, "") | group | {"children": leaves})
         return found
 

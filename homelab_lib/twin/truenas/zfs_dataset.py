@@ -81,6 +81,9 @@ class NasDataset:
         ``FILESYSTEM`` or ``VOLUME``.
     locked
         Whether its key is missing: nothing of it can be read.
+    key_format
+        ``hex`` or ``passphrase`` where it is encrypted by a key of its own; what is below it is,
+        too.
     """
 
     name: str
@@ -91,6 +94,7 @@ class NasDataset:
     files: FileSystem = field(default_factory=FileSystem)
     kind: str = "FILESYSTEM"
     locked: bool = False
+    key_format: str = ""
     user_properties: dict[str, str] = field(default_factory=dict)
     snapshot_bytes: int = 0
     reserved_bytes: int = 0
@@ -152,6 +156,27 @@ def effective(datasets: Mapping[str, NasDataset], name: str, prop: str) -> tuple
     return place.local[prop], source
 
 
+def encryption_root(datasets: Mapping[str, NasDataset], name: str) -> tuple[str, str] | None:
+    """The dataset whose key is needed, and the key's form; None where nothing is encrypted."""
+    place = datasets[name]
+    while not (place.key_format or place.locked):
+        if place.parent not in datasets:
+            return None
+        place = datasets[place.parent]
+    return place.name, place.key_format or "hex"
+
+
+def _key_property(raw: str) -> Row:
+    plain = raw in ("none", "off")
+    value = None if plain else raw.upper()
+    return {
+        "parsed": raw,
+        "rawvalue": raw,
+        "value": value,
+        "source": "DEFAULT" if plain else "NONE",
+    }
+
+
 def children(datasets: Iterable[str], name: str) -> list[str]:
     """Names of the datasets directly below."""
     return sorted(other for other in datasets if other.rpartition("/")[0] == name)
@@ -172,14 +197,15 @@ def dataset_row(
     """As `pool.dataset.query` shows it; with what is below it where `nested`."""
     dataset = datasets[name]
     volume = dataset.kind == "VOLUME"
+    key = encryption_root(datasets, name)
     row: Row = {
         "id": name,
         "type": dataset.kind,
         "name": name,
         "pool": name.partition("/")[0],
-        "encrypted": dataset.locked,
-        "encryption_root": name if dataset.locked else None,
-        "key_loaded": False,
+        "encrypted": bool(key),
+        "encryption_root": key[0] if key else None,
+        "key_loaded": bool(key) and not dataset.locked,
         "children": [
             dataset_row(datasets, child, available_bytes, nested=True)
             for child in (children(datasets, name) if nested else ())
@@ -187,8 +213,8 @@ def dataset_row(
         "mountpoint": None if volume else dataset.mountpoint,
         "locked": dataset.locked,
         "user_properties": {key: _text(text) for key, text in dataset.user_properties.items()},
-        "key_format": {"parsed": "none", "rawvalue": "none", "value": None, "source": "DEFAULT"},
-        "encryption_algorithm": _property("encryption", "off", "DEFAULT") | {"value": None},
+        "key_format": _key_property(key[1] if key else "none"),
+        "encryption_algorithm": _key_property("aes-256-gcm" if key else "off"),
         "origin": {"parsed": "", "rawvalue": "", "value": "", "source": "NONE"},
         "compressratio": {"parsed": "1.00", "rawvalue": "1.00", "value": "1.00x", "source": "NONE"},
     }

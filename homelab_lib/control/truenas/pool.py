@@ -1,0 +1,259 @@
+"""Pools of a TrueNAS, made of disks that are named by their serial numbers.
+
+`pool.create` looks at nothing but disks in use and equal serial numbers: a disk with partitions, or
+with the label of a pool that is not imported, it wipes. So all of that is looked at here, right
+before it is sent.
+
+Source: TrueNAS middleware 25.04 to 26: `pool.create`, `disk.details`, `disk.wipe`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from homelab_lib.answers import Shape
+from homelab_lib.control.truenas.disks import Disk, importable, look_at_disks, serials, told
+from homelab_lib.control.truenas.midclt import call, changing, follow_job
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.units import format_bytes
+
+_POOLS: Shape = [{"status": str, "healthy?": bool, "topology?": {str: [{"type": str}]}}]
+_ROOT: Shape = [{"encrypted?": bool}]
+_JOBS: Shape = [{"state": str}]
+_ROLES = ("data", "special", "dedup", "log", "cache", "spare")
+_DRAID = re.compile(r"draid(\d):(\d+)d:\d+c:(\d+)s")
+_SAME_SIZE = 0.01  # disks that are sold as the same differ by less
+
+
+@dataclass(frozen=True)
+class Vdev:
+    """Disks that a pool uses together.
+
+    Parameters
+    ----------
+    role
+        ``data``, ``special``, ``dedup``, ``log``, ``cache`` or ``spare``.
+    kind
+        ``STRIPE``, ``MIRROR``, ``RAIDZ1`` … ``RAIDZ3``, ``DRAID1`` … ``DRAID3``.
+    serials
+        Serial numbers of its disks.
+    data, spares
+        Of a dRAID: data disks in a group (None: as TrueNAS chooses), distributed spares.
+    """
+
+    role: str
+    kind: str
+    serials: tuple[str, ...]
+    data: int | None = None
+    spares: int = 0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool.
+
+    Parameters
+    ----------
+    host, pool
+        Where it is, and what it is called.
+    vdevs
+        What it is made of.
+    sizes
+        What each disk should hold [bytes], by its serial number.
+    encrypted
+        Whether it is encrypted by a key that the NAS makes.
+    """
+
+    host: str
+    pool: str
+    vdevs: tuple[Vdev, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    encrypted: bool = False
+    timeout_s: float = 900.0
+
+    @property
+    def name(self) -> str:
+        return f"pool {self.pool}"
+
+    @property
+    def serials(self) -> tuple[str, ...]:
+        """Of all its disks."""
+        return tuple(serial for vdev in self.vdevs for serial in vdev.serials)
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        rows = call(host, "pool.query", [["name", "=", self.pool]], shape=_POOLS)
+        if rows:
+            return {"pool": self._as_found(host, rows[0])}
+        running = [["method", "=", "pool.create"], ["state", "in", ["RUNNING", "WAITING"]]]
+        return {
+            "pool": None,
+            "making": bool(call(host, "core.get_jobs", running, shape=_JOBS)),
+            "importable": importable(host),
+            "disks": look_at_disks(host),
+        }
+
+    def _as_found(self, host: Host, row: Mapping[str, Any]) -> dict[str, Any]:
+        topology = row.get("topology")
+        found = {"status": row["status"], "vdevs": None, "encrypted": False}
+        if topology is None:
+            return found
+        known = serials(host)
+        asked = ([["id", "=", self.pool]], {"extra": {"retrieve_children": False}})
+        roots = call(host, "pool.dataset.query", *asked, shape=_ROOT)
+        vdevs = [
+            [role, *_shape_of(each, known)] for role in _ROLES for each in topology.get(role, ())
+        ]
+        encrypted = any(root.get("encrypted") for root in roots)
+        return found | {"vdevs": _settled(vdevs), "encrypted": encrypted}
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["pool"] is not None:
+            return self._as_wanted(observed["pool"])
+        if observed["making"]:
+            return Diff(waiting=f"TrueNAS is making a pool: {self.pool}, as it seems")
+        if self.pool in observed["importable"]:
+            return Diff(
+                conflict=f"a pool {self.pool} lies on disks of {self.host} and is not imported; "
+                "import it in TrueNAS, if it is yours, or take its disks out"
+            )
+        by_serial = self._by_serial(observed["disks"])
+        if problems := list(self._problems(by_serial, observed["disks"])):
+            return Diff(conflict="; ".join(problems))
+        return Diff((self._create({s: found[0] for s, found in by_serial.items()}),))
+
+    def _by_serial(self, disks: Sequence[Disk]) -> dict[str, list[Disk]]:
+        return {serial: [d for d in disks if d["serial"] == serial] for serial in self.serials}
+
+    def _problems(
+        self, by_serial: Mapping[str, list[Disk]], disks: Sequence[Disk]
+    ) -> Iterator[str]:
+        """Why these disks make no pool; each in words for the person who put them in."""
+        for serial, found in by_serial.items():
+            if not found:
+                there = ", ".join(told(disk) for disk in disks) or "none at all"
+                yield f"{self.host} has no disk with the serial number {serial}; it has {there}"
+            elif len(found) > 1:
+                names = " and ".join(disk["name"] for disk in found)
+                yield (
+                    f"{names} both say that their serial number is {serial}, so nobody can tell "
+                    "which is meant; USB bridges do that: take one out"
+                )
+            else:
+                yield from self._problem(found[0])
+
+    def _problem(self, disk: Disk) -> Iterator[str]:
+        wanted = self.sizes.get(disk["serial"], disk["size"])
+        if disk["boot"]:
+            yield f"TrueNAS starts from {told(disk)}"
+        elif disk["imported"]:
+            yield f"{told(disk)} is in pool {disk['pool']}"
+        elif disk["pool"]:
+            yield (
+                f"{told(disk)} carries the label of pool {disk['pool']}, which is not imported and "
+                "would be lost; if nobody needs it, wipe the disk in TrueNAS (Storage, Disks, Wipe)"
+            )
+        elif abs(disk["size"] - wanted) > _SAME_SIZE * wanted:
+            yield f"{told(disk)} should hold {format_bytes(wanted)} by the lab: it is another one"
+
+    def _create(self, disks: Mapping[str, Disk]) -> Change:
+        used = {serial: disk for serial, disk in disks.items() if disk["holds"]}
+        wiped = [f"{told(disk)} with {', '.join(disk['holds'])}" for disk in used.values()]
+        document: dict[str, Any] = {"name": self.pool, "topology": self._topology(disks)}
+        if self.encrypted:
+            document |= {"encryption": True, "encryption_options": {"generate_key": True}}
+        of = ", ".join(told(disks[serial]) for serial in self.serials)
+        return Change(
+            f"make pool {self.pool} of {of}",
+            changing("pool.create", document),
+            destroys=tuple(f"disk {serial}" for serial in used),
+            replaces="; ".join(wiped),
+            follow=follow_job,
+        )
+
+    def _topology(self, disks: Mapping[str, Disk]) -> dict[str, Any]:
+        """As the middleware wants it; disks that stand alone go into one row of their role."""
+        found: dict[str, Any] = {}
+        for vdev in self.vdevs:
+            names = [disks[serial]["name"] for serial in vdev.serials]
+            if vdev.role == "spare":
+                found.setdefault("spares", []).extend(names)
+                continue
+            rows = found.setdefault(vdev.role, [])
+            alone = next((row for row in rows if row["type"] == "STRIPE"), None)
+            if vdev.kind == "STRIPE" and alone is not None:
+                alone["disks"] += names
+                continue
+            row: dict[str, Any] = {"type": vdev.kind, "disks": names}
+            if vdev.kind.startswith("DRAID"):
+                row |= {"draid_data_disks": vdev.data, "draid_spare_disks": vdev.spares}
+            rows.append(row)
+        return found
+
+    def _as_wanted(self, found: Mapping[str, Any]) -> Diff:
+        """A pool that is there is left as it is: nothing of it can be changed without a risk."""
+        if found["vdevs"] is None:
+            return Diff(conflict=f"pool {self.pool} is {found['status']}: import or mend it first")
+        wanted = _settled([[v.role, *self._shape(v)] for v in self.vdevs])
+        if found["vdevs"] != wanted:
+            return Diff(
+                conflict=f"pool {self.pool} is there and is another one: it is made of "
+                f"{_words(found['vdevs'])}, and the lab wants {_words(wanted)}; describe it as it "
+                "is, or give the lab's another name"
+            )
+        if found["encrypted"] != self.encrypted:
+            states = {True: "encrypted", False: "not encrypted"}
+            return Diff(
+                conflict=f"pool {self.pool} is {states[found['encrypted']]}, and the lab wants it "
+                f"{states[self.encrypted]}: that is chosen when a pool is made, and never changed"
+            )
+        if found["status"] != "ONLINE":
+            return Diff(conflict=f"pool {self.pool} is {found['status']}: mend it first")
+        return Diff()
+
+    @staticmethod
+    def _shape(vdev: Vdev) -> tuple[str, list[str]]:
+        if not vdev.kind.startswith("DRAID"):
+            return vdev.kind, sorted(vdev.serials)
+        data = vdev.data
+        if data is None:
+            # What libzfs takes: as many as there are, and eight at most.
+            data = min(8, len(vdev.serials) - vdev.spares - int(vdev.kind[-1]))
+        return f"{vdev.kind}:{data}d:{vdev.spares}s", sorted(vdev.serials)
+
+
+def _shape_of(row: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Kind and serial numbers of a vdev of `pool.query`; a disk that is missing has none."""
+    leaves = sorted(known.get(str(disk), "?") for disk in _leaves(row))
+    kind = "STRIPE" if row["type"] == "DISK" else str(row["type"])
+    draid = _DRAID.match(str(row.get("name", ""))) if kind == "DRAID" else None
+    return (f"DRAID{draid[1]}:{draid[2]}d:{draid[3]}s" if draid else kind), leaves
+
+
+def _leaves(row: Mapping[str, Any]) -> Iterator[str | None]:
+    below = row.get("children") or ()
+    for child in below:
+        yield from _leaves(child)
+    if not below:
+        yield row.get("disk")
+
+
+def _settled(vdevs: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Vdevs in an order that tells equal ones; disks that stand alone are taken together."""
+    alone: dict[str, list[str]] = {}
+    others = []
+    for role, kind, disks in vdevs:
+        if kind == "STRIPE" or role == "spare":
+            alone.setdefault(role, []).extend(disks)
+        else:
+            others.append([role, kind, sorted(disks)])
+    # A dRAID's distributed spares are shown among the spares, as disks of no name.
+    single = [[role, "STRIPE", sorted(set(disks) - {"?"})] for role, disks in alone.items()]
+    return sorted([*others, *(each for each in single if each[2])])
+
+
+def _words(vdevs: Sequence[Sequence[Any]]) -> str:
+    return "; ".join(
+        f"{'' if role == 'data' else role + ' '}{kind.lower()} of {', '.join(disks)}"
+        for role, kind, disks in vdevs
+    )
