@@ -56,7 +56,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "called since the last boot. One that carries a pool, or from which TrueNAS starts, is "
             "never touched; one on which anything else lies is wiped only if you name it.",
             needs=(f"nas-burn-in{end}",),
-            ensure=lambda ctx, made=made: [made.resource],
+            ensure=made.ensure,
             check=made.check,
             measure=made.measure,
         )
@@ -101,11 +101,10 @@ class _Made:
                     "write  serial: …",
                 )
 
-    @property
-    def resource(self) -> nas_pool.Pool:
+    def ensure(self, ctx: Context) -> Iterator[nas_pool.Pool]:
         """What the NAS is to have."""
         disks = {name: self.disks[name] for name in self.pool.disks_for()}
-        return nas_pool.Pool(
+        yield nas_pool.Pool(
             self.pool.host,
             self.pool.name,
             tuple(self._vdevs()),

@@ -76,7 +76,7 @@ class ZfsDataset:
             "quota": _bytes(row, "quota"),
             "casesensitivity": row.get("casesensitivity", {}).get("rawvalue"),
             "locked": row.get("locked", False),
-            "comments": _own_comment(row),
+            "comments": own_comment(row),
         }
 
     def diff(self, observed: dict[str, Any]) -> Diff:
@@ -139,7 +139,7 @@ def _bytes(row: dict[str, Any], name: str) -> int:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
 
 
-def _own_comment(row: dict[str, Any]) -> str:
+def own_comment(row: dict[str, Any]) -> str:
     """What stands in the dataset's own comments; one that it inherited is its parent's."""
     comments = row.get("comments", {})
     return str(comments.get("value", "")) if comments.get("source") == "LOCAL" else ""

@@ -41,7 +41,9 @@ def parse(text: str) -> Any:
         return word
 
 
-def call(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any:
+def call(
+    host: Host, method: str, *arguments: Any, shape: Shape = object, secret_output: bool = False
+) -> Any:
     """Ask the middleware.
 
     Parameters
@@ -50,6 +52,8 @@ def call(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any
         What is asked.
     shape
         What is read from the answer; see `answers`.
+    secret_output
+        There is a secret in the answer.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def call(host: Host, method: str, *arguments: Any, shape: Shape = object) -> Any
         It says something else.
     """
     words = ("midclt", "call", method, *map(json.dumps, arguments))
-    said = parse(host.read(*words).stdout)
+    said = parse(host.read(*words, secret_output=secret_output).stdout)
     return answers.expected(said, shape, host=host.name, line=read(*words).line)
 
 

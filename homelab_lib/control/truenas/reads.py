@@ -9,7 +9,7 @@ _METHOD = re.compile(
     r"(?:[\w.]+\.)?(?:query|get_instance|config|get_jobs|get_state|get_disks|get_unused|details|"
     r"import_find|checkin_waiting|has_pending_changes|network_config_to_be_removed|"
     r"default_route_will_be_removed|(?:\w+_)?choices|info|ready|version|state|status|list|started|"
-    r"temperatures|listdir|stat|statfs)"
+    r"temperatures|listdir|stat|statfs|getacl)"
 )
 
 _JOBS_THAT_LOOK = ("pool.import_find",)

@@ -111,6 +111,9 @@ class Family:
         Fields that are only taken together.
     on_update
         What has to be said besides whenever one is changed.
+    unmarked
+        Nothing of it can carry a mark. One that is there counts if it is as wanted, and is never
+        changed.
     """
 
     namespace: str
@@ -120,6 +123,7 @@ class Family:
     mark: str = ""
     together: frozenset[str] = frozenset()
     on_update: Values = field(default_factory=dict)
+    unmarked: bool = False
 
     def says(self, release: Release, values: Values) -> dict[str, Any]:
         """`values` as the release calls them; what it does not know is left out."""
@@ -222,6 +226,8 @@ class Row:
         return Diff((self._update(ours[0], differing),)) if differing else Diff()
 
     def _is_ours(self, row: Values) -> bool:
+        if self.family.unmarked:
+            return False
         return not self.family.mark or mark.marks(row[self.family.mark], self.lab)
 
     def _differing(self, row: Values) -> dict[str, Any]:
@@ -257,6 +263,11 @@ class Row:
         told = []
         for row in rows:
             have = ", ".join(f"{name} {json.dumps(row[name])}" for name in self._differing(row))
+            if self.family.unmarked:
+                return (
+                    f"{self.name} is there already with {have}, and it has no comment by which we "
+                    "could tell that we made it; change it by hand, or describe it as it is"
+                )
             told.append(f"{row[self.family.mark]!r} with {have}")
         return (
             f"{self.name} is there already, and we did not make it: {'; '.join(told)}. If lab "

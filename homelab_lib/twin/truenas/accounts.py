@@ -61,6 +61,12 @@ def _check_user(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
             errors.add(f"{place}.groups", f"Group {number} not found", errno.ENOENT)
     _check_login(nas, row, place, errors)
     errors.check()
+    if row.get("home_create") and row["home"] != "/var/empty":
+        row["home"] = f"{row['home'].rstrip('/')}/{row['username']}"
+        nas.files.mkdir(row["home"], parents=True)
+    if row.get("smb"):  # whoever uses Windows shares is one of them
+        [users] = [each["id"] for each in groups.values() if each["name"] == "builtin_users"]
+        row["groups"] = [*row.get("groups", ()), *({users} - set(row.get("groups", ())))]
     for once in ("password", "random_password", "home_create", "home_mode"):  # none is kept
         row.pop(once, None)
     row["uid"] = _next(row["uid"], [other["uid"] for other in others])

@@ -11,6 +11,7 @@ from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.pool import SUNDAYS
+from homelab_lib.twin.truenas.python import python
 from homelab_lib.twin.truenas.rpc import call
 from homelab_lib.twin.truenas.seeding import seed_truenas
 from homelab_lib.twin.truenas.smartctl import disk_health
@@ -39,7 +40,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
         world,
         user=host.ssh.user if host.ssh else "root",
         version=full_version(host.os.version, _VERSION),
-        commands=(truenas, server, disk_health, *UNIX),
+        commands=(truenas, server, disk_health, python, *UNIX),
     )
     nas.kernel = _KERNEL
     furnish(nas, host, before_phase)

@@ -89,6 +89,7 @@ def dataset_create(nas: TrueNas, data: Row) -> Row:
         nas.add_dataset(NasDataset("/".join([parent, *missing[:depth]]), created_s=nas.now_s()))
     dataset = NasDataset(name, kind=data["type"], created_s=nas.now_s())
     dataset.reserved_bytes = data.get("refreservation", 0)
+    dataset.preset = data["share_type"]
     _set(dataset, data)
     nas.add_dataset(dataset)
     return _shown(nas, name)

@@ -13,6 +13,7 @@ from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.rpc import parse_release
 from homelab_lib.twin.truenas.tables import (
+    BUILTIN_GROUPS,
     NFS_CONFIG,
     USERS,
     Row,
@@ -61,6 +62,7 @@ class TrueNas(Machine):
             "network.configuration": {},
             "systemdataset": {"id": 1, "pool": "boot-pool", "basename": "boot-pool/.system"},
             "docker": {"id": 1, "pool": None, "dataset": None},
+            "smb_acls": {},
         }
         self.apps: list[Row] = []
         self.alerts: list[Row] = []
@@ -72,6 +74,8 @@ class TrueNas(Machine):
             group = group_row(number, name_of_group, builtin=True)
             group["id"] = self.tables["group"].insert(group)
             self.tables["user"].insert(user_row(number, user_name, group))
+        for number, group_name in BUILTIN_GROUPS:
+            self.tables["group"].insert(group_row(number, group_name, builtin=True))
         self.files.mkdir("/mnt")
 
     def connect(self, gateway: str) -> None:

@@ -40,6 +40,9 @@ USERS: tuple[tuple[int, str, str], ...] = (
 )
 """Accounts that the twin knows on every system: number, name, group."""
 
+BUILTIN_GROUPS = ((544, "builtin_administrators"), (545, "builtin_users"))
+"""Groups that it knows besides: those that Windows shares go by."""
+
 
 class Table:
     """Rows of the middleware's database, numbered."""
@@ -125,6 +128,7 @@ def user_row(uid: int, name: str, group: Row) -> Row:
         },
         "groups": [],
         "password_disabled": uid not in (0, 950),
+        "ssh_password_enabled": False,
         "sshpubkey": None,
         "locked": False,
         "local": True,

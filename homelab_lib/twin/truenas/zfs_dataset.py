@@ -84,6 +84,10 @@ class NasDataset:
     key_format
         ``hex`` or ``passphrase`` where it is encrypted by a key of its own; what is below it is,
         too.
+    preset
+        The share type that it was made with.
+    uid, gid, acl
+        Owner, group and access control list of its folder; None for what it came with.
     """
 
     name: str
@@ -95,6 +99,10 @@ class NasDataset:
     kind: str = "FILESYSTEM"
     locked: bool = False
     key_format: str = ""
+    preset: str = "GENERIC"
+    uid: int = 0
+    gid: int = 0
+    acl: list[Row] | None = None
     user_properties: dict[str, str] = field(default_factory=dict)
     snapshot_bytes: int = 0
     reserved_bytes: int = 0
