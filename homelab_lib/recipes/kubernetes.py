@@ -6,7 +6,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.guests import Vm
-from homelab_lib.lab.per_host import OnHost, at, every
+from homelab_lib.lab.per_host import OnHost, at
 from homelab_lib.lab.storage import NfsShare
 from homelab_lib.recipes import clients, cluster, machines, share, volumes, workloads
 from homelab_lib.runbook.step import Step
@@ -60,12 +60,11 @@ def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator
 
 
 def _shares(lab: Lab, phase: int, clusters: Sequence[Cluster]) -> dict[str, NfsShare]:
-    """The NFS shares of the phase and those that its clusters stand on, by the names of their
-    steps: that of their kind, with their own where there are several."""
+    """The NFS shares that the phase's clusters stand on, by the names of their steps: that of
+    their kind, with their own where there are several."""
     refs = dict.fromkeys(each.nfs.share for each in clusters if each.nfs is not None)
     used = [found for ref in refs if (found := at(lab.nfs_shares, ref)) is not None]
     shares = [each for each in used if _is_made(lab, phase, each, "nfs_shares")]
-    shares += [each for each in every(lab.nfs_shares) if each.phase == phase and each not in used]
     shares += [each for each in used if each.exists]
     if len(shares) == 1:
         return {"share": shares[0]}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import holdings, kubernetes, proxmox_host, proxmox_network
+from homelab_lib.recipes import holdings, kubernetes, nas, proxmox_host, proxmox_network
 from homelab_lib.runbook.step import Runbook, Step
 
 KeyOf = Callable[[str], str]
@@ -62,7 +62,10 @@ PARTS = (
     Part(
         "",
         "",
-        (Recipe(kubernetes.MAKES, kubernetes.steps),),
+        (
+            Recipe(nas.MAKES, lambda lab, phase, key_of: nas.steps(lab, phase)),
+            Recipe(kubernetes.MAKES, kubernetes.steps),
+        ),
     ),
     Part(
         "proxmox",

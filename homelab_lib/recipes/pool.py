@@ -18,6 +18,8 @@ from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step
 from homelab_lib.units import format_seconds
 
 MAKES = ("pools",)
+BURN_IN = "nas-burn-in"
+"""How the steps are called that look whether disks were tested."""
 
 _SLACK_BYTES = 2 * GIB  # TrueNAS leaves as much at the end of each disk, for one a bit smaller
 _TEST_BYTES_PER_S = 180e6  # a large disk's mean from its outer to its inner edge
@@ -36,14 +38,18 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     Raises
     ------
     BadParameter
-        A disk has no serial number in the lab: nobody could tell which is meant.
+        A pool is on no TrueNAS or Proxmox, or a disk has no serial number in the lab: nobody could
+        tell which is meant.
     """
-    pools = [pool for pool in every(lab.pools) if pool.phase == phase and _is_ours(lab, pool)]
+    wanted = [pool for pool in every(lab.pools) if pool.phase == phase and not pool.exists]
+    for pool in wanted:
+        _refuse_elsewhere(lab, pool)
+    pools = [pool for pool in wanted if _kind(lab, pool) == "truenas"]
     for pool in pools:
         end = "" if len(pools) == 1 else f"-{pool.host}-{pool.name}"
         made = _Made(lab, pool)
         yield Step(
-            f"nas-burn-in{end}",
+            f"{BURN_IN}{end}",
             f"Test the disks of pool {pool.name} from end to end",
             why="A new disk fails in its first days or after years. A long test reads all of it; "
             "one that fails it goes back to the shop before anything lies on it.",
@@ -55,7 +61,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             why="The disks are found by the serial numbers that the lab names, whatever they are "
             "called since the last boot. One that carries a pool, or from which TrueNAS starts, is "
             "never touched; one on which anything else lies is wiped only if you name it.",
-            needs=(f"nas-burn-in{end}",),
+            needs=(f"{BURN_IN}{end}",),
             ensure=made.ensure,
             check=made.check,
             measure=made.measure,
@@ -74,9 +80,19 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             )
 
 
-def _is_ours(lab: Lab, pool: Pool) -> bool:
+def _kind(lab: Lab, pool: Pool) -> str:
     system = lab.system(pool.host)
-    return system is not None and system.kind == "truenas" and not pool.exists
+    return system.kind if system else "nothing"
+
+
+def _refuse_elsewhere(lab: Lab, pool: Pool) -> None:
+    if _kind(lab, pool) not in ("truenas", "proxmox"):
+        raise BadParameter(
+            f"pool {pool.id} is on {pool.host}, which runs {_kind(lab, pool)}",
+            where=f"pools.{pool.id}",
+            fix="pools are made on TrueNAS and on Proxmox; make this one by hand, and say exists: "
+            "true of it in place of its phase",
+        )
 
 
 class _Made:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.families import nfs_share
 from homelab_lib.control.truenas.midclt import call, release
 from homelab_lib.control.truenas.service import NasService
@@ -10,6 +9,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.storage import NfsShare
+from homelab_lib.recipes.datasets import resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _NO_PROGRAM = 127
@@ -59,7 +59,7 @@ class Share:
     """The dataset, its export, and the service that exports it; see `step`."""
 
     def __init__(self, lab: Lab, share: NfsShare, user: Cluster | None) -> None:
-        self.lab = lab.name
+        self.lab = lab
         self.share = share
         self.user = user
         self.dataset = lab.datasets.get(share.host, {}).get(share.dataset or "")
@@ -81,17 +81,10 @@ class Share:
         host = self.share.host
         nas = release(ctx.host(host))
         if self.dataset is not None and not self.dataset.exists:  # else it is there already
-            yield ZfsDataset(
-                host,
-                self.lab,
-                self.dataset.name,
-                self.dataset.share_type,
-                self.dataset.recordsize_bytes,
-                self.dataset.quota_bytes,
-            )
+            yield resource(self.lab, self.dataset)
         yield nfs_share(
             host,
-            self.lab,
+            self.lab.name,
             nas,
             self.share.path,
             self.share.networks,
@@ -115,7 +108,8 @@ class Share:
         told = ["everybody" if not networks else ", ".join(networks) for networks in found]
         says = f"exported to {'; and to '.join(told) or 'nobody'}"
         right = sorted(self.share.networks) in found and [] not in found
-        yield Check(f"{self.share.path} is exported to the cluster only", right, says)
+        to = "the cluster" if self.user else "its networks"
+        yield Check(f"{self.share.path} is exported to {to} only", right, says)
 
     def _seen_by_the_node(self, ctx: Context) -> Iterator[Check]:
         """What the server tells a node of the cluster that it exports.

@@ -6,11 +6,14 @@ from typing import Any
 from homelab_lib.lab import load_lab
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.truenas.disks import blocks_of
 from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.python import python
 from homelab_lib.twin.truenas.query import MatchNotFound
 from homelab_lib.twin.truenas.rpc import find
+from homelab_lib.twin.truenas.smartctl import disk_health
 from homelab_lib.twin.truenas.tables import user_row
 from homelab_lib.twin.truenas.zfs import NasDisk
 from homelab_lib.twin.world import World
@@ -25,9 +28,16 @@ def _world() -> World:
 
 def small_nas(release: str, *, pool: bool = True) -> TrueNas:
     """Eight disks, one network, and a pool with a few datasets and one export."""
-    nas = TrueNas("nas", _world(), user="root", version=release, commands=(truenas, server, *UNIX))
+    nas = TrueNas(
+        "nas",
+        _world(),
+        user="root",
+        version=release,
+        commands=(truenas, server, disk_health, python, *UNIX),
+    )
     for letter in "abcdefgh":
         nas.disks[f"sd{letter}"] = NasDisk(f"sd{letter}", f"SERIAL-{letter}", DISK_BYTES)
+    nas.blocks = blocks_of(nas)
     nas.interfaces += [
         Interface("enp1s0", "52:54:00:00:00:01", "10.0.30.2/24", "nas", "enp1s0"),
         Interface("enp2s0", "52:54:00:00:00:02", "", "nas", "enp2s0"),

@@ -20,15 +20,23 @@ from contract.oracle import contract
 from contract.small_nas import small_nas
 from contract.test_truenas_schemas import RELEASES, UNTOLD
 from homelab_lib.control.truenas import families, midclt
+from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.service import NasService
+from homelab_lib.control.truenas.user import NasUser
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes import nas
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook, Step
-from homelab_lib.secret import Mask
+from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.command import Result
+from homelab_lib.twin.built import built
+from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.truenas import seeding
+from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
 
 pytestmark = pytest.mark.contract
@@ -67,8 +75,8 @@ def watched(value: Any, method: str, read: READ, path: tuple[str, ...] = ()) -> 
 class Wire:
     """Carries commands to the twin; what is sent and what is read of answers is written down."""
 
-    def __init__(self, release: str) -> None:
-        self.nas = small_nas(release)
+    def __init__(self, nas: TrueNas) -> None:
+        self.nas = nas
         self.sent: list[tuple[str, list[Any]]] = []
         self.read: READ = set()
         self.last = ""
@@ -79,16 +87,26 @@ class Wire:
         return reply.status, reply.out.decode(), reply.err.decode()
 
     def run(self, host: str, command: Any) -> Result:
-        self._note(command.argv)
-        reply = self.nas.run(command.line, b"")
+        given = command.stdin.reveal() if isinstance(command.stdin, Secret) else ""
+        self._note(command.argv, given)
+        by_sudo = "sudo -n -- " if command.sudo else ""
+        reply = self.nas.run(by_sudo + command.line, given.encode())
         self.nas.world.clock.sleep(reply.takes_s)
         reply = reply.finished()
         return Result(reply.status, reply.out.decode(), reply.err.decode())
 
-    def _note(self, argv: Any) -> None:
-        if argv[:2] == ("midclt", "call"):
-            self.last = argv[2]
-            self.sent.append((argv[2], [_value(word) for word in argv[3:]]))
+    def _note(self, argv: Any, stdin: str = "") -> None:
+        match [word for word in argv if word != "-j"]:
+            case ["midclt", "call", method, *words] | ["python3", "-c", _, method, *words]:
+                self.last = method
+                given = [_value(word) for word in words]
+                for path, secret in (json.loads(stdin) if stdin else {}).items():
+                    *way, last = path.split(".")
+                    place = given[-1]
+                    for key in way:
+                        place = place[key]
+                    place[last] = secret
+                self.sent.append((method, given))
 
 
 def _value(word: str) -> Any:
@@ -98,39 +116,68 @@ def _value(word: str) -> Any:
         return word
 
 
-def wanted(release: midclt.Release, changed: bool) -> Iterator[Any]:
+def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     """Each resource, as it is at first and as it is later."""
-    nas, size = ("nas", "attic", release), 2**40 if changed else 2**30
-    yield ZfsDataset("nas", "attic", "tank/new", "NFS", 2**20 if changed else 2**17, size)
-    networks = ["10.0.40.0/24", *(["10.0.30.0/24"] if changed else [])]
-    yield families.nfs_share(*nas, "/mnt/tank/new", networks, "root", "root")
+    where, size = ("nas", "attic", release), 2**40 if later else 2**30
+    yield ZfsDataset("nas", "attic", "tank/new", "NFS", 2**20 if later else 2**17, size)
+    networks = ["10.0.40.0/24", *(["10.0.30.0/24"] if later else [])]
+    yield families.nfs_share(*where, "/mnt/tank/new", networks, "root", "root")
     for number, purpose in enumerate(_PURPOSES):
-        later = _PURPOSES[number - 1] if changed else purpose
-        yield families.smb_share(*nas, f"share-{number}", "/mnt/tank/m", later)
-    kept = (3 if changed else 2, "WEEK")
-    yield families.snapshot_task(*nas, "tank/a", {"hour": "3"}, keep=kept)
-    hour = {"hour": "4" if changed else "3"}
-    yield families.cron_job(*nas, "self-test", "smartctl -t long /dev/sda", hour)
+        other = _PURPOSES[number - 1] if later else purpose
+        yield families.smb_share(*where, f"share-{number}", "/mnt/tank/m", other)
+    kept = (3 if later else 2, "WEEK")
+    yield families.snapshot_task(*where, "tank/a", {"hour": "3"}, keep=kept)
+    hour = {"hour": "4" if later else "3"}
+    yield families.cron_job(*where, "self-test", "smartctl -t long /dev/sda", hour)
     for service in ("nfs", "cifs"):
         yield NasService("nas", release, service)
+    password = Secret("env:ANN", lambda: "made-up-012345")
+    yield NasUser("nas", "attic", "ann", "Ann", wanted={"smb": later}, password=password)
+    entries = nfs4("MODIFY" if later else "READ")
+    yield FolderAcl("nas", "attic", "tank/new", "NFS4", entries)
+    may = "READ" if later else "CHANGE"
+    yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
+
+
+def nfs4(group: str) -> tuple[Any, ...]:
+    flags, allow = {"BASIC": "INHERIT"}, {"type": "ALLOW", "id": -1}
+    perms = {"owner@": "FULL_CONTROL", "group@": group}
+    return tuple(
+        {"tag": tag, "perms": {"BASIC": may}, "flags": flags} | allow for tag, may in perms.items()
+    )
+
+
+def sent_by(wire: Wire, *steps: Step) -> None:
+    book = Runbook("nas", "A NAS", steps)
+    journal = Journal(None, mask=Mask(), wall=lambda: "now")
+    sender = Sender(wire, wire.nas.world.clock, journal, Mask())
+    engine = Engine(
+        book,
+        "apply",
+        sender,
+        trust=lambda name, key, made: None,
+        seal=str,
+        secret=lambda reference: Secret(reference, lambda: "made-up-012345"),
+    )
+    for step in steps:
+        assert engine.run_step(step.name).status != "failed"
 
 
 def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """What all of them send and read."""
-    wire = Wire(release)
+    """What all of them send and read, and what the recipes do."""
+    wire = Wire(small_nas(release))
     parse = midclt.parse
 
     def watching(text: str) -> Any:
         return watched(parse(text), wire.last, wire.read)
 
     monkeypatch.setattr(midclt, "parse", watching)
-    for changed in (False, True):
-        book = Runbook("nas", "A NAS", (Step("all", "All", ensure=lambda ctx, c=changed: wanted(
-            midclt.release(ctx.host("nas")), c)),))  # fmt: skip
-        journal = Journal(None, mask=Mask(), wall=lambda: "now")
-        sender = Sender(wire, wire.nas.world.clock, journal, Mask())
-        engine = Engine(book, "apply", sender, trust=lambda name, key, made: None, seal=str)
-        assert engine.run_step("all").status != "failed"
+    for later in (False, True):
+        sent_by(wire, Step("all", "All", ensure=lambda ctx, c=later: wanted(
+            midclt.release(ctx.host("nas")), c)))  # fmt: skip
+    lab = changed(load_lab(), ("hosts.truenas.os.version", release))
+    wire.nas = built(lab, before_phase=1, clock=SimulatedClock()).machines["truenas"]
+    sent_by(wire, *nas.steps(lab, 1))
     monkeypatch.setattr(midclt, "parse", parse)
     json_of = seeding.json_of
 
@@ -163,7 +210,8 @@ def test_what_we_send_and_what_we_read(release, monkeypatch):
             wrong += [f"{name}: no {f}" for f in fields if not _there(known["entry"], real, [f])]
     for name, path in sorted(wire.read):
         known = real["methods"].get(name, {})
-        schema = known.get("entry") or known.get("returns", {}).get("properties", {}).get("result")
+        returns = known.get("returns") or {}
+        schema = known.get("entry") or returns.get("properties", {}).get("result")
         if schema and not _there(schema, real, list(path)):
             wrong.append(f"{name} tells no {'.'.join(path)}")
     assert wrong == []
@@ -190,7 +238,8 @@ def _there(schema: dict[str, Any], real: dict[str, Any], path: list[str]) -> boo
 def test_no_call_of_the_source_is_left_out(monkeypatch):
     """Names of methods in the control room and the recipes, sent by one of the resources above."""
     root = Path(homelab_lib.__file__).parent
-    sources = [*root.glob("control/truenas/*.py"), root / "recipes" / "share.py"]
+    sources = [*root.glob("control/truenas/*.py"), *root.glob("recipes/nas*.py")]
+    sources += [root / "recipes" / f"{name}.py" for name in ("share", "pool", "datasets")]
     sources.append(root / "twin" / "truenas" / "seeding.py")
     every = {
         name for release in RELEASES for name in contract(f"truenas-{release}.json.gz")["methods"]

@@ -13,12 +13,32 @@ pytestmark = pytest.mark.contract
 
 NFS = {"path": "/mnt/tank/a", "networks": ["10.0.30.0/24"], "maproot_user": "root"}
 USER = {"username": "ops", "full_name": "Ops", "group_create": True, "password": "x", "smb": True}
+ACE = {"tag": "GROUP", "id": 545, "type": "ALLOW", "perms": {"BASIC": "MODIFY"},
+       "flags": {"BASIC": "INHERIT"}}  # fmt: skip
+SHARE_ACE = {"ae_who_str": "apps", "ae_perm": "READ", "ae_type": "ALLOWED"}
+DRAID = {"type": "DRAID1", "disks": ["sdc", "sdd"], "draid_data_disks": 1}
 CALLS: tuple[tuple[Any, ...], ...] = (
     ("pool.dataset.create", {"name": "tank/v", "type": "VOLUME", "volsize": 2**30}),
     ("pool.dataset.update", "tank/a", {"quota": 2**40, "recordsize": "1M", "comments": "mine"}),
     ("sharing.nfs.create", NFS),
     ("sharing.nfs.update", 3, {"ro": True}),
     ("sharing.smb.create", {"name": "media", "path": "/mnt/tank/m"}),
+    ("filesystem.getacl", "/mnt/tank/a"),
+    ("pool.dataset.create", {"name": "tank/s", "share_type": "SMB"}),
+    ("filesystem.getacl", "/mnt/tank/s", True, True),
+    ("filesystem.setacl", {"path": "/mnt/tank/s", "dacl": [ACE], "gid": 568}),
+    ("filesystem.acltemplate.query",),
+    ("sharing.smb.getacl", {"share_name": "media"}),
+    ("sharing.smb.setacl", {"share_name": "media", "share_acl": [SHARE_ACE]}),
+    (
+        "pool.create",
+        {
+            "name": "deep",
+            "encryption": True,
+            "topology": {"data": [DRAID]},
+            "encryption_options": {"generate_key": True},
+        },
+    ),
     ("pool.snapshottask.create", {"dataset": "tank/a"}),
     ("pool.scrub.create", {"pool": 1}),
     ("cronjob.create", {"command": "true", "user": "root"}),

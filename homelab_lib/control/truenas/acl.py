@@ -111,7 +111,10 @@ class FolderAcl:
                 f"{before}. If lab {self.lab} may change it, write “{mark.text(self.lab)}” into "
                 "its comments; else take its permissions out of the lab"
             )
-        document = {"path": self._path, "dacl": list(self.entries or observed_entries(observed))}
+        document: dict[str, Any] = {
+            "path": self._path,
+            "dacl": list(self.entries or observed_entries(observed)),
+        }
         document |= {name: getattr(self, name) for name in ("uid", "gid") if name in differing}
         below = (f"permissions of all that is in {self._path}",) if self.recursive else ()
         if self.recursive:

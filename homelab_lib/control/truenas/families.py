@@ -97,6 +97,40 @@ CRON_JOB = Family(
     },
 )
 
+GROUP = Family(
+    "group",
+    "group",
+    key=("name",),
+    fields={
+        "name": Field(),
+        "gid": Field(0),
+        "smb": Field(True),
+        "sudo_commands": Field((), unordered=True),
+        "sudo_commands_nopasswd": Field((), unordered=True),
+    },
+    unmarked=True,
+)
+
+
+def nas_group(
+    host: str,
+    lab: str,
+    release: Release,
+    name: str,
+    smb: bool = True,
+    gid: int | None = None,
+    sudo_commands: Sequence[str] = (),
+    sudo_commands_nopasswd: Sequence[str] = (),
+) -> Row:
+    """A group; TrueNAS picks its number where none is given."""
+    wanted: Values = {
+        "smb": smb,
+        "sudo_commands": sorted(sudo_commands),
+        "sudo_commands_nopasswd": sorted(sudo_commands_nopasswd),
+    }
+    number: Values = {} if gid is None else {"gid": gid}
+    return Row(host, lab, release, GROUP, {"name": name}, {**wanted, **number})
+
 
 def nfs_share(
     host: str,

@@ -194,6 +194,8 @@ class Pool:
         """A pool that is there is left as it is: nothing of it can be changed without a risk."""
         if found["vdevs"] is None:
             return Diff(conflict=f"pool {self.pool} is {found['status']}: import or mend it first")
+        if found["status"] != "ONLINE":
+            return Diff(conflict=f"pool {self.pool} is {found['status']}: mend it first")
         wanted = _settled([[v.role, *self._shape(v)] for v in self.vdevs])
         if found["vdevs"] != wanted:
             return Diff(
@@ -207,8 +209,6 @@ class Pool:
                 conflict=f"pool {self.pool} is {states[found['encrypted']]}, and the lab wants it "
                 f"{states[self.encrypted]}: that is chosen when a pool is made, and never changed"
             )
-        if found["status"] != "ONLINE":
-            return Diff(conflict=f"pool {self.pool} is {found['status']}: mend it first")
         return Diff()
 
     @staticmethod

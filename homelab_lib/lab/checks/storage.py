@@ -1,13 +1,15 @@
 """Datasets, shares, Proxmox storages and tiers; pools have a module of their own."""
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from homelab_lib.lab.checks.addresses import fixed
 from homelab_lib.lab.checks.fault import Fault, each_known, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
-from homelab_lib.lab.storage import STORAGE_KINDS, Share, VmStorage
+from homelab_lib.lab.storage import STORAGE_KINDS, NfsShare, Share, SmbShare, VmStorage
 
 _ROOMS = ("pools", "datasets", "nfs_shares", "smb_shares", "storages")
 _OWN_FIELDS = {field for needs, _ in STORAGE_KINDS.values() for field in needs}
@@ -23,7 +25,10 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for room in ("nfs_shares", "smb_shares"):
         for share in every(getattr(lab, room)):
             yield from _share((room, share.host, share.name), share, lab)
+    for share in every(lab.smb_shares):
+        yield from _capitals(("smb_shares", share.host, share.name), share, lab)
     for share in every(lab.nfs_shares):
+        yield from _exported(("nfs_shares", share.host, share.name), share, lab)
         if share.maproot_group is not None and share.maproot_user is None:
             path = ("nfs_shares", share.host, share.name, "maproot_group")
             yield Fault(path, "it needs maproot_user, too")
@@ -60,6 +65,35 @@ def _share(path: Steps, share: Share, lab: Lab) -> Iterator[Fault]:
     if share.path != root and not share.path.startswith(f"{root}/"):
         what = f"{share.path} isn't in dataset {share.dataset!r}, which is at {root}"
         yield Fault((*path, "path"), what)
+
+
+_TELLS_CAPITALS_APART = ("NFS", "GENERIC", "APPS")
+
+
+def _capitals(path: Steps, share: SmbShare, lab: Lab) -> Iterator[Fault]:
+    """A share that is to be made lies on a dataset whose names Windows understands."""
+    dataset = lab.datasets.get(share.host, {}).get(share.dataset or "")
+    system = lab.system(share.host)
+    if dataset is None or system is None or system.kind != "truenas":
+        return
+    if share.phase is not None and dataset.share_type in _TELLS_CAPITALS_APART:
+        what = f"dataset {dataset.name!r} is made with share_type {dataset.share_type}, which tells"
+        what += " capitals apart; Windows doesn't: make it SMB, or MULTIPROTOCOL where NFS has it"
+        yield Fault((*path, "dataset"), f"{what}, too")
+
+
+def _exported(path: Steps, share: NfsShare, lab: Lab) -> Iterator[Fault]:
+    """A share is exported to networks in which the lab has anything."""
+    if share.phase is None:
+        return
+    known = [ipaddress.ip_network(net) for vlan in lab.vlans.values() for net in vlan.subnets]
+    known += [ipaddress.ip_interface(cidr).network for _, cidr in fixed(lab) if "/" in cidr]
+    for index, network in enumerate(share.networks):
+        found = ipaddress.ip_network(network)
+        if not any(found.version == each.version and found.overlaps(each) for each in known):
+            there = ", ".join(sorted({str(each) for each in known}))
+            what = f"nothing of the lab is in {network}; its networks are {there}"
+            yield Fault((*path, "networks", index), what)
 
 
 def _storage(path: Steps, storage: VmStorage, lab: Lab) -> Iterator[Fault]:

@@ -122,35 +122,51 @@ def _of(nas: TrueNas, path: str) -> NasDataset:
     dataset = nas.dataset_of(path)
     if dataset is None or not nas.files.exists(path):
         raise CallError("Path not found.", errno.ENOENT)
+    if dataset.seeded and dataset.acl is None:  # it is what the real one has
+        told = nas.told("midclt", "call", "filesystem.getacl", dataset.mountpoint, "true")
+        if told is not None:
+            dataset.uid, dataset.gid, dataset.acl = told["uid"], told["gid"], told["acl"]
     return dataset
 
 
 def _told(nas: TrueNas, path: str, *, resolved: bool) -> Row:
     dataset = _of(nas, path)
     kind, entries = acltype(nas, dataset), _entries(nas, dataset)
-    users = {row["uid"]: row["username"] for row in nas.tables["user"].rows()}
-    groups = {row["gid"]: row["name"] for row in nas.tables["group"].rows()}
+    users: dict[int, str] = {row["uid"]: row["username"] for row in nas.tables["user"].rows()}
+    groups: dict[int, str] = {row["gid"]: row["name"] for row in nas.tables["group"].rows()}
     names = {"user": users.get(dataset.uid), "group": groups.get(dataset.gid)}
+
+    def who(entry: Row) -> str | None:
+        match entry["tag"]:
+            case "owner@" | "USER_OBJ":
+                return names["user"]
+            case "group@" | "GROUP_OBJ":
+                return names["group"]
+            case "USER":
+                return users.get(entry["id"])
+            case "GROUP":
+                return groups.get(entry["id"])
+        return None
+
+    shown = [_numbered_entry(each) for each in entries or ()]
+    if resolved:
+        shown = [each | {"who": who(each)} for each in shown]
     row: Row = {
         "path": path,
         "uid": dataset.uid,
         "gid": dataset.gid,
         "acltype": kind,
         "trivial": dataset.acl is None and dataset.preset not in ("SMB", "APPS"),
-        "acl": entries and [_shown(each, users, groups, resolved=resolved) for each in entries],
+        "acl": None if entries is None else shown,
     }
     if kind == "NFS4":
         row["aclflags"] = {"autoinherit": False, "protected": False, "defaulted": False}
     return row | (names if resolved else {"user": None, "group": None})
 
 
-def _shown(entry: Row, users: Row, groups: Row, *, resolved: bool) -> Row:
-    number = -1 if entry.get("id") is None else entry["id"]
-    shown = {key: value for key, value in entry.items() if key != "who"} | {"id": number}
-    if resolved:
-        known = {"USER": users, "GROUP": groups}.get(entry["tag"], {})
-        shown["who"] = known.get(number)
-    return shown
+def _numbered_entry(entry: Row) -> Row:
+    kept = {key: value for key, value in entry.items() if key != "who"}
+    return kept | {"id": -1 if entry.get("id") is None else int(entry["id"])}
 
 
 @method(

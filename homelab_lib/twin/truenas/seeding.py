@@ -1,5 +1,6 @@
 """Makes a twin's TrueNAS what a real one says it is."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,15 @@ from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
 from homelab_lib.twin.truenas.zfs_dataset import EMPTY_BYTES, NasDataset
 
 _DISK = ("identifier", "subsystem", "number", "rotationrate", "type", "bus", "zfs_guid")
+_USER = (
+    *("id", "uid", "username", "full_name", "smb", "home", "shell", "email", "sshpubkey"),
+    *("locked", "password_disabled", "ssh_password_enabled", "group", "groups", "builtin"),
+    *("sudo_commands", "sudo_commands_nopasswd", "local"),
+)
 _SHOWN_ONLY = {"locked", "state", "pool_name", "vmware_sync", "dataset", "relative_path", "tier"}
-"""What rows tell besides, by the families that do; a snapshot task's dataset is its own."""
+"""What rows tell besides."""
+_OWN = {"pool.snapshottask": {"dataset"}, "user": {"locked"}}
+"""What of it is some families' own."""
 
 
 def seed_truenas(nas: TrueNas, ask: Ask) -> None:
@@ -100,6 +108,8 @@ def _seed_dataset(nas: TrueNas, row: Row, ask: Ask) -> None:
         user_properties=properties,
         snapshot_bytes=_parsed_bytes(row, "usedbysnapshots"),
         reserved_bytes=_parsed_bytes(row, "usedbyrefreservation"),
+        key_format=_key_format(row),
+        seeded=True,
     )
     if dataset.kind == "VOLUME":
         for name in ("volsize", "volblocksize"):
@@ -112,19 +122,25 @@ def _seed_dataset(nas: TrueNas, row: Row, ask: Ask) -> None:
     nas.add_dataset(dataset)
 
 
+def _key_format(row: Row) -> str:
+    """The form of the dataset's own key; empty where it has none, or that of one above it."""
+    if not row.get("encrypted") or row.get("encryption_root") != row["name"]:
+        return ""
+    return str((row.get("key_format") or {}).get("rawvalue") or "hex")
+
+
 def _parsed_bytes(row: Row, name: str) -> int:
     return int((row.get(name) or {}).get("parsed") or 0)
 
 
 def _seed_tables(nas: TrueNas, call: Any) -> None:
-    # Of accounts no more than their names: a user's row has password hashes in it.
-    users = ("[]", '{"select":["id","uid","username","group"]}')
-    groups = ("[]", '{"select":["id","gid","name"]}')
+    # A user's row has password hashes in it: all else is asked for by name.
+    users = ("[]", json.dumps({"select": list(_USER)}))
     for table, method, *more in (
         ("nfs", "sharing.nfs.query"),
         ("smb", "sharing.smb.query"),
         ("user", "user.query", *users),
-        ("group", "group.query", *groups),
+        ("group", "group.query"),
         ("cronjob", "cronjob.query"),
         ("pool.scrub", "pool.scrub.query"),
         ("pool.snapshottask", "pool.snapshottask.query"),
@@ -134,7 +150,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         if rows is None and table in ("user", "group"):
             continue  # every system has them
         nas.tables[table] = Table()
-        told = _SHOWN_ONLY - ({"dataset"} if table == "pool.snapshottask" else set())
+        told = _SHOWN_ONLY - _OWN.get(table, set())
         for row in rows or ():
             nas.tables[table].insert({key: row[key] for key in row if key not in told})
     nas.services = installed(nas.release)
@@ -143,6 +159,11 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         nas.services[row["service"]] = ServiceState(
             row["id"], row["service"], row["enable"], running
         )
-    config = call("nfs.config")
-    if config is not None:
-        nas.config["nfs"] |= config
+    for service in ("nfs", "smb"):
+        config = call(f"{service}.config")
+        if config is not None:
+            nas.config[service] |= config
+    for row in nas.tables["smb"].rows():
+        told = call("sharing.smb.getacl", json.dumps({"share_name": row["name"]}))
+        if told is not None:
+            nas.config["smb_acls"][row["name"]] = told["share_acl"]

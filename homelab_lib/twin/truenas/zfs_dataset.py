@@ -86,8 +86,9 @@ class NasDataset:
         too.
     preset
         The share type that it was made with.
-    uid, gid, acl
-        Owner, group and access control list of its folder; None for what it came with.
+    uid, gid, acl, seeded
+        Owner, group and access control list of its folder; None for what it came with, or for what
+        the real one behind a seeded twin says.
     """
 
     name: str
@@ -103,6 +104,7 @@ class NasDataset:
     uid: int = 0
     gid: int = 0
     acl: list[Row] | None = None
+    seeded: bool = False
     user_properties: dict[str, str] = field(default_factory=dict)
     snapshot_bytes: int = 0
     reserved_bytes: int = 0

@@ -1,0 +1,136 @@
+"""What a TrueNAS stores and shares: its pools first, then all that lies on them.
+
+Only what lies on a TrueNAS is made; other systems' shares are looked at.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.base import Made
+from homelab_lib.lab.nas import Nas
+from homelab_lib.lab.per_host import at, every
+from homelab_lib.lab.storage import Dataset, NfsShare
+from homelab_lib.recipes import datasets, nas_access, nas_shares, pool
+from homelab_lib.runbook.step import Step
+
+MAKES = ("pools", "datasets", "nas", "smb_shares", "nfs_shares")
+
+Thing = TypeVar("Thing", bound=Made)
+
+
+def steps(lab: Lab, phase: int) -> Iterator[Step]:
+    """The steps of all that a phase makes on TrueNAS; none where there is no such thing.
+
+    Parameters
+    ----------
+    lab, phase
+        The lab, and the number of its phase.
+
+    Raises
+    ------
+    BadParameter
+        Something can't be made: its key and what to do.
+    """
+    pools = list(pool.steps(lab, phase))
+    yield from pools
+    alone = _alone(lab, phase)
+    hosts = [host for host in lab.hosts if _is_truenas(lab, host)]
+    others = [share for share in alone if share.host not in hosts]
+    busy = [host for host in hosts if list(_Nas(lab, host, phase, alone).steps(()))]
+    for host in busy:
+        mine = tuple(step.name for step in pools if not step.name.startswith(pool.BURN_IN))
+        end = "" if len(busy) == 1 else f"-{host}"
+        yield from _Nas(lab, host, phase, alone, end).steps(mine)
+    for share in others:
+        yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
+
+
+def _is_truenas(lab: Lab, host: str) -> bool:
+    return lab.hosts[host].os.kind == "truenas" and host in lab.machines()
+
+
+def stood_on(lab: Lab, phase: int) -> list[str]:
+    """The NFS shares that a phase's clusters stand on; they are made together with these.
+
+    Parameters
+    ----------
+    lab, phase
+        The lab, and the number of its phase.
+    """
+    clusters = [each for each in lab.clusters.values() if each.phase == phase]
+    return [each.nfs.share for each in clusters if each.nfs is not None]
+
+
+def _alone(lab: Lab, phase: int) -> list[NfsShare]:
+    used = stood_on(lab, phase)
+    return [s for s in _of(every(lab.nfs_shares), phase) if s.id not in used]
+
+
+def _of(things: Iterable[Thing], phase: int) -> list[Thing]:
+    return [thing for thing in things if thing.phase == phase and not thing.exists]
+
+
+class _Nas:
+    """What a phase makes on one NAS."""
+
+    def __init__(
+        self, lab: Lab, host: str, phase: int, alone: Iterable[NfsShare], end: str = ""
+    ) -> None:
+        self.lab, self.host, self.phase, self.end = lab, host, phase, end
+        self.nas = lab.nas.get(host) or Nas(name=host)
+        self.nfs_shares = [share for share in alone if share.host == host]
+        self.smb_shares = _of(lab.smb_shares.get(host, {}).values(), phase)
+        self._refuse()
+
+    def _name(self, what: str) -> str:
+        return f"nas-{what}{self.end}"
+
+    def _mine(self, things: Mapping[str, Thing]) -> list[Thing]:
+        return _of(things.values(), self.phase)
+
+    def _datasets(self) -> list[Dataset]:
+        """Those of the phase; one that a cluster's share lies on is made with that."""
+        shares = [at(self.lab.nfs_shares, ref) for ref in stood_on(self.lab, self.phase)]
+        theirs = [s.dataset for s in shares if s is not None and s.host == self.host]
+        found = self._mine(self.lab.datasets.get(self.host, {}))
+        return [dataset for dataset in found if dataset.name not in theirs]
+
+    def _refuse(self) -> None:
+        for room, things in (("cloud_tasks", self.nas.cloud_tasks),
+                             ("cloud_credentials", self.nas.cloud_credentials)):  # fmt: skip
+            for thing in _of(things.values(), self.phase):
+                raise BadParameter(
+                    f"{thing.name!r} copies to a place outside, which no recipe sets up yet",
+                    where=f"nas.{self.host}.{room}.{thing.name}",
+                    fix="leave out its phase, and set it up in TrueNAS by hand",
+                )
+
+    def steps(self, before: tuple[str, ...]) -> Iterator[Step]:
+        """Its steps in the order in which they need each other."""
+        made = before
+        if found := self._datasets():
+            made = (self._name("datasets"),)
+            yield datasets.step(self.lab, found, made[0], before)
+        groups, users = self._mine(self.nas.groups), self._mine(self.nas.users)
+        known: tuple[str, ...] = ()
+        if groups or users:
+            known = (self._name("accounts"),)
+            yield nas_access.accounts(self.lab, self.host, groups, users, known[0])
+        if acls := self._mine(self.nas.acls):
+            name = self._name("permissions")
+            yield nas_access.permissions(self.lab, self.host, acls, name, (*made, *known))
+        yield from self._shares((*made, *known))
+
+    def _shares(self, needs: tuple[str, ...]) -> Iterator[Step]:
+        smb, nfs = self.nas.smb, self.nas.nfs
+        smb = smb if smb is not None and smb.phase == self.phase else None
+        nfs = nfs if nfs is not None and nfs.phase == self.phase else None
+        acls = self._mine(self.nas.share_acls)
+        if self.smb_shares or smb or acls:
+            name = self._name("smb")
+            yield nas_shares.smb(self.lab, self.host, self.smb_shares, smb, acls, name, needs)
+        if self.nfs_shares or nfs:
+            name = self._name("nfs")
+            yield nas_shares.nfs(self.lab, self.host, self.nfs_shares, nfs, name, needs)
