@@ -4,15 +4,16 @@ Only what lies on a TrueNAS is made; other systems' shares are looked at.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.base import Made
+from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.per_host import at, every
 from homelab_lib.lab.storage import Dataset, NfsShare
-from homelab_lib.recipes import datasets, nas_access, nas_shares, pool
+from homelab_lib.recipes import datasets, nas_access, nas_iscsi, nas_shares, nas_tasks, pool
 from homelab_lib.runbook.step import Step
 
 MAKES = ("pools", "datasets", "nas", "smb_shares", "nfs_shares")
@@ -34,17 +35,23 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         Something can't be made: its key and what to do.
     """
     pools = list(pool.steps(lab, phase))
-    yield from pools
     alone = _alone(lab, phase)
     hosts = [host for host in lab.hosts if _is_truenas(lab, host)]
-    others = [share for share in alone if share.host not in hosts]
-    busy = [host for host in hosts if list(_Nas(lab, host, phase, alone).steps(()))]
-    for host in busy:
-        mine = tuple(step.name for step in pools if not step.name.startswith(pool.BURN_IN))
-        end = "" if len(busy) == 1 else f"-{host}"
+    making = {each.host for each in _of(every(lab.pools), phase)}
+    busy = [h for h in hosts if h in making or list(_Nas(lab, h, phase, alone).steps(()))]
+    ends = {host: "" if len(busy) == 1 else f"-{host}" for host in busy}
+    for host, end in ends.items():
+        title = f"See that nothing is wrong with {host}"
+        yield nas_tasks.health(host, f"nas-ready{end}", title)
+    yield from pools
+    mine = tuple(step.name for step in pools if not step.name.startswith(pool.BURN_IN))
+    for host, end in ends.items():
         yield from _Nas(lab, host, phase, alone, end).steps(mine)
-    for share in others:
-        yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
+        title = f"See that {host} complains of nothing that was made"
+        yield nas_tasks.health(host, f"nas-health{end}", title)
+    for share in alone:
+        if share.host not in hosts:
+            yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
 
 
 def _is_truenas(lab: Lab, host: str) -> bool:
@@ -122,6 +129,7 @@ class _Nas:
             name = self._name("permissions")
             yield nas_access.permissions(self.lab, self.host, acls, name, (*made, *known))
         yield from self._shares((*made, *known))
+        yield from self._tasks(made)
 
     def _shares(self, needs: tuple[str, ...]) -> Iterator[Step]:
         smb, nfs = self.nas.smb, self.nas.nfs
@@ -134,3 +142,30 @@ class _Nas:
         if self.nfs_shares or nfs:
             name = self._name("nfs")
             yield nas_shares.nfs(self.lab, self.host, self.nfs_shares, nfs, name, needs)
+        if lends := self._lends():
+            yield nas_iscsi.step(self.lab, self.host, lends, self._name("iscsi"), needs)
+
+    def _lends(self) -> Iscsi | None:
+        """What of its iSCSI belongs to the phase."""
+        iscsi = self.nas.iscsi
+        if iscsi is None:
+            return None
+        mine: dict[str, Any] = {
+            room: {thing.name: thing for thing in self._mine(getattr(iscsi, room))}
+            for room in ("portals", "initiators", "auths", "extents", "targets")
+        }
+        return iscsi.model_copy(update=mine) if any(mine.values()) else None
+
+    def _tasks(self, needs: tuple[str, ...]) -> Iterator[Step]:
+        nas = self.nas
+        snapshots, scrubs = self._mine(nas.snapshot_tasks), self._mine(nas.scrubs)
+        if snapshots or scrubs:
+            name = self._name("tasks")
+            yield nas_tasks.tasks(self.lab, self.host, snapshots, scrubs, name, needs)
+        if tests := self._mine(nas.smart_tests):
+            yield nas_tasks.disk_tests(self.lab, self.host, tests, self._name("disk-tests"))
+        services = self._mine(nas.alerts)
+        # Mail has no phase of its own: it is what alert services of the phase are sent by.
+        mail = nas.mail if any(each.kind == "Mail" for each in services) else None
+        if services:
+            yield nas_tasks.telling(self.lab, self.host, mail, services, self._name("alerts"))

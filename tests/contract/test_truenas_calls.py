@@ -19,14 +19,15 @@ import homelab_lib
 from contract.oracle import contract
 from contract.small_nas import small_nas
 from contract.test_truenas_schemas import RELEASES, UNTOLD
-from homelab_lib.control.truenas import families, midclt
+from homelab_lib.control.truenas import families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.service import NasService
+from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas
+from homelab_lib.recipes import nas, nas_tasks
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -135,8 +136,32 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield NasUser("nas", "attic", "ann", "Ann", wanted={"smb": later}, password=password)
     entries = nfs4("MODIFY" if later else "READ")
     yield FolderAcl("nas", "attic", "tank/new", "NFS4", entries)
+    if release < (25, 10):
+        hours = {"hour": "4" if later else "3"}
+        yield watching.smart_test(*where, "all", "SHORT", (), hours)
+    level = "INFO" if later else "WARNING"
+    chat = {"url": Secret("env:URL", lambda: "https://chat.example.org/hook")}
+    yield watching.alert_service(*where, "chat", "Slack", level, {}, chat)
+    mail = {"fromemail": "b@c.de" if later else "a@c.de", "smtp": False}
+    yield Settings("nas", "mail", mail, {"pass": password})
+    yield from lent(where, later, password)
+    monthly = nas_tasks.cron("0 4 1 * *" if later else "0 3 1 * *")
+    yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
+
+
+def lent(where: Any, later: bool, password: Secret) -> Iterator[Any]:
+    """A zvol by iSCSI."""
+    yield iscsi.portal(*where, "p", ["10.0.30.2"])
+    yield iscsi.initiators(*where, "i", ["iqn.2026-01.a", *(["iqn.2026-01.b"] if later else [])])
+    yield iscsi.chap_login(*where, 1, "ann", {"secret": password})
+    yield iscsi.Volume("nas", "attic", "tank/lun", 2**31 if later else 2**30)
+    yield iscsi.extent(*where, "e", {"type": "DISK", "disk": "zvol/tank/lun"}, read_only=later)
+    group = {"portal": 1, "initiator": 1, "authmethod": "CHAP", "auth": 1}
+    yield iscsi.target(*where, "t", group, ["10.0.30.0/24"] if later else [])
+    yield iscsi.lent(*where, 1, 0, 1)
+    yield Settings("nas", "iscsi.global", {"listen_port": 3261 if later else 3260})
 
 
 def nfs4(group: str) -> tuple[Any, ...]:

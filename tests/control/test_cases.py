@@ -84,7 +84,7 @@ def _frozen(value: Any) -> Any:
     "text"}`` a secret."""
     if isinstance(value, dict) and "iface" in value:
         return Link(**{key: _frozen(each) for key, each in value.items()})
-    if isinstance(value, dict) and value.keys() == {"secret"}:
+    if isinstance(value, dict) and isinstance(value.get("secret"), str):
         return Secret("env:SECRET", lambda: value["secret"])
     if isinstance(value, dict) and "make" in value:
         module, _, name = value["make"].rpartition(".")

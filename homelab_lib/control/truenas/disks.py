@@ -1,6 +1,7 @@
 """The disks of a TrueNAS, and what lies on each of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.answers import Shape, expected
@@ -12,6 +13,8 @@ _ROWS: Shape = [
     {
         "name": str,
         "serial?": str,
+        "lunid?": str,
+        "identifier?": str,
         "size?": int,
         "imported_zpool?": str,
         "exported_zpool?": str,
@@ -30,6 +33,40 @@ Disk = dict[str, Any]
 def serials(host: Host) -> dict[str, str]:
     """The serial number of each disk, by the name that it has since the last boot."""
     return {row["name"]: row.get("serial", "") for row in _rows(host)}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """By what a disk is known whatever it is called since the last boot.
+
+    Parameters
+    ----------
+    serial, lunid
+        Its serial number, and its world-wide name where it has one.
+    identifier
+        As TrueNAS has it.
+    """
+
+    serial: str
+    lunid: str
+    identifier: str
+
+    def command(self, test: str) -> str:
+        """What has it test itself: ``long``."""
+        # By its world-wide name there is one link; by its serial number several, but for ata-….
+        link = f"wwn-0x{self.lunid}" if self.lunid else f"ata-*_{self.serial}"
+        return f"smartctl -t {test} /dev/disk/by-id/{link}"
+
+
+def identities(host: Host) -> dict[str, Identity]:
+    """The disks that can be tested, by their serial numbers: not those that TrueNAS starts from,
+    which are often USB sticks and know no tests."""
+    boot = set(call(host, "boot.get_disks", shape=[str]))
+    return {
+        row["serial"]: Identity(row["serial"], row.get("lunid", ""), row.get("identifier", ""))
+        for row in _rows(host)
+        if row.get("serial") and row["name"] not in boot
+    }
 
 
 def look_at_disks(host: Host) -> list[Disk]:

@@ -178,16 +178,27 @@ def snapshot_task(
     schedule: Values,
     keep: tuple[int, str],
     recursive: bool = True,
+    *,
+    name: str = "",
+    naming_schema: str = "auto-%Y-%m-%d_%H-%M",
+    exclude: Sequence[str] | None = None,
+    allow_empty: bool | None = None,
+    enabled: bool = True,
 ) -> Row:
-    """Snapshots of a dataset by a schedule, kept for ``(2, "WEEK")``; named after the lab."""
+    """Snapshots of a dataset by a schedule, kept for ``(2, "WEEK")``; what they are called begins
+    with our mark, and with the task's name where it has one."""
+    given: Values = {"exclude": exclude and sorted(exclude), "allow_empty": allow_empty}
     wanted: Values = {
         "schedule": dict(schedule),
         "lifetime_value": keep[0],
         "lifetime_unit": keep[1],
         "recursive": recursive,
-        "enabled": True,
+        "enabled": enabled,
+        **{name: value for name, value in given.items() if value is not None},
     }
-    key = {"dataset": dataset, "naming_schema": f"{mark.tag(lab)}-%Y-%m-%d_%H-%M"}
+    begins = "-".join(each for each in (mark.tag(lab), name) if each)
+    called = f"{begins}-{naming_schema.removeprefix('auto-')}"
+    key = {"dataset": dataset, "naming_schema": called}
     return Row(host, lab, release, SNAPSHOT_TASK, key, wanted)
 
 

@@ -13,7 +13,10 @@ from typing import Any
 from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.midclt import Release, call, changing
+from homelab_lib.control.truenas.telling import telling
 from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.secret import Secret
+from homelab_lib.transport.command import Command
 
 Values = Mapping[str, Any]
 
@@ -53,6 +56,8 @@ class Field:
         How older releases said it.
     unheard
         Keys of a mapping that the NAS is told, and need not tell back.
+    of
+        A list of mappings, of which this key alone counts, in any order.
     """
 
     default: Any = None
@@ -60,9 +65,12 @@ class Field:
     since: Release = (0, 0)
     before: Before | None = None
     unheard: frozenset[str] = frozenset()
+    of: str = ""
 
     def settled(self, value: Any) -> Any:
         """`value` in a form that can be compared."""
+        if self.of:
+            return sorted(each[self.of] if isinstance(each, Mapping) else each for each in value)
         if isinstance(self.default, Mapping):
             return {**self.default, **(value or {})}
         return sorted(value or ()) if self.unordered else value
@@ -70,6 +78,8 @@ class Field:
     @property
     def shape(self) -> Shape:
         """What may stand in it."""
+        if self.of:
+            return [{self.of: SCALAR}]
         if isinstance(self.default, Mapping):
             return {str: object}
         if self.unordered:
@@ -114,6 +124,10 @@ class Family:
     unmarked
         Nothing of it can carry a mark. One that is there counts if it is as wanted, and is never
         changed.
+    secret
+        There are secrets in what the NAS tells of its rows.
+    whole
+        A change has to tell the whole row anew.
     """
 
     namespace: str
@@ -124,6 +138,8 @@ class Family:
     together: frozenset[str] = frozenset()
     on_update: Values = field(default_factory=dict)
     unmarked: bool = False
+    secret: bool = False
+    whole: bool = False
 
     def says(self, release: Release, values: Values) -> dict[str, Any]:
         """`values` as the release calls them; what it does not know is left out."""
@@ -177,6 +193,10 @@ class Row:
         What kind of row it is.
     key, wanted
         What tells it from others, and what should stand in it.
+    only_new
+        What is said besides when it is made, and can't be compared later.
+    secrets
+        Secrets that go with it whenever it is sent, by where they belong in it.
     """
 
     host: str
@@ -185,6 +205,8 @@ class Row:
     family: Family
     key: Values
     wanted: Values
+    only_new: Values = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
     timeout_s: float = 60.0
 
     @property
@@ -200,7 +222,8 @@ class Row:
         names = {*self.wanted, self.family.mark} - {""}
         found = []
         shape = self.family.shape(self.release)
-        for row in call(host, f"{self.family.namespace}.query", filters, shape=shape):
+        method, secret = f"{self.family.namespace}.query", self.family.secret
+        for row in call(host, method, filters, shape=shape, secret_output=secret):
             heard = self.family.hears(self.release, row)
             found.append({"id": row["id"]} | {name: heard[name] for name in sorted(names)})
         return found
@@ -240,21 +263,29 @@ class Row:
 
     def _create(self) -> Change:
         marked = {self.family.mark: mark.text(self.lab)} if self.family.mark else {}
-        document = self.family.says(self.release, marked | dict(self.key) | dict(self.wanted))
-        call_ = changing(f"{self.family.namespace}.create", document)
+        said = marked | dict(self.key) | dict(self.wanted) | dict(self.only_new)
+        call_ = self._call("create", self.family.says(self.release, said))
         return Change(f"make {self.name}", call_)
+
+    def _call(self, verb: str, *arguments: Any) -> Command:
+        method = f"{self.family.namespace}.{verb}"
+        if self.secrets:
+            return telling(method, *arguments, secrets=self.secrets)
+        return changing(method, *arguments)
 
     def _update(self, row: Values, differing: dict[str, Any]) -> Change:
         family = self.family
         if family.together & differing.keys():
             differing |= {name: self.wanted[name] for name in family.together & self.wanted.keys()}
-        document = family.says(self.release, differing) | dict(family.on_update)
         before = {name: row[name] for name in differing}
+        if family.whole:
+            differing = {**self.key, **self.wanted}
+        document = family.says(self.release, differing) | dict(family.on_update)
         old = json.dumps(family.says(self.release, before))
         told = [f"{name} {json.dumps(value, sort_keys=True)}" for name, value in before.items()]
         return Change(
-            f"change {', '.join(differing)} of {self.name}",
-            changing(f"{family.namespace}.update", row["id"], document),
+            f"change {', '.join(before)} of {self.name}",
+            self._call("update", row["id"], document),
             replaces=", ".join(told),
             undo=f"midclt call {family.namespace}.update {row['id']} '{old}'",
         )

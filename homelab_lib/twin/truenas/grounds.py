@@ -47,7 +47,8 @@ _MODELS_NOW = (
 _UNTOLD = (
     *("core.get_jobs", "docker.config", "network.configuration.config", "nfs.config"),
     *("smb.config", "ssh.config", "system.advanced.config", "system.general.config"),
-    *("systemdataset.config", "ups.config", "filesystem.acltemplate.query"),
+    *("systemdataset.config", "ups.config", "filesystem.acltemplate.query", "mail.config"),
+    "iscsi.global.config",
 )
 """Methods that the published models leave out."""
 
@@ -55,7 +56,10 @@ _VERDICTS, _MODELS = "verdicts of its API models", "its API models"
 _READ, _OLD = "middleware source", "middleware source, old schema"
 
 
-_WITH_SECRETS = ("user.create", "user.update")
+_WITH_SECRETS = (
+    *("user.create", "user.update", "mail.update", "alertservice.create", "alertservice.update"),
+    "iscsi.auth.create",
+)
 """Methods that are called with passwords."""
 
 
@@ -92,6 +96,23 @@ def _methods() -> Iterator[Grounds]:
     for name in ("interface.default_route_will_be_removed", "interface.save_default_route"):
         yield _of(name, Fidelity.SOURCE, _OLD, _EARLIER)
     yield _of("alert.list", Fidelity.SOURCE, _MODELS, ("25.04", "25.10"))
+    yield _of("alert.list", Fidelity.SOURCE, _READ, ("26.0",))
+    yield _of("alertservice.create", Fidelity.VALIDATOR, _VERDICTS, ("25.04", "25.10"))
+    yield _of("alertservice.create", Fidelity.SOURCE, _READ, ("26.0",))
+    for verb in ("delete", "query", "test", "update"):
+        yield _of(f"alertservice.{verb}", Fidelity.SOURCE, _MODELS, ("25.04", "25.10"))
+        yield _of(f"alertservice.{verb}", Fidelity.SOURCE, _READ, ("26.0",))
+    for verb in ("create", "delete", "query", "update"):
+        yield _of(f"smart.test.{verb}", Fidelity.DOCUMENTATION, "API documentation", _EARLIER)
+    for room in ("auth", "extent", "initiator", "portal", "target", "targetextent"):
+        for verb in ("create", "delete", "query", "update"):
+            judged = (room, verb) in (("extent", "create"), ("target", "create"))
+            rests = Fidelity.VALIDATOR if judged else Fidelity.SOURCE
+            yield _of(f"iscsi.{room}.{verb}", rests, _VERDICTS if judged else _MODELS, _NOW)
+            yield _of(f"iscsi.{room}.{verb}", Fidelity.SOURCE, _OLD, _EARLIER)
+    for name in ("iscsi.global.update", "mail.update"):
+        yield _of(name, Fidelity.SOURCE, _MODELS, _NOW)
+        yield _of(name, Fidelity.SOURCE, _OLD, _EARLIER)
 
 
 def _of(name: str, rests: Fidelity, source: str, releases: tuple[str, ...] = ()) -> Grounds:

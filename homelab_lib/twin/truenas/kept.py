@@ -60,6 +60,8 @@ class Family:
         What create and update answer with, of the row as it is shown.
     deleted
         What a deletion answers with, of the row's number.
+    until
+        The first release that has the family no more.
     """
 
     namespace: str
@@ -76,12 +78,13 @@ class Family:
     delete: Mapping[str, Any] = field(default_factory=dict)
     answer: Callable[[Row], Any] = lambda row: row
     deleted: Callable[[int], Any] = lambda number: True
+    until: Release | None = None
 
     def register(self) -> None:
         """Let `midclt` find its methods."""
-        method(f"{self.namespace}.query")(self.query)
+        method(f"{self.namespace}.query", until=self.until)(self.query)
         takes: Row = {self.number: int} | dict(self.delete)
-        method(f"{self.namespace}.delete", takes)(self._delete)
+        method(f"{self.namespace}.delete", takes, until=self.until)(self._delete)
         for verb, models, body in (
             ("create", self.creates, self._create),
             ("update", self.updates, self._update),
@@ -90,7 +93,8 @@ class Family:
             number: Row = {self.number: int} if verb == "update" else {}
             for since, until, model in in_turn(models):
                 takes = {**number, name: model}
-                method(f"{self.namespace}.{verb}", takes, since=since, until=until)(body)
+                gone = until or self.until
+                method(f"{self.namespace}.{verb}", takes, since=since, until=gone)(body)
 
     def rows(self, nas: TrueNas) -> list[Row]:
         """All rows, as they are kept."""

@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.truenas import (
     accounts,
+    alerts,
     apps,
     dataset,
     disks,
     filesystem,
     interfaces,
+    iscsi,
     nfs,
     pool,
     routing,
@@ -35,11 +37,13 @@ from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, Release, find
 
 API = (
     accounts,
+    alerts,
     apps,
     dataset,
     disks,
     filesystem,
     interfaces,
+    iscsi,
     nfs,
     pool,
     routing,

@@ -7,7 +7,7 @@ from typing import Any
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import parse_release
+from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
 from homelab_lib.twin.truenas.tables import Row, ServiceState, Table, installed
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
 from homelab_lib.twin.truenas.zfs_dataset import EMPTY_BYTES, NasDataset
@@ -18,7 +18,9 @@ _USER = (
     *("locked", "password_disabled", "ssh_password_enabled", "group", "groups", "builtin"),
     *("sudo_commands", "sudo_commands_nopasswd", "local"),
 )
+_LOGIN = ("id", "tag", "user", "peeruser", "discovery_auth")
 _SHOWN_ONLY = {"locked", "state", "pool_name", "vmware_sync", "dataset", "relative_path", "tier"}
+_SHOWN_ONLY |= {"type__title"}
 """What rows tell besides."""
 _OWN = {"pool.snapshottask": {"dataset"}, "user": {"locked"}}
 """What of it is some families' own."""
@@ -145,6 +147,14 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("pool.scrub", "pool.scrub.query"),
         ("pool.snapshottask", "pool.snapshottask.query"),
         ("staticroute", "staticroute.query"),
+        ("alertservice", "alertservice.query"),
+        ("iscsi.portal", "iscsi.portal.query"),
+        ("iscsi.initiator", "iscsi.initiator.query"),
+        ("iscsi.auth", "iscsi.auth.query", "[]", json.dumps({"select": list(_LOGIN)})),
+        ("iscsi.target", "iscsi.target.query"),
+        ("iscsi.extent", "iscsi.extent.query"),
+        ("iscsi.targetextent", "iscsi.targetextent.query"),
+        *((("smart.test", "smart.test.query"),) if nas.release < GOLDEYE else ()),
     ):
         rows = call(method, *more)
         if rows is None and table in ("user", "group"):
@@ -159,10 +169,11 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         nas.services[row["service"]] = ServiceState(
             row["id"], row["service"], row["enable"], running
         )
-    for service in ("nfs", "smb"):
+    for service in ("nfs", "smb", "mail", "iscsi.global"):
         config = call(f"{service}.config")
         if config is not None:
-            nas.config[service] |= config
+            nas.config[service] = nas.config.get(service, {}) | config
+    nas.alerts = call("alert.list") or []
     for row in nas.tables["smb"].rows():
         told = call("sharing.smb.getacl", json.dumps({"share_name": row["name"]}))
         if told is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from homelab_lib.twin.truenas.jobs import date
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
-from homelab_lib.twin.truenas.rpc import HALFMOON, method
+from homelab_lib.twin.truenas.rpc import method
 
 Row = dict[str, Any]
 
@@ -70,7 +70,7 @@ def get_jobs(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     return query([job.row() for job in nas.jobs.all.values()], filters, options)
 
 
-@method("alert.list", until=HALFMOON)
+@method("alert.list")
 def alert_list(nas: TrueNas) -> list[Row]:
     """What the system complains about."""
     return list(nas.alerts)
