@@ -158,7 +158,10 @@ def _reading(error: Exception) -> ReadingHost | None:
 
 def failed(host: str, call: Call, result: Result, mask: Mask) -> StepFailed:
     """The error for a call that ended with a status it should not have."""
-    printed = mask.cut(result.stderr.strip() or result.stdout.strip(), 2000, end=True)
+    said = [result.stderr.strip(), result.stdout.strip()]
+    # A service's status says little: its reason is in what it answers.
+    told = "\n    ".join(filter(None, said)) if isinstance(call, Request) else said[0] or said[1]
+    printed = mask.cut(told, 2000, end=True)
     return StepFailed(
         f"{host}: the command ended with status {result.exit_status}\n"
         f"    {mask(call.line)}\n    {printed or '(it printed nothing)'}",

@@ -1,0 +1,37 @@
+"""Which calls of an OPNsense only read: of its API, and of its own programs."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from homelab_lib.transport.options import Allowed
+from homelab_lib.transport.reads import declare, declare_service
+
+SERVICE = "opnsense"
+
+_ACTION = re.compile(
+    r"/api/\w+/\w+/"
+    r"(?:get\w*|search\w*|list\w*|status|running|info|backups|download|providers|interfaces_?info)"
+    r"(?:/[\w.-]+)*",
+    re.IGNORECASE,
+)
+"""Actions by their names; each ignores what it is told when it is asked by GET."""
+
+
+def _request(method: str, path: str, query: Mapping[str, str]) -> bool:
+    return method == "GET" and _ACTION.fullmatch(path) is not None
+
+
+def _pluginctl(words: Sequence[str]) -> bool:
+    """``pluginctl -g PATH`` prints a part of the configuration."""
+    match words:
+        case ["-g", path]:
+            return bool(path) and not path.startswith("-")
+    return False
+
+
+declare_service(SERVICE, _request)
+declare("opnsense-version", Allowed("", "-v -n -a"))
+declare("pluginctl", _pluginctl)
+declare("pgrep", Allowed("", "-q -l -x", "-F"))
+declare("ifconfig", Allowed("", "-a", also=lambda words: len(words.operands) <= 1))
+declare("pciconf", Allowed("", "-l -v -lv"))

@@ -1,0 +1,186 @@
+"""The undo of a firewall that we can't reach any more, and how it is told what is pending.
+
+OPNsense writes down what it is told and does nothing of it until it is applied; nothing of it
+shows that something waits. So before the first thing is written, the configuration as it is in
+force is laid aside, and it lies there until what was written has been applied, and confirmed over
+a fresh connection. That it lies there is what says "not applied": a run that was cut off in between
+finds it, and goes on.
+
+Before something is applied that the way to the firewall may depend on, a timer is started on the
+firewall itself, a process of its own: unless it is stopped in time, it puts back what was laid
+aside and loads all of it anew. It needs neither the network nor any service, and no release has to
+offer it: the savepoint of 26.1 answers a revision that names no backup, and 26.7 has none.
+
+References
+----------
+opnsense/core: ``src/opnsense/scripts/shell/restore.sh`` (what the console's "restore a backup"
+does), ``rc.reload_all``; daemon(8), pkill(1) of FreeBSD.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.control.opnsense.api import Api, told
+from homelab_lib.runbook.resource import Change, Diff, Host, Rollback
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Command, change
+from homelab_lib.transport.request import Request
+
+CONFIG = "/conf/config.xml"
+WITHIN_S = 180.0
+Apply = tuple[str, Call]
+"""A line for people, and what applies something."""
+
+CONSOLE = (
+    "the firewall's console is the last way: log in there and choose “Restore a backup”, or reboot"
+)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The configuration as it is in force, laid aside before something is written.
+
+    Parameters
+    ----------
+    host, lab
+        The firewall, and the lab it belongs to.
+    what
+        What will be written: a word that no other step uses.
+    """
+
+    host: str
+    lab: str
+    what: str
+    timeout_s: float = 30.0
+
+    @property
+    def name(self) -> str:
+        return f"configuration before {self.what}"
+
+    @property
+    def path(self) -> str:
+        """Where it lies: beside the configuration, where a boot leaves it."""
+        return f"/conf/homelab-{self.lab}-{self.what}.xml"
+
+    @property
+    def pidfile(self) -> str:
+        """Where the timer's process id is."""
+        return f"/var/run/homelab-{self.lab}-{self.what}.pid"
+
+    def lies(self, host: Host) -> bool:
+        """Whether it lies there."""
+        return host.read("test", "-e", self.path, ok=(0, 1)).ok
+
+    def observe(self, host: Host) -> bool:
+        return self.lies(host)
+
+    def diff(self, observed: bool) -> Diff:
+        if observed:
+            return Diff()
+        # Half a copy would be restored as a whole one: it gets its name when it is done.
+        script = f"cp -p {CONFIG} {self.path}.new && mv {self.path}.new {self.path}"
+        call = change("/bin/sh", "-c", script)
+        undo = f"rm {self.path}"
+        return Diff((Change(f"lay {self.name} aside as {self.path}", call, undo=undo),))
+
+    # ------------------------------------------------------------------ timer
+
+    def rollback(self, *, last: bool, first: str = "") -> Rollback:
+        """The undo of a change to the path by which we come.
+
+        Parameters
+        ----------
+        last
+            Whether with this change all has been applied that was written.
+        first
+            What is done on the firewall before all is loaded anew, as words of a shell.
+        """
+        return Rollback(self._arm(first), self._armed, self._confirm(last=last), within_s=WITHIN_S)
+
+    def _arm(self, first: str) -> Command:
+        before = f"{first}; " if first else ""
+        undo = (
+            f"sleep {WITHIN_S:.0f}; test -e {self.path} && mv {self.path} {CONFIG} && "
+            f"{{ {before}/usr/local/etc/rc.reload_all; }}"
+        )
+        # One that still runs, of a run that was cut off, would go off too early.
+        script = (
+            f"pkill -F {self.pidfile} 2>/dev/null; "
+            f'test -e {self.path} && /usr/sbin/daemon -f -p {self.pidfile} /bin/sh -c "{undo}"'
+        )
+        return change("/bin/sh", "-c", script)
+
+    def _armed(self, host: Host) -> bool:
+        runs = host.read("pgrep", "-F", self.pidfile, ok=(0, 1, 2, 3)).ok
+        return runs and self.lies(host)
+
+    def _confirm(self, *, last: bool) -> Command:
+        """It fails where the timer has gone off: what lay aside is gone then, and so is ours."""
+        there = f"rm {self.path}" if last else f"test -e {self.path}"
+        return change("/bin/sh", "-c", f"{there} && pkill -F {self.pidfile}")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was written is in force.
+
+    Parameters
+    ----------
+    api, aside
+        The firewall, and what lies aside until then.
+    calls
+        What applies it, each with a line for people.
+    guarded
+        Whether the way to the firewall may depend on it.
+    before_undo
+        What the undo does first, as words of a shell.
+    stays
+        What no undo takes away, for people.
+    """
+
+    api: Api
+    aside: Aside
+    calls: tuple[Apply, ...]
+    guarded: bool = True
+    before_undo: str = ""
+    stays: str = ""
+    timeout_s: float = 60.0
+
+    @property
+    def host(self) -> str:
+        return self.api.host
+
+    @property
+    def name(self) -> str:
+        return f"{self.aside.what} in force"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        return {"pending": self.aside.lies(host)}
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if not observed["pending"]:
+            return Diff()
+        changes = list(self._changes())
+        if not self.guarded:
+            done = change("rm", self.aside.path)
+            changes.append(Change(f"all of {self.aside.what} is applied", done))
+        return Diff(tuple(changes))
+
+    def _changes(self) -> Sequence[Change]:
+        last = len(self.calls) - 1
+        undo = f"within {WITHIN_S:.0f} s by the firewall itself, unless we confirm; {CONSOLE}"
+        if self.stays:
+            undo += f"; {self.stays}"
+        return [
+            Change(
+                summary,
+                call,
+                follow=told if isinstance(call, Request) else None,
+                undo=undo if self.guarded else "",
+                rollback=self.aside.rollback(last=at == last, first=self.before_undo)
+                if self.guarded
+                else None,
+            )
+            for at, (summary, call) in enumerate(self.calls)
+        ]

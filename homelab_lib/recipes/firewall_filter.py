@@ -1,0 +1,169 @@
+"""What may pass a firewall: aliases, filter rules, translation; and what then passes indeed."""
+
+from collections.abc import Iterator, Sequence
+
+from homelab_lib.answers import Shape
+from homelab_lib.control.opnsense.api import Api, release
+from homelab_lib.control.opnsense.config import configured
+from homelab_lib.control.opnsense.families import (
+    ALIAS,
+    FILTER_RULE,
+    OUTBOUND,
+    OUTBOUND_26_1,
+    OUTBOUND_RULE,
+    PORT_FORWARD,
+)
+from homelab_lib.control.opnsense.interfaces import assigned
+from homelab_lib.control.opnsense.order import RuleOrder
+from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
+from homelab_lib.control.opnsense.row import Family, Row, described, rows
+from homelab_lib.control.opnsense.section import Section
+from homelab_lib.models.packet_filter import Rule
+from homelab_lib.recipes import flows, readback
+from homelab_lib.recipes.ends import Said
+from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.recipes.policy import filter_rules
+from homelab_lib.recipes.translation import MODES, aliases, outbound_rule, port_forward
+from homelab_lib.recipes.written import written
+from homelab_lib.runbook.resource import Host, Resource
+from homelab_lib.runbook.step import Check, Context, Step, Wanted
+
+_FIRST, _STEP = 1000, 10  # of the sequences that our rules get when they are made
+_ACTIVE: Shape = {"items": [{"id": str}]}
+_ONE_WORD_FOR_BOTH = (26, 7)  # the first release that sets the mode of translation by `set`
+
+
+def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
+    """The step of what may pass a firewall; none where the phase makes nothing of it."""
+    filtering = Filter(gateway)
+    if not filtering.has_any:
+        return
+    yield Step(
+        f"rules{gateway.end}",
+        "Let pass what the lab lets pass, and nothing else",
+        why="The lab's rules between its networks become rules of the firewall, in their order; "
+        "what none of them allows is refused, by IPv6 as by IPv4. Whoever may log in to the "
+        "firewall is let in first. Rules that somebody else made stay, but those that would "
+        "let pass what ours refuse come after ours. Before anything is in force, the firewall is "
+        f"told to take it all back after {WITHIN_S:.0f} s, unless we come back and say that we "
+        "can. Connections that stand go on until they end.",
+        needs=needs,
+        ensure=filtering.ensure,
+        check=filtering.check,
+    )
+
+
+class Filter:
+    """What a firewall lets pass; see `steps`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.lab = gateway.lab.name
+        firewall = gateway.lab.firewalls.get(gateway.host)
+        forwards = firewall.port_forwards.values() if firewall else ()
+        self.forwards = [each for each in forwards if gateway.makes(each)]
+        self.outbound = firewall.outbound if firewall else None
+        rules = self.outbound.rules if self.outbound else ()
+        self.translated = [each for each in rules if gateway.makes(each)]
+
+    @property
+    def has_any(self) -> bool:
+        """Whether the phase makes anything of it."""
+        gateway = self.gateway
+        firewall = gateway.lab.firewalls.get(gateway.host)
+        made = firewall is not None and (
+            any(map(gateway.makes, firewall.filter_rules))
+            or any(map(gateway.makes, firewall.aliases.values()))
+        )
+        policy = gateway.set_up and bool(gateway.zones)
+        return policy or made or bool(self.forwards or self.translated)
+
+    @property
+    def aside(self) -> Aside:
+        """The configuration before it."""
+        return Aside(self.gateway.host, self.lab, f"rules{self.gateway.end}")
+
+    def ensure(self, ctx: Context) -> Iterator[Wanted]:
+        """All of it written, then in force at once."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        names = self.gateway.names(host)
+        wanted = filter_rules(self.gateway, names)
+        resources: list[Resource] = [self._row(api, ALIAS, each) for each in aliases(self.gateway)]
+        resources += [self._row(api, FILTER_RULE, each, at) for at, each in enumerate(wanted)]
+        resources += self._translation(api, names, release(host))
+        yield from written(host, self.aside, resources)
+        titles = tuple(described(each.title, self.lab) for each in wanted)
+        yield from written(host, self.aside, [RuleOrder(api, self.lab, titles)])
+        calls = (
+            ("load the aliases", api.post("firewall/alias/reconfigure")),
+            ("put the rules in force", api.post("firewall/filter/apply")),
+        )
+        yield Applied(api, self.aside, calls)
+
+    def _translation(self, api: Api, names: Names, series: tuple[int, int]) -> Iterator[Resource]:
+        for forward in self.forwards:
+            said = port_forward(self.gateway, names, forward.name, forward)
+            yield self._row(api, PORT_FORWARD, said)
+        for at, rule in enumerate(self.translated):
+            yield self._row(api, OUTBOUND_RULE, outbound_rule(self.gateway, names, rule), at)
+        if self.outbound is not None and self.gateway.set_up:
+            settings = OUTBOUND if series >= _ONE_WORD_FOR_BOTH else OUTBOUND_26_1
+            yield Section(api, settings, {"general.snat_mode": MODES[self.outbound.mode]})
+
+    def _row(self, api: Api, family: Family, said: Said, at: int = 0) -> Row:
+        fields = dict(said.fields)
+        if "sequence" in family.fields:
+            fields["sequence"] = str(_FIRST + at * _STEP)
+        if family.key == (family.mark,):
+            key = {family.mark: described(said.title, self.lab)}
+        else:
+            key = {name: fields.pop(name) for name in family.key}
+        return Row(api, self.lab, family, key, fields, said.title)
+
+    # ------------------------------------------------------------------ check
+
+    def check(self, ctx: Context) -> Iterator[Check]:
+        """What the firewall says is in force, and who reaches whom by it."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        names = self.gateway.names(host)
+        found = rows(api, host, FILTER_RULE)
+        yield self._in_force(host, api, found)
+        locked = configured(host, "system.webgui.noantilockout")
+        yield Check(
+            "the firewall's own rule against locking oneself out is there",
+            not locked,
+            "it was switched off, in System: Settings: Administration" if locked else "",
+        )
+        if not self.gateway.set_up:
+            return
+        has = self._as_rules(host, api, found)
+        wanted = self._wanted(host, api, names)
+        yield from flows.same(self.gateway, names, wanted, has)
+        yield from flows.isolated(self.gateway, names, has)
+
+    def _in_force(self, host: Host, api: Api, found: Sequence[dict[str, str]]) -> Check:
+        shape = _ACTIVE
+        active = {row["id"] for row in api.ask(host, "diagnostics/firewall/listRuleIds", shape)
+                  ["items"]}  # fmt: skip
+        lab = self.lab
+        ours = [row for row in found if row["enabled"] == "1" and _is_ours(row, lab)]
+        missing = [row["description"] for row in ours if row["uuid"] not in active]
+        says = f"not in force: {', '.join(missing)}" if missing else f"{len(ours)} rules"
+        return Check("the rules that were written are in force", not missing, says)
+
+    def _as_rules(self, host: Host, api: Api, found: Sequence[dict[str, str]]) -> list[Rule]:
+        listed = rows(api, host, ALIAS)
+        known = readback.networks(assigned(host), listed)
+        return readback.filter_rules(found, known, readback.port_aliases(listed))
+
+    def _wanted(self, host: Host, api: Api, names: Names) -> list[Rule]:
+        """What the lab wants, judged by the same rules: names mean what they mean there."""
+        wanted = []
+        for at, each in enumerate(filter_rules(self.gateway, names)):
+            row = {"uuid": "", "description": each.title, "sequence": str(at + 1)}
+            wanted.append(row | dict(each.fields))
+        return self._as_rules(host, api, wanted)
+
+
+def _is_ours(row: dict[str, str], lab: str) -> bool:
+    return row["description"] == described(row["description"].partition(";")[0], lab)

@@ -1,0 +1,247 @@
+"""Inspection of what passes a firewall, by Suricata: first it only tells, then it drops."""
+
+from collections.abc import Iterator
+
+from homelab_lib.answers import Shape
+from homelab_lib.control.opnsense.api import Api
+from homelab_lib.control.opnsense.families import (
+    CRON_JOB,
+    IDS_POLICY,
+    INSPECTION,
+    OFFLOADS,
+    SIGNATURE,
+)
+from homelab_lib.control.opnsense.revert import Applied, Aside
+from homelab_lib.control.opnsense.row import Row, described
+from homelab_lib.control.opnsense.rulesets import Rulesets, ids_of
+from homelab_lib.control.opnsense.section import Section, setting
+from homelab_lib.lab.firewall import Ids, IdsPolicy
+from homelab_lib.models import inspection
+from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.recipes.written import written
+from homelab_lib.runbook.resource import Resource
+from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
+
+_TELLS = "pcap"
+_FETCH_S = 1800.0  # tens of megabytes, from servers that are not ours
+_RULES = 30_000  # about what the larger rulesets come to together
+_NO_OFFLOADS = {
+    "disablechecksumoffloading": "1",
+    "disablesegmentationoffloading": "1",
+    "disablelargereceiveoffloading": "1",
+    "disablevlanhwfilter": "1",
+}
+_STATUS: Shape = {"status": str}
+
+
+def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
+    """The steps of a firewall's inspection; none where the phase sets up none."""
+    firewall = gateway.lab.firewalls.get(gateway.host)
+    ids = firewall.ids if firewall else None
+    if ids is None or not gateway.makes(ids):
+        return
+    suricata = Suricata(gateway, ids)
+    first = f"inspection{gateway.end}"
+    yield Step(
+        first,
+        "Inspect what passes, and tell",
+        why="Suricata looks at a copy of each packet and writes down what its rules are about; "
+        "nothing is held up and nothing is dropped. The policies that will drop are prepared: "
+        "in this mode a rule that says drop only tells, too.",
+        needs=needs,
+        ensure=suricata.tell,
+        check=suricata.check,
+    )
+    if ids.mode == "ips":
+        yield Step(
+            f"prevention{gateway.end}",
+            "Inspect what passes, and drop",
+            why="From here on packets wait for Suricata, and what a policy drops does not arrive: "
+            "a wrong rule cuts the house off. So look at some days of alerts first, and then "
+            "agree to it by the step's name. It looks at the whole port with all its VLANs, and "
+            "not at a VLAN's device; the port loses its link for some seconds.",
+            needs=(first,),
+            manual=Manual(
+                "look at the alerts of some days (Services: Intrusion Detection: Alerts): what "
+                "the policies would have dropped must be nobody's work",
+                verify=suricata.drops_already,
+                or_confirmed=True,
+            ),
+            ensure=suricata.drop,
+            check=suricata.check,
+        )
+
+
+class Suricata:
+    """Inspection on a firewall; see `steps`."""
+
+    def __init__(self, gateway: Gateway, ids: Ids) -> None:
+        self.gateway = gateway
+        self.ids = ids
+        self.lab = gateway.lab.name
+        self.policies = [each for each in ids.policies.values() if gateway.makes(each)]
+
+    def _aside(self, what: str) -> Aside:
+        return Aside(self.gateway.host, self.lab, f"{what}{self.gateway.end}")
+
+    # ------------------------------------------------------------------- tell
+
+    def tell(self, ctx: Context) -> Iterator[Wanted]:
+        """Rulesets, policies, where it looks; then the rules are fetched and it is started."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        names, aside = self.gateway.names(host), self._aside("inspection")
+        yield from written(host, aside, [Rulesets(api, self.ids.rulesets)])
+        known = ids_of(api, host)
+        now = setting(api, host, INSPECTION, "general.mode")
+        mode = now if now in (_TELLS, self._mode) else _TELLS
+        resources: list[Resource] = [
+            self._section(api, names, {"general.mode": mode}),
+            *(self._policy(api, each, known) for each in self.policies),
+            *self._signatures(api),
+            *self._cron(api),
+        ]
+        yield from written(host, aside, resources)
+        calls = (
+            ("fetch the rules", api.post("ids/service/updateRules", timeout_s=_FETCH_S)),
+            ("start Suricata anew", api.post("ids/service/reconfigure", timeout_s=300.0)),
+            ("take up the hours of fetching", api.post("cron/service/reconfigure")),
+        )
+        yield Applied(api, aside, calls, guarded=False, timeout_s=300.0)
+
+    @property
+    def _mode(self) -> str:
+        """How it works in the end."""
+        return self.ids.capture if self.ids.mode == "ips" else _TELLS
+
+    def _section(self, api: Api, names: Names, more: dict[str, str]) -> Section:
+        ids = self.ids
+        home = ids.home_networks or tuple(
+            subnet for vlan in self.gateway.lab.vlans.values() for subnet in vlan.subnets
+        )
+        wanted = {
+            "general.enabled": "1",
+            "general.interfaces": ",".join(self._looks_at(names)),
+            "general.homenet": ",".join(home),
+        } | more
+        if ids.pattern_matcher is not None:
+            wanted["general.MPMAlgo"] = ids.pattern_matcher
+        if ids.log_days is not None:
+            wanted |= {"general.AlertLogrotate": "D0", "general.AlertSaveLogs": str(ids.log_days)}
+        return Section(api, INSPECTION, wanted)
+
+    def _looks_at(self, names: Names) -> list[str]:
+        """A port that has no interface of its own is named by its device."""
+        found = []
+        for each in self.ids.interfaces:
+            port = self.gateway.machine.attached.get(str(each))
+            device = port.interface if port is not None else None
+            if device is not None and device not in names.by_device:
+                found.append(device)
+            else:
+                found.append(names.at(each))
+        return sorted(set(found))
+
+    def _policy(self, api: Api, policy: IdsPolicy, known: dict[str, str]) -> Row:
+        content = [f"{name}.{value}" for name, values in policy.properties.items()
+                   for value in values]  # fmt: skip
+        wanted = {
+            "enabled": "1" if policy.enabled else "0",
+            "prio": str(policy.priority),
+            "action": ",".join(policy.actions),
+            "rulesets": ",".join(policy.rulesets),
+            "content": ",".join(content),
+            "new_action": policy.new_action,
+        }
+        key = {IDS_POLICY.mark: described(policy.name, self.lab)}
+        return Row(api, self.lab, IDS_POLICY, key, wanted, policy.name, known)
+
+    def _signatures(self, api: Api) -> Iterator[Row]:
+        for sid, action in self.ids.signatures.items():
+            on = action != "disable"
+            wanted = {"enabled": "1" if on else "0", "action": action if on else "alert"}
+            yield Row(api, self.lab, SIGNATURE, {"sid": str(sid)}, wanted, str(sid))
+
+    def _cron(self, api: Api) -> Iterator[Row]:
+        """A job of our own: the one that OPNsense makes is made switched off."""
+        if self.ids.update is None:
+            return
+        minutes, hours, days, months, weekdays = self.ids.update.split()
+        wanted = {
+            "enabled": "1",
+            "minutes": minutes,
+            "hours": hours,
+            "days": days,
+            "months": months.upper(),
+            "weekdays": weekdays,
+            "who": "root",
+            "command": "ids update",
+            "parameters": "",
+        }
+        title = "fetch the rules of inspection"
+        yield Row(api, self.lab, CRON_JOB, {"description": described(title, self.lab)}, wanted,
+                  title)  # fmt: skip
+
+    # ------------------------------------------------------------------- drop
+
+    def drop(self, ctx: Context) -> Iterator[Wanted]:
+        """Offloads off, then packets wait for it."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        names = self.gateway.names(host)
+        if self.ids.capture == "netmap":
+            aside = self._aside("offloads")
+            yield from written(host, aside, [Section(api, OFFLOADS, _NO_OFFLOADS)])
+            call = api.post("interfaces/settings/reconfigure")
+            yield Applied(api, aside, (("let the network cards do nothing by themselves", call),))
+        aside = self._aside("prevention")
+        section = self._section(api, names, {"general.mode": self._mode})
+        yield from written(host, aside, [section])
+        call = api.post("ids/service/reconfigure", timeout_s=300.0)
+        calls = (("have packets wait for Suricata", call),)
+        yield Applied(api, aside, calls, before_undo="configctl ids stop", timeout_s=300.0)
+
+    def drops_already(self, ctx: Context) -> Check:
+        """Whether it does so already, so that nobody has to agree to anything."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        mode = setting(api, host, INSPECTION, "general.mode")
+        pending = self._aside("prevention").lies(host)
+        return Check("Suricata drops", mode == self._mode and not pending, f"its mode is {mode}")
+
+    # ------------------------------------------------------------------ check
+
+    def check(self, ctx: Context) -> Iterator[Check]:
+        """It runs; and whether it keeps up, as far as a model can tell."""
+        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        status = api.ask(host, "ids/service/status", _STATUS)["status"]
+        yield Check(f"Suricata runs on {host.name}", status == "running", f"it is {status}")
+        line = self._line_bps()
+        bound = self._bound()
+        if line is not None and bound is not None:
+            says = (
+                f"by the model {bound.throughput_bps / 1e9:.2g} Gb/s at most with {_RULES} rules, "
+                f"{bound.flow_bps / 1e9:.2g} Gb/s for one flow; nothing was measured"
+            )
+            title = f"inspection keeps up with {line / 1e9:g} Gb/s"
+            yield Check(title, bound.throughput_bps >= line, says)
+
+    def _line_bps(self) -> float | None:
+        """The speed of the line to the world; None where nobody says it."""
+        host = self.gateway.host
+        lines = [
+            line.down_bps
+            for line in self.gateway.lab.internet.values()
+            if line.port.partition(".")[0] == host and line.down_bps is not None
+        ]
+        return max(lines, default=None)
+
+    def _bound(self) -> inspection.Bound | None:
+        machine = self.gateway.machine
+        if machine.cpu is None:
+            return None
+        ports = {name: port for name, port in machine.ports.items() if port.speeds_bps}
+        ways = {name: float(port.speeds_bps[0]) for name, port in ports.items()
+                if name in (*self.gateway.outside, *map(str, self.ids.interfaces))}  # fmt: skip
+        if not ways:
+            return None
+        rate = inspection.bps_per_thread(rules=_RULES, inline=self.ids.mode == "ips")
+        threads = machine.cpu.threads * machine.cpu_count
+        return inspection.inspection_bound(threads, ways, thread_bps=rate)

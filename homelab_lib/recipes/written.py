@@ -1,0 +1,25 @@
+"""What is written into a firewall's configuration, and then applied: the shape of such a step."""
+
+from collections.abc import Iterator, Sequence
+
+from homelab_lib.control.opnsense.revert import Aside
+from homelab_lib.runbook.resource import Host, Resource
+from homelab_lib.runbook.step import Wanted
+
+
+def written(host: Host, aside: Aside, resources: Sequence[Resource]) -> Iterator[Wanted]:
+    """What is wanted, with the configuration laid aside before the first of it is written.
+
+    Parameters
+    ----------
+    host
+        The firewall, to look at.
+    aside
+        Laid aside, where anything is to be written.
+    resources
+        What is to be written.
+    """
+    diffs = [each.diff(each.observe(host)) for each in resources]
+    if any(diff.changes for diff in diffs) and not any(diff.conflict for diff in diffs):
+        yield aside
+    yield list(resources)
