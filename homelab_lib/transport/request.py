@@ -88,9 +88,7 @@ class Request:
         if self.body is None or isinstance(self.body, str | Secret):
             return self.body
         if _secrets(self.body):
-            # All but the secret is part of its name, so that a plan binds it.
-            name = json.dumps(self.body, default=str, ensure_ascii=False)
-            return Secret(name, lambda: json.dumps(self.body, default=Secret.reveal))
+            return Secret("body", lambda: json.dumps(self.body, default=Secret.reveal))
         return json.dumps(self.body, ensure_ascii=False)
 
     @property

@@ -7,16 +7,19 @@ come out. A new case is a new file; nothing here changes.
     One sentence for the person who sees it fail.
 ``resource``, ``with``
     Its name below `homelab_lib.control`, and its arguments. ``host``, ``lab`` and ``release`` may
-    be left out: the last is asked of the host, as a recipe does.
+    be left out: the last is asked of the host, as a recipe does. A family of rows, a document of
+    settings and what lies aside are given by their names.
 ``answers``
     What is printed, by the command or by how it begins (the longest wins): a text, a JSON value,
     or ``{"status": 1, "stdout": …, "stderr": …}``. A command without an answer fails the case.
+    A request is known by its method and path.
 ``begun``
     Whether the resource was being made when we were cut off.
 ``clean``, ``waiting``, ``conflict``, ``changes``
     One of them: true; words that have to be in the text; or the list of all changes, each with
-    the words of its ``call`` (a JSON value stands for any spelling of it, ``…`` for any word) and,
-    where there are any, ``stdin``, ``destroys`` and ``replaces``.
+    the words of its ``call`` (a JSON value stands for any spelling of it, ``…`` for any word; of a
+    request method, path and body, secrets by their names) and, where there are any, ``stdin``,
+    ``destroys`` and ``replaces``. ``contains``: words that are in its standard input.
 ``follow``
     Of the last change: what it ``printed``, further ``answers``, and the ``progress`` then told.
 """
@@ -29,14 +32,19 @@ from typing import Any
 
 import pytest
 
+from homelab_lib.control.opnsense import families
+from homelab_lib.control.opnsense.api import Api
+from homelab_lib.control.opnsense.revert import Aside
 from homelab_lib.control.proxmox.links import Link
 from homelab_lib.control.truenas import midclt
 from homelab_lib.runbook.host import failed
 from homelab_lib.secret import Mask, Secret
-from homelab_lib.transport.command import Command, Result, read
+from homelab_lib.transport.call import Call
+from homelab_lib.transport.command import Result, read
+from homelab_lib.transport.request import Request
 
 FOLDER = Path(__file__).parent
-ROOMS = ("truenas", "proxmox", "kubernetes")
+ROOMS = ("truenas", "proxmox", "kubernetes", "opnsense")
 CASES = sorted(file for room in ROOMS for file in (FOLDER / room).rglob("*.json"))
 ANY = "…"
 _PARTS = {"why", "resource", "with", "answers", "begun", "clean", "waiting", "conflict", "changes",
@@ -54,7 +62,13 @@ class Canned:
 
     def read(self, *argv: str, ok=(0,), **options: Any) -> Result:
         command = read(*argv, **options)  # only what is known to read may be sent by looking
-        line = " ".join(argv)
+        return self._answer(" ".join(argv), command, ok)
+
+    def request(self, request: Request, ok=(0,)) -> Result:
+        assert request.kind == "read"
+        return self._answer(f"{request.method} {request.path}", request, ok)
+
+    def _answer(self, line: str, call: Call, ok: Any) -> Result:
         known = [begin for begin in self.answers if line.startswith(begin)]
         assert known, f"the case has no answer to: {line}"
         answer = self.answers[max(known, key=len)]
@@ -63,7 +77,7 @@ class Canned:
         else:
             result = Result(0, answer if isinstance(answer, str) else json.dumps(answer), "")
         if ok is not None and result.exit_status not in ok:
-            raise failed(self.name, command, result, Mask())
+            raise failed(self.name, call, result, Mask())
         return result
 
     def json(self, *argv: str, **options: Any) -> Any:
@@ -102,10 +116,23 @@ def _resource(case: dict[str, Any], host: Canned) -> Any:
     given = {"host": host.name, "lab": "attic"} | case["with"]
     if "release" in taken:
         given.setdefault("release", midclt.release(host))
+    if "api" in taken:
+        secrets = [Secret(name, lambda: "nobody asks") for name in ("key", "secret")]
+        given["api"] = Api(given["host"], *secrets)
+    for name in {"family", "settings"} & taken.keys():
+        given[name] = getattr(families, given[name])
+    if "aside" in taken:
+        given["aside"] = Aside(given["host"], given["lab"], given["aside"])
+    if "calls" in taken:
+        calls = given["calls"]
+        given["calls"] = tuple((summary, given["api"].post(path)) for summary, path in calls)
     return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
 
 
-def _same_call(call: Command, words: list[Any]) -> bool:
+def _same_call(call: Call, words: list[Any]) -> bool:
+    if isinstance(call, Request):
+        body = json.loads(json.dumps(call.body, default=str))
+        return [call.method, call.path, body] == words
     return len(call.argv) == len(words) and all(
         word in (found, ANY) if isinstance(word, str) else json.loads(found) == word
         for found, word in zip(call.argv, words, strict=True)
@@ -138,16 +165,19 @@ def test_case(file: Path) -> None:
 
 
 def _check_changes(case: dict[str, Any], changes: Any) -> None:
-    shown = [change.call.argv for change in changes]
+    shown = [change.call.line for change in changes]
     assert len(changes) == len(case["changes"]), (case["why"], shown)
     for change, wanted in zip(changes, case["changes"], strict=True):
         assert change.call.kind == "change"
-        assert _same_call(change.call, wanted["call"]), (case["why"], change.call.argv)
+        assert _same_call(change.call, wanted["call"]), (case["why"], change.call.line)
         assert list(change.destroys) == wanted.get("destroys", []), case["why"]
         assert change.replaces == wanted.get("replaces", ""), case["why"]
-        stdin = change.call.stdin
+        stdin = getattr(change.call, "stdin", None)
         stdin = stdin.reveal() if isinstance(stdin, Secret) else stdin
-        assert (json.loads(stdin) if stdin else None) == wanted.get("stdin"), case["why"]
+        for words in wanted.get("contains", ()):
+            assert words in stdin, (case["why"], stdin)
+        if "contains" not in wanted:
+            assert (json.loads(stdin) if stdin else None) == wanted.get("stdin"), case["why"]
 
 
 def test_every_resource_of_these_rooms_has_a_case() -> None:

@@ -177,7 +177,7 @@ DNSMASQ_OPTION = Family(
         "type": Field("set"),
         "option": _TEXT,
         "interface": _TEXT,
-        "value": Field(joined_by=","),
+        "value": _TEXT,
         "description": _TEXT,
     },
 )
