@@ -139,7 +139,8 @@ class Filter:
         has = self._as_rules(host, api, found)
         wanted = self._wanted(host, api, names)
         yield from flows.same(self.gateway, names, wanted, has)
-        yield from flows.isolated(self.gateway, names, has)
+        own = readback.networks(assigned(host), ())["(self)"] or ()
+        yield from flows.isolated(self.gateway, names, has, own)
 
     def _in_force(self, host: Host, api: Api, found: Sequence[dict[str, str]]) -> Check:
         shape = _ACTIVE

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from homelab_lib.lab import Lab
-from homelab_lib.models.packet_filter import Network, Packet, Rule, Verdict, decide, passing
+from homelab_lib.models.packet_filter import (
+    Network,
+    Networks,
+    Packet,
+    Rule,
+    Verdict,
+    decide,
+    passing,
+)
 from homelab_lib.models.reachability import ANY
 from homelab_lib.recipes.gateway import Gateway, Names, Zone
 from homelab_lib.runbook.step import Check
@@ -42,9 +50,17 @@ def same(
         yield Check(title, not wrong, _some(wrong))
 
 
-def isolated(gateway: Gateway, names: Names, has: Sequence[Rule]) -> Iterator[Check]:
+def isolated(gateway: Gateway, names: Names, has: Sequence[Rule], own: Networks) -> Iterator[Check]:
     """The VMs of each cluster reach nothing in the networks of people and their devices: those
-    that no rule of the lab names for them."""
+    that no rule of the lab names for them.
+
+    Parameters
+    ----------
+    gateway, names, has
+        As for `same`.
+    own
+        The firewall's addresses: names and time are asked of it.
+    """
     for name, cluster in gateway.lab.clusters.items():
         vms = [gateway.lab.vms[each] for each in cluster.vms if each in gateway.lab.vms]
         for vlan in dict.fromkeys(vm.vlan for vm in vms if vm.vlan in gateway.zones):
@@ -56,7 +72,7 @@ def isolated(gateway: Gateway, names: Names, has: Sequence[Rule]) -> Iterator[Ch
                     f"{_told(packet)} by {verdict.rule}"
                     for start, end in zip(_networks(source), _networks(target), strict=False)
                     for packet, verdict in passing(has, at, start, end)
-                    if str(packet.destination) not in _own(target)
+                    if not any(packet.destination in each for each in own)
                 ]
                 title = f"no VM of {name} reaches anybody in {target.vlan.name}"
                 yield Check(title, not found, _some(found))
@@ -78,11 +94,6 @@ def _passing(
 def _networks(zone: Zone) -> list[Network]:
     """IPv4 first; IPv6 where the lab has it there."""
     return [ipaddress.ip_network(each) for each in zone.vlan.subnets]
-
-
-def _own(zone: Zone) -> list[str]:
-    """The firewall's own addresses: names and time are asked of it."""
-    return [cidr.partition("/")[0] for cidr in zone.cidrs]
 
 
 def _is_named(lab: Lab, source: int, target: int) -> bool:
