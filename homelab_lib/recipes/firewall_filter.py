@@ -1,5 +1,6 @@
 """What may pass a firewall: aliases, filter rules, translation; and what then passes indeed."""
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 
 from homelab_lib.answers import Shape
@@ -18,7 +19,8 @@ from homelab_lib.control.opnsense.order import RuleOrder
 from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, rows
 from homelab_lib.control.opnsense.section import Section
-from homelab_lib.models.packet_filter import Rule
+from homelab_lib.errors import StepFailed
+from homelab_lib.models.packet_filter import Address, Packet, Rule, decide
 from homelab_lib.recipes import flows, readback
 from homelab_lib.recipes.ends import Said
 from homelab_lib.recipes.gateway import Gateway, Names
@@ -88,6 +90,8 @@ class Filter:
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         names = self.gateway.names(host)
         wanted = filter_rules(self.gateway, names)
+        if self.gateway.set_up:
+            self._assert_let_in(host, self._wanted(host, api, names))
         resources: list[Resource] = [self._row(api, ALIAS, each) for each in aliases(self.gateway)]
         resources += [self._row(api, FILTER_RULE, each, at) for at, each in enumerate(wanted)]
         resources += self._translation(api, names, release(host))
@@ -119,6 +123,34 @@ class Filter:
         else:
             key = {name: fields.pop(name) for name in family.key}
         return Row(api, self.lab, family, key, fields, said.title)
+
+    def _assert_let_in(self, host: Host, wanted: Sequence[Rule]) -> None:
+        """See that where we come from may log in by the rules that are to be written.
+
+        Raises
+        ------
+        StepFailed
+            It may not.
+        """
+        said = host.read("printenv", "SSH_CONNECTION", ok=None)
+        found = client_and_server(said.stdout) if said.ok else None
+        named = assigned(host)
+        known = readback.networks(named, ())
+        if found is None:
+            return
+        client, server, port = found
+        for zone in named:
+            if not any(client in network for network in known[zone] or ()):
+                continue
+            verdict = decide(wanted, Packet(zone, client, server, "tcp", port))
+            if not verdict.passes:
+                raise StepFailed(
+                    f"we come from {client}, which is in {named[zone].get('descr') or zone}, and "
+                    f"the lab's rules let nobody log in to {host.name} from there",
+                    where=f"{host.name}: {verdict.rule or 'no rule'}",
+                    fix=f"write a rule that lets tcp/{port} pass from that VLAN to the "
+                    "firewall's, or start from a VLAN that may",
+                )
 
     # ------------------------------------------------------------------ check
 
@@ -164,6 +196,17 @@ class Filter:
             row = {"uuid": "", "description": each.title, "sequence": str(at + 1)}
             wanted.append(row | dict(each.fields))
         return self._as_rules(host, api, wanted)
+
+
+def client_and_server(text: str) -> tuple[Address, Address, int] | None:
+    """Whence and whither an SSH connection goes: ``10.0.10.50 51234 10.0.1.1 22``."""
+    match text.split():
+        case [client, _, server, port] if port.isdecimal():
+            try:
+                return ipaddress.ip_address(client), ipaddress.ip_address(server), int(port)
+            except ValueError:
+                return None
+    return None
 
 
 def _is_ours(row: dict[str, str], lab: str) -> bool:

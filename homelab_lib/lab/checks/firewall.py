@@ -53,10 +53,20 @@ def _attachments(firewall: Firewall, lab: Lab) -> list[str]:
 
 def _interface(path: Steps, name: int | str, firewall: Firewall, lab: Lab) -> Iterator[Fault]:
     if isinstance(name, int):
+        here = _vlans_at(firewall, lab)
         if name not in lab.vlans:
             yield unknown(path, name, lab.vlans, "VLAN")
+        elif name not in here:
+            yield unknown(path, name, here, f"VLAN on a port of {firewall.name}")
     elif name not in (known := _attachments(firewall, lab)):
         yield unknown(path, name, known, f"port or tunnel of {firewall.name}")
+
+
+def _vlans_at(firewall: Firewall, lab: Lab) -> list[int]:
+    """The VLANs that a firewall's ports carry, with a tag or without."""
+    attached = lab.hosts[firewall.name].attached.values()
+    untagged = [each.vlan for each in attached if each.vlan is not None]
+    return untagged + [id_ for each in attached for id_ in each.tagged]
 
 
 def _zone(path: Steps, zone: int | str, firewall: Firewall, lab: Lab) -> Iterator[Fault]:
