@@ -19,6 +19,7 @@ from homelab_lib.recipes import (
     inspection,
 )
 from homelab_lib.recipes.gateway import Gateway, firewalls
+from homelab_lib.recipes.holdings import holdings
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Manual, Step
 
@@ -41,8 +42,9 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     BadParameter
         Something can't be made: its key and what to do.
     """
+    held = holdings(lab).get(phase, [])
     for name in firewalls(lab):
-        if lab.hosts[name].api is None and lab.hosts[name].phase != phase:
+        if not any(_is_of(key, name) for key in held):
             continue
         gateway = Gateway(lab, name, phase)
         made = list(_made(gateway))
@@ -51,6 +53,13 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             yield key.step
             yield from made
             yield key.after(made[-1].name)
+
+
+def _is_of(key: str, host: str) -> bool:
+    """Whether a thing, by its key in the lab, is a firewall or something that is set up on it."""
+    room, _, rest = key.partition(".")
+    on_it = rest == host if room == "hosts" else rest == host or rest.startswith(f"{host}.")
+    return on_it and room in ("hosts", *MAKES)
 
 
 def _made(gateway: Gateway) -> Iterator[Step]:

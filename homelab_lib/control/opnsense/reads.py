@@ -11,7 +11,7 @@ SERVICE = "opnsense"
 _ACTION = re.compile(
     r"/api/\w+/\w+/"
     r"(?:get\w*|search\w*|list\w*|status|running|info|backups|download|providers|interfaces_?info)"
-    r"(?:/[\w.-]+)*",
+    r"(?:/(?!\.+(?:/|$))[\w.-]+)*",
     re.IGNORECASE,
 )
 """Actions by their names; each ignores what it is told when it is asked by GET."""
