@@ -122,12 +122,15 @@ class Key:
         """The newest backup of the configuration, and what its content comes to."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         number = ".".join(map(str, release(host)))
-        content = host.request(api.secret_of("core/backup/download/this")).stdout
-        whole = content.rstrip().endswith("</opnsense>")
-        newest = _newest(host, api) or "no backup yet"
-        says = f"{newest}, {len(content)} characters, sealed {host.seal(content)[:16]}"
         title = f"the configuration of {host.name}, OPNsense {number}, is noted"
-        yield Check(title, whole, says if whole else "what it gives is no whole configuration")
+        newest = _newest(host, api)
+        if newest is None:
+            yield Check(title, True, "nobody has saved anything yet: it is as it was installed")
+            return
+        content = host.request(api.secret_of(f"core/backup/download/this/{newest}")).stdout
+        whole = content.rstrip().endswith("</opnsense>")
+        says = f"{newest}, {len(content)} characters, sealed {host.seal(content)[:16]}"
+        yield Check(title, whole, says if whole else f"{newest} is no whole configuration")
 
 
 def _newest(host: Host, api: Api) -> str | None:

@@ -1,9 +1,9 @@
 """What may pass a firewall: aliases, filter rules, translation; and what then passes indeed."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 
-from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import Api, release
 from homelab_lib.control.opnsense.config import configured
 from homelab_lib.control.opnsense.families import (
@@ -31,7 +31,6 @@ from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _FIRST, _STEP = 1000, 10  # of the sequences that our rules get when they are made
-_ACTIVE: Shape = {"items": [{"id": str}]}
 _ONE_WORD_FOR_BOTH = (26, 7)  # the first release that sets the mode of translation by `set`
 
 
@@ -159,7 +158,7 @@ class Filter:
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         names = self.gateway.names(host)
         found = rows(api, host, FILTER_RULE)
-        yield self._in_force(host, api, found)
+        yield self._in_force(host, found)
         locked = configured(host, "system.webgui.noantilockout")
         yield Check(
             "the firewall's own rule against locking oneself out is there",
@@ -174,12 +173,10 @@ class Filter:
         own = readback.networks(assigned(host), ())["(self)"] or ()
         yield from flows.isolated(self.gateway, names, has, own)
 
-    def _in_force(self, host: Host, api: Api, found: Sequence[dict[str, str]]) -> Check:
-        shape = _ACTIVE
-        active = {row["id"] for row in api.ask(host, "diagnostics/firewall/listRuleIds", shape)
-                  ["items"]}  # fmt: skip
-        lab = self.lab
-        ours = [row for row in found if row["enabled"] == "1" and _is_ours(row, lab)]
+    def _in_force(self, host: Host, found: Sequence[dict[str, str]]) -> Check:
+        # The packet filter itself labels each rule with the id of its row.
+        active = set(re.findall(r'label "([^"]+)"', host.read("pfctl", "-sr").stdout))
+        ours = [row for row in found if row["enabled"] == "1" and _is_ours(row, self.lab)]
         missing = [row["description"] for row in ours if row["uuid"] not in active]
         says = f"not in force: {', '.join(missing)}" if missing else f"{len(ours)} rules"
         return Check("the rules that were written are in force", not missing, says)

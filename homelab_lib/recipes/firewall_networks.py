@@ -3,12 +3,12 @@
 import ipaddress
 from collections.abc import Iterator
 
-from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import release
 from homelab_lib.control.opnsense.config import ConfigValues
 from homelab_lib.control.opnsense.families import VLAN
 from homelab_lib.control.opnsense.interfaces import (
     Assignment,
+    addresses,
     assigned,
     described_as,
     identifiers,
@@ -26,9 +26,6 @@ ASSIGNS = (26, 7)
 """The first release whose API gives devices a name."""
 
 _STAYS = "the device of a VLAN that was made stays until a reboot"
-_OVERVIEW: Shape = {
-    "rows": [{"device?": str, "identifier?": str, "status?": str, "addr4?": str, "addr6?": str}]
-}
 
 
 def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
@@ -156,15 +153,12 @@ class Networks:
 
     def check_interfaces(self, ctx: Context) -> Iterator[Check]:
         """Each network has the firewall's address, as the system itself shows it."""
-        host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
-        found = api.ask(host, "interfaces/overview/interfacesInfo", _OVERVIEW, rowCount="-1")
-        by_device = {row.get("device"): row for row in found["rows"]}
+        host = ctx.host(self.gateway.host)
         for zone in self.gateway.zones.values():
-            row = by_device.get(zone.device, {})
-            has = [row.get("addr4"), row.get("addr6")]
+            has = addresses(host, zone.device)
             lacks = [cidr for cidr in zone.cidrs if cidr not in has]
             title = f"{self.gateway.host} is {', '.join(zone.cidrs)} in VLAN {zone.vlan.name}"
-            held = ", ".join(filter(None, has)) or "no address"
+            held = ", ".join(has) or "no address"
             yield Check(title, not lacks, f"{zone.device} has {held}" if lacks else "")
 
 

@@ -34,6 +34,19 @@ def identifiers(named: Named) -> dict[str, str]:
     return {each["if"]: name for name, each in named.items() if each.get("if")}
 
 
+def addresses(host: Host, device: str) -> tuple[str, ...]:
+    """The addresses that the system shows on a device, with their prefix lengths."""
+    shown = host.read("ifconfig", device, ok=None)
+    found = []
+    for line in shown.stdout.splitlines():
+        match line.split():
+            case ["inet", address, "netmask", mask, *_]:
+                found.append(f"{address}/{int(mask, 16).bit_count()}")
+            case ["inet6", address, "prefixlen", length, *_]:
+                found.append(f"{address}/{length}")
+    return tuple(found)
+
+
 def next_free(named: Mapping[str, Any], taken: int = 0) -> str:
     """The identifier that OPNsense gives to the next device; `taken` are given out before it."""
     number, left = 1, taken

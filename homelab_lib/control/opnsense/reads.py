@@ -32,6 +32,7 @@ def _pluginctl(words: Sequence[str]) -> bool:
 declare_service(SERVICE, _request)
 declare("opnsense-version", Allowed("", "-v -n -a"))
 declare("pluginctl", _pluginctl)
+declare("pfctl", lambda words: list(words) == ["-sr"])
 declare("pgrep", Allowed("", "-q -l -x", "-F"))
 declare("ifconfig", Allowed("", "-a", also=lambda words: len(words.operands) <= 1))
 declare("printenv", Allowed("", also=lambda words: len(words.operands) == 1))
