@@ -177,7 +177,7 @@ def test_no_look(path):
 
 def test_commands_that_look():
     assert reads_only(["pluginctl", "-g", "interfaces.opt1"])
-    assert reads_only(["pgrep", "-F", "/var/run/homelab.pid"])
+    assert reads_only(["pgrep", "-f", "/conf/homelab-attic-rules.xml"])
     assert not reads_only(["pluginctl", "-s", "ntpd", "restart"])
     assert not reads_only(["pluginctl", "-f", "system"])
     assert not reads_only(["configctl", "filter", "reload"])
@@ -189,7 +189,7 @@ def test_the_undo_is_armed_only_by_what_lies_aside_and_a_process_that_lives():
     aside = Aside("firewall", "attic", "rules")
     rollback = aside.rollback(last=True, first="configctl ids stop")
     script = rollback.arm.argv[-1]
-    assert script.index("test -e") < script.index("daemon -f -p")
+    assert script.index("test -e") < script.index("daemon -f")
     assert "mv /conf/homelab-attic-rules.xml /conf/config.xml" in script
     assert script.index("configctl ids stop") < script.index("rc.reload_all")
     alive = {"pgrep": 0, "test": 0}

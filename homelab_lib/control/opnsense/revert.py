@@ -63,11 +63,6 @@ class Aside:
         """Where it lies: beside the configuration, where a boot leaves it."""
         return f"/conf/homelab-{self.lab}-{self.what}.xml"
 
-    @property
-    def pidfile(self) -> str:
-        """Where the timer's process id is."""
-        return f"/var/run/homelab-{self.lab}-{self.what}.pid"
-
     def lies(self, host: Host) -> bool:
         """Whether it lies there."""
         return host.read("test", "-e", self.path, ok=(0, 1)).ok
@@ -106,19 +101,19 @@ class Aside:
         )
         # One that still runs, of a run that was cut off, would go off too early.
         script = (
-            f"pkill -F {self.pidfile} 2>/dev/null; "
-            f'test -e {self.path} && /usr/sbin/daemon -f -p {self.pidfile} /bin/sh -c "{undo}"'
+            f'pkill -f {self.path}; test -e {self.path} && /usr/sbin/daemon -f /bin/sh -c "{undo}"'
         )
         return change("/bin/sh", "-c", script)
 
     def _armed(self, host: Host) -> bool:
-        runs = host.read("pgrep", "-F", self.pidfile, ok=(0, 1, 2, 3)).ok
+        # It is known by the path in its words; pgrep leaves out itself and whoever started it.
+        runs = host.read("pgrep", "-f", self.path, ok=(0, 1)).ok
         return runs and self.lies(host)
 
     def _confirm(self, *, last: bool) -> Command:
         """It fails where the timer has gone off: what lay aside is gone then, and so is ours."""
         there = f"rm {self.path}" if last else f"test -e {self.path}"
-        return change("/bin/sh", "-c", f"{there} && pkill -F {self.pidfile}")
+        return change("/bin/sh", "-c", f"{there} && pkill -f {self.path}")
 
 
 @dataclass(frozen=True)
