@@ -17,12 +17,13 @@ from homelab_lib.transport.command import Command, change, read
 
 _SCRIPT = """<?php
 require_once '/usr/local/opnsense/mvc/script/load_phalcon.php';
-$given = json_decode(<<<'JSON'
-{given}
-JSON, true);
-$config = OPNsense\\Core\\Config::getInstance();
+use OPNsense\\Core\\Config;
+
+$was = {was};
+$set = {set};
+$config = Config::getInstance();
 $config->lock();
-foreach ($given['was'] as $path => $value) {
+foreach ($was as $path => $value) {
     $node = $config->object();
     foreach (explode('.', $path) as $name) {
         $node = $node === null || !isset($node->{$name}) ? null : $node->{$name};
@@ -32,14 +33,14 @@ foreach ($given['was'] as $path => $value) {
         exit(1);
     }
 }
-foreach ($given['set'] as $path => $value) {
+foreach ($set as $path => $value) {
     $node = $config->object();
     foreach (explode('.', $path) as $name) {
         $node = isset($node->{$name}) ? $node->{$name} : $node->addChild($name);
     }
     $node[0] = $value;
 }
-$config->save(['description' => $given['description']]);
+$config->save(['description' => {description}]);
 """
 
 
@@ -104,8 +105,14 @@ class ConfigValues:
         )
 
     def _write(self, before: Mapping[str, str], values: Mapping[str, str]) -> Command:
-        given = {"was": before, "set": values, "description": mark.text(self.lab)}
-        script = _SCRIPT.replace("{given}", json.dumps(given, indent=1, sort_keys=True))
+        said = {
+            "{was}": _array(before),
+            "{set}": _array(values),
+            "{description}": _text(mark.text(self.lab)),
+        }
+        script = _SCRIPT
+        for place, php in said.items():
+            script = script.replace(place, php)
         return change("/usr/local/bin/php", stdin=script)
 
 
@@ -122,3 +129,15 @@ def _at(tree: Any, path: str) -> str:
     for name in filter(None, path.split(".")):
         tree = tree.get(name, "") if isinstance(tree, dict) else ""
     return tree if isinstance(tree, str) else ""
+
+
+def _array(values: Mapping[str, str]) -> str:
+    """A mapping in PHP's words."""
+    lines = [f"    {_text(key)} => {_text(value)},\n" for key, value in values.items()]
+    return f"[\n{''.join(lines)}]"
+
+
+def _text(value: str) -> str:
+    """A text in PHP's words: between apostrophes nothing is looked for but these two."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
