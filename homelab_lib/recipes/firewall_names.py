@@ -11,7 +11,7 @@ from homelab_lib.control.opnsense.families import (
     HOST_OVERRIDE,
     UNBOUND,
 )
-from homelab_lib.control.opnsense.revert import Applied, Aside
+from homelab_lib.control.opnsense.revert import Applied, Aside, restarted
 from homelab_lib.control.opnsense.row import Row, described, rows
 from homelab_lib.control.opnsense.section import Section
 from homelab_lib.control.opnsense.values import flag
@@ -199,8 +199,7 @@ class Clock:
         """The servers, and the daemon that asks them."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         yield from written(host, self.aside, [self._values(self.gateway.names(host))])
-        call = api.post("core/service/restart/ntpd")
-        yield Applied(api, self.aside, (("ask them from now on", call),), guarded=False)
+        yield Applied(api, self.aside, (restarted("ntpd"),), guarded=False)
 
     def is_set(self, ctx: Context) -> Check:
         """Whether it is so already, so that nobody has to agree to anything."""

@@ -17,14 +17,14 @@ opnsense/core: ``src/opnsense/scripts/shell/restore.sh`` (what the console's "re
 does), ``rc.reload_all``; daemon(8), pkill(1) of FreeBSD.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.control.opnsense.api import Api, told
-from homelab_lib.runbook.resource import Change, Diff, Host, Rollback
+from homelab_lib.runbook.resource import Change, Diff, Host, Progress, Rollback
 from homelab_lib.transport.call import Call
-from homelab_lib.transport.command import Command, change
+from homelab_lib.transport.command import Command, Result, change
 from homelab_lib.transport.request import Request
 
 CONFIG = "/conf/config.xml"
@@ -35,6 +35,23 @@ Apply = tuple[str, Call]
 CONSOLE = (
     "the firewall's console is the last way: log in there and choose “Restore a backup”, or reboot"
 )
+
+
+def restarted(service: str) -> Apply:
+    """What has a service read its configuration anew, where no API does."""
+    return f"start {service} anew", change("pluginctl", "-s", service, "restart")
+
+
+def configd_said(host: Host, result: Result) -> Progress:
+    """What came of a call of configctl: it ends with status 0 whatever became of it."""
+    said = result.stdout.strip()
+    return Progress(True, error="" if said == "OK" else said or "configd said nothing")
+
+
+def _follow(call: Call) -> Callable[[Host, Result], Progress] | None:
+    if isinstance(call, Request):
+        return told
+    return configd_said if call.argv[0] == "configctl" else None
 
 
 @dataclass(frozen=True)
@@ -171,7 +188,7 @@ class Applied:
             Change(
                 summary,
                 call,
-                follow=told if isinstance(call, Request) else None,
+                follow=_follow(call),
                 undo=undo if self.guarded else "",
                 rollback=self.aside.rollback(last=at == last, first=self.before_undo)
                 if self.guarded
