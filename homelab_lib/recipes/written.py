@@ -1,8 +1,10 @@
 """What is written into a firewall's configuration, and then applied: the shape of such a step."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from homelab_lib.control.opnsense.revert import Aside
+from homelab_lib.control.opnsense.row import Row
 from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Wanted
 
@@ -19,7 +21,16 @@ def written(host: Host, aside: Aside, resources: Sequence[Resource]) -> Iterator
     resources
         What is to be written.
     """
-    diffs = [each.diff(each.observe(host)) for each in resources]
+    diffs = [
+        each.diff(found) for each, found in zip(resources, _seen(host, resources), strict=True)
+    ]
     if any(diff.changes for diff in diffs) and not any(diff.conflict for diff in diffs):
         yield aside
     yield list(resources)
+
+
+def _seen(host: Host, resources: Sequence[Resource]) -> list[Any]:
+    """What each finds; rows by one search of each family."""
+    rows = [each for each in resources if isinstance(each, Row)]
+    found = iter(Row.observe_together(host, rows))
+    return [next(found) if isinstance(each, Row) else each.observe(host) for each in resources]

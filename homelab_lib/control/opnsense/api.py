@@ -49,10 +49,6 @@ class Api:
         """A look, at a path below ``/api/``."""
         return self._request("GET", path, "read", query=query)
 
-    def secret_of(self, path: str) -> Request:
-        """A look at what holds secrets: no record shows it."""
-        return self._request("GET", path, "read", secret_output=True)
-
     def post(self, path: str, body: Any = None, timeout_s: float = 120.0) -> Request:
         """A change. An empty body is refused, so ``{}`` stands for none."""
         given = {} if body is None else body
