@@ -32,10 +32,7 @@ from typing import Any
 
 import pytest
 
-from homelab_lib.control.opnsense import families
-from homelab_lib.control.opnsense.api import Api
-from homelab_lib.control.opnsense.revert import Aside
-from homelab_lib.control.proxmox.links import Link
+from control.made import known_as, made
 from homelab_lib.control.truenas import midclt
 from homelab_lib.runbook.host import failed
 from homelab_lib.secret import Mask, Secret
@@ -62,13 +59,14 @@ class Canned:
 
     def read(self, *argv: str, ok=(0,), **options: Any) -> Result:
         command = read(*argv, **options)  # only what is known to read may be sent by looking
-        return self._answer(" ".join(argv), command, ok)
+        return self._answer(command, ok)
 
     def request(self, request: Request, ok=(0,)) -> Result:
         assert request.kind == "read"
-        return self._answer(f"{request.method} {request.path}", request, ok)
+        return self._answer(request, ok)
 
-    def _answer(self, line: str, call: Call, ok: Any) -> Result:
+    def _answer(self, call: Call, ok: Any) -> Result:
+        line = known_as(call)
         known = [begin for begin in self.answers if line.startswith(begin)]
         assert known, f"the case has no answer to: {line}"
         answer = self.answers[max(known, key=len)]
@@ -93,42 +91,6 @@ class Canned:
         return ()
 
 
-def _frozen(value: Any) -> Any:
-    """A case's argument; ``{"make": "pool.Vdev", …}`` is one of the room's own, and ``{"secret":
-    "text"}`` a secret."""
-    if isinstance(value, dict) and "iface" in value:
-        return Link(**{key: _frozen(each) for key, each in value.items()})
-    if isinstance(value, dict) and isinstance(value.get("secret"), str):
-        return Secret("env:SECRET", lambda: value["secret"])
-    if isinstance(value, dict) and "make" in value:
-        module, _, name = value["make"].rpartition(".")
-        make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
-        return make(**{key: _frozen(each) for key, each in value.items() if key != "make"})
-    if isinstance(value, dict):
-        return {key: _frozen(each) for key, each in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _resource(case: dict[str, Any], host: Canned) -> Any:
-    module, _, name = case["resource"].rpartition(".")
-    make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
-    taken = inspect.signature(make).parameters
-    given = {"host": host.name, "lab": "attic"} | case["with"]
-    if "release" in taken:
-        given.setdefault("release", midclt.release(host))
-    if "api" in taken:
-        secrets = [Secret(name, lambda: "nobody asks") for name in ("key", "secret")]
-        given["api"] = Api(given["host"], *secrets)
-    for name in {"family", "settings"} & taken.keys():
-        given[name] = getattr(families, given[name])
-    if "aside" in taken:
-        given["aside"] = Aside(given["host"], given["lab"], given["aside"])
-    if "calls" in taken:
-        calls = given["calls"]
-        given["calls"] = tuple((summary, given["api"].post(path)) for summary, path in calls)
-    return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
-
-
 def _same_call(call: Call, words: list[Any]) -> bool:
     if isinstance(call, Request):
         body = json.loads(json.dumps(call.body, default=str))
@@ -144,7 +106,7 @@ def test_case(file: Path) -> None:
     case = json.loads(file.read_text(encoding="utf-8"))
     assert set(case) <= _PARTS
     host = Canned(case["answers"], case.get("begun", False))
-    resource = _resource(case, host)
+    resource = made(case, host.name, lambda: midclt.release(host))
     observed = json.loads(json.dumps(resource.observe(host)))  # as it comes back from a journal
     diff = resource.diff(observed)
     told = {"clean": diff.clean, "waiting": diff.waiting, "conflict": diff.conflict}

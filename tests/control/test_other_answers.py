@@ -3,8 +3,6 @@
 The answers are those of the cases beside this file, each changed in every part.
 """
 
-import importlib
-import inspect
 import json
 import random
 import threading
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from control.made import known_as, made
 from homelab_lib.errors import HomelabError, NotUnderstood
 from homelab_lib.runbook.host import ReadingHost
 from homelab_lib.runbook.patience import Patience
@@ -32,7 +31,7 @@ class Line:
         self.answers = answers
 
     def run(self, host, call):
-        known = [begin for begin in self.answers if _plain(call.argv).startswith(begin)]
+        known = [begin for begin in self.answers if known_as(call).startswith(begin)]
         answer = self.answers[max(known, key=len)] if known else ""
         if isinstance(answer, dict) and "status" in answer and "stderr" in answer:
             return Result(answer["status"], answer.get("stdout", ""), answer["stderr"])
@@ -52,22 +51,6 @@ class Remembered:
         return self._sent
 
 
-def _plain(argv):
-    return " ".join(argv)
-
-
-def _frozen(value):
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _resource(case):
-    module, _, name = case["resource"].rpartition(".")
-    make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
-    taken = inspect.signature(make).parameters
-    given = {"host": "pve1", "lab": "attic", "release": (25, 10)} | case["with"]
-    return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
-
-
 def _look(case, answers):
     """Look at the resource, and say what it wants; None, or what it could not read."""
     host = ReadingHost(
@@ -78,7 +61,7 @@ def _look(case, answers):
         str,
         Patience(Clock(), threading.Event()),
     )
-    resource = _resource(case)
+    resource = made(case, "pve1", lambda: (25, 10))
     try:
         observed = resource.observe(host)
         json.dumps(observed).encode()  # it goes into a journal
