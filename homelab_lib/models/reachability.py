@@ -50,13 +50,13 @@ class Reach:
 
     @property
     def allowed(self) -> bool:
-        """Whether anything passes: a port that an earlier rule refuses does not."""
+        """Whether anything passes: a port that earlier rules refuse does not."""
         refused: list[tuple[str, int, int]] = []
         for verdict in self.verdicts:
             ports = [_port(each) for each in verdict.ports]
             if not verdict.allow:
                 refused += ports
-            elif not ports or not all(any(_within(p, r) for r in refused) for p in ports):
+            elif not ports or any(_left(port, refused) for port in ports):
                 return True
         return False
 
@@ -71,9 +71,11 @@ class Reach:
         Raises
         ------
         ValueError
-            What is no port.
+            What is no port, or a range: several rules may decide that.
         """
         wanted = _port(port)
+        if wanted[1] != wanted[2]:
+            raise ValueError(f"port is {port!r}; ask for each port of a range")
         return next(
             verdict
             for verdict in self.verdicts
@@ -95,6 +97,16 @@ def _port(text: str) -> tuple[str, int, int]:
 
 def _within(inner: tuple[str, int, int], outer: tuple[str, int, int]) -> bool:
     return inner[0] == outer[0] and outer[1] <= inner[1] and inner[2] <= outer[2]
+
+
+def _left(port: tuple[str, int, int], refused: Iterable[tuple[str, int, int]]) -> bool:
+    """Whether any of a range is left when others have been taken from it."""
+    protocol, low, high = port
+    for _, first, last in sorted(each for each in refused if each[0] == protocol):
+        if first > low:
+            break
+        low = max(low, last + 1)
+    return low <= high
 
 
 def vlan_reachability(

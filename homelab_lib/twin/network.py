@@ -176,7 +176,9 @@ class Network:
         self.wires = Wires(lab)
         self.machines = machines
         self._subnets = {
-            number: ipaddress.ip_network(vlan.subnet) for number, vlan in lab.vlans.items()
+            ipaddress.ip_network(subnet): number
+            for number, vlan in lab.vlans.items()
+            for subnet in vlan.subnets
         }
 
     def owner(self, address: str) -> Machine | None:
@@ -191,10 +193,13 @@ class Network:
     def vlan_of(self, address: str) -> int | None:
         """The VLAN whose subnet an address is in."""
         ip = ipaddress.ip_address(address)
-        return next((n for n, net in self._subnets.items() if ip in net), None)
+        return next((number for net, number in self._subnets.items() if ip in net), None)
 
-    def path(self, source: Machine, address: str, port: int) -> str:
-        """Why `source` can't get a packet to an address and port; empty where it can."""
+    def path(self, source: Machine, address: str, port: int, protocol: str = "tcp") -> str:
+        """Why `source` can't get a packet to an address and port; empty where it can.
+
+        Port 0 is a ping.
+        """
         target = self.owner(address)
         if target is source:
             return ""
@@ -206,14 +211,14 @@ class Network:
         way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
         if way_out is None:
             return f"{source.name} has no route to {address}"
-        return self._through(source, way_out, address, port)
+        return self._through(source, way_out, address, port, protocol)
 
-    def internet(self, source: Machine) -> str:
-        """Why `source` can't reach the internet; empty where it can."""
+    def internet(self, source: Machine, port: int = 443, protocol: str = "tcp") -> str:
+        """Why `source` can't reach a port in the internet; empty where it can."""
         way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
         if way_out is None:
             return f"{source.name} has no default route"
-        return self._through(source, way_out, "", 443)
+        return self._through(source, way_out, "", port, protocol)
 
     def hears_its_gateway(self, interface: Interface) -> bool:
         """Whether a frame from an interface comes to the router of its network; where that is no
@@ -253,7 +258,9 @@ class Network:
         hint = f" ({'; '.join(broken)})" if broken else ""
         return f"no link from {source.name} ({local.name}) to {address}{hint}"
 
-    def _through(self, source: Machine, way_out: Interface, address: str, port: int) -> str:
+    def _through(
+        self, source: Machine, way_out: Interface, address: str, port: int, protocol: str
+    ) -> str:
         """By way of the gateway; to the internet where `address` is empty."""
         router = self.owner(way_out.gateway)
         if router is None:
@@ -277,21 +284,23 @@ class Network:
                 return f"{router.name} has no route to {address}"
             if not self._neighbours(onward, address):
                 return self._why_no_link(router, onward, address)
-        return self._allowed(router.name, zone_from, zone_to, port)
+        return self._allowed(router.name, zone_from, zone_to, port, protocol)
 
-    def _allowed(self, router: str, source: int | None, to: int | str | None, port: int) -> str:
+    def _allowed(
+        self, router: str, source: int | None, to: int | str | None, port: int, protocol: str
+    ) -> str:
         for rule in self.lab.rules:
             fits = rule.source in ("any", source) and rule.destination in ("any", to)
-            if fits and (not rule.ports or any(_covers(p, port) for p in rule.ports)):
+            if fits and (not rule.ports or any(_covers(p, port, protocol) for p in rule.ports)):
                 return "" if rule.allow else f"{router} refuses it by rule {rule.name}"
         where = "the internet" if to == "internet" else f"VLAN {to}"
         return f"{router} has no rule that lets VLAN {source} into {where}"
 
 
-def _covers(ports: str, port: int) -> bool:
-    """Whether a rule's ``tcp/8000-8010`` is about a TCP port; 0 is a ping."""
+def _covers(ports: str, port: int, protocol: str) -> bool:
+    """Whether a rule's ``tcp/8000-8010`` is about a port; 0 is a ping."""
     kind, _, numbers = ports.partition("/")
     if port == 0:
         return kind == "icmp"
     low, _, high = numbers.partition("-")
-    return kind == "tcp" and int(low) <= port <= int(high or low)
+    return kind == protocol and int(low) <= port <= int(high or low)

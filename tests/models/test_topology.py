@@ -359,12 +359,21 @@ def test_the_first_rule_that_fits_decides():
     assert reach[20, 30].on("icmp").rule == "late"
     assert reach[40, "internet"].on("tcp/443").rule == "out"
     assert not reach[40, 10].allowed
+    with pytest.raises(ValueError, match="ask for each port"):
+        reach[10, 30].on("tcp/20-23")
     assert reach[30, 10].verdicts == (Verdict(False, None),)
 
 
 @pytest.mark.parametrize(
     ("refused", "allowed", "passes"),
-    [((), (), False), (("tcp/1-20",), ("tcp/5",), False), (("tcp/5",), ("tcp/1-20",), True)],
+    [
+        ((), (), False),
+        (("tcp/1-20",), ("tcp/5",), False),
+        (("tcp/5",), ("tcp/1-20",), True),
+        (("tcp/11-20", "tcp/1-10"), ("tcp/5-15",), False),
+        (("tcp/1-10", "udp/11-20"), ("tcp/5-15",), True),
+        (("tcp/1-10", "tcp/12-20"), ("tcp/5-15",), True),
+    ],
 )
 def test_what_is_refused_first_stays_refused(refused, allowed, passes):
     rules = [("a", 1, 2, False, refused), ("b", 1, 2, True, allowed)]

@@ -1,8 +1,12 @@
-"""The network, the servers and the users that the tests of this folder share."""
+"""The network, the servers and the users that the tests of this folder share.
+
+Under ``HOMELAB_STRICT=1`` all of it has to run.
+"""
 
 import shutil
 from contextlib import ExitStack
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -10,6 +14,17 @@ from homelab_lib.transport.ssh import Connection
 from real.network import network as make_network
 from real.opensshd import SSHD, OpenSshd, public, separation_folder
 from real.users import user, why_no_users
+from strictly import strictly
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Any:
+    return strictly((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    return strictly((yield))
 
 
 @pytest.fixture(scope="session")
