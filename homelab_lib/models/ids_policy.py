@@ -42,7 +42,7 @@ class Signature:
     ruleset: str
     action: str = "alert"
     enabled: bool = True
-    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     silent: bool = False
 
 
@@ -71,7 +71,7 @@ class Policy:
     priority: int = 0
     rulesets: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
-    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     enabled: bool = True
 
     def fits(self, signature: Signature) -> bool:

@@ -5,7 +5,7 @@ from ipaddress import collapse_addresses
 from itertools import product
 
 from homelab_lib.models.packet_filter import WITH_PORTS, Networks, PortRanges, Rule
-from real.router import LAST_PORT
+from real.wires import LAST_PORT
 
 WAN = "wan"
 

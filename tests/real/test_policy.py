@@ -11,14 +11,13 @@ import pytest
 from homelab_lib.models.packet_filter import Packet, Rule, decide
 from homelab_lib.models.reachability import vlan_reachability
 from real import nft
-from real.router import Leg, router, why_no_router
+from real.router import Leg, router
+from real.wires import why_no_namespaces
 from twin.neighbours import Neighbours, crowded
 from twin.policies import asked, drawn, edges
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(why_no_router()), reason=why_no_router() or "-"),
-]
+MISSING = why_no_namespaces("nft", "sysctl")
+pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")]
 POLICIES = 1_000
 FILTERS = 200
 OUTSIDE = {4: ip_address("198.51.100.7"), 6: ip_address("2001:db8::7")}
