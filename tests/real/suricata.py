@@ -20,6 +20,9 @@ from real.wires import LAST_PORT, Wires, inside, ip, namespace, wire
 INSIDE, OUTSIDE = "inside", "outside"
 START_S = 30.0
 _NOBODY = "02:00:00:00:cc:01"  # a bridge sends to all its ports what is for one it never heard of
+_LAST = 1
+_LAST_RULESET = "last.rules"
+_LAST_RULE = f'alert udp any any -> any {LAST_PORT} (msg:"the last packet"; sid:{_LAST};)'
 _TEMPLATE = """%YAML 1.1
 ---
 vars:
@@ -96,7 +99,7 @@ def configured(
     """
     (folder / "opnsense.rules").mkdir(parents=True)
     (folder / "classification.config").write_text("")
-    for name, lines in rules.items():
+    for name, lines in {**rules, _LAST_RULESET: [_LAST_RULE]}.items():
         (folder / "opnsense.rules" / name).write_text("".join(f"{line}\n" for line in lines))
     ips = ids.mode == "ips"
     pairs = [(INSIDE, OUTSIDE), (OUTSIDE, INSIDE)] if ips else [(INSIDE, "")]
@@ -114,7 +117,7 @@ def configured(
             matcher=ids.pattern_matcher or "ac",
             inline="true" if ips else "auto",
             capture=capture,
-            rulesets="".join(f"  - {name}\n" for name in ids.rulesets),
+            rulesets="".join(f"  - {name}\n" for name in (*ids.rulesets, _LAST_RULESET)),
         )
     )
     return file
@@ -156,6 +159,7 @@ def inspected(file: Path, ids: Ids) -> Iterator[Inspected]:
             ends = [ip_address(f"192.0.2.{n}") for n in (1, 2)]
             last = Packet(INSIDE, *ends, "udp", LAST_PORT, LAST_PORT)
             yield Inspected(wires, {OUTSIDE: last}, _NOBODY)
+            until("it tells of the last packet", lambda: _LAST in _alerts(file))
         finally:
             process.terminate()
             process.wait(START_S)
@@ -169,6 +173,11 @@ def _at_work(process: subprocess.Popen[bytes], log: Path) -> bool:
 
 def told(file: Path) -> dict[int, str]:
     """By the number of each signature that fired, what was done: ``allowed``, ``blocked``."""
-    events = map(json.loads, (file.parent / "eve.json").read_text().splitlines())
+    return {number: action for number, action in _alerts(file).items() if number != _LAST}
+
+
+def _alerts(file: Path) -> dict[int, str]:
+    lines = (file.parent / "eve.json").read_text().splitlines(keepends=True)
+    events = (json.loads(line) for line in lines if line.endswith("\n"))
     alerts = [event["alert"] for event in events if event["event_type"] == "alert"]
     return {alert["signature_id"]: alert["action"] for alert in alerts}
