@@ -8,10 +8,22 @@ A phase's runbook is cut into parts, so that none of them changes the way by whi
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import holdings, kubernetes, nas, proxmox_host, proxmox_network
+from homelab_lib.recipes import (
+    access,
+    assembly,
+    desktop,
+    firewall,
+    holdings,
+    kubernetes,
+    nas,
+    proxmox_host,
+    proxmox_network,
+    switch,
+)
 from homelab_lib.runbook.step import Runbook, Step
 
 KeyOf = Callable[[str], str]
@@ -58,25 +70,23 @@ class Part:
         return tuple(dict.fromkeys(key for recipe in self.recipes for key in recipe.makes))
 
 
+def _of(recipe: Any) -> Recipe:
+    """A recipe that needs no key."""
+    return Recipe(recipe.MAKES, lambda lab, phase, key_of: recipe.steps(lab, phase))
+
+
 PARTS = (
     Part(
         "",
         "",
         (
-            Recipe(nas.MAKES, lambda lab, phase, key_of: nas.steps(lab, phase)),
+            *map(_of, (assembly, firewall, switch, nas, desktop)),
             Recipe(kubernetes.MAKES, kubernetes.steps),
         ),
     ),
-    Part(
-        "proxmox",
-        "Proxmox host",
-        (Recipe(proxmox_host.MAKES, lambda lab, phase, _: proxmox_host.steps(lab, phase)),),
-    ),
-    Part(
-        "network",
-        "Network of the Proxmox host",
-        (Recipe(proxmox_network.MAKES, lambda lab, phase, _: proxmox_network.steps(lab, phase)),),
-    ),
+    Part("proxmox", "Proxmox host", (_of(proxmox_host),)),
+    Part("network", "Network of the Proxmox host", (_of(proxmox_network),)),
+    Part("access", "Ways in from outside", (_of(access),)),
 )
 """In the order in which a phase's runbooks are carried out."""
 

@@ -108,7 +108,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     for package in machine.packages.keys() & machine.world.services.keys():
         for unit in machine.world.services[package](machine):
             machine.units[unit.name] = unit
-            _seed_unit(machine, unit.name, ask)
+            seed_unit(machine, unit.name, ask)
     return True
 
 
