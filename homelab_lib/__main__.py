@@ -126,13 +126,13 @@ def runbook(arguments: argparse.Namespace) -> int:
     from homelab_lib import durable
     from homelab_lib.lab import load_lab
     from homelab_lib.notebook.writing import written
-    from homelab_lib.recipes import named, runbooks
+    from homelab_lib.recipes import first, named
     from homelab_lib.recipes import runbook as of_phase
     from homelab_lib.recipes.holdings import described
 
     lab = load_lab(arguments.lab)
     name = arguments.phase
-    what = named(f"phase{name}" if name.isdecimal() else name) if name else runbooks(lab)[0]
+    what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
     shipped = Path(arguments.lab).resolve() == paths.data().resolve()
     notebook = written(
         of_phase(lab, what.phase, lambda name: "", what.part),

@@ -4,6 +4,6 @@ Things carry the phase that makes them. The runbook of a phase is the recipes of
 the order in which they need each other; so any lab has runbooks.
 """
 
-from homelab_lib.recipes.phase import named, runbook, runbooks
+from homelab_lib.recipes.phase import first, named, runbook, runbooks
 
-__all__ = ["named", "runbook", "runbooks"]
+__all__ = ["first", "named", "runbook", "runbooks"]

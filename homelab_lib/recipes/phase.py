@@ -155,6 +155,26 @@ def runbooks(lab: Lab) -> list[Named]:
     return found
 
 
+def first(lab: Lab) -> Named:
+    """The first runbook of a lab that can be carried out.
+
+    Raises
+    ------
+    BadParameter
+        There is none: why not, of the first.
+    """
+    found = runbooks(lab)
+    refused: list[BadParameter] = []
+    for each in found:
+        try:
+            runbook(lab, each.phase, lambda vm: "", each.part)
+        except BadParameter as error:
+            refused.append(error)
+        else:
+            return each
+    raise refused[0]
+
+
 def runbook(lab: Lab, phase: int, public_key_of: KeyOf, part: Part = PARTS[0]) -> Runbook:
     """The runbook of a phase of a lab.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from control.test_cases import Canned, _resource
+from control.made import made
+from control.test_cases import Canned
 
 CASE = json.loads(
     (Path(__file__).parent / "proxmox/virtual_machine/switched-off.json").read_text("utf-8")
@@ -26,7 +27,7 @@ MADE, STARTED = "made", "started"
 )
 def test_only_what_we_made_and_never_started_is_known(sent, unseen):
     host = Canned(CASE["answers"], False)
-    vm = _resource(CASE, host)
+    vm = made(CASE, host.name, str)
     lines = {MADE: vm._create.line, STARTED: vm._start.line}
     host.sent = lambda resource: tuple(lines.get(each, each) for each in sent)
     (start,) = vm.diff(vm.observe(host)).changes

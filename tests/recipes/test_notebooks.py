@@ -18,7 +18,7 @@ from homelab_lib.notebook.parameters import declared
 from homelab_lib.recipes import named, runbook
 
 SHIPPED = sorted((paths.root() / "runbooks").glob("*.ipynb"))
-LABS = {"": 2, str(paths.data() / "examples" / "minipc"): 2}
+LABS = {"": 1, str(paths.data() / "examples" / "minipc"): 2}
 
 
 def sources(notebook: nbformat.NotebookNode) -> list[str]:
@@ -75,8 +75,8 @@ def test_what_a_phase_holds_and_no_step_installs_is_named(tmp_path):
 
 def test_a_phase_that_has_no_runbook_is_an_error_and_writes_nothing(tmp_path, capsys):
     file = tmp_path / "written.ipynb"
-    assert main(["runbook", str(paths.data()), "1", "-o", str(file)]) == 2
-    assert "holds what no recipe makes yet" in capsys.readouterr().err
+    assert main(["runbook", str(paths.data()), "3", "-o", str(file)]) == 2
+    assert "has nothing that this runbook makes" in capsys.readouterr().err
     assert not file.exists()
     assert main(["runbook", str(paths.data()), "2", "-o", str(tmp_path / "no" / "x")]) == 2
     assert "can't be written" in capsys.readouterr().err
