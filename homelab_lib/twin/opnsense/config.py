@@ -106,8 +106,9 @@ class Config:
         # The name has up to four decimals, the revision two: one seldom leads to the other.
         name = f"{moment:.4f}".rstrip("0").rstrip(".")
         self._files.put(f"{BACKUPS}/config-{name}.xml", self._files.text(PLACE), mode=0o640)
-        for old in self.backups()[_KEPT:]:
-            self._files.remove(f"{BACKUPS}/{old.id}")
+        if len(self._files.listdir(BACKUPS)) > _KEPT:
+            for old in self.backups()[_KEPT:]:
+                self._files.remove(f"{BACKUPS}/{old.id}")
         return told
 
     def backups(self) -> list[Backup]:
