@@ -13,7 +13,8 @@ from homelab_lib.twin.opnsense.firewall import Device, OpnSense
 from homelab_lib.twin.world import World
 
 _AUTH = "Basic " + base64.b64encode(b"key:secret-of-the-tests").decode()
-_MACS = {name: f"00:0c:29:00:00:0{n}" for n, name in enumerate("igc0 ix0 ix1 igc1 igc2".split(), 1)}
+_DEVICES = ("igc0", "ix0", "ix1", "igc1", "igc2")
+_MACS = {name: f"00:0c:29:00:00:0{number}" for number, name in enumerate(_DEVICES, 1)}
 
 
 def box(version: str) -> OpnSense:

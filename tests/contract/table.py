@@ -11,6 +11,7 @@ from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.fidelity import Fidelity, Grounds
 from homelab_lib.twin.kubernetes.grounds import GROUNDS as KUBERNETES
 from homelab_lib.twin.machine.grounds import GROUNDS as MACHINE
+from homelab_lib.twin.opnsense.grounds import GROUNDS as OPNSENSE
 from homelab_lib.twin.proxmox.grounds import GROUNDS as PROXMOX
 from homelab_lib.twin.truenas.grounds import GROUNDS as TRUENAS
 
@@ -19,6 +20,7 @@ ROOMS = {
     "TrueNAS": ("truenas", TRUENAS),
     "Proxmox VE": ("proxmox", PROXMOX),
     "Kubernetes": ("k3s", KUBERNETES),
+    "OPNsense": ("opnsense", OPNSENSE),
     "What every Linux machine has": ("", MACHINE),
 }
 
@@ -41,6 +43,8 @@ def verdicts() -> Counter[str]:
     counted: Counter[str] = Counter()
     for _, method, *_ in contract("truenas-calls.jsonl.gz"):
         counted[f"midclt call {method}"] += 1
+    for row in contract("opnsense-verdicts-shared.jsonl.gz"):
+        counted[f"{row['method']} {row['path'].partition('?')[0]}"] += 1
     counted["qm create"] += len(contract("qm-create.json")["rows"])
     return counted
 

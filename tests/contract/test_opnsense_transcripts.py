@@ -62,8 +62,10 @@ class Names:
                 self.learn(there[key], here[key])
             new = [key for key in here if _UUID.fullmatch(key)]
             for key in (key for key in there if _UUID.fullmatch(key) and key not in self.known):
-                same = [each for each in new if self.as_here(there[key]) == self.as_here(here[each])]
-                self.known.update({key: each for each in same[:1]})
+                told = self.as_here(there[key])
+                same = next((each for each in new if self.as_here(here[each]) == told), "")
+                if same:
+                    self.known[key] = same
         elif isinstance(there, list) and isinstance(here, list):
             for one, other in zip(there, here, strict=False):
                 self.learn(one, other)
@@ -109,7 +111,8 @@ def test_each_request_of_a_transcript_is_answered_as_it_was(release):
         compared += 1
         want = _plain(names.as_here(step["answer"]))
         if (status, _plain(answer)) != (step["http"], want):
-            told = json.dumps(_plain(answer))[:300], json.dumps(want)[:300]
-            wrong.append(f"{step['step']} {path}: {status} {told[0]}\n   not {step['http']} {told[1]}")
+            told = f"{status} {json.dumps(_plain(answer))[:300]}"
+            expected = f"{step['http']} {json.dumps(want)[:300]}"
+            wrong.append(f"{step['step']} {path}: {told}\n   not {expected}")
     assert not wrong, "\n".join([f"{len(wrong)} of {compared}", *wrong])
     assert compared > 90

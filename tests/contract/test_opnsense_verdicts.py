@@ -42,9 +42,7 @@ def _differs(firewall, row):
 
     def named(value):
         """A document with the names that stand for uuids filled in."""
-        text = re.sub(
-            r"\{\{after(\d+)\.uuid\}\}", lambda m: uuids[int(m[1])], json.dumps(value)
-        )
+        text = re.sub(r"\{\{after(\d+)\.uuid\}\}", lambda m: uuids[int(m[1])], json.dumps(value))
         return json.loads(re.sub(r"\{\{file:(.+?)\}\}", lambda m: _file(firewall, m[1]), text))
 
     for before in row["after"]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers import answers, mutable
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.credentials import hashed, may_everything
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
@@ -97,7 +97,7 @@ def add_key(visit: Visit, name: str) -> Answer:
     key, secret = _drawn(visit), _drawn(visit)
     kept = [line for line in row["apikeys"].value.split("\n") if line]
     row["apikeys"].set("\n".join([*kept, f"{key}|{hashed(secret)}"]))
-    mutable.store(visit, tree)
+    answers.store(visit, tree)
     host, domain = (visit.config.findtext(f"system/{tag}") or "" for tag in ("hostname", "domain"))
     return {"result": "ok", "hostname": f"{host}.{domain}", "key": key, "secret": secret}
 
@@ -129,7 +129,7 @@ def delete_key(visit: Visit, coded: str) -> Answer:
         left = [line for line in lines if line.partition("|")[0] != key]
         if left != lines:
             row["apikeys"].value = "\n".join(left)
-            mutable.store(visit, tree)
+            answers.store(visit, tree)
             return {"result": "deleted"}
     return {"result": "not found"}
 

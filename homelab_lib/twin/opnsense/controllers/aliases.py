@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.visit import Visit
 

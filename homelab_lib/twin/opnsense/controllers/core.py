@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.firewall import SERVICES
 from homelab_lib.twin.opnsense.gateways import gateways

@@ -2,8 +2,8 @@
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers import answers, mutable
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.models.cron import ACTIONS
@@ -34,7 +34,7 @@ def set_job(visit: Visit, uuid: str) -> Answer:
         wrong[message.key.replace(row.ref, "job")] = message.text
     if wrong:
         return {"result": "failed", "validations": wrong}
-    mutable.store(visit, tree)
+    answers.store(visit, tree)
     return {"result": "saved"}
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers import answers, mutable
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.controllers.service import service
 from homelab_lib.twin.opnsense.errors import Unexpected
@@ -81,7 +81,7 @@ def toggle_ruleset(visit: Visit, filenames: str, enabled: str = "") -> Answer:
         wrong = tree.messages()
         if wrong:
             raise Unexpected(wrong[0].text)
-        mutable.store(visit, tree)
+        answers.store(visit, tree)
     return answer
 
 

@@ -6,10 +6,11 @@ from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
-from homelab_lib.twin.opnsense.models.interfaces import TODO, assigned, todo
+from homelab_lib.twin.opnsense.models.assignment import TODO, todo
+from homelab_lib.twin.opnsense.models.interfaces import assigned
 from homelab_lib.twin.opnsense.nodes import Box
 from homelab_lib.twin.opnsense.visit import Visit
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers import answers, mutable
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
@@ -147,7 +147,7 @@ def toggle_gateway(visit: Visit, uuid: str, enabled: str = "") -> Answer:
         wrong = tree.messages()
         if wrong:
             raise Unexpected(wrong[0].text)
-        mutable.store(visit, tree)
+        answers.store(visit, tree)
     return {"result": "Enabled" if disabled == "0" else "Disabled", "changed": changed}
 
 

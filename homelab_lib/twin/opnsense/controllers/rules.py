@@ -5,21 +5,19 @@ from typing import Any
 
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
-from homelab_lib.twin.opnsense.controllers import mutable, rollback
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers import answers, mutable, rollback
+from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.moving import FILTER, move
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.controllers.rule_names import colours, names_of
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.nodes import Box
-from homelab_lib.twin.opnsense.order import natural
 from homelab_lib.twin.opnsense.visit import Visit
 
-_FILTER = ("Firewall.Filter", "rule", "rules.rule")
 _SOURCE = ("Firewall.Filter", "rule", "snatrules.rule")
 _ONE = ("Firewall.Filter", "rule", "onetoone.rule")
 _PREFIX = ("Firewall.Filter", "rule", "npt.rule")
 _FORWARD = ("Firewall.DNat", "rule", "rule")
-_STEP = 50
 
 
 def apply(visit: Visit, revision: str = "") -> Answer:
@@ -73,69 +71,6 @@ def _told(visit: Visit, record: Answer, fields: Iterable[str]) -> Answer:
     }
 
 
-def move(model: tuple[str, str, str]) -> Action:
-    """Put a rule before another; the numbers of others may change by it."""
-
-    def action(visit: Visit, selected: str, target: str) -> Answer:
-        if not visit.is_post:
-            return {"status": "error", "message": "Invalid request method"}
-        tree = visit.tree(model[0])
-        rows = tree.at(model[2])
-        mine, its = rows.get(selected), rows.get(target)
-        of_filter = model is _FILTER
-        title = "Filter" if of_filter else ""
-        if mine is None or its is None:
-            raise Refused(
-                "Either source or destination is not a rule managed with this component",
-                title,
-                level="warning" if of_filter else "error",
-            )
-        ordered = sorted(rows.rows(), key=lambda row: natural(row["sequence"].value))
-        if of_filter:
-            _may_move(mine, its)
-            group = its["prio_group"].value
-            ordered = [row for row in ordered if row["prio_group"].value == group]
-        number = _room_before(ordered, its)
-        if number is not None:
-            mine["sequence"].set(str(number))
-            wrong = tree.messages()
-            if wrong:
-                raise Unexpected(wrong[0].text)
-            mutable.store(visit, tree)
-        return {"status": "ok"}
-
-    return action
-
-
-def _may_move(mine: Box, its: Box) -> None:
-    called = {"2": "Floating", "3": "Group", "4": "Interface"}
-    if mine["prio_group"].value != its["prio_group"].value:
-        kinds = [called.get(row["prio_group"].value[:1], "Unknown") for row in (mine, its)]
-        raise Refused(
-            f"Cannot move '{kinds[0]} Rule' before '{kinds[1]} Rule'.", "Filter", level="warning"
-        )
-    if mine is its:
-        raise Refused("Cannot move to the same spot.", "Filter", level="warning")
-
-
-def _room_before(ordered: list[Box], target: Box) -> int | None:
-    """The number for what goes before `target`; those behind make room where there is none."""
-    number: int | None = None
-    before: Box | None = None
-    for row in ordered:
-        here = row["sequence"].int()
-        if row is target:
-            last = before["sequence"].int() if before else 1
-            if here - last > 2:
-                return (here - last) // 2 + last
-            number = last + _STEP if before else 1
-            row["sequence"].set(str(number + _STEP))
-        elif number is not None and before is not None and here < before["sequence"].int():
-            row["sequence"].set(str(before["sequence"].int() + _STEP))
-        before = row
-    return number
-
-
 def toggle_log(model: tuple[str, str, str]) -> Action:
     """Whether a rule's packets are logged."""
 
@@ -150,7 +85,7 @@ def toggle_log(model: tuple[str, str, str]) -> Action:
         wrong = tree.messages()
         if wrong:
             raise Unexpected(wrong[0].text)
-        mutable.store(visit, tree)
+        answers.store(visit, tree)
         return {"status": "ok"}
 
     return action
@@ -161,7 +96,7 @@ def get_rule(model: tuple[str, str, str]) -> Action:
 
     def action(visit: Visit, uuid: str = "") -> Answer:
         answer = mutable.get_row(visit, *model, uuid)
-        numbers = model is _FILTER or visit.release >= (26, 7)
+        numbers = model is FILTER or visit.release >= (26, 7)
         if visit.text("fetchmode") == "copy" and answer and numbers:
             rows = visit.tree(model[0]).at(model[2]).rows()
             answer["rule"]["sequence"] = max((r["sequence"].int() for r in rows), default=0) + 100
@@ -213,7 +148,7 @@ def toggle_forward(visit: Visit, uuid: str, disabled: str = "") -> Answer:
         return {"result": "failed"}
     switch = row["disabled"]
     switch.set(disabled if disabled in ("0", "1") else "0" if switch.text == "1" else "1")
-    mutable.store(visit, tree)
+    answers.store(visit, tree)
     return {"result": "Enabled" if switch.is_empty else "Disabled"}
 
 
@@ -273,10 +208,10 @@ def set_mode(visit: Visit) -> Answer:
         raise Unexpected("filter is no object")
     inside = (given or {}).get("general") or {}
     general.set(php.mapping(inside))
-    wrong = mutable.validations(tree.messages(), general, "filter.general")
+    wrong = answers.validations(tree.messages(), general, "filter.general")
     if wrong:
         return wrong
-    mutable.store(visit, tree)
+    answers.store(visit, tree)
     return {"result": "saved"}
 
 
@@ -310,7 +245,7 @@ def search_translation(visit: Visit) -> Answer:
 
 
 ENDPOINTS = {
-    "firewall/filter": _rules(_FILTER, search_rule=search_filter),
+    "firewall/filter": _rules(FILTER, search_rule=search_filter),
     "firewall/source_nat": _rules(_SOURCE, search_rule=search_translation, set_general=set_mode),
     "firewall/one_to_one": _rules(_ONE),
     "firewall/npt": _rules(_PREFIX),

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import mutable
-from homelab_lib.twin.opnsense.controllers.mutable import Answer
+from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.service import service
 from homelab_lib.twin.opnsense.errors import Unexpected
 from homelab_lib.twin.opnsense.models.kea import autocollect

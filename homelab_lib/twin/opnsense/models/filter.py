@@ -1,13 +1,10 @@
 """Filter rules and the translations beside them, as one model keeps them."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.twin.opnsense.fields.base import Leaf
 from homelab_lib.twin.opnsense.fields.choices import (
     Interface,
     Listed,
-    Offer,
     Option,
     Relation,
     same,
@@ -15,50 +12,24 @@ from homelab_lib.twin.opnsense.fields.choices import (
 from homelab_lib.twin.opnsense.fields.constraints import Depend, SetIf
 from homelab_lib.twin.opnsense.fields.network import Network, NetworkAlias, Port, Protocol
 from homelab_lib.twin.opnsense.fields.numbers import Boolean, Integer, Sequence
-from homelab_lib.twin.opnsense.fields.texts import Description, StrictText, Text
+from homelab_lib.twin.opnsense.fields.texts import Description, Text
 from homelab_lib.twin.opnsense.gateways import gateway_names
 from homelab_lib.twin.opnsense.model import Model, Section, Table
 from homelab_lib.twin.opnsense.models.filter_checks import check_filter
+from homelab_lib.twin.opnsense.models.filter_fields import (
+    CATEGORIES,
+    INTERFACES,
+    MODES,
+    PORT,
+    TAG,
+    NatMode,
+    diverts,
+    schedules,
+)
 from homelab_lib.twin.opnsense.models.icmp import ICMP6_TYPES, ICMP_TYPES, TOS
 from homelab_lib.twin.opnsense.models.interfaces import PRIORITIES
 from homelab_lib.twin.opnsense.nodes import Box, Rows
 from homelab_lib.twin.opnsense.tree import Tree
-
-MODES = {
-    "automatic": "Automatic Source NAT rule generation",
-    "hybrid": "Hybrid Source NAT rule generation",
-    "advanced": "Manual Source NAT rule generation",
-    "disabled": "Disable Source NAT rule generation",
-}
-CATEGORIES = Relation(
-    model="Firewall.Category",
-    items="categories.category",
-    display=("name",),
-    multiple=True,
-    message="Related category not found.",
-)
-INTERFACES = Interface(multiple=True, where={"if": "/^(?!lo0$).*/"}, dynamic="Y")
-_BAD_PORT = "Please specify a valid portnumber, name, alias or range."
-PORT = Port(well_known=True, ranges=True, aliases=True, message=_BAD_PORT)
-TAG = StrictText(mask=r"/^([0-9a-zA-Z.,_\-]){0,512}$/u")
-
-
-@dataclass(frozen=True)
-class _NatMode(Option):
-    """Kept where it always was."""
-
-    def after_loading(self, leaf: Leaf) -> None:
-        mode = leaf.tree.config.findtext("nat/outbound/mode") or ""
-        leaf.set(mode if mode in MODES else "automatic")
-
-
-def _diverts(leaf: Leaf) -> Offer:
-    return {"8000": "Intrusion Detection"}
-
-
-def _schedules(leaf: Leaf) -> Offer:
-    names = [each.findtext("name") for each in leaf.tree.config.findall("schedules/schedule")]
-    return {name: name for name in names if name}
 
 
 def priority(row: Box) -> int:
@@ -148,7 +119,7 @@ _RULE = {
     "destination_net": NetworkAlias(default="any", required=True, multiple=True),
     "destination_not": Boolean(required=True),
     "destination_port": PORT,
-    "divert-to": Listed(make=_diverts, message="Specify a valid divert-to target."),
+    "divert-to": Listed(make=diverts, message="Specify a valid divert-to target."),
     "gateway": Listed(
         make=gateway_names,
         message="Specify a valid gateway from the list matching the networks ip protocol.",
@@ -212,7 +183,7 @@ _RULE = {
     "tcpflags2": Option(multiple=True, options=same("syn ack fin rst psh urg ece cwr")),
     "tcpflags_any": Boolean(),
     "categories": CATEGORIES,
-    "sched": Listed(make=_schedules),
+    "sched": Listed(make=schedules),
     "tos": Option(options=TOS),
     "shaper1": Listed(message="Related pipe or queue not found."),
     "shaper2": Listed(message="Related pipe or queue not found."),
@@ -298,7 +269,7 @@ FILTER = Model(
     "//OPNsense/Firewall/Filter",
     {
         "general": Section(
-            {"snat_mode": _NatMode(MODES, required=True, default="automatic", volatile=True)}
+            {"snat_mode": NatMode(MODES, required=True, default="automatic", volatile=True)}
         ),
         "rules": Section({"rule": Table(_RULE, after_loading=_order_rules)}),
         "snatrules": Section({"rule": Table(_SOURCE_NAT, after_loading=_order_nat)}),

@@ -1,54 +1,16 @@
 """Kea's DHCP for IPv4: subnets with their pools, and reservations."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from homelab_lib.twin.opnsense.fields import filters
-from homelab_lib.twin.opnsense.fields.base import Field, Leaf
 from homelab_lib.twin.opnsense.fields.choices import Interface, Option, Relation, same
 from homelab_lib.twin.opnsense.fields.constraints import Depend, Unique
 from homelab_lib.twin.opnsense.fields.network import Hostname, Mac, Network, Port
 from homelab_lib.twin.opnsense.fields.numbers import AutoNumber, Boolean, Integer
 from homelab_lib.twin.opnsense.fields.texts import Base64, Description, Text, Url
 from homelab_lib.twin.opnsense.model import Message, Model, Section, Table
+from homelab_lib.twin.opnsense.models.kea_fields import Pairs, Pools, Routes
 from homelab_lib.twin.opnsense.tree import Tree
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pools(Field):
-    """Ranges or subnets, one a line; whether they lie in the subnet is the daemon's affair."""
-
-    def check(self, leaf: Leaf) -> Iterator[str]:
-        for entry in leaf.value.split("\n"):
-            parts = entry.split("-")
-            spans = len(parts) == 2 and all(filters.is_ip(part.strip()) for part in parts)
-            if entry and not spans and not (len(parts) == 1 and filters.is_subnet(entry)):
-                yield f'Entry "{entry}" is not a valid range or subnet.'
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pairs(Field):
-    """Destinations and routers in turn."""
-
-    def check(self, leaf: Leaf) -> Iterator[str]:
-        entries = [entry.strip() for entry in leaf.value.split(",")]
-        for place in range(0, len(entries), 2):
-            to, by = [*entries[place : place + 2], ""][:2]
-            if not filters.is_ip(to) or not filters.is_ip(by):
-                yield f'Entry "{to},{by}" is not a valid dest-ip,router-ip pair.'
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Routes(Field):
-    """Networks and routers, with a hyphen between."""
-
-    def check(self, leaf: Leaf) -> Iterator[str]:
-        for item in leaf.value.split(","):
-            entries = [entry.strip() for entry in item.split("-")]
-            to, by = [*entries, ""][:2]
-            four = filters.is_ipv4(to.partition("/")[0]) and filters.is_ipv4(by)
-            if len(entries) != 2 or not filters.is_subnet_strict(to) or not four:
-                yield f'Entry "{to},{by}" is not a valid dest_net - router_ip pair.'
 
 
 def _check_reservations(tree: Tree, full: bool) -> Iterator[Message]:
@@ -87,8 +49,8 @@ _OPTIONS = {
         ip=False, as_list=True, message="Please specify a valid list of domains."
     ),
     "routers": Network(mask_allowed=False, family="ipv4", as_list=True),
-    "static_routes": _Pairs(),
-    "classless_static_route": _Routes(),
+    "static_routes": Pairs(),
+    "classless_static_route": Routes(),
     "domain_name": Hostname(ip=False),
     "ntp_servers": Network(mask_allowed=False, family="ipv4", as_list=True),
     "time_servers": Network(mask_allowed=False, family="ipv4", as_list=True),
@@ -176,7 +138,7 @@ KEA = Model(
                                 "flq": "Free Lease Queue",
                             },
                         ),
-                        "pools": _Pools(),
+                        "pools": Pools(),
                         "ddns_forward_zone": Hostname(
                             ip=False,
                             constraints={

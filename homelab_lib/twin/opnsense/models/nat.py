@@ -10,7 +10,7 @@ from homelab_lib.twin.opnsense.fields.network import NetworkAlias, Port, Protoco
 from homelab_lib.twin.opnsense.fields.numbers import AutoNumber, Boolean
 from homelab_lib.twin.opnsense.fields.texts import Description, StrictText, Text
 from homelab_lib.twin.opnsense.model import Message, Model, Section, Table
-from homelab_lib.twin.opnsense.models.filter import INTERFACES
+from homelab_lib.twin.opnsense.models.filter_fields import INTERFACES
 from homelab_lib.twin.opnsense.nodes import Box
 from homelab_lib.twin.opnsense.tree import Tree
 

@@ -1,100 +1,19 @@
 """Unbound: names of hosts of ours, and whom it asks for the others."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.dns_ports import users_of
-from homelab_lib.twin.opnsense.fields.base import Leaf
-from homelab_lib.twin.opnsense.fields.choices import Listed, Offer, Option, Relation, same
+from homelab_lib.twin.opnsense.fields.choices import Option, Relation
 from homelab_lib.twin.opnsense.fields.constraints import SetIf
 from homelab_lib.twin.opnsense.fields.network import Hostname, Network, Port
-from homelab_lib.twin.opnsense.fields.numbers import Boolean, Integer, Numeric
+from homelab_lib.twin.opnsense.fields.numbers import Boolean, Integer
 from homelab_lib.twin.opnsense.fields.texts import Csv, Description, StrictText, Text
 from homelab_lib.twin.opnsense.model import Message, Model, Section, Table
 from homelab_lib.twin.opnsense.models.blocklists import BLOCKLISTS
+from homelab_lib.twin.opnsense.models.unbound_names import Address, Aliases
+from homelab_lib.twin.opnsense.models.unbound_settings import ADVANCED, DOMAIN, GENERAL
 from homelab_lib.twin.opnsense.nodes import Box
-from homelab_lib.twin.opnsense.order import natural
 from homelab_lib.twin.opnsense.tree import Tree
-
-_DOMAIN = (
-    r"/^(?:(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.)*(?:[a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])$/i"
-)
-
-
-def _listens(leaf: Leaf) -> Offer:
-    found = {
-        each.tag: each.findtext("descr") or each.tag.upper()
-        for each in leaf.tree.config.find("interfaces") or ()
-        if php.is_empty(each.findtext("virtual") or "")
-    }
-    return dict(sorted(found.items(), key=lambda item: natural(item[1])))
-
-
-_LISTENS = Listed(make=_listens, multiple=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Address(Network):
-    """An address; until 26.7 a network passed."""
-
-    def check(self, leaf: Leaf) -> Iterator[str]:
-        if "/" in leaf.value and leaf.tree.box.release >= (26, 7):
-            yield self.says()
-        else:
-            yield from super().check(leaf)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Aliases(Hostname):
-    """Further names of a host, as one list; they are rows of their own."""
-
-    as_list: bool = True
-    host_wildcard: bool = True
-    fqdn_wildcard: bool = True
-    dns_name: bool = True
-    ip: bool = False
-
-    def own_words(self) -> str:
-        return "[%s] is not a valid host/domain name."
-
-    def after_loading(self, leaf: Leaf) -> None:
-        leaf.value = leaf.stored = ",".join(_alias_names(leaf.parent))
-
-    def accept(self, leaf: Leaf, value: str) -> str | None:
-        taken = super().accept(leaf, value) or ""
-        if leaf.loaded:
-            _make_aliases(leaf.parent, taken)
-        return taken
-
-
-def _alias_rows(host: Box) -> list[Box]:
-    rows = host.tree.at("aliases.alias").rows()
-    return [row for row in rows if row["host"].value == host.uuid]
-
-
-def _alias_name(host: Box, row: Box) -> str:
-    name, domain = row["hostname"].value, row["domain"].value or host["domain"].value
-    return f"{name}.{domain}" if name else domain
-
-
-def _alias_names(host: Box) -> list[str]:
-    return [_alias_name(host, row) for row in _alias_rows(host)]
-
-
-def _make_aliases(host: Box, names: str) -> None:
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    for row in _alias_rows(host):
-        if _alias_name(host, row) not in wanted:
-            host.tree.at("aliases.alias").delete(row.uuid)
-    for name in dict.fromkeys(wanted):
-        if name not in _alias_names(host):
-            first, _, domain = name.rstrip(".").partition(".")
-            same_domain = domain == host["domain"].value
-            row = host.tree.at("aliases.alias").add()
-            values: dict[str, Any] = {"enabled": "1", "host": host.uuid, "hostname": first}
-            row.set(values | {"domain": "" if same_domain else domain})
 
 
 def _check_unbound(tree: Tree, full: bool) -> Iterator[Message]:
@@ -125,109 +44,8 @@ UNBOUND = Model(
     "Unbound.Unbound",
     "//OPNsense/unboundplus",
     {
-        "general": Section(
-            {
-                "enabled": Boolean(required=True),
-                "port": Port(default="53", required=True),
-                "stats": Boolean(),
-                "active_interface": _LISTENS,
-                "dnssec": Boolean(),
-                "dns64": Boolean(),
-                "dns64prefix": Network(mask_required=True, family="ipv6"),
-                "noarecords": Boolean(),
-                "regdhcp": Boolean(),
-                "regdhcpdomain": Text(mask=_DOMAIN, message="A valid domain must be specified."),
-                "regdhcpstatic": Boolean(),
-                "noreglladdr6": Boolean(),
-                "noregrecords": Boolean(),
-                "txtsupport": Boolean(),
-                "cacheflush": Boolean(),
-                "safesearch": Boolean(),
-                "local_zone_type": Option(
-                    default="transparent",
-                    required=True,
-                    options=same(
-                        "transparent always_nxdomain always_refuse always_transparent deny inform "
-                        "inform_deny nodefault refuse static typetransparent"
-                    ),
-                ),
-                "outgoing_interface": _LISTENS,
-                "enable_wpad": Boolean(),
-            }
-        ),
-        "advanced": Section(
-            {
-                "hideidentity": Boolean(),
-                "hideversion": Boolean(),
-                "prefetch": Boolean(),
-                "prefetchkey": Boolean(),
-                "dnssecstripped": Boolean(),
-                "belownxdomain": Boolean(required=True, default="1"),
-                "aggressivensec": Boolean(required=True, default="1"),
-                "serveexpired": Boolean(),
-                "serveexpiredreplyttl": Numeric(),
-                "serveexpiredttl": Numeric(),
-                "serveexpiredttlreset": Boolean(),
-                "serveexpiredclienttimeout": Numeric(),
-                "qnameminstrict": Boolean(),
-                "extendedstatistics": Boolean(),
-                "logqueries": Boolean(),
-                "logreplies": Boolean(),
-                "logtagqueryreply": Boolean(),
-                "logservfail": Boolean(),
-                "loglocalactions": Boolean(),
-                "logverbosity": Option(
-                    default="1",
-                    required=True,
-                    options={
-                        "0": "Level 0",
-                        "1": "Level 1 (Default)",
-                        "2": "Level 2",
-                        "3": "Level 3",
-                        "4": "Level 4",
-                        "5": "Level 5",
-                    },
-                ),
-                "valloglevel": Option(
-                    default="0",
-                    required=True,
-                    options={"0": "Level 0 (Default)", "1": "Level 1", "2": "Level 2"},
-                ),
-                "privatedomain": Csv(mask=r"/\A[^\r\n]*\z/", each=True),
-                "privateaddress": Network(
-                    required=True,
-                    wildcard=False,
-                    default="0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,"
-                    "192.0.2.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,"
-                    "233.252.0.0/24,::1/128,2001:db8::/32,fc00::/8,fd00::/8,fe80::/10",
-                    as_list=True,
-                ),
-                "insecuredomain": Csv(mask=r"/\A[^\r\n]*\z/", each=True),
-                "msgcachesize": StrictText(
-                    mask="/[0-9]+[kmg]?/i",
-                    message="The cache size should be numeric, optionally appended with 'k', 'm', "
-                    "or 'g'.",
-                ),
-                "rrsetcachesize": StrictText(
-                    mask="/[0-9]+[kmg]?/i",
-                    message="The cache size should be numeric, optionally appended with 'k', 'm', "
-                    "or 'g'.",
-                ),
-                "outgoingnumtcp": Numeric(),
-                "incomingnumtcp": Numeric(),
-                "numqueriesperthread": Numeric(),
-                "outgoingrange": Numeric(),
-                "jostletimeout": Numeric(),
-                "discardtimeout": Numeric(),
-                "cachemaxttl": Numeric(),
-                "cachemaxnegativettl": Numeric(),
-                "cacheminttl": Numeric(),
-                "infrahostttl": Numeric(),
-                "infrakeepprobing": Boolean(),
-                "infracachenumhosts": Numeric(),
-                "unwantedreplythreshold": Numeric(),
-            }
-        ),
+        "general": GENERAL,
+        "advanced": ADVANCED,
         "acls": Section(
             {
                 "default_action": Option(
@@ -341,7 +159,7 @@ UNBOUND = Model(
                             message="A valid hostname must be specified.",
                         ),
                         "domain": Text(
-                            required=True, mask=_DOMAIN, message="A valid domain must be specified."
+                            required=True, mask=DOMAIN, message="A valid domain must be specified."
                         ),
                         "rr": Option(
                             required=True,
@@ -369,7 +187,7 @@ UNBOUND = Model(
                             constraints={"one": SetIf("The field MX Host is required.", "rr", "MX")}
                         ),
                         "ttl": Integer(0, 2147483647),
-                        "server": _Address(
+                        "server": Address(
                             constraints={
                                 "one": SetIf("The field IP address is required.", "rr", "A"),
                                 "two": SetIf("The field IP address is required.", "rr", "AAAA"),
@@ -381,7 +199,7 @@ UNBOUND = Model(
                             }
                         ),
                         "addptr": Boolean(default="1", required=True),
-                        "aliases": _Aliases(volatile=True),
+                        "aliases": Aliases(volatile=True),
                         "description": Description(),
                     }
                 ),
@@ -420,7 +238,7 @@ UNBOUND = Model(
                                     "",
                                 )
                             },
-                            mask=_DOMAIN,
+                            mask=DOMAIN,
                             message="A valid domain must be specified.",
                         ),
                         "description": Description(),
