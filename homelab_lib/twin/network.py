@@ -1,8 +1,8 @@
 """Wires, switches and routes: whether a packet gets from one machine to another, and if not, why.
 
 Cables are looked at as they are: a plug that does not fit carries nothing. A managed switch keeps
-VLANs apart, another lets every frame through as it came. Between subnets the firewall decides,
-and what no rule allows is refused.
+VLANs apart, another lets every frame through as it came. Between subnets the firewall decides: one
+that has rules of its own by these, any other by the lab's; what no rule allows is refused.
 """
 
 import ipaddress
@@ -14,6 +14,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.network import Cable
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.packet import OUTSIDE, Packet
 from homelab_lib.wiring.cables import cable_speed
 
 Spot = tuple[str, str, int | None]
@@ -205,9 +206,11 @@ class Network:
             return ""
         local = self._interface_towards(source, address)
         if local is not None:
-            if self._neighbours(local, address):
-                return ""
-            return self._why_no_link(source, local, address)
+            if not self._neighbours(local, address):
+                return self._why_no_link(source, local, address)
+            assert target is not None
+            packet = Packet(local.address, address, protocol if port else "icmp", port)
+            return self._judged(target, packet, address, None)
         way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
         if way_out is None:
             return f"{source.name} has no route to {address}"
@@ -215,6 +218,8 @@ class Network:
 
     def internet(self, source: Machine, port: int = 443, protocol: str = "tcp") -> str:
         """Why `source` can't reach a port in the internet; empty where it can."""
+        if source.reaches_outside():
+            return ""
         way_out = next((i for i in source.interfaces if i.gateway and i.up), None)
         if way_out is None:
             return f"{source.name} has no default route"
@@ -278,13 +283,29 @@ class Network:
             return f"{source.name}'s gateway {way_out.gateway} does not answer: {why}"
         zone_from = self.vlan_of(way_out.address)
         zone_to = self.vlan_of(address) if address else "internet"
+        onward = None
         if address:
             onward = self._interface_towards(router, address)
             if onward is None:
                 return f"{router.name} has no route to {address}"
             if not self._neighbours(onward, address):
                 return self._why_no_link(router, onward, address)
+        if router.filters:
+            packet = Packet(way_out.address, address or OUTSIDE, protocol if port else "icmp", port)
+            return self._judged(router, packet, way_out.gateway, onward)
         return self._allowed(router.name, zone_from, zone_to, port, protocol)
+
+    def _judged(
+        self, router: Machine, packet: Packet, arrives: str, onward: Interface | None
+    ) -> str:
+        """What a machine with rules of its own makes of a packet that came to it."""
+        refused = router.refuses(packet, arrives, onward)
+        if refused is None:
+            return ""
+        if refused:
+            return f"{router.name} refuses it by rule {refused}"
+        to = "internet" if packet.destination == OUTSIDE else self.vlan_of(packet.destination)
+        return _no_rule(router.name, self.vlan_of(packet.source), to)
 
     def _allowed(
         self, router: str, source: int | None, to: int | str | None, port: int, protocol: str
@@ -293,8 +314,12 @@ class Network:
             fits = rule.source in ("any", source) and rule.destination in ("any", to)
             if fits and (not rule.ports or any(_covers(p, port, protocol) for p in rule.ports)):
                 return "" if rule.allow else f"{router} refuses it by rule {rule.name}"
-        where = "the internet" if to == "internet" else f"VLAN {to}"
-        return f"{router} has no rule that lets VLAN {source} into {where}"
+        return _no_rule(router, source, to)
+
+
+def _no_rule(router: str, source: int | None, to: int | str | None) -> str:
+    where = "the internet" if to == "internet" else f"VLAN {to}"
+    return f"{router} has no rule that lets VLAN {source} into {where}"
 
 
 def _covers(ports: str, port: int, protocol: str) -> bool:

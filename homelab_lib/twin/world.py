@@ -63,6 +63,7 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.faults = Faults()
+        self.operator = ""  # the machine that runbooks are run from; see `Box.cut_off_by`
         self.fresh: Container[str] = ()  # VMs that may have nothing on their disks but an image
         self.habits: dict[str, Any] = {}  # ways of what spans machines that surprises have set
         self.nfs_hindrances: list[Callable[[Machine, str, str], str]] = []

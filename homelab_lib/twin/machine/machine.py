@@ -28,6 +28,7 @@ from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.usage import Misused
+from homelab_lib.twin.packet import Packet
 
 BOOT_S = 40.0
 NOLOGIN = "/run/nologin"
@@ -71,6 +72,8 @@ class Machine:
     commands
         The sets of programs it knows, most special first.
     """
+
+    filters = False  # whether it has rules of its own for what passes
 
     def __init__(
         self,
@@ -178,6 +181,14 @@ class Machine:
 
     def offers(self, package: str) -> bool:
         """Whether its package sources have something beside what every Debian's have."""
+        return False
+
+    def refuses(self, packet: Packet, arrives: str, leaves: Interface | None) -> str | None:
+        """The rule by which it refuses a packet; None where it passes. See `Box.refuses`."""
+        return None
+
+    def reaches_outside(self) -> bool:
+        """Whether it has a way of its own to the internet."""
         return False
 
     def forbid_logins(self) -> None:

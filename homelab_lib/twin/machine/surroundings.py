@@ -53,6 +53,7 @@ class Surroundings(Protocol):
     """The world as a machine sees it; `World` says what each of these is."""
 
     lab: Lab
+    operator: str
     fresh: Container[str]
     habits: dict[str, Any]
     nfs_hindrances: list[Any]
@@ -60,6 +61,7 @@ class Surroundings(Protocol):
     seed: int
     rng: random.Random
     machines: dict[str, Any]
+    network: Any
     clusters: dict[str, Any]
     programs: list[Any]
     scripts: dict[str, Any]

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.fidelity import Shelf
-from homelab_lib.twin.machine.built import furnish
+from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
-from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.opnsense import policy
 from homelab_lib.twin.opnsense.api import Api
+from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.endpoints import endpoints
 from homelab_lib.twin.opnsense.factory import Assigned, VlanDevice, factory
 from homelab_lib.twin.opnsense.firewall import Device, OpnSense
 from homelab_lib.twin.opnsense.grounds import GROUNDS
+from homelab_lib.twin.opnsense.programs import OPNSENSE, install
 from homelab_lib.twin.world import Kind, World
 
 _VERSION = "26.7.2"
@@ -32,17 +34,19 @@ def _version(machine: Machine) -> str:
     return machine.version if isinstance(machine, OpnSense) else ""
 
 
-def _make(world: World, name: str, host: Host, before_phase: int) -> OpnSense:
+def _make(world: World, name: str, host: Host, before_phase: int) -> Box:
     version = host.os.version or _VERSION
-    firewall = OpnSense(
+    firewall = Box(
         name,
         world,
         user=host.ssh.user if host.ssh else "root",
         version=_PATCHES.get(version, version),
-        commands=(freebsd, *UNIX, *world.programs),
+        commands=(*OPNSENSE, freebsd, *world.programs),
     )
     firewall.kernel = _KERNELS.get(".".join(version.split(".")[:2]), firewall.kernel)
     furnish(firewall, host, before_phase)
+    firewall.wire()
+    install(firewall)
     firewall.devices = [
         *(Device(port.interface or port.name, port.mac or "") for port in host.ports.values()),
         *(Device(name, physical=False) for name in ("lo0", "pflog0")),
@@ -55,6 +59,8 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> OpnSense:
     root = factory(
         firewall.release, _assigned(world, firewall), vlans, hostname=name, seed=world.seed
     )
+    if made(host.phase, before_phase):
+        policy.write(root, world.lab, world.seed)
     firewall.config.put(root)
     firewall.serve(Api(firewall, endpoints(firewall.release)))
     firewall.apply_all()

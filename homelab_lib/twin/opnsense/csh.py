@@ -44,7 +44,7 @@ def run(computer: Computer, user: str, home: str, line: str, stdin: bytes) -> Re
                 words = shell.expanded(alone)
                 if words and words[0] not in _BUILTINS:
                     return shell.program(words, call.source)
-        status = shell.list(found, call.source)
+        status = shell.sequence(found, call.source)
     except Wrong as error:
         return Reply(1, stderr=f"{error}\n")
     except _Exit as left:
@@ -69,7 +69,7 @@ class _Csh:
         self.takes_s = 0.0
         self.status = 0
 
-    def list(self, found: List, source: Pipe) -> int:
+    def sequence(self, found: List, source: Pipe) -> int:
         """One pipeline after the other."""
         for joint, pipeline in found.parts:
             if (joint == "&&" and self.status) or (joint == "||" and not self.status):
@@ -101,7 +101,7 @@ class _Csh:
         other = _Csh(self.computer, replace(self.call, env=dict(self.call.env)))
         other.variables = dict(self.variables)
         try:
-            status = other.list(group, source)
+            status = other.sequence(group, source)
         except _Exit as left:
             status = left.status
         return Reply(status, bytes(other.out), bytes(other.err), other.takes_s)
@@ -240,7 +240,7 @@ class _Csh:
 
     def _printed_by(self, text: str) -> str:
         other = _Csh(self.computer, self.call)
-        self.status = other.list(parsed(text), self.call.source)
+        self.status = other.sequence(parsed(text), self.call.source)
         self.err += other.err
         self.takes_s += other.takes_s
         return other.out.decode(errors="replace").rstrip("\n")

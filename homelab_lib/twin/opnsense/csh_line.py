@@ -71,6 +71,8 @@ def _tokens(line: str) -> Iterator[Token]:
             if operator:
                 yield operator[0]
             place = operator.end() if operator else place + 1
+        elif line.startswith("$(", place):
+            raise Wrong("Illegal variable name.")
         elif char in "'\"`":
             end = line.find(char, place + 1)
             if end < 0:

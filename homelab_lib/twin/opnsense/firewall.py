@@ -113,9 +113,14 @@ class OpnSense(Machine):
             hook(self)
 
     def apply_all(self) -> None:
-        """As a boot does, and `configctl service reload all`."""
+        """As a boot does."""
+        self.apply_all_but()
+
+    def apply_all_but(self, *others: str) -> None:
+        """Have every service but these take over what is written."""
         for service in SERVICES:
-            self.apply(service)
+            if service not in others:
+                self.apply(service)
 
     def power_off(self) -> None:
         super().power_off()

@@ -122,8 +122,7 @@ class Links:
         written = {vlan.findtext("vlanif", ""): vlan for vlan in config.findall("vlans/vlan")}
         for name in [link.name for link in self.by_name.values() if link.tag is not None]:
             if name not in written:
-                self._forget(name)
-                del self.by_name[name]
+                self.destroy(name)
         for name, vlan in written.items():
             there = self.by_name.get(name)
             if there is None:
@@ -139,6 +138,18 @@ class Links:
             if link.identifier and assigned.get(link.identifier) != link.name:
                 self._flush(link)
                 link.identifier = ""
+
+    def destroy(self, name: str) -> None:
+        """Take a device away."""
+        self._forget(name)
+        del self.by_name[name]
+
+    def take(self, name: str, address: str) -> None:
+        """Take an address from a device."""
+        link = self.by_name[name]
+        for cidr in [each for each in link.addresses if each.startswith(f"{address}/")]:
+            link.addresses.remove(cidr)
+            self._routes.remove((ipaddress.ip_interface(cidr).network, name))
 
     def _make_vlan(self, vlan: ET.Element) -> None:
         parent = self.by_name.get(vlan.findtext("if", ""))

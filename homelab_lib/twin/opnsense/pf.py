@@ -12,6 +12,7 @@ from homelab_lib.twin.opnsense.rules import End, Rule, groups, loaded, mapped
 from homelab_lib.twin.opnsense.tables import Address, Tables, networks
 from homelab_lib.twin.packet import Packet
 
+_OWN_PORT = 50_000  # at the source: a high one
 _PROTOCOLS = {"tcp/udp": ("tcp", "udp"), "icmpv6": ("ipv6-icmp",)}
 
 
@@ -103,7 +104,7 @@ class PacketFilter:
             and self._on(rule, device)
             and self._is(rule.source, source)
             and self._is(rule.destination, destination)
-            and (not rule.source.port)  # a connection's own port is any
+            and self._has_port(rule.source.port, _OWN_PORT)
             and self._has_port(rule.destination.port, packet.port)
         )
 

@@ -45,10 +45,19 @@ class Tables:
         """
         best, inside = -1, False
         for network, inverted in self._networks(name, set()):
-            if network.version == address.version and address in network:
-                if network.prefixlen > best:
-                    best, inside = network.prefixlen, not inverted
+            if address in network and network.prefixlen > best:
+                best, inside = network.prefixlen, not inverted
         return inside
+
+    def shown(self, name: str) -> list[str]:
+        """What is in a table, as `pfctl` lists it."""
+        found = self._networks(name, set())
+        lines = [
+            ("!" if inverted else "")
+            + str(net.network_address if net.prefixlen == net.max_prefixlen else net)
+            for net, inverted in found
+        ]
+        return sorted(lines)
 
     def _networks(self, name: str, passed: set[str]) -> Iterator[tuple[Network, bool]]:
         kind, entries = self._known.get(name, ("", []))

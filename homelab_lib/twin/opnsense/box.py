@@ -1,0 +1,218 @@
+"""The box behind the REST side: what a shell and the network see of it.
+
+The REST side writes; here it becomes force: devices and addresses (`links`), the packet filter
+(`pf`), and whether whoever runs a runbook still comes in. His machine is `World.operator`; without
+one he sits in the network of the box's own SSH address, where he was when the twin was built.
+
+A connection that stands is a state of pf and passes on whatever the rules say, until it is killed.
+A new one is judged.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from xml.etree import ElementTree as ET
+
+from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.surroundings import Surroundings
+from homelab_lib.twin.opnsense import csh
+from homelab_lib.twin.opnsense.background import Job
+from homelab_lib.twin.opnsense.firewall import OpnSense
+from homelab_lib.twin.opnsense.links import Link, Links
+from homelab_lib.twin.opnsense.pf import PacketFilter
+from homelab_lib.twin.opnsense.rules import DENIED
+from homelab_lib.twin.opnsense.suricata import Suricata
+from homelab_lib.twin.packet import OUTSIDE, Packet
+
+_FIRST_PROCESS = 20_000
+
+
+class Box(OpnSense):
+    """An OPNsense as a machine.
+
+    Parameters
+    ----------
+    name, world, user, version, commands
+        As for `OpnSense`.
+    """
+
+    filters = True
+
+    def __init__(
+        self,
+        name: str,
+        world: Surroundings,
+        *,
+        user: str,
+        version: str,
+        commands: Iterable[Commands] = (),
+    ) -> None:
+        super().__init__(name, world, user=user, version=version, commands=commands)
+        self.links = Links([])
+        self.pf = PacketFilter(self.links, ET.Element("opnsense"), ET.Element("opnsense"))
+        self.jobs: list[Job] = []
+        self.suricata = Suricata(self)
+        self.settles_s = 0.0  # after a boot: so long the console's scripts do nothing
+        self._home: tuple[str, int | None] | None = None  # where the operator's frames come in
+        self._neighbour = ""  # the address that they come from
+        self.hooks["vlan"].append(lambda box: self.links.configure_vlans(self.config.load()))
+        self.hooks["interfaces"].append(lambda box: self.links.release(self.config.load()))
+        self.hooks["filter"].append(lambda box: self._load_rules())
+
+    def wire(self) -> None:
+        """Take the cards that `furnish` has put in for its own, and note whence one comes in."""
+        self.links = Links(
+            [
+                Link(each.name, each.mac, each.segment, mtu=each.mtu)
+                for each in self.interfaces
+                if each.tag is None
+            ]
+        )
+        for each in self.interfaces:
+            if each.address and each.address == self.ssh_address:
+                self._home = each.segment, each.tag
+                hosts = ipaddress.ip_interface(each.cidr).network
+                self._neighbour = str(hosts[-2])
+
+    @property
+    def ssh_address(self) -> str:
+        """The address that a runbook comes to; empty where the lab has a name, or nothing."""
+        ssh = self.world.lab.hosts[self.name].ssh
+        try:
+            return str(ipaddress.ip_address(ssh.address)) if ssh else ""
+        except ValueError:
+            return ""
+
+    # ------------------------------------------------------------------- in force
+
+    def apply(self, service: str) -> None:
+        there = self.cut_off_by()
+        super().apply(service)
+        self._settle(there)
+
+    def apply_all(self) -> None:
+        self.links.boot(self.config.load())
+        super().apply_all()
+
+    def configure(self, identifier: str) -> None:
+        """Give one interface what is written: `configctl interface reconfigure opt1`."""
+        config = self.config.load()
+        self.change_links(lambda: self.links.configure(config, identifier))
+
+    def change_links(self, change: Callable[[], object]) -> None:
+        """Do something to the devices, and show what comes of it."""
+        there = self.cut_off_by()
+        change()
+        self._settle(there)
+
+    def reload_all(self) -> None:
+        """All that is written takes effect; devices that are there and not written stay."""
+        there = self.cut_off_by()
+        self.links.configure_all(self.config.load())
+        super().apply_all_but("vlan")
+        self._settle(there)
+
+    def _load_rules(self) -> None:
+        """Rules and tables: loading rules fills the tables, too."""
+        config = self.config.load()
+        self.running["alias"] = config
+        self.pf = PacketFilter(self.links, config, config)
+
+    def _settle(self, before: str) -> None:
+        """Show the network what there is now. Who came by an address that is gone is cut off; a
+        rule lets what stands pass on."""
+        self.interfaces[:] = self.links.interfaces(self.name)
+        why = self.cut_off_by()
+        if why and not before and not why.startswith("rule"):
+            self.world.went_down(self)
+
+    # ----------------------------------------------------------------- the network
+
+    def refuses(self, packet: Packet, arrives: str, leaves: Interface | None) -> str | None:
+        """The rule that refuses a packet, in a person's words; None where it passes.
+
+        Parameters
+        ----------
+        packet
+            The first of a connection.
+        arrives
+            The box's address that it was sent to, or is addressed to.
+        leaves
+            The interface it goes on by; None for what is for the box itself, or for outside.
+        """
+        link = self.links.holding(arrives)
+        if link is None:
+            return f"nobody has {arrives}"
+        ways = [("in", link.name)]
+        if leaves is not None:
+            ways.append(("out", leaves.name))
+        elif packet.destination == OUTSIDE:
+            wan = self.links.of("wan")
+            if wan is None:
+                return "no interface leads outside"
+            ways.append(("out", wan.name))
+        for direction, device in ways:
+            verdict = self.pf.judge(packet, direction, device)
+            if not verdict.passes:
+                rule = verdict.rule
+                denied = rule is None or rule.description == DENIED
+                return "" if denied else rule.description or rule.label
+        return None
+
+    def dhcp_server(self) -> str:
+        """The program that holds UDP port 67; empty for none."""
+        return next((name for name in ("dnsmasq", "kea") if self.started.get(name)), "")
+
+    def has_carrier(self, link: Link) -> bool:
+        """Whether a cable is in the port that a device's frames leave by, and carries."""
+        ports = self.world.lab.hosts[self.name].ports
+        wires = self.world.network.wires
+        plugged = any(
+            wires.carries(f"{self.name}.{name}")
+            for name in ports
+            if wires.segment_of(self.name, name) == link.segment
+        )
+        return plugged or link.identifier == "wan"  # the provider's end is no part of a lab
+
+    def reaches_outside(self) -> bool:
+        """Whether it has a way to its provider."""
+        return self.up and self.links.of("wan") is not None
+
+    def cut_off_by(self) -> str:
+        """Why whoever runs a runbook can't log in anew; empty where he can."""
+        address = self.ssh_address
+        if not address:
+            return ""
+        if self.world.operator:
+            source = self.world.machines[self.world.operator]
+            return str(self.world.network.path(source, address, 22))
+        if self._home is None:
+            return ""
+        link = self.links.holding(address)
+        if link is None or not link.up:
+            return f"nobody has {address}"
+        if (link.segment, link.tag) != self._home:
+            return f"{address} is elsewhere: on {link.name}"
+        if self.links.towards(self._neighbour) is not link:
+            return f"answers to {self._neighbour} go another way"
+        verdict = self.pf.judge(Packet(self._neighbour, address, "tcp", 22), "in", link.name)
+        return "" if verdict.passes else f"rule {verdict.rule.description if verdict.rule else ''}"
+
+    def accepts_logins(self) -> bool:
+        return super().accepts_logins() and not self.cut_off_by()
+
+    # --------------------------------------------------------------------- running
+
+    def run(self, line: str, stdin: bytes = b"") -> Reply:
+        return self._guarded("the shell", lambda: csh.run(self, self.user, self.home, line, stdin))
+
+    def start_job(self, call: Call) -> Job:
+        """Run a program in the background."""
+        job = Job(self, call, _FIRST_PROCESS + len(self.jobs))
+        self.jobs.append(job)
+        job.advance()
+        return job
+
+    def power_off(self) -> None:
+        super().power_off()
+        self.jobs.clear()

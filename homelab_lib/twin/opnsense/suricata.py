@@ -1,0 +1,118 @@
+"""Suricata as it runs: where it looks, with which rules, and what it drops.
+
+Switched to a mode that can drop, it drops nothing by that: rules say ``alert`` until a policy, or a
+setting of a single rule, says otherwise. Rules are on the disk once they were fetched, and in force
+once they were loaded.
+
+Source: opnsense/core, scripts/suricata/installRules.py, templates/OPNsense/IDS.
+"""
+
+from typing import Any
+from xml.etree import ElementTree as ET
+
+_DROPS = ("netmap", "divert")
+_GENERAL = "OPNsense/IDS/general"
+
+
+class Suricata:
+    """The daemon on one box.
+
+    Parameters
+    ----------
+    box
+        Whose.
+    """
+
+    def __init__(self, box: Any) -> None:
+        self._box = box
+        self.fetched: set[str] = set()  # rule files on the disk
+        self._loaded: ET.Element = ET.Element("opnsense")
+        self.rules: set[str] = set()  # rule files that it has read
+        box.hooks["ids"].append(lambda _: self.restart())
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs."""
+        return bool(self._box.started.get("ids"))
+
+    @property
+    def mode(self) -> str:
+        """``pcap``, ``netmap`` or ``divert``."""
+        return self._loaded.findtext(f"{_GENERAL}/mode") or "pcap"
+
+    @property
+    def interfaces(self) -> list[str]:
+        """Identifiers of the interfaces at which it looks, or a device."""
+        text = self._loaded.findtext(f"{_GENERAL}/interfaces") or ""
+        return [name for name in text.split(",") if name]
+
+    @property
+    def command(self) -> str:
+        """The line that it was started by."""
+        how = {"netmap": "--netmap", "divert": "-d 8000"}.get(self.mode)
+        devices = [self._box.pf.devices.get(name, name) for name in self.interfaces]
+        looks = how or " ".join(f"--pcap={device}" for device in devices)
+        pidfile = "--pidfile /var/run/suricata.pid -c /usr/local/etc/suricata/suricata.yaml"
+        return f"/usr/local/bin/suricata -D {looks} {pidfile}"
+
+    def restart(self) -> None:
+        """Take over the settings, as a reconfiguration does."""
+        self._loaded = self._box.config.load()
+        enabled = self._loaded.findtext(f"{_GENERAL}/enabled") == "1"
+        self._box.started["ids"] = enabled
+        self._load()
+
+    def update(self) -> str:
+        """Fetch the rule files that are switched on."""
+        if not self._box.reaches_outside():
+            return "Error (1)"
+        self.fetched |= set(self._wanted())
+        self._load()
+        return "OK"
+
+    def reload(self) -> str:
+        """Read the rules anew, with what policies say of them now."""
+        self._loaded = self._box.config.load()
+        self._load()
+        return "OK"
+
+    def _wanted(self) -> list[str]:
+        rows = self._box.config.load().findall("OPNsense/IDS/files/file")
+        return [row.findtext("filename", "") for row in rows if row.findtext("enabled") == "1"]
+
+    def _load(self) -> None:
+        self.rules = self.fetched & set(self._wanted()) if self.runs else set()
+
+    def action(self, ruleset: str, said: str = "alert") -> str:
+        """What comes of a rule of a file: ``alert``, ``drop``, ``disable``; nothing where it is not
+        in force.
+
+        Parameters
+        ----------
+        ruleset
+            The file that it is in.
+        said
+            What the rule itself says.
+        """
+        if ruleset not in self.rules:
+            return ""
+        rows = self._loaded.findall("OPNsense/IDS/files/file")
+        names = {row.get("uuid", ""): row.findtext("filename", "") for row in rows}
+        policies = self._loaded.findall("OPNsense/IDS/policies/policy")
+        for policy in sorted(policies, key=lambda row: int(row.findtext("prio") or 0)):
+            files = [names.get(uuid, "") for uuid in _listed(policy, "rulesets")]
+            if policy.findtext("enabled") != "1" or (files and ruleset not in files):
+                continue
+            if _listed(policy, "action") and said not in _listed(policy, "action"):
+                continue
+            new = policy.findtext("new_action") or "default"
+            return said if new == "default" else new
+        return said
+
+    def drops(self, ruleset: str, said: str = "alert") -> bool:
+        """Whether a packet that fits a rule of a file goes no further."""
+        return self.runs and self.mode in _DROPS and self.action(ruleset, said) == "drop"
+
+
+def _listed(row: ET.Element, tag: str) -> list[str]:
+    return [each for each in (row.findtext(tag) or "").split(",") if each]

@@ -1,0 +1,159 @@
+"""OPNsense's shell: csh's way with a line, FreeBSD's programs, what runs on in the background."""
+
+import hashlib
+
+import pytest
+
+from homelab_lib.lab import load_lab
+from homelab_lib.transport import quoting
+from homelab_lib.twin.built import built
+from homelab_lib.twin.machine.program import Call
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A box that nobody changes."""
+    return built(load_lab(), before_phase=2).machines["firewall"]
+
+
+@pytest.fixture
+def box():
+    return built(load_lab(), before_phase=2).machines["firewall"]
+
+
+def run(box, line, stdin=b""):
+    """What a login leaves, once its time has passed."""
+    reply = box.run(line, stdin)
+    box.world.clock.sleep(reply.takes_s)
+    reply = reply.finished()
+    return reply.status, reply.out.decode(), reply.err.decode()
+
+
+# What tcsh 6.24 answers to each of these lines.
+@pytest.mark.parametrize(
+    ("line", "status", "out", "err"),
+    [
+        ("echo a > /dev/null 2>&1", 1, "", "Ambiguous output redirect.\n"),
+        ("ls /nope 2>&1 | cat", 1, "", "Ambiguous output redirect.\n"),
+        ("echo $(date)", 1, "", "Illegal variable name.\n"),
+        ('echo "$"', 1, "", "Illegal variable name.\n"),
+        ("export A=1", 1, "", "export: Command not found.\n"),
+        ("A=1 env", 1, "", "A=1: Command not found.\n"),
+        ("nosuch || echo b", 0, "b\n", "nosuch: Command not found.\n"),
+        ("echo `echo hi`", 0, "hi\n", ""),
+        ('echo "`echo hi`"', 0, "hi\n", ""),
+        ("echo $NOPE", 1, "", "NOPE: Undefined variable.\n"),
+        ("echo $?HOME $?NOPE", 0, "1 0\n", ""),
+        ("echo /*.nope", 1, "", "echo: No match.\n"),
+        ("echo '*' \\*", 0, "* *\n", ""),
+        ("false; echo $status", 0, "1\n", ""),
+        ("echo 'a!b'", 1, "", "b: Event not found.\n"),
+        ("echo 'a\\!b'", 0, "a!b\n", ""),
+        ("echo 'abc", 1, "", "Unmatched '''.\n"),
+        ("(echo a; echo b) | cat", 0, "a\nb\n", ""),
+        ("echo (a)", 1, "", "Badly placed ()'s.\n"),
+        ("echo a)", 1, "", "Too many )'s.\n"),
+        ("echo a |", 1, "", "Invalid null command.\n"),
+        ("cat < /nope", 1, "", "/nope: No such file or directory.\n"),
+        ("echo a > /nope/x", 1, "", "/nope/x: No such file or directory.\n"),
+        ("setenv A 1; printenv A || env | grep ^A=", 0, "A=1\n", "printenv: Command not found.\n"),
+        ("cd /tmp; pwd", 0, "/tmp\n", ""),
+        ("test -e /tmp && echo yes", 0, "yes\n", ""),
+        ("exit 3", 3, "", ""),
+        ("echo a\necho b", 0, "a\nb\n", ""),
+    ],
+)
+def test_csh_reads_a_line_its_own_way(shared, line, status, out, err):
+    assert run(shared, line) == (status, out, err)
+
+
+def test_output_and_errors_go_into_one_file(box):
+    assert run(box, "ls /nope >& /tmp/said; cat /tmp/said")[1].startswith("ls: ")
+    assert run(box, "echo more >> /tmp/said; grep -c . /tmp/said")[1] == "2\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("echo", "it's", "a\\b", "!x", "$HOME", "`id`", "~", "*", "{a,b}"),
+        ("/bin/sh", "-c", 'echo $(echo nested) 2>&1; echo "$0"', "zero"),
+        ("printf", "%s|", "two\nlines", "$x"),
+    ],
+)
+def test_what_our_transport_quotes_arrives_as_it_was(shared, words):
+    plain = shared.call(_call(words)).finished()
+    assert run(shared, quoting.join(words))[1] == plain.out.decode()
+
+
+def _call(words):
+    return Call(tuple(words), env={"HOME": "/root", "PATH": "/bin"}, cwd="/root")
+
+
+def test_a_script_on_standard_input(shared):
+    assert run(shared, "/bin/sh", b"x=$(echo 1)\necho $x 2>&1\n") == (0, "1\n", "")
+
+
+def test_freebsds_programs_differ_from_gnus(box):
+    box.files.put("/tmp/f", "hello\n", mode=0o640)
+    digest = hashlib.sha256(b"hello\n").hexdigest()
+    assert run(box, "sha256 -q /tmp/f")[1] == f"{digest}\n"
+    assert run(box, "sha256 /tmp/f")[1] == f"SHA256 (/tmp/f) = {digest}\n"
+    assert run(box, "stat -f '%Lp %Su %z %N' /tmp/f")[1] == "640 root 6 /tmp/f\n"
+    assert run(box, "stat -c %s /tmp/f")[0] == 1
+    assert run(box, "date -r 0 +%Y")[1] == "1970\n"
+    assert run(box, "date -d @0")[0] == 1
+    assert run(box, "uname -r")[1] == "15.1-RELEASE-p1\n"
+    assert run(box, "opnsense-version -v")[1] == "26.7.2\n"
+    assert run(box, "sysctl -n hw.nope") == (1, "", "sysctl: unknown oid 'hw.nope'\n")
+    assert int(run(box, "sysctl -n hw.physmem")[1]) > 2**34
+
+
+@pytest.mark.parametrize("name", ["systemctl", "ip", "dpkg-query", "apt-get", "lsblk"])
+def test_what_linux_alone_has_is_not_there(shared, name):
+    assert run(shared, name) == (1, "", f"{name}: Command not found.\n")
+
+
+def test_what_runs_in_the_background_finds_what_is_there_when_it_wakes(box):
+    run(box, "touch /tmp/armed /tmp/gone")
+    script = "sleep 180; [ -e /tmp/armed ] && touch /tmp/fired; [ -e /tmp/gone ] && touch /tmp/bad"
+    assert run(box, quoting.join(("/usr/sbin/daemon", "-f", "/bin/sh", "-c", script))) == (
+        0,
+        "",
+        "",
+    )
+    assert "sleep 180" in run(box, "pgrep -lf armed")[1]
+    run(box, "rm /tmp/gone")
+    box.world.clock.sleep(179)
+    assert not box.files.exists("/tmp/fired")
+    box.world.clock.sleep(2)
+    assert box.files.exists("/tmp/fired")
+    assert not box.files.exists("/tmp/bad")
+    assert run(box, "pgrep -f armed")[0] == 1
+
+
+def test_a_loop_in_the_background_waits_each_time(box):
+    run(box, "touch /tmp/flag")
+    script = "while [ -e /tmp/flag ]; do sleep 5; done; touch /tmp/over"
+    run(box, quoting.join(("daemon", "-f", "/bin/sh", "-c", script)))
+    box.world.clock.sleep(60)
+    assert not box.files.exists("/tmp/over")
+    run(box, "rm /tmp/flag")
+    box.world.clock.sleep(6)
+    assert box.files.exists("/tmp/over")
+
+
+@pytest.mark.parametrize("how", ["kill", "reboot"])
+def test_what_was_killed_does_nothing_more(box, how):
+    script = "sleep 100; touch /conf/fired"
+    run(box, quoting.join(("daemon", "-f", "-p", "/var/run/x.pid", "/bin/sh", "-c", script)))
+    if how == "kill":
+        assert run(box, quoting.join(("/bin/sh", "-c", "kill $(cat /var/run/x.pid)")))[0] == 0
+    else:
+        box.reboot()
+    box.world.clock.sleep(600)
+    assert not box.files.exists("/conf/fired")
+
+
+def test_configd_says_what_it_does_not_know_and_its_client_ends_well(shared):
+    assert run(shared, "configctl nope") == (0, "Action not allowed or missing\n", "")
+    assert run(shared, "configctl interface reconfigure lan") == (0, "OK\n", "")
