@@ -108,8 +108,10 @@ class Box(OpnSense):
     def reload_all(self) -> None:
         """All that is written takes effect; devices that are there and not written stay."""
         there = self.cut_off_by()
-        self.links.configure_all(self.config.load())
-        super().apply_all_but("vlan")
+        config = self.config.load()
+        self.links.configure_all(config)
+        self.running |= {"vlan": config, "interfaces": config}
+        super().apply_all_but("vlan", "interfaces")
         self._settle(there)
 
     def _load_rules(self) -> None:
@@ -155,8 +157,9 @@ class Box(OpnSense):
             verdict = self.pf.judge(packet, direction, device)
             if not verdict.passes:
                 rule = verdict.rule
-                denied = rule is None or rule.description == DENIED
-                return "" if denied else rule.description or rule.label
+                if rule is None or rule.description == DENIED:
+                    return ""
+                return rule.description or rule.label
         return None
 
     def dhcp_server(self) -> str:

@@ -134,9 +134,9 @@ def _sequence(tokens: list[Token], *, inside: bool = False) -> tuple[List, list[
 
 
 def _redirect(now: Simple, token: str, tokens: list[Token]) -> None:
-    if not tokens or not isinstance(tokens[0], list):
+    name = tokens.pop(0) if tokens else ""
+    if not isinstance(name, list):
         raise Wrong("Missing name for redirect.")
-    name = tokens.pop(0)
     if token == "<":
         if now.source is not None:
             raise Wrong("Ambiguous input redirect.")

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -108,7 +107,7 @@ class OpnSense(Machine):
         service
             One of `SERVICES`.
         """
-        self.running[service] = deepcopy(self.config.load())
+        self.running[service] = self.config.load()
         for hook in self.hooks[service]:
             hook(self)
 

@@ -39,7 +39,11 @@ def ifconfig(box: Box, call: Call) -> Reply:
         case [name, "destroy"] if links[name].tag is not None:
             box.change_links(lambda: box.links.destroy(name))
             return Reply()
-        case [name, "inet", address, "delete" | "-alias"] | [name, "delete", address]:
+        case (
+            [name, "inet", address, "delete" | "-alias"]
+            | [name, address, "delete" | "-alias"]
+            | [name, "delete", address]
+        ):
             if not any(a.startswith(f"{address}/") for a in links[name].addresses):
                 said = "ifconfig: ioctl (SIOCDIFADDR): Can't assign requested address\n"
                 return Reply(1, stderr=said)

@@ -103,7 +103,7 @@ class Xml:
 
     def __bool__(self) -> bool:
         there = self.element
-        return there is not None and bool(there.text or len(there) or there.attrib)
+        return there is not None and bool(self.text not in ("", "0") or len(there) or there.attrib)
 
 
 class ConfigObject:

@@ -141,9 +141,8 @@ def _explode(separator: Any, value: Any, limit: Any = None) -> Any:
 
 
 def _implode(glue: Any, values: Any = None) -> str:
-    if isinstance(glue, dict):
-        glue, values = "", glue
-    return text(glue).join(text(each) for each in values.values())
+    between, array = ("", glue) if isinstance(glue, dict) else (text(glue), values)
+    return between.join(text(each) for each in array.values())
 
 
 def _json_decode(value: Any, *more: Any) -> Any:

@@ -95,7 +95,7 @@ def networks(text: str) -> list[Network]:
     try:
         if dash:
             ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
-            return list(ipaddress.summarize_address_range(*ends))  # type: ignore[type-var]
+            return list(ipaddress.summarize_address_range(*ends))
         return [ipaddress.ip_network(text, strict=False)]
     except (TypeError, ValueError):
         return []
