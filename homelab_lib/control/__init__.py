@@ -10,6 +10,7 @@ from homelab_lib.control.kubernetes import busy as _kubernetes_busy
 from homelab_lib.control.kubernetes import reads as _kubernetes
 from homelab_lib.control.linux import afterwards as _linux_afterwards
 from homelab_lib.control.linux import busy as _linux_busy
+from homelab_lib.control.opnsense import probe as _opnsense_probe
 from homelab_lib.control.opnsense import reads as _opnsense
 from homelab_lib.control.proxmox import afterwards as _proxmox_afterwards
 from homelab_lib.control.proxmox import busy as _proxmox_busy
@@ -18,7 +19,7 @@ from homelab_lib.control.truenas import afterwards as _truenas_afterwards
 from homelab_lib.control.truenas import busy as _truenas_busy
 from homelab_lib.control.truenas import reads as _truenas
 
-READS = (_kubernetes, _opnsense, _proxmox, _truenas)
+READS = (_kubernetes, _opnsense, _opnsense_probe, _proxmox, _truenas)
 """Modules that declare which calls only read; importing them registers that."""
 
 BUSY = (_kubernetes_busy, _linux_busy, _proxmox_busy, _truenas_busy)

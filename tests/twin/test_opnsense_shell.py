@@ -7,7 +7,11 @@ import pytest
 from homelab_lib.lab import load_lab
 from homelab_lib.transport import quoting
 from homelab_lib.twin.built import built
+from homelab_lib.twin.fidelity import rests_on
+from homelab_lib.twin.machine.grounds import GROUNDS as MACHINE
 from homelab_lib.twin.machine.program import Call
+from homelab_lib.twin.opnsense.programs import OPNSENSE
+from homelab_lib.twin.opnsense.shell_grounds import SHELL_GROUNDS
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +161,13 @@ def test_what_was_killed_does_nothing_more(box, how):
 def test_configd_says_what_it_does_not_know_and_its_client_ends_well(shared):
     assert run(shared, "configctl nope") == (0, "Action not allowed or missing\n", "")
     assert run(shared, "configctl interface reconfigure lan") == (0, "OK\n", "")
+
+
+def test_every_program_says_what_it_rests_on(shared):
+    own = {name for commands in OPNSENSE[:5] for name in commands.bodies}
+    said = {grounds.call.split()[0] for grounds in SHELL_GROUNDS}
+    assert own - said == set()
+    elsewhere = {grounds.call for grounds in MACHINE} | {"curl"}
+    assert {name for commands in OPNSENSE[5:] for name in commands.bodies} - elsewhere == set()
+    for line, rests in (("sha256 -q /x", "documentation"), ("configctl filter reload", "source")):
+        assert rests_on(shared.world.shelves, shared, line) == rests

@@ -25,6 +25,18 @@ from homelab_lib.twin.opnsense.suricata import Suricata
 from homelab_lib.twin.packet import OUTSIDE, Packet
 
 _FIRST_PROCESS = 20_000
+_SWITCHES = {
+    "dnsmasq": "dnsmasq/enable",
+    "kea": "OPNsense/Kea/dhcp4/general/enabled",
+    "unbound": "OPNsense/unboundplus/general/enabled",
+    "ids": "OPNsense/IDS/general/enabled",
+    "wireguard": "OPNsense/wireguard/general/enabled",
+    "monit": "OPNsense/monit/general/enabled",
+    "cron": "system/hostname",  # it has no switch
+    "ntpd": "system/hostname",
+    "syslog": "system/hostname",
+}
+"""Where it is written whether a service runs."""
 
 
 class Box(OpnSense):
@@ -68,11 +80,18 @@ class Box(OpnSense):
                 if each.tag is None
             ]
         )
+        self._note_home()
+
+    def show(self) -> None:
+        """Show the network the devices that there are now; from here on one comes in as now."""
+        self.interfaces[:] = self.links.interfaces(self.name)
+        self._note_home()
+
+    def _note_home(self) -> None:
         for each in self.interfaces:
             if each.address and each.address == self.ssh_address:
                 self._home = each.segment, each.tag
-                hosts = ipaddress.ip_interface(each.cidr).network
-                self._neighbour = str(hosts[-2])
+                self._neighbour = str(ipaddress.ip_interface(each.cidr).network[-2])
 
     @property
     def ssh_address(self) -> str:
@@ -91,7 +110,12 @@ class Box(OpnSense):
         self._settle(there)
 
     def apply_all(self) -> None:
-        self.links.boot(self.config.load())
+        config = self.config.load()
+        self.links.boot(config)
+        self.started = {
+            name: name not in self.not_started and config.findtext(path, "0") not in ("", "0")
+            for name, path in _SWITCHES.items()
+        }
         super().apply_all()
 
     def configure(self, identifier: str) -> None:

@@ -7,7 +7,6 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.opnsense import policy
 from homelab_lib.twin.opnsense.api import Api
 from homelab_lib.twin.opnsense.box import Box
@@ -16,6 +15,8 @@ from homelab_lib.twin.opnsense.factory import Assigned, VlanDevice, factory
 from homelab_lib.twin.opnsense.firewall import Device, OpnSense
 from homelab_lib.twin.opnsense.grounds import GROUNDS
 from homelab_lib.twin.opnsense.programs import OPNSENSE, install
+from homelab_lib.twin.opnsense.seeding import seed_opnsense
+from homelab_lib.twin.opnsense.shell_grounds import SHELL_GROUNDS
 from homelab_lib.twin.world import Kind, World
 
 _VERSION = "26.7.2"
@@ -26,8 +27,8 @@ _KERNELS = {"26.1": "14.3-RELEASE-p4", "26.7": "15.1-RELEASE-p1"}
 
 def register(world: World) -> None:
     """Tell the world how an OPNsense is made and seeded."""
-    world.kinds["opnsense"] = Kind(_make, _seed)
-    world.shelves.append(Shelf("opnsense", GROUNDS, _version))
+    world.kinds["opnsense"] = Kind(_make, seed_opnsense)
+    world.shelves.append(Shelf("opnsense", (*GROUNDS, *SHELL_GROUNDS), _version))
 
 
 def _version(machine: Machine) -> str:
@@ -90,7 +91,3 @@ def _assigned(world: World, firewall: OpnSense) -> Iterator[Assigned]:
             continue
         known.add(name)
         yield Assigned(name, device, each.cidr or "dhcp", called)
-
-
-def _seed(firewall: object, ask: Ask) -> None:
-    """Nothing yet is asked of a real one beside what every Unix is."""

@@ -56,7 +56,7 @@ class Config:
         self._files = files
         self._now_s = now_s
         self._last_s = 0.0
-        files.mkdir("/conf")
+        files.mkdir("/conf", parents=True)
         files.make_folder(BACKUPS, mode=0o750)
 
     def load(self) -> ET.Element:

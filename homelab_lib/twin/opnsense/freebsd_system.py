@@ -14,6 +14,18 @@ from homelab_lib.twin.opnsense.box import Box
 
 freebsd_system = Commands()
 
+DAEMONS = {
+    "dnsmasq": ("dnsmasq",),
+    "kea": ("kea-dhcp4", "kea-dhcp6"),
+    "unbound": ("unbound",),
+    "cron": ("cron",),
+    "ntpd": ("ntpd", "chronyd"),
+    "ids": ("suricata", "Suricata-Main"),
+    "monit": ("monit",),
+    "syslog": ("syslog-ng",),
+}
+"""What runs where a service does, by the service."""
+
 _DAEMONS = {
     "dnsmasq": "/usr/local/sbin/dnsmasq -x /var/run/dnsmasq.pid -C /usr/local/etc/dnsmasq.conf",
     "kea": "/usr/local/sbin/kea-dhcp4 -c /usr/local/etc/kea/kea-dhcp4.conf",
@@ -59,6 +71,12 @@ def hostname(box: Box, call: Call) -> Reply:
     """Its name, with ``-s`` without its domain."""
     name = _full_name(box)
     return Reply(0, (name.partition(".")[0] if "-s" in call.argv else name) + "\n")
+
+
+@freebsd_system("nproc")
+def nproc(box: Box, call: Call) -> Reply:
+    """How many threads the processors have."""
+    return Reply(0, f"{box.threads}\n")
 
 
 @freebsd_system("pwd")

@@ -72,6 +72,21 @@ class Links:
         }
         self._routes = []
 
+    def take_over(self, found: "list[Link]") -> None:
+        """These are there, with the addresses that they have; the first of a network leads to it.
+
+        Parameters
+        ----------
+        found
+            All devices, cards and others.
+        """
+        self.by_name = {link.name: link for link in found}
+        self._routes = [
+            (ipaddress.ip_interface(address).network, link.name)
+            for link in found
+            for address in link.addresses
+        ]
+
     def boot(self, config: ET.Element) -> None:
         """Everything that is written comes up, and nothing else."""
         self.reset()

@@ -1,10 +1,12 @@
 """What a PHP script of the appliance calls: functions, the configuration, users."""
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.opnsense.box import Box
+from homelab_lib.twin.opnsense.config import written
 from homelab_lib.twin.opnsense.script_evaluation import Evaluation, Fatal, Leave
 from homelab_lib.twin.opnsense.script_objects import ApiKeys, ConfigObject, UserModel, Xml
 from homelab_lib.twin.opnsense.script_values import FUNCTIONS, formatted, number, text
@@ -82,6 +84,12 @@ class Run(Evaluation):
                 return 0
             case "iterator_to_array", [Xml() as of, *_]:
                 return dict(of.all())
+            case "simplexml_load_file", [path, *_]:
+                try:
+                    found = self.box.files.read(self.call.path(text(path)), self.box.who(self.call))
+                    return Xml(ET.fromstring(found))
+                except (FileError, ET.ParseError):
+                    return False
             case "error_log", [*_]:
                 return True
             case "time", []:
@@ -155,6 +163,8 @@ class Run(Evaluation):
                 return of.add(text(given[0]), text(given[1]) if len(given) > 1 else "")
             case Xml(), "getName":
                 return of.name if of.element is None else of.element.tag
+            case Xml(), "asXML":
+                return written(of.made()).rstrip("\n") + "\n"
             case Xml(), "count":
                 return len(list(of.children()))
             case Xml(), "__toString":

@@ -29,6 +29,7 @@ class Suricata:
         self._loaded: ET.Element = ET.Element("opnsense")
         self.rules: set[str] = set()  # rule files that it has read
         box.hooks["ids"].append(lambda _: self.restart())
+        box.hooks["ids-rules"].append(lambda _: self.update())
 
     @property
     def runs(self) -> bool:
@@ -59,7 +60,13 @@ class Suricata:
         """Take over the settings, as a reconfiguration does."""
         self._loaded = self._box.config.load()
         enabled = self._loaded.findtext(f"{_GENERAL}/enabled") == "1"
-        self._box.started["ids"] = enabled
+        self._box.started["ids"] = enabled and "ids" not in self._box.not_started
+        self._load()
+
+    def take_over(self, files: set[str]) -> None:
+        """It runs as it is set, with these rule files on the disk."""
+        self.fetched = files
+        self._loaded = self._box.config.load()
         self._load()
 
     def update(self) -> str:

@@ -1,0 +1,39 @@
+"""What a twin asks an OPNsense in order to become it: calls that only read.
+
+The configuration holds every secret of the box, so it is printed by a script that blots them out
+where it lies. That one script is let through, letter by letter, and no other.
+"""
+
+from collections.abc import Sequence
+
+from homelab_lib.transport.options import Allowed
+from homelab_lib.transport.reads import declare
+
+PROBE = (
+    "$secret = '/passw|passphrase|secret|apikeys|otp_seed|privkey|private|^prv$|psk|pre-shared|"
+    "^key$|token|community|authkey|fileTags|authorizedkeys/i'; "
+    "function hide($node, $secret) { foreach ($node->children() as $name => $child) { "
+    "if (preg_match($secret, $name)) { $child[0] = ''; } else { hide($child, $secret); } } } "
+    "$config = simplexml_load_file('/conf/config.xml'); hide($config, $secret); "
+    "echo $config->asXML();"
+)
+
+
+def _php(words: Sequence[str]) -> bool:
+    return list(words) == ["-r", PROBE]
+
+
+def _ifconfig(words: Sequence[str]) -> bool:
+    """All devices, or one: what follows a device's name may change it."""
+    return len([word for word in words if not word.startswith("-")]) < 2 and set(words) <= {
+        *(word for word in words if not word.startswith("-")),
+        *("-a", "-l", "-v"),
+    }
+
+
+declare("php", _php)
+declare("ifconfig", _ifconfig)
+declare("opnsense-version", Allowed("", "-A -a -e -i -N -n -t -V -v -w"))
+declare("pfctl", lambda words: list(words) in (["-sr"], ["-si"], ["-sn"], ["-ss"]))
+declare("pgrep", Allowed("", "-l -f -x -q -n -o -i -a"))
+declare("sha256", Allowed("", "-q -r"))

@@ -1,0 +1,185 @@
+"""Makes a twin's OPNsense what a real one says it is.
+
+All that it is set to is in one file, and so are its secrets. These are blotted out on the box: what
+is asked for is the file without them, by a script that only prints. What is in force is asked of
+the kernel: devices and addresses, the rules that pf has loaded, what runs.
+"""
+
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree as ET
+
+from homelab_lib.twin.machine.entry import KINDS, NOTHING, UNREADABLE, Entry, FileError
+from homelab_lib.twin.machine.files import FileSystem
+from homelab_lib.twin.machine.seeding import NOT_ASKED, printed
+from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.machine.tree import Loader
+from homelab_lib.twin.opnsense.box import Box
+from homelab_lib.twin.opnsense.config import Config
+from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
+from homelab_lib.twin.opnsense.freebsd_system import DAEMONS
+from homelab_lib.twin.opnsense.links import Link, Links
+from homelab_lib.twin.opnsense.pf import PacketFilter
+from homelab_lib.twin.opnsense.rules import mapped
+
+PROBE = (
+    "$secret = '/passw|passphrase|secret|apikeys|otp_seed|privkey|private|^prv$|psk|pre-shared|"
+    "^key$|token|community|authkey|fileTags|authorizedkeys/i'; "
+    "function hide($node, $secret) { foreach ($node->children() as $name => $child) { "
+    "if (preg_match($secret, $name)) { $child[0] = ''; } else { hide($child, $secret); } } } "
+    "$config = simplexml_load_file('/conf/config.xml'); hide($config, $secret); "
+    "echo $config->asXML();"
+)
+"""Prints the configuration without what is nobody's business."""
+
+_FORM = "%p|%Su|%Sg|%z|%N"
+_RECORD = re.compile(r"([0-7]{1,7})\|([^|]+)\|([^|]+)\|(\d{1,20})\|(.+)")
+_DEVICE = re.compile(r"^(\S+): flags=", re.MULTILINE)
+_NO_CARDS = re.compile(r"(lo|pflog|pfsync|enc|ovpn|wg|tun|tap|tailscale)\d*")
+_LABEL = re.compile(r'label "([0-9a-f-]{36})"')
+_LARGEST_READ_BYTES = 2**20
+_RULES = "/usr/local/etc/suricata/rules"
+
+
+def seed_opnsense(box: Box, ask: Ask) -> None:
+    """Version, configuration, devices, rules, what runs."""
+    version = printed(ask, box.name, "opnsense-version", "-v")
+    if version:
+        box.version = version.strip()
+        box.release = parse_release(box.version)
+    text = printed(ask, box.name, "php", "-r", PROBE)
+    root = ET.fromstring(text) if text else ET.Element("opnsense")
+    box.files = FileSystem(loader=_loader(ask, box.name))
+    box.config = Config(box.files, box.world.clock.now)
+    box.config.put(root)
+    _seed_links(box, printed(ask, box.name, "ifconfig") or "")
+    box.running = dict.fromkeys(SERVICES, root)
+    loaded = _LABEL.findall(printed(ask, box.name, "pfctl", "-sr") or "")
+    box.pf = PacketFilter(box.links, _in_force(root, set(loaded)), root)
+    names = printed(ask, box.name, "pgrep", "-l", ".", ok=(0, 1)) or ""
+    running = {line.partition(" ")[2].strip() for line in names.splitlines()}
+    box.started = {name: bool(running & set(known)) for name, known in DAEMONS.items()}
+    files = printed(ask, box.name, "ls", _RULES, ok=(0, 1, 2)) or ""
+    box.suricata.take_over({name for name in files.split() if name.endswith(".rules")})
+
+
+def _in_force(root: ET.Element, loaded: set[str]) -> ET.Element:
+    """The configuration without the rules that pf has not loaded: they wait to be applied."""
+    copy = ET.fromstring(ET.tostring(root))
+    rules = copy.find("OPNsense/Firewall/Filter/rules")
+    devices = mapped(copy)
+    for row in [] if rules is None else rules.findall("rule"):
+        names = [name for name in (row.findtext("interface") or "").split(",") if name]
+        there = not names or any(name in devices for name in names)
+        if loaded and there and row.get("uuid") not in loaded:
+            rules.remove(row)  # type: ignore[union-attr]
+    return copy
+
+
+# ------------------------------------------------------------------------------- devices
+
+
+def _seed_links(box: Box, text: str) -> None:
+    host = box.world.lab.hosts[box.name]
+    segments = {port.interface or name: port.bridge or name for name, port in host.attached.items()}
+    found = [link for link in _links(text, segments) if not _NO_CARDS.fullmatch(link.name)]
+    box.links = Links([link for link in found if link.tag is None])
+    box.links.take_over(found)
+    box.devices = [
+        *(Device(link.name, link.mac) for link in found if link.tag is None),
+        *(Device(name, physical=False) for name in ("lo0", "pflog0")),
+    ]
+    box.show()
+
+
+def _links(text: str, segments: dict[str, str]) -> Iterator[Link]:
+    """The devices that `ifconfig` lists."""
+    starts = [found.start() for found in _DEVICE.finditer(text)]
+    for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        block = text[begin:end]
+        name = block.partition(":")[0]
+        described = re.search(r"^\tdescription: (.*) \((\S+)\)$", block, re.MULTILINE)
+        vlan = re.search(r"vlan: (\d+) .*parent interface: (\S+)", block)
+        ether = re.search(r"^\tether (\S+)", block, re.MULTILINE)
+        mtu = re.search(r" mtu (\d+)", block)
+        link = Link(
+            name,
+            ether[1] if ether else "",
+            segments.get(vlan[2] if vlan else name, vlan[2] if vlan else name),
+            vlan[2] if vlan else "",
+            int(vlan[1]) if vlan else None,
+            identifier=described[2] if described else "",
+            description=described[1] if described else "",
+            mtu=int(mtu[1]) if mtu else 1500,
+            up="<UP," in block.partition("\n")[0],
+        )
+        for address, mask in re.findall(r"^\tinet (\S+) netmask 0x([0-9a-f]{8})", block, re.M):
+            link.addresses.append(f"{address}/{int(mask, 16).bit_count()}")
+        for address, bits in re.findall(r"^\tinet6 (\S+) prefixlen (\d+)", block, re.M):
+            if "%" not in address:
+                link.addresses.append(f"{address}/{bits}")
+        yield link
+
+
+# --------------------------------------------------------------------------------- files
+
+
+def _loader(ask: Ask, host: str) -> Loader:
+    """Asks a real box for files, in FreeBSD's words; never for its configuration or copies of it,
+    nor for what it has made of that with the secrets in it."""
+
+    def load(paths: Sequence[str]) -> dict[str, Entry | FileError]:
+        wanted = [path for path in paths if not path.startswith(("/conf/", "/var/etc/"))]
+        found: dict[str, Entry | FileError] = {}
+        if not wanted:
+            return found
+        shown = ask(host, ("env", "LC_ALL=C", "stat", "-f", _FORM, "--", *wanted))
+        if shown is None:
+            return {path: FileError(NOT_ASKED) for path in wanted}
+        for line in shown[1].splitlines():
+            record = _RECORD.fullmatch(line)
+            if record is None or record[5] not in wanted:
+                continue
+            raw, user, group, size, path = record.groups()
+            kind = KINDS.get(stat.S_IFMT(int(raw, 8)))
+            if kind is not None:
+                mode = stat.S_IMODE(int(raw, 8))
+                entry = Entry(kind, mode=mode, user=user, group=group, size_bytes=int(size))
+                found[path] = _filled(entry, ask, host, path)
+        absent = set(re.findall(rf"^stat: (.*): stat: {NOTHING}$", shown[2], re.MULTILINE))
+        for path in wanted:
+            if path not in found and path not in absent:
+                found[path] = FileError(f"{NOT_ASKED}: {shown[2].strip()[:200]}")
+        return found
+
+    return load
+
+
+def _filled(entry: Entry, ask: Ask, host: str, path: str) -> Entry | FileError:
+    """With what is in it: of a large file its digest alone."""
+    try:
+        if entry.kind == "link":
+            entry.data = _said(ask(host, ("readlink", "--", path))).removesuffix("\n").encode()
+        elif entry.kind == "file":
+            entry.digest = _said(ask(host, ("sha256", "-q", path))).strip()
+            if (entry.size_bytes or 0) <= _LARGEST_READ_BYTES:
+                entry.data = _said(ask(host, ("cat", "--", path))).encode()
+    except FileError as error:
+        return error
+    return entry
+
+
+def _said(answer: tuple[int, str, str] | None) -> str:
+    """What a command printed that has to go well.
+
+    Raises
+    ------
+    FileError
+        It did not; that is not nothing.
+    """
+    if answer is None:
+        raise FileError(NOT_ASKED)
+    if answer[0] != 0:
+        raise FileError(answer[2].strip().rpartition(": ")[2] or UNREADABLE)
+    return answer[1]
