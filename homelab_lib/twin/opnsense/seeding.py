@@ -39,7 +39,7 @@ _DEVICE = re.compile(r"^(\S+): flags=", re.MULTILINE)
 _NO_CARDS = re.compile(r"(lo|pflog|pfsync|enc|ovpn|wg|tun|tap|tailscale)\d*")
 _LABEL = re.compile(r'label "([0-9a-f-]{36})"')
 _LARGEST_READ_BYTES = 2**20
-_RULES = "/usr/local/etc/suricata/rules"
+_SURICATA = "/usr/local/etc/suricata"
 
 
 def seed_opnsense(box: Box, ask: Ask) -> None:
@@ -57,11 +57,11 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
     box.running = dict.fromkeys(SERVICES, root)
     loaded = _LABEL.findall(printed(ask, box.name, "pfctl", "-sr") or "")
     box.pf = PacketFilter(box.links, _in_force(root, set(loaded)), root)
-    names = printed(ask, box.name, "pgrep", "-l", ".", ok=(0, 1)) or ""
+    names = printed(ask, box.name, "pgrep", "-l", ".") or ""
     running = {line.partition(" ")[2].strip() for line in names.splitlines()}
     box.started = {name: bool(running & set(known)) for name, known in DAEMONS.items()}
-    files = printed(ask, box.name, "ls", _RULES, ok=(0, 1, 2)) or ""
-    box.suricata.take_over({name for name in files.split() if name.endswith(".rules")})
+    files = printed(ask, box.name, "find", _SURICATA, "-name", "*.rules") or ""
+    box.suricata.take_over({line.rpartition("/")[2] for line in files.splitlines()})
 
 
 def _in_force(root: ET.Element, loaded: set[str]) -> ET.Element:
