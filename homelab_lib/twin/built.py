@@ -15,6 +15,7 @@ from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.services import SERVICES
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.opnsense import built as opnsense
+from homelab_lib.twin.opnsense import surprises as opnsense_surprises
 from homelab_lib.twin.proxmox import built as proxmox
 from homelab_lib.twin.proxmox import surprises as proxmox_surprises
 from homelab_lib.twin.truenas import built as truenas
@@ -22,7 +23,13 @@ from homelab_lib.twin.truenas import surprises as truenas_surprises
 from homelab_lib.twin.world import World
 
 _ROOMS = (truenas, proxmox, opnsense, kubernetes)
-SURPRISES = (kubernetes_surprises, machine_surprises, proxmox_surprises, truenas_surprises)
+SURPRISES = (
+    kubernetes_surprises,
+    machine_surprises,
+    opnsense_surprises,
+    proxmox_surprises,
+    truenas_surprises,
+)
 """Modules of the rooms that register surprises; importing them does it."""
 _FREEBSD = ("pfsense",)
 

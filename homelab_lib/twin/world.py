@@ -68,6 +68,9 @@ class World:
         self.habits: dict[str, Any] = {}  # ways of what spans machines that surprises have set
         self.nfs_hindrances: list[Callable[[Machine, str, str], str]] = []
         self._expected = Expected()
+        # Who lends addresses, and who knows names: asked in order, each may know nothing.
+        self.lenders: list[Callable[[str, str, str], tuple[str, str] | None]] = []
+        self.resolvers: list[Callable[[Machine, str], str]] = []
         self.machines: dict[str, Machine] = {}
         self.network = Network(lab, self.machines)
         self.clusters: dict[str, Any] = {}  # by the name of their first server
@@ -191,12 +194,14 @@ class World:
         return self.network.internet(source)
 
     def resolve(self, source: Machine, name: str) -> str:
-        """The address of a name, as the machine finds it in its hosts file."""
+        """The address of a name, as the machine finds it in its hosts file, or is told."""
         for line in source.files.text("/etc/hosts").splitlines():
             words = line.partition("#")[0].split()
             if name in words[1:]:
                 return words[0]
-        return name if name.replace(".", "").isdigit() else ""
+        if name.replace(".", "").isdigit():
+            return name
+        return next(filter(None, (ask(source, name) for ask in self.resolvers)), "")
 
     def fetch(
         self, source: Machine, url: str, headers: Mapping[str, str] | None = None

@@ -82,6 +82,7 @@ CASES = {
     "hub-429": Case(says="toomanyrequests"),
     "exports-drop-names": Case(says="access denied by server"),
     "nfs-stale": Case(says="Stale file handle"),
+    "reservation-later": Case(options={"mac": "02:00:00:00:00:99", "interface": "lan"}),
 }
 """For those that need more said than that they happen; each other one happens as it is."""
 

@@ -57,6 +57,8 @@ class Surroundings(Protocol):
     fresh: Container[str]
     habits: dict[str, Any]
     nfs_hindrances: list[Any]
+    lenders: list[Any]
+    resolvers: list[Any]
     clock: Clock
     seed: int
     rng: random.Random

@@ -17,9 +17,11 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.opnsense import csh
 from homelab_lib.twin.opnsense.background import Job
-from homelab_lib.twin.opnsense.firewall import OpnSense
+from homelab_lib.twin.opnsense.firewall import Device, OpnSense
+from homelab_lib.twin.opnsense.leases import Leases
 from homelab_lib.twin.opnsense.links import Link, Links
 from homelab_lib.twin.opnsense.pf import PacketFilter
+from homelab_lib.twin.opnsense.resolver import resolved
 from homelab_lib.twin.opnsense.rules import DENIED
 from homelab_lib.twin.opnsense.suricata import Suricata
 from homelab_lib.twin.packet import OUTSIDE, Packet
@@ -64,6 +66,10 @@ class Box(OpnSense):
         self.pf = PacketFilter(self.links, ET.Element("opnsense"), ET.Element("opnsense"))
         self.jobs: list[Job] = []
         self.suricata = Suricata(self)
+        self.lent = Leases(self)
+        self.states: dict[tuple[str, str, int], float] = {}  # when each ends; see `keep_states`
+        world.lenders.append(self.lends)
+        world.resolvers.append(lambda source, name: resolved(self, source, name))
         self.settles_s = 0.0  # after a boot: so long the console's scripts do nothing
         self._home: tuple[str, int | None] | None = None  # where the operator's frames come in
         self._neighbour = ""  # the address that they come from
@@ -112,6 +118,11 @@ class Box(OpnSense):
     def apply_all(self) -> None:
         config = self.config.load()
         self.links.boot(config)
+        cards = {link.name: link.mac for link in self.links.by_name.values() if link.tag is None}
+        self.devices = [
+            *(Device(name, mac) for name, mac in cards.items()),
+            *(each for each in self.devices if not each.physical),
+        ]
         self.started = {
             name: name not in self.not_started and config.findtext(path, "0") not in ("", "0")
             for name, path in _SWITCHES.items()
@@ -166,6 +177,10 @@ class Box(OpnSense):
         leaves
             The interface it goes on by; None for what is for the box itself, or for outside.
         """
+        if self.states.get((packet.source, packet.destination, packet.port), 0.0) > (
+            self.world.clock.now()
+        ):
+            return None
         link = self.links.holding(arrives)
         if link is None:
             return f"nobody has {arrives}"
@@ -190,6 +205,17 @@ class Box(OpnSense):
         """The program that holds UDP port 67; empty for none."""
         return next((name for name in ("dnsmasq", "kea") if self.started.get(name)), "")
 
+    def lends(self, subnet: str, mac: str, name: str) -> tuple[str, str] | None:
+        """Address and router that a machine gets in a subnet; None where the box has none there."""
+        network = ipaddress.ip_network(subnet)
+        for link in self.links.by_name.values():
+            for cidr in map(ipaddress.ip_interface, link.addresses):
+                if self.up and cidr.network == network and link.identifier:
+                    found = self.lent.request(mac, name, link.identifier)
+                    if found is not None:
+                        return f"{found.address}/{network.prefixlen}", str(cidr.ip)
+        return None
+
     def has_carrier(self, link: Link) -> bool:
         """Whether a cable is in the port that a device's frames leave by, and carries."""
         ports = self.world.lab.hosts[self.name].ports
@@ -200,6 +226,23 @@ class Box(OpnSense):
             if wires.segment_of(self.name, name) == link.segment
         )
         return plugged or link.identifier == "wan"  # the provider's end is no part of a lab
+
+    def keep_states(self, for_s: float) -> None:
+        """Note what connections stand between machines of the lab: they pass on for so long."""
+        until_s = self.world.clock.now() + for_s
+        for source in self.world.machines.values():
+            for target in self.world.machines.values():
+                for each in target.interfaces if target is not source else ():
+                    for port in target.listeners if each.cidr else ():
+                        if not self.world.network.path(source, each.address, port):
+                            known = [own.address for own in source.interfaces if own.cidr]
+                            for address in known:
+                                self.states[address, each.address, port] = until_s
+
+    def kill_states(self) -> None:
+        """Every connection is judged anew: those through the box, and those to it."""
+        self.states.clear()
+        self.world.went_down(self)
 
     def reaches_outside(self) -> bool:
         """Whether it has a way to its provider."""
@@ -243,3 +286,4 @@ class Box(OpnSense):
     def power_off(self) -> None:
         super().power_off()
         self.jobs.clear()
+        self.states.clear()

@@ -200,10 +200,10 @@ def pfctl(box: Box, call: Call) -> Reply:
                 return Reply(255, stderr="pfctl: Table does not exist.\n")
             return Reply(0, "".join(f"   {each}\n" for each in box.pf.tables.shown(name)))
         case ["-F", "states" | "state"] | ["-Fs"]:
-            box.world.went_down(box)  # every connection is judged anew
+            box.kill_states()
             return Reply(0, stderr="1 states cleared\n")
         case ["-k", *_]:
-            box.world.went_down(box)
+            box.kill_states()
             return Reply(0, stderr="killed 1 states from 1 sources and 0 destinations\n")
         case ["-d"]:
             box.pf.enabled = False

@@ -63,14 +63,27 @@ class Links:
         self._cards = cards
         self.by_name: dict[str, Link] = {}
         self._routes: list[tuple[Network, str]] = []  # networks that are here, the first decides
+        self._rejections: list[str] = []  # the card that has no driver, boot by boot
         self.reset()
 
     def reset(self) -> None:
-        """As the kernel finds them when it boots."""
-        self.by_name = {
-            card.name: Link(card.name, card.mac, card.segment, mtu=card.mtu) for card in self._cards
-        }
+        """As the kernel finds them when it boots: it counts those of a driver that have one."""
+        rejected, self._rejections = (self._rejections or [""])[0], self._rejections[1:]
+        driver = rejected.rstrip("0123456789")
+        shifted = [card for card in self._cards if card.name.startswith(driver) and rejected]
+        counted = [card for card in shifted if card.name != rejected]
+        names = {card.name: shifted[place].name for place, card in enumerate(counted)}
+        found = [
+            Link(names.get(card.name, card.name), card.mac, card.segment, mtu=card.mtu)
+            for card in self._cards
+            if card.name != rejected
+        ]
+        self.by_name = {link.name: link for link in found}
         self._routes = []
+
+    def reject(self, name: str, boots: int) -> None:
+        """Have a card's driver reject the module in it at the next boots."""
+        self._rejections = [name] * boots
 
     def take_over(self, found: "list[Link]") -> None:
         """These are there, with the addresses that they have; the first of a network leads to it.

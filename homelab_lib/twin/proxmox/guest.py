@@ -128,7 +128,7 @@ class Guest(Machine):
         if not by_address:
             ip = {}  # what cloud-init was told is about eth0, and there is none
         if ip.get("ip") == "dhcp":
-            address, gateway = lease(self.world.lab, self.node.name, net)
+            address, gateway = lease(self.world, self.node.name, self.name, net)
             ip = {"ip": address, "gw": gateway}
         return Interface(
             name=f"eth{number}" if by_address else self._kernel_name(int(number)),

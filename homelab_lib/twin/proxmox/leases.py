@@ -4,19 +4,22 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 
-from homelab_lib.lab import Lab
+from homelab_lib.twin.machine.surroundings import Surroundings
 
 
-def lease(lab: Lab, host: str, net: Mapping[str, str]) -> tuple[str, str]:
+def lease(world: Surroundings, host: str, name: str, net: Mapping[str, str]) -> tuple[str, str]:
     """Address with prefix length, and gateway, of a network card; both empty for nobody there.
 
     Parameters
     ----------
-    lab, host
-        The lab, and the Proxmox host that the guest is on.
+    world
+        Where; whoever lends addresses in it is asked first.
+    host, name
+        The Proxmox host that the guest is on, and the guest.
     net
         The card's keys as Proxmox has them: ``macaddr``, ``bridge``, ``tag``.
     """
+    lab = world.lab
     ports = lab.hosts[host].attached.values()
     untagged = next((p.vlan for p in ports if p.bridge == net.get("bridge") and p.vlan), None)
     vlan = lab.vlans.get(int(net["tag"]) if "tag" in net else untagged or 0)
@@ -24,6 +27,10 @@ def lease(lab: Lab, host: str, net: Mapping[str, str]) -> tuple[str, str]:
         return "", ""
     network = ipaddress.ip_network(vlan.subnet)
     mac = net["macaddr"].lower()
+    for lender in world.lenders:
+        found = lender(vlan.subnet, mac, name)
+        if found is not None:
+            return found
     for under in lab.dhcp.values():
         for known in under.leases.values():
             if known.mac == mac and known.address:
