@@ -39,10 +39,12 @@ def small_nas(release: str, *, pool: bool = True) -> TrueNas:
         nas.disks[f"sd{letter}"] = NasDisk(f"sd{letter}", f"SERIAL-{letter}", DISK_BYTES)
     nas.blocks = blocks_of(nas)
     nas.interfaces += [
-        Interface("enp1s0", "52:54:00:00:00:01", "10.0.30.2/24", "nas", "enp1s0"),
+        Interface(
+            "enp1s0", "52:54:00:00:00:01", "10.0.30.2/24", "nas", "enp1s0", None, "10.0.30.1"
+        ),
         Interface("enp2s0", "52:54:00:00:00:02", "", "nas", "enp2s0"),
     ]
-    nas.connect("10.0.30.1")
+    nas.connect(configured=True)
     if pool:
         _fill(nas)
     return nas

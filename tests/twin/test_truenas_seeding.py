@@ -27,6 +27,9 @@ READ = (
     ("staticroute.query",),
     ("nfs.config",),
     ("system.version",),
+    ("interface.query",),
+    ("interface.has_pending_changes",),
+    ("network.configuration.config",),
 )
 
 
@@ -62,6 +65,9 @@ def used_for_a_while(release):
     made(nas, "staticroute.create", {"destination": "10.0.40.0/24", "gateway": "10.0.30.1"})
     made(nas, "service.update", "nfs", {"enable": True})
     made(nas, "nfs.update", {"servers": 8})
+    alias = {"type": "INET", "address": "10.0.60.1", "netmask": 30}
+    made(nas, "interface.update", "enp2s0", {"aliases": [alias], "mtu": 9000})
+    made(nas, "network.configuration.update", {"hostname": "attic", "nameserver2": "9.9.9.9"})
     return nas
 
 

@@ -44,7 +44,9 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
     )
     nas.kernel = _KERNEL
     furnish(nas, host, before_phase)
-    nas.connect(next((i.gateway for i in nas.interfaces if i.gateway), ""))
+    nas.connect(configured=made(host.phase, before_phase))
+    if not made(host.phase, before_phase):
+        nas.config["network.configuration"]["hostname"] = "truenas"  # the installer asks for none
     _disks(nas, host)
     _pools(nas, before_phase)
     nas.blocks = blocks_of(nas)

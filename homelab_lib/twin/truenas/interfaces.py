@@ -75,14 +75,18 @@ def has_pending_changes(nas: TrueNas) -> bool:
 @method("interface.network_config_to_be_removed", since=GOLDEYE)
 def network_config_to_be_removed(nas: TrueNas) -> list[str]:
     """Settings that DHCP gave and that nobody has written down: a commit takes them away."""
-    lost = nas.network.route and nas.network.settings["ipv4gateway"] != nas.network.route
-    return ["ipv4gateway"] if lost else []
+    kept, lost = nas.network.settings, []
+    if nas.network.route not in ("", kept["ipv4gateway"]):
+        lost.append("ipv4gateway")
+    if nas.network.names and not kept["nameserver1"]:
+        lost += [f"nameserver{n}" for n, _ in enumerate(nas.network.names, 1)]
+    return lost
 
 
 @method("interface.default_route_will_be_removed", until=GOLDEYE)
 def default_route_will_be_removed(nas: TrueNas) -> bool:
     """Whether a commit takes the default route away."""
-    return bool(network_config_to_be_removed(nas))
+    return "ipv4gateway" in network_config_to_be_removed(nas)
 
 
 @method("interface.save_network_config", {"config": SavedConfig}, since=GOLDEYE)

@@ -78,10 +78,14 @@ class TrueNas(Machine):
             self.tables["group"].insert(group_row(number, group_name, builtin=True))
         self.files.mkdir("/mnt")
 
-    def connect(self, gateway: str) -> None:
-        """Take the machine's interfaces as configured by hand."""
+    def connect(self, *, configured: bool) -> None:
+        """Take the machine's interfaces as configured by hand, or as DHCP has set them up."""
         self.network = Network(self.interfaces, self.now_s, lambda d, a: self.world.after(d, a))
-        self.network.configure_as_running(gateway)
+        gateway = next((one.gateway for one in self.interfaces if one.gateway), "")
+        if configured:
+            self.network.configure_as_running(gateway)
+        else:
+            self.network.lease(gateway)
 
     # -------------------------------------------------------------------- facts
 

@@ -9,6 +9,11 @@ from homelab_lib.twin.machine.interface import Interface
 
 Row = dict[str, Any]
 
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_interface(cidr).network
+
+
 _FRESH: Row = {
     "ipv4_dhcp": False,
     "ipv6_auto": False,
@@ -41,12 +46,19 @@ class Network:
         self._interfaces = interfaces
         self._now = now
         self._after = after
-        self.leases = {one.name: one.cidr for one in interfaces}
+        self.leases = {one.name: (one.cidr, one.gateway) for one in interfaces}
         self.rows: dict[str, Row] = {}
         self.settings: Row = dict(_NO_GATEWAY)
         self.route: str = ""
+        self.names: list[str] = []  # name servers that DHCP gave
         self._before: tuple[dict[str, Row], Row] | None = None
         self._deadline_s: float | None = None
+        self._timer = 0  # the one that a check-in stops
+        self._stopped: set[int] = set()
+
+    def lease(self, gateway: str) -> None:
+        """Nothing is configured: what runs was given by DHCP, a name server with it."""
+        self.route, self.names = gateway, [gateway] if gateway else []
 
     def configure_as_running(self, gateway: str) -> None:
         """Take what runs as configured: each address by hand, and the default route."""
@@ -61,6 +73,8 @@ class Network:
                 mtu = one.mtu if one.mtu != 1500 else None
                 self.rows[one.name] = _FRESH | {"aliases": [alias], "mtu": mtu}
         self.settings["ipv4gateway"] = self.route = gateway
+        if gateway:
+            self.settings["nameserver1"] = gateway
 
     @property
     def pending(self) -> bool:
@@ -98,10 +112,17 @@ class Network:
         if not (rollback and timeout_s):
             self._before = None
             return
-        deadline_s = self._deadline_s = self._now() + timeout_s
+        self._until(timeout_s)
+
+    def _until(self, timeout_s: int) -> None:
+        """Go back by then, unless somebody checks in; that stops the timer of the last commit, and
+        none of an earlier one."""
+        self._deadline_s = self._now() + timeout_s
+        self._timer += 1
+        timer = self._timer
 
         def expire() -> None:
-            if self._deadline_s == deadline_s:
+            if timer not in self._stopped:
                 self.rollback()
 
         self._after(timeout_s, expire)
@@ -109,32 +130,53 @@ class Network:
     def checkin(self, forget: bool = True) -> None:
         """Keep what was committed; with `forget`, for good."""
         self._deadline_s = None
+        self._stopped.add(self._timer)
         if forget:
             self._before = None
 
     def rollback(self) -> None:
         """Back to what was before the first change."""
         self._deadline_s = None
+        self._stopped.add(self._timer)
         if self._before is not None:
             (self.rows, self.settings), self._before = self._before, None
         self._apply()
 
+    def resume(self, waiting_s: int | None) -> None:
+        """Somebody is in the middle of a change, and what was before it is not known."""
+        self._remember()
+        if waiting_s is not None:
+            self._until(waiting_s)
+
     def restarted(self) -> None:
-        """What waited and the timer were in the middleware's memory, and are gone."""
+        """What waited and the timers were in the middleware's memory, and are gone."""
         self._deadline_s = self._before = None
+        self._stopped |= set(range(self._timer + 1))
 
     def _apply(self) -> None:
+        """Carry out what is configured. Without any of it DHCP runs everywhere, and gives a default
+        route and a name server; a first configured interface takes both away."""
         for one in self._interfaces:
             row = self.rows.get(one.name)
+            one.gateway = ""
             if not self.rows or (row and row["ipv4_dhcp"]):
-                one.cidr = self.leases[one.name]
+                one.cidr, one.gateway = self.leases[one.name]
             elif row and row["aliases"]:
                 one.cidr = "{address}/{netmask}".format(**row["aliases"][0])
             else:
                 one.cidr = ""
             one.mtu = (row or _FRESH)["mtu"] or 1500
-        if self.rows:
-            self.route = self.settings["ipv4gateway"]
+        given = next((one.gateway for one in self._interfaces if one.gateway), "")
+        self.lease(given)
+        if self.settings["ipv4gateway"]:
+            self.route_by(self.settings["ipv4gateway"])
+
+    def route_by(self, gateway: str) -> None:
+        """Take a default route, over the interface that the gateway is a neighbour of."""
+        self.route = gateway
+        for one in self._interfaces:
+            inside = one.cidr and ipaddress.ip_address(gateway) in _network(one.cidr)
+            one.gateway = gateway if inside else ""
 
     def row(self, one: Interface) -> Row:
         """As `interface.query` shows it."""

@@ -39,6 +39,8 @@ def configuration_config(nas: TrueNas) -> Row:
     """Host name, gateway, name servers."""
     settings = {"hostname": nas.name} | nas.network.settings | nas.config["network.configuration"]
     names = [settings[f"nameserver{n}"] for n in (1, 2, 3)]
+    if not any(names):  # those that DHCP gave
+        names = [*nas.network.names, "", "", ""][:3]
     running = {
         "ipv4gateway": nas.network.route,
         "ipv6gateway": "",
@@ -69,7 +71,8 @@ def configuration_update(nas: TrueNas, data: Row) -> Row:
         )  # fmt: skip
     nas.config["network.configuration"] |= data
     nas.network.settings |= address
-    nas.network.route = address.get("ipv4gateway", nas.network.route)
+    if address.get("ipv4gateway"):
+        nas.network.route_by(address["ipv4gateway"])
     return configuration_config(nas)
 
 

@@ -8,6 +8,7 @@ from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
+from homelab_lib.twin.truenas.seeding_network import seed_network
 from homelab_lib.twin.truenas.tables import Row, ServiceState, Table, installed
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
 from homelab_lib.twin.truenas.zfs_dataset import EMPTY_BYTES, NasDataset
@@ -27,7 +28,7 @@ _OWN = {"pool.snapshottask": {"dataset"}, "user": {"locked"}}
 
 
 def seed_truenas(nas: TrueNas, ask: Ask) -> None:
-    """Version, disks, pools, datasets, shares and services."""
+    """Version, disks, pools, datasets, shares, services and the network."""
 
     def call(method: str, *arguments: str) -> Any:
         return json_of(ask, nas.name, "midclt", "call", method, *arguments)
@@ -47,6 +48,7 @@ def seed_truenas(nas: TrueNas, ask: Ask) -> None:
     for row in call("pool.dataset.query", "[]", '{"extra":{"retrieve_children":false}}') or ():
         _seed_dataset(nas, row, ask)
     _seed_tables(nas, call)
+    seed_network(nas, call, ask)
 
 
 def _disk(row: Row) -> NasDisk:

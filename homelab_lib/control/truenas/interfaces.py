@@ -1,0 +1,285 @@
+"""The interfaces of a TrueNAS that the lab gives addresses, set in one transaction.
+
+Changes of interfaces wait in the middleware's memory until they are committed; a commit goes back
+by itself unless somebody checks in. As long as nothing is configured DHCP runs on every interface,
+and the first one that is configured ends that for all others and takes the default route away: so
+the one by which we come is pinned first, and the gateway is kept in the same transaction.
+
+Sources: TrueNAS middleware 25.04 to 26, `plugins/network.py` and its test `test_005_interface`.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.answers import Shape, whole
+from homelab_lib.control.truenas.midclt import Release, call, changing
+from homelab_lib.runbook.resource import Change, Diff, Host, Rollback
+
+CHECKIN_S = 120
+"""How long a commit waits to be confirmed: a port that trains anew takes its time [s]."""
+_ALIAS: Shape = {"type": str, "address": str, "netmask": whole}
+_INTERFACES: Shape = [
+    {
+        "id": str,
+        "ipv4_dhcp": bool,
+        "ipv6_auto": bool,
+        "aliases": [_ALIAS],
+        "mtu?": whole,
+        "state": {"mtu?": whole, "aliases?": [{"type": str, "address": str, "netmask?": whole}]},
+    }
+]
+NAMESERVERS = ("nameserver1", "nameserver2", "nameserver3")
+_CONFIGURATION: Shape = {"ipv4gateway": str} | dict.fromkeys(NAMESERVERS, str)
+_STANDARD_MTU = 1500
+_BY_ITSELF = ("ipv4_dhcp", "ipv6_auto")
+
+
+@dataclass(frozen=True)
+class NasInterface:
+    """What one interface is to have.
+
+    Parameters
+    ----------
+    name
+        As TrueNAS calls it: ``enp1s0``.
+    addresses
+        With their prefix lengths: ``10.0.30.5/24``.
+    ipv4_dhcp, ipv6_auto
+        Whether it gets addresses from others.
+    mtu
+        Largest packet [bytes].
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    ipv4_dhcp: bool = False
+    ipv6_auto: bool = False
+    mtu: int = _STANDARD_MTU
+
+    @property
+    def _row(self) -> dict[str, Any]:
+        """The same as it is told when it is observed."""
+        return {
+            "ipv4_dhcp": self.ipv4_dhcp,
+            "ipv6_auto": self.ipv6_auto,
+            "addresses": sorted(self.addresses),
+            "mtu": self.mtu,
+        }
+
+    def differing(self, found: Mapping[str, Any]) -> list[str]:
+        """What of its settings is not as wanted."""
+        return [key for key, value in self._row.items() if found[key] != value]
+
+    def runs(self, found: Mapping[str, Any]) -> bool:
+        """Whether it runs as wanted; what others give it may take its time."""
+        given = set(found["runs"])
+        return set(self.addresses) <= given and (found["runs_mtu"] in (None, self.mtu))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the middleware is told: all of it, since that is what is pinned."""
+        return {
+            "ipv4_dhcp": self.ipv4_dhcp,
+            "ipv6_auto": self.ipv6_auto,
+            "aliases": [_alias(cidr) for cidr in self.addresses],
+            "mtu": None if self.mtu == _STANDARD_MTU else self.mtu,
+        }
+
+
+@dataclass(frozen=True)
+class NasNetwork:
+    """Interfaces, gateway and name servers of a NAS.
+
+    Parameters
+    ----------
+    host, release
+        Which NAS, and its release.
+    interfaces
+        The one by which we come first. Others of the NAS are left as they are, but for DHCP on
+        those that nobody ever configured.
+    gateway
+        The default route; empty: the lab has none, and it is left alone.
+    nameservers
+        Three at most; empty: left alone.
+    reached_at
+        The address by which we come; empty where only a name is known.
+    """
+
+    host: str
+    release: Release
+    interfaces: tuple[NasInterface, ...]
+    gateway: str = ""
+    nameservers: tuple[str, ...] = ()
+    reached_at: str = ""
+    timeout_s: float = CHECKIN_S + 60.0
+
+    @property
+    def name(self) -> str:
+        return f"network {', '.join(each.name for each in self.interfaces)}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        rows = call(host, "interface.query", shape=_INTERFACES)
+        config = call(host, "network.configuration.config", shape=_CONFIGURATION)
+        return {
+            "interfaces": {row["id"]: _told(row) for row in rows},
+            "gateway": config["ipv4gateway"],
+            "nameservers": [config[key] for key in NAMESERVERS if config[key]],
+            "pending": bool(call(host, "interface.has_pending_changes")),
+            "ours": self._ours(host),
+        }
+
+    def _ours(self, host: Host) -> bool:
+        """Whether we were in the middle of it: what is pending was sent under this approval."""
+        steps = [line for line in host.sent(self.name) if "call interface." in line]
+        return bool(steps) and ("interface.commit" not in steps[-1] or host.begun(self.name))
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["pending"] and not observed["ours"]:
+            return Diff(
+                conflict=f"somebody is changing the network of {self.host}: changes wait to be "
+                "committed or confirmed, and are not ours. Finish them in the web interface, or "
+                "drop them by `midclt call interface.rollback`; then run this again"
+            )
+        found = observed["interfaces"]
+        if why := self._refused(found):
+            return Diff(conflict=why)
+        return Diff((*self._transaction(observed), *self._names(observed)))
+
+    # ------------------------------------------------------------------ refusals
+
+    def _refused(self, found: Mapping[str, Any]) -> str:
+        missing = [each.name for each in self.interfaces if each.name not in found]
+        if missing:
+            return (
+                f"{self.host} has no interface {', '.join(missing)}; it has "
+                f"{', '.join(sorted(found))}. A card that is not seen has none (look at `lspci`), "
+                "and a card that was added may have renamed others: write the names of now into "
+                "the ports of the lab"
+            )
+        own = {each.name: each for each in self.interfaces}
+        ways = [
+            name
+            for name, row in found.items()
+            if any(cidr.partition("/")[0] == self.reached_at for cidr in row["runs"])
+        ]
+        for way in ways:
+            kept = own.get(way)
+            if kept is None or not self._keeps(kept):
+                has = ", ".join(kept.addresses) if kept and kept.addresses else "no address"
+                return (
+                    f"this would cut us off: we come by {self.reached_at} on {way}, and the lab "
+                    f"gives {way} {has}. Give that port the address in the lab; or move the NAS "
+                    "at its console first, and then write the new address into ssh"
+                )
+        return ""
+
+    def _keeps(self, interface: NasInterface) -> bool:
+        mine = [cidr.partition("/")[0] for cidr in interface.addresses]
+        return self.reached_at in mine or interface.ipv4_dhcp or interface.ipv6_auto
+
+    # ------------------------------------------------------------------- changes
+
+    def _transaction(self, observed: dict[str, Any]) -> Iterator[Change]:
+        """What has to be committed. Where we were cut off in the middle, the rest of it; a commit
+        that nobody confirmed is sent anew, with a new timer."""
+        found, pending = observed["interfaces"], observed["pending"]
+        routes = self._routes(observed)
+        updates = [each for each in self.interfaces if each.differing(found[each.name])]
+        if updates and all(row["ipv4_dhcp"] and not row["addresses"] for row in found.values()):
+            updates = list(self.interfaces)  # with the first one DHCP ends on those not pinned
+        idle = [each for each in self.interfaces if not each.runs(found[each.name])]
+        if not updates and not pending:
+            if not routes and not idle:
+                return
+            # A transaction begins with an interface, and with nothing else.
+            updates = [(idle or self.interfaces)[0]]
+        for each in updates:
+            yield _update(each, found[each.name])
+        if routes:
+            yield self._save(observed)
+        yield self._commit()
+
+    def _routes(self, observed: dict[str, Any]) -> bool:
+        """Whether the default route has to be changed."""
+        return self.gateway not in ("", observed["gateway"])
+
+    def _save(self, observed: dict[str, Any]) -> Change:
+        """The gateway, and since 25.10 name servers with it; before, there was a method for the
+        gateway alone."""
+        summary, names = f"keep {self.gateway} as the gateway", self._documented_names()
+        if self.release < (25, 10):
+            call_ = changing("interface.save_default_route", self.gateway)
+        else:
+            call_ = changing("interface.save_network_config", {"ipv4gateway": self.gateway} | names)
+            if names:
+                summary += f", and ask {', '.join(self.nameservers)} for names"
+        return Change(summary, call_, replaces=f"gateway {observed['gateway'] or 'none'}")
+
+    def _documented_names(self) -> dict[str, str]:
+        if not self.nameservers:
+            return {}
+        return dict(zip(NAMESERVERS, [*self.nameservers, "", "", ""], strict=False))
+
+    def _commit(self) -> Change:
+        confirm = changing("interface.checkin")
+        return Change(
+            "apply the network's changes; they go back unless a new connection confirms them",
+            changing("interface.commit", {"rollback": True, "checkin_timeout": CHECKIN_S}),
+            undo="midclt call interface.rollback, until they are confirmed",
+            rollback=Rollback(None, _armed, confirm, float(CHECKIN_S)),
+        )
+
+    def _names(self, observed: dict[str, Any]) -> Iterator[Change]:
+        """Name servers that no transaction saves: they are no part of the way to the host."""
+        has = observed["nameservers"]
+        saved = self.release >= (25, 10) and self._routes(observed)
+        if saved or list(self.nameservers) in ([], has):
+            return
+        yield Change(
+            f"ask {', '.join(self.nameservers)} for names",
+            changing("network.configuration.update", self._documented_names()),
+            replaces=f"name servers {', '.join(has) or 'none'}",
+        )
+
+
+def _armed(host: Host) -> bool:
+    return call(host, "interface.checkin_waiting") is not None
+
+
+def _update(each: NasInterface, found: Mapping[str, Any]) -> Change:
+    what = [*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))]
+    big = f", packets of {each.mtu} bytes" if each.mtu != _STANDARD_MTU else ""
+    old = ", ".join(f"{key} {_shown(found[key])}" for key in each.differing(found))
+    return Change(
+        f"give {each.name} {', '.join(what) or 'no address'}{big}",
+        changing("interface.update", each.name, each.document),
+        replaces=old,
+    )
+
+
+def _shown(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value).lower()
+
+
+def _alias(cidr: str) -> dict[str, Any]:
+    at = ipaddress.ip_interface(cidr)
+    kind = "INET" if at.version == 4 else "INET6"
+    return {"type": kind, "address": str(at.ip), "netmask": at.network.prefixlen}
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    state = row["state"]
+    return {
+        "ipv4_dhcp": row["ipv4_dhcp"],
+        "ipv6_auto": row["ipv6_auto"],
+        "addresses": sorted(f"{each['address']}/{each['netmask']}" for each in row["aliases"]),
+        "mtu": row.get("mtu") or _STANDARD_MTU,
+        "runs": sorted(
+            f"{each['address']}/{each.get('netmask', '')}"
+            for each in state.get("aliases", ())
+            if each["type"] in ("INET", "INET6")
+        ),
+        "runs_mtu": state.get("mtu"),
+    }
