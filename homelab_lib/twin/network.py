@@ -17,6 +17,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.packet import OUTSIDE, Packet
 from homelab_lib.wiring.cables import cable_speed
 
+_NO_LIMIT_BYTES = 65536
 Spot = tuple[str, str, int | None]
 """A machine or switch, its segment or port, and the tag of a frame there."""
 
@@ -99,6 +100,16 @@ class Wires:
     def is_wired(self, host: str, segment: str) -> bool:
         """Whether there is a link at one of a segment's ports."""
         return any(self.carries(f"{host}.{port}") for port in self._ports_of(host, segment))
+
+    def switch_mtu(self, host: str, segment: str) -> int:
+        """The largest packet that the switch takes at a host's segment [bytes]; what a switch does
+        not stand before has no limit of its own."""
+        found = [_NO_LIMIT_BYTES]
+        for name in self._ports_of(host, segment):
+            owner, _, port = self.carries(f"{host}.{name}").partition(".")
+            if owner in self.lab.switches:
+                found.append(self.lab.switches[owner].ports[port].mtu)
+        return min(found)
 
     def segment_of(self, host: str, port: str) -> str:
         """The bridge or bond a host's port is in, or the port itself."""
@@ -215,6 +226,23 @@ class Network:
         if way_out is None:
             return f"{source.name} has no route to {address}"
         return self._through(source, way_out, address, port, protocol)
+
+    def packets(self, source: Machine, address: str) -> tuple[int, int]:
+        """The largest packet that the machine's own interface sends towards an address, and the
+        largest that gets there and back, with no word of those that don't [bytes]."""
+        target = self.owner(address)
+        own = self._interface_towards(source, address)
+        own = own or next((i for i in source.interfaces if i.gateway and i.up), None)
+        if target is source or own is None:
+            return _NO_LIMIT_BYTES, _NO_LIMIT_BYTES
+        ends = [(own, own.mtu)]
+        router = self.owner(own.gateway) if own.gateway else None
+        for machine in (router, target):
+            here = self._interface_towards(machine, address) if machine else None
+            if here is not None:
+                ends.append((here, here.mtu))
+        through = min(min(mtu, self.wires.switch_mtu(i.host, i.segment)) for i, mtu in ends)
+        return own.mtu, through
 
     def internet(self, source: Machine, port: int = 443, protocol: str = "tcp") -> str:
         """Why `source` can't reach a port in the internet; empty where it can."""

@@ -185,6 +185,11 @@ class World:
         """Whether a frame from an interface comes to the router of its network."""
         return self.network.hears_its_gateway(interface)
 
+    def packets(self, source: Machine, address: str) -> tuple[int, int]:
+        """The largest packet that a machine's own interface sends there, and the largest that gets
+        there and back [bytes]."""
+        return self.network.packets(source, address)
+
     def find_ip(self, address: str) -> Any:
         """The machine with that address; None for nobody."""
         return self.network.owner(address)

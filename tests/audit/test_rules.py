@@ -42,7 +42,15 @@ CASES = {
         (DECIDED, [("cables.dac.length_m", 90)]),
     ),
     "ends-share-no-speed": (
-        (DECIDED, [("cables.pi5-switch", None), ("cables.dac.a", "pi5.lan")], "cables.dac"),
+        (
+            DECIDED,
+            [
+                ("cables.pi5-switch", None),
+                ("hosts.pi5.ports.lan.mtu", 9000),
+                ("cables.dac.a", "pi5.lan"),
+            ],
+            "cables.dac",
+        ),
         (DECIDED, []),
     ),
     "cable-slower-than-claimed": (

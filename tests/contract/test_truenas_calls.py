@@ -22,6 +22,7 @@ from contract.test_truenas_schemas import RELEASES, UNTOLD
 from homelab_lib.control.truenas import families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.dataset import ZfsDataset
+from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
 from homelab_lib.control.truenas.service import NasService
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
@@ -96,6 +97,9 @@ class Wire:
         reply = reply.finished()
         return Result(reply.status, reply.out.decode(), reply.err.decode())
 
+    def reconnect(self, host: str) -> None:
+        """It never lets go."""
+
     def _note(self, argv: Any, stdin: str = "") -> None:
         match [word for word in argv if word != "-j"]:
             case ["midclt", "call", method, *words] | ["python3", "-c", _, method, *words]:
@@ -149,6 +153,12 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
+    second = NasInterface("enp2s0", ("10.0.60.1/30",), mtu=9000 if later else 1500)
+    names = ("10.0.30.1", "9.9.9.9") if later else ("10.0.30.1",)
+    first = NasInterface("enp1s0", ("10.0.30.2/24",))
+    gateway = "10.0.30.254" if later else "10.0.30.1"
+    yield NasNetwork("nas", release, (first, second), gateway, names, "10.0.30.2")
+    yield Settings("nas", "network.configuration", {"hostname": "attic" if later else "nas"})
 
 
 def lent(where: Any, later: bool, password: Secret) -> Iterator[Any]:

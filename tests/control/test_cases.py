@@ -13,8 +13,8 @@ come out. A new case is a new file; nothing here changes.
     What is printed, by the command or by how it begins (the longest wins): a text, a JSON value,
     or ``{"status": 1, "stdout": …, "stderr": …}``. A command without an answer fails the case.
     A request is known by its method and path.
-``begun``
-    Whether the resource was being made when we were cut off.
+``begun``, ``sent``
+    Whether the resource was being made when we were cut off; the lines that were sent for it.
 ``clean``, ``waiting``, ``conflict``, ``changes``
     One of them: true; words that have to be in the text; or the list of all changes, each with
     the words of its ``call`` (a JSON value stands for any spelling of it, ``…`` for any word; of a
@@ -27,6 +27,7 @@ come out. A new case is a new file; nothing here changes.
 import importlib
 import inspect
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ FOLDER = Path(__file__).parent
 ROOMS = ("truenas", "proxmox", "kubernetes", "opnsense")
 CASES = sorted(file for room in ROOMS for file in (FOLDER / room).rglob("*.json"))
 ANY = "…"
-_PARTS = {"why", "resource", "with", "answers", "begun", "clean", "waiting", "conflict", "changes",
-          "follow"}  # fmt: skip
+_PARTS = {"why", "resource", "with", "answers", "begun", "sent", "clean", "waiting", "conflict",
+          "changes", "follow"}  # fmt: skip
 
 
 class Canned:
@@ -53,9 +54,10 @@ class Canned:
 
     name = "host"
 
-    def __init__(self, answers: dict[str, Any], begun: bool) -> None:
+    def __init__(self, answers: dict[str, Any], begun: bool, sent: Sequence[str] = ()) -> None:
         self.answers = answers
         self._begun = begun
+        self._sent = tuple(sent)
 
     def read(self, *argv: str, ok=(0,), **options: Any) -> Result:
         command = read(*argv, **options)  # only what is known to read may be sent by looking
@@ -88,7 +90,7 @@ class Canned:
         return self._begun
 
     def sent(self, resource: str) -> tuple[str, ...]:
-        return ()
+        return self._sent
 
 
 def _same_call(call: Call, words: list[Any]) -> bool:
@@ -105,7 +107,7 @@ def _same_call(call: Call, words: list[Any]) -> bool:
 def test_case(file: Path) -> None:
     case = json.loads(file.read_text(encoding="utf-8"))
     assert set(case) <= _PARTS
-    host = Canned(case["answers"], case.get("begun", False))
+    host = Canned(case["answers"], case.get("begun", False), case.get("sent", ()))
     resource = made(case, host.name, lambda: midclt.release(host))
     observed = json.loads(json.dumps(resource.observe(host)))  # as it comes back from a journal
     diff = resource.diff(observed)

@@ -1,8 +1,10 @@
 """What a Linux machine tells of its network: neighbours, who answers, how fast a port came up.
 
-Sources: ip-neighbour(8); ping(8); Documentation/ABI/testing/sysfs-class-net (``speed`` is in Mb/s;
-of a port that is down it is -1, or reading it is an error).
+Sources: ip-neighbour(8); ping(8); ethtool(8); Documentation/ABI/testing/sysfs-class-net (``speed``
+is in Mb/s; of a port that is down it is -1, or reading it is an error).
 """
+
+import re
 
 from homelab_lib import answers
 from homelab_lib.runbook.resource import Host
@@ -10,6 +12,8 @@ from homelab_lib.transport.options import Allowed, Words
 from homelab_lib.transport.reads import declare
 
 _NEIGHBOURS = ("ip", "-j", "neigh", "show")
+_HEADERS_BYTES = 28  # of IPv4 and ICMP, within the packet
+_SPEED = re.compile(r"^\s*Speed: (\d+)Mb/s", re.MULTILINE)
 _KNOWN = ("REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT")
 
 
@@ -54,3 +58,17 @@ def port_bps(host: Host, interface: str) -> float | None:
         return None
     said = shown.stdout.strip()
     return max(float(said), 0.0) * 1e6 if said.lstrip("-").isdecimal() else 0.0
+
+
+def sends_whole(host: Host, address: str, packet_bytes: int) -> bool:
+    """Whether packets of a size get to an address and back, and are cut up nowhere [bytes]."""
+    payload = str(packet_bytes - _HEADERS_BYTES)
+    words = ("ping", "-n", "-c", "2", "-W", "2", "-M", "do", "-s", payload, address)
+    return host.read(*words, ok=None).exit_status == 0
+
+
+def link_bps(host: Host, interface: str) -> float | None:
+    """What `ethtool` says that a port came up at [bit/s]; None for no link."""
+    shown = host.read("ethtool", interface, ok=None).stdout
+    found = _SPEED.search(shown)
+    return float(found[1]) * 1e6 if found and "Link detected: no" not in shown else None

@@ -19,6 +19,7 @@ _DOCUMENTED = {
     "dash": "dash(1)",
     "dmidecode": "dmidecode(8), outputs of real machines",
     "df": "df(1), its columns as recorded",
+    "ethtool": "ethtool(8), its lines as recorded",
     "free": "free(1)",
     "hostname": "hostname(1)",
     "journalctl": "journalctl(1), systemd.journal-fields(7)",

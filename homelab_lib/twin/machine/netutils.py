@@ -1,4 +1,4 @@
-"""Programs that reach other machines: pings, downloads."""
+"""Programs that fetch from other machines."""
 
 import posixpath
 
@@ -8,16 +8,6 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
 
 netutils = Commands()
-
-
-@netutils("ping")
-def ping(machine: Machine, call: Call) -> Reply:
-    """Whether an address answers."""
-    words, _ = operands(call, "-c -W -w -M -s -i")
-    why = machine.world.reach(machine, words[-1], 0)
-    if why:
-        return Reply(1, f"1 packets transmitted, 0 received\n{why}\n", takes_s=2)
-    return Reply(0, "1 packets transmitted, 1 received, 0% packet loss\n")
 
 
 @netutils("ss")

@@ -13,12 +13,14 @@ from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
+from homelab_lib.twin.machine.links import links
 from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.lspci import lspci_programs
 from homelab_lib.twin.machine.mounts import mounts
 from homelab_lib.twin.machine.netutils import netutils
 from homelab_lib.twin.machine.packages import packages
 from homelab_lib.twin.machine.permissions import permissions
+from homelab_lib.twin.machine.pinging import pinging
 from homelab_lib.twin.machine.processors import processors
 from homelab_lib.twin.machine.running import running
 from homelab_lib.twin.machine.searching import searching
@@ -58,6 +60,8 @@ UNIX = (
     kernel,
     addresses,
     netutils,
+    pinging,
+    links,
     blocks,
     mounts,
     cloudflared_programs,

@@ -1,0 +1,260 @@
+"""The network of a NAS: pinned, given, committed and confirmed; taken back where we are cut off."""
+
+import json
+
+import pytest
+
+from homelab_lib.errors import BadParameter, HomelabError, LabError, StepFailed
+from homelab_lib.lab import Lab, load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes import nas_network, phase
+from homelab_lib.recipes.phase import Part, Recipe
+from nas_bench import Bench
+from standing import standing as standing_lab
+
+LAB = load_lab()
+RELEASES = ("25.04.2", "25.10.1", "26.0.0-BETA.3")
+NAS = "hosts.truenas"
+
+
+@pytest.fixture
+def bench():
+    made = []
+
+    def up(*changes, lab=LAB):
+        made.append(Bench(changed(lab, *changes) if changes else lab, nas_network.steps))
+        return made[-1]
+
+    yield up
+    for each in made:
+        each.close()
+
+
+def addresses(nas):
+    return {one.name: (one.cidr, one.mtu) for one in nas.interfaces}
+
+
+WANTED = {
+    "enp1s0": ("10.0.30.5/24", 1500),
+    "enp2s0": ("", 1500),
+    "enp4s0": ("10.0.60.1/30", 9000),
+}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_nas_gets_its_addresses_once(bench, release):
+    there = bench((f"{NAS}.os.version", release))
+    outcomes = there.apply()
+    assert outcomes["nas-network"].status == "changed"
+    assert addresses(there.nas) == WANTED
+    config = json.loads(there.midclt("network.configuration.config"))
+    assert (config["ipv4gateway"], config["nameserver1"]) == ("10.0.30.1", "10.0.30.1")
+    assert config["hostname"] == "truenas"
+    assert there.midclt("interface.has_pending_changes") == "False\n"
+    there.world.clock.sleep(600)
+    assert addresses(there.nas) == WANTED, "nothing goes back once it is confirmed"
+    there.apply()
+    assert there.sent == []
+    assert there.verify()["nas-network"].status == "already"
+
+
+def test_the_way_we_come_is_pinned_before_anything_else(bench):
+    there = bench()
+    there.apply()
+    updates = [line for line in there.sent if "interface.update" in line]
+    assert ["enp1s0" in line for line in updates] == [True, False]
+    assert sum("interface.commit" in line for line in there.sent) == 1
+    assert there.sent.index(updates[-1]) < next(
+        place for place, line in enumerate(there.sent) if "interface.save" in line
+    )
+
+
+def test_a_gateway_that_is_missing_comes_in_a_transaction_of_its_own(bench):
+    there = bench()
+    there.apply()
+    there.nas.network.settings["ipv4gateway"] = ""
+    there.apply()
+    assert [line.partition("call ")[2].split()[0] for line in there.sent] == [
+        "interface.update",
+        "interface.save_network_config",
+        "interface.commit",
+    ]
+
+
+def test_a_name_server_alone_needs_none(bench):
+    there = bench()
+    there.apply()
+    there.nas.network.settings["nameserver1"] = "9.9.9.9"
+    there.apply()
+    assert len(there.sent) == 1
+    assert "network.configuration.update" in there.sent[0]
+
+
+def test_somebody_else_at_work_is_left_alone(bench):
+    there = bench()
+    there.midclt("interface.update", "enp2s0", '{"ipv4_dhcp": true}')
+    with pytest.raises(StepFailed, match="somebody is changing the network of truenas"):
+        there.apply()
+    assert there.sent == []
+
+
+def test_packets_of_full_size_once_both_ends_are_up(bench):
+    there = bench()
+    says = [check.says for check in there.apply()["nas-network"].checks]
+    assert any("proxmox has not 10.0.60.2 yet" in text for text in says)
+    other = next(i for i in there.world.machines["proxmox"].interfaces if "11" in i.name)
+    other.cidr, other.mtu = "10.0.60.2/30", 9000
+    checks = there.apply()["nas-network"].checks
+    assert [check.holds for check in checks] == [True] * 3
+    assert sum("answers them" in check.says for check in checks) == 2
+    other.mtu = 1500
+    with pytest.raises(StepFailed, match="small packets pass, and those of 9000 bytes do not"):
+        there.apply()
+
+
+def test_the_links_speed_is_measured_beside_the_foretold(bench):
+    [row] = bench().apply()["nas-network"].measurements
+    assert (row.name, row.value, row.predicted, row.unit) == ("speed of dac", 1e10, 1e10, "bit/s")
+
+
+# What can't be ---------------------------------------------------------------------------------
+
+
+DHCP = [(f"{NAS}.ports.sfp.address", ["dhcp"])]
+VLANS = {id_: vlan.model_dump(exclude={"id"}, exclude_none=True) for id_, vlan in LAB.vlans.items()}
+DIRECT = {"name": "direct", "purpose": "x", "subnet": "10.0.60.0/30", "gateway": "10.0.60.2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ([("vlans", {**VLANS, 60: DIRECT})], "a machine has one default route"),
+        ([(f"{NAS}.ports.lan2.address", ["dhcp"]), *DHCP], "asks DHCP on one interface only"),
+    ],
+)
+def test_what_would_lock_us_out_or_lead_nowhere_stops_here(bench, changes, says):
+    there = bench(*changes)
+    with pytest.raises(HomelabError, match=says):
+        there.apply()
+    assert there.sent == []
+
+
+def test_the_port_by_which_we_come_keeps_its_address(bench):
+    """The cable is in the other port than the lab says."""
+    there = bench()
+    lan1, lan2 = (one for one in there.nas.interfaces if one.name in ("enp1s0", "enp2s0"))
+    lan1.cidr, lan2.cidr, lan2.gateway = "", lan1.cidr, lan1.gateway
+    there.nas.connect(configured=False)
+    with pytest.raises(StepFailed, match=r"cut us off: we come by 10.0.30.5 on enp2s0"):
+        there.apply()
+    assert there.sent == []
+
+
+def test_a_card_that_renamed_the_ports(bench):
+    there = bench()
+    there.nas.interfaces[-1].name = "enp5s0"
+    there.nas.connect(configured=False)
+    with pytest.raises(StepFailed, match=r"no interface enp4s0; it has enp1s0, enp2s0, enp5s0"):
+        there.apply()
+
+
+def test_packets_of_two_sizes_are_no_lab():
+    with pytest.raises(LabError, match="its ends have different mtu"):
+        changed(LAB, ("hosts.proxmox.ports.lan10g.mtu", 1500))
+
+
+def test_a_dac_in_a_jack_stops_here():
+    there = Bench(load_lab(decisions=False), nas_network.steps)
+    try:
+        with pytest.raises(StepFailed, match=r"no link: .*RJ45"):
+            there.apply()
+    finally:
+        there.close()
+
+
+def test_a_nas_that_nobody_logs_in_on():
+    with pytest.raises(BadParameter, match="no runbook logs in"):
+        list(nas_network.steps(changed(LAB, (f"{NAS}.ssh", None)), 1))
+
+
+# Where we are cut off --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("match", ["interface.update", "interface.save", "interface.commit"])
+@pytest.mark.parametrize("kind", ["cut-before", "cut-after"])
+def test_a_lost_reply_is_settled_and_the_rest_is_sent(bench, kind, match):
+    there = bench()
+    there.world.faults.arm(kind, match, machine="truenas")
+    there.apply()
+    there.world.clock.sleep(600)
+    assert addresses(there.nas) == WANTED
+
+
+def test_an_address_that_does_not_answer_is_taken_back_by_the_nas(bench):
+    """The link is cut for good by the commit: the NAS is where it was when its time is up."""
+    there = bench()
+    before = addresses(there.nas)
+    nas, gone = there.nas, []
+
+    def cut(call, run):
+        if "interface.commit" in call.argv and not gone:
+            gone.append(run())
+            nas.sshd_after_s = there.world.clock.now() - nas.booted_s + 150.0
+        return
+
+    nas.instead.append(cut)
+    with pytest.raises(HomelabError, match="not reached any more"):
+        there.apply()
+    there.world.clock.sleep(200)
+    assert addresses(nas) == before
+    nas.instead.clear()
+    there.apply()
+    assert addresses(nas) == WANTED
+
+
+@pytest.fixture
+def standing(tmp_path, monkeypatch):
+    """A lab that stands by itself, whose first phase is the network of its NAS and no more."""
+    part = Part(
+        "", "", (Recipe(tuple(Lab.model_fields), lambda lab, n, _: nas_network.steps(lab, n)),)
+    )
+    monkeypatch.setattr(phase, "PARTS", (part,))
+    monkeypatch.setattr(phase, "_MADE", part.makes)
+    with standing_lab(tmp_path / "lab", monkeypatch, runbook="phase1") as there:
+        yield there
+
+
+def test_planned_from_what_the_nas_says_and_sent_as_planned(standing):
+    planned = standing.run("plan")
+    assert (planned.error, planned.changes) == (None, 4)
+    applied = standing.run("apply", planned.digest)
+    assert (applied.error, applied.sent) == (None, 4)
+    again = standing.run("apply", planned.digest)
+    assert (again.error, again.sent) == (None, 0)
+    assert standing.run("verify").error is None
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "interface.commit",
+        pytest.param("interface.update enp4s0", marks=pytest.mark.long),
+        pytest.param("interface.save", marks=pytest.mark.long),
+    ],
+)
+def test_a_run_that_was_cut_off_is_finished_under_its_own_approval(standing, match):
+    nas, clock = standing.world.machines["truenas"], standing.world.clock
+    digest, struck = standing.run("plan").digest, []
+
+    def cut(call, run):
+        if match in " ".join(call.argv) and not struck:
+            struck.append(run())
+            nas.sshd_after_s = clock.now() - nas.booted_s + 130.0
+        return
+
+    nas.instead.append(cut)
+    first = standing.run("apply", digest)
+    assert first.error is not None
+    assert standing.until_done(digest) <= 3
+    clock.sleep(600)
+    assert addresses(nas) == WANTED
