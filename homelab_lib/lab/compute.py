@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, JsonValue, Tag
 
 from homelab_lib.lab.base import (
     BY_NAME,
@@ -146,6 +146,20 @@ class ServedModel(Named):
     phase: Phase = Field(None, description="Phase that serves it.")
 
 
+class CatalogApp(Record):
+    """An app of a NAS's own catalog."""
+
+    train: Slug = Field("community", description="The catalog's train that it is in.")
+    name: Slug | None = Field(None, description="Its name there; none: the service's key.")
+    version: str = Field("latest", description="Version of the catalog; it holds one at a time.")
+    container: Slug | None = Field(
+        None, description="Its main container, which gets our label; none: called as the app is."
+    )
+    values: dict[str, JsonValue] = Field(
+        {}, description="Its values, by the questions that the catalog asks of it."
+    )
+
+
 class Service(Named):
     """A program that people or other programs use."""
 
@@ -157,6 +171,9 @@ class Service(Named):
     )
     needs: tuple[Slug, ...] = Field((), description="Services it can't do without.")
     instead_of: tuple[Slug, ...] = Field((), description="Services of which one is chosen.")
+    app: CatalogApp | None = Field(
+        None, description="The app of its NAS's catalog that it is; none: it is something else."
+    )
     port: Tcp | None = Field(None, description="TCP port it listens on.")
     path: AbsolutePath | None = Field(None, description="Folder with its data.")
     purpose: str = Field("", description="What it does.")

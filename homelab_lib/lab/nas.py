@@ -18,6 +18,7 @@ from homelab_lib.lab.base import (
     Made,
     Named,
     Phase,
+    PoolName,
     Positive,
     Record,
     SecretReference,
@@ -251,6 +252,9 @@ class Nas(Named):
     smb: SmbService | None = Field(None, description="How it speaks SMB; none: as it comes.")
     nfs: NfsService | None = Field(None, description="How it speaks NFS; none: as it comes.")
     iscsi: Iscsi | None = Field(None, description="Block devices that it lends out.")
+    apps_pool: PoolName | None = Field(
+        None, description="Pool that apps are kept on; none: its only one."
+    )
     snapshot_tasks: Annotated[dict[Slug, SnapshotTask], BY_NAME] = Field(
         {}, description="Snapshots that are made again and again."
     )

@@ -226,6 +226,8 @@ class World:
         address = self.resolve(source, host)
         if not address:
             return self._outside(source, url, host)
+        if address.startswith("127."):
+            address = source.address  # its own loopback
         if why := self.network.path(source, address, port):
             text = f"Failed to connect to {host} port {port} after 130000 ms: {why}"
             raise NetError(28, text, takes_s=10)

@@ -21,6 +21,7 @@ from contract.small_nas import small_nas
 from contract.test_truenas_schemas import RELEASES, UNTOLD
 from homelab_lib.control.truenas import families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
+from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
 from homelab_lib.control.truenas.service import NasService
@@ -153,6 +154,11 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
+    yield AppsPool("nas", "tank")
+    port = {"bind_mode": "published", "port_number": 8097 if later else 8096}
+    values = {"network": {"web_port": port}}
+    yield App("nas", "attic", "films", "community", "jellyfin", "jellyfin", values)
+    yield App("nas", "attic", "stopped", "community", "tdarr", "tdarr", {})
     second = NasInterface("enp2s0", ("10.0.60.1/30",), mtu=9000 if later else 1500)
     names = ("10.0.30.1", "9.9.9.9") if later else ("10.0.30.1",)
     first = NasInterface("enp1s0", ("10.0.30.2/24",))
@@ -201,6 +207,7 @@ def sent_by(wire: Wire, *steps: Step) -> None:
 def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
     """What all of them send and read, and what the recipes do."""
     wire = Wire(small_nas(release))
+    wire.nas.config["docker"]["pool"] = None
     parse = midclt.parse
 
     def watching(text: str) -> Any:
@@ -208,6 +215,8 @@ def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
 
     monkeypatch.setattr(midclt, "parse", watching)
     for later in (False, True):
+        for app in wire.nas.apps:
+            app["state"] = "STOPPED" if app["id"] == "stopped" else app["state"]
         sent_by(wire, Step("all", "All", ensure=lambda ctx, c=later: wanted(
             midclt.release(ctx.host("nas")), c)))  # fmt: skip
     lab = changed(load_lab(), ("hosts.truenas.os.version", release))

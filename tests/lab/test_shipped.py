@@ -366,6 +366,7 @@ def test_decisions_have_reasons(decided):
         "in-tree-rtl8126",
         "rules-between-vlans",
         "keep-both-cards",
+        "tdarr-on-the-nas",
     ]
     assert all(each.reason and each.answers and each.changes for each in decided.decisions)
 

@@ -92,6 +92,11 @@ def _services(lab: Lab) -> Iterator[Fault]:
         if service.runs_on is not None and service.runs_on not in places:
             kind = "host, VM, container or cluster"
             yield unknown((*path, "runs_on"), service.runs_on, places, kind)
+        system = lab.system(service.runs_on) if service.runs_on else None
+        if service.app is not None and (system is None or system.kind != "truenas"):
+            where = service.runs_on or "nowhere"
+            what = f"an app of TrueNAS's catalog runs on a TrueNAS, and this one on {where}"
+            yield Fault((*path, "app"), what)
         yield from each_known((*path, "datasets"), service.datasets, datasets, "dataset")
         yield from each_known((*path, "needs"), service.needs, lab.services, "service")
         yield from each_known((*path, "instead_of"), service.instead_of, lab.services, "service")

@@ -30,6 +30,8 @@ def faults(lab: Lab) -> Iterator[Fault]:
         for field, service in (("smb", nas.smb), ("nfs", nas.nfs)):
             if service is not None:
                 yield from _listens((*path, field), service.listen, name, lab)
+        if nas.apps_pool is not None and nas.apps_pool not in _pools(lab, name):
+            yield unknown((*path, "apps_pool"), nas.apps_pool, _pools(lab, name), f"pool of {name}")
         if nas.iscsi is not None:
             yield from _iscsi((*path, "iscsi"), nas.iscsi, name, lab)
         for key, test in nas.smart_tests.items():

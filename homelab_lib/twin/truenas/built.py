@@ -5,8 +5,10 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.truenas.containers import containers
 from homelab_lib.twin.truenas.disks import blocks_of
 from homelab_lib.twin.truenas.exportfs import server
+from homelab_lib.twin.truenas.graphics import render_nodes
 from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
@@ -21,7 +23,9 @@ from homelab_lib.twin.truenas.zfs_dataset import nicenum, root_dataset
 from homelab_lib.twin.world import Kind, World
 
 _VERSION = "25.10.1"
-_KERNEL = "6.12.33-production+truenas"
+_KERNELS = {(25, 4): "6.12.15", (25, 10): "6.12.33", (26, 0): "6.18.9"}
+"""By the first release that has it; the releases before these had 6.6."""
+_OLD_KERNEL = "6.6.44"
 
 
 def register(world: World) -> None:
@@ -40,10 +44,14 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
         world,
         user=host.ssh.user if host.ssh else "root",
         version=full_version(host.os.version, _VERSION),
-        commands=(truenas, server, disk_health, python, *UNIX),
+        commands=(truenas, containers, server, disk_health, python, *UNIX),
     )
-    nas.kernel = _KERNEL
+    kernel = max(
+        ((since, k) for since, k in _KERNELS.items() if since <= nas.release), default=None
+    )
+    nas.kernel = f"{kernel[1] if kernel else _OLD_KERNEL}-production+truenas"
     furnish(nas, host, before_phase)
+    render_nodes(nas, host)
     nas.connect(configured=made(host.phase, before_phase))
     if not made(host.phase, before_phase):
         nas.config["network.configuration"]["hostname"] = "truenas"  # the installer asks for none

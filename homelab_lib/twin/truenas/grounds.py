@@ -27,7 +27,8 @@ _JUDGED_NOW = (
 """Methods whose verdicts are there since 25.10; before that they had no model."""
 
 _MODELS_ALWAYS = (
-    *("app.query", "core.ping", "cronjob.delete", "cronjob.query", "cronjob.update"),
+    *("app.config", "app.gpu_choices", "app.query", "app.start", "app.stop", "app.update"),
+    *("docker.status", "core.ping", "cronjob.delete", "cronjob.query", "cronjob.update"),
     *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),
     *("pool.scrub.query", "pool.scrub.update", "pool.snapshottask.delete"),
     *("pool.snapshottask.query", "pool.snapshottask.update", "sharing.nfs.delete"),
@@ -72,6 +73,7 @@ def _grounds() -> Iterator[Grounds]:
     yield Grounds("python3", Fidelity.RECORDED, "Python itself runs the script")
     yield Grounds("smartctl", Fidelity.DOCUMENTATION, "smartctl(8), its JSON as recorded")
     yield Grounds("midclt ping", Fidelity.SOURCE, "truenas_api_client")
+    yield Grounds("docker", Fidelity.GUESSED, "docker(1), vainfo(1), ffmpeg(1)")
     yield Grounds("exportfs", Fidelity.DOCUMENTATION, "exportfs(8)")
 
 

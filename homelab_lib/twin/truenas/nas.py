@@ -9,6 +9,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Export, Surroundings
 from homelab_lib.twin.machine.tree import Mount
+from homelab_lib.twin.truenas.catalog import published
 from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.rpc import parse_release
@@ -65,6 +66,8 @@ class TrueNas(Machine):
             "smb_acls": {},
         }
         self.apps: list[Row] = []
+        self.app_values: dict[str, Row] = {}
+        self.render_nodes: dict[str, str] = {}  # what the lab calls the graphics behind each
         self.alerts: list[Row] = []
         self.jobs = Jobs(self.now_s, lambda delay_s, action: world.after(delay_s, action))
         self.network = Network([], self.now_s, lambda d, action: world.after(d, action))
@@ -196,6 +199,25 @@ class TrueNas(Machine):
         if service == "nfs" and lost:
             return f"[EFAULT] nfs-server: cannot bind to {', '.join(lost)}"
         return ""
+
+    # --------------------------------------------------------------------- apps
+
+    def ports_of(self, app: Row) -> list[int]:
+        """The host's ports that an app takes."""
+        return list(published(self.app_values.get(app["id"], {})).values())
+
+    def open_ports(self, app: Row) -> None:
+        """Have an app answer at its ports for as long as it runs."""
+        for port in self.ports_of(app):
+            self.listeners[port] = lambda: app["state"] == "RUNNING"
+            self.http[port] = lambda path, headers: (200, b"Healthy")
+
+    def containers_of(self, name: str) -> str:
+        """An app's main container: that of its own labels, else called as the app is."""
+        for label in self.app_values.get(name, {}).get("labels", ()):
+            if label.get("containers"):
+                return str(label["containers"][0])
+        return name
 
     # -------------------------------------------------------------------- power
 

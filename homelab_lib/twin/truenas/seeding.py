@@ -6,6 +6,7 @@ from typing import Any
 
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.truenas.graphics import seed_render_nodes
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
 from homelab_lib.twin.truenas.seeding_network import seed_network
@@ -49,6 +50,8 @@ def seed_truenas(nas: TrueNas, ask: Ask) -> None:
         _seed_dataset(nas, row, ask)
     _seed_tables(nas, call)
     seed_network(nas, call, ask)
+    _seed_apps(nas, call)
+    seed_render_nodes(nas, ask)
 
 
 def _disk(row: Row) -> NasDisk:
@@ -135,6 +138,16 @@ def _key_format(row: Row) -> str:
 
 def _parsed_bytes(row: Row, name: str) -> int:
     return int((row.get(name) or {}).get("parsed") or 0)
+
+
+def _seed_apps(nas: TrueNas, call: Any) -> None:
+    config = call("docker.config")
+    if config is not None:
+        nas.config["docker"] = dict(config)
+    nas.apps = list(call("app.query") or ())
+    for row in nas.apps:
+        nas.app_values[row["id"]] = {} if row["custom_app"] else call("app.config", row["id"]) or {}
+        nas.open_ports(row)
 
 
 def _seed_tables(nas: TrueNas, call: Any) -> None:

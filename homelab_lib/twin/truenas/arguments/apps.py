@@ -95,3 +95,11 @@ class AppCreate(Arguments):
     ]
     train: Name = "stable"
     version: Name = "latest"
+
+
+class AppUpdate(Arguments):
+    """Other values of an app."""
+
+    values: dict[str, Any] = Field(default_factory=dict)
+    custom_compose_config: dict[str, Any] = Field(default_factory=dict)
+    custom_compose_config_string: LongText = ""
