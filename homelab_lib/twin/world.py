@@ -221,13 +221,12 @@ class World:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         host = parts.hostname or ""
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if host in _LOOPBACK:
-            return self._own(source, url, port, parts.path or "/", headers or {})
+            return self._own(source, url, port, path, headers or {})
         address = self.resolve(source, host)
         if not address:
             return self._outside(source, url, host)
-        if address.startswith("127."):
-            address = source.address  # its own loopback
         if why := self.network.path(source, address, port):
             text = f"Failed to connect to {host} port {port} after 130000 ms: {why}"
             raise NetError(28, text, takes_s=10)
@@ -238,7 +237,7 @@ class World:
             why = why or "connection refused"
             text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
             raise NetError(7, text)
-        status, body = answer(parts.path or "/", {"host": parts.netloc} | dict(headers or {}))
+        status, body = answer(path, {"host": parts.netloc} | dict(headers or {}))
         return status, Entry("file", body)
 
     def _own(

@@ -7,6 +7,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.truenas.disks import blocks_of
+from homelab_lib.twin.truenas.download import serve_downloads
 from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
@@ -47,6 +48,8 @@ def small_nas(release: str, *, pool: bool = True) -> TrueNas:
         Interface("enp2s0", "52:54:00:00:00:02", "", "nas", "enp2s0"),
     ]
     nas.connect(configured=True)
+    serve_downloads(nas)
+    nas.packages["curl"] = "8.14.1"
     if pool:
         _fill(nas)
     return nas

@@ -22,6 +22,7 @@ from contract.test_truenas_schemas import RELEASES, UNTOLD
 from homelab_lib.control.truenas import families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.apps import App, AppsPool
+from homelab_lib.control.truenas.backup import ConfigBackup
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
 from homelab_lib.control.truenas.service import NasService
@@ -29,7 +30,7 @@ from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas, nas_tasks
+from homelab_lib.recipes import nas, nas_backup, nas_tasks
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -154,6 +155,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
+    yield ConfigBackup("nas", "/root/homelab/copy.tar")
     yield AppsPool("nas", "tank")
     port = {"bind_mode": "published", "port_number": 8097 if later else 8096}
     values = {"network": {"web_port": port}}
@@ -221,7 +223,7 @@ def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
             midclt.release(ctx.host("nas")), c)))  # fmt: skip
     lab = changed(load_lab(), ("hosts.truenas.os.version", release))
     wire.nas = built(lab, before_phase=1, clock=SimulatedClock()).machines["truenas"]
-    sent_by(wire, *nas.steps(lab, 1))
+    sent_by(wire, *nas_backup.before(lab, 1), *nas.steps(lab, 1))
     monkeypatch.setattr(midclt, "parse", parse)
     json_of = seeding.json_of
 

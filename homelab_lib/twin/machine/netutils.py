@@ -1,6 +1,7 @@
 """Programs that fetch from other machines."""
 
 import posixpath
+import re
 
 from homelab_lib.twin.machine.entry import NO_SPACE, Entry, Facts, FileError
 from homelab_lib.twin.machine.machine import Machine
@@ -31,7 +32,11 @@ def ss(machine: Machine, call: Call) -> Reply:
 @netutils("curl")
 def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""
-    words, options = operands(call, "-H -o -m -w --max-time --connect-timeout --retry --header -X")
+    words, options = operands(
+        call, "-H -o -m -w -K --max-time --connect-timeout --retry --header -X"
+    )
+    if options.get("-K") == "-":  # what nobody is to see among the processes
+        words = re.findall(r'^url = "([^"]*)"$', call.stdin.decode(), re.MULTILINE)
     headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
     named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
     target = options.get("-o", "")

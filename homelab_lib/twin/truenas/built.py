@@ -7,6 +7,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.truenas.containers import containers
 from homelab_lib.twin.truenas.disks import blocks_of
+from homelab_lib.twin.truenas.download import serve_downloads
 from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.graphics import render_nodes
 from homelab_lib.twin.truenas.grounds import GROUNDS
@@ -52,6 +53,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
     nas.kernel = f"{kernel[1] if kernel else _OLD_KERNEL}-production+truenas"
     furnish(nas, host, before_phase)
     render_nodes(nas, host)
+    serve_downloads(nas)
     nas.connect(configured=made(host.phase, before_phase))
     if not made(host.phase, before_phase):
         nas.config["network.configuration"]["hostname"] = "truenas"  # the installer asks for none

@@ -28,7 +28,14 @@ _JUDGED_NOW = (
 
 _MODELS_ALWAYS = (
     *("app.config", "app.gpu_choices", "app.query", "app.start", "app.stop", "app.update"),
-    *("docker.status", "core.ping", "cronjob.delete", "cronjob.query", "cronjob.update"),
+    *(
+        "config.save",
+        "docker.status",
+        "core.ping",
+        "cronjob.delete",
+        "cronjob.query",
+        "cronjob.update",
+    ),
     *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),
     *("pool.scrub.query", "pool.scrub.update", "pool.snapshottask.delete"),
     *("pool.snapshottask.query", "pool.snapshottask.update", "sharing.nfs.delete"),
@@ -36,7 +43,7 @@ _MODELS_ALWAYS = (
     *("user.delete", "user.query", "user.update"),
 )
 _MODELS_NOW = (
-    *("boot.get_disks", "boot.get_state", "disk.details", "disk.query"),
+    *("boot.get_disks", "boot.get_state", "core.download", "disk.details", "disk.query"),
     *("filesystem.getacl", "filesystem.setacl", "sharing.smb.getacl", "sharing.smb.setacl"),
     *("interface.cancel_rollback", "interface.checkin", "interface.checkin_waiting"),
     *("interface.has_pending_changes", "interface.query", "interface.rollback"),

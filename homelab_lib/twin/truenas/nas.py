@@ -67,6 +67,7 @@ class TrueNas(Machine):
         }
         self.apps: list[Row] = []
         self.app_values: dict[str, Row] = {}
+        self.downloads: dict[str, tuple[str, bytes]] = {}  # token and content, by their place
         self.render_nodes: dict[str, str] = {}  # what the lab calls the graphics behind each
         self.alerts: list[Row] = []
         self.jobs = Jobs(self.now_s, lambda delay_s, action: world.after(delay_s, action))
