@@ -23,6 +23,7 @@ from homelab_lib.control.truenas import families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.backup import ConfigBackup
+from homelab_lib.control.truenas.clock import time_server
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
 from homelab_lib.control.truenas.service import NasService
@@ -30,7 +31,7 @@ from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas, nas_backup, nas_tasks
+from homelab_lib.recipes import nas, nas_backup, nas_power, nas_tasks
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -47,6 +48,7 @@ pytestmark = pytest.mark.contract
 
 _NAME = re.compile(r'"((?:[a-z_]+\.)+[a-z_]+)"')
 _PURPOSES = ("DEFAULT_SHARE", "MULTIPROTOCOL_SHARE", "TIMEMACHINE_SHARE", "PRIVATE_DATASETS_SHARE")
+UPS = {"title": "UPS", "part": "ups-1500va", "nut": {"host": "truenas"}, "phase": 1}
 READ = set[tuple[str, tuple[str, ...]]]
 
 
@@ -156,6 +158,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
     yield ConfigBackup("nas", "/root/homelab/copy.tar")
+    yield time_server("nas", "attic", release, "10.0.30.1", prefer=later)
     yield AppsPool("nas", "tank")
     port = {"bind_mode": "published", "port_number": 8097 if later else 8096}
     values = {"network": {"web_port": port}}
@@ -221,9 +224,9 @@ def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
             app["state"] = "STOPPED" if app["id"] == "stopped" else app["state"]
         sent_by(wire, Step("all", "All", ensure=lambda ctx, c=later: wanted(
             midclt.release(ctx.host("nas")), c)))  # fmt: skip
-    lab = changed(load_lab(), ("hosts.truenas.os.version", release))
+    lab = changed(load_lab(), ("hosts.truenas.os.version", release), ("upses", {"cellar": UPS}))
     wire.nas = built(lab, before_phase=1, clock=SimulatedClock()).machines["truenas"]
-    sent_by(wire, *nas_backup.before(lab, 1), *nas.steps(lab, 1))
+    sent_by(wire, *nas_backup.before(lab, 1), *nas_power.steps(lab, 1), *nas.steps(lab, 1))
     monkeypatch.setattr(midclt, "parse", parse)
     json_of = seeding.json_of
 

@@ -14,6 +14,7 @@ from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.pool import SUNDAYS
+from homelab_lib.twin.truenas.power import power
 from homelab_lib.twin.truenas.python import python
 from homelab_lib.twin.truenas.rpc import call
 from homelab_lib.twin.truenas.seeding import seed_truenas
@@ -45,7 +46,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
         world,
         user=host.ssh.user if host.ssh else "root",
         version=full_version(host.os.version, _VERSION),
-        commands=(truenas, containers, server, disk_health, python, *UNIX),
+        commands=(truenas, containers, power, server, disk_health, python, *UNIX),
     )
     kernel = max(
         ((since, k) for since, k in _KERNELS.items() if since <= nas.release), default=None

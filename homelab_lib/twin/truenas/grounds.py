@@ -28,14 +28,9 @@ _JUDGED_NOW = (
 
 _MODELS_ALWAYS = (
     *("app.config", "app.gpu_choices", "app.query", "app.start", "app.stop", "app.update"),
-    *(
-        "config.save",
-        "docker.status",
-        "core.ping",
-        "cronjob.delete",
-        "cronjob.query",
-        "cronjob.update",
-    ),
+    *("config.save", "docker.status", "core.ping", "system.ntpserver.create"),
+    *("system.ntpserver.delete", "system.ntpserver.query", "system.ntpserver.update"),
+    *("cronjob.delete", "cronjob.query", "cronjob.update"),
     *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),
     *("pool.scrub.query", "pool.scrub.update", "pool.snapshottask.delete"),
     *("pool.snapshottask.query", "pool.snapshottask.update", "sharing.nfs.delete"),
@@ -43,7 +38,8 @@ _MODELS_ALWAYS = (
     *("user.delete", "user.query", "user.update"),
 )
 _MODELS_NOW = (
-    *("boot.get_disks", "boot.get_state", "core.download", "disk.details", "disk.query"),
+    *("boot.get_disks", "boot.get_state", "core.download", "ups.driver_choices"),
+    *("disk.details", "disk.query"),
     *("filesystem.getacl", "filesystem.setacl", "sharing.smb.getacl", "sharing.smb.setacl"),
     *("interface.cancel_rollback", "interface.checkin", "interface.checkin_waiting"),
     *("interface.has_pending_changes", "interface.query", "interface.rollback"),
@@ -80,6 +76,7 @@ def _grounds() -> Iterator[Grounds]:
     yield Grounds("python3", Fidelity.RECORDED, "Python itself runs the script")
     yield Grounds("smartctl", Fidelity.DOCUMENTATION, "smartctl(8), its JSON as recorded")
     yield Grounds("midclt ping", Fidelity.SOURCE, "truenas_api_client")
+    yield Grounds("upsc", Fidelity.DOCUMENTATION, "upsc(8), keys as recorded")
     yield Grounds("docker", Fidelity.GUESSED, "docker(1), vainfo(1), ffmpeg(1)")
     yield Grounds("exportfs", Fidelity.DOCUMENTATION, "exportfs(8)")
 

@@ -80,6 +80,10 @@ class TrueNas(Machine):
             self.tables["user"].insert(user_row(number, user_name, group))
         for number, group_name in BUILTIN_GROUPS:
             self.tables["group"].insert(group_row(number, group_name, builtin=True))
+        for number in range(3):
+            server = {"address": f"{number}.debian.pool.ntp.org", "burst": False, "iburst": True}
+            server |= {"prefer": False, "minpoll": 6, "maxpoll": 10}
+            self.tables["system.ntpserver"].insert(server)
         self.files.mkdir("/mnt")
 
     def connect(self, *, configured: bool) -> None:

@@ -162,6 +162,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("pool.scrub", "pool.scrub.query"),
         ("pool.snapshottask", "pool.snapshottask.query"),
         ("staticroute", "staticroute.query"),
+        ("system.ntpserver", "system.ntpserver.query"),
         ("alertservice", "alertservice.query"),
         ("iscsi.portal", "iscsi.portal.query"),
         ("iscsi.initiator", "iscsi.initiator.query"),
@@ -188,6 +189,9 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         config = call(f"{service}.config")
         if config is not None:
             nas.config[service] = nas.config.get(service, {}) | config
+    ups = call("ups.config")
+    if ups is not None:  # whether it has a password, and not which
+        nas.config["ups"] = ups | {"monpwd": "*" if ups.get("monpwd") else ""}
     nas.alerts = call("alert.list") or []
     for row in nas.tables["smb"].rows():
         told = call("sharing.smb.getacl", json.dumps({"share_name": row["name"]}))
