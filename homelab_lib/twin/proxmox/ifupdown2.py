@@ -8,7 +8,7 @@ Administration Guide, "Network Configuration". What surprises there, surprises h
 - after that its memory can't be read: the next good reload fails, until `-u` leaves it alone;
 - what is still in the file and is no more brought up by itself keeps its address and packet size;
 - `-u` takes away nothing: a bridge that the file does not name any more stays;
-- a key that it does not know is passed over;
+- a key that it does not know is passed over, and a bridge without ports is called a mistake;
 - `ifdown` of a bridge cuts off its guests, and `ifup` does not bring them back;
 - Debian's own takes the guests' taps off their bridges at every reload.
 """
@@ -170,6 +170,8 @@ def _sound(key: str, value: str) -> bool:
             return _is_address(value)
         case "mtu":
             return value.isdigit() and _SMALLEST_MTU <= int(value) <= _LARGEST_MTU
+        case "bridge-ports":
+            return value != "none"
         case "bridge-vlan-aware" | "bridge-stp":
             return value in ("yes", "no", "on", "off", "1", "0")
     return True
