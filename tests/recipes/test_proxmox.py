@@ -13,7 +13,8 @@ from homelab_lib.recipes import named, proxmox_host, proxmox_network
 from homelab_lib.rehearsed import rehearse
 from homelab_lib.runbook.proof import check
 from homelab_lib.target import TwinTarget
-from homelab_lib.twin.proxmox.booting import starts
+from homelab_lib.twin.machine.machine import BOOT_S
+from homelab_lib.twin.proxmox.booting import ARC_LIMIT, starts
 from homelab_lib.twin.proxmox.interfaces import FILE, STAGED
 from standing import standing as serve_standing
 
@@ -74,18 +75,30 @@ def test_plan_apply_apply_again_verify(request, book):
     assert standing.run("plan").changes == 0
 
 
-def test_an_older_release_is_given_a_kernel_that_has_the_driver(tmp_path, monkeypatch, changed):
-    def older(document):
-        document["hosts"]["hyper"]["os"]["version"] = "8.4"
+@pytest.mark.parametrize("version", ["8.4", "9.1", "9.2"])
+def test_each_release(changed, version):
+    """An older one is restarted into a kernel that has the driver; and a host that was restarted
+    has the network that was made, and the limit of ZFS's cache."""
 
-    lab = changed(older)
-    with serve_standing(tmp_path / "s", monkeypatch, path=lab, runbook="phase1_network") as there:
-        planned = there.run("plan")
-        assert planned.error is None
-        applied = there.run("apply", planned.digest)
-        assert applied.error is None
-        assert node(there).kernel.startswith("6.14")
-        assert there.run("verify").error is None
+    def other(document):
+        document["hosts"]["hyper"]["os"]["version"] = version
+
+    target = TwinTarget.before_phase(load_lab(changed(other)), 1)
+    there = target.world.machines["hyper"]
+    old = there.kernel
+    for part in ("proxmox", "network"):
+        rehearse(target.lab, named(f"phase1_{part}"), target)
+    target.close()
+    assert (there.kernel != old) == (version == "8.4")
+    limit = there.files.text(ARC_LIMIT)
+    there.reboot()
+    target.world.clock.sleep(BOOT_S + 1)
+    assert there.accepts_logins()
+    assert {i.name: i.cidr for i in there.interfaces if i.cidr} == {
+        "enp11s0": "10.0.60.2/30",
+        "vmbr0": "10.0.30.10/24",
+    }
+    assert there.files.text(ARC_LIMIT) == limit
 
 
 # What is wrong stops it ---------------------------------------------------------------------------
