@@ -128,7 +128,7 @@ def _host(lab: Lab, host: Host) -> Iterator[Step]:
         "test of the memory. The step after this one asks the machine what it sees.",
         manual=Manual(_list(f"assemble {host.title}, and see to:", checklist(host))),
     )
-    if host.name not in lab.machines() or host.standalone:
+    if host.name not in lab.machines() or host.standalone or not host.os.driven:
         return
     parts = Parts(lab, host)
     yield Step(
