@@ -217,10 +217,11 @@ class Cables:
     def _came_up(self, ctx: Context, end: str, predicted: float) -> Iterator[Check]:
         name, _, port = end.partition(".")
         host = self.lab.hosts.get(name)
-        if host is None or name not in self.lab.machines() or _is_freebsd(host):
+        interface = host.ports[port].interface if host is not None else None
+        if host is None or interface is None or name not in self.lab.machines():
             return
-        interface = host.ports[port].interface
-        now = links.port_bps(ctx.host(name), interface) if interface else None
+        tells = freebsd if _is_freebsd(host) else links
+        now = tells.port_bps(ctx.host(name), interface)
         if now is None:
             return
         says = f"{format_bps(now)}; both ends do {format_bps(predicted)}" if now else "it is down"

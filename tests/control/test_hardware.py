@@ -131,6 +131,24 @@ def test_how_fast_a_port_came_up(said, speed):
 
 
 @pytest.mark.parametrize(
+    ("media", "status", "speed"),
+    [
+        ("Ethernet autoselect (2500Base-T <full-duplex>)", "active", 2.5e9),
+        ("Ethernet autoselect (10Gbase-SR <full-duplex,rxpause,txpause>)", "active", 1e10),
+        ("Ethernet autoselect (10Gbase-Twinax <full-duplex>)", "active", 1e10),
+        ("Ethernet autoselect (1000baseT <full-duplex>)", "active", 1e9),
+        ("Ethernet autoselect", "no carrier", 0.0),
+        ("Ethernet autoselect (none)", "no carrier", 0.0),
+    ],
+)
+def test_how_fast_a_port_of_freebsd_came_up(media, status, speed):
+    text = f"igc0: flags=1008843<UP> metric 0 mtu 1500\n\tmedia: {media}\n\tstatus: {status}\n"
+    assert freebsd.port_bps(Host(ifconfig=text), "igc0") == speed
+    missing = Result(1, "", "ifconfig: interface igc9 does not exist\n")
+    assert freebsd.port_bps(Host(ifconfig=missing), "igc9") is None
+
+
+@pytest.mark.parametrize(
     ("line", "reads"),
     [
         ("pciconf -l -v -c", True),
@@ -143,6 +161,9 @@ def test_how_fast_a_port_came_up(said, speed):
         ("ping -n -c 1 -W 2 10.0.0.1", True),
         ("ping 10.0.0.1", False),
         ("ping -f -c 1 10.0.0.1", False),
+        ("ifconfig igc0", True),
+        ("ifconfig igc0 down", False),
+        ("ifconfig -a", False),
         ("dmidecode -t memory", True),
         ("dmidecode --dump-bin /etc/passwd", False),
     ],

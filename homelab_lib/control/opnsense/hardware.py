@@ -4,7 +4,8 @@ whom it has for neighbours.
 root's shell on OPNsense is csh: the commands here are plain words, without redirections.
 
 Sources: pciconf(8) of FreeBSD 14 and 15 (the identity of a card is ``vendor=0x8086 device=0x1572``,
-and was ``chip=0x15728086`` before 13); sysctl(8); geom(8); arp(8).
+and was ``chip=0x15728086`` before 13); sysctl(8); geom(8); arp(8); ifconfig(8), whose
+media are those of ifmedia(4): ``2500Base-T``, ``10Gbase-SR``, ``1000baseT``.
 """
 
 import re
@@ -26,10 +27,13 @@ _DEVICE = re.compile(r"^\s+device\s+= '(.*)'$", re.MULTILINE)
 _LINK = re.compile(r"link x(\d+)\(x(\d+)\)(?: speed ([\d.]+)\(([\d.]+)\))?")
 _IDENT = re.compile(r"^\s+ident: (\S.*)$", re.MULTILINE)
 _NEIGHBOUR = re.compile(r"^\S+ \(([0-9a-fA-F.:]+)\) at ([0-9a-fA-F:]{17}) on ", re.MULTILINE)
+_STATUS = re.compile(r"^\s+status: (.*)$", re.MULTILINE)
+_MEDIA = re.compile(r"^\s+media: .*?(\d+)(G?)[bB]ase", re.MULTILINE)
 _BRIDGE = "0604"
 
 declare("pciconf", Allowed("", "-l -v -b -c -e"))
 declare("geom", Allowed("disk list,disk status"))
+declare("ifconfig", lambda words: len(words) == 1 and not words[0].startswith("-"))
 declare("arp", Allowed("", "-a -n", "-i"))  # -d forgets neighbours, -s and -f write them
 
 
@@ -115,3 +119,14 @@ def neighbours(host: Host) -> dict[str, str]:
     """Hardware addresses of those that a machine talked to lately, by their addresses."""
     shown = host.read("arp", "-a", "-n").stdout
     return {address: mac.lower() for address, mac in _NEIGHBOUR.findall(shown)}
+
+
+def port_bps(host: Host, interface: str) -> float | None:
+    """How fast a port came up [bit/s]; 0 where it is down, None where the machine has none such."""
+    shown = host.read("ifconfig", interface, ok=(0, 1))
+    if shown.exit_status:
+        return None
+    status, media = _STATUS.search(shown.stdout), _MEDIA.search(shown.stdout)
+    if status is None or status[1] != "active" or media is None:
+        return 0.0
+    return float(media[1]) * (1e9 if media[2] else 1e6)

@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.wiring.cables import cable_speed
 
 freebsd = Commands()
 
@@ -19,6 +20,7 @@ _ROOT = (
     "subvendor=0x1043 subdevice=0x8882\n    vendor     = 'Intel Corporation'\n"
     "    class      = bridge\n    subclass   = HOST-PCI\n"
 )
+_MEDIA = {2500: "2500Base-T", 5000: "5000Base-T", 10000: "10Gbase-T"}
 _VENDORS = {"8086": "Intel Corporation", "10ec": "Realtek Semiconductor Co., Ltd."}
 
 
@@ -95,6 +97,39 @@ def _interfaces_beside(machine: Machine) -> Iterator[Interface]:
     for other in machine.world.machines.values():
         if other is not machine:
             yield from (each for each in other.interfaces if each.cidr)
+
+
+@freebsd("ifconfig")
+def ifconfig(machine: Machine, call: Call) -> Reply:
+    """One interface; of a seeded machine, in the real one's own words."""
+    said = machine.said(*call.argv)
+    if said is not None:
+        return said
+    name = (call.argv[1:] or ("",))[0]
+    mine = [each for each in machine.interfaces if each.name == name]
+    ports = machine.world.lab.hosts[machine.name].ports
+    port = next((p for p, each in ports.items() if each.interface == name), None)
+    if not mine and port is None:
+        return Reply(1, stderr=f"ifconfig: interface {name} does not exist\n")
+    out = f"{name}: flags=1008843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP> metric 0 "
+    out += f"mtu {mine[0].mtu if mine else 1500}\n"
+    for each in mine:
+        out += f"\tether {each.mac}\n"
+        if each.cidr:
+            network = ipaddress.ip_interface(each.cidr).network
+            mask = f"0x{int(network.netmask):08x}"
+            out += f"\tinet {each.address} netmask {mask} broadcast {network[-1]}\n"
+    speed = _mbps(machine, f"{machine.name}.{port}") if port else 0
+    media = f" ({_MEDIA.get(speed, f'{speed}baseT')} <full-duplex>)" if speed else ""
+    out += f"\tmedia: Ethernet autoselect{media}\n"
+    return Reply(0, out + f"\tstatus: {'active' if speed else 'no carrier'}\n")
+
+
+def _mbps(machine: Machine, end: str) -> int:
+    """What the cable in a port comes up at [Mb/s]."""
+    lab = machine.world.lab
+    speeds = (cable_speed(lab, each).speed_bps for each in lab.cables if end in (each.a, each.b))
+    return next((int(speed / 1e6) for speed in speeds), 0)
 
 
 @freebsd("sockstat")

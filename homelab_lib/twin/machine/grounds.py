@@ -64,6 +64,7 @@ GROUNDS: tuple[Grounds, ...] = (
 FREEBSD: tuple[Grounds, ...] = (
     Grounds("arp", Fidelity.DOCUMENTATION, "arp(8)"),
     Grounds("geom", Fidelity.DOCUMENTATION, "geom(8)"),
+    Grounds("ifconfig", Fidelity.DOCUMENTATION, "ifconfig(8), ifmedia(4)"),
     Grounds("pciconf", Fidelity.DOCUMENTATION, "pciconf(8), outputs of OPNsense machines"),
     Grounds("sockstat", Fidelity.DOCUMENTATION, "sockstat(1)"),
 )
