@@ -1,12 +1,15 @@
 """Plain Linux resources, by the engine, on a real machine: OpenSSH, a real shell, real files."""
 
+import dataclasses
 import functools
 import grp
 import hashlib
+import io
 import os
 import pwd
 import shutil
 import subprocess
+import tarfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,9 @@ from hypothesis import strategies as st
 from homelab_lib.control import kubeconfig
 from homelab_lib.control.linux import Download, Packages, Sysctl, login
 from homelab_lib.control.linux import File as AnyFile
+from homelab_lib.control.linux.accounts import Account
 from homelab_lib.control.linux.placing import LEDGER
+from homelab_lib.control.linux.tools import Tool
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
@@ -259,6 +264,41 @@ def test_a_service_account_gets_a_folder_that_it_can_use(desk, open_path):
     """Of a file that root writes for somebody, the new folder is that somebody's, too."""
     assert desk.run(desk.file(open_path / "app/key")) == 1
     assert desk.as_user("cat", str(open_path / "app/key")).stdout == "new\n"
+
+
+def released(folder, name, text):
+    """A release as its makers publish it: an archive, and its digest."""
+    path = folder / name
+    with tarfile.open(path, "w:gz") as archive:
+        entry = tarfile.TarInfo("linux-amd64/helm")
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+    path.chmod(0o644)
+    return f"file://{path}", hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_tool_is_the_users_own_and_replaced_where_it_is_ours(desk, open_path):
+    account = Account(desk.user, desk.user, str(desk.home))
+    program = desk.home / ".local/bin/helm"
+
+    def tool(url, sha256):
+        member = "linux-amd64/helm"
+        return Tool("desk", "helm", account, url, sha256, member, lab=LAB)
+
+    old = tool(*released(open_path, "old.tar.gz", b"#!/bin/sh\necho old\n"))
+    new = tool(*released(open_path, "new.tar.gz", b"#!/bin/sh\necho new\n"))
+    with pytest.raises(StepFailed, match=r"did NOT match|FAILED"):
+        desk.run(dataclasses.replace(old, sha256="0" * 64))
+    assert (desk.run(old), desk.run(old)) == (1, 0)
+    assert desk.as_user(str(program)).stdout == "old\n"
+    assert (program.owner(), program.stat().st_mode & 0o777) == (desk.user, 0o755)
+    assert (desk.run(new), desk.run(new)) == (1, 0)
+    assert desk.as_user(str(program)).stdout == "new\n"
+    assert [f.name for f in program.parent.iterdir()] == ["helm"], "nothing is left beside it"
+    program.write_text("mine\n")
+    with pytest.raises(StepFailed, match="was not put there by lab"):
+        desk.run(old)
+    assert program.read_text() == "mine\n"
 
 
 def test_a_kubeconfig_of_one_whose_home_and_group_are_others(nas, open_path):
