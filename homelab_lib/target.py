@@ -43,7 +43,7 @@ from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
-_MADE_UP_CHARACTERS = 32  # of a secret that only a twin is told
+_MADE_UP_CHARACTERS = 16  # of a secret that only a twin is told; CHAP takes no more
 
 
 class _TwinFleet(Fleet):

@@ -90,7 +90,7 @@ def run(
     """
     stops = more.pop("stops", False)
     book = Runbook("nas", "A NAS", tuple(steps))
-    wire, ran, mask = Wire(world), Ran(), Mask()
+    wire, ran, mask = more.pop("wire", Wire)(world), Ran(), Mask()
     journal = Journal(None, mask=mask, wall=lambda: "now")
     allowed = frozenset(more.pop("allow_destroy", ()))
     approved: Any = None if plan is None else SimpleNamespace(changes=tuple(plan))

@@ -1,5 +1,7 @@
 """What a NAS stores and shares: made once, found as wanted, and planned as it is then sent."""
 
+import shlex
+
 import pytest
 
 from contract.small_nas import made
@@ -117,3 +119,125 @@ def test_the_family_gets_in_and_nobody_else():
 def test_a_share_of_a_clusters_is_made_with_it():
     """Its dataset and its export belong to the step that the cluster stands on."""
     assert list(recipe.steps(load_lab(), 2)) == []
+
+
+ISCSI = {
+    "portals": {"direct": {"listen": ["10.0.30.5"], "phase": 1}},
+    "initiators": {"pve": {"names": ["iqn.1993-08.org.debian:01:abc"], "phase": 1}},
+    "auths": {"pve": {"tag": 1, "user": "pve", "secret": "env:CHAP", "phase": 1}},
+    "extents": {
+        "lun0": {"zvol": "tank/lun0", "size_bytes": "100 GiB", "phase": 1},
+        "file0": {"file": "/mnt/tank/backups/f0", "size_bytes": "1 GiB", "phase": 1},
+    },
+    "targets": {
+        "vm": {"portal": "direct", "initiators": "pve", "auth": "pve", "phase": 1,
+               "networks": ["10.0.30.0/24"], "extents": {0: "lun0", 1: "file0"}},
+    },
+}  # fmt: skip
+MAIL = {"sender": "nas@example.org", "server": "mail.example.org", "user": "nas",
+        "password": "env:MAIL"}  # fmt: skip
+ALERTS = {
+    "mail": {"kind": "Mail", "settings": {"email": "ops@example.org"}, "phase": 1},
+    "chat": {"kind": "Telegram", "secrets": {"bot_token": "env:BOT"},
+             "settings": {"chat_ids": [1, 2]}, "level": "ERROR", "phase": 1},
+}  # fmt: skip
+MORE = (
+    ("nas.truenas.iscsi", ISCSI),
+    ("nas.truenas.mail", MAIL),
+    ("nas.truenas.alerts", ALERTS),
+    ("nas.truenas.smb", {"workgroup": "HOME", "multichannel": True, "apple": True, "phase": 1}),
+    ("nas.truenas.nfs", {"versions": ["4"], "threads": 8, "listen": ["10.0.30.5"], "phase": 1}),
+    ("nas.truenas.share_acls",
+     {"family": {"entries": [{"who": "group:family", "may": "CHANGE"}], "phase": 1}}),
+    ("nas.truenas.users.copies",
+     {"full_name": "Copies", "smb": False, "uid": 3500, "groups": ["family"],
+      "shell": "/usr/bin/bash", "public_key": "ssh-ed25519 AAAA", "phase": 1}),
+    ("datasets.truenas.tank/projects",
+     {"purpose": "Projects", "recordsize_bytes": "1 MiB", "quota_bytes": "2 TiB", "phase": 1}),
+    ("nas.truenas.acls.tank/projects",
+     {"preset": "POSIX_RESTRICTED", "group": "family", "phase": 1,
+      "entries": [{"who": "user:copies", "may": "READ"}]}),
+)  # fmt: skip
+
+
+def test_all_that_a_lab_can_say_of_a_nas_is_made_once(lab):
+    lab = changed(lab, *MORE)
+    world = before(lab)
+    planned = run(likeness(lab, world), recipe.steps(lab, 1))
+    ran = run(world, recipe.steps(lab, 1), plan=planned.planned, confirm=["nas-burn-in"])
+    assert ran.sent == planned.sent
+    assert run(world, recipe.steps(lab, 1)).sent == []
+    assert run(likeness(lab, world), recipe.steps(lab, 1)).sent == []
+    nas = world.machines["truenas"]
+    [target] = made(nas, "iscsi.target.query")
+    [portal] = made(nas, "iscsi.portal.query")
+    assert [(g["portal"], g["authmethod"], g["auth"]) for g in target["groups"]] == [
+        (portal["id"], "CHAP", 1)
+    ]
+    luns = {row["lunid"]: row["extent"] for row in made(nas, "iscsi.targetextent.query")}
+    names = {row["id"]: row["name"] for row in made(nas, "iscsi.extent.query")}
+    assert {lun: names[number] for lun, number in luns.items()} == {0: "lun0", 1: "file0"}
+    assert made(nas, "nfs.config")["protocols"] == ["NFSV4"]
+    assert made(nas, "mail.config")["pass"] == PASSWORD
+    assert not any(PASSWORD in line for line in ran.sent)
+    acl = made(nas, "filesystem.getacl", "/mnt/tank/projects", True, True)
+    assert ("USER", "copies", False) in {(e["tag"], e["who"], e["default"]) for e in acl["acl"]}
+    assert ("MASK", None, True) in {(e["tag"], e["who"], e["default"]) for e in acl["acl"]}
+
+
+def test_a_severe_alert_stops_it_before_anything_is_made():
+    lab = load_lab()
+    world = before(lab)
+    alert = {"level": "CRITICAL", "dismissed": False, "klass": "VolumeStatus",
+             "formatted": "Pool boot-pool is DEGRADED"}  # fmt: skip
+    world.machines["truenas"].alerts = [alert]
+    ran = run(world, recipe.steps(lab, 1), stops=True)
+    assert ran.stopped_at == "nas-ready"
+    assert "CRITICAL: Pool boot-pool is DEGRADED" in str(ran.error)
+    alert["dismissed"] = True
+    assert run(world, recipe.steps(lab, 1)).stopped_at == ""
+
+
+@pytest.mark.parametrize("version", ["25.04.2", "25.10.1"])
+def test_disks_are_tested_as_the_release_has_it(version):
+    lab = changed(load_lab(), ("hosts.truenas.os.version", version))
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    nas = world.machines["truenas"]
+    if version == "25.04.2":
+        tests = made(nas, "smart.test.query")
+        assert {(t["type"], t["all_disks"], len(t["disks"])) for t in tests} == {
+            ("SHORT", True, 0), ("LONG", False, 4)
+        }  # fmt: skip
+        assert nas.services["smartd"].running
+        return
+    jobs = {job["description"].partition(";")[0]: job for job in made(nas, "cronjob.query")}
+    assert jobs["long"]["schedule"] == {
+        "minute": "0", "hour": "2", "dom": "15", "month": "*", "dow": "*"
+    }  # fmt: skip
+    commands = jobs["long"]["command"].split("; ")
+    assert len(commands) == 4
+    assert all("/dev/disk/by-id/wwn-0x5000c500" in command for command in commands)
+    for command in commands:  # what cron runs is what the disks understand
+        assert nas.run(f"sudo sh -c {shlex.quote(command)}", b"").status == 0
+    world.clock.sleep(30 * 3600)
+    assert all(nas.disks[f"sd{letter}"].self_tests == [("long", True)] for letter in "bcde")
+
+
+def test_the_monthly_scrub_is_no_sundays_one():
+    lab = load_lab()
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    [task] = made(world.machines["truenas"], "pool.scrub.query")
+    assert task["schedule"]["dow"] == "*", "cron takes a day of the month or one of the week"
+    assert task["threshold"] < 28, "or every second one is left out"
+
+
+def test_snapshots_leave_out_what_they_should():
+    lab = load_lab()
+    world = before(lab)
+    ran = run(world, recipe.steps(lab, 1), stops=True)
+    assert ran.error is None
+    [task] = made(world.machines["truenas"], "pool.snapshottask.query")
+    assert task["exclude"] == ["tank/k3s", "tank/vm-backups"]
+    assert task["naming_schema"].startswith("homelab-homelab-daily-%Y")

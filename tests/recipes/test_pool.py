@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contract.small_nas import made, small_nas
 from homelab_lib.control.truenas.pool import Pool, Vdev
-from homelab_lib.errors import BadParameter, Refused
+from homelab_lib.errors import BadParameter, OutcomeUnknown, Refused
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.recipes import pool as recipe
@@ -250,3 +250,30 @@ def test_nothing_is_wiped_but_a_disk_that_was_named(disks, named):
         assert [d.serial for d in nas.disks.values()].count(disk.serial) == 1
         assert disk.size_bytes == 14000 * GB
         assert f"disk {disk.serial}" in named or not (fstype or parts)
+
+
+class Lossy(Wire):
+    """Loses the reply to the first change, after the host has got it."""
+
+    lost = False
+
+    def run(self, host, command):
+        result = super().run(host, command)
+        if command.kind == "change" and not self.lost:
+            self.lost = True
+            raise OutcomeUnknown("the connection dropped", where=host)
+        return result
+
+    def reconnect(self, host):
+        pass
+
+
+def test_a_pool_whose_reply_was_lost_is_waited_for_and_not_made_twice():
+    """The NAS goes on with it, whoever listens."""
+    lab = load_lab()
+    world = before(lab)
+    ran = run(world, recipe.steps(lab, 1), wire=Lossy)
+    assert ran.statuses["nas-pool"] == "changed"
+    assert len(ran.sent) == 1
+    jobs = world.machines["truenas"].jobs.all.values()
+    assert [job.state for job in jobs if job.method == "pool.create"] == ["SUCCESS"]

@@ -1,6 +1,8 @@
 """A TrueNAS as the lab describes it, and as earlier phases have left it."""
 
-from homelab_lib.lab.host import Host
+import hashlib
+
+from homelab_lib.lab.host import Disk, Host
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
@@ -75,9 +77,16 @@ def _disks(nas: TrueNas, host: Host) -> None:
             disk.serial or f"{nas.name}-{disk.name}".upper(),
             disk.capacity_bytes,
             model=disk.part.title,
+            lunid=_wide_name(disk) if disk.part.fits == "SATA" else None,
             rotates=disk.part.media == "HDD",
             boot=disk.role == "boot",
         )
+
+
+def _wide_name(disk: Disk) -> str:
+    """A SATA disk's world-wide name, the same for the same disk."""
+    serial = f"{disk.serial}/{disk.name}".encode()
+    return f"5000c500{hashlib.sha256(serial).hexdigest()[:8]}"
 
 
 def _pools(nas: TrueNas, before_phase: int) -> None:

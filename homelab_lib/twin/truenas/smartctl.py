@@ -45,8 +45,10 @@ def smartctl(nas: TrueNas, call: Call) -> Reply:
 def _disk(nas: TrueNas, device: str) -> NasDisk | None:
     name = device.removeprefix("/dev/")
     if name.startswith("disk/by-id/"):
-        serial = name.rpartition("_")[2]
-        found = [each for each in nas.disks.values() if each.serial == serial]
+        by = (
+            name.removeprefix("disk/by-id/wwn-0x") if "/wwn-0x" in name else name.rpartition("_")[2]
+        )
+        found = [each for each in nas.disks.values() if by in (each.serial, each.lunid)]
         return found[0] if len(found) == 1 else None
     return nas.disks.get(name)
 
