@@ -72,7 +72,7 @@ class Undertaking:
             seal=self.target.seal,
             confirm=self.confirm,
             locate=target.locate,
-            secret=target.secret,
+            secret=self.target.secret,
             waits=target.name != "twin",
         )
 

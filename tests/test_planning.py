@@ -10,7 +10,7 @@ from homelab_lib.errors import HostKeyRefused, Unreachable
 from homelab_lib.planning import Undertaking
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.step import Check, Runbook, Step
-from homelab_lib.secret import Mask
+from homelab_lib.secret import Mask, resolve
 from homelab_lib.transport.command import Result
 from runbook.toy import HOSTS, Clock, Value, Wire, engine, runbook
 
@@ -92,6 +92,7 @@ def rehearsed(monkeypatch, book, hosts, mask):
     """The plan for `hosts`, and the run's journal."""
     closed = []
     twin = SimpleNamespace(
+        name="twin",
         link=Wire(hosts),
         clock=Clock(),
         trust=lambda name, key, made: None,
@@ -102,7 +103,11 @@ def rehearsed(monkeypatch, book, hosts, mask):
     )
     monkeypatch.setattr(planning, "rehearsal", lambda target, public_key, note: twin)
     target = SimpleNamespace(
-        name="ssh", seal=str, hosts=lambda: HOSTS, public_key=lambda name: "key"
+        name="ssh",
+        seal=str,
+        secret=resolve,
+        hosts=lambda: HOSTS,
+        public_key=lambda name: "key",
     )
     work = undertaking(book, target=target, mask=mask)
     plan = work.rehearse(book.names)
