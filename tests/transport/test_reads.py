@@ -30,6 +30,9 @@ qm config 201 --current 1
 pvesm list local --content iso
 cat /etc/rancher/k3s/config.yaml
 stat -c '%a %U:%G %F' /etc/hosts
+smartctl -a --json=c /dev/sda
+midclt call -j pool.import_find
+midclt call filesystem.getacl /mnt/tank/family true
 sha256sum -- /tmp/x
 test -e /boot/efi
 hostname
@@ -305,6 +308,14 @@ midclt call config.save
 midclt call interface.checkin
 midclt call core.bulk pool.dataset.query '[]'
 midclt call -j pool.dataset.query
+midclt call -j pool.create '{}'
+midclt call -j pool.import_pool '{}'
+midclt call -j pool.import_find --job
+midclt call filesystem.setacl '{}'
+smartctl -t long /dev/sda
+smartctl -s off /dev/sda
+smartctl --json=c -X /dev/sda
+python3 -c 'print(1)'
 midclt call query; reboot
 midclt call
 midclt
