@@ -36,7 +36,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     """
     pools = list(pool.steps(lab, phase))
     alone = _alone(lab, phase)
-    hosts = [host for host in lab.hosts if _is_truenas(lab, host)]
+    hosts = [name for name in lab.machines() if _is_truenas(lab, name)]
     making = {each.host for each in _of(every(lab.pools), phase)}
     busy = [h for h in hosts if h in making or list(_Nas(lab, h, phase, alone).steps(()))]
     ends = {host: "" if len(busy) == 1 else f"-{host}" for host in busy}
@@ -54,8 +54,9 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
 
 
-def _is_truenas(lab: Lab, host: str) -> bool:
-    return lab.hosts[host].os.kind == "truenas" and host in lab.machines()
+def _is_truenas(lab: Lab, name: str) -> bool:
+    system = lab.system(name)
+    return system is not None and system.kind == "truenas"
 
 
 def stood_on(lab: Lab, phase: int) -> list[str]:

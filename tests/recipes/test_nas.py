@@ -58,6 +58,16 @@ def test_what_can_not_be_is_refused_before_anything_is_asked():
     assert "nothing of the lab is in 10.0.99.0/24" in says
     says = refused(lab, ("pools.truenas.tank.disks", ["hdd1", "hdd2", "hdd3"]))
     assert "TrueNAS makes a raidz2 vdev of 4 disks or more; here it has 3" in says
+    says = refused(lab, ("nas.truenas.scrubs.tank.threshold_days", 35))
+    assert "runs every second month" in says
+    says = refused(lab, ("nas.truenas.acls.tank/family.preset", "POSIX_RESTRICTED"))
+    assert "take a preset that begins with NFS4" in says
+    says = refused(lab, ("datasets.truenas.tank/media.recordsize_bytes", 1000))
+    assert "a power of two of bytes" in says
+    says = refused(lab, ("nas.truenas.snapshot_tasks.daily.naming_schema", "auto-%Y"))
+    assert "TrueNAS wants %m, %d, %H, %M in it, too" in says
+    says = refused(lab, ("pools.truenas.tank.phase", 2))
+    assert "its pool is made in phase 2 only" in says
     says = refused(lab, ("pools.truenas.tank.ashift", 13))
     assert "TrueNAS makes pools with ashift 12 only" in says
 

@@ -277,3 +277,33 @@ def test_a_pool_whose_reply_was_lost_is_waited_for_and_not_made_twice():
     assert len(ran.sent) == 1
     jobs = world.machines["truenas"].jobs.all.values()
     assert [job.state for job in jobs if job.method == "pool.create"] == ["SUCCESS"]
+
+
+class Unplugged(Lossy):
+    """The power goes while the disks are formatted."""
+
+    def run(self, host, command):
+        try:
+            return super().run(host, command)
+        except OutcomeUnknown:
+            self.world.clock.sleep(10)
+            self.world.machines[host].reboot()
+            raise
+
+
+def test_disks_that_we_had_half_formatted_are_named_before_they_are_wiped_again():
+    """What our own broken-off attempt left is no exception."""
+    lab = load_lab()
+    world = before(lab)
+    steps, done = list(recipe.steps(lab, 1)), {"confirm": ["nas-burn-in"], "stops": True}
+    plan = run(likeness(lab, world), steps).planned
+    first = run(world, steps, plan=plan, wire=Unplugged, **done)
+    assert "tank" not in world.machines["truenas"].pools
+    assert first.error is not None
+    world.clock.sleep(600)
+    plan = run(likeness(lab, world), steps).planned
+    again = run(world, steps, plan=plan, **done)
+    assert "this would destroy disk HLNAS14T0001" in str(again.error)
+    named = [f"disk HLNAS14T000{number}" for number in range(1, 5)]
+    assert run(world, steps, plan=plan, allow_destroy=named, **done).error is None
+    assert "tank" in world.machines["truenas"].pools

@@ -21,8 +21,8 @@ _DATASETS: Shape = [
 ]
 _POOLS: Shape = [{"status": str}]
 _RECORD_SIZES = {
-    2**n: f"{2 ** (n - 10)}K" if n < 20 else f"{2 ** (n - 20)}M" for n in range(12, 25)
-}
+    2**n: f"{2 ** (n - 10)}K" if n < 20 else f"{2 ** (n - 20)}M" for n in range(10, 25)
+} | {512: "512"}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from homelab_lib.lab.checks import (
     project,
     remote,
     storage,
+    truenas,
 )
 from homelab_lib.lab.checks.fault import Fault
 from homelab_lib.lab.lab import Lab
@@ -36,6 +37,7 @@ _OF_LAB = (
     naming.faults,
     remote.faults,
     nas.faults,
+    truenas.faults,
     power.faults,
     project.faults,
 )

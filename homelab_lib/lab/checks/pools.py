@@ -24,10 +24,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if host is None:
             continue  # reported already
         yield from _written(path, pool)
-        system = lab.system(pool.host)
-        if system and system.kind == "truenas" and pool.phase is not None and not pool.exists:
-            yield from _truenas(path, pool, system.version)
-        for where, group in _groups(path, pool):
+        for where, group in written(path, pool):
             here = (*where, "disks")
             yield from each_known(here, group.disks, host.disks, f"disk of {host.name}")
             disks += [((*here, i), f"{host.name}.{d}") for i, d in enumerate(group.disks)]
@@ -42,7 +39,7 @@ def hardware(lab: Lab, machine: str) -> Host | None:
     return lab.hosts.get(machine if vm is None else vm.host)
 
 
-def _groups(path: Steps, pool: Pool) -> Iterator[tuple[Steps, Vdev]]:
+def written(path: Steps, pool: Pool) -> Iterator[tuple[Steps, Vdev]]:
     """Each list of disks as it is written, with its place."""
     if not isinstance(pool.vdevs, int):
         yield from (((*path, "vdevs", i), group) for i, group in enumerate(pool.vdevs))
@@ -88,39 +85,6 @@ def _vdev(path: Steps, vdev: Vdev) -> Iterator[Fault]:
         yield Fault((*path, "disks"), what)
     elif layout.startswith("raidz") and width > _MOST:
         yield Fault((*path, "disks"), f"a {layout} vdev has {_MOST} disks at most")
-
-
-_TRUENAS_FEWEST = {"raidz1": 3, "raidz2": 4, "raidz3": 5}
-_TRUENAS_MOST = {"mirror": 4, "raidz1": 15, "raidz2": 15, "raidz3": 15}
-_TRUENAS_ASHIFT = 12
-
-
-def _truenas(path: Steps, pool: Pool, version: str) -> Iterator[Fault]:
-    """What zpool makes, and TrueNAS doesn't: by ``_validate_topology`` of its pool.create."""
-    newer = version.startswith("26")
-    if pool.ashift != _TRUENAS_ASHIFT:
-        yield Fault((*path, "ashift"), f"TrueNAS makes pools with ashift {_TRUENAS_ASHIFT} only")
-    kinds: dict[str, str] = {}
-    for where, group in _groups(path, pool):
-        kind = group.layout.partition(":")[0]
-        least, width = _TRUENAS_FEWEST.get(kind, 1), len(group.disks)
-        if isinstance(pool.vdevs, int):
-            width //= pool.vdevs
-        if width < least:
-            what = f"TrueNAS makes a {kind} vdev of {least} disks or more; here it has {width}"
-            yield Fault((*where, "disks"), what)
-        elif newer and group.role == "data" and width > (most := _TRUENAS_MOST.get(kind, width)):
-            what = f"TrueNAS makes a {kind} vdev of {most} disks at most; here it has {width}"
-            yield Fault((*where, "disks"), what)
-        if group.role in ("special", "dedup") and kind not in ("mirror", "stripe") and not newer:
-            what = f"TrueNAS takes no {kind} as {group.role}; only a mirror or a stripe"
-            yield Fault((*where, "layout"), what)
-        if group.role in HOLDS_DATA and kinds.setdefault(group.role, kind) != kind:
-            what = f"TrueNAS makes no pool of a {kinds[group.role]} and a {kind} as {group.role}"
-            yield Fault((*where, "layout"), what)
-    logs = [where for where, g in _groups(path, pool) if g.role == "log" and g.layout == "mirror"]
-    for where in logs[1:]:
-        yield Fault(where, "TrueNAS makes a pool with one vdev as log only")
 
 
 def _draid(layout: str, width: int) -> str:

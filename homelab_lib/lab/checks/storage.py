@@ -9,7 +9,7 @@ from homelab_lib.lab.checks.fault import Fault, each_known, unknown
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
-from homelab_lib.lab.storage import STORAGE_KINDS, NfsShare, Share, SmbShare, VmStorage
+from homelab_lib.lab.storage import STORAGE_KINDS, NfsShare, Share, VmStorage
 
 _ROOMS = ("pools", "datasets", "nfs_shares", "smb_shares", "storages")
 _OWN_FIELDS = {field for needs, _ in STORAGE_KINDS.values() for field in needs}
@@ -25,8 +25,6 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for room in ("nfs_shares", "smb_shares"):
         for share in every(getattr(lab, room)):
             yield from _share((room, share.host, share.name), share, lab)
-    for share in every(lab.smb_shares):
-        yield from _capitals(("smb_shares", share.host, share.name), share, lab)
     for share in every(lab.nfs_shares):
         yield from _exported(("nfs_shares", share.host, share.name), share, lab)
         if share.maproot_group is not None and share.maproot_user is None:
@@ -65,21 +63,6 @@ def _share(path: Steps, share: Share, lab: Lab) -> Iterator[Fault]:
     if share.path != root and not share.path.startswith(f"{root}/"):
         what = f"{share.path} isn't in dataset {share.dataset!r}, which is at {root}"
         yield Fault((*path, "path"), what)
-
-
-_TELLS_CAPITALS_APART = ("NFS", "GENERIC", "APPS")
-
-
-def _capitals(path: Steps, share: SmbShare, lab: Lab) -> Iterator[Fault]:
-    """A share that is to be made lies on a dataset whose names Windows understands."""
-    dataset = lab.datasets.get(share.host, {}).get(share.dataset or "")
-    system = lab.system(share.host)
-    if dataset is None or system is None or system.kind != "truenas":
-        return
-    if share.phase is not None and dataset.share_type in _TELLS_CAPITALS_APART:
-        what = f"dataset {dataset.name!r} is made with share_type {dataset.share_type}, which tells"
-        what += " capitals apart; Windows doesn't: make it SMB, or MULTIPROTOCOL where NFS has it"
-        yield Fault((*path, "dataset"), f"{what}, too")
 
 
 def _exported(path: Steps, share: NfsShare, lab: Lab) -> Iterator[Fault]:
