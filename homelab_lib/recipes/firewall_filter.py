@@ -19,7 +19,7 @@ from homelab_lib.control.opnsense.order import RuleOrder
 from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, rows
 from homelab_lib.control.opnsense.section import Section
-from homelab_lib.errors import StepFailed
+from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.models.packet_filter import Address, Packet, Rule, decide
 from homelab_lib.recipes import flows, readback
 from homelab_lib.recipes.ends import Said
@@ -31,6 +31,7 @@ from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _FIRST, _STEP = 1000, 10  # of the sequences that our rules get when they are made
+_USES_RULES = ("hybrid", "manual")
 _ONE_WORD_FOR_BOTH = (26, 7)  # the first release that sets the mode of translation by `set`
 
 
@@ -66,6 +67,12 @@ class Filter:
         self.outbound = firewall.outbound if firewall else None
         rules = self.outbound.rules if self.outbound else ()
         self.translated = [each for each in rules if gateway.makes(each)]
+        if self.translated and self.outbound and self.outbound.mode not in _USES_RULES:
+            raise BadParameter(
+                f"{gateway.host} has rules of outbound translation, and its mode uses none",
+                where=f"firewalls.{gateway.host}.outbound.mode",
+                fix=f"write  mode: {' or '.join(_USES_RULES)}",
+            )
 
     @property
     def has_any(self) -> bool:
@@ -107,11 +114,12 @@ class Filter:
         for forward in self.forwards:
             said = port_forward(self.gateway, names, forward.name, forward)
             yield self._row(api, PORT_FORWARD, said)
-        for at, rule in enumerate(self.translated):
-            yield self._row(api, OUTBOUND_RULE, outbound_rule(self.gateway, names, rule), at)
         if self.outbound is not None and self.gateway.set_up:
             settings = OUTBOUND if series >= _ONE_WORD_FOR_BOTH else OUTBOUND_26_1
             yield Section(api, settings, {"general.snat_mode": MODES[self.outbound.mode]})
+        # 26.7 lists them in a mode only that uses them, so they come after it.
+        for at, rule in enumerate(self.translated):
+            yield self._row(api, OUTBOUND_RULE, outbound_rule(self.gateway, names, rule), at)
 
     def _row(self, api: Api, family: Family, said: Said, at: int = 0) -> Row:
         fields = dict(said.fields)

@@ -16,6 +16,9 @@ from homelab_lib.control.opnsense.section import Settings
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import policy, translation
 from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.secret import Secret
+from homelab_lib.transport.request import Request
+from recipes.firewall_box import Box, wide
 
 pytestmark = pytest.mark.contract
 
@@ -100,3 +103,32 @@ def test_the_shipped_lab_s_rules_are_rules_of_the_release(series: tuple[int, int
     assert len(sent) > 15
     for path, root, said in sent:
         assert list(schema.wrong("POST", path, {root: dict(said.fields)})) == [], said.title
+
+
+@BY_RELEASE
+@pytest.mark.parametrize("server", ["dnsmasq", "kea"])
+def test_what_a_firewall_is_sent_is_known(series: tuple[int, int], server: str) -> None:
+    """One of each kind of thing is made on a twin: every look and every change of it."""
+    box = Box(".".join(map(str, series)), wide(server))
+    schema, sent = Schema(series), []
+    run = box.target.link.run
+
+    def watched(host: str, call: Any) -> Any:
+        if isinstance(call, Request):
+            sent.append(call)
+        return run(host, call)
+
+    box.target.link.run = watched
+    try:
+        box.run()
+    finally:
+        box.target.close()
+    assert len(sent) > 100
+    wrong = {
+        text
+        for call in sent
+        for text in schema.wrong(
+            call.method, call.path, json.loads(json.dumps(call.body, default=Secret.reveal))
+        )
+    }
+    assert wrong == set()
