@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 
+from homelab_lib.control import mark
 from homelab_lib.control.opnsense.api import Api, release
 from homelab_lib.control.opnsense.config import configured
 from homelab_lib.control.opnsense.families import (
@@ -19,6 +20,7 @@ from homelab_lib.control.opnsense.order import RuleOrder
 from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, rows
 from homelab_lib.control.opnsense.section import Section
+from homelab_lib.control.opnsense.strays import Strays
 from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.models.packet_filter import Address, Packet, Rule, decide
 from homelab_lib.recipes import flows, readback
@@ -30,6 +32,8 @@ from homelab_lib.recipes.written import written
 from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
+_OURS = "policy"
+"""In the description of each filter rule that comes of the lab's policy."""
 _FIRST, _STEP = 1000, 10  # of the sequences that our rules get when they are made
 _USES_RULES = ("hybrid", "manual")
 _ONE_WORD_FOR_BOTH = (26, 7)  # the first release that sets the mode of translation by `set`
@@ -99,10 +103,12 @@ class Filter:
         if self.gateway.set_up:
             self._assert_let_in(host, self._wanted(host, api, names))
         resources: list[Resource] = [self._row(api, ALIAS, each) for each in aliases(self.gateway)]
-        resources += [self._row(api, FILTER_RULE, each, at) for at, each in enumerate(wanted)]
+        resources += [self._rule(api, each, at) for at, each in enumerate(wanted)]
+        titles = tuple(self._described(each.title) for each in wanted)
+        if self.gateway.set_up:
+            resources.append(Strays(api, self.lab, FILTER_RULE, _OURS, frozenset(titles)))
         resources += self._translation(api, names, release(host))
         yield from written(host, self.aside, resources)
-        titles = tuple(described(each.title, self.lab) for each in wanted)
         yield from written(host, self.aside, [RuleOrder(api, self.lab, titles)])
         calls = (
             ("load the aliases", api.post("firewall/alias/reconfigure")),
@@ -120,6 +126,15 @@ class Filter:
         # 26.7 lists them in a mode only that uses them, so they come after it.
         for at, rule in enumerate(self.translated):
             yield self._row(api, OUTBOUND_RULE, outbound_rule(self.gateway, names, rule), at)
+
+    def _described(self, title: str) -> str:
+        """A filter rule's description: other recipes have rules of ours, too."""
+        return described(f"{title}; {_OURS}", self.lab)
+
+    def _rule(self, api: Api, said: Said, at: int) -> Row:
+        key = {FILTER_RULE.mark: self._described(said.title)}
+        fields = dict(said.fields) | {"sequence": str(_FIRST + at * _STEP)}
+        return Row(api, self.lab, FILTER_RULE, key, fields, said.title)
 
     def _row(self, api: Api, family: Family, said: Said, at: int = 0) -> Row:
         fields = dict(said.fields)
@@ -215,4 +230,4 @@ def client_and_server(text: str) -> tuple[Address, Address, int] | None:
 
 
 def _is_ours(row: dict[str, str], lab: str) -> bool:
-    return row["description"] == described(row["description"].partition(";")[0], lab)
+    return mark.marks(row["description"], lab)

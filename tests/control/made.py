@@ -31,6 +31,8 @@ def made(case: dict[str, Any], host: str, release: Any) -> Any:
     if "calls" in taken:
         calls = given["calls"]
         given["calls"] = tuple((summary, given["api"].post(path)) for summary, path in calls)
+    if "known" in taken:
+        given["known"] = frozenset(given["known"])
     return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
 
 

@@ -73,6 +73,7 @@ FILTER_RULE = Family(
         "sort_order": Field(once=True),
         "description": _TEXT,
     },
+    drop="firewall/filter/delRule",
 )
 
 PORT_FORWARD = Family(

@@ -84,6 +84,8 @@ class Family:
         The field that carries our mark; empty where there is none, and whoever has the key is it.
     add
         Where rows are made, for a family that makes none by ``set``.
+    drop
+        Where rows are removed, for a family of which some may be.
     """
 
     noun: str
@@ -94,6 +96,7 @@ class Family:
     fields: Mapping[str, Field]
     mark: str
     add: str = ""
+    drop: str = ""
 
     def hears(self, row: Mapping[str, Any]) -> dict[str, str]:
         """A row in our words."""
