@@ -175,12 +175,24 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
     yield from twice(macs, "the MAC address")
 
 
+def _service_port(path: Steps, port: str) -> Iterator[Fault]:
+    kind, _, numbers = port.partition("/")
+    low, _, high = numbers.partition("-")
+    ends = [int(end) for end in (low, high) if end]
+    if any(not 1 <= end <= 65535 for end in ends):
+        yield Fault(path, f"{numbers} is no port; they go from 1 to 65535")
+    elif ends != sorted(ends):
+        yield Fault(path, f"the range {numbers} is reversed: write {kind}/{high}-{low}")
+
+
 def _rules_and_links(lab: Lab) -> Iterator[Fault]:
     for index, rule in enumerate(lab.rules):
         for side in ("source", "destination"):
             zone = getattr(rule, side)
             if isinstance(zone, int) and zone not in lab.vlans:
                 yield unknown(("rules", index, side), zone, lab.vlans, "VLAN")
+        for place, port in enumerate(rule.ports):
+            yield from _service_port(("rules", index, "ports", place), port)
     machines = [*lab.hosts, *lab.switches, *OUTSIDE]
     for index, link in enumerate(lab.links):
         for side in ("a", "b"):
