@@ -84,7 +84,7 @@ def test_a_ups_that_says_nothing_stops(bench):
 def test_a_driver_that_the_nas_has_not(bench):
     there = bench(("upses.cellar.nut.driver", "nutdrv_qx"))
     with pytest.raises(StepFailed, match="has no driver nutdrv_qx"):
-        there.apply()
+        there.apply("ups-cellar-truenas")
     assert there.sent == []
 
 

@@ -77,6 +77,5 @@ class ConfigBackup:
 
 def sealed(host: Host, path: str) -> str:
     """What tells one copy from another, and is of no use to anybody else."""
-    words = ("sha256sum", "--", path)
-    digest = host.read(*words, sudo=True, secret_output=True).stdout.partition(" ")[0]
+    digest = host.read("sha256sum", "--", path, sudo=True).stdout.partition(" ")[0]
     return host.seal(digest)

@@ -34,6 +34,7 @@ NAMESERVERS = ("nameserver1", "nameserver2", "nameserver3")
 _CONFIGURATION: Shape = {"ipv4gateway": str} | dict.fromkeys(NAMESERVERS, str)
 _STANDARD_MTU = 1500
 _BY_ITSELF = ("ipv4_dhcp", "ipv6_auto")
+_BUILT = ("bond", "vlan", "br")  # what TrueNAS calls interfaces that are no port
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,16 @@ class NasNetwork:
     def _refused(self, found: Mapping[str, Any]) -> str:
         missing = [each.name for each in self.interfaces if each.name not in found]
         if missing:
+            built = [name for name in missing if name.startswith(_BUILT)]
             return (
                 f"{self.host} has no interface {', '.join(missing)}; it has "
-                f"{', '.join(sorted(found))}. A card that is not seen has none (look at `lspci`), "
-                "and a card that was added may have renamed others: write the names of now into "
-                "the ports of the lab"
+                f"{', '.join(sorted(found))}. "
+                + (
+                    "Bonds, VLANs and bridges are made by hand first, in the web interface"
+                    if built
+                    else "A card that is not seen has none (look at `lspci`), and a card that was "
+                    "added may have renamed others: write the names of now into the lab's ports"
+                )
             )
         own = {each.name: each for each in self.interfaces}
         ways = [

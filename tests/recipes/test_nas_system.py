@@ -1,0 +1,52 @@
+"""A NAS as a whole, but for what it stores: planned from what it says, and sent as planned."""
+
+import json
+
+import pytest
+
+from homelab_lib.lab import Lab
+from homelab_lib.recipes import nas_apps, nas_backup, nas_network, nas_power, phase
+from homelab_lib.recipes.phase import Part, Recipe
+from homelab_lib.runbook.proof import check
+from standing import standing as standing_lab
+
+RECIPES = (
+    nas_backup.before,
+    nas_network.steps,
+    nas_power.steps,
+    nas_apps.steps,
+    nas_backup.after,
+)
+SIGNED = ["play-jellyfin", "transcode-jellyfin", "nas-backup-elsewhere"]
+
+
+@pytest.fixture
+def standing(tmp_path, monkeypatch):
+    makes = tuple(Lab.model_fields)
+    steps = tuple(Recipe(makes, lambda lab, n, _, each=each: each(lab, n)) for each in RECIPES)
+    monkeypatch.setattr(phase, "PARTS", (Part("", "", steps),))
+    monkeypatch.setattr(phase, "_MADE", makes)
+    monkeypatch.setattr("homelab_lib.twin.world.World.internet", lambda world, source: "")
+    with standing_lab(tmp_path / "lab", monkeypatch, runbook="phase1") as there:
+        nas = there.world.machines["truenas"]
+        disks = [name for name, disk in nas.disks.items() if not disk.boot]
+        pool = {"name": "tank", "topology": {"data": [{"type": "RAIDZ2", "disks": disks}]}}
+        nas.run(f"midclt call -j pool.create '{json.dumps(pool)}'").finished()
+        nas.run('midclt call pool.dataset.create \'{"name": "tank/media"}\'').finished()
+        yield there
+
+
+def test_planned_from_what_it_says_and_sent_as_planned(standing):
+    before = standing.world.state()
+    planned = standing.run("plan")
+    assert planned.error is None
+    assert standing.world.state() == before
+    applied = standing.run("apply", planned.digest, confirm=SIGNED)
+    assert applied.error is None
+    assert applied.sent == planned.changes
+    assert list(check(applied.record)) == []
+    again = standing.run("apply", planned.digest, confirm=SIGNED)
+    assert (again.error, again.sent) == (None, 0)
+    assert standing.run("verify", confirm=SIGNED).error is None
+    told = "\n".join(file.read_text() for file in applied.record.glob("*.json*"))
+    assert "auth_token" not in told, "what fetches a copy of all secrets is told nowhere"
