@@ -51,11 +51,13 @@ def _belonging(place: Place, value: object) -> Iterator[tuple[Place, int]]:
 
 def described(lab: Lab, phase: int) -> list[str]:
     """Things of a phase that only say what is to run where; no runbook installs them yet."""
-    return [key for key in holdings(lab).get(phase, []) if _room(key) in DESCRIBED]
+    apps = {f"services.{each.name}" for each in lab.services.values() if each.app}
+    held = holdings(lab).get(phase, [])
+    return [key for key in held if _room(key) in DESCRIBED and key not in apps]
 
 
-def refuse(lab: Lab, phase: int, makes: Collection[str], here: Collection[str]) -> None:
-    """Refuse a phase that has nothing to make, or something that no recipe makes.
+def refuse_strangers(lab: Lab, phase: int, makes: Collection[str]) -> None:
+    """Refuse a phase that has something that no recipe makes.
 
     Parameters
     ----------
@@ -63,15 +65,12 @@ def refuse(lab: Lab, phase: int, makes: Collection[str], here: Collection[str]) 
         The lab, and the number of its phase.
     makes
         Keys whose things some runbook makes.
-    here
-        Those whose things the runbook in question makes.
 
     Raises
     ------
     BadParameter
         With the keys of what stands in the way, and what to do.
     """
-    held = holdings(lab)
     if strange := strangers(lab, phase, makes):
         raise BadParameter(
             f"phase {phase} of lab {lab.name!r} holds what no recipe makes yet: {_some(strange)}",
@@ -79,14 +78,17 @@ def refuse(lab: Lab, phase: int, makes: Collection[str], here: Collection[str]) 
             fix="make it by hand and say exists: true of it in place of its phase; runbooks make "
             f"{', '.join(makes)}",
         )
-    if not to_make(lab, phase, here):
-        empty = f"has nothing that this runbook makes: {_some(held.get(phase, []))}"
-        raise BadParameter(
-            f"phase {phase} of lab {lab.name!r} {empty if phase in held else 'is not there'}"
-            + _all(lab),
-            fix=f"name another, or write  phase: {phase}  in what it is to make "
-            f"({', '.join(here)})",
-        )
+
+
+def nothing(lab: Lab, phase: int, makes: Collection[str]) -> BadParameter:
+    """That a phase has nothing of what a runbook makes."""
+    held = holdings(lab)
+    empty = f"has nothing that this runbook makes: {_some(held.get(phase, []))}"
+    return BadParameter(
+        f"phase {phase} of lab {lab.name!r} {empty if phase in held else 'is not there'}"
+        + _all(lab),
+        fix=f"name another, or write  phase: {phase}  in what it is to make ({', '.join(makes)})",
+    )
 
 
 def strangers(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
@@ -100,8 +102,13 @@ def strangers(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
 
 
 def to_make(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
-    """The things of a phase that are under one of some keys."""
-    return [key for key in holdings(lab).get(phase, []) if _room(key) in makes]
+    """The things of a phase that are under one of some keys; of services, apps of a NAS alone."""
+    apps = {f"services.{each.name}" for each in lab.services.values() if each.app}
+    return [
+        key
+        for key in holdings(lab).get(phase, [])
+        if _room(key) in makes and (_room(key) not in DESCRIBED or key in apps)
+    ]
 
 
 def _all(lab: Lab) -> str:

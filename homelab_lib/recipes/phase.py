@@ -20,6 +20,10 @@ from homelab_lib.recipes import (
     holdings,
     kubernetes,
     nas,
+    nas_apps,
+    nas_backup,
+    nas_network,
+    nas_power,
     proxmox_host,
     proxmox_network,
     switch,
@@ -72,7 +76,11 @@ class Part:
 
 def _of(recipe: Any) -> Recipe:
     """A recipe that needs no key."""
-    return Recipe(recipe.MAKES, lambda lab, phase, key_of: recipe.steps(lab, phase))
+    return _made(recipe.MAKES, recipe.steps)
+
+
+def _made(makes: tuple[str, ...], steps: Callable[[Lab, int], Iterable[Step]]) -> Recipe:
+    return Recipe(makes, lambda lab, phase, key_of: steps(lab, phase))
 
 
 PARTS = (
@@ -80,7 +88,11 @@ PARTS = (
         "",
         "",
         (
-            *map(_of, (assembly, firewall, switch, nas, desktop)),
+            *map(_of, (assembly, firewall, switch)),
+            _made(nas_backup.MAKES, nas_backup.before),
+            *map(_of, (nas_network, nas_power, nas, nas_apps)),
+            _made(nas_backup.MAKES, nas_backup.after),
+            _of(desktop),
             Recipe(kubernetes.MAKES, kubernetes.steps),
         ),
     ),
@@ -192,7 +204,9 @@ def runbook(lab: Lab, phase: int, public_key_of: KeyOf, part: Part = PARTS[0]) -
     BadParameter
         The phase has nothing to make, or something that can't be made: its key and what to do.
     """
-    holdings.refuse(lab, phase, _MADE, part.makes)
+    holdings.refuse_strangers(lab, phase, _MADE)
     steps = [step for each in part.recipes for step in each.steps(lab, phase, public_key_of)]
+    if not steps:
+        raise holdings.nothing(lab, phase, part.makes)
     title = part.title or next((p.title for p in lab.phases if p.number == phase), lab.title)
     return Runbook(Named(phase, part).name, f"Phase {phase}: {title}", tuple(steps))

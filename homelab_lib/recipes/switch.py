@@ -167,12 +167,15 @@ class SwitchSetting:
                 continue
             if _is_freebsd(host) or gateway in {c.partition("/")[0] for c in _cidrs(host)}:
                 continue  # it is the router
+            # A firewall may refuse the ping; that it was asked for its hardware address and told
+            # it, its rules don't decide.
             answers = links.answers_ping(ctx.host(name), gateway)
-            says = f"{gateway} answers" if answers else f"{gateway} does not; port {row.port} of "
-            says += (
-                "" if answers else f"{self.switch.name} is to carry VLAN {row.untagged} untagged"
-            )
-            yield Check(f"{name} reaches its gateway in VLAN {row.untagged}", answers, says)
+            heard = answers or gateway in links.neighbours(ctx.host(name))
+            says = f"{gateway} answers" if answers else f"{gateway} is heard, and refuses the ping"
+            if not heard:
+                says = f"{gateway} is not heard; port {row.port} of {self.switch.name} is to carry "
+                says += f"VLAN {row.untagged} untagged"
+            yield Check(f"{name} reaches its gateway in VLAN {row.untagged}", heard, says)
 
 
 def _is_freebsd(host: Host) -> bool:

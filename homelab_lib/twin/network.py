@@ -217,7 +217,7 @@ class Network:
             return ""
         local = self._interface_towards(source, address)
         if local is not None:
-            if not self._neighbours(local, address):
+            if not self.hears(local, address):
                 return self._why_no_link(source, local, address)
             assert target is not None
             packet = Packet(local.address, address, protocol if port else "icmp", port)
@@ -260,7 +260,7 @@ class Network:
         gateway = self.lab.vlans[number].gateway if number is not None else None
         router = self.owner(gateway) if gateway else None
         if router is not None and router.up:
-            return self._neighbours(interface, str(gateway))
+            return self.hears(interface, str(gateway))
         return self.wires.is_wired(interface.host, interface.segment)
 
     def _interface_towards(self, source: Machine, address: str) -> Interface | None:
@@ -270,7 +270,7 @@ class Network:
                 return each
         return None
 
-    def _neighbours(self, interface: Interface, address: str) -> bool:
+    def hears(self, interface: Interface, address: str) -> bool:
         """Whether the owner of `address` hears what the interface sends."""
         owner = self.owner(address)
         if owner is None or not owner.up:
@@ -306,7 +306,7 @@ class Network:
                 for name in self.lab.hosts[way_out.host].ports
             )
             return "" if known and wired else f"{source.name}'s gateway does not answer"
-        if not self._neighbours(way_out, way_out.gateway):
+        if not self.hears(way_out, way_out.gateway):
             why = self._why_no_link(source, way_out, way_out.gateway)
             return f"{source.name}'s gateway {way_out.gateway} does not answer: {why}"
         zone_from = self.vlan_of(way_out.address)
@@ -316,7 +316,7 @@ class Network:
             onward = self._interface_towards(router, address)
             if onward is None:
                 return f"{router.name} has no route to {address}"
-            if not self._neighbours(onward, address):
+            if not self.hears(onward, address):
                 return self._why_no_link(router, onward, address)
         if router.filters:
             packet = Packet(way_out.address, address or OUTSIDE, protocol if port else "icmp", port)

@@ -181,6 +181,10 @@ class World:
         """What the link at a host's port comes up at [bit/s]; 0 for none."""
         return self.network.wires.link_bps(f"{host}.{port}")
 
+    def hears(self, interface: Interface, address: str) -> bool:
+        """Whether the owner of an address hears what an interface sends, without a router."""
+        return self.network.hears(interface, address)
+
     def hears_its_gateway(self, interface: Interface) -> bool:
         """Whether a frame from an interface comes to the router of its network."""
         return self.network.hears_its_gateway(interface)

@@ -1,10 +1,11 @@
-"""`ip`: links, addresses and routes, as text and as JSON.
+"""`ip`: links, addresses, routes and neighbours, as text and as JSON.
 
 Source: ip(8); rows of iproute2 6.1.
 """
 
 import ipaddress
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from homelab_lib.twin.machine.interface import Interface
@@ -17,13 +18,14 @@ _FLAGS = {"j": "j", "json": "j", "d": "d", "details": "d", "4": "4", "6": "6", "
 _FLAGS |= {"oneline": "o", "br": "b", "brief": "b", "s": "s", "stats": "s", "p": "p", "pretty": "p"}
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link"}
 _OBJECTS |= {"route": "route", "r": "route"}
+_OBJECTS |= dict.fromkeys(("neighbour", "neighbor", "neigh", "n"), "neigh")
 _FOREVER = 4294967295
 _LO = Interface("lo", "00:00:00:00:00:00", "127.0.0.1/8", "", "", mtu=65536)
 
 
 @addresses("ip")
 def ip(machine: Machine, call: Call) -> Reply:
-    """Addresses, links and routes."""
+    """Addresses, links, routes and neighbours."""
     words, flags = list(call.argv[1:]), set()
     while words and words[0].startswith("-"):
         name = words.pop(0).lstrip("-")
@@ -39,6 +41,13 @@ def ip(machine: Machine, call: Call) -> Reply:
         return Reply(255, stderr=f'Command "{verb}" is unknown, try "ip {noun} help".\n')
     if kind == "route":
         return _routes(machine, words, verb, flags)
+    if kind == "neigh":
+        found = list(_neighbours(machine))
+        lines = (
+            f"{row['dst']} dev {row['dev']} lladdr {row['lladdr']} {row['state'][0]} \n"
+            for row in found
+        )
+        return Reply(0, json.dumps(found) + "\n" if "j" in flags else "".join(lines))
     name = next((word for word in words if word not in ("dev", "up")), "")
     rows = _links(machine, flags, with_addresses=kind == "addr")
     if name:
@@ -150,6 +159,28 @@ def _text(row: dict[str, Any], flags: set[str], kind: str) -> str:
         out += f"scope {each['scope']}{label}\n"
         out += "       valid_lft forever preferred_lft forever\n"
     return out
+
+
+def _neighbours(machine: Machine) -> Iterator[dict[str, Any]]:
+    """Who answers on a machine's networks. A real one lists whom it has talked to lately."""
+    others = [
+        each
+        for other in machine.world.machines.values()
+        if other is not machine
+        for each in other.interfaces
+        if each.cidr
+    ]
+    for own in machine.interfaces:
+        network = ipaddress.ip_interface(own.cidr).network if own.cidr and own.up else None
+        for each in others:
+            near = network is not None and ipaddress.ip_address(each.address) in network
+            if near and machine.world.hears(own, each.address):
+                yield {
+                    "dst": each.address,
+                    "dev": own.name,
+                    "lladdr": each.mac,
+                    "state": ["REACHABLE"],
+                }
 
 
 def _routes(machine: Machine, words: list[str], verb: str, flags: set[str]) -> Reply:
