@@ -134,11 +134,12 @@ def runbook(arguments: argparse.Namespace) -> int:
     name = arguments.phase
     what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
     shipped = Path(arguments.lab).resolve() == paths.data().resolve()
+    part = what.part.name
     notebook = written(
         of_phase(lab, what.phase, lambda name: "", what.part),
         lab="" if shipped else paths.shown(Path(arguments.lab).resolve()),
-        goal=next((each.goal for each in lab.phases if each.number == what.phase), ""),
-        left_out=described(lab, what.phase),
+        goal="" if part else next((p.goal for p in lab.phases if p.number == what.phase), ""),
+        left_out=() if part else described(lab, what.phase),
     )
     file = Path(arguments.output or f"{what.name}.ipynb")
     try:

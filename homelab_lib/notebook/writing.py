@@ -85,7 +85,7 @@ def written(
     head = [f"# {runbook.title}", goal, _ABOUT]
     if left_out:
         named = ", ".join(f"`{key}`" for key in left_out)
-        head.append(f"The phase also holds {named}. No step installs these.")
+        head.append(f"The lab also has {named} in it, which say what runs where.")
     cells = [
         _prose("\n\n".join(part for part in head if part)),
         _code(_PARAMETERS.format(lab=_text(lab)), tags=["parameters"]),

@@ -44,7 +44,14 @@ def declare(program: str, judge: Judge) -> None:
         Its name, without a folder.
     judge
         Is given the words after it; `Allowed`, or a function.
+
+    Raises
+    ------
+    ValueError
+        Somebody has declared it already: two words on one program are one too many.
     """
+    if program in _programs:
+        raise ValueError(f"{program} is declared already")
     _programs[program] = judge
 
 

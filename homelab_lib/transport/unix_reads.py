@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from homelab_lib.transport.options import Allowed, Judge, Words
 
 
+def _few(words: Words) -> bool:
+    """It ends by itself, after no more than ten."""
+    count = words.values("-c")
+    return (
+        len(words.operands) == 1 and bool(count) and count[-1].isdecimal() and int(count[-1]) < 11
+    )
+
+
 def _fetches(words: Words) -> bool:
     """A GET or HEAD over HTTP whose answer goes to standard output."""
     given = words.values("-w", "--write-out", "-H", "--header")
@@ -114,9 +122,7 @@ PROGRAMS: dict[str, Judge] = {
     "modinfo": Allowed("", "-0", "-F -k --field"),
     "nproc": Allowed("", "--all", "--ignore"),
     # Without a count it never ends.
-    "ping": Allowed(
-        "", "-n -q -4 -6", "-c -W -w -M -s", also=lambda words: bool(words.values("-c"))
-    ),
+    "ping": Allowed("", "-n -q -4 -6", "-c -W -w -M -s -I -t", also=_few),
     "readlink": Allowed("", "-e -f -m -n -q -s -v -z"),
     "sha256sum": Allowed("", "-b -c -t -w -z --check --quiet --status --tag --zero"),
     "showmount": Allowed("", "-a -d -e --all --directories --exports --no-headers"),

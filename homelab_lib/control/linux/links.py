@@ -8,24 +8,11 @@ import re
 
 from homelab_lib import answers
 from homelab_lib.runbook.resource import Host
-from homelab_lib.transport.options import Allowed, Words
-from homelab_lib.transport.reads import declare
 
 _NEIGHBOURS = ("ip", "-j", "neigh", "show")
 _HEADERS_BYTES = 28  # of IPv4 and ICMP, within the packet
 _SPEED = re.compile(r"^\s*Speed: (\d+)Mb/s", re.MULTILINE)
 _KNOWN = ("REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT")
-
-
-def _few(words: Words) -> bool:
-    """It ends by itself, after no more than ten."""
-    count = words.values("-c")
-    return (
-        len(words.operands) == 1 and bool(count) and count[-1].isdecimal() and int(count[-1]) < 11
-    )
-
-
-declare("ping", Allowed("", "-n -q -4 -6", "-c -W -w -M -s -I -t", also=_few))
 
 
 def answers_ping(host: Host, address: str) -> bool:

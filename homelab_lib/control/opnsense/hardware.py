@@ -14,8 +14,6 @@ from homelab_lib import answers
 from homelab_lib.control.linux.hardware import Processor
 from homelab_lib.control.linux.pci import Card, Link
 from homelab_lib.runbook.resource import Host
-from homelab_lib.transport.options import Allowed
-from homelab_lib.transport.reads import declare
 
 _PCICONF = ("pciconf", "-l", "-v", "-c")
 _GEOM = ("geom", "disk", "list")
@@ -30,11 +28,6 @@ _NEIGHBOUR = re.compile(r"^\S+ \(([0-9a-fA-F.:]+)\) at ([0-9a-fA-F:]{17}) on ", 
 _STATUS = re.compile(r"^\s+status: (.*)$", re.MULTILINE)
 _MEDIA = re.compile(r"^\s+media: .*?(\d+)(G?)[bB]ase", re.MULTILINE)
 _BRIDGE = "0604"
-
-declare("pciconf", Allowed("", "-l -v -b -c -e"))
-declare("geom", Allowed("disk list,disk status"))
-declare("ifconfig", lambda words: len(words) == 1 and not words[0].startswith("-"))
-declare("arp", Allowed("", "-a -n", "-i"))  # -d forgets neighbours, -s and -f write them
 
 
 def processor(host: Host) -> Processor:

@@ -5,9 +5,6 @@ Source: pfctl(8).
 
 from homelab_lib.runbook.resource import Host
 from homelab_lib.transport.command import Result
-from homelab_lib.transport.reads import declare
-
-declare("pfctl", lambda words: list(words) == ["-sr"])
 
 
 def rules(host: Host) -> Result:

@@ -6,7 +6,6 @@ where it lies. That one script is let through, letter by letter, and no other.
 
 from collections.abc import Sequence
 
-from homelab_lib.transport.options import Allowed
 from homelab_lib.transport.reads import declare
 
 PROBE = (
@@ -23,17 +22,4 @@ def _php(words: Sequence[str]) -> bool:
     return list(words) == ["-r", PROBE]
 
 
-def _ifconfig(words: Sequence[str]) -> bool:
-    """All devices, or one: what follows a device's name may change it."""
-    return len([word for word in words if not word.startswith("-")]) < 2 and set(words) <= {
-        *(word for word in words if not word.startswith("-")),
-        *("-a", "-l", "-v"),
-    }
-
-
 declare("php", _php)
-declare("ifconfig", _ifconfig)
-declare("opnsense-version", Allowed("", "-A -a -e -i -N -n -t -V -v -w"))
-declare("pfctl", lambda words: list(words) in (["-sr"], ["-si"], ["-sn"], ["-ss"]))
-declare("pgrep", Allowed("", "-l -f -x -q -n -o -i -a"))
-declare("sha256", Allowed("", "-q -r"))

@@ -29,12 +29,20 @@ def _pluginctl(words: Sequence[str]) -> bool:
     return False
 
 
+def _ifconfig(words: Sequence[str]) -> bool:
+    """All devices, or one: what follows a device's name may change it."""
+    names = [word for word in words if not word.startswith("-")]
+    return len(names) < 2 and set(words) <= {*names, "-a", "-l", "-v"}
+
+
 declare_service(SERVICE, _request)
-declare("opnsense-version", Allowed("", "-v -n -a"))
+declare("opnsense-version", Allowed("", "-A -a -e -i -N -n -t -V -v -w"))
 declare("pluginctl", _pluginctl)
-declare("pfctl", lambda words: list(words) == ["-sr"])
-declare("pgrep", Allowed("", "-q -l -x -f"))
-declare("ifconfig", Allowed("", "-a", also=lambda words: len(words.operands) <= 1))
+declare("pfctl", lambda words: list(words) in (["-sr"], ["-si"], ["-sn"], ["-ss"]))
+declare("pgrep", Allowed("", "-a -f -i -l -n -o -q -x"))
 declare("printenv", Allowed("", also=lambda words: len(words.operands) == 1))
-declare("sha256", Allowed("", "-q"))
-declare("pciconf", Allowed("", "-l -v -lv"))
+declare("sha256", Allowed("", "-q -r"))
+declare("ifconfig", _ifconfig)
+declare("pciconf", Allowed("", "-l -v -b -c -e -lv"))
+declare("geom", Allowed("disk list,disk status"))
+declare("arp", Allowed("", "-a -n", "-i"))  # -d forgets neighbours, -s and -f write them
