@@ -2,9 +2,10 @@
 
 import base64
 import json
+from functools import cache
 from typing import Any
 
-from homelab_lib.lab import load_lab
+from homelab_lib.lab import Lab, load_lab
 from homelab_lib.twin.machine.https import Asked
 from homelab_lib.twin.opnsense.api import Api
 from homelab_lib.twin.opnsense.endpoints import endpoints
@@ -17,9 +18,14 @@ _DEVICES = ("igc0", "ix0", "ix1", "igc1", "igc2")
 _MACS = {name: f"00:0c:29:00:00:0{number}" for number, name in enumerate(_DEVICES, 1)}
 
 
+@cache
+def _lab() -> Lab:
+    return load_lab()
+
+
 def box(version: str) -> OpnSense:
     """The firewall that the contract's README describes."""
-    firewall = OpnSense("fw", World(load_lab()), user="root", version=version)
+    firewall = OpnSense("fw", World(_lab()), user="root", version=version)
     firewall.devices = [Device(name, mac) for name, mac in _MACS.items()]
     firewall.devices += [Device("lo0", physical=False), Device("pflog0", physical=False)]
     assigned = [

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 _NUMERIC = re.compile(r"[ \t\n\r\v\f]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t\n\r\v\f]*")
 _INTEGER = re.compile(r"\s*([+-]?(?:0|[1-9][0-9]*))\s*", re.ASCII)
+_DEEPEST = 512
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -79,11 +80,32 @@ def _as_php(value: Any) -> Any:
 def decoded(body: bytes) -> dict[str, Any]:
     """What a body of JSON leaves in ``$_POST``; nothing of what is no list and no object."""
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode(), parse_int=_whole, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a pair of UTF-16 is no character
     except (ValueError, RecursionError):
         return {}
     found = mapping(value)
-    return found if found is not None else {}
+    return found if found is not None and _is_shallow(found) else {}
+
+
+def _whole(digits: str) -> int | float:
+    value = int(digits) if len(digits) < 30 else float(digits)
+    return value if -(2**63) <= value < 2**63 else float(digits)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether it is as deep as `json_decode` goes, and no deeper."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        lists = [each for each in level if isinstance(each, dict | list)]
+        level = [e for each in lists for e in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return True
+    return not any(isinstance(each, dict | list) for each in level)
 
 
 def mapping(value: Any) -> dict[str, Any] | None:

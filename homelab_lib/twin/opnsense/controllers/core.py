@@ -155,7 +155,9 @@ def _device(visit: Visit, name: str, interface: ET.Element | None) -> Answer:
         assert interface is not None
         return interface.findtext(name) or ""
 
+    settings = {each.tag: each.text or "" for each in interface}
     told |= {
+        "config": settings | {"identifier": interface.tag},
         "identifier": interface.tag,
         "description": setting("descr") or interface.tag.upper(),
         "enabled": not php.is_empty(setting("enable")),
