@@ -13,6 +13,7 @@ from homelab_lib.transport import quoting
 from homelab_lib.transport.command import change, read
 from homelab_lib.twin.built import built
 from homelab_lib.twin.machine.https import Asked
+from homelab_lib.twin.packet import Packet
 
 LAB = load_lab()
 AUTH = "Basic " + base64.b64encode(b"key:secret").decode()
@@ -228,6 +229,56 @@ def test_two_devices_in_one_network_and_the_first_has_the_route(world):
     assert box.links.towards("10.0.1.99").name == "igc0"
     run(box, "ifconfig igc0 10.0.1.1 delete")
     assert box.links.towards("10.0.1.99").name == "ixl1"
+
+
+@pytest.mark.parametrize(
+    ("passes", "disabled", "arrives"),
+    [("pass", "0", "10.0.10.5"), ("rule", "0", "10.0.10.5"), ("", "0", ""), ("pass", "1", "")],
+)
+def test_a_port_forward_lets_in_by_itself_by_a_rule_or_not(shared, passes, disabled, arrives):
+    box = shared.machines["firewall"]
+    before = box.config.load()
+    assert box.lets_in(8443) == ""
+
+    def forward(root):
+        rule = ET.SubElement(root.find("nat"), "rule")
+        values = {"interface": "wan", "ipprotocol": "inet", "protocol": "tcp", "local-port": "443"}
+        values |= {"target": "10.0.10.5", "pass": passes, "disabled": disabled}
+        for tag, text in values.items():
+            ET.SubElement(rule, tag).text = text
+        there = ET.SubElement(rule, "destination")
+        for tag, text in (("network", "wanip"), ("port", "8443")):
+            ET.SubElement(there, tag).text = text
+
+    write(box, forward)
+    box.apply("filter")
+    assert box.lets_in(8443) == arrives
+    assert box.lets_in(8444) == ""
+    assert box.lets_in(8443, "udp") == ""
+    box.config.put(before)
+    box.apply("filter")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "device", "passes"),
+    [
+        ("fd00:1::5", "2001:db8::1", "igc0", False),  # the policy speaks of IPv4 alone
+        ("10.0.1.9", "198.51.100.7", "igc0", True),
+        ("fd00:10::5", "fd00:30::5", "vlan0.10", False),
+    ],
+)
+def test_what_no_rule_allows_by_ipv6_is_refused(shared, source, destination, device, passes):
+    pf = shared.machines["firewall"].pf
+    assert pf.judge(Packet(source, destination, "tcp", 443), "in", device).passes == passes
+
+
+def test_lan_goes_out_by_both_families_on_a_box_as_it_comes(bare):
+    box = bare.machines["firewall"]
+    box.links.by_name["igc0"].addresses.append("fd00:1::1/64")
+    for source, to in (("10.0.1.9", "198.51.100.7"), ("fd00:1::9", "2001:db8::1")):
+        assert box.pf.judge(Packet(source, to, "udp", 53), "in", "igc0").passes
+    stranger = Packet("10.9.9.9", "198.51.100.7", "tcp", 443)
+    assert not box.pf.judge(stranger, "in", "igc0").passes
 
 
 # ------------------------------------------------------------------------ cutting oneself off

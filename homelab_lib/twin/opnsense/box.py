@@ -227,6 +227,28 @@ class Box(OpnSense):
         )
         return plugged or link.identifier == "wan"  # the provider's end is no part of a lab
 
+    def lets_in(self, port: int, protocol: str = "tcp") -> str:
+        """The address at which a packet from outside ends; empty where it gets no further.
+
+        Parameters
+        ----------
+        port, protocol
+            What of WAN's address is called at.
+        """
+        wan = self.links.of("wan")
+        here = next(iter(wan.addresses), "").partition("/")[0] if wan else ""
+        if wan is None or not here:
+            return ""
+        sent, passed = self.pf.redirected(Packet(OUTSIDE, here, protocol, port), wan.name)
+        if not passed and not self.pf.judge(sent, "in", wan.name).passes:
+            return ""
+        onward = self.links.towards(sent.destination)
+        if sent.destination == here:
+            return here
+        if onward is None or not self.pf.judge(sent, "out", onward.name).passes:
+            return ""
+        return sent.destination
+
     def keep_states(self, for_s: float) -> None:
         """Note what connections stand between machines of the lab: they pass on for so long."""
         until_s = self.world.clock.now() + for_s
