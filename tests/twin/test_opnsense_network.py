@@ -238,7 +238,7 @@ def test_two_devices_in_one_network_and_the_first_has_the_route(world):
 def test_a_port_forward_lets_in_by_itself_by_a_rule_or_not(shared, passes, disabled, arrives):
     box = shared.machines["firewall"]
     before = box.config.load()
-    assert box.lets_in(8443) == ""
+    assert box.arrives_at(8443) == ""
 
     def forward(root):
         rule = ET.SubElement(root.find("nat"), "rule")
@@ -252,9 +252,9 @@ def test_a_port_forward_lets_in_by_itself_by_a_rule_or_not(shared, passes, disab
 
     write(box, forward)
     box.apply("filter")
-    assert box.lets_in(8443) == arrives
-    assert box.lets_in(8444) == ""
-    assert box.lets_in(8443, "udp") == ""
+    assert box.arrives_at(8443) == arrives
+    assert box.arrives_at(8444) == ""
+    assert box.arrives_at(8443, "udp") == ""
     box.config.put(before)
     box.apply("filter")
 

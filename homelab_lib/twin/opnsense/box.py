@@ -1,8 +1,7 @@
 """The box behind the REST side: what a shell and the network see of it.
 
 The REST side writes; here it becomes force: devices and addresses (`links`), the packet filter
-(`pf`), and whether whoever runs a runbook still comes in. His machine is `World.operator`; without
-one he sits in the network of the box's own SSH address, where he was when the twin was built.
+(`pf`), and whether whoever runs a runbook still comes in (`way_in`).
 
 A connection that stands is a state of pf and passes on whatever the rules say, until it is killed.
 A new one is judged.
@@ -24,6 +23,7 @@ from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.resolver import resolved
 from homelab_lib.twin.opnsense.rules import DENIED
 from homelab_lib.twin.opnsense.suricata import Suricata
+from homelab_lib.twin.opnsense.way_in import WayIn
 from homelab_lib.twin.packet import OUTSIDE, Packet
 
 _FIRST_PROCESS = 20_000
@@ -71,8 +71,7 @@ class Box(OpnSense):
         world.lenders.append(self.lends)
         world.resolvers.append(lambda source, name: resolved(self, source, name))
         self.settles_s = 0.0  # after a boot: so long the console's scripts do nothing
-        self._home: tuple[str, int | None] | None = None  # where the operator's frames come in
-        self._neighbour = ""  # the address that they come from
+        self.way_in = WayIn(self)
         self.hooks["vlan"].append(lambda box: self.links.configure_vlans(self.config.load()))
         self.hooks["interfaces"].append(lambda box: self.links.release(self.config.load()))
         self.hooks["filter"].append(lambda box: self._load_rules())
@@ -86,27 +85,12 @@ class Box(OpnSense):
                 if each.tag is None
             ]
         )
-        self._note_home()
+        self.way_in.note()
 
     def show(self) -> None:
         """Show the network the devices that there are now; from here on one comes in as now."""
         self.interfaces[:] = self.links.interfaces(self.name)
-        self._note_home()
-
-    def _note_home(self) -> None:
-        for each in self.interfaces:
-            if each.address and each.address == self.ssh_address:
-                self._home = each.segment, each.tag
-                self._neighbour = str(ipaddress.ip_interface(each.cidr).network[-2])
-
-    @property
-    def ssh_address(self) -> str:
-        """The address that a runbook comes to; empty where the lab has a name, or nothing."""
-        ssh = self.world.lab.hosts[self.name].ssh
-        try:
-            return str(ipaddress.ip_address(ssh.address)) if ssh else ""
-        except ValueError:
-            return ""
+        self.way_in.note()
 
     # ------------------------------------------------------------------- in force
 
@@ -227,7 +211,7 @@ class Box(OpnSense):
         )
         return plugged or link.identifier == "wan"  # the provider's end is no part of a lab
 
-    def lets_in(self, port: int, protocol: str = "tcp") -> str:
+    def arrives_at(self, port: int, protocol: str = "tcp") -> str:
         """The address at which a packet from outside ends; empty where it gets no further.
 
         Parameters
@@ -272,23 +256,7 @@ class Box(OpnSense):
 
     def cut_off_by(self) -> str:
         """Why whoever runs a runbook can't log in anew; empty where he can."""
-        address = self.ssh_address
-        if not address:
-            return ""
-        if self.world.operator:
-            source = self.world.machines[self.world.operator]
-            return str(self.world.network.path(source, address, 22))
-        if self._home is None:
-            return ""
-        link = self.links.holding(address)
-        if link is None or not link.up:
-            return f"nobody has {address}"
-        if (link.segment, link.tag) != self._home:
-            return f"{address} is elsewhere: on {link.name}"
-        if self.links.towards(self._neighbour) is not link:
-            return f"answers to {self._neighbour} go another way"
-        verdict = self.pf.judge(Packet(self._neighbour, address, "tcp", 22), "in", link.name)
-        return "" if verdict.passes else f"rule {verdict.rule.description if verdict.rule else ''}"
+        return self.way_in.cut_off_by()
 
     def accepts_logins(self) -> bool:
         return super().accepts_logins() and not self.cut_off_by()

@@ -193,7 +193,7 @@ def pfctl(box: Box, call: Call) -> Reply:
             status = "Enabled" if box.pf.enabled else "Disabled"
             return Reply(0, f"Status: {status} for 1 days 00:00:00           Debug: Urgent\n")
         case ["-ss"] | ["-s", "states"]:
-            there = f"{box.ssh_address}:22 <- operator:50000       ESTABLISHED:ESTABLISHED"
+            there = f"{box.way_in.address}:22 <- operator:50000       ESTABLISHED:ESTABLISHED"
             return Reply(0, f"all tcp {there}\n")
         case ["-t", name, "-T", "show"]:
             if name not in box.pf.tables:

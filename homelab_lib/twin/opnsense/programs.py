@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.unix import COREUTILS
 from homelab_lib.twin.opnsense.configctl import configctl_programs
 from homelab_lib.twin.opnsense.freebsd_files import freebsd_files
 from homelab_lib.twin.opnsense.freebsd_network import freebsd_network
+from homelab_lib.twin.opnsense.freebsd_processes import freebsd_processes
 from homelab_lib.twin.opnsense.freebsd_system import freebsd_system
 from homelab_lib.twin.opnsense.script_run import script_programs
 
@@ -28,6 +29,7 @@ def _unix() -> Commands:
 OPNSENSE = (
     freebsd_files,
     freebsd_system,
+    freebsd_processes,
     freebsd_network,
     configctl_programs,
     script_programs,

@@ -7,7 +7,8 @@ from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.config import written
-from homelab_lib.twin.opnsense.script_evaluation import Evaluation, Fatal, Leave
+from homelab_lib.twin.opnsense.script_computing import Fatal, Leave
+from homelab_lib.twin.opnsense.script_evaluation import Evaluation
 from homelab_lib.twin.opnsense.script_objects import ApiKeys, ConfigObject, UserModel, Xml
 from homelab_lib.twin.opnsense.script_values import FUNCTIONS, formatted, number, text
 

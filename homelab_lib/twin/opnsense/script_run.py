@@ -7,7 +7,7 @@ from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.script_calls import OURS, Run
-from homelab_lib.twin.opnsense.script_evaluation import Fatal, Leave
+from homelab_lib.twin.opnsense.script_computing import Fatal, Leave
 from homelab_lib.twin.opnsense.script_grammar import parse
 from homelab_lib.twin.opnsense.script_values import text
 from homelab_lib.twin.opnsense.script_words import ParseError

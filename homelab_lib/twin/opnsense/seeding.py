@@ -18,7 +18,7 @@ from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
-from homelab_lib.twin.opnsense.freebsd_system import DAEMONS
+from homelab_lib.twin.opnsense.freebsd_processes import DAEMONS
 from homelab_lib.twin.opnsense.links import Link, Links
 from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.rules import mapped
