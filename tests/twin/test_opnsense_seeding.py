@@ -169,6 +169,26 @@ def test_a_device_with_more_than_we_print_is_understood():
     assert vlan.segment == LAB.hosts["firewall"].segment("sfp2")
 
 
+def test_leases_that_were_given_are_taken_over():
+    files = {
+        "/var/db/dnsmasq.leases": "1790003600 02:aa:bb:cc:dd:01 10.0.10.100 tv 01:02:aa\n"
+        "1790003600 02:aa:bb:cc:dd:02 10.0.20.100 * *\nduid 00:01:00:01\n",
+        "/var/db/kea/kea-leases4.csv": "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,"
+        "fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n10.0.30.50,02:AA:BB:CC:DD:03,,"
+        "4000,1790001000,1,0,0,cam,0,,0\n10.0.30.51,02:aa:bb:cc:dd:04,,4000,1,1,0,0,old,2,,0\n",
+    }
+    box = real()
+    for path, text in files.items():
+        box.files.put(path, text)
+    twin = built(LAB, before_phase=0).machines["firewall"]
+    seed_opnsense(twin, Wire(box))
+    assert [(row["address"], row["hostname"], row["if_name"]) for row in twin.leases] == [
+        ("10.0.10.100", "tv", "opt1"),
+        ("10.0.20.100", "*", "opt2"),
+        ("10.0.30.50", "cam", "opt3"),
+    ]
+
+
 def test_a_whole_world_is_seeded_with_it():
     box = real()
     world = seeded(LAB, Wire(box))

@@ -31,7 +31,8 @@ _DAEMONS = {
     "unbound": "/usr/local/sbin/unbound -c /var/unbound/unbound.conf",
     "cron": "/usr/sbin/cron -s",
     "ntpd": "/usr/local/sbin/ntpd -g -c /var/etc/ntpd.conf",
-    "wireguard": "",
+    "monit": "/usr/local/bin/monit -c /usr/local/etc/monitrc",
+    "syslog": "/usr/local/sbin/syslog-ng -f /usr/local/etc/syslog-ng.conf",
 }
 
 

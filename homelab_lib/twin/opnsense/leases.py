@@ -86,6 +86,11 @@ class Leases:
         self.tell()
         return self._by_mac[mac]
 
+    def take_over(self, found: list[Lease]) -> None:
+        """These are lent; of one client the last counts."""
+        self._by_mac = {lease.mac: lease for lease in found}
+        self.tell()
+
     def forget(self, mac: str) -> None:
         """Delete a lease by hand."""
         self._by_mac.pop(mac.lower(), None)

@@ -49,7 +49,7 @@ def install(machine: Machine) -> None:
     """Put programs where they lie, and what else a shell finds of the system's."""
     for path in _PLACES:
         machine.files.put(path, "#!\n", mode=0o755)
-    for folder in ("/var/run", "/tmp", "/conf", "/usr/local/etc/suricata"):
+    for folder in ("/var/run", "/var/db", "/tmp", "/conf", "/usr/local/etc/suricata"):
         machine.files.mkdir(folder, parents=True)
     root = machine.accounts.users["root"]
     machine.accounts.users["root"] = replace(root, shell="/usr/local/sbin/opnsense-shell")

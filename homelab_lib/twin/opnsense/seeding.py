@@ -5,6 +5,7 @@ is asked for is the file without them, by a script that only prints. What is in 
 the kernel: devices and addresses, the rules that pf has loaded, what runs.
 """
 
+import csv
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
 from homelab_lib.twin.opnsense.freebsd_processes import DAEMONS
+from homelab_lib.twin.opnsense.leases import Lease
 from homelab_lib.twin.opnsense.links import Link, Links
 from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.rules import mapped
@@ -60,6 +62,8 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
     names = printed(ask, box.name, "pgrep", "-l", ".") or ""
     running = {line.partition(" ")[2].strip() for line in names.splitlines()}
     box.started = {name: bool(running & set(known)) for name, known in DAEMONS.items()}
+    box.started["wireguard"] = root.findtext("OPNsense/wireguard/general/enabled") == "1"
+    box.lent.take_over(list(_leases(box, ask)))
     files = printed(ask, box.name, "find", _SURICATA, "-name", "*.rules") or ""
     box.suricata.take_over({line.rpartition("/")[2] for line in files.splitlines()})
 
@@ -75,6 +79,27 @@ def _in_force(root: ET.Element, loaded: set[str]) -> ET.Element:
         if loaded and there and row.get("uuid") not in loaded:
             rules.remove(row)  # type: ignore[union-attr]
     return copy
+
+
+def _leases(box: Box, ask: Ask) -> Iterator[Lease]:
+    """What either server has lent, by its own file."""
+    files = printed(ask, box.name, "find", "/var/db", "-maxdepth", "2", "-name", "*leases*") or ""
+    for path in files.split():
+        if path.endswith("/dnsmasq.leases"):
+            for line in (printed(ask, box.name, "cat", path) or "").splitlines():
+                until, mac, address, hostname, *_ = [*line.split(), "", "", "", ""]
+                if until.isdigit() and "." in address:
+                    yield _lease(box, mac, address, hostname.strip("*"), float(until))
+        elif path.endswith("/kea-leases4.csv"):
+            for row in csv.DictReader((printed(ask, box.name, "cat", path) or "").splitlines()):
+                if row.get("state") == "0":
+                    until = float(row["expire"])
+                    yield _lease(box, row["hwaddr"], row["address"], row["hostname"], until)
+
+
+def _lease(box: Box, mac: str, address: str, hostname: str, until_s: float) -> Lease:
+    link = box.links.towards(address)
+    return Lease(mac.lower(), address, hostname, link.identifier if link else "", until_s)
 
 
 # ------------------------------------------------------------------------------- devices

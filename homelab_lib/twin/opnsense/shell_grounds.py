@@ -29,5 +29,15 @@ _PHP = "PHP 8.2 prints the same to the parts of the language; opnsense/core, Con
 SHELL_GROUNDS: tuple[Grounds, ...] = (
     *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _MANUALS.items()),
     *(Grounds(name, Fidelity.SOURCE, source) for name, source in _READ.items()),
+    *(
+        Grounds(f"{folder}/{name}", Fidelity.SOURCE, _READ[name])
+        for folder, name in (
+            ("/usr/local/sbin", "configctl"),
+            ("/usr/local/sbin", "opnsense-version"),
+            ("/usr/local/sbin", "pluginctl"),
+        )
+    ),
+    Grounds("/usr/sbin/daemon", Fidelity.DOCUMENTATION, _MANUALS["daemon"]),
+    Grounds("/usr/local/bin/php", Fidelity.SOURCE, _PHP),
     Grounds("php", Fidelity.SOURCE, _PHP),
 )
