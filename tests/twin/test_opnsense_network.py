@@ -216,6 +216,20 @@ def test_after_a_reboot_all_that_is_written_is_in_force(world):
     assert world.reach(world.machines["desktop"], "10.0.30.10", 22) != ""
 
 
+def test_while_it_boots_what_configures_it_ends_well_and_does_nothing(world):
+    box = world.machines["firewall"]
+    box.reboot()
+    world.clock.sleep(45)
+    assert box.accepts_logins()
+    write(box, set_text("interfaces/opt2/ipaddr", "10.0.20.9"))
+    for line in ("configctl interface reconfigure opt2", "/usr/local/etc/rc.reload_all"):
+        assert run(box, line).status == 0
+        assert box.links.of("opt2").addresses == ["10.0.20.1/24"]
+    world.clock.sleep(30)
+    run(box, "configctl interface reconfigure opt2")
+    assert box.links.of("opt2").addresses == ["10.0.20.9/24"]
+
+
 def test_two_devices_in_one_network_and_the_first_has_the_route(world):
     box = world.machines["firewall"]
 

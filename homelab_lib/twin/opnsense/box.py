@@ -27,6 +27,7 @@ from homelab_lib.twin.opnsense.way_in import WayIn
 from homelab_lib.twin.packet import OUTSIDE, Packet
 
 _FIRST_PROCESS = 20_000
+_SETTLES_S = 20.0  # from sshd's start to the end of rc.bootup: guessed
 _SWITCHES = {
     "dnsmasq": "dnsmasq/enable",
     "kea": "OPNsense/Kea/dhcp4/general/enabled",
@@ -70,7 +71,6 @@ class Box(OpnSense):
         self.states: dict[tuple[str, str, int], float] = {}  # when each ends; see `keep_states`
         world.lenders.append(self.lends)
         world.resolvers.append(lambda source, name: resolved(self, source, name))
-        self.settles_s = 0.0  # after a boot: so long the console's scripts do nothing
         self.way_in = WayIn(self)
         self.hooks["vlan"].append(lambda box: self.links.configure_vlans(self.config.load()))
         self.hooks["interfaces"].append(lambda box: self.links.release(self.config.load()))
@@ -265,6 +265,11 @@ class Box(OpnSense):
 
     def run(self, line: str, stdin: bytes = b"") -> Reply:
         return self._guarded("the shell", lambda: csh.run(self, self.user, self.home, line, stdin))
+
+    def boots_still(self) -> bool:
+        """Whether its start goes on, though it lets one in: until then what configures it by the
+        shell ends well and does nothing (`exit_on_bootup`)."""
+        return self.boots > 0 and self.world.clock.now() < self.booted_s + _SETTLES_S
 
     def start_job(self, call: Call) -> Job:
         """Run a program in the background."""

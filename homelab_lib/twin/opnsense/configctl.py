@@ -19,7 +19,6 @@ configctl_programs = Commands()
 NO_ACTION = "Action not allowed or missing"
 _OK = "OK"
 _RELOAD_S = 8.0  # all of it, on a box of this kind: guessed
-_BOOTING_S = 30.0
 
 _LISTS = {
     *("acls", "alias", "authserver", "bridged", "ca", "cert", "crl", "clone", "dhcp_ranges"),
@@ -70,9 +69,9 @@ def _found(words: Sequence[str]) -> tuple[Action | None, Sequence[str]]:
 
 @configctl_programs("rc.reload_all")
 def reload_all(box: Box, call: Call) -> Reply:
-    """Have everything that is written take effect; nothing at all while the box boots."""
-    if box.world.clock.now() < box.booted_s + box.settles_s:
-        return Reply(1)
+    """Have everything that is written take effect; while the box boots nothing, without a word."""
+    if box.boots_still():
+        return Reply()
     delay_s = float(call.argv[1]) if len(call.argv) > 1 and call.argv[1].isdigit() else 0.0
 
     def done() -> Reply:
@@ -83,9 +82,8 @@ def reload_all(box: Box, call: Call) -> Reply:
 
 
 def _interface(box: Box, given: Sequence[str]) -> str:
-    if box.world.clock.now() < box.booted_s + box.settles_s:
-        return "Error (1)"
-    box.configure(given[0] if given else "wan")
+    if not box.boots_still():
+        box.configure(given[0] if given else "wan")
     return _OK
 
 
@@ -98,7 +96,14 @@ def _applying(service: str) -> Action:
 
 
 def _reload(box: Box, given: Sequence[str]) -> str:
-    box.reload_all()
+    if not box.boots_still():
+        box.reload_all()
+    return _OK
+
+
+def _filter(box: Box, given: Sequence[str]) -> str:
+    if not box.boots_still():
+        box.apply("filter")
     return _OK
 
 
@@ -136,7 +141,7 @@ ACTIONS: dict[str, Action] = {
     "interface vlan configure": _applying("vlan"),
     "interface invoke registration": lambda box, given: _OK,
     "interface routes configure": _applying("routes"),
-    "filter reload": _applying("filter"),
+    "filter reload": _filter,
     "filter refresh_aliases": lambda box, given: json.dumps({"status": "ok"}),
     "service reload all": _reload,
     "service reload delay": _reload,
