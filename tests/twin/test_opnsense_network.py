@@ -13,6 +13,9 @@ from homelab_lib.transport import quoting
 from homelab_lib.transport.command import change, read
 from homelab_lib.twin.built import built
 from homelab_lib.twin.machine.https import Asked
+from homelab_lib.twin.opnsense.factory import Assigned, factory
+from homelab_lib.twin.opnsense.links import Link, Links
+from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.packet import Packet
 
 LAB = load_lab()
@@ -284,6 +287,20 @@ def test_a_port_forward_lets_in_by_itself_by_a_rule_or_not(shared, passes, disab
 def test_what_no_rule_allows_by_ipv6_is_refused(shared, source, destination, device, passes):
     pf = shared.machines["firewall"].pf
     assert pf.judge(Packet(source, destination, "tcp", 443), "in", device).passes == passes
+
+
+@pytest.mark.parametrize("release", [(26, 1), (26, 7)])
+def test_rules_of_either_kind_let_lan_out_as_the_box_comes(release):
+    """26.1 has them on its classic pages, 26.7 where the REST side shows them."""
+    assigned = [Assigned("lan", "ix0", "10.0.1.1/24"), Assigned("wan", "igc0", "dhcp")]
+    config = factory(release, assigned)
+    links = Links([Link("ix0"), Link("igc0")])
+    links.boot(config)
+    pf = PacketFilter(links, config, config)
+    assert pf.judge(Packet("10.0.1.9", "198.51.100.7", "tcp", 443), "in", "ix0").passes
+    assert not pf.judge(Packet("198.51.100.7", "203.0.113.10", "tcp", 22), "in", "igc0").passes
+    private = pf.judge(Packet("10.1.1.1", "203.0.113.10", "tcp", 22), "in", "igc0")
+    assert private.rule.description == "Block private networks from WAN"
 
 
 def test_lan_goes_out_by_both_families_on_a_box_as_it_comes(bare):

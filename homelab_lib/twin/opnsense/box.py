@@ -143,6 +143,7 @@ class Box(OpnSense):
         """Show the network what there is now. Who came by an address that is gone is cut off; a
         rule lets what stands pass on."""
         self.interfaces[:] = self.links.interfaces(self.name)
+        self.routers = self.links.routers()
         why = self.cut_off_by()
         if why and not before and not why.startswith("rule"):
             self.world.went_down(self)

@@ -98,10 +98,7 @@ def netstat(box: Box, call: Call) -> Reply:
     if {"-rn", "-nr", "-r"}.isdisjoint(call.argv):
         return Reply(1, stderr="netstat: this twin's shows routes alone (-rn)\n")
     rows = [("Destination", "Gateway", "Flags", "Netif", "Expire")]
-    wan = box.links.of("wan")
-    if wan is not None and wan.addresses:
-        network = ipaddress.ip_interface(wan.addresses[0]).network
-        rows.append(("default", str(network[1]), "UGS", wan.name, ""))
+    rows += [("default", router, "UGS", name, "") for name, router in box.routers.items()]
     rows.append(("127.0.0.1", "link#5", "UH", "lo0", ""))
     for link in box.links.by_name.values():
         for address in map(ipaddress.ip_interface, link.addresses):

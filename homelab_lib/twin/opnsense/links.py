@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.interface import Interface
 
-_LEASED = "203.0.113.10/24"  # what a provider's DHCP gives: of a network for documentation
+_LEASED, ROUTER = "203.0.113.10/24", "203.0.113.1"
+"""What a provider's DHCP gives: of a network for documentation."""
 _MTU = 1500
 _FAMILIES = (("ipaddr", "subnet"), ("ipaddrv6", "subnetv6"))
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -229,6 +230,10 @@ class Links:
                     mtu=link.mtu,
                     up=link.up,
                 )
+
+    def routers(self) -> dict[str, str]:
+        """The router that a provider has told, by device."""
+        return {link.name: ROUTER for link in self.by_name.values() if _LEASED in link.addresses}
 
     def of(self, identifier: str) -> Link | None:
         """The device of an interface that is up; None for none."""
