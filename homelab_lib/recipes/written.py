@@ -24,9 +24,8 @@ def written(host: Host, aside: Aside, resources: Sequence[Resource]) -> Iterator
     diffs = [
         each.diff(found) for each, found in zip(resources, _seen(host, resources), strict=True)
     ]
-    if any(diff.changes for diff in diffs) and not any(diff.conflict for diff in diffs):
-        yield aside
-    yield list(resources)
+    writes = any(diff.changes for diff in diffs) and not any(diff.conflict for diff in diffs)
+    yield [aside, *resources] if writes else list(resources)
 
 
 def _seen(host: Host, resources: Sequence[Resource]) -> list[Any]:
