@@ -8,8 +8,6 @@ when one of ours is moved before them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 from homelab_lib.control import mark
 from homelab_lib.control.opnsense.api import Api, told
@@ -50,30 +48,30 @@ class RuleOrder:
         return sorted(found, key=lambda row: row["sort_order"])
 
     def diff(self, observed: list[dict[str, str]]) -> Diff:
-        order = list(observed)
         changes = []
-        for first, then in self._pairs(order):
-            places = {row["uuid"]: at for at, row in enumerate(order)}
-            if places[first["uuid"]] < places[then["uuid"]]:
-                continue
-            order.remove(first)
-            order.insert(order.index(then), first)
-            changes.append(self._move(first, then, observed))
+        for chain in self._chains(observed):
+            places = {row["uuid"]: at for at, row in enumerate(observed)}
+            staying = _ascending([places[row["uuid"]] for row in chain])
+            for at, row in enumerate(chain):
+                if at not in staying:
+                    # Those that go to one place go there in their order, each behind the last: the
+                    # firewall makes room there, and not at the very beginning.
+                    before = chain[next(other for other in staying if other > at)]
+                    changes.append(self._move(row, before, observed))
         return Diff(tuple(changes))
 
-    def _pairs(self, order: Sequence[dict[str, str]]) -> list[tuple[Any, Any]]:
-        """Which has to come before which, from the last to the first of each interface."""
+    def _chains(self, order: Sequence[dict[str, str]]) -> list[list[dict[str, str]]]:
+        """Rules that have to come one after the other: of each interface ours, and the first of
+        somebody else's that has to come after them."""
         ours = {row["description"]: row for row in order}
-        wanted = [ours[each] for each in self.descriptions if each in ours]
         chains: dict[str, list[dict[str, str]]] = {}
-        for row in wanted:
+        for row in (ours[each] for each in self.descriptions if each in ours):
             chains.setdefault(_group(row), []).append(row)
-        pairs = []
         for group, chain in chains.items():
             last = self._shadowing(order, group, chain)
-            line = [*chain, last] if last is not None else chain
-            pairs += list(pairwise(line))[::-1]
-        return pairs
+            if last is not None:
+                chain.append(last)
+        return list(chains.values())
 
     def _shadowing(
         self, order: Sequence[dict[str, str]], group: str, chain: Sequence[dict[str, str]]
@@ -113,3 +111,12 @@ def _group(row: Mapping[str, str]) -> str:
     """Rules that are compared with each other: those of one interface, or the floating ones."""
     interface = row["interface"]
     return interface if interface and "," not in interface else ""
+
+
+def _ascending(places: Sequence[int]) -> list[int]:
+    """Which of them can stay where they are, the last among them: the most that are in order."""
+    longest: list[list[int]] = []
+    for at, place in enumerate(places):
+        before = [each for each in longest if places[each[-1]] < place]
+        longest.append([*max(before, key=len, default=[]), at])
+    return longest[-1] if longest else []
