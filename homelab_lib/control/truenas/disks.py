@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.answers import Shape, expected
+from homelab_lib.answers import Shape, expected, fitted
 from homelab_lib.control.truenas.midclt import call, finished
 from homelab_lib.runbook.resource import Host
 from homelab_lib.units import format_bytes
@@ -22,7 +22,15 @@ _ROWS: Shape = [
     }
 ]
 _DETAILS: Shape = {"used": _ROWS, "unused": _ROWS}
-_BLOCKS: Shape = {"blockdevices": [{"name": str}]}
+
+
+def _block(value: Any) -> Any:
+    """A block device of `lsblk`, with all that lies on it."""
+    told = dict.fromkeys(("type?", "fstype?", "label?", "pttype?"), str)
+    return fitted(value, {"name": str, **told, "children?": [_block]})
+
+
+_BLOCKS: Shape = {"blockdevices": [_block]}
 _FOUND: Shape = [{"name": str}]
 _COLUMNS = "name,type,fstype,label,pttype"
 

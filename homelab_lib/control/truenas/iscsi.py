@@ -48,7 +48,7 @@ TARGET = Family(
     mark="alias",
     fields={
         "name": Field(),
-        "alias": Field(),
+        "alias": Field(""),
         "mode": Field("ISCSI"),
         "groups": Field([]),
         "auth_networks": Field((), unordered=True),

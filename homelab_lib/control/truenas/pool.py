@@ -12,13 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from homelab_lib.answers import Shape
+from homelab_lib.answers import Shape, fitted
 from homelab_lib.control.truenas.disks import Disk, importable, look_at_disks, serials, told
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.units import format_bytes
 
-_POOLS: Shape = [{"status": str, "healthy?": bool, "topology?": {str: [{"type": str}]}}]
+
+def _vdev(value: Any) -> Any:
+    """A vdev of `pool.query`, with those in it."""
+    known = {"type": str, "name?": str, "disk?": str, "children?": [_vdev]}
+    return fitted(value, known)
+
+
+_POOLS: Shape = [{"status": str, "healthy?": bool, "topology?": {str: [_vdev]}}]
 _ROOT: Shape = [{"encrypted?": bool}]
 _JOBS: Shape = [{"state": str}]
 _ROLES = ("data", "special", "dedup", "log", "cache", "spare")

@@ -23,7 +23,9 @@ _USERS: Shape = [
         "id": whole,
         "full_name?": str,
         "group?": {"id?": int, "bsdgrp_group?": str},
-        **{f"{name}?": [(str, int)] for name in _LISTS},
+        "groups?": [int],
+        "sudo_commands?": [str],
+        "sudo_commands_nopasswd?": [str],
         **{
             f"{name}?": SCALAR
             for name in _ASKED
