@@ -1,6 +1,7 @@
 """Who may use a NAS: groups, users, and what they may do in its datasets."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from homelab_lib.answers import Shape, whole
@@ -8,13 +9,15 @@ from homelab_lib.control.truenas.acl import Entry, FolderAcl, ShareAccess
 from homelab_lib.control.truenas.families import nas_group
 from homelab_lib.control.truenas.midclt import call, release
 from homelab_lib.control.truenas.user import NasUser
-from homelab_lib.errors import StepFailed
+from homelab_lib.errors import BadParameter, StepFailed, Unreadable
 from homelab_lib.lab import Lab
 from homelab_lib.lab.accounts import Acl, AclEntry, NasGroup, ShareAcl
 from homelab_lib.lab.accounts import NasUser as User
+from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Context, Step, Wanted
 
+_LARGEST_KEY_BYTES = 16_384
 _NOBODYS_HOME = "/var/empty"
 _NO_LOGIN = "/usr/sbin/nologin"
 _GROUPS: Shape = [{"id": whole, "gid": whole}]
@@ -74,7 +77,7 @@ def _user(lab: Lab, host: str, user: User, ctx: Context) -> NasUser:
         "sudo_commands_nopasswd": list(user.sudo_commands_nopasswd),
     }
     if user.public_key is not None:
-        wanted["sshpubkey"] = user.public_key
+        wanted["sshpubkey"] = _public_key(user, f"nas.{host}.users.{user.name}.public_key")
     return NasUser(
         host,
         lab.name,
@@ -85,6 +88,31 @@ def _user(lab: Lab, host: str, user: User, ctx: Context) -> NasUser:
         user.uid,
         ctx.secret(user.password) if user.password else None,
     )
+
+
+def _public_key(user: User, where: str) -> str:
+    """A user's public key, as the lab has it or says where it lies.
+
+    Raises
+    ------
+    BadParameter
+        It is not there, or is the private half.
+    """
+    text = user.public_key or ""
+    if not text.startswith("file:"):
+        return text.strip()
+    file = Path(text.removeprefix("file:")).expanduser()
+    try:
+        key = read_bytes(file, max_bytes=_LARGEST_KEY_BYTES).decode(errors="replace").strip()
+    except Unreadable as error:
+        raise BadParameter(f"the public key of {user.name}: {error.what}", where=where) from None
+    if "PRIVATE KEY" in key:
+        raise BadParameter(
+            f"{user.name} has a private key, and should have the public one",
+            where=where,
+            fix=f"write {text}.pub",
+        )
+    return key
 
 
 def _group_row(nas: Host, name: str) -> int:

@@ -7,6 +7,7 @@ from homelab_lib.answers import whole
 from homelab_lib.control.truenas import iscsi
 from homelab_lib.control.truenas.midclt import Release, call, release
 from homelab_lib.control.truenas.service import NasService
+from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.iscsi import Iscsi, IscsiAuth, IscsiExtent, IscsiTarget
 from homelab_lib.runbook.resource import Host
@@ -103,6 +104,19 @@ def _target(
 
 
 def _row(nas: Host, method: str, key: str, value: str) -> int:
-    """The number of a row that is there: it was made, or seen, right before."""
-    (row,) = call(nas, method, [[key, "=", value]], shape=[{"id": whole}])
-    return int(row["id"])
+    """The number of a row that was made, or seen, right before; or is said to be there.
+
+    Raises
+    ------
+    StepFailed
+        There is none, or there are several.
+    """
+    rows = call(nas, method, [[key, "=", value]], shape=[{"id": whole}])
+    if len(rows) != 1:
+        what = method.removesuffix(".query").replace(".", " ")
+        raise StepFailed(
+            f"{nas.name} has {len(rows) or 'no'} {what} with the {key} {value!r}",
+            where=nas.name,
+            fix=f"give the one that is meant this {key} in TrueNAS, or let a phase make it",
+        )
+    return int(rows[0]["id"])

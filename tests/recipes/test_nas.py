@@ -251,3 +251,12 @@ def test_snapshots_leave_out_what_they_should():
     [task] = made(world.machines["truenas"], "pool.snapshottask.query")
     assert task["exclude"] == ["tank/k3s", "tank/vm-backups"]
     assert task["naming_schema"].startswith("homelab-homelab-daily-%Y")
+
+
+def test_a_portal_that_is_said_to_be_there_has_to_be_found():
+    iscsi = {**ISCSI, "portals": {"direct": {"listen": ["10.0.30.5"], "exists": True}}}
+    lab = changed(load_lab(), ("nas.truenas.iscsi", iscsi))
+    world = before(lab)
+    ran = run(world, recipe.steps(lab, 1), stops=True)
+    assert ran.stopped_at == "nas-iscsi"
+    assert "has no iscsi portal with the comment 'direct; homelab: homelab'" in str(ran.error)

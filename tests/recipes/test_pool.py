@@ -145,6 +145,23 @@ def test_a_pool_that_is_there_is_never_made_another(other):
     assert ran.sent == []
 
 
+def test_a_pool_that_was_exported_is_not_made_anew_and_comes_back_as_it_was():
+    lab = load_lab()
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    nas = world.machines["truenas"]
+    made(nas, "pool.dataset.create", {"name": "tank/photos"})
+    made(nas, "pool.export", 1)
+    ran = run(world, recipe.steps(lab, 1), stops=True)
+    assert "a pool tank lies on disks of truenas and is not imported" in str(ran.error)
+    [found] = made(nas, "pool.import_find")
+    made(nas, "pool.import_pool", {"guid": found["guid"]})
+    assert run(world, recipe.steps(lab, 1)).sent == []
+    assert "tank/photos" in nas.datasets
+    made(nas, "pool.export", 1, {"destroy": True})
+    assert run(world, recipe.steps(lab, 1)).sent, "that one is gone for good, and its disks empty"
+
+
 def test_a_degraded_pool_is_told_as_such():
     lab = load_lab()
     world = before(lab)

@@ -55,6 +55,7 @@ class TrueNas(Machine):
         self.disks: dict[str, NasDisk] = {}
         self.pools: dict[str, ZPool] = {}
         self.datasets: dict[str, NasDataset] = {}
+        self.exported: dict[str, tuple[ZPool, dict[str, NasDataset]]] = {}  # by guid
         self.services = installed(self.release)
         self.tables: dict[str, Table] = defaultdict(Table)
         self.config: dict[str, Row] = {

@@ -41,8 +41,14 @@ def import_find(nas: TrueNas) -> Work:
     """Pools on disks that are plugged in and not imported."""
     yield Progress(3.0, 0, "")
     names = sorted({disk.exported_zpool for disk in nas.disks.values() if disk.exported_zpool})
+    ours = {pool.name: pool.guid for pool, _ in nas.exported.values()}
     return [
-        {"name": name, "guid": nas.guid(f"exported {name}"), "status": "ONLINE", "hostname": ""}
+        {
+            "name": name,
+            "guid": ours.get(name) or nas.guid(f"exported {name}"),
+            "status": "ONLINE",
+            "hostname": "",
+        }
         for name in names
     ]
 

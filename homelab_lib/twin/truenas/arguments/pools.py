@@ -135,6 +135,27 @@ class DiskDetails(Arguments):
     type: Literal["USED", "UNUSED", "BOTH"] = "BOTH"
 
 
+class PoolExport(Arguments):
+    """What goes with a pool."""
+
+    cascade: bool = False
+    restart_services: bool = False
+    destroy: bool = False
+
+
+class PoolImport(Arguments):
+    """Which pool, and what it is called from now on."""
+
+    guid: Text
+    name: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+
+
+class PoolImport26(PoolImport):
+    """The same in 26."""
+
+    name: Name | None = None
+
+
 class ScrubSchedule(Schedule):
     """Sundays at midnight, unless one says otherwise."""
 
