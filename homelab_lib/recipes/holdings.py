@@ -12,6 +12,13 @@ from homelab_lib.lab.per_host import every
 
 DESCRIBED = ("services", "models")
 """Keys whose things say what runs where, and not how it is installed: nothing is sent for them."""
+_MADE_ON = {
+    "pools": ("truenas", "proxmox"),
+    "datasets": ("truenas",),
+    "smb_shares": ("truenas",),
+    "nfs_shares": ("truenas",),
+}
+"""Systems on which things of some keys are made."""
 _SHOWN = 6
 
 Place = tuple[str, ...]
@@ -96,9 +103,18 @@ def strangers(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
     shares = [share for share in every(lab.nfs_shares) if share.phase == phase]
     made = {f"datasets.{share.host}.{share.dataset}" for share in shares}
     known = (*makes, *DESCRIBED)
-    return [
-        key for key in holdings(lab).get(phase, []) if _room(key) not in known and key not in made
-    ]
+    used = {f"nfs_shares.{c.nfs.share}" for c in lab.clusters.values() if c.nfs is not None}
+    held = holdings(lab).get(phase, [])
+    strange = [key for key in held if _room(key) not in known and key not in made]
+    # What a cluster stands on has a refusal of its own.
+    return strange + [key for key in held if _is_elsewhere(lab, key) and key not in used | made]
+
+
+def _is_elsewhere(lab: Lab, key: str) -> bool:
+    """Whether a thing lies on a system on which no recipe makes such."""
+    room, _, place = key.partition(".")
+    system = lab.system(place.partition(".")[0]) if room in _MADE_ON else None
+    return system is not None and system.kind not in _MADE_ON[room]
 
 
 def to_make(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:

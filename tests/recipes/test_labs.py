@@ -286,6 +286,8 @@ TEMPLATE = {"kind": "template", "url": "https://images.example/t.tar.zst", "sha2
          "clusters.alpha.clients", "nas is to get kubectl"),
         (2, {"clusters": {"alpha": {**CLUSTER, "host_agents": ["nas"]}}},
          "clusters.alpha.host_agents", "physical hosts as workers (nas)"),
+        (2, {"smb_shares": {"nas": {"old": {"path": "/volume1/old", "phase": 2}}}},
+         "smb_shares.nas.old", "holds what no recipe makes yet: smb_shares.nas.old"),
         (7, {}, "", "phase 7 of lab 'small' has nothing that this runbook makes"),
         (9, {}, "", "phase 9 of lab 'small' is not there"),
     ],
