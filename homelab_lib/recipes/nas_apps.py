@@ -18,7 +18,8 @@ from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, 
 
 MAKES = ("services",)
 _SIZES = ("1080p", "4K")
-_SETTINGS = "/mnt/.ix-apps/app_mounts/{app}/config/config/encoding.xml"
+_VOLUME = "/mnt/.ix-apps/app_mounts/{app}/config"
+_SETTINGS = "config/encoding.xml"  # in what it knows as its own
 _DEVICE = re.compile(r"<(?:Vaapi|Qsv)Device>(/dev/dri/[^<]+)</")
 _ACCELERATION = re.compile(r"<HardwareAccelerationType>(\w+)</")
 
@@ -133,7 +134,7 @@ class OnNas:
             check=self.answers,
         )
         graphics = Graphics.of(self.lab, self.service)
-        if graphics is None or self.catalog_name not in PROGRAMS:
+        if graphics is None or not graphics.by_vaapi or self.catalog_name not in PROGRAMS:
             return
         yield Step(
             f"transcode-{name}",
@@ -181,10 +182,19 @@ class OnNas:
     def _container(self) -> str:
         return f"ix-{self.service.name}-{self.app.container or self.catalog_name}-1"
 
+    @property
+    def _kept_in(self) -> str:
+        """Where on the NAS its settings are: in a folder of ours, or in a volume of its own."""
+        storage = self.values.get("storage")
+        config = storage.get("config") if isinstance(storage, Mapping) else None
+        folder = config.get("host_path_config") if isinstance(config, Mapping) else None
+        path = folder.get("path") if isinstance(folder, Mapping) else None
+        return str(path or _VOLUME.format(app=self.service.name))
+
     def _chosen(self, ctx: Context, graphics: Graphics) -> Check:
         """What it was told to render by."""
         title = f"{self.service.title} renders by {graphics.title}"
-        path = _SETTINGS.format(app=self.service.name)
+        path = f"{self._kept_in}/{_SETTINGS}"
         shown = ctx.host(self.host).read("cat", "--", path, ok=None, sudo=True)
         if shown.exit_status:
             return Check(title, False, "nobody has set anything yet")

@@ -97,16 +97,24 @@ class Graphics:
         return self.nas.gpus[self.device] if self.device else self.nas.cpu
 
     @property
+    def by_vaapi(self) -> bool:
+        """Whether its driver is one that VAAPI speaks to; NVIDIA's is not."""
+        return not self.device or self.nas.gpus[self.device].vendor != "NVIDIA"
+
+    @property
     def place(self) -> str:
         """What the design's figures call it."""
         return f"{self.nas.name}.{self.device or 'cpu'}"
 
     def slot(self, ctx: Context) -> str:
         """Its place on the bus; empty where it is not seen."""
-        if not self.device:
-            return PROCESSORS_OWN
-        card = fitted(self.lab, self.nas.name, cards(ctx.host(self.nas.name)))[self.device]
-        return card.slot if card else ""
+        there = cards(ctx.host(self.nas.name))
+        known = fitted(self.lab, self.nas.name, there)
+        if self.device:
+            card = known[self.device]
+            return card.slot if card else ""
+        own = [card for card in there if card.graphics and card not in known.values()]
+        return own[0].slot if own else PROCESSORS_OWN
 
     def node(self, ctx: Context) -> str:
         """The node that programs render by; empty for none."""
@@ -129,6 +137,8 @@ class Graphics:
             f"BAR in the firmware; a bridge in front of it may hold it back, too. {self._back}"
         )  # fmt: skip
         yield Check(self._go("has Resizable BAR"), whole, says)
+        if not self.by_vaapi:
+            return
         node = self.node(ctx)
         says = f"{node} (pci-{card.slot}-render)" if node else f"it has none. {self._back}"
         yield Check(self._go("has a node to render by"), bool(node), says)

@@ -174,3 +174,13 @@ def test_of_several_pools_one_has_to_be_named():
     pools = {"tank": LAB.pools["truenas"]["tank"], "fast": LAB.pools["truenas"]["tank"]}
     with pytest.raises(BadParameter, match="which of them apps are kept on"):
         nas_apps.pool_of(LAB.model_copy(update={"pools": {"truenas": pools}}), "truenas")
+
+
+def test_without_a_name_server_no_image_is_found(bench):
+    """The first interface that is set by hand takes away what DHCP gave."""
+    there = bench()
+    alias = {"type": "INET", "address": "10.0.30.5", "netmask": 24}
+    there.midclt("interface.update", "enp1s0", json.dumps({"aliases": [alias]}))
+    there.midclt("interface.commit", '{"rollback": false}')
+    with pytest.raises(HomelabError, match="no name server to ask"):
+        there.apply("nas-apps", "app-jellyfin")

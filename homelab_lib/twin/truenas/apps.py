@@ -147,7 +147,7 @@ def app_create(nas: TrueNas, data: Row) -> Work:
         raise ValidationErrors.one("app_create.catalog_app", "This field is required")
     version = _judged(nas, name, data)
     yield Progress(20.0, 80, "Pulling app images")
-    if why := nas.world.internet(nas):
+    if why := nas.world.internet(nas) or nas.network.no_names:
         raise CallError(f"Failed to pull images: {why}")
     now, newest = nas.release >= GOLDEYE, nas.release >= HALFMOON
     row = {

@@ -77,6 +77,12 @@ class Network:
             self.settings["nameserver1"] = gateway
 
     @property
+    def no_names(self) -> str:
+        """Why it finds nobody by name; empty where it asks somebody."""
+        own = [self.settings[f"nameserver{number}"] for number in (1, 2, 3)]
+        return "" if any((*own, *self.names)) else "no name server to ask"
+
+    @property
     def pending(self) -> bool:
         """Whether changes wait to be committed or to be confirmed."""
         return self._before is not None
