@@ -11,6 +11,7 @@ from homelab_lib.control.truenas.transcoding import PROGRAMS, Offered, offered, 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import CatalogApp, Service
+from homelab_lib.models import transcode
 from homelab_lib.recipes import nas_graphics
 from homelab_lib.recipes.nas_graphics import Graphics
 from homelab_lib.recipes.nas_network import end
@@ -227,8 +228,8 @@ class OnNas:
         """How many films at once, beside what the design hopes for."""
         programs, node = PROGRAMS[self.catalog_name], graphics.node(ctx)
         for size in _SIZES if node else ():
-            count = streams(ctx.host(self.host), self._container, programs, node, size)
-            if count is None:
+            speed = streams(ctx.host(self.host), self._container, programs, node, size)
+            if speed is None:
                 continue
             hoped = [
                 row.streams_low
@@ -236,7 +237,19 @@ class OnNas:
                 if row.device == graphics.place and size in row.scenario
             ]
             name = f"{size} films at once on {graphics.place}"
-            yield Measurement(name, float(int(count)), "streams", next(iter(hoped), None))
+            yield Measurement(name, films_at_once(size, speed), "streams", next(iter(hoped), None))
+
+
+def films_at_once(size: str, speed: float) -> int:
+    """How many films of a size go at once, where one alone goes so many times as fast as it is
+    watched: what was measured is what its engines turn over."""
+    target = transcode.PIXELS["1080p"]
+    film = transcode.Stream("hevc", "h264", transcode.PIXELS[size], target)
+    rates = {
+        codec: speed * film.frames_per_second * pixels
+        for codec, pixels in (("hevc", film.source_pixels), ("h264", target))
+    }
+    return transcode.streams_that_fit(film, transcode.Engine(1, rates, rates))
 
 
 def _codecs(found: Offered, graphics: Graphics) -> Iterator[Check]:
