@@ -5,8 +5,10 @@ Everything of a host is applied at once, and undone by the host itself where it 
 
 from collections.abc import Iterator
 
-from homelab_lib.control.linux import Packages
-from homelab_lib.control.proxmox.links import ways_out
+from homelab_lib.control.linux import Download as Fetched
+from homelab_lib.control.linux import KernelModule, Packages
+from homelab_lib.control.proxmox.dkms import DkmsModule
+from homelab_lib.control.proxmox.links import running, ways_out
 from homelab_lib.control.proxmox.network import ProxmoxNetwork
 from homelab_lib.control.proxmox.nics import (
     RunningKernel,
@@ -18,10 +20,12 @@ from homelab_lib.control.proxmox.nics import (
     why_not,
 )
 from homelab_lib.lab import Lab
+from homelab_lib.lab.guests import Download
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.ports import HostPort
 from homelab_lib.recipes.proxmox_links import Direct, direct_links, wanted_links
 from homelab_lib.recipes.virtual_machine import node
+from homelab_lib.runbook.resource import Host as ReadingHost
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.wiring.cables import cable_speed
 
@@ -110,11 +114,16 @@ class HostNetwork:
     # ------------------------------------------------------------------ drivers
 
     def drivers(self, ctx: Context) -> Iterator[Wanted]:
-        """A newer kernel, where the one that runs is too old for a card."""
+        """A newer kernel, where the one that runs is too old for a card; a module built beside it
+        only where the lab has the package for one."""
         host = ctx.host(self.host.name)
         there = {row.get("ifname") for row in links(host)}
         kernel = host.read("uname", "-r").stdout.strip()
         missing = [port for port in self.cards if port.interface not in there]
+        for port in missing:
+            if self._package(port) is not None and older(kernel, port.part.in_tree_since):
+                yield from self._beside(host, port)
+                return
         since_all = [port.part.in_tree_since for port in missing]
         needed = [since for since in since_all if since and older(kernel, since)]
         newer = _NEWER_KERNELS.get(self.host.os.version.partition(".")[0])
@@ -125,6 +134,30 @@ class HostNetwork:
         if not older(version, since):
             yield Packages(self.host.name, (package,))
             yield RunningKernel(self.host.name, self.node, since)
+
+    def _package(self, port: HostPort) -> Download | None:
+        """The package of a driver that the lab wants built, as one of its downloads."""
+        if not port.driver or port.driver == port.part.driver:
+            return None
+        return self.lab.downloads.get(f"{port.driver}-dkms")
+
+    def _way_in(self, host: ReadingHost) -> tuple[str, ...]:
+        """The cards by which one comes to the host just now."""
+        login = f"{self.host.ssh.address}/" if self.host.ssh else ""
+        for name, link in running(host).items():
+            if any(cidr.startswith(login) for cidr in link["cidrs"]):
+                return tuple(link["ports"]) or (name,)
+        return tuple(row["ifname"] for row in links(host) if row.get("parentdev"))
+
+    def _beside(self, host: ReadingHost, port: HostPort) -> Iterator[Wanted]:
+        """A driver that is built beside the kernel, and loaded."""
+        package, driver = self._package(port), str(port.driver)
+        assert package is not None
+        name = f"/var/lib/homelab/{package.url.rpartition('/')[2]}"
+        yield Fetched(self.host.name, name, package.url, package.sha256,
+                      size_bytes=package.size_bytes, lab=self.lab.name)  # fmt: skip
+        yield DkmsModule(self.host.name, self.node, driver, name, self._way_in(host))
+        yield KernelModule(self.host.name, driver, lab=self.lab.name)
 
     def are_driven(self, ctx: Context) -> Iterator[Check]:
         """Each card of the lab is an interface."""

@@ -101,6 +101,33 @@ def test_each_release(changed, version):
     assert there.files.text(ARC_LIMIT) == limit
 
 
+def beside(document):
+    """The release whose kernel lacks the driver, and a lab that insists on building it."""
+    document["hosts"]["hyper"]["os"]["version"] = "8.4"
+    document["hosts"]["hyper"]["ports"]["slow"]["driver"] = "r8126"
+    document["downloads"] = {
+        "r8126-dkms": {
+            "url": "https://drivers.example/realtek-r8126-dkms_10.017.00-1_amd64.deb",
+            "sha256": "3" * 64,
+            "size_bytes": 100_000,
+        }
+    }
+
+
+def test_a_driver_is_built_beside_the_kernel_where_the_lab_has_its_package(changed):
+    target = TwinTarget.before_phase(load_lab(changed(beside)), 1)
+    there = target.world.machines["hyper"]
+    kernel = there.kernel
+    for part in ("proxmox", "network"):
+        rehearse(target.lab, named(f"phase1_{part}"), target)
+    target.close()
+    assert there.dkms == {"r8126": {kernel}}
+    there.reboot()
+    target.world.clock.sleep(BOOT_S + 1)
+    assert (there.kernel, there.cards[1].driver) == (kernel, "r8126")
+    assert there.accepts_logins()
+
+
 # What is wrong stops it ---------------------------------------------------------------------------
 
 
@@ -172,6 +199,11 @@ def test_a_card_that_the_kernel_is_too_old_for(stops):
 
     stops("network", "drivers", "enp12s0 (RTL8126)", "kernel 6.8.12-20-pve is older than 6.9",
           there=there)  # fmt: skip
+
+
+def test_a_driver_that_nobody_has_signed(stops, changed):
+    stops("network", "drivers", "Secure Boot is on at hyper", lab=changed(beside),
+          there=lambda node: setattr(node, "secure_boot", True))  # fmt: skip
 
 
 def test_a_card_that_has_another_name(stops):

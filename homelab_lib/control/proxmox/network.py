@@ -24,6 +24,7 @@ APPLY, UNDO = "homelab-network", "homelab-network-undo"
 """The units that apply a configuration, and that undo it."""
 
 _BEFORE = f"{INTERFACES}.before-homelab"
+_DONE = f"/run/{APPLY}"  # is there once what was staged has been applied
 _WITHIN_S = 180
 _APPLY_S = 90.0
 _PROXMOXS_OWN = re.compile(r"pve|pmx")
@@ -38,7 +39,7 @@ _UNDO = (
 # $1: when it acts [s]; $2, $3: what the undo is given.
 _ARM = (
     f"set -e; systemctl reset-failed {APPLY}.service {UNDO}.service 2> /dev/null || true; "
-    f"cp -a {INTERFACES} {_BEFORE}; sync {_BEFORE}; "
+    f"rm -f {_DONE}; cp -a {INTERFACES} {_BEFORE}; sync {_BEFORE}; "
     f'exec systemd-run --quiet --collect --unit={UNDO} "--on-active=$1" -- '
     f'sh -c \'{_UNDO}\' sh "$2" "$3"'
 )
@@ -50,12 +51,11 @@ _APPLY = (
     "{ said=$(printf '%s\\n' \"$said\" | grep -v 'bridge-ports: invalid value \"none\"'); "
     '[ -z "$said" ] || { printf "%s\\n" "$said"; exit 1; }; }; '
     'said=$(pvesh set "$1" 2>&1); printf "%s\\n" "$said"; '
-    'case "$said" in *"TASK ERROR"*) exit 1;; esac'
+    f'case "$said" in *"TASK ERROR"*) exit 1;; esac; : > {_DONE}'
 )
-# Whoever comes back too soon would call good what is not there yet.
+# Whoever comes back too soon, or after a call that never came, would call good what is not there.
 _CONFIRM = (
-    f"state=$(systemctl show -p ActiveState --value {APPLY}.service); "
-    '[ "$state" = inactive ] || { echo "what was to be applied is $state"; exit 1; }; '
+    f"[ -e {_DONE} ] || {{ echo 'what was staged has not been applied'; exit 1; }}; "
     f"exec systemctl stop {UNDO}.timer"
 )
 

@@ -5,7 +5,7 @@ Sources: r8169 has the RTL8126 since Linux 6.9 (commit 3907f1ffc0ec), its revisi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,12 @@ class Driven:
 def kernel_numbers(kernel: str) -> tuple[int, ...]:
     """``6.8.12-20-pve`` as numbers that can be compared."""
     return tuple(int(number) for number in re.findall(r"\d+", kernel))
+
+
+def installed_kernels(packages: Iterable[str]) -> list[str]:
+    """The kernels among the names of installed packages."""
+    found = (_KERNEL.fullmatch(name) for name in packages)
+    return sorted({match[1] for match in found if match is not None}, key=kernel_numbers)
 
 
 def older(kernel: str, since: str | None) -> bool:
@@ -141,11 +147,10 @@ class RunningKernel:
 
     def observe(self, host: Host) -> dict[str, Any]:
         shown = host.read("dpkg-query", "-W", "-f", r"${Package}\n", ok=(0, 1)).stdout
-        found = (_KERNEL.fullmatch(name) for name in shown.split())
         guests = api(host, f"/nodes/{self.node}/qemu", shape=[{"vmid": int, "status": str}])
         return {
             "runs": host.read("uname", "-r").stdout.strip(),
-            "there": sorted(match[1] for match in found if match is not None),
+            "there": installed_kernels(shown.split()),
             "guests": sorted(row["vmid"] for row in guests if row["status"] == "running"),
         }
 

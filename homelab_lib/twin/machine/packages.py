@@ -22,6 +22,7 @@ REPOSITORY = {
     "tmux": "3.5a-3",
     "chrony": "4.6.1-3",
     "ethtool": "1:6.14.2-1",
+    "dkms": "3.2.2-1",
 }
 """What the distribution's archive holds, as far as anybody here asks for it."""
 _BRINGS = {
@@ -103,7 +104,10 @@ def _sources(machine: Machine) -> str:
 
 
 def install(machine: Machine, name: str) -> None:
-    """Put a package in place, what it stands for, and the service that it brings."""
+    """Put a package in place, what it stands for, and the service that it brings; one by its file
+    is called as that is."""
+    if name.startswith("/"):
+        name = name.rpartition("/")[2].partition("_")[0]
     _, version = ELSEWHERE.get(name, ("", REPOSITORY.get(name, "1.0")))
     machine.packages.setdefault(name, version)
     if name in _BRINGS:

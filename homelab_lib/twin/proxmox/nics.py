@@ -8,6 +8,7 @@ Sources: r8169 has the RTL8126 since Linux 6.9 (commit 3907f1ffc0ec), its revisi
 from typing import Any
 
 from homelab_lib.twin.machine.interface import Interface
+from homelab_lib.twin.machine.kernel import modprobe as load
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.proxmox.api import Given, Methods
@@ -109,12 +110,33 @@ def _jack(node: ProxmoxNode, card: Card) -> str:
 @nics("dkms")
 def dkms(node: ProxmoxNode, call: Call) -> Reply:
     """Modules that are built for each kernel."""
+    if "dkms" not in node.packages:
+        return Reply(127, stderr="sh: 1: dkms: not found\n")
     if call.argv[1:2] != ("status",):
         return Reply(127, stderr="twin: its dkms knows status alone\n")
     return Reply(0, "".join(
         f"{name}/10.017.00, {kernel}, x86_64: installed\n"
         for name, kernels in sorted(node.dkms.items()) for kernel in sorted(kernels)
     ))  # fmt: skip
+
+
+@nics("modprobe")
+def modprobe(node: ProxmoxNode, call: Call) -> Reply:
+    """Load a module; of one that is built apart, if it was for this kernel, and may be loaded."""
+    names = operands(call)[0]
+    own = [name for name in names if name in _DKMS]
+    if not own or "-r" in call.argv:
+        return load(node, call)
+    if any(node.kernel not in node.dkms.get(name, ()) for name in own):
+        text = f"modprobe: FATAL: Module {own[0]} not found in directory /lib/modules/"
+        return Reply(1, stderr=f"{text}{node.kernel}\n")
+    if node.secure_boot:
+        text = f"could not insert '{own[0]}': Key was rejected by service"
+        return Reply(1, stderr=f"modprobe: ERROR: {text}\n")
+    node.modules |= set(own)
+    probe(node)
+    node.network_changed()
+    return Reply()
 
 
 @nics("mokutil")

@@ -74,7 +74,6 @@ class ProxmoxNode(Machine):
         self.peers: list[dict[str, Any]] = []
         """The cluster's other nodes, and what else its list has of them."""
         self.cards: list[Card] = []
-        self.dkms: dict[str, set[str]] = {}  # modules that are built apart, for which kernels
         self.secure_boot = False
         self.disk_rows: list[dict[str, Any]] = []
         """Its disks, as the API lists them."""
@@ -87,6 +86,14 @@ class ProxmoxNode(Machine):
         self.ifupdown = Ifupdown("3.3.0-1+pmx11")
         self.reached_as: tuple[str, ...] = ()  # the way in, when somebody last came by it
         self.on_boot: list[Callable[[ProxmoxNode], None]] = []
+
+    @property
+    def dkms(self) -> dict[str, set[str]]:
+        """Modules that are built apart, each for the kernels whose headers are installed."""
+        head = "proxmox-headers-"
+        kernels = {name.removeprefix(head) for name in self.packages if name.startswith(head)}
+        names = (name.removesuffix("-dkms") for name in self.packages if name.endswith("-dkms"))
+        return {name.rpartition("-")[2]: kernels for name in names}
 
     def learn(self, what: str) -> None:
         """Ask the real node behind it, where it was not asked yet."""
@@ -103,7 +110,10 @@ class ProxmoxNode(Machine):
             for source in file["repositories"]
             if str(source["Enabled"]) in ("1", "True") and "/debian/pve" in source["URIs"][0]
         ]
-        return package in PACKAGES and any(self.files.exists(read_at(each)) for each in on)
+        if package.startswith("/"):
+            return self.files.exists(package)
+        theirs = package in PACKAGES or package.startswith("proxmox-headers-")
+        return theirs and any(self.files.exists(read_at(each)) for each in on)
 
     # ----------------------------------------------------------------- network
 

@@ -114,7 +114,7 @@ def _status(node: ProxmoxNode, given: Given) -> Any:
         "flags": "fpu vme de pse tsc msr",
     }
     return {
-        "boot-info": {"mode": "efi", "secureboot": 0},
+        "boot-info": {"mode": "efi", "secureboot": int(node.secure_boot)},
         "current-kernel": kernel,
         "kversion": f"Linux {node.kernel} {kernel['version']}",
         "pveversion": f"pve-manager/{node.version}/{running_commit(node)}",

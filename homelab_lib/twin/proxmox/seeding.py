@@ -28,6 +28,7 @@ _VERSION: Shape = {"version": str, "repoid?": str}
 _STATUS: Shape = {
     "memory": {"total": whole},
     "cpuinfo": {"cpus": whole},
+    "boot-info?": {"secureboot?": (int, bool)},
     "rootfs": {"total": whole, "used": whole},
 }
 _RESOURCES: Shape = [{"type": str, "node?": str, "vmid?": whole, "name?": str}]
@@ -75,6 +76,7 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     status = get(f"/nodes/{node.node}/status", shape=_STATUS)
     node.memory_bytes = status["memory"]["total"]
     node.threads = status["cpuinfo"]["cpus"]
+    node.secure_boot = bool(status.get("boot-info", {}).get("secureboot"))
     node.rootfs_bytes = (status["rootfs"]["total"], status["rootfs"]["used"])
     for vm in node.vms.values():  # as the lab has them; now as they are
         if vm.guest is not None:
