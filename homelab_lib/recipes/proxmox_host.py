@@ -285,17 +285,15 @@ class ProxmoxHost:
         yield ArcLimit(self.host.name, self._cache_bytes(total), total, lab=self.lab.name)
 
     def _cache_bytes(self, total: int) -> int:
-        """What ZFS's cache may grow to on a host of that memory [bytes], in whole MiB."""
-        vms = sum(vm.memory_bytes for vm in self.lab.vms.values() if vm.host == self.host.name)
-        left = total - int(vms * _PER_VM) - _HOST_BYTES
-        kept = [
-            reservation.memory_bytes - _HOST_BYTES
-            for reservation in self.lab.reservations.values()
-            if reservation.host == self.host.name
-            and ("overhead" in reservation.name or "host" in reservation.name)
-        ]
-        least = min([default_arc_bytes(total), left, *kept])
-        return max(least, 0) // 2**20 * 2**20
+        """What ZFS's cache may grow to on a host of that memory [bytes], in whole MiB: what it is
+        reckoned with everywhere, and less where guests that are described leave less."""
+        name = self.host.name
+        vms = sum(vm.memory_bytes for vm in self.lab.vms.values() if vm.host == name)
+        others = sum(
+            each.memory_bytes for each in self.lab.containers.values() if each.host == name
+        )
+        left = total - int(vms * _PER_VM) - others - _HOST_BYTES
+        return max(min(default_arc_bytes(total), left), 0) // 2**20 * 2**20
 
 
 def _since(version: str | None) -> tuple[int, ...]:
