@@ -16,6 +16,7 @@ from homelab_lib.target import TwinTarget
 from homelab_lib.twin.machine.machine import BOOT_S
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, starts
 from homelab_lib.twin.proxmox.interfaces import FILE, STAGED
+from standing import differences
 from standing import standing as serve_standing
 
 LAB = Path(__file__).parent / "labs" / "proxmox.yaml"
@@ -321,6 +322,48 @@ def test_no_change_is_left_out_of_the_points(network):
     network.world.faults.strike = watch
     network.until_done(network.run("plan").digest, tries=1)
     assert len(seen) == COUNT
+
+
+MADE = r"^(sudo -n -- )?(pvesh (set|create)|sh -c|systemd-run)"
+MADE_COUNT = 10
+MADE_USUAL = {("cut-mid", 5), ("reboot", 9)}
+MADE_POINTS = [
+    pytest.param(kind, nth, marks=() if (kind, nth) in MADE_USUAL else pytest.mark.sample)
+    for kind in ("cut-before", "cut-mid", "cut-after", "reboot")
+    for nth in range(1, MADE_COUNT + 1)
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """A host of which all was made, and nothing went wrong."""
+    target = TwinTarget.before_phase(load_lab(str(LAB)), 1)
+    rehearse(target.lab, named("phase1_proxmox"), target)
+    target.close()
+    return target.world.machines["hyper"].state()
+
+
+@pytest.mark.parametrize(("kind", "nth"), MADE_POINTS)
+def test_what_was_cut_off_is_made_once(host, undisturbed, kind, nth):
+    planned = host.run("plan")
+    host.world.faults.arm(kind, MADE, nth=nth)
+    host.until_done(planned.digest, **SIGNED)
+    assert differences(node(host).state(), undisturbed) == []
+    assert host.run("verify").error is None
+
+
+def test_none_of_what_is_made_is_left_out_of_the_points(host):
+    seen = []
+    strike = host.world.faults.strike
+
+    def watch(machine, line):
+        if re.search(MADE, line.replace("env LC_ALL=C ", "")):
+            seen.append(line)
+        return strike(machine, line)
+
+    host.world.faults.strike = watch
+    host.until_done(host.run("plan").digest, tries=1, **SIGNED)
+    assert len(seen) == MADE_COUNT, seen
 
 
 # Other labs ---------------------------------------------------------------------------------------
