@@ -8,6 +8,7 @@ import pytest
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.twin.built import built
+from homelab_lib.twin.machine.seeding import seed_machine
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
 from homelab_lib.twin.proxmox.storage import Store
 from homelab_lib.twin.proxmox.vm import VirtualMachine
@@ -167,3 +168,65 @@ def test_what_is_at_work_there_is_at_work_on_the_twin(real, twin):
     assert twin.tasks.running("300") == [upid]
     (row,) = get(twin, "/nodes/pve/tasks --source active --vmid 300")
     assert (row["type"], "endtime" in row) == ("vzdump", False)
+
+
+LOOKS = (
+    "ip -br addr",
+    "ip -j -d link show",
+    "ip -j route show default",
+    "ethtool -i enp11s0",
+    "ethtool enp12s0",
+    "ifreload -V",
+    "cat /etc/network/interfaces",
+    "pvesh get /nodes/pve/network --output-format json",
+    "pvesh get /nodes/pve/disks/list --output-format json",
+    "pvesh get /nodes/pve/disks/zfs --output-format json",
+    "pvesh get /nodes/pve/disks/zfs/fastmirror --output-format json",
+    "pvesh get /nodes/pve/apt/repositories --output-format json",
+    "pvesh get /nodes/pve/subscription --output-format json",
+    "wipefs -n -J /dev/nvme1n1",
+    "cat /sys/module/zfs/parameters/zfs_arc_max",
+)
+
+
+@pytest.mark.parametrize("before_phase", [1, 2])
+def test_network_disks_and_sources_are_those_of_the_real_one(before_phase):
+    """The real one is not as the lab has it; the twin becomes what it is."""
+    real = built(LAB, before_phase=before_phase).machines["proxmox"]
+    twin = built(LAB, before_phase=0).machines["proxmox"]
+    real.run("pvesh create /nodes/pve/network --iface vmbr7 --type bridge --autostart 1")
+    real.run("pvesh set /nodes/pve/network").finished()
+    real.disk_rows[1]["serial"] = "OTHER"
+    real.sources[0]["repositories"][0]["Enabled"] = 0
+    asked = Asked(real)
+    assert seed_machine(twin, asked)
+    seed_proxmox(twin, asked)
+    for line in LOOKS:
+        there, here = (machine.run(line).finished() for machine in (real, twin))
+        assert (here.status, here.out) == (there.status, there.out), line
+    assert twin.accepts_logins()
+
+
+def test_a_twin_goes_on_from_what_the_real_one_is():
+    """A pool that is made on the twin stands on its disks, and is asked of nobody."""
+    real = built(LAB, before_phase=1).machines["proxmox"]
+    twin = built(LAB, before_phase=0).machines["proxmox"]
+    asked = Asked(real)
+    seed_machine(twin, asked)
+    seed_proxmox(twin, asked)
+    words = "--name fastmirror --raidlevel mirror --devices /dev/nvme1n1,/dev/nvme2n1"
+    twin.run(f"pvesh create /nodes/pve/disks/zfs {words} --add_storage 1").finished()
+    assert [row["name"] for row in get(twin, "/nodes/pve/disks/zfs")] == ["rpool", "fastmirror"]
+    used = {row["devpath"]: row.get("used") for row in get(twin, "/nodes/pve/disks/list")}
+    assert (used["/dev/nvme1n1"], used["/dev/nvme2n1"]) == ("ZFS", "ZFS")
+    found = json.loads(twin.run("wipefs -n -J /dev/nvme1n1").finished().out)["signatures"]
+    assert [each["type"] for each in found] == ["gpt"]
+    assert get(real, "/nodes/pve/disks/zfs") == get(twin, "/nodes/pve/disks/zfs")[:1]
+
+
+def test_an_undo_that_is_about_to_act_is_waited_for_by_hand():
+    real = built(LAB, before_phase=2).machines["proxmox"]
+    twin = built(LAB, before_phase=0).machines["proxmox"]
+    real.run("systemd-run --unit=homelab-network-undo --on-active=180 -- true")
+    with pytest.raises(HomelabError, match="about to undo a change of its network"):
+        seed_proxmox(twin, Asked(real))
