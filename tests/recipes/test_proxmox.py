@@ -245,7 +245,7 @@ def test_an_address_of_somebody(stops):
     def there(node):
         node.files.put(FILE, node.files.text(FILE).replace("10.0.30.10/24", "10.0.30.11/24"))
 
-    stops("network", "bridges", "vmbr0 has the address 10.0.30.11/24, and 10.0.30.10/24 in",
+    stops("network", "bridges", "vmbr0 has the address 10.0.30.11/24 on pve",
           there=there)  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.formats import BOOLEAN
-from homelab_lib.twin.proxmox.node import ProxmoxNode, read_at
+from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import Property, PveError, flag
+from homelab_lib.twin.proxmox.software import read_at
 
 calls = Methods()
 

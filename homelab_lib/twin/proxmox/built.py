@@ -82,7 +82,7 @@ def _network(node: ProxmoxNode, host: Host, before_phase: int) -> None:
     found = installed(lab, host, node.cards) if bare else described(lab, host)
     node.files.put(FILE, written(found))
     starts_network(node)
-    node.stands()
+    node.reach.stands()
 
 
 _LEVELS = {"stripe": "single", "mirror": "mirror", "raidz1": "raidz"}

@@ -291,7 +291,7 @@ def _settle(node: ProxmoxNode) -> None:
     for each in node.interfaces:
         if each.gateway and not (each.cidr and each.up):
             each.gateway = ""
-    node.network_changed()
+    node.reach.changed()
 
 
 def _as_said(node: ProxmoxNode, file: Interfaces, name: str) -> bool:

@@ -135,7 +135,7 @@ def modprobe(node: ProxmoxNode, call: Call) -> Reply:
         return Reply(1, stderr=f"modprobe: ERROR: {text}\n")
     node.modules |= set(own)
     probe(node)
-    node.network_changed()
+    node.reach.changed()
     return Reply()
 
 

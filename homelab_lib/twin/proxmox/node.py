@@ -17,22 +17,17 @@ from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
 from homelab_lib.twin.proxmox.pools import ZPool, by_id
+from homelab_lib.twin.proxmox.reach import Reach
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
+from homelab_lib.twin.proxmox.software import built_apart, is_proxmoxs, read_at, switched_on
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
 from homelab_lib.twin.proxmox.tasks import Tasks
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
-PACKAGES = ("proxmox-kernel-6.14", "proxmox-kernel-6.17", "proxmox-default-headers", "dkms")
 _BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
 _SEEN_BY_CLOUD_INIT = (
     *("name", "ciuser", "sshkeys", "ipconfig0", "nameserver", "searchdomain", "cipassword"),
 )
-
-
-def read_at(source: dict[str, Any]) -> str:
-    """Where apt keeps what it has read of a package source."""
-    place = str(source["URIs"][0]).partition("://")[2].replace("/", "_")
-    return f"/var/lib/apt/lists/{place}_dists_{source['Suites'][0]}_InRelease"
 
 
 class ProxmoxNode(Machine):
@@ -73,7 +68,6 @@ class ProxmoxNode(Machine):
         """Containers here, and guests of the cluster's other nodes: they have numbers too."""
         self.peers: list[dict[str, Any]] = []
         """The cluster's other nodes, and what else its list has of them."""
-        self.cards: list[Card] = []
         self.secure_boot = False
         self.disk_rows: list[dict[str, Any]] = []
         """Its disks, as the API lists them."""
@@ -84,16 +78,13 @@ class ProxmoxNode(Machine):
         self.unlearnt: dict[str, Callable[[], None]] = {}
         """What the real node behind it is asked for only when somebody wants to know."""
         self.ifupdown = Ifupdown("3.3.0-1+pmx11")
-        self.reached_as: tuple[str, ...] = ()  # the way in, when somebody last came by it
+        self.reach = Reach(self)
         self.on_boot: list[Callable[[ProxmoxNode], None]] = []
 
     @property
     def dkms(self) -> dict[str, set[str]]:
         """Modules that are built apart, each for the kernels whose headers are installed."""
-        head = "proxmox-headers-"
-        kernels = {name.removeprefix(head) for name in self.packages if name.startswith(head)}
-        names = (name.removesuffix("-dkms") for name in self.packages if name.endswith("-dkms"))
-        return {name.rpartition("-")[2]: kernels for name in names}
+        return built_apart(self.packages)
 
     def learn(self, what: str) -> None:
         """Ask the real node behind it, where it was not asked yet."""
@@ -102,72 +93,26 @@ class ProxmoxNode(Machine):
             ask()
 
     def offers(self, package: str) -> bool:
-        """Its own packages come from Proxmox, once a source of theirs is switched on and read."""
+        """What Proxmox's own sources have, once one of them is switched on and was read."""
         self.learn("sources")
-        on = [
-            source
-            for file in self.sources
-            for source in file["repositories"]
-            if str(source["Enabled"]) in ("1", "True") and "/debian/pve" in source["URIs"][0]
-        ]
         if package.startswith("/"):
             return self.files.exists(package)
-        theirs = package in PACKAGES or package.startswith("proxmox-headers-")
-        return theirs and any(self.files.exists(read_at(each)) for each in on)
+        read = (self.files.exists(read_at(each)) for each in switched_on(self.sources))
+        return is_proxmoxs(package) and any(read)
 
     # ----------------------------------------------------------------- network
 
-    def network_changed(self) -> None:
-        """Wires follow the kernel's links; who came by a way that is gone is cut off."""
-        above = {card.port: self._above(card.name) for card in self.cards}
-        segments = {port: names[-1] if names else port for port, names in above.items()}
-        self.world.regroup(self.name, segments)
-        described = self.world.lab.hosts[self.name].ports
-        ports = {card.name: card.port for card in self.cards}
-        for link in self.interfaces:
-            link.segment = ports.get(link.segment, link.segment)
-            under = [p for n, p in ports.items() if link.name == n or link.name in above[p]]
-            wired = [port for port in under if port in described]
-            link.carrier = any(self.world.link_bps(self.name, port) for port in wired)
-        if not self._is_reached():
-            self.world.went_down(self)
+    @property
+    def cards(self) -> list[Card]:
+        """Its network cards."""
+        return self.reach.cards
 
-    def _above(self, name: str) -> list[str]:
-        """The bond and the bridge that an interface is in, the last one being the outermost."""
-        masters = {link.name: link.master for link in self.interfaces}
-        found: list[str] = []
-        while (name := masters.get(name, "")) and name not in found:
-            found.append(name)
-        return found
-
-    def _way_in(self) -> tuple[str, ...]:
-        """By which interface, wires and tag one gets to the address that people use."""
-        login = self.world.lab.hosts[self.name].ssh
-        own = next((i for i in self.interfaces if login and i.address == login.address), None)
-        if own is None or not own.up:
-            return ()
-        wires = [c.port for c in self.cards if own.segment in (c.port, *self._above(c.name))]
-        return (own.name, str(own.tag), own.cidr, *sorted(wires))
-
-    def _is_reached(self) -> bool:
-        """Whether the address that people use still leads here."""
-        login = self.world.lab.hosts[self.name].ssh
-        described = [c for p in self.world.lab.hosts[self.name].attached.values() for c in p.cidrs]
-        if login is None or all(c.partition("/")[0] != login.address for c in described):
-            return True  # nobody says by which interface one comes
-        way = self._way_in()
-        if way and way == self.reached_as:
-            return True
-        own = next((i for i in self.interfaces if way and i.name == way[0]), None)
-        return own is not None and self.world.hears_its_gateway(own)
-
-    def stands(self) -> None:
-        """As its network is now, one reaches it: whoever set it up or asked it came by it."""
-        self.reached_as = self._way_in()
-        self.network_changed()
+    @cards.setter
+    def cards(self, cards: list[Card]) -> None:
+        self.reach.cards = cards
 
     def accepts_logins(self) -> bool:
-        return super().accepts_logins() and self._is_reached()
+        return super().accepts_logins() and self.reach.is_open()
 
     # ----------------------------------------------------------------- storage
 

@@ -52,7 +52,7 @@ def seed_network(node: ProxmoxNode, ask: Ask) -> None:
     if version:
         node.ifupdown.version = version[0].rpartition(":")[2].strip()
     node.ifupdown.saved = [link.name for link in node.interfaces if link.up]
-    node.stands()
+    node.reach.stands()
 
 
 def _refuse_while_undoing(node: ProxmoxNode, ask: Ask) -> None:

@@ -11,119 +11,18 @@ from homelab_lib.twin.machine.surroundings import NetError
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.formats import (
     BOOLEAN,
-    CONFIG_ID,
     CONTENT,
-    DIR_OVERRIDE,
-    MOUNT_OPTIONS,
     NODE,
-    PATH,
-    PORTAL,
-    SERVER,
-    STORAGE_ID,
     STORAGE_OF,
-    TEXT,
     VMID,
-    VOLUME,
-    VOLUME_GROUP,
-    many,
 )
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.schema import Format, ParameterError, Property, PveError, split_list
+from homelab_lib.twin.proxmox.schema import ParameterError, Property, PveError, split_list
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, guest_of, mounted_at
+from homelab_lib.twin.proxmox.storage_options import CONTENTS, CREATE, DOWNLOAD, KINDS, UPDATE
 
 calls = Methods()
 
-_KINDS = (
-    *("btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs"),
-    *("pbs", "rbd", "zfs", "zfspool"),
-)
-_CONTENTS = Property(format=many(CONTENT))
-_LIMIT = Property("number", minimum=0)
-_LIMITS = Format(keys=dict.fromkeys(("clone", "default", "migration", "move", "restore"), _LIMIT))
-_COUNT = Property("integer", minimum=0)
-
-
-def _kept(keys: Given) -> None:
-    some = any(int(value) > 0 for key, value in keys.items() if key != "keep-all")
-    if some and keys.get("keep-all") == "1":
-        raise ValueError("keep-all cannot be set together with other options.")
-
-
-_KEEP = Format(
-    "prune-backups",
-    _kept,
-    keys={"keep-all": BOOLEAN}
-    | {
-        f"keep-{each}": _COUNT
-        for each in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-    },
-)
-_UPDATE = {
-    "bwlimit": Property(format=_LIMITS),
-    "content": _CONTENTS,
-    "content-dirs": Property(format=many(DIR_OVERRIDE)),
-    "delete": Property(format=many(CONFIG_ID), max_length=4096),
-    "digest": Property(max_length=64),
-    "domain": Property(max_length=256),
-    "fingerprint": Property(pattern="([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}"),
-    "format": Property(enum=("raw", "qcow2", "subvol", "vmdk")),
-    "fs-name": Property(format=CONFIG_ID),
-    "max-protected-backups": Property("integer", minimum=-1),
-    "monhost": Property(format=many(PORTAL)),
-    "mountpoint": Property(format=PATH),
-    "nodes": Property(format=many(NODE)),
-    "options": Property(format=MOUNT_OPTIONS),
-    "password": Property(max_length=256),
-    "port": Property("integer", minimum=1, maximum=65535),
-    "preallocation": Property(enum=("off", "metadata", "falloc", "full")),
-    "prune-backups": Property(format=_KEEP),
-    "saferemove-stepsize": Property("integer", enum=("1", "2", "4", "8", "16", "32")),
-    "server": Property(format=SERVER),
-    "smbversion": Property(enum=("default", "2.0", "2.1", "3", "3.0", "3.11")),
-    "subdir": Property(format=PATH),
-    "zfs-base-path": Property(format=PATH),
-}
-_UPDATE |= dict.fromkeys(
-    (
-        *("blocksize", "comstar_hg", "comstar_tg", "data-pool", "encryption-key"),
-        *("is_mountpoint", "keyring", "lio_tpg", "master-pubkey", "namespace", "pool"),
-        *("saferemove_throughput", "username"),
-    ),
-    TEXT,
-)
-_UPDATE |= dict.fromkeys(
-    (
-        *("create-base-path", "create-subdirs", "disable", "fuse", "krbd", "mkdir", "nocow"),
-        *("nowritecache", "saferemove", "shared", "skip-cert-verification"),
-        *("snapshot-as-volume-chain", "sparse", "tagged_only"),
-    ),
-    BOOLEAN,
-)
-_LVM_NAME = Property(format=VOLUME_GROUP)
-_CREATE = {key: rule for key, rule in _UPDATE.items() if key not in ("delete", "digest")}
-_CREATE |= dict.fromkeys(
-    ("authsupported", "datastore", "iscsiprovider", "share", "target"), TEXT
-) | {
-    "base": Property(format=VOLUME),
-    "export": Property(format=PATH),
-    "path": Property(format=PATH),
-    "portal": Property(format=PORTAL),
-    "storage": Property(format=STORAGE_ID, required=True),
-    "thinpool": _LVM_NAME,
-    "type": Property(enum=_KINDS, required=True),
-    "vgname": _LVM_NAME,
-}
-_DOWNLOAD = {
-    "content": Property(format=CONTENT, enum=("iso", "vztmpl", "import"), required=True),
-    "filename": Property(max_length=255, required=True),
-    "url": Property(pattern="https?://.*", required=True),
-    "checksum": Property(requires="checksum-algorithm"),
-    "checksum-algorithm": Property(
-        enum=("md5", "sha1", "sha224", "sha256", "sha384", "sha512"), requires="checksum"
-    ),
-    "verify-certificates": BOOLEAN,
-    "compression": Property(enum=("zst", "gz", "lzo", "bz2")),
-}
 _GOOD_NAMES = {"import": r".+\.(ova|ovf|qcow2|raw|vmdk)", "iso": r".+\.(iso|img)"}
 _HOLDS = {
     "zfspool": ("images", "rootdir"),
@@ -138,7 +37,7 @@ _HOLDS = {
 # Looking -----------------------------------------------------------------------------------------
 
 
-@calls("GET", "/storage", {"type": Property(enum=_KINDS)})
+@calls("GET", "/storage", {"type": Property(enum=KINDS)})
 def _storages(node: ProxmoxNode, given: Given) -> Any:
     stores = node.stores.values()
     return [each.config for each in stores if given.get("type", each.kind) == each.kind]
@@ -153,7 +52,7 @@ def _storage(node: ProxmoxNode, given: Given) -> Any:
     "GET",
     "/nodes/{node}/storage",
     {
-        "content": _CONTENTS,
+        "content": CONTENTS,
         "enabled": BOOLEAN,
         "format": BOOLEAN,
         "storage": STORAGE_OF,
@@ -230,7 +129,7 @@ def _volumes(store: Store) -> list[dict[str, Any]]:
 # Changing ----------------------------------------------------------------------------------------
 
 
-@calls("POST", "/storage", _CREATE)
+@calls("POST", "/storage", CREATE)
 def _create(node: ProxmoxNode, given: Given) -> Any:
     name, kind = given.pop("storage"), given.pop("type")
     if name in node.stores:
@@ -261,7 +160,7 @@ def _refuse_content(kind: str, content: list[str], verb: str) -> None:
             raise PveError(f"{verb} storage failed: {why}")
 
 
-@calls("PUT", "/storage/{storage}", _UPDATE)
+@calls("PUT", "/storage/{storage}", UPDATE)
 def _update(node: ProxmoxNode, given: Given) -> Any:
     store = node.stores.named(given.pop("storage"))
     given.pop("digest", None)
@@ -277,7 +176,7 @@ def _update(node: ProxmoxNode, given: Given) -> Any:
     return {"storage": store.name, "type": store.kind}
 
 
-@calls("POST", "/nodes/{node}/storage/{storage}/download-url", _DOWNLOAD)
+@calls("POST", "/nodes/{node}/storage/{storage}/download-url", DOWNLOAD)
 def _download(node: ProxmoxNode, given: Given) -> Any:
     store = node.stores.named(given["storage"])
     if given["content"] not in store.content:
