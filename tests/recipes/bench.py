@@ -1,5 +1,7 @@
 """A few steps on a twin, without SSH and without a notebook: what a rehearsal of them says."""
 
+import copy
+import shlex
 from dataclasses import dataclass, field
 
 from homelab_lib.errors import HomelabError
@@ -11,6 +13,7 @@ from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Result
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
+from homelab_lib.twin.seeding import seeded
 
 
 class Wire:
@@ -76,3 +79,17 @@ class Bench:
             except HomelabError as error:
                 return step.name, str(error)
         return "", ""
+
+    def likeness(self):
+        """The same steps on a twin that is seeded with what these machines say: a plan."""
+
+        def ask(host, argv):
+            machine = self.world.machines[host]
+            sudo = "" if machine.user == "root" else "sudo -n -- "
+            reply = machine.run(sudo + shlex.join(argv)).finished()
+            return reply.status, reply.out.decode(), reply.err.decode()
+
+        other = copy.copy(self)
+        other.world = seeded(self.lab, ask, clock=SimulatedClock())
+        other.wire = Wire(other.world)
+        return other

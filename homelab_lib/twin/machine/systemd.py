@@ -66,7 +66,7 @@ def systemctl(machine: Machine, call: Call) -> Reply:
     if verb in ("is-active", "is-enabled"):
         said, good = [], True
         for name in names:
-            found = _properties(machine.units.get(name), name)
+            found = _properties(unit_files.found(machine, name), name)
             word = found["ActiveState" if verb == "is-active" else "UnitFileState"] or "not-found"
             said.append(word)
             good = good and word in ("active", "enabled")
@@ -87,7 +87,7 @@ def systemctl(machine: Machine, call: Call) -> Reply:
 def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
     said, missing = "", ""
     for name in names:
-        unit = machine.units.get(name)
+        unit = unit_files.found(machine, name)
         if unit is None:
             what = f"Unit {_whole(name)} not found.\n"
             if verb == "stop":  # of one that is not there
@@ -132,7 +132,7 @@ def _show(machine: Machine, words: list[str]) -> Reply:
             names.append(_named(word))
     blocks = []
     for name in names:
-        found = _properties(machine.units.get(name), name)
+        found = _properties(unit_files.found(machine, name), name)
         found["NeedDaemonReload"] = _unread(machine, name)
         kept = {key: value for key, value in found.items() if not wanted or key in wanted}
         lines = list(kept.values()) if bare else [f"{key}={value}" for key, value in kept.items()]

@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.machine.unit import Unit
 
 FOLDER = "/etc/systemd/system"
+_ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState")
 
 
 def reload(machine: Machine) -> None:
@@ -26,6 +27,29 @@ def reload(machine: Machine) -> None:
         if "ExecStart=" in text and not unit.transient:
             unit.source = text
             unit.on_start = partial(_started, text=text)
+
+
+def found(machine: Machine, name: str) -> Unit | None:
+    """A unit, or what the real host behind a seeded machine says of it; None for none."""
+    if name in machine.units or machine.ask is None:
+        return machine.units.get(name)
+    words = [word for key in _ASKED for word in ("-p", key)]
+    said = machine.said("systemctl", "show", f"{name}.service", *words)
+    if said is None or said.status:
+        return None
+    told = dict(line.partition("=")[::2] for line in said.out.decode().splitlines())
+    if told.get("LoadState") != "loaded":
+        return None
+    unit = Unit(name, told.get("ActiveState", "inactive"), told.get("SubState", "dead"))
+    unit.enabled = told.get("UnitFileState") == "enabled"
+    machine.units[name] = unit
+    path = f"{FOLDER}/{name}.service"
+    if machine.files.exists(path):
+        unit.source = machine.files.text(path)
+        unit.on_start = partial(_started, text=unit.source)
+        if unit.active == "active":
+            _started(machine, unit.source)  # what it does while it runs
+    return unit
 
 
 def unread(machine: Machine, unit: Unit) -> bool:
