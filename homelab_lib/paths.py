@@ -44,6 +44,14 @@ def pins(lab: str, ssh_config: Path | None) -> Path:
     return state(lab) / f"known_hosts.{way}"
 
 
+def certificates(lab: str, ssh_config: Path | None) -> list[Path]:
+    """The certificates of services that somebody has vouched for: our own file first, then the one
+    that lies beside an SSH configuration of its own."""
+    ours = pins(lab, ssh_config)
+    found = [ours.with_name(ours.name.replace("known_hosts", "certificates"))]
+    return found if ssh_config is None else [*found, ssh_config.with_name("certificates")]
+
+
 def shown(path: Path) -> str:
     """A path for a person: from the project's folder where it is in there."""
     return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)

@@ -1,6 +1,6 @@
 """A lab as it stands before a runbook: what comes earlier was rehearsed on it."""
 
-from homelab_lib.errors import HomelabError, StepFailed
+from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import runbook, runbooks
 from homelab_lib.recipes.phase import Named
@@ -11,8 +11,8 @@ from homelab_lib.secret import Mask
 from homelab_lib.target import TwinTarget
 
 
-def before(lab: Lab, wanted: Named, *, seed: int = 0) -> TwinTarget:
-    """A twin on which the phase's earlier runbooks were carried out; it may be changed.
+def before(lab: Lab, wanted: Named, *, seed: int = 0, since: int = 1) -> TwinTarget:
+    """A twin on which the earlier runbooks were carried out; it may be changed.
 
     Parameters
     ----------
@@ -20,24 +20,33 @@ def before(lab: Lab, wanted: Named, *, seed: int = 0) -> TwinTarget:
         The lab, and the runbook that comes next.
     seed
         Of host keys, MAC addresses and all else that is drawn.
+    since
+        The first phase that is rehearsed; what comes before it stands as described.
 
     Raises
     ------
     StepFailed
         An earlier runbook did not come to its end: the step, and why.
     """
-    target = TwinTarget.before_phase(lab, wanted.phase, seed=seed)
-    for each in earlier(lab, wanted):
+    books = earlier(lab, wanted, since)
+    target = TwinTarget.before_phase(lab, min((b.phase for b in books), default=wanted.phase), seed)
+    for each in books:
         rehearse(lab, each, target)
     return target
 
 
-def earlier(lab: Lab, wanted: Named) -> list[Named]:
-    """The runbooks of the same phase that are carried out before one."""
-    found = runbooks(lab)
-    if wanted not in found:
-        return []
-    return [each for each in found[: found.index(wanted)] if each.phase == wanted.phase]
+def earlier(lab: Lab, wanted: Named, since: int = 1) -> list[Named]:
+    """The runbooks that are carried out before one, from the last phase on of which not all can be:
+    what no runbook makes is taken for made."""
+    found = [each for each in runbooks(lab) if each.phase >= since]
+    books: list[Named] = []
+    for each in reversed(found[: found.index(wanted)] if wanted in found else []):
+        try:
+            runbook(lab, each.phase, lambda vm: "", each.part)
+        except BadParameter:
+            return [book for book in books if book.phase > each.phase]
+        books.insert(0, each)
+    return books
 
 
 def rehearse(lab: Lab, what: Named, target: TwinTarget) -> None:

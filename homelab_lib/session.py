@@ -176,7 +176,8 @@ class Run:
             self._work.await_hosts(lambda text: _say("", text))
         plan = self._plan = self._work.rehearse(self.selected, _say)
         approved = plan
-        if self._target.name == "ssh":
+        if isinstance(self._target, SshTarget):
+            self._target.meet(dict.fromkeys(change.host for change in plan.changes))
             approval.save(plan, self._state / "plans")
             if self._sends:
                 approved = approval.load(self.approve, self._state / "plans")

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +36,7 @@ from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import HostKey, check, keys_for, pin
 from homelab_lib.transport.identities import public_half
+from homelab_lib.transport.request import Request
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
 from homelab_lib.twin.fidelity import rests_on
@@ -103,10 +104,7 @@ class TwinTarget:
         self._known_hosts = self._folder / "known_hosts"
         self._known_hosts.write_text("".join(f"{line}\n" for line in self._served.known_hosts()))
         self._certificates = self._folder / "certificates"
-        for name, machine in world.machines.items():
-            for port in machine.https:
-                shown = fingerprint(machine.https_identity.certificate)
-                pin_certificate(self._certificates, f"{name}:{port}", shown)
+        vouch_for(world, self._certificates)
         self._endpoints = {
             name: Endpoint(
                 name=name,
@@ -128,7 +126,7 @@ class TwinTarget:
         self.link.unreached = likeness.unreached if likeness is not None else {}
 
     @classmethod
-    def before_phase(cls, lab: Lab, phase: int, *, seed: int = 0) -> "TwinTarget":
+    def before_phase(cls, lab: Lab, phase: int, seed: int = 0) -> "TwinTarget":
         """The lab as it stands when the phases before `phase` are done; it may be changed."""
         world = built(lab, before_phase=phase, seed=seed, clock=SimulatedClock())
         return cls(lab, world, allow_changes=True)
@@ -207,6 +205,14 @@ class TwinTarget:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def vouch_for(world: World, file: Path) -> None:
+    """Write down the certificates that a twin's machines show."""
+    for name, machine in world.machines.items():
+        for port in machine.https:
+            shown = fingerprint(machine.https_identity.certificate)
+            pin_certificate(file, f"{name}:{port}", shown)
+
+
 class ServedTwin:
     """A twin that stands by itself until it is told to go.
 
@@ -268,6 +274,7 @@ def serve_twin(
         durable.replace(known_hosts, lines, mode=durable.PRIVATE)
         config = ssh_config(served, identity_file=identity, known_hosts_file=known_hosts)
         durable.replace(folder / "ssh_config", config, mode=durable.PRIVATE)
+        vouch_for(world, folder / "certificates")
         yield ServedTwin(lab.name, list(served.endpoints))
 
 
@@ -300,7 +307,7 @@ class SshTarget:
             self._endpoints,
             allow_changes=allow_changes,
             known_hosts=[self._pins],
-            certificates=[self._pins.with_name("certificates")],
+            certificates=_vouched(lab, config),
             sleep=self.clock.sleep,
         )
 
@@ -382,8 +389,33 @@ class SshTarget:
     def close(self) -> None:
         self.link.close()
 
+    def meet(self, names: Iterable[str]) -> None:
+        """See that the HTTPS services of hosts are whom somebody has vouched for, without telling
+        them anything: better before a plan is approved than in the middle of it.
+
+        Raises
+        ------
+        CertificateRefused
+            One is not, or nobody has.
+        """
+        for name in names:
+            host = self.lab.hosts.get(name)
+            if host is not None and host.api is not None and host.os.kind == "opnsense":
+                path = "/api/core/firmware/running"
+                self.link.run(name, Request("opnsense", "GET", path, "read", port=host.api.port))
+
 
 Target = TwinTarget | SshTarget
+
+
+def _vouched(lab: Lab, config: Path | None) -> list[Path]:
+    """Files of the certificates that are taken; the lab's own are in them."""
+    files = paths.certificates(lab.name, config)
+    for name, host in lab.hosts.items():
+        if host.api is not None and (digest := host.api.certificate_sha256):
+            pairs = [digest[at : at + 2] for at in range(0, len(digest), 2)]
+            pin_certificate(files[0], f"{name}:{host.api.port}", ":".join(pairs).upper())
+    return files
 
 
 def _endpoints(lab: Lab, config: Path | None) -> dict[str, Endpoint]:

@@ -152,7 +152,8 @@ def served(
 ) -> Iterator[Standing]:
     """Serve a lab as it stands before a phase."""
     described = lab or load_lab(path or None)
-    twin = before(described, named(runbook), seed=seed)
+    wanted = named(runbook)
+    twin = before(described, wanted, seed=seed, since=wanted.phase)
     twin.close()
     world = twin.world
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,7 @@ def served(
         hosts.write_text("".join(f"{line}\n" for line in doors.known_hosts()))
         config = folder / "ssh_config"
         config.write_text(ssh_config(doors, identity_file=identity, known_hosts_file=hosts))
+        target.vouch_for(world, folder / "certificates")
         yield Standing(world, config, path, runbook)
 
 
