@@ -59,10 +59,10 @@ def test_pf_decides_as_the_first_rule_of_the_policy_does(box, rules):
         for to in (*VLANS, "internet"):
             if to == source:
                 continue
-            for kind, port in (("tcp", 22), ("tcp", 85), ("tcp", 443), ("icmp", 0)):
+            for kind, port in (("tcp", 22), ("tcp", 85), ("udp", 53), ("udp", 22), ("icmp", 0)):
                 here, there = _host(source), OUTSIDE if to == "internet" else _host(to)
                 verdict = pf.judge(Packet(here, there, kind, port), "in", device)
-                wanted = expected._allowed("fw", source, to, port) == ""
+                wanted = expected._allowed("fw", source, to, port, kind) == ""
                 assert verdict.passes == wanted, (source, to, kind, port)
 
 

@@ -48,6 +48,8 @@ def real():
     ET.SubElement(root.find("nat/rule"), "pass").text = "rule"
     box.config.save(root, by="root", description="by hand")
     box.files.put("/var/run/hl-1", "")
+    box.files.put("/conf/hl-copy.xml", "<opnsense><secret>in the copy</secret></opnsense>")
+    box.sysctl["hw.model"] = "One of its own"
     box.files.put("/usr/local/etc/suricata/rules/emerging-scan.rules", "")
     return box
 
@@ -73,6 +75,7 @@ def pair():
     box = real()
     wire = Wire(box)
     twin = built(LAB, before_phase=0, seed=6).machines["firewall"]
+    twin.ask = wire
     seed_opnsense(twin, wire)
     return box, twin, wire
 
@@ -111,6 +114,25 @@ def test_what_waits_to_be_applied_still_waits(pair):
         assert pending not in [rule.label for rule in one.pf.rules]
     labels = [[rule.label for rule in one.pf.rules if rule.label] for one in (box, twin)]
     assert labels[0] == labels[1]
+
+
+def test_a_copy_of_the_configuration_is_known_to_be_there_and_not_read(pair):
+    box, twin, wire = pair
+    assert twin.files.exists("/conf/hl-copy.xml")
+    assert not twin.files.exists("/conf/hl-none.xml")
+    assert "in the copy" not in wire.said
+    line = "sha256 -q /conf/config.xml"
+    assert twin.run(line).out == box.run(line).out, "the digest is the real file's"
+    twin.config.save(twin.config.load(), by="root", description="changed")
+    assert twin.run(line).out != box.run(line).out
+
+
+def test_hardware_and_whence_one_comes_are_in_the_real_ones_words(pair):
+    box, twin, _ = pair
+    assert twin.run("sysctl -n hw.model").out == b"One of its own\n"
+    box.world.operator = "desktop"
+    assert twin.run("printenv SSH_CONNECTION").out == b"10.0.10.50 50000 10.0.1.1 22\n"
+    box.world.operator = ""
 
 
 def test_files_are_asked_for_in_freebsds_words_and_only_when_looked_at(pair):

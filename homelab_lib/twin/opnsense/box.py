@@ -66,6 +66,7 @@ class Box(OpnSense):
         self.links = Links([])
         self.pf = PacketFilter(self.links, ET.Element("opnsense"), ET.Element("opnsense"))
         self.jobs: list[Job] = []
+        self.tuned: dict[str, str] = {}  # variables of the kernel that were set since it booted
         self.suricata = Suricata(self)
         self.lent = Leases(self)
         self.states: dict[tuple[str, str, int], float] = {}  # when each ends; see `keep_states`
@@ -265,7 +266,11 @@ class Box(OpnSense):
     # --------------------------------------------------------------------- running
 
     def run(self, line: str, stdin: bytes = b"") -> Reply:
-        return self._guarded("the shell", lambda: csh.run(self, self.user, self.home, line, stdin))
+        came = self.way_in.connection
+        more = {"SSH_CONNECTION": came} if came else {}
+        return self._guarded(
+            "the shell", lambda: csh.run(self, self.user, self.home, line, stdin, **more)
+        )
 
     def boots_still(self) -> bool:
         """Whether its start goes on, though it lets one in: until then what configures it by the
@@ -282,4 +287,5 @@ class Box(OpnSense):
     def power_off(self) -> None:
         super().power_off()
         self.jobs.clear()
+        self.tuned.clear()
         self.states.clear()

@@ -29,12 +29,12 @@ def environment(user: str, home: str) -> dict[str, str]:
     return {"HOME": home, "LOGNAME": user, "PATH": _PATH, "SHELL": shell, "USER": user}
 
 
-def run(computer: Computer, user: str, home: str, line: str, stdin: bytes) -> Reply:
-    """What csh makes of a line.
+def run(computer: Computer, user: str, home: str, line: str, stdin: bytes, **more: str) -> Reply:
+    """What csh makes of a line; `more` is what its environment has besides.
 
     One plain program is run as it is: it may be killed half-way, which a line of several is not.
     """
-    call = Call((), Pipe(stdin), user, environment(user, home), home)
+    call = Call((), Pipe(stdin), user, environment(user, home) | more, home)
     try:
         found = parsed(line)
         shell = _Csh(computer, call)

@@ -51,6 +51,17 @@ def hostname(box: Box, call: Call) -> Reply:
     return Reply(0, (name.partition(".")[0] if "-s" in call.argv else name) + "\n")
 
 
+@freebsd_system("printenv")
+def printenv(box: Box, call: Call) -> Reply:
+    """The environment, or one of it; whence a login came, the real box behind a seeded one says."""
+    if len(call.argv) == 1:
+        return Reply(0, "".join(f"{name}={value}\n" for name, value in call.env.items()))
+    if call.argv[1] == "SSH_CONNECTION" and (said := box.said(*call.argv)) is not None:
+        return said
+    value = call.env.get(call.argv[1])
+    return Reply(1) if value is None else Reply(0, f"{value}\n")
+
+
 @freebsd_system("nproc")
 def nproc(box: Box, call: Call) -> Reply:
     """How many threads the processors have."""
@@ -79,18 +90,22 @@ def opnsense_version(box: Box, call: Call) -> Reply:
 
 @freebsd_system("sysctl")
 def sysctl(box: Box, call: Call) -> Reply:
-    """Variables of the kernel."""
+    """Variables of the kernel; of a seeded box, in the real one's own words."""
     flags = "".join(word[1:] for word in call.argv[1:] if word.startswith("-"))
     out, err = "", ""
-    known = _variables(box) | box.sysctl
+    known = _variables(box) | box.sysctl | box.tuned
     words = [word for word in call.argv[1:] if not word.startswith("-")]
+    if box.ask is not None and not any("=" in word or word in box.tuned for word in words):
+        said = box.said(*call.argv)
+        assert said is not None
+        return said
     for word in words or (sorted(known) if "a" in flags else []):
         name, equals, value = word.partition("=")
         if name not in known:
             err += "" if "i" in flags else f"sysctl: unknown oid '{name}'\n"
         elif equals:
             out += f"{name}: {known[name]} -> {value}\n"
-            box.sysctl[name] = value
+            box.tuned[name] = value
         else:
             out += f"{known[name]}\n" if "n" in flags else f"{name}: {known[name]}\n"
     return Reply(1 if err else 0, out, err)

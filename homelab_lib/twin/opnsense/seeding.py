@@ -17,6 +17,7 @@ from homelab_lib.twin.machine.seeding import NOT_ASKED, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.opnsense.box import Box
+from homelab_lib.twin.opnsense.config import PLACE as CONFIG
 from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
 from homelab_lib.twin.opnsense.freebsd_processes import DAEMONS
@@ -41,6 +42,7 @@ _DEVICE = re.compile(r"^(\S+): flags=", re.MULTILINE)
 _NO_CARDS = re.compile(r"(lo|pflog|pfsync|enc|ovpn|wg|tun|tap|tailscale)\d*")
 _LABEL = re.compile(r'label "([0-9a-f-]{36})"')
 _LARGEST_READ_BYTES = 2**20
+_NEVER = ("/conf/config.xml", "/conf/backup/", "/var/etc/")
 _SURICATA = "/usr/local/etc/suricata"
 
 
@@ -52,9 +54,11 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
         box.release = parse_release(box.version)
     text = printed(ask, box.name, "php", "-r", PROBE)
     root = ET.fromstring(text) if text else ET.Element("opnsense")
-    box.files = FileSystem(loader=_loader(ask, box.name))
+    box.files = FileSystem(loader=_loader(ask, box.name, ET.tostring(root)))
     box.config = Config(box.files, box.world.clock.now)
     box.config.put(root)
+    digest = printed(ask, box.name, "sha256", "-q", CONFIG) or ""
+    box.files.stat(CONFIG).digest = digest.strip()  # of the file as it lies there
     _seed_links(box, printed(ask, box.name, "ifconfig") or "")
     box.running = dict.fromkeys(SERVICES, root)
     loaded = _LABEL.findall(printed(ask, box.name, "pfctl", "-sr") or "")
@@ -150,12 +154,13 @@ def _links(text: str, segments: dict[str, str]) -> Iterator[Link]:
 # --------------------------------------------------------------------------------- files
 
 
-def _loader(ask: Ask, host: str) -> Loader:
-    """Asks a real box for files, in FreeBSD's words; never for its configuration or copies of it,
-    nor for what it has made of that with the secrets in it."""
+def _loader(ask: Ask, host: str, config: bytes) -> Loader:
+    """Asks a real box for files, in FreeBSD's words. What its configuration holds, and copies of
+    it, and what was made of it with the secrets in it, is not read: of such a file no more is known
+    than that it is there, and a copy is taken for what is written now."""
 
     def load(paths: Sequence[str]) -> dict[str, Entry | FileError]:
-        wanted = [path for path in paths if not path.startswith(("/conf/", "/var/etc/"))]
+        wanted = [path for path in paths if not path.startswith(_NEVER)]
         found: dict[str, Entry | FileError] = {}
         if not wanted:
             return found
@@ -171,7 +176,11 @@ def _loader(ask: Ask, host: str) -> Loader:
             if kind is not None:
                 mode = stat.S_IMODE(int(raw, 8))
                 entry = Entry(kind, mode=mode, user=user, group=group, size_bytes=int(size))
-                found[path] = _filled(entry, ask, host, path)
+                if kind == "file" and path.startswith("/conf/"):
+                    entry.data = config
+                    found[path] = entry
+                else:
+                    found[path] = _filled(entry, ask, host, path)
         absent = set(re.findall(rf"^stat: (.*): stat: {NOTHING}$", shown[2], re.MULTILINE))
         for path in wanted:
             if path not in found and path not in absent:

@@ -9,7 +9,9 @@ from homelab_lib.twin.fidelity import Fidelity, Grounds
 _MANUALS = {
     **dict.fromkeys(("arp", "ifconfig", "netstat", "sockstat"), "arp(8), ifconfig(8), netstat(1)"),
     **dict.fromkeys(("daemon", "kill", "pgrep", "pkill", "ps"), "daemon(8), pgrep(1), ps(1)"),
-    **dict.fromkeys(("date", "stat", "pwd", "hostname", "nproc"), "date(1), stat(1) of FreeBSD"),
+    **dict.fromkeys(
+        ("date", "stat", "pwd", "hostname", "nproc", "printenv"), "date(1), stat(1) of FreeBSD"
+    ),
     **dict.fromkeys(("md5", "sha1", "sha224", "sha256", "sha384", "sha512"), "md5(1) of FreeBSD"),
     **dict.fromkeys(("pfctl", "ping"), "pfctl(8), ping(8)"),
     **dict.fromkeys(("pkg", "service"), "pkg(8), service(8)"),

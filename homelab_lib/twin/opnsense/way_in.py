@@ -36,6 +36,13 @@ class WayIn:
         except ValueError:
             return ""
 
+    @property
+    def connection(self) -> str:
+        """Whence a login comes and whither, as sshd tells it; empty where nobody knows."""
+        world = self._box.world
+        source = world.machines[world.operator].address if world.operator else self._neighbour
+        return f"{source} 50000 {self.address} {_SSH}" if source and self.address else ""
+
     def note(self) -> None:
         """He comes in by where the address is now."""
         for each in self._box.interfaces:
