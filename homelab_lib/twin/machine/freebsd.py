@@ -5,7 +5,7 @@ Sources: pciconf(8), geom(8), arp(8), sockstat(1) of FreeBSD 14; outputs of OPNs
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.interface import Interface
@@ -111,18 +111,65 @@ def ifconfig(machine: Machine, call: Call) -> Reply:
     port = next((p for p, each in ports.items() if each.interface == name), None)
     if not mine and port is None:
         return Reply(1, stderr=f"ifconfig: interface {name} does not exist\n")
-    out = f"{name}: flags=1008843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP> metric 0 "
-    out += f"mtu {mine[0].mtu if mine else 1500}\n"
-    for each in mine:
-        out += f"\tether {each.mac}\n"
-        if each.cidr:
-            network = ipaddress.ip_interface(each.cidr).network
+    addresses = [each.cidr for each in mine if each.cidr]
+    mac, mtu = (mine[0].mac, mine[0].mtu) if mine else ("", 1500)
+    media = medium(machine, port) if port else ""
+    return Reply(0, device(name, mac, mtu, addresses, media=media, active=bool(media)))
+
+
+def device(
+    name: str,
+    mac: str,
+    mtu: int,
+    addresses: Iterable[str],
+    *,
+    media: str,
+    active: bool,
+    up: bool = True,
+    description: str = "",
+    vlan: str = "",
+) -> str:
+    """A device as `ifconfig` shows it.
+
+    Parameters
+    ----------
+    name, mac, mtu, addresses
+        What it is called, its hardware address, its largest packet [bytes], and its addresses with
+        their prefix lengths.
+    media
+        How fast it came up: ``2500Base-T``; empty for not at all.
+    active, up
+        Whether somebody is at the other end, and whether it is switched on.
+    description, vlan
+        What somebody has called it; of a VLAN its tag and parent, as the line has them.
+    """
+    flags = f"1008843<{_FLAGS}>" if up else "1008802<BROADCAST,SIMPLEX,MULTICAST>"
+    out = f"{name}: flags={flags} metric 0 mtu {mtu}\n"
+    out += f"\tdescription: {description}\n" if description else ""
+    out += f"\toptions={_OPTIONS}\n"
+    out += f"\tether {mac}\n" if mac else ""
+    for each in map(ipaddress.ip_interface, addresses):
+        network = each.network
+        if isinstance(network, ipaddress.IPv6Network):
+            out += f"\tinet6 {each.ip} prefixlen {network.prefixlen}\n"
+        else:
             mask = f"0x{int(network.netmask):08x}"
-            out += f"\tinet {each.address} netmask {mask} broadcast {network[-1]}\n"
-    speed = _mbps(machine, f"{machine.name}.{port}") if port else 0
-    media = f" ({_MEDIA.get(speed, f'{speed}baseT')} <full-duplex>)" if speed else ""
-    out += f"\tmedia: Ethernet autoselect{media}\n"
-    return Reply(0, out + f"\tstatus: {'active' if speed else 'no carrier'}\n")
+            out += f"\tinet {each.ip} netmask {mask} broadcast {network[-1]}\n"
+    out += f"\tgroups: vlan\n\tvlan: {vlan}\n" if vlan else ""
+    shown = f" ({media} <full-duplex>)" if media else ""
+    out += f"\tmedia: Ethernet autoselect{shown}\n"
+    out += f"\tstatus: {'active' if active else 'no carrier'}\n"
+    return out + "\tnd6 options=29<PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL>\n"
+
+
+_FLAGS = "UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP"
+_OPTIONS = "4e527bb<RXCSUM,TXCSUM,VLAN_MTU,VLAN_HWTAGGING,JUMBO_MTU,WOL_MAGIC,VLAN_HWFILTER>"
+
+
+def medium(machine: Machine, port: str) -> str:
+    """How fast a port came up: ``2500Base-T``; empty where its cable carries nothing."""
+    speed = _mbps(machine, f"{machine.name}.{port}")
+    return _MEDIA.get(speed, f"{speed}baseT") if speed else ""
 
 
 def _mbps(machine: Machine, end: str) -> int:
@@ -138,10 +185,18 @@ def sockstat(machine: Machine, call: Call) -> Reply:
     said = machine.said(*call.argv)
     if said is not None:
         return said
-    head = "USER     COMMAND    PID   FD  PROTO  LOCAL ADDRESS         FOREIGN ADDRESS\n"
-    rows = (
-        f"root     daemon     {1000 + port:<5} 4   tcp4   *:{port:<19} *:*\n"
+    rows = [
+        ("root", "daemon", str(1000 + port), "tcp4", port)
         for port, listens in sorted(machine.listeners.items())
         if listens()
+    ]
+    return Reply(0, listeners(rows))
+
+
+def listeners(rows: Iterable[tuple[str, str, str, str, int]]) -> str:
+    """Those who listen as `sockstat` shows them: user, program, process, protocol, port."""
+    head = "USER     COMMAND    PID   FD  PROTO  LOCAL ADDRESS         FOREIGN ADDRESS\n"
+    return head + "".join(
+        f"{user:<8} {program:<10} {process:<5} 4   {protocol:<6} *:{port:<19} *:*\n"
+        for user, program, process, protocol, port in rows
     )
-    return Reply(0, head + "".join(rows))

@@ -204,6 +204,8 @@ class Box(OpnSense):
 
     def has_carrier(self, link: Link) -> bool:
         """Whether a cable is in the port that a device's frames leave by, and carries."""
+        if link.active is not None:
+            return link.active
         ports = self.world.lab.hosts[self.name].ports
         wires = self.world.network.wires
         plugged = any(

@@ -1,4 +1,5 @@
-"""FreeBSD's programs about the network: `ifconfig`, `netstat`, `arp`, `ping`, `pfctl`, `sockstat`.
+"""FreeBSD's programs about the network, where the box knows more of it than any FreeBSD does:
+`ifconfig`, `netstat`, `ping`, `pfctl`, `sockstat`. The others are in `twin.machine.freebsd`.
 
 Source: their manual pages, FreeBSD 15; pfctl(8).
 """
@@ -6,15 +7,13 @@ Source: their manual pages, FreeBSD 15; pfctl(8).
 import ipaddress
 from collections.abc import Iterator
 
+from homelab_lib.twin.machine.freebsd import device, listeners, medium
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.links import Link
 from homelab_lib.twin.opnsense.rules import End, Rule
 
 freebsd_network = Commands()
-
-_UP, _FLAGS = "1008843", "UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP"
-_OPTIONS = "4e527bb<RXCSUM,TXCSUM,VLAN_MTU,VLAN_HWTAGGING,JUMBO_MTU,WOL_MAGIC,VLAN_HWFILTER>"
 
 
 # ------------------------------------------------------------------------------ ifconfig
@@ -56,27 +55,25 @@ def ifconfig(box: Box, call: Call) -> Reply:
 
 
 def _shown(box: Box, link: Link) -> str:
-    flags = f"{_UP}<{_FLAGS}>" if link.up else "1008802<BROADCAST,SIMPLEX,MULTICAST>"
-    out = f"{link.name}: flags={flags} metric 0 mtu {link.mtu}\n"
-    if link.identifier:
-        out += f"\tdescription: {link.description} ({link.identifier})\n"
-    out += f"\toptions={_OPTIONS}\n\tether {link.mac}\n"
-    for address in map(ipaddress.ip_interface, link.addresses):
-        if address.version == 4:
-            mask = f"0x{int(address.netmask):08x}"
-            out += f"\tinet {address.ip} netmask {mask} broadcast "
-            out += f"{address.network.broadcast_address}\n"
-        else:
-            out += f"\tinet6 {address.ip} prefixlen {address.network.prefixlen}\n"
-    if link.tag is not None:
-        out += "\tgroups: vlan\n"
-        out += f"\tvlan: {link.tag} vlanproto: 802.1q vlanpcp: 0 parent interface: {link.parent}\n"
-    out += f"\tmedia: Ethernet autoselect ({_media(link)})\n"
+    """A device; how fast a real one's port came up, that one has said."""
+    media = link.media or medium(box, link.segment)
     active = link.up and box.has_carrier(link)
-    return out + f"\tstatus: {'active' if active else 'no carrier'}\n\tnd6 options=29<{_ND6}>\n"
+    return device(
+        link.name,
+        link.mac,
+        link.mtu,
+        link.addresses,
+        media=media or (_PROVIDERS if active else ""),
+        active=active,
+        up=link.up,
+        description=f"{link.description} ({link.identifier})" if link.identifier else "",
+        vlan=f"{link.tag} vlanproto: 802.1q vlanpcp: 0 parent interface: {link.parent}"
+        if link.tag is not None
+        else "",
+    )
 
 
-_ND6 = "PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL"
+_PROVIDERS = "1000baseT"  # the provider's end is no part of a lab
 _LOOP = (
     "lo0: flags=1008049<UP,LOOPBACK,RUNNING,MULTICAST,LOWER_UP> metric 0 mtu 16384\n"
     "\toptions=680003<RXCSUM,TXCSUM,LINKSTATE,RXCSUM_IPV6,TXCSUM_IPV6>\n"
@@ -85,11 +82,7 @@ _LOOP = (
 )
 
 
-def _media(link: Link) -> str:
-    return "10Gbase-SR <full-duplex>" if link.name.startswith("ix") else "2500Base-T <full-duplex>"
-
-
-# -------------------------------------------------------------------------- routes, ARP
+# -------------------------------------------------------------------------- -----routes
 
 
 @freebsd_network("netstat")
@@ -109,21 +102,6 @@ def netstat(box: Box, call: Call) -> Reply:
         f"{to:<18} {by:<18} {flags:<7} {device:>8} {end}\n" for to, by, flags, device, end in rows
     )
     return Reply(0, f"Routing tables\n\nInternet:\n{lines}")
-
-
-@freebsd_network("arp")
-def arp(box: Box, call: Call) -> Reply:
-    """Who was heard lately: the neighbours on its networks."""
-    if not {"-an", "-a", "-na"} & set(call.argv):
-        return Reply(1, stderr="usage: arp [-n] [-i interface] hostname\n")
-    out = ""
-    for machine in box.world.machines.values():
-        for each in machine.interfaces if machine is not box else ():
-            link = box.links.towards(each.address) if each.cidr else None
-            if link is not None and not box.world.network.path(box, each.address, 0):
-                out += f"? ({each.address}) at {each.mac} on {link.name} "
-                out += "expires in 1180 seconds [ethernet]\n"
-    return Reply(0, out)
 
 
 @freebsd_network("ping")
@@ -157,14 +135,9 @@ def sockstat(box: Box, call: Call) -> Reply:
     """Who listens: ``sockstat -4l -p 67`` names the owner of a port."""
     _, options = operands(call, "-p -P -j")
     wanted = options.get("-p", "")
-    rows = [("root", "sshd", "310", "tcp4", "*:22"), ("root", "lighttpd", "330", "tcp4", "*:443")]
-    rows += [(user, name, number, "udp4", f"*:{port}") for user, name, number, port in _udp(box)]
-    shown = [row for row in rows if not wanted or row[4].endswith(f":{wanted}")]
-    head = ("USER", "COMMAND", "PID", "PROTO", "LOCAL ADDRESS")
-    lines = "".join(
-        f"{u:<8} {c:<10} {p:<6} 4  {proto:<6} {at:<21} *:*\n" for u, c, p, proto, at in shown
-    )
-    return Reply(0, "{:<8} {:<10} {:<6} FD {:<6} {:<21} FOREIGN ADDRESS\n".format(*head) + lines)
+    rows = [("root", "sshd", "310", "tcp4", 22), ("root", "lighttpd", "330", "tcp4", 443)]
+    rows += [(user, name, number, "udp4", port) for user, name, number, port in _udp(box)]
+    return Reply(0, listeners(row for row in rows if wanted in ("", str(row[4]))))
 
 
 def _udp(box: Box) -> Iterator[tuple[str, str, str, int]]:

@@ -9,7 +9,7 @@ Source: opnsense/core, src/etc/inc/interfaces.inc (`interface_configure`, `inter
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.interface import Interface
@@ -37,6 +37,9 @@ class Link:
         With their prefix lengths, of either family.
     identifier
         The interface that configured it: ``opt1``; empty for none.
+    media, active
+        How fast its port came up, and whether somebody is at the other end, where a real one has
+        said so.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Link:
     description: str = ""
     mtu: int = _MTU
     up: bool = True
+    media: str = ""
+    active: bool | None = None
 
 
 class Links:
@@ -75,7 +80,7 @@ class Links:
         counted = [card for card in shifted if card.name != rejected]
         names = {card.name: shifted[place].name for place, card in enumerate(counted)}
         found = [
-            Link(names.get(card.name, card.name), card.mac, card.segment, mtu=card.mtu)
+            replace(card, name=names.get(card.name, card.name), addresses=[], identifier="")
             for card in self._cards
             if card.name != rejected
         ]

@@ -132,6 +132,8 @@ def _links(text: str, segments: dict[str, str]) -> Iterator[Link]:
         vlan = re.search(r"vlan: (\d+) .*parent interface: (\S+)", block)
         ether = re.search(r"^\tether (\S+)", block, re.MULTILINE)
         mtu = re.search(r" mtu (\d+)", block)
+        media = re.search(r"^\tmedia: .*\((\S+) <", block, re.MULTILINE)
+        status = re.search(r"^\tstatus: (.+)$", block, re.MULTILINE)
         link = Link(
             name,
             ether[1] if ether else "",
@@ -142,6 +144,8 @@ def _links(text: str, segments: dict[str, str]) -> Iterator[Link]:
             description=described[1] if described else "",
             mtu=int(mtu[1]) if mtu else 1500,
             up="<UP," in block.partition("\n")[0],
+            media=media[1] if media else "",
+            active=status[1] == "active" if status else None,
         )
         for address, mask in re.findall(r"^\tinet (\S+) netmask 0x([0-9a-f]{8})", block, re.M):
             link.addresses.append(f"{address}/{int(mask, 16).bit_count()}")

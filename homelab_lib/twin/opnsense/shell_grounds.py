@@ -7,7 +7,7 @@ appliance have of their own, or do in another way.
 from homelab_lib.twin.fidelity import Fidelity, Grounds
 
 _MANUALS = {
-    **dict.fromkeys(("arp", "ifconfig", "netstat", "sockstat"), "arp(8), ifconfig(8), netstat(1)"),
+    **dict.fromkeys(("ifconfig", "netstat", "sockstat"), "ifconfig(8), netstat(1), sockstat(1)"),
     **dict.fromkeys(("daemon", "kill", "pgrep", "pkill", "ps"), "daemon(8), pgrep(1), ps(1)"),
     **dict.fromkeys(
         ("date", "stat", "pwd", "hostname", "nproc", "printenv"), "date(1), stat(1) of FreeBSD"
