@@ -16,7 +16,7 @@ from homelab_lib.control.opnsense.families import (
     PORT_FORWARD,
 )
 from homelab_lib.control.opnsense.interfaces import assigned
-from homelab_lib.control.opnsense.order import RuleOrder
+from homelab_lib.control.opnsense.order import RuleOrder, sequence
 from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, rows
 from homelab_lib.control.opnsense.section import Section
@@ -34,7 +34,6 @@ from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _OURS = "policy"
 """In the description of each filter rule that comes of the lab's policy."""
-_FIRST, _STEP = 1000, 10  # of the sequences that our rules get when they are made
 _USES_RULES = ("hybrid", "manual")
 _ONE_WORD_FOR_BOTH = (26, 7)  # the first release that sets the mode of translation by `set`
 
@@ -133,13 +132,13 @@ class Filter:
 
     def _rule(self, api: Api, said: Said, at: int) -> Row:
         key = {FILTER_RULE.mark: self._described(said.title)}
-        fields = dict(said.fields) | {"sequence": str(_FIRST + at * _STEP)}
+        fields = dict(said.fields) | {"sequence": str(sequence(at))}
         return Row(api, self.lab, FILTER_RULE, key, fields, said.title)
 
     def _row(self, api: Api, family: Family, said: Said, at: int = 0) -> Row:
         fields = dict(said.fields)
         if "sequence" in family.fields:
-            fields["sequence"] = str(_FIRST + at * _STEP)
+            fields["sequence"] = str(sequence(at))
         if family.key == (family.mark,):
             key = {family.mark: described(said.title, self.lab)}
         else:
