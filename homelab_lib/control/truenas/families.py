@@ -7,8 +7,9 @@ function that says what one of its rows should be.
 from collections.abc import Sequence
 
 from homelab_lib.control import mark
+from homelab_lib.control.truenas.family import Before, Family, Field, Values
 from homelab_lib.control.truenas.midclt import Release
-from homelab_lib.control.truenas.row import Before, Family, Field, Row, Values
+from homelab_lib.control.truenas.row import Row
 
 _CRON = {"minute": "00", "hour": "*", "dom": "*", "month": "*", "dow": "*"}
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
+from homelab_lib.control.truenas.family import Family, Field, Values
 from homelab_lib.control.truenas.midclt import Release, call, changing
-from homelab_lib.control.truenas.row import Family, Field, Row, Values
+from homelab_lib.control.truenas.row import Row
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 
