@@ -4,8 +4,9 @@ Source: TrueNAS middleware 25.04 to 26, API model `system.ntpserver`. A server t
 is refused when it is added.
 """
 
+from homelab_lib.control.truenas.family import Family, Field
 from homelab_lib.control.truenas.midclt import Release
-from homelab_lib.control.truenas.row import Family, Field, Row
+from homelab_lib.control.truenas.row import Row
 
 TIME_SERVER = Family(
     "system.ntpserver",
