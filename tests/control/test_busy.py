@@ -40,6 +40,8 @@ NOT_YET = [
     (("pvesm", "status"), "cfs-lock 'file-storage_cfg' error: got lock request timeout", True),
     (("midclt", "call", "system.info"), "ConnectionRefusedError: [Errno 111] Connection refused",
      False),
+    (("python3", "-c", "…", "user.create"), "truenas_api_client.exc.ClientException: Failed "
+     "connection handshake", False),
     (("upsc", "ups@localhost"), "Error: Driver not connected", False),
     (("upsc", "ups@localhost"), "Error: Data stale", False),
     (("systemctl", "start", "k3s"), "Failed to start k3s.service: Transaction for k3s.service/start"

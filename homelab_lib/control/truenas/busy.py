@@ -3,7 +3,7 @@
 from homelab_lib.runbook.busy import NotNow, declare
 
 declare(
-    "midclt",
+    "midclt, python3",  # which calls the client library where secrets are told: telling.py
     NotNow(
         r"Connection refused|Failed connection handshake|middlewared\.sock",
         "the middleware is starting",
