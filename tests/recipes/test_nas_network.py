@@ -119,6 +119,17 @@ def test_the_links_speed_is_measured_beside_the_foretold(bench):
     assert (row.name, row.value, row.predicted, row.unit) == ("speed of dac", 1e10, 1e10, "bit/s")
 
 
+def test_addresses_of_both_families(bench):
+    both = ["10.0.30.5/24", "fd00:30::5/64"]
+    there = bench((f"{NAS}.ports.lan1.address", both))
+    there.apply()
+    [row] = json.loads(there.midclt("interface.query", '[["id", "=", "enp1s0"]]'))
+    told = [f"{each['address']}/{each['netmask']}" for each in row["state"]["aliases"]]
+    assert told == both
+    there.apply()
+    assert there.sent == []
+
+
 # What can't be ---------------------------------------------------------------------------------
 
 

@@ -24,6 +24,13 @@ _FRESH: Row = {
 _NO_GATEWAY = {"ipv4gateway": "", "nameserver1": "", "nameserver2": "", "nameserver3": ""}
 
 
+def _running(cidr: str) -> Row:
+    at = ipaddress.ip_interface(cidr)
+    row: Row = {"type": "INET" if at.version == 4 else "INET6", "address": str(at.ip)}
+    row["netmask"] = at.network.prefixlen
+    return row | ({"broadcast": str(at.network.broadcast_address)} if at.version == 4 else {})
+
+
 class Network:
     """What is configured, what runs, and what would be gone back to.
 
@@ -47,6 +54,7 @@ class Network:
         self._now = now
         self._after = after
         self.leases = {one.name: (one.cidr, one.gateway) for one in interfaces}
+        self.more: dict[str, list[str]] = {one.name: [] for one in interfaces}  # beside the first
         self.rows: dict[str, Row] = {}
         self.settings: Row = dict(_NO_GATEWAY)
         self.route: str = ""
@@ -163,17 +171,16 @@ class Network:
         """Carry out what is configured. Without any of it DHCP runs everywhere, and gives a default
         route and a name server; a first configured interface takes both away."""
         for one in self._interfaces:
-            row = self.rows.get(one.name)
+            row = self.rows.get(one.name, _FRESH)
+            given = ["{address}/{netmask}".format(**alias) for alias in row["aliases"]]
+            given.sort(key=lambda cidr: _network(cidr).version)
             one.gateway = ""
-            if not self.rows or (row and row["ipv4_dhcp"]):
-                one.cidr, one.gateway = self.leases[one.name]
-            elif row and row["aliases"]:
-                one.cidr = "{address}/{netmask}".format(**row["aliases"][0])
-            else:
-                one.cidr = ""
-            one.mtu = (row or _FRESH)["mtu"] or 1500
-        given = next((one.gateway for one in self._interfaces if one.gateway), "")
-        self.lease(given)
+            if not self.rows or row["ipv4_dhcp"]:
+                lease, one.gateway = self.leases[one.name]
+                given.insert(0, lease)
+            one.cidr, *self.more[one.name] = given or [""]
+            one.mtu = row["mtu"] or 1500
+        self.lease(next((one.gateway for one in self._interfaces if one.gateway), ""))
         if self.settings["ipv4gateway"]:
             self.route_by(self.settings["ipv4gateway"])
 
@@ -187,17 +194,7 @@ class Network:
     def row(self, one: Interface) -> Row:
         """As `interface.query` shows it."""
         configured = self.rows.get(one.name, _FRESH | {"ipv4_dhcp": not self.rows})
-        running = []
-        if one.cidr:
-            address = ipaddress.ip_interface(one.cidr)
-            running = [
-                {
-                    "type": "INET",
-                    "address": str(address.ip),
-                    "netmask": address.network.prefixlen,
-                    "broadcast": str(address.network.broadcast_address),
-                }
-            ]
+        running = [_running(cidr) for cidr in (one.cidr, *self.more[one.name]) if cidr]
         state = {
             "name": one.name,
             "orig_name": one.name,
@@ -213,7 +210,7 @@ class Network:
             "supported_media": [],
             "media_options": None,
             "permanent_link_address": None,
-            "link_state": "LINK_STATE_UP",
+            "link_state": f"LINK_STATE_{'UP' if one.up and one.carrier else 'DOWN'}",
             "active_media_subtype": "",
             "link_address": one.mac,
             "hardware_link_address": one.mac,

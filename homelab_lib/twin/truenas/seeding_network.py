@@ -35,6 +35,8 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
     nas.interfaces = [_interface(nas.name, ports, row, gateway) for row in rows]
     nas.connect(configured=False)
     network = nas.network
+    for row in rows:
+        network.more[row["id"]] = _given(row)[1:]
     fresh = all(row["ipv4_dhcp"] and not row["aliases"] for row in rows)
     for row in () if fresh else rows:
         if any(row.get(key) for key in _KEPT):
@@ -53,6 +55,15 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
         network.resume(call("interface.checkin_waiting"))
 
 
+def _given(row: Row) -> list[str]:
+    """The addresses that run on an interface, IPv4 first, without those of the link alone."""
+    kinds = ("INET", "INET6")
+    rows = [each for each in row["state"].get("aliases") or () if each["type"] in kinds]
+    cidrs = ["{address}/{netmask}".format(**each) for each in rows]
+    whole = [cidr for cidr in cidrs if not ipaddress.ip_interface(cidr).is_link_local]
+    return sorted(whole, key=lambda cidr: ipaddress.ip_interface(cidr).version)
+
+
 def _interface(
     host: str, ports: Mapping[str, HostPort | Bond], row: Row, gateway: str
 ) -> Interface:
@@ -62,8 +73,7 @@ def _interface(
     mac = (state.get("link_address") or "").lower()
     known = next((n for n, p in ports.items() if (p.interface or n) == row["id"]), "")
     known = known or next((n for n, p in ports.items() if mac and p.mac == mac), "")
-    given = [each for each in state.get("aliases") or () if each["type"] == "INET"]
-    cidr = "{address}/{netmask}".format(**given[0]) if given else ""
+    cidr = next(iter(_given(row)), "")
     near = bool(cidr and gateway) and (
         ipaddress.ip_address(gateway) in ipaddress.ip_interface(cidr).network
     )
