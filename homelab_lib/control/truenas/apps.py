@@ -118,7 +118,7 @@ class App:
         return {
             "state": row["state"],
             "from": "" if row["custom_app"] else row["metadata"].get("name") or "",
-            "ours": any(_is_ours(label, self.lab) for label in config.get("labels") or ()),
+            "ours": _is_ours(config.get("labels"), self.lab),
             # No more of its values than what we name: there may be passwords in the others.
             "values": {key: _named(config.get(key), self.values[key]) for key in self.values},
             "sent": {key: _over(config.get(key), self.values[key]) for key in differing},
@@ -187,10 +187,13 @@ class App:
         )
 
 
-def _is_ours(label: Any, lab: str) -> bool:
-    return isinstance(label, Mapping) and label.get("key") == _LABEL and mark.marks(
-        str(label.get("value", "")), lab
-    )  # fmt: skip
+def _is_ours(labels: Any, lab: str) -> bool:
+    """Whether our label is among an app's."""
+    return any(
+        label.get("key") == _LABEL and mark.marks(str(label.get("value", "")), lab)
+        for label in (labels if isinstance(labels, list) else ())
+        if isinstance(label, Mapping)
+    )
 
 
 def holds(wanted: Any, found: Any) -> bool:

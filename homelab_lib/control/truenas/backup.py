@@ -7,9 +7,11 @@ every stored password, so nobody but root reads it, and of what is in it nothing
 Source: TrueNAS middleware 25.04 to 26, `config.save`, `core.download`.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.truenas.midclt import call
 from homelab_lib.errors import StepFailed
@@ -49,7 +51,8 @@ class ConfigBackup:
         return f"configuration of {self.host} in {self.path}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        shown = host.read("stat", "--printf", "%a %s", "--", self.path, ok=(0, 1), sudo=True)
+        words = ("stat", "--printf", "%a %s", "--", self.path)
+        shown = host.read(*words, ok=(0, 1), sudo=True)
         if shown.exit_status and _NOT_THERE not in shown.stderr:
             raise StepFailed(
                 f"{host.name} can't say whether {self.path} is there: {shown.stderr.strip()}",
@@ -59,8 +62,10 @@ class ConfigBackup:
         port = call(host, "system.general.config", shape=_GENERAL)["ui_httpsport"]
         if shown.exit_status:
             return {"there": False, "port": port}
-        mode, size = shown.stdout.split()
-        return {"there": True, "mode": mode, "size_bytes": int(size), "port": port}
+        found = re.fullmatch(r"([0-7]{1,4}) (\d{1,18})", shown.stdout.strip(), re.ASCII)
+        if found is None:
+            raise answers.not_understood(host.name, " ".join(words), "expected mode and size")
+        return {"there": True, "mode": found[1], "size_bytes": int(found[2]), "port": port}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         if not observed["there"]:
