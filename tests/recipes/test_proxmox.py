@@ -283,6 +283,24 @@ def test_a_network_that_cuts_us_off_is_undone(network, changed):
     assert (again.error, again.changes) == (None, 3)
 
 
+def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
+    """A timer is forgotten then."""
+
+    def edit(document):
+        document["switches"]["switch"]["ports"]["p1"] = {"vlan": 99}
+        document["hosts"]["hyper"]["ports"]["slow"].pop("vlan")
+        document["vlans"][99] = {"name": "attic", "purpose": "Nobody", "subnet": "10.9.9.0/24"}
+
+    digest = network.run("plan").digest
+    network.world.network.wires.lab = load_lab(changed(edit))
+    network.world.faults.arm("reboot", r"^(sudo -n -- )?systemd-run")
+    assert "was not reached any more" in str(network.run("apply", digest).error)
+    network.world.clock.sleep(UNDONE_S)
+    assert node(network).boots == 1
+    assert node(network).accepts_logins()
+    assert "bridge-ports enp11s0" in node(network).files.text(FILE)
+
+
 CHANGES = r"^(sudo -n -- )?(pvesh set|sh -c|systemd-run)"
 COUNT = 5
 """How many such commands there are: two are staged, then the undo, the change, the confirmation."""

@@ -23,7 +23,7 @@ _RUNNING: Shape = [
         "flags?": [str],
         "master?": str,
         "linkinfo?": {"info_kind?": str, "info_data?": dict},
-        "addr_info?": [{"family?": str, "local?": str, "prefixlen?": whole}],
+        "addr_info?": [{"scope?": str, "local?": str, "prefixlen?": whole}],
     }
 ]
 _ROUTES: Shape = [{"dev?": str, "gateway?": str}]
@@ -83,7 +83,9 @@ class Link:
         if self.mtu != int(found.get("mtu", USUAL_MTU)):
             found["mtu"] = str(self.mtu)
         if self.kind in ("bridge", "bond"):
-            found["bridge_ports" if self.kind == "bridge" else "slaves"] = " ".join(self.ports)
+            key = "bridge_ports" if self.kind == "bridge" else "slaves"
+            if set(found.get(key, "").split()) != set(self.ports):
+                found[key] = " ".join(self.ports)
         if self.kind == "bond" and self.bond_mode:
             found["bond_mode"] = self.bond_mode
         if self.vlan_aware:
@@ -139,7 +141,9 @@ def _link(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
         "up": "UP" in row.get("flags", ()),
         "mtu": row.get("mtu", 0),
         "cidrs": [
-            f"{each.get('local')}/{each.get('prefixlen')}" for each in row.get("addr_info", ())
+            f"{each.get('local')}/{each.get('prefixlen')}"
+            for each in row.get("addr_info", ())
+            if each.get("scope") != "link"  # which each interface gives itself
         ],
         "kind": info.get("info_kind", ""),
         # Guests' taps are ports of a bridge, too: theirs come and go.

@@ -29,19 +29,25 @@ _WITHIN_S = 180
 _APPLY_S = 90.0
 _PROXMOXS_OWN = re.compile(r"pve|pmx")
 
-# $1: bridges that were not there; $2: interfaces with their packet size that had no address.
+# A timer does not outlive a reboot, so that a line for cron does the same after one.
+_SCRIPT, _AT_BOOT = "/var/lib/homelab/network-undo", f"/etc/cron.d/{UNDO}"
+
+# $1: bridges that were not there; $2: interfaces that had no address, with their packet size.
 _UNDO = (
-    f"cp -a {_BEFORE} {INTERFACES}; rm -f {STAGED}; "
+    f"cp -a {_BEFORE} {INTERFACES}; rm -f {STAGED} {_AT_BOOT}; "
     'for each in $1; do ip link del "$each"; done; ifreload -a -u; '
     'for each in $2; do ip addr flush dev "${each%:*}"; ip link set "${each%:*}" mtu "${each#*:}"; '
     "done"
 )
-# $1: when it acts [s]; $2, $3: what the undo is given.
+# $1: when it acts [s]; $2: the undo; $3, $4: what it is given.
 _ARM = (
     f"set -e; systemctl reset-failed {APPLY}.service {UNDO}.service 2> /dev/null || true; "
-    f"rm -f {_DONE}; cp -a {INTERFACES} {_BEFORE}; sync {_BEFORE}; "
+    f"rm -f {_DONE}; cp -a {INTERFACES} {_BEFORE}; mkdir -p {_SCRIPT.rpartition('/')[0]}; "
+    f"printf '%s\\n' \"$2\" > {_SCRIPT}; "
+    f'printf \'@reboot root sh {_SCRIPT} "%s" "%s"\\n\' "$3" "$4" > {_AT_BOOT}; '
+    f"sync {_BEFORE} {_SCRIPT} {_AT_BOOT}; "
     f'exec systemd-run --quiet --collect --unit={UNDO} "--on-active=$1" -- '
-    f'sh -c \'{_UNDO}\' sh "$2" "$3"'
+    f'sh {_SCRIPT} "$3" "$4"'
 )
 # The look at the syntax calls a bridge without ports a mistake, and Proxmox writes such ones; what
 # else it complains of, stops it here. Proxmox's own reload ends well whatever came of it, but says
@@ -56,7 +62,7 @@ _APPLY = (
 # Whoever comes back too soon, or after a call that never came, would call good what is not there.
 _CONFIRM = (
     f"[ -e {_DONE} ] || {{ echo 'what was staged has not been applied'; exit 1; }}; "
-    f"exec systemctl stop {UNDO}.timer"
+    f"rm -f {_AT_BOOT}; exec systemctl stop {UNDO}.timer"
 )
 
 
@@ -93,7 +99,7 @@ class ProxmoxNetwork:
             "staged": "" if staged is None else str(staged.get("sha256", "?")),
             "ours": host.begun(self.name),
             "undo": undo["ActiveState"],
-            "tool": host.read("ifreload", "-V", ok=(0, 1, 2)).stdout.strip(),
+            "tool": host.read("ifreload", "-V", ok=(0, 1, 2, 127), sudo=True).stdout.strip(),
         }
 
     # ------------------------------------------------------------------- saying
@@ -227,8 +233,8 @@ class ProxmoxNetwork:
             replaces="; ".join(wrong),
             undo=f"cp {_BEFORE} {INTERFACES} && ifreload -a -u",
             rollback=Rollback(
-                arm=change("sh", "-c", _ARM, "sh", str(_WITHIN_S), " ".join(new), " ".join(bare),
-                           sudo=True),
+                arm=change(*("sh", "-c", _ARM, "sh", str(_WITHIN_S), _UNDO),
+                           *(" ".join(new), " ".join(bare)), sudo=True),
                 armed=_armed,
                 confirm=change("sh", "-c", _CONFIRM, sudo=True),
                 within_s=float(_WITHIN_S),

@@ -56,11 +56,11 @@ def older(kernel: str, since: str | None) -> bool:
 
 def driven(host: Host, interface: str) -> Driven:
     """What drives an interface, and what its link came up at."""
-    shown = host.read("ethtool", "-i", interface, ok=(0, *_NO_DEVICE))
+    shown = host.read("ethtool", "-i", interface, ok=(0, *_NO_DEVICE), sudo=True)
     found = re.search(r"(?m)^driver: (\S+)", shown.stdout)
     if shown.exit_status or found is None:
         return Driven("")
-    told = host.read("ethtool", interface, ok=(0, *_NO_DEVICE)).stdout
+    told = host.read("ethtool", interface, ok=(0, *_NO_DEVICE), sudo=True).stdout
     speed = re.search(r"(?m)^\s*Speed: (\d+)Mb/s", told)
     linked = "Link detected: yes" in told
     return Driven(found[1], int(speed[1]) * 10**6 if speed and linked else 0)

@@ -1,11 +1,13 @@
 """What a node boots into: the newest kernel that is installed, ZFS's settings as they were when its
 initial file system was made, and the cards that this kernel drives.
 
-Sources: proxmox-boot-tool(8), update-initramfs(8); Administration Guide, "Limit ZFS Memory Usage":
-with the root on ZFS, what is in ``/etc/modprobe.d`` counts only once it is in the initramfs.
+Sources: proxmox-boot-tool(8), update-initramfs(8), crontab(5); Administration Guide, "Limit ZFS
+Memory Usage": with the root on ZFS, what is in ``/etc/modprobe.d`` counts only once it is in the
+initramfs.
 """
 
 import re
+import shlex
 
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.proxmox.ifupdown2 import starts_network
@@ -15,6 +17,7 @@ booting = Commands()
 
 ARC_LIMIT = "/sys/module/zfs/parameters/zfs_arc_max"
 SETTINGS = "/etc/modprobe.d/zfs.conf"
+_CRON = "/etc/cron.d"
 _KERNEL = re.compile(r"(?:proxmox|pve)-kernel-(\d+\.\d+\.\d+-\d+-pve)(?:-signed)?")
 _MADE_S = 20.0
 
@@ -42,6 +45,17 @@ def starts(node: ProxmoxNode) -> None:
     limit = re.search(r"(?m)^options\s+zfs\s.*?\bzfs_arc_max=(\d+)", kept)
     node.files.put(ARC_LIMIT, f"{limit[1] if limit else 0}\n")
     starts_network(node)
+    _run_at_boot(node)
+
+
+def _run_at_boot(node: ProxmoxNode) -> None:
+    """What cron has for each boot."""
+    found = list(node.files.walk(_CRON)) if node.files.is_dir(_CRON) else []
+    for path in [path for path in found if not node.files.is_dir(path)]:
+        for line in node.files.text(path).splitlines():
+            match shlex.split(line):
+                case ["@reboot", user, *words]:
+                    node.call(Call(tuple(words), user=user)).finished()
 
 
 def _numbers(kernel: str) -> tuple[int, ...]:

@@ -55,7 +55,8 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
-    node.files.mkdir("/run", parents=True)
+    for folder in ("/run", "/etc/cron.d"):
+        node.files.mkdir(folder, parents=True)
     node.files.put(ARC_LIMIT, f"{cache}\n")
     node.files.put(SETTINGS, f"options zfs zfs_arc_max={cache}\n")
     node.initramfs = node.files.text(SETTINGS)

@@ -14,7 +14,7 @@ Administration Guide, "Network Configuration". What surprises there, surprises h
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from homelab_lib.twin.machine.addresses import ip as show_ip
@@ -111,11 +111,10 @@ def _resize(node: ProxmoxNode, link: Interface, size: int) -> None:
         bridge.mtu = min(each.mtu for each in node.interfaces if each.master == bridge.name)
 
 
-def _on(node: ProxmoxNode, name: str, act: object) -> Reply:
+def _on(node: ProxmoxNode, name: str, act: Callable[[Interface], object]) -> Reply:
     link = _link(node, name)
     if link is None:
         return Reply(1, stderr=f'Device "{name}" does not exist.\n')
-    assert callable(act)
     act(link)
     _settle(node)
     return Reply()
