@@ -236,6 +236,15 @@ def test_packets_too_large_for_one_end_in_the_lab(changed):
         load_lab(place)
 
 
+def test_packets_too_large_for_the_other_end_as_it_is(stops):
+    def there(node):
+        far = node.world.machines["nas"].interfaces
+        next(each for each in far if each.cidr == "10.0.60.1/30").mtu = 1500
+
+    stops("network", "direct-link", "a small packet passes and one of 9000 does not",
+          "look at nas's port sfp", there=there)  # fmt: skip
+
+
 def test_what_somebody_has_staged(stops):
     stops("network", "bridges", "somebody has staged changes",
           there=lambda node: node.files.put(STAGED, node.files.text(FILE)))  # fmt: skip
