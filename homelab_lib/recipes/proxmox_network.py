@@ -81,9 +81,9 @@ class HostNetwork:
             f"bridges{end}",
             f"Make the bridges and addresses of {self.node}",
             why="All of it is staged, its syntax is looked at, and it is applied by the host "
-            "itself. Before that a timer is set there that puts everything back in three minutes; "
-            "we stop it only once we came in again by the new way. Interfaces that the lab does "
-            "not describe are left as they are.",
+            "itself. Before that a timer is set there that puts everything back in three minutes, "
+            "or when the host starts again; it is stopped only once we came in by the new way. "
+            "Interfaces that the lab does not describe are left as they are.",
             needs=(f"drivers{end}",),
             ensure=self.bridges,
             check=self.one_way_out,
