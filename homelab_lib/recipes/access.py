@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import cloudflare, exposure, tailscale, wireguard
+from homelab_lib.recipes import cloudflare, exposure, firewall_wireguard, tailscale, wireguard
 from homelab_lib.runbook.step import Step
 
 MAKES: tuple[str, ...] = ("tailscale", "wireguard", "cloudflare_tunnels")
@@ -20,6 +20,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     found = [
         *tailscale.steps(lab, phase),
         *wireguard.steps(lab, phase),
+        *firewall_wireguard.steps(lab, phase),
         *cloudflare.steps(lab, phase),
     ]
     yield from found

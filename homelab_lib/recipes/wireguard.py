@@ -1,6 +1,5 @@
 """WireGuard on a Linux machine: its own key, its peers', and what each of them types in."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from homelab_lib.control.linux import File, Packages, Sysctl
@@ -10,6 +9,7 @@ from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.remote import WireGuard, WireGuardPeer
+from homelab_lib.recipes.peers import alone, asked, opened
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 from homelab_lib.secret import Secret
 
@@ -57,7 +57,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
                 why="A phone makes its key itself and shows its public half, which is written into "
                 "the lab; it is given ours. A machine that has shaken hands once has it right.",
                 needs=(name,),
-                manual=Manual(there.ask(), verify=there.shaken, or_confirmed=True),
+                manual=Manual(asked(lab, host, tunnel), verify=there.shaken, or_confirmed=True),
             )
 
 
@@ -116,7 +116,7 @@ class Tunnel:
         )
 
     def _peer(self, ctx: Context, peer: WireGuardPeer) -> Peer:
-        own = [_alone(cidr) for cidr in peer.addresses]
+        own = [alone(cidr) for cidr in peer.addresses]
         return Peer(
             peer.public_key or "",
             tuple(sorted([*own, *peer.routes])),
@@ -153,53 +153,7 @@ class Tunnel:
         """Our public key, for those who are let in, and the way to us from outside."""
         key = control.public_key(ctx.host(self.host), self.tunnel.name)
         yield Check(f"the public key of {self.tunnel.name} on {self.host}", bool(key), key)
-        yield self._way_in()
-
-    def _way_in(self) -> Check:
-        """Whether the internet gets to its port."""
-        port = self.tunnel.port
-        title = f"udp/{port} from outside comes to {self.host}"
-        forwards = [
-            f"{name}.{each.name}"
-            for name, firewall in self.lab.firewalls.items()
-            for each in firewall.port_forwards.values()
-            if str(each.to_port or each.port) == str(port)
-            and each.protocol in ("UDP", "TCP/UDP")
-            and str(each.to) in (self.host, *self._addresses())
-        ]
-        if forwards:
-            return Check(title, True, f"by the port forward {forwards[0]}")
-        says = "no port forward of the lab's firewall leads there; add one under firewalls"
-        return Check(title, not self.lab.firewalls, says if self.lab.firewalls else "")
-
-    def _addresses(self) -> list[str]:
-        if self.host in self.lab.vms:
-            return [cidr.partition("/")[0] for cidr in self.lab.vms[self.host].addresses]
-        attached = self.lab.hosts[self.host].attached.values()
-        return [cidr.partition("/")[0] for each in attached for cidr in each.cidrs]
-
-    def ask(self) -> str:
-        """What whoever is let in does."""
-        lines = [f"let these in to {self.tunnel.name} of {self.host}:"]
-        for peer in self.tunnel.peers.values():
-            where = f"wireguard.{self.host}.{self.tunnel.name}.peers.{peer.name}.public_key"
-            if peer.public_key is None:
-                lines.append(f"      {peer.name}: make a key pair there, and write its public key")
-                lines.append(f"        as {where}; then run this again")
-            lines += [f"        {line}" for line in self.of_peer(peer)]
-        return "\n".join(lines)
-
-    def of_peer(self, peer: WireGuardPeer) -> list[str]:
-        """What a peer types in on its side, all but the keys."""
-        tunnel = self.tunnel
-        subnets = [subnet for vlan in self.lab.vlans.values() for subnet in vlan.subnets]
-        reached = peer.allowed or tuple(subnets)
-        host = tunnel.endpoint or "OUR-ADDRESS"
-        lines = ["[Interface]", f"Address = {', '.join(peer.addresses)}"]
-        lines += [f"DNS = {', '.join(peer.dns)}"] * bool(peer.dns)
-        lines += ["[Peer]", f"PublicKey = the one that the step wireguard shows for {tunnel.name}"]
-        lines += [f"Endpoint = {host}:{tunnel.port}", f"AllowedIPs = {', '.join(reached)}"]
-        return lines
+        yield opened(self.lab, self.host, self.tunnel)
 
     def shaken(self, ctx: Context) -> Check:
         """Whether every peer has its key written down, and has shaken hands once."""
@@ -214,9 +168,3 @@ class Tunnel:
         if silent:
             says += ("; " if says else "") + f"no handshake yet: {', '.join(silent)}"
         return Check(title, not (unknown or silent), says or "all of them")
-
-
-def _alone(cidr: str) -> str:
-    """A peer's address by itself."""
-    address = ipaddress.ip_interface(cidr).ip
-    return f"{address}/{address.max_prefixlen}"

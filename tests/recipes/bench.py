@@ -9,10 +9,13 @@ from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
-from homelab_lib.secret import Mask
+from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.command import Result
+from homelab_lib.transport.opening import PINNED, SUDO
+from homelab_lib.transport.request import Request
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
+from homelab_lib.twin.machine.https import Asked
 from homelab_lib.twin.seeding import seeded
 
 
@@ -27,14 +30,27 @@ class Wire:
             raise self.off[host]
         if call.kind == "change":
             self.sent.append(f"{host}: {call.line}")
+        if isinstance(call, Request):
+            return self._request(host, call)
         stdin = call.stdin if isinstance(call.stdin, str) else call.stdin and call.stdin.reveal()
         machine = self.world.machines[host]
         sudo = getattr(call, "sudo", False) and machine.user != "root"
-        line = f"sudo -n -- {call.line}" if sudo else call.line
+        line = f"{PINNED}{SUDO if sudo else ''}{call.line}"  # as the transport sends it
         reply = machine.run(line, (stdin or "").encode())
         self.world.clock.sleep(reply.takes_s)
         reply = reply.finished()
         return Result(reply.status, reply.out.decode(), reply.err.decode())
+
+    def _request(self, host, call):
+        """What its HTTPS side answers, without TLS."""
+        body = call.payload
+        text = body.reveal() if isinstance(body, Secret) else body or ""
+        headers = {name.lower(): value for name, value in call.headers().items()}
+        asked = Asked(call.method, call.path, dict(call.query), headers, text.encode())
+        answered = self.world.machines[host].https[call.port](asked)
+        said = answered.body if isinstance(answered.body, str) else answered.body.decode()
+        good = 200 <= answered.status < 300
+        return Result(0 if good else answered.status, said, "" if good else str(answered.status))
 
     def run_many(self, host, calls):
         return [self.run(host, call) for call in calls]
@@ -85,8 +101,8 @@ class Bench:
 
         def ask(host, argv):
             machine = self.world.machines[host]
-            sudo = "" if machine.user == "root" else "sudo -n -- "
-            reply = machine.run(sudo + shlex.join(argv)).finished()
+            begin = PINNED + ("" if machine.user == "root" else SUDO)
+            reply = machine.run(begin + shlex.join(argv)).finished()
             return reply.status, reply.out.decode(), reply.err.decode()
 
         other = copy.copy(self)

@@ -10,7 +10,7 @@ SERVICE = "opnsense"
 
 _ACTION = re.compile(
     r"/api/\w+/\w+/"
-    r"(?:get\w*|search\w*|list\w*|status|running|info|backups|download|providers|interfaces_?info)"
+    r"(?:get\w*|search\w*|list\w*|status|running|show|info|backups|download|providers|interfaces_?info)"
     r"(?:/(?!\.+(?:/|$))[\w.-]+)*",
     re.IGNORECASE,
 )
