@@ -7,6 +7,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.coverage import Coverage
+from homelab_lib.recipes.phase import runbook, runbooks
 
 LAB = load_lab()
 SECTIONS = (
@@ -63,6 +64,23 @@ def test_no_row_is_a_gap(name, words, covered):
         module, function = model.split(".")
         found = importlib.import_module(f"homelab_lib.models.{module}")
         assert callable(getattr(found, function, None)), f"there is no model {model}"
+
+
+@cache
+def steps():
+    """All steps of the lab's runbooks, as ``runbook:step``."""
+    return {
+        f"{book.name}:{step}"
+        for book in runbooks(LAB)
+        for step in runbook(LAB, book.phase, lambda vm: "ssh-ed25519 AAAA", book.part).names
+    }
+
+
+@pytest.mark.parametrize(
+    "covered", [pytest.param(c, id=name) for name, _, c in ROWS if c and c.steps]
+)
+def test_every_step_that_is_named_is_there(covered):
+    assert set(covered.steps) - steps() == set()
 
 
 @pytest.mark.parametrize(
