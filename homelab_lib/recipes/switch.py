@@ -132,11 +132,23 @@ class SwitchSetting:
             except Unreachable as error:
                 return Check(title, False, f"{router.name} does not answer: {error.what}")
             if there:
-                told.append(f"VLAN {id_}: {', '.join(there)}")
+                told.append(f"VLAN {id_}: {', '.join(self._said(each, id_) for each in there)}")
             else:
                 subnet = self.lab.vlans[id_].subnet
                 missing.append(f"VLAN {id_}: nobody; join it, and see that you get {subnet}")
-        return Check(title, not missing, "; ".join(missing or told))
+        return Check(title, not missing, "; ".join([*missing, *told]))
+
+    def _said(self, address: str, vlan: int) -> str:
+        """An address, and whether DHCP has lent it: a static one tells nothing of DHCP there."""
+        here = ipaddress.ip_address(address)
+        ranges = (each for server in self.lab.dhcp.values() for each in server.ranges.values())
+        lent = any(
+            each.vlan == vlan
+            and here.version == ipaddress.ip_address(each.first).version
+            and ipaddress.ip_address(each.first) <= here <= ipaddress.ip_address(each.last)  # type: ignore[operator]  # of one version
+            for each in ranges
+        )
+        return f"{address}, by DHCP" if lent else address
 
     def _router(self, vlan: int) -> Host | None:
         """Who has the gateway's address of a VLAN, and can be asked for neighbours."""

@@ -1,5 +1,7 @@
 """A switch's port table, who is heard in which VLAN, and how fast cables come up."""
 
+from dataclasses import replace
+
 import pytest
 
 from homelab_lib.lab import load_lab
@@ -42,7 +44,14 @@ def test_who_is_heard_in_which_vlan():
     outcome = bench().step("switch")
     said = outcome.checks[0].says
     assert "VLAN 40: nobody; join it, and see that you get 10.0.40.0/24" in said
-    assert "VLAN 10" not in said, "the desktop is there"
+    assert "VLAN 10: 10.0.10.50" in said, "the desktop is there"
+
+
+def test_an_address_that_dhcp_has_lent_is_told():
+    there = bench()
+    phone = replace(there.world.machines["desktop"].interfaces[0], cidr="10.0.10.150/24")
+    there.world.machines["desktop"].interfaces.append(phone)
+    assert "10.0.10.150, by DHCP" in there.step("switch").checks[0].says
 
 
 def test_the_design_as_written_stops_with_the_audits_words():
