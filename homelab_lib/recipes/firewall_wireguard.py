@@ -4,17 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from homelab_lib.control.opnsense.api import Api
+from homelab_lib.control.opnsense.families import WIREGUARD, WIREGUARD_INSTANCE, WIREGUARD_PEER
 from homelab_lib.control.opnsense.revert import Applied, Aside
 from homelab_lib.control.opnsense.row import own_id, rows
 from homelab_lib.control.opnsense.section import Section
-from homelab_lib.control.opnsense.wireguard import (
-    GENERAL,
-    INSTANCE,
-    PEER,
-    KeyedRow,
-    handshakes,
-    public_half,
-)
+from homelab_lib.control.opnsense.wireguard import KeyedRow, handshakes, public_half
 from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.lab import Lab
 from homelab_lib.lab.remote import WireGuard, WireGuardPeer
@@ -94,7 +88,7 @@ class Instances:
         peers = [self._peer(ctx, api, each) for each in self._known()]
         yield from written(host, aside, peers)
         instances: list[Resource] = [self._instance(ctx, api, host, t) for t in self.tunnels]
-        yield from written(host, aside, [*instances, Section(api, GENERAL, {"enabled": "1"})])
+        yield from written(host, aside, [*instances, Section(api, WIREGUARD, {"enabled": "1"})])
         call = api.post("wireguard/service/reconfigure")
         yield Applied(api, aside, (("have WireGuard take it over", call),), guarded=False)
 
@@ -109,7 +103,7 @@ class Instances:
         return KeyedRow(
             api,
             self.lab.name,
-            PEER,
+            WIREGUARD_PEER,
             {"name": peer.name},
             {
                 "enabled": "1",
@@ -126,12 +120,16 @@ class Instances:
     def _instance(self, ctx: Context, api: Api, host: Host, tunnel: WireGuard) -> KeyedRow:
         private = ctx.secret(tunnel.private_key or "")
         names = [peer.name for peer in tunnel.peers.values() if peer.public_key]
-        ids = {name: own_id(self.lab.name, PEER.noun, name) for name in names}
-        ids |= {row["name"]: row["uuid"] for row in rows(api, host, PEER) if row["name"] in names}
+        ids = {name: own_id(self.lab.name, WIREGUARD_PEER.noun, name) for name in names}
+        ids |= {
+            row["name"]: row["uuid"]
+            for row in rows(api, host, WIREGUARD_PEER)
+            if row["name"] in names
+        }
         return KeyedRow(
             api,
             self.lab.name,
-            INSTANCE,
+            WIREGUARD_INSTANCE,
             {"name": tunnel.name},
             {
                 "enabled": "1",

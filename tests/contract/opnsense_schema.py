@@ -27,6 +27,8 @@ _ROWS = {
     "ids/settings/setPolicyRule": ("IDS\\IDS", "rules.rule"),
     "cron/settings/addJob": ("Cron\\Cron", "jobs.job"),
     "cron/settings/setJob": ("Cron\\Cron", "jobs.job"),
+    "wireguard/client/setClient": ("Wireguard\\Client", "clients.client"),
+    "wireguard/server/setServer": ("Wireguard\\Server", "servers.server"),
 }
 """Where in which model a row goes that is sent to a path."""
 _DOCUMENTS = {
@@ -34,6 +36,7 @@ _DOCUMENTS = {
     "dnsmasq/settings/set": "Dnsmasq\\Dnsmasq",
     "kea/dhcpv4/set": "Kea\\KeaDhcpv4",
     "unbound/settings/set": "Unbound\\Unbound",
+    "wireguard/general/set": "Wireguard\\General",
     "ids/settings/set": "IDS\\IDS",
     "firewall/source_nat/set": "Firewall\\Filter",
     "firewall/source_nat/setGeneral": "Firewall\\Filter",

@@ -353,3 +353,41 @@ OUTBOUND = Settings(
 OUTBOUND_26_1 = Settings(
     OUTBOUND.noun, "firewall/source_nat/get", "firewall/source_nat/setGeneral", "filter"
 )
+
+WIREGUARD_PEER = Family(
+    "WireGuard peer",
+    "wireguard/client/searchClient",
+    "wireguard/client/setClient",
+    "client",
+    key=("name",),
+    mark="",
+    fields={
+        "enabled": _ON,
+        "name": _TEXT,
+        "pubkey": _TEXT,
+        "tunneladdress": Field(joined_by=","),
+        "serveraddress": _TEXT,
+        "serverport": _TEXT,
+        "keepalive": _TEXT,
+    },
+)
+
+WIREGUARD_INSTANCE = Family(
+    "WireGuard instance",
+    "wireguard/server/searchServer",
+    "wireguard/server/setServer",
+    "server",
+    key=("name",),
+    mark="",
+    fields={
+        "enabled": _ON,
+        "name": _TEXT,
+        "pubkey": _TEXT,
+        "port": _TEXT,
+        "mtu": _TEXT,
+        "tunneladdress": Field(joined_by=","),
+        "peers": Field(joined_by=",", shown=True),
+    },
+)
+
+WIREGUARD = Settings("WireGuard", "wireguard/general/get", "wireguard/general/set", "general")

@@ -13,52 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib.control.opnsense.api import Api
-from homelab_lib.control.opnsense.row import Family, Field, Row
-from homelab_lib.control.opnsense.section import Settings
+from homelab_lib.control.opnsense.row import Row
 from homelab_lib.errors import BadParameter
 from homelab_lib.runbook.resource import Host
 from homelab_lib.secret import Secret
 
 _KEY_BYTES = 32
 _SHOW = {"rows": [{"type?": str, "public-key?": str, "latest-handshake?": (int, str)}]}
-
-PEER = Family(
-    "WireGuard peer",
-    "wireguard/client/searchClient",
-    "wireguard/client/setClient",
-    "client",
-    key=("name",),
-    mark="",
-    fields={
-        "enabled": Field("1"),
-        "name": Field(),
-        "pubkey": Field(),
-        "tunneladdress": Field(joined_by=","),
-        "serveraddress": Field(),
-        "serverport": Field(),
-        "keepalive": Field(),
-    },
-)
-
-INSTANCE = Family(
-    "WireGuard instance",
-    "wireguard/server/searchServer",
-    "wireguard/server/setServer",
-    "server",
-    key=("name",),
-    mark="",
-    fields={
-        "enabled": Field("1"),
-        "name": Field(),
-        "pubkey": Field(),
-        "port": Field(),
-        "mtu": Field(),
-        "tunneladdress": Field(joined_by=","),
-        "peers": Field(joined_by=",", shown=True),
-    },
-)
-
-GENERAL = Settings("WireGuard", "wireguard/general/get", "wireguard/general/set", "general")
 
 
 @dataclass(frozen=True)
