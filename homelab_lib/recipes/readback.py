@@ -18,7 +18,16 @@ Known = Mapping[str, Networks | None]
 """What a name stands for; None for what nobody can tell beforehand."""
 
 _VERSIONS = {"inet": (4,), "inet6": (6,), "inet46": (4, 6)}
-_PROTOCOLS: Mapping[str, tuple[str, ...] | None] = {"any": None, "tcp/udp": ("tcp", "udp")}
+_PROTOCOLS: Mapping[str, tuple[str, ...] | None] = {
+    "any": None,
+    "tcp/udp": ("tcp", "udp"),
+    "icmp": ("icmp", "ipv6-icmp"),  # of whichever version the packet is
+}
+_TUNNELS = ("wireguard", "openvpn", "enc0")
+"""Groups in which no network of the lab is."""
+_FITS_LESS = ("icmptype", "icmp6type", "tcpflags1", "tcpflags2", "tagged", "sched", "tos", "prio")
+_FITS_LESS += ("max-pkt-rate-number",)
+"""Conditions of a rule that a packet alone can't tell."""
 _ACTIONS: Mapping[str, Action] = {"pass": "pass", "block": "block", "reject": "reject"}
 _DIRECTIONS: Mapping[str, Direction] = {"in": "in", "out": "out", "any": "any"}
 _SERVICES = {"http": 80, "https": 443, "ssh": 22, "domain": 53, "ntp": 123}
@@ -104,19 +113,26 @@ def filter_rules(
 def _rule(row: Mapping[str, str], known: Known, ports: Mapping[str, PortRanges]) -> Iterator[Rule]:
     """A rule; or nothing, where it refuses and nobody can tell what: what it would keep out counts
     as let in. Where such a rule lets pass, it lets everything pass."""
+    if row["action"] != "pass" and any(row.get(each) for each in _FITS_LESS):
+        return
+    at = parts(row["interface"], ",")
+    interfaces = tuple(at) or None
     try:
+        if any(f"{each}ip" not in known and each not in _TUNNELS for each in at):
+            raise LookupError(row["interface"])  # a group: whose, is not told here
         sources = _side(row, "source", known)
         destinations = _side(row, "destination", known)
         to, start = (_ports(row[f"{side}_port"], ports) for side in ("destination", "source"))
     except LookupError:
         if row["action"] != "pass":
             return
-        sources = destinations = to = start = None
+        interfaces = sources = destinations = to = start = None
     protocol = row["protocol"].lower() or "any"
     yield Rule(
         name=row["description"] or row["uuid"],
         action=_ACTIONS[row["action"]],
-        interfaces=tuple(parts(row["interface"], ",")) or None,
+        interfaces=interfaces,
+        interfaces_not=row.get("interfacenot") == "1" and interfaces is not None,
         direction=_DIRECTIONS[row["direction"]],
         versions=_VERSIONS[row["ipprotocol"]],
         protocols=_PROTOCOLS.get(protocol, (protocol,)),

@@ -1,147 +1,164 @@
-"""WireGuard for real: two network namespaces, wireguard-go or the kernel, and our commands."""
+"""WireGuard between machines, by the configuration that our recipe writes and our resources change.
 
-import os
-import shutil
-import subprocess
-import time
-from contextlib import contextmanager
+By the kernel where it has it, else by wireguard-go: wg-quick takes what there is.
+"""
+
+import base64
+from types import SimpleNamespace
 
 import pytest
 
-from homelab_lib.control.linux import wireguard as control
-from homelab_lib.control.linux.wireguard import Peer, WireGuardKey, WireGuardTunnel
+from homelab_lib.control.linux import File
+from homelab_lib.control.linux.wireguard import (
+    WireGuardKey,
+    WireGuardTunnel,
+    handshakes,
+    public_key,
+)
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.remote import WireGuard
 from homelab_lib.recipes.wireguard import Tunnel
-from homelab_lib.transport.command import Result
+from homelab_lib.secret import Secret
+from real.box import box
+from real.wires import why_no_namespaces
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "wg-quick", "wireguard-go"))),
-        reason="needs root, wireguard-tools and wireguard-go",
-    ),
-]
-STRANGER = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
-RUNS = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
-KEYS = {"key": "nothing", "public": "nothing", "obstacle": ""}
+MISSING = why_no_namespaces("wg", "wg-quick", "ping")
+pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")]
+ENDPOINT, NAS = "192.0.2.1", "10.0.30.5"
+SHARED = base64.b64encode(b"known to the laptop and to us...").decode()
+LAB = load_lab()
 
 
-class Box:
-    """A machine with a network and an /etc/wireguard of its own; our commands run in its shell."""
-
-    name = "box"
-
-    def __init__(self):
-        words = ("unshare", "--net", "--mount", "sh", "-c")
-        script = "mount -t tmpfs t /etc/wireguard; mount -t tmpfs t /run; echo up; exec sleep 600"
-        self.holder = subprocess.Popen([*words, script], stdout=subprocess.PIPE, text=True)
-        assert self.holder.stdout.readline() == "up\n"
-        self.sh("ip link set dev lo up")
-
-    @property
-    def pid(self):
-        return self.holder.pid
-
-    def sh(self, line, check=True):
-        words = ["nsenter", "-t", str(self.pid), "--net", "--mount", "sh", "-c", line]
-        env = os.environ | {"WG_QUICK_USERSPACE_IMPLEMENTATION": "wireguard-go", "LC_ALL": "C"}
-        done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=60)
-        assert not check or done.returncode == 0, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
-
-    def read(self, *argv, ok=(0,), **options):
-        return self.sh(" ".join(argv))
-
-    def send(self, change):
-        return self.sh(change.call.line)
-
-    def up(self, text):
-        self.sh(f"umask 077; printf '%s' '{text}' > /etc/wireguard/wg0.conf; wg-quick up wg0")
-
-    def close(self):
-        self.sh("wg-quick down wg0", check=False)
-        self.holder.kill()
-        self.holder.communicate()
+@pytest.fixture(scope="module")
+def machines():
+    """A server in the house, which is the way to all of it, and two who are outside."""
+    folder = "/etc/wireguard"
+    with box(folder) as server, box(folder) as phone, box(folder) as laptop:
+        server.run("ip", "link", "add", "br0", "type", "bridge")
+        for number, each in enumerate((phone, laptop)):
+            server.cable(each, f"out{number}")
+            server.run("ip", "link", "set", f"out{number}", "master", "br0")
+            each.run("ip", "addr", "add", f"192.0.2.{number + 2}/24", "dev", "eth0")
+        server.run("ip", "addr", "add", f"{ENDPOINT}/24", "dev", "br0")
+        server.run("ip", "link", "set", "br0", "up")
+        server.run("ip", "addr", "add", f"{NAS}/32", "dev", "lo")
+        yield SimpleNamespace(server=server, phone=phone, laptop=laptop)
 
 
-@contextmanager
-def boxes():
-    """Two machines, joined by a wire."""
-    here, there = Box(), Box()
-    try:
-        here.sh(f"ip link add name wire0 type veth peer name wire0 netns {there.pid}")
-        here.sh("ip addr add 192.0.2.1/24 dev wire0; ip link set dev wire0 up")
-        there.sh("ip addr add 192.0.2.2/24 dev wire0; ip link set dev wire0 up")
-        yield here, there
-    finally:
-        here.close()
-        there.close()
+def new_key(machine):
+    """As a person makes one there; its public half."""
+    machine.run("sh", "-c", "umask 077; wg genkey > /etc/wireguard/private")
+    key = machine.run("cat", "/etc/wireguard/private").stdout
+    return machine.run("wg", "pubkey", given=key).stdout.strip()
 
 
-def configured(peers):
-    """The configuration as the recipe writes it, and the resource."""
-    named = {"addresses": ["10.9.9.1/24"], "phase": 1}
-    tunnel = WireGuard.model_validate(named).model_copy(update={"name": "wg0"})
-    text = Tunnel(load_lab(), "desktop", tunnel)._content(peers)
-    return text, WireGuardTunnel("desktop", "wg0", ("10.9.9.1/24",), 51820, peers)
+def tunnel(peers):
+    """The recipe's, for these peers, on the machine that the lab calls desktop."""
+    described = WireGuard.model_validate(
+        {"addresses": ["10.9.9.1/24"], "phase": 1, "endpoint": ENDPOINT, "peers": peers}
+    )
+    named = {name: peer.model_copy(update={"name": name}) for name, peer in described.peers.items()}
+    return Tunnel(LAB, "desktop", described.model_copy(update={"name": "wg0", "peers": named}))
 
 
-def answers(box, address):
-    """Whether an address answers within a few tries: the first packets wait for the handshake."""
-    for _ in range(10):
-        if box.sh(f"ping -n -c 1 -W 1 {address}", check=False).exit_status == 0:
-            return True
-        time.sleep(0.2)
-    return False
+def made(there, server):
+    """Carry out what the recipe wants of WireGuard itself; what its tunnel still has to send."""
+    context = SimpleNamespace(secret=lambda reference: Secret(reference, lambda: SHARED))
+    for wanted in there.ensure(context):
+        if isinstance(wanted, File):
+            content = wanted.content
+            server.has(wanted.path, content.reveal() if isinstance(content, Secret) else content)
+        elif isinstance(wanted, WireGuardKey):
+            sent(server, wanted)
+        elif isinstance(wanted, WireGuardTunnel):
+            if "wg0" not in server.run("wg", "show", "interfaces").stdout:
+                server.run("wg-quick", "up", "wg0")  # which is what its unit runs
+            sent(server, wanted)
+            assert wanted.diff(wanted.observe(server)).clean
 
 
-def seen(box, tunnel):
-    return {
-        "unit": RUNS,
-        "port": box.sh("wg show wg0 listen-port").stdout.strip(),
-        "addresses": list(tunnel.addresses),
-        "peers": tunnel._peers(box),
+def sent(server, resource):
+    for each in resource.diff(resource.observe(server)).changes:
+        server.run(*each.call.argv)
+
+
+def come_in(machine, there, name, server_key, shared=""):
+    """What a person types in on a phone: what our step shows, and the two keys."""
+    lines = there.of_peer(there.tunnel.peers[name])
+    private = machine.run("cat", "/etc/wireguard/private").stdout.strip()
+    typed = [f"PublicKey = {server_key}" if "PublicKey" in line else line for line in lines]
+    typed.insert(1, f"PrivateKey = {private}")
+    typed += [f"PresharedKey = {shared}"] * bool(shared)
+    machine.has("/etc/wireguard/wg0.conf", "\n".join(typed) + "\n")
+    machine.run("sh", "-c", "wg show wg0 >/dev/null 2>&1 && wg-quick down wg0; wg-quick up wg0")
+
+
+def reaches(machine, *more):
+    pinged = machine.run("ping", "-n", "-q", "-c", "1", "-W", "1", *more, NAS, ok=None)
+    return pinged.exit_status == 0
+
+
+def test_who_is_let_in_and_who_is_not(machines):
+    server, phone, laptop = machines.server, machines.phone, machines.laptop
+    keys = {"phone": new_key(phone), "laptop": new_key(laptop)}
+    peers = {
+        "phone": {"public_key": keys["phone"], "addresses": ["10.9.9.2/32"]},
+        "laptop": {
+            "public_key": keys["laptop"],
+            "addresses": ["10.9.9.3/32"],
+            "preshared_key": "env:LAPTOP",
+        },
     }
+    both = tunnel(peers)
+    made(both, server)
+    ours = public_key(server, "wg0")
+    assert server.run("stat", "-c", "%a", "/etc/wireguard/wg0.key").stdout == "600\n"
+    assert handshakes(server, "wg0") == dict.fromkeys(keys.values(), 0)
+
+    come_in(phone, both, "phone", ours)
+    come_in(laptop, both, "laptop", ours)
+    assert reaches(phone)
+    assert not reaches(laptop), "it does not know the key that both have besides"
+    assert [bool(when) for when in handshakes(server, "wg0").values()].count(True) == 1
+    come_in(laptop, both, "laptop", ours, SHARED)
+    assert reaches(laptop)
+    assert all(handshakes(server, "wg0").values())
+
+    # An address that is not its own: it is let in, and what it sends there is dropped.
+    phone.run("ip", "addr", "add", "10.9.9.77/32", "dev", "wg0")
+    assert not reaches(phone, "-I", "10.9.9.77")
+    assert reaches(phone)
+
+    # A stranger with a configuration like the phone's.
+    mine = phone.run("cat", "/etc/wireguard/private").stdout
+    new_key(phone)
+    come_in(phone, both, "phone", ours)
+    assert not reaches(phone)
+    phone.has("/etc/wireguard/private", mine)
+    come_in(phone, both, "phone", ours)
+    assert reaches(phone)
+
+    # The phone is lost: it is let in no more, and the laptop notices nothing.
+    since = handshakes(server, "wg0")[keys["laptop"]]
+    made(tunnel({"laptop": peers["laptop"]}), server)
+    assert handshakes(server, "wg0") == {keys["laptop"]: since}
+    assert reaches(laptop)
+    assert not reaches(phone)
+    assert (
+        public_key(server, "wg0")
+        == ours
+        == server.run("wg", "show", "wg0", "public-key").stdout.strip()
+    )
+    assert "homelab-" not in server.run("ls", "/run").stdout, "the key's copy is gone"
 
 
-def test_a_peer_goes_and_nobody_else_is_dropped():
-    with boxes() as (here, there):
-        for box in (here, there):
-            box.send(WireGuardKey("box", "wg0").diff(KEYS).changes[0])
-        theirs = there.sh("cat /etc/wireguard/wg0.pub").stdout.strip()
-        ours = here.sh("cat /etc/wireguard/wg0.pub").stdout.strip()
-        assert here.sh("stat -c %a /etc/wireguard/wg0.key").stdout == "600\n"
-
-        phone, other = Peer(theirs, ("10.9.9.2/32",)), Peer(STRANGER, ("10.9.9.3/32",), 25)
-        text, both = configured((phone, other))
-        here.up(text)
-        there.up(
-            "[Interface]\nAddress = 10.9.9.2/24\nPostUp = wg set %i private-key "
-            f"/etc/wireguard/%i.key\n[Peer]\nPublicKey = {ours}\nAllowedIPs = 10.9.9.1/32\n"
-            "Endpoint = 192.0.2.1:51820\n"
-        )
-        assert answers(there, "10.9.9.1")
-        assert both.diff(seen(here, both)).clean, "it runs as it was written"
-        assert control.handshakes(here, "wg0")[theirs] > 0
-        assert control.handshakes(here, "wg0")[STRANGER] == 0
-
-        text, alone = configured((phone,))
-        here.sh(f"printf '%s' '{text}' > /etc/wireguard/wg0.conf")
-        before = control.handshakes(here, "wg0")[theirs]
-        [change] = alone.diff(seen(here, alone)).changes
-        here.send(change)
-        assert alone.diff(seen(here, alone)).clean
-        assert here.sh("wg show wg0 public-key").stdout.strip() == ours, "its key is still there"
-        assert control.handshakes(here, "wg0") == {theirs: before}, "and so is the phone's session"
-        assert answers(there, "10.9.9.1")
-        assert here.sh("ls /run").stdout.count("homelab-") == 0, "the key's copy is gone"
-
-
-def test_a_key_that_is_there_stays():
-    with boxes() as (here, _):
-        change = WireGuardKey("box", "wg0").diff(KEYS).changes[0]
-        here.send(change)
-        first = here.sh("cat /etc/wireguard/wg0.key").stdout
-        here.send(change)
-        assert here.sh("cat /etc/wireguard/wg0.key").stdout == first
+def test_a_key_that_is_there_stays(machines):
+    """Sent once more, as after a link that dropped."""
+    make = WireGuardKey("desktop", "wg9")
+    [first] = make.diff(make.observe(machines.server)).changes
+    keys = []
+    for _ in range(2):
+        machines.server.run(*first.call.argv)
+        keys.append(machines.server.run("cat", "/etc/wireguard/wg9.key").stdout)
+    assert keys[0] == keys[1]
+    assert make.diff(make.observe(machines.server)).clean

@@ -203,17 +203,52 @@ def test_a_machine_of_several_addresses_gets_an_alias() -> None:
     assert sorted(found["homelab_truenas"].split()) == ["10.0.30.5", "10.0.60.1"]
 
 
+UNKNOWN: dict[str, dict[str, str]] = {
+    "a country": {"destination_net": "countries", "destination_not": "1"},
+    "a group of interfaces": {"interface": "upstairs"},
+    "a schedule": {"sched": "nights"},
+    "a type of ICMP": {"protocol": "ICMP", "icmptype": "echoreq"},
+}
+
+
 @pytest.mark.parametrize("action", ["pass", "block"])
-def test_a_name_that_nobody_can_tell_counts_as_let_in(action: str) -> None:
-    """A country's addresses are known to the firewall alone: to be sure that nothing passes, such
-    a rule lets everything pass, or refuses nothing."""
-    row = {
-        "uuid": "", "description": "theirs", "enabled": "1", "action": action, "quick": "1",
-        "interface": "opt20", "direction": "in", "ipprotocol": "inet", "protocol": "any",
-        "source_net": "any", "source_not": "0", "source_port": "", "destination_net": "countries",
-        "destination_not": "1", "destination_port": "", "sequence": "1",
-    }  # fmt: skip
+@pytest.mark.parametrize("what", UNKNOWN.values(), ids=list(UNKNOWN))
+def test_what_nobody_can_tell_counts_as_let_in(action: str, what: dict[str, str]) -> None:
+    """To be sure that nothing passes, such a rule lets everything pass, or refuses nothing."""
     gateway, _ = _firewall(())
-    told = readback.filter_rules([row], readback.networks(_interfaces(gateway), []), {})
-    packet = _packet(gateway, 20, INTERNET, "tcp/443", 4)
-    assert decide(told, packet).passes == (action == "pass")
+    after = _row(action="block" if action == "pass" else "pass", sequence="2")
+    told = readback.filter_rules(
+        [_row(action=action, **what), after], readback.networks(_interfaces(gateway), []), {}
+    )
+    packet = _packet(gateway, 20, INTERNET, "icmp", 4)
+    assert decide(told, packet).passes
+
+
+def _row(**more: str) -> dict[str, str]:
+    return {
+        "uuid": "", "description": "theirs", "enabled": "1", "action": "pass", "quick": "1",
+        "interface": "opt20", "direction": "in", "ipprotocol": "inet", "protocol": "any",
+        "source_net": "any", "source_not": "0", "source_port": "", "destination_net": "any",
+        "destination_not": "0", "destination_port": "", "sequence": "1",
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "port", "version", "passes"),
+    [
+        # OPNsense writes ICMP of both versions as each one's own.
+        ({"ipprotocol": "inet46", "protocol": "ICMP"}, "icmp", 6, True),
+        ({"ipprotocol": "inet", "protocol": "ICMP"}, "icmp", 6, False),
+        ({"interface": "opt20", "interfacenot": "1"}, "tcp/80", 4, False),
+        ({"interface": "opt10", "interfacenot": "1"}, "tcp/80", 4, True),
+        ({"interface": "wireguard"}, "tcp/80", 4, False),
+        ({"interface": ""}, "tcp/80", 4, True),
+        ({"interface": "opt10,opt20"}, "tcp/80", 4, True),
+    ],
+)
+def test_what_a_foreign_rule_lets_in(
+    more: dict[str, str], port: str, version: int, passes: bool
+) -> None:
+    gateway, _ = _firewall(())
+    told = readback.filter_rules([_row(**more)], readback.networks(_interfaces(gateway), []), {})
+    assert decide(told, _packet(gateway, 20, INTERNET, port, version)).passes is passes

@@ -1,10 +1,20 @@
 """The shipped lab with a machine in each of its VLANs, so that everybody can be asked."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.network import FirewallRule
+from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.recipes.policy import filter_rules
+from homelab_lib.recipes.translation import aliases
 from homelab_lib.twin.built import built
 from homelab_lib.twin.network import Network
+from homelab_lib.twin.opnsense import policy
+from homelab_lib.twin.opnsense.rules import DENIED
+from homelab_lib.twin.packet import OUTSIDE, Packet
 
 _FREE_PORTS = ("p6", "p7", "p8")
 
@@ -46,7 +56,7 @@ def crowded() -> Lab:
 
 
 class Neighbours:
-    """A twin's machines, one in each VLAN.
+    """A twin's machines, one in each VLAN, and the firewall between them.
 
     Parameters
     ----------
@@ -57,6 +67,8 @@ class Neighbours:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.network: Network = built(lab, before_phase=9).network
+        self._firewall: Any = self.network.machines["firewall"]
+        self._bare = ET.tostring(self._firewall.config.load())
         self.at = {
             self.network.vlan_of(each.address): (machine, each.address)
             for machine in self.network.machines.values()
@@ -64,28 +76,66 @@ class Neighbours:
             if each.gateway
         }
 
-    def rule(self, rules: list[tuple]) -> None:
-        """These rules hold from now on, as `vlan_reachability` takes them."""
-        self.network.lab = self.lab.model_copy(
-            update={
-                "rules": tuple(
-                    FirewallRule(
-                        name=name,
-                        source=source,
-                        destination=to,
-                        allow=allow,
-                        ports=ports,
-                        reason="-",
-                    )
-                    for name, source, to, allow, ports in rules
-                )
-            }
-        )
+    def rule(self, rules: Sequence[tuple]) -> None:
+        """These hold from now on, as `vlan_reachability` takes them: as if an earlier phase had set
+        the firewall up for them."""
+        self._load(lambda config: policy.write(config, with_rules(self.lab, rules), 0))
+
+    def rule_by_recipe(self, rules: Sequence[tuple]) -> None:
+        """The same, with the very rows that our recipe has for the firewall."""
+        gateway = Gateway(with_rules(self.lab, rules), "firewall", 1)
+
+        def write(config: ET.Element) -> None:
+            tags = {each.findtext("ipaddr"): each.tag for each in config.findall("interfaces/*")}
+            own = {z.device: tags[z.cidr.partition("/")[0]] for z in gateway.zones.values()}
+            names = Names(gateway, own | dict.fromkeys(gateway.outside.values(), "wan"))
+            place = config.find("OPNsense/Firewall/Alias/aliases")
+            for each in aliases(gateway):
+                _row(place, "alias", {"enabled": "1", **each.fields})
+            place = config.find("OPNsense/Firewall/Filter/rules")
+            place.clear()
+            for number, each in enumerate(filter_rules(gateway, names), 1):
+                row = {"enabled": "1", "sequence": str(number), "description": each.title}
+                _row(place, "rule", row | dict(each.fields))
+
+        self._load(write)
+
+    def _load(self, write: Callable[[ET.Element], None]) -> None:
+        config = ET.fromstring(self._bare)
+        write(config)
+        self._firewall.config.put(config)
+        self._firewall.apply("filter")
 
     def why_not(self, source: object, destination: object, protocol: str, port: int) -> str:
-        """Why one who lives in a VLAN can't reach one in another, or the internet."""
+        """Why one who lives in a VLAN, or in the internet, can't reach one in another."""
+        if source == "internet":
+            return self._why_not_in(self.at[destination][1], protocol, port)
         machine, _ = self.at[source]
         if destination == "internet":
             return self.network.internet(machine, port, protocol)
         _, address = self.at[destination]
         return self.network.path(machine, address, port, protocol)
+
+    def _why_not_in(self, address: str, protocol: str, port: int) -> str:
+        """Nobody of the twin lives outside: the firewall itself is asked."""
+        packet = Packet(OUTSIDE, address, protocol if port else "icmp", port)
+        verdict = self._firewall.pf.judge(packet, "in", self._firewall.links.of("wan").name)
+        if verdict.passes:
+            return ""
+        named = verdict.rule.description
+        return "no rule that lets it in" if named == DENIED else f"refuses it by rule {named}"
+
+
+def with_rules(lab: Lab, rules: Sequence[tuple]) -> Lab:
+    """The lab with another policy."""
+    written = tuple(
+        FirewallRule(name=name, source=source, destination=to, allow=allow, ports=ports, reason="-")
+        for name, source, to, allow, ports in rules
+    )
+    return lab.model_copy(update={"rules": written})
+
+
+def _row(place: ET.Element, tag: str, values: Mapping[str, str]) -> None:
+    row = ET.SubElement(place, tag)
+    for name, value in values.items():
+        ET.SubElement(row, name).text = value

@@ -5,6 +5,7 @@ Source: pf.conf(5); OPNsense's rules as `rules` reads them.
 
 import ipaddress
 from dataclasses import dataclass, replace
+from functools import cache
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.opnsense.links import Links
@@ -12,6 +13,9 @@ from homelab_lib.twin.opnsense.rules import End, Rule, groups, loaded, mapped
 from homelab_lib.twin.opnsense.tables import Address, Tables, networks
 from homelab_lib.twin.packet import Packet
 
+# A rehearsal asks about the same few, rule by rule.
+_address = cache(ipaddress.ip_address)
+_interface = cache(ipaddress.ip_interface)
 _OWN_PORT = 50_000  # at the source: a high one
 _PROTOCOLS = {"tcp/udp": ("tcp", "udp"), "icmpv6": ("ipv6-icmp",)}
 
@@ -94,8 +98,7 @@ class PacketFilter:
         return packet, False
 
     def _fits(self, rule: Rule, packet: Packet, direction: str, device: str) -> bool:
-        source = ipaddress.ip_address(packet.source)
-        destination = ipaddress.ip_address(packet.destination)
+        source, destination = _address(packet.source), _address(packet.destination)
         wanted = _PROTOCOLS.get(rule.protocol, (rule.protocol,))
         return (
             rule.direction in ("any", "", direction)
@@ -129,7 +132,7 @@ class PacketFilter:
             if link is not None:
                 return any(
                     address == here.ip if own else address in here.network
-                    for here in map(ipaddress.ip_interface, link.addresses)
+                    for here in map(_interface, link.addresses)
                 )
         return any(address in network for network in networks(net))
 

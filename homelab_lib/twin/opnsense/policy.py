@@ -50,7 +50,7 @@ def _rules(lab: Lab, known: dict[int, str]) -> Iterator[dict[str, str]]:
             about = f"{name}: {protocol.lower()} of the firewall"
             yield _rule("pass", name, name, "(self)", protocol, port, about)
     for rule in lab.rules:
-        sources = {"any": list(known.values()), "internet": ["wan"]}
+        sources = {"any": [*known.values(), "wan"], "internet": ["wan"]}
         for name in sources.get(str(rule.source), [known.get(_number(rule.source), "")]):
             to = "any" if rule.destination == "any" else known.get(_number(rule.destination), "")
             outside = rule.destination == "internet"
