@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.models.ids_policy import Signature
 from homelab_lib.twin.built import built
 
 LAB = load_lab()
@@ -147,6 +148,11 @@ def test_names_are_known_once_unbound_has_taken_them_over(world):
 # ------------------------------------------------------------------------------ inspection
 
 
+MALWARE = Signature(
+    2000001, "emerging-malware.rules", properties={"signature_severity": ("Major",)}
+)
+
+
 def inspected(mode, *, policy=True, fetched=True):
     def edit(root):
         general = {"enabled": "1", "mode": mode, "interfaces": "lan"}
@@ -173,10 +179,10 @@ def inspected(mode, *, policy=True, fetched=True):
 def test_it_drops_only_by_a_policy_and_in_a_mode_that_can(world, mode, policy, action, drops):
     box = world.machines["firewall"]
     write(box, "ids", inspected(mode, policy=policy))
-    assert box.suricata.action("emerging-malware.rules") == "", "no rules were fetched"
+    assert box.suricata.action(MALWARE) == "", "no rules were fetched"
     box.run("configctl ids update")
-    assert box.suricata.action("emerging-malware.rules") == action
-    assert box.suricata.drops("emerging-malware.rules") == drops
+    assert box.suricata.action(MALWARE) == action
+    assert box.suricata.drops(MALWARE) == drops
     assert ("--netmap" in box.run("pgrep -lf suricata").out.decode()) == (mode == "netmap")
 
 
@@ -188,11 +194,37 @@ def test_a_policy_is_in_force_once_the_rules_are_read_anew(world):
     values = {"enabled": "1", "prio": "1", "rulesets": "", "new_action": "drop"}
     put(root, "OPNsense/IDS/policies/policy", values)
     box.config.save(root, by="root", description="test")
-    assert not box.suricata.drops("emerging-malware.rules")
+    assert not box.suricata.drops(MALWARE)
     box.run("configctl ids reload")
-    assert box.suricata.drops("emerging-malware.rules")
+    assert box.suricata.drops(MALWARE)
     box.run("configctl ids stop")
-    assert not box.suricata.drops("emerging-malware.rules")
+    assert not box.suricata.drops(MALWARE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "by_hand", "drops"),
+    [
+        ({"content": "signature_severity.Critical,signature_severity.Major"}, {}, True),
+        ({"content": "signature_severity.Critical"}, {}, False),
+        ({"content": "signature_severity.Major,deployment.Perimeter"}, {}, False),
+        ({}, {"sid": "2000001", "enabled": "0", "action": "alert"}, False),
+        ({"enabled": "0"}, {"sid": "2000001", "enabled": "1", "action": "drop"}, True),
+    ],
+)
+def test_which_rules_of_a_file_drop(world, policy, by_hand, drops):
+    """By what their author says of them, and before that by what was set for one alone."""
+    box = world.machines["firewall"]
+
+    def edit(root):
+        inspected("netmap", policy=False)(root)
+        values = {"enabled": "1", "prio": "1", "new_action": "drop"} | policy
+        put(root, "OPNsense/IDS/policies/policy", values)
+        if by_hand:
+            put(root, "OPNsense/IDS/rules/rule", by_hand)
+
+    write(box, "ids", edit)
+    box.run("configctl ids update")
+    assert box.suricata.drops(MALWARE) is drops
 
 
 def test_without_a_way_out_no_rules_come(world):
@@ -201,7 +233,7 @@ def test_without_a_way_out_no_rules_come(world):
     box.links.take("ixl0", "203.0.113.10")
     box.links.by_name["ixl0"].identifier = ""
     assert b"Error" in box.run("configctl ids update").out
-    assert box.suricata.action("emerging-malware.rules") == ""
+    assert box.suricata.action(MALWARE) == ""
 
 
 # ------------------------------------------------------------------------------ surprises

@@ -10,6 +10,8 @@ Source: opnsense/core, scripts/suricata/installRules.py, templates/OPNsense/IDS.
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from homelab_lib.models.ids_policy import Policy, Signature, decide
+
 _DROPS = ("netmap", "divert")
 _GENERAL = "OPNsense/IDS/general"
 
@@ -90,35 +92,51 @@ class Suricata:
     def _load(self) -> None:
         self.rules = self.fetched & set(self._wanted()) if self.runs else set()
 
-    def action(self, ruleset: str, said: str = "alert") -> str:
-        """What comes of a rule of a file: ``alert``, ``drop``, ``disable``; nothing where it is not
-        in force.
+    def action(self, signature: Signature) -> str:
+        """What comes of a rule; nothing where its file is not in force.
 
         Parameters
         ----------
-        ruleset
-            The file that it is in.
-        said
-            What the rule itself says.
+        signature
+            The rule as its author wrote it.
         """
-        if ruleset not in self.rules:
+        if signature.ruleset not in self.rules:
             return ""
-        rows = self._loaded.findall("OPNsense/IDS/files/file")
-        names = {row.get("uuid", ""): row.findtext("filename", "") for row in rows}
-        policies = self._loaded.findall("OPNsense/IDS/policies/policy")
-        for policy in sorted(policies, key=lambda row: int(row.findtext("prio") or 0)):
-            files = [names.get(uuid, "") for uuid in _listed(policy, "rulesets")]
-            if policy.findtext("enabled") != "1" or (files and ruleset not in files):
-                continue
-            if _listed(policy, "action") and said not in _listed(policy, "action"):
-                continue
-            new = policy.findtext("new_action") or "default"
-            return said if new == "default" else new
-        return said
+        rows = self._loaded.findall("OPNsense/IDS/policies/policy")
+        # Of two that are alike in priority the identifier decides.
+        policies = map(self._policy, sorted(rows, key=lambda row: row.get("uuid", "")))
+        return decide(signature, policies, self._by_hand()).action
 
-    def drops(self, ruleset: str, said: str = "alert") -> bool:
-        """Whether a packet that fits a rule of a file goes no further."""
-        return self.runs and self.mode in _DROPS and self.action(ruleset, said) == "drop"
+    def drops(self, signature: Signature) -> bool:
+        """Whether a packet that fits a rule goes no further."""
+        return self.runs and self.mode in _DROPS and self.action(signature) == "drop"
+
+    def _policy(self, row: ET.Element) -> Policy:
+        files = self._loaded.findall("OPNsense/IDS/files/file")
+        names = {file.get("uuid", ""): file.findtext("filename", "") for file in files}
+        properties: dict[str, tuple[str, ...]] = {}
+        for each in _listed(row, "content"):
+            name, _, value = each.partition(".")
+            properties[name] = (*properties.get(name, ()), value)
+        new: Any = row.findtext("new_action") or "default"
+        return Policy(
+            row.findtext("description") or "",
+            new,
+            int(row.findtext("prio") or 0),
+            tuple(names.get(uuid, "") for uuid in _listed(row, "rulesets")),
+            tuple(_listed(row, "action")),
+            properties,
+            row.findtext("enabled") == "1",
+        )
+
+    def _by_hand(self) -> dict[int, Any]:
+        """What single rules are set to do, by their number."""
+        return {
+            int(row.findtext("sid") or 0): row.findtext("action") or "alert"
+            if row.findtext("enabled") == "1"
+            else "disable"
+            for row in self._loaded.findall("OPNsense/IDS/rules/rule")
+        }
 
 
 def _listed(row: ET.Element, tag: str) -> list[str]:
