@@ -19,7 +19,7 @@ test: $(INSTALLED) lint
 	$(PY) -m pytest -q $(BOTH) -m "not real and not long and not sample and not contract"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
-# Real sshd in network namespaces of its own: needs root on Debian, and is skipped elsewhere.
+# Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.
 test-real: $(INSTALLED)
 	$(PY) -m pytest -q -m "real"
 

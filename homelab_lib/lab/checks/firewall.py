@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
+from itertools import combinations
 
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.document import Steps
@@ -214,6 +215,19 @@ def _address_entry(path: Steps, entry: str, alias: Alias, others: list[str]) -> 
 # Inspection --------------------------------------------------------------------------------------
 
 
+def _ties(path: Steps, ids: Ids) -> Iterator[Fault]:
+    """Of policies that are alike in priority, a number decides that nobody chooses."""
+    named = [(name, each) for name, each in ids.policies.items() if each.enabled]
+    for (first, one), (name, other) in combinations(named, 2):
+        apart = one.rulesets and other.rulesets and set(one.rulesets).isdisjoint(other.rulesets)
+        if one.priority == other.priority and one.new_action != other.new_action and not apart:
+            what = (
+                f"{first} has priority {one.priority}, too, and wants something else of the same "
+                "rules; the lowest decides first"
+            )
+            yield Fault((*path, name, "priority"), what)
+
+
 def _ids(path: Steps, ids: Ids, firewall: Firewall, lab: Lab) -> Iterator[Fault]:
     for index, name in enumerate(ids.interfaces):
         here = (*path, "interfaces", index)
@@ -227,6 +241,7 @@ def _ids(path: Steps, ids: Ids, firewall: Firewall, lab: Lab) -> Iterator[Fault]
     for name, policy in ids.policies.items():
         here = (*path, "policies", name, "rulesets")
         yield from each_known(here, policy.rulesets, ids.rulesets, "ruleset that is switched on")
+    yield from _ties((*path, "policies"), ids)
     yield from twice(
         (((*path, "rulesets", i), each) for i, each in enumerate(ids.rulesets)), "the ruleset"
     )
