@@ -68,7 +68,10 @@ class Neighbours:
         self.lab = lab
         self.network: Network = built(lab, before_phase=9).network
         self._firewall: Any = self.network.machines["firewall"]
-        self._bare = ET.tostring(self._firewall.config.load())
+        config = self._firewall.config.load()
+        for tag, switch in (("webgui", "noantilockout"), (".", "ipv6allow")):
+            ET.SubElement(config.find(f"system/{tag}"), switch).text = "1"
+        self._bare = ET.tostring(config)
         self.at = {
             self.network.vlan_of(each.address): (machine, each.address)
             for machine in self.network.machines.values()
@@ -85,23 +88,44 @@ class Neighbours:
         """The same, with the very rows that our recipe has for the firewall."""
         gateway = Gateway(with_rules(self.lab, rules), "firewall", 1)
 
+        config = self.config()
+        tags = {each.findtext("ipaddr"): each.tag for each in config.findall("interfaces/*")}
+        own = {z.device: tags[z.cidr.partition("/")[0]] for z in gateway.zones.values()}
+        names = Names(gateway, own | dict.fromkeys(gateway.outside.values(), "wan"))
+        rows = [
+            {"enabled": "1", "sequence": str(number), "description": each.title, **each.fields}
+            for number, each in enumerate(filter_rules(gateway, names), 1)
+        ]
+        self.load_rows([each.fields for each in aliases(gateway)], rows)
+
+    def load_rows(
+        self, names: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """These aliases and filter rules and no others, as the firewall lists them."""
+
         def write(config: ET.Element) -> None:
-            tags = {each.findtext("ipaddr"): each.tag for each in config.findall("interfaces/*")}
-            own = {z.device: tags[z.cidr.partition("/")[0]] for z in gateway.zones.values()}
-            names = Names(gateway, own | dict.fromkeys(gateway.outside.values(), "wan"))
-            place = config.find("OPNsense/Firewall/Alias/aliases")
-            for each in aliases(gateway):
-                _row(place, "alias", {"enabled": "1", **each.fields})
-            place = config.find("OPNsense/Firewall/Filter/rules")
-            place.clear()
-            for number, each in enumerate(filter_rules(gateway, names), 1):
-                row = {"enabled": "1", "sequence": str(number), "description": each.title}
-                _row(place, "rule", row | dict(each.fields))
+            places = ("Alias/aliases", "alias", names), ("Filter/rules", "rule", rows)
+            for path, tag, wanted in places:
+                place = config.find(f"OPNsense/Firewall/{path}")
+                place.clear()
+                for values in wanted:
+                    _row(place, tag, {"enabled": "1", **values})
 
         self._load(write)
 
+    def config(self) -> ET.Element:
+        """What the firewall is set to, before a test."""
+        return ET.fromstring(self._bare)
+
+    def judged(self, packet: Packet, direction: str, interface: str) -> tuple[bool, str | None]:
+        """Whether the firewall lets a packet through there, and by which rule of somebody's."""
+        firewall = self._firewall
+        verdict = firewall.pf.judge(packet, direction, firewall.pf.devices[interface])
+        named = verdict.rule.description if verdict.rule else ""
+        return verdict.passes, named if named.startswith("rule-") else None
+
     def _load(self, write: Callable[[ET.Element], None]) -> None:
-        config = ET.fromstring(self._bare)
+        config = self.config()
         write(config)
         self._firewall.config.put(config)
         self._firewall.apply("filter")
@@ -136,6 +160,6 @@ def with_rules(lab: Lab, rules: Sequence[tuple]) -> Lab:
 
 
 def _row(place: ET.Element, tag: str, values: Mapping[str, str]) -> None:
-    row = ET.SubElement(place, tag)
+    row = ET.SubElement(place, tag, uuid=values.get("uuid", ""))
     for name, value in values.items():
         ET.SubElement(row, name).text = value

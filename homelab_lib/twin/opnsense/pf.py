@@ -17,7 +17,11 @@ from homelab_lib.twin.packet import Packet
 _address = cache(ipaddress.ip_address)
 _interface = cache(ipaddress.ip_interface)
 _OWN_PORT = 50_000  # at the source: a high one
-_PROTOCOLS = {"tcp/udp": ("tcp", "udp"), "icmpv6": ("ipv6-icmp",)}
+_PROTOCOLS = {
+    "tcp/udp": ("tcp", "udp"),
+    "icmp": ("icmp", "ipv6-icmp"),  # each version's own: FilterRule.php, parseFilterRules
+    "icmpv6": ("ipv6-icmp",),
+}
 
 
 @dataclass(frozen=True)
