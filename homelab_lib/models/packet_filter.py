@@ -166,7 +166,8 @@ class Verdict:
 
 
 def decide(rules: Iterable[Rule], packet: Packet) -> Verdict:
-    """What becomes of a packet that opens a connection.
+    """What becomes of a packet that opens a connection: the first quick rule that fits decides, else
+    the last one. Where none does, what comes in is blocked and what goes out passes.
 
     Parameters
     ----------
@@ -174,12 +175,6 @@ def decide(rules: Iterable[Rule], packet: Packet) -> Verdict:
         All that are in force; they are taken in the order in which the appliance loads them.
     packet
         The packet, where it comes in or goes out.
-
-    Returns
-    -------
-    Verdict
-        Of the first quick rule that fits, else of the last one. Where none does, what comes in is
-        blocked and what goes out passes.
 
     References
     ----------
@@ -195,7 +190,7 @@ def decide(rules: Iterable[Rule], packet: Packet) -> Verdict:
 def passing(
     rules: Iterable[Rule], interface: str, sources: Network, destinations: Network
 ) -> Iterator[tuple[Packet, Verdict]]:
-    """Packets from one network to another that are let in: none, if nothing at all is.
+    """Packets from one network to another that are let in, and by what: none, if nothing at all is.
 
     The rules cut addresses, protocols and ports into pieces inside of which they decide alike. The
     first packet of each piece is asked about, so nothing is overlooked.
@@ -208,11 +203,6 @@ def passing(
         Where the packets come in.
     sources, destinations
         From where to where, of one family.
-
-    Yields
-    ------
-    tuple
-        A packet of a piece that passes, and by what.
 
     Raises
     ------
