@@ -10,8 +10,10 @@ from contract.oracle import ROOT, contract
 from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.fidelity import Fidelity, Grounds
 from homelab_lib.twin.kubernetes.grounds import GROUNDS as KUBERNETES
+from homelab_lib.twin.machine.grounds import FREEBSD
 from homelab_lib.twin.machine.grounds import GROUNDS as MACHINE
 from homelab_lib.twin.opnsense.grounds import GROUNDS as OPNSENSE
+from homelab_lib.twin.opnsense.shell_grounds import SHELL_GROUNDS
 from homelab_lib.twin.proxmox.grounds import GROUNDS as PROXMOX
 from homelab_lib.twin.truenas.grounds import GROUNDS as TRUENAS
 
@@ -20,8 +22,9 @@ ROOMS = {
     "TrueNAS": ("truenas", TRUENAS),
     "Proxmox VE": ("proxmox", PROXMOX),
     "Kubernetes": ("k3s", KUBERNETES),
-    "OPNsense": ("opnsense", OPNSENSE),
+    "OPNsense": ("opnsense", (*OPNSENSE, *SHELL_GROUNDS)),
     "What every Linux machine has": ("", MACHINE),
+    "What a FreeBSD has beside that": ("", FREEBSD),
 }
 
 _HEAD = """\
