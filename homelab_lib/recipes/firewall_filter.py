@@ -28,7 +28,7 @@ from homelab_lib.recipes.ends import Said
 from homelab_lib.recipes.gateway import Gateway, Names
 from homelab_lib.recipes.policy import filter_rules
 from homelab_lib.recipes.translation import MODES, aliases, outbound_rule, port_forward
-from homelab_lib.recipes.written import written
+from homelab_lib.recipes.written import stands, written
 from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
@@ -64,6 +64,7 @@ class Filter:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.lab = gateway.lab.name
+        self._written: list[Resource] = []
         firewall = gateway.lab.firewalls.get(gateway.host)
         forwards = firewall.port_forwards.values() if firewall else ()
         self.forwards = [each for each in forwards if gateway.makes(each)]
@@ -103,6 +104,7 @@ class Filter:
             self._assert_let_in(host, self._wanted(host, api, names))
         resources: list[Resource] = [self._row(api, ALIAS, each) for each in aliases(self.gateway)]
         resources += [self._rule(api, each, at) for at, each in enumerate(wanted)]
+        self._written = resources
         titles = tuple(self._described(each.title) for each in wanted)
         if self.gateway.set_up:
             resources.append(Strays(api, self.lab, FILTER_RULE, _OURS, frozenset(titles)))
@@ -179,6 +181,7 @@ class Filter:
         """What the firewall says is in force, and who reaches whom by it."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         names = self.gateway.names(host)
+        yield stands(host, self._written)
         found = rows(api, host, FILTER_RULE)
         yield self._in_force(host, found)
         locked = configured(host, "system.webgui.noantilockout")

@@ -18,7 +18,7 @@ from homelab_lib.control.opnsense.interfaces import (
 from homelab_lib.control.opnsense.revert import Applied, Apply, Aside
 from homelab_lib.control.opnsense.row import Row, described
 from homelab_lib.recipes.gateway import Gateway, Zone
-from homelab_lib.recipes.written import written
+from homelab_lib.recipes.written import stands, written
 from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
@@ -68,6 +68,7 @@ class Networks:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.lab = gateway.lab.name
+        self._written: list[Resource] = []
 
     # ---------------------------------------------------------------- devices
 
@@ -85,6 +86,7 @@ class Networks:
             )
             for zone in self.gateway.tagged
         ]
+        self._written = list(rows)
         aside = Aside(self.gateway.host, self.lab, f"vlans{self.gateway.end}")
         yield from written(host, aside, rows)
         call = api.post("interfaces/vlan_settings/reconfigure")
@@ -93,6 +95,7 @@ class Networks:
     def check_vlans(self, ctx: Context) -> Iterator[Check]:
         """The devices are there, each with its tag and on its port."""
         host = ctx.host(self.gateway.host)
+        yield stands(host, self._written)
         for zone in self.gateway.tagged:
             shown = host.read("ifconfig", zone.device, ok=None)
             title = f"{zone.device} carries VLAN {zone.vlan.id} of {zone.parent}"
@@ -117,6 +120,7 @@ class Networks:
             call = api.post("interfaces/assignment/reconfigure")
             calls.append(("take up the new interfaces", call))
         values = list(self._values(host, alone=not by_api))
+        self._written = list(values)
         yield from written(host, aside, values)
         calls += taken_up(next(iter(each.wanted)).split(".")[1] for each in values)
         yield Applied(api, aside, tuple(calls), stays=_STAYS, timeout_s=120.0)
@@ -154,6 +158,7 @@ class Networks:
     def check_interfaces(self, ctx: Context) -> Iterator[Check]:
         """Each network has the firewall's address, as the system itself shows it."""
         host = ctx.host(self.gateway.host)
+        yield stands(host, self._written)
         for zone in self.gateway.zones.values():
             has = addresses(host, zone.device)
             lacks = [cidr for cidr in zone.cidrs if cidr not in has]

@@ -18,7 +18,7 @@ from homelab_lib.control.opnsense.section import Section, setting
 from homelab_lib.lab.firewall import Ids, IdsPolicy
 from homelab_lib.models import inspection
 from homelab_lib.recipes.gateway import Gateway, Names
-from homelab_lib.recipes.written import written
+from homelab_lib.recipes.written import stands, written
 from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
@@ -79,6 +79,7 @@ class Suricata:
         self.gateway = gateway
         self.ids = ids
         self.lab = gateway.lab.name
+        self._written: list[Resource] = []
         self.policies = [each for each in ids.policies.values() if gateway.makes(each)]
 
     def _aside(self, what: str) -> Aside:
@@ -100,6 +101,7 @@ class Suricata:
             *self._signatures(api),
             *self._cron(api),
         ]
+        self._written = resources
         yield from written(host, aside, resources)
         calls = (
             ("fetch the rules", api.post("ids/service/updateRules", timeout_s=_FETCH_S)),
@@ -194,6 +196,7 @@ class Suricata:
             yield Applied(api, aside, (("let the network cards do nothing by themselves", call),))
         aside = self._aside("prevention")
         section = self._section(api, names, {"general.mode": self._mode})
+        self._written = [section]
         yield from written(host, aside, [section])
         call = api.post("ids/service/reconfigure", timeout_s=300.0)
         calls = (("have packets wait for Suricata", call),)
@@ -211,6 +214,7 @@ class Suricata:
     def check(self, ctx: Context) -> Iterator[Check]:
         """It runs; and whether it keeps up, as far as a model can tell."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        yield stands(host, self._written)
         status = api.ask(host, "ids/service/status", _STATUS)["status"]
         yield Check(f"Suricata runs on {host.name}", status == "running", f"it is {status}")
         line = self._line_bps()

@@ -6,7 +6,7 @@ from typing import Any
 from homelab_lib.control.opnsense.revert import Aside
 from homelab_lib.control.opnsense.row import Row
 from homelab_lib.runbook.resource import Host, Resource
-from homelab_lib.runbook.step import Wanted
+from homelab_lib.runbook.step import Check, Wanted
 
 
 def written(host: Host, aside: Aside, resources: Sequence[Resource]) -> Iterator[Wanted]:
@@ -26,6 +26,15 @@ def written(host: Host, aside: Aside, resources: Sequence[Resource]) -> Iterator
     ]
     writes = any(diff.changes for diff in diffs) and not any(diff.conflict for diff in diffs)
     yield [aside, *resources] if writes else list(resources)
+
+
+def stands(host: Host, resources: Sequence[Resource]) -> Check:
+    """Whether what was written is still there: a firewall that nobody confirmed anything to takes
+    it back, and what lay aside is gone then as it is when all was applied."""
+    found = zip(resources, _seen(host, resources), strict=True)
+    gone = [each.name for each, seen in found if not each.diff(seen).clean]
+    says = f"not any more: {', '.join(gone)}; run the same command again" if gone else ""
+    return Check("what was written stands", not gone, says)
 
 
 def _seen(host: Host, resources: Sequence[Resource]) -> list[Any]:

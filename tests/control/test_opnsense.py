@@ -187,7 +187,7 @@ def test_commands_that_look():
 def test_the_undo_is_armed_only_by_what_lies_aside_and_a_process_that_lives():
     """Both are looked at: a timer without a copy puts nothing back, a copy alone does nothing."""
     aside = Aside("firewall", "attic", "rules")
-    rollback = aside.rollback(last=True, first="configctl ids stop")
+    rollback = aside.rollback("configctl ids stop")
     script = rollback.arm.argv[-1]
     assert script.index("test -e") < script.index("daemon -f")
     assert "mv /conf/homelab-attic-rules.xml /conf/config.xml" in script
@@ -203,5 +203,12 @@ def test_the_undo_is_armed_only_by_what_lies_aside_and_a_process_that_lives():
         alive[missing] = 1
         assert not rollback.armed(Box())
         alive[missing] = 0
-    # After the timer has gone off there is nothing to take away, so it can't be confirmed.
-    assert rollback.confirm.argv[-1].startswith("rm /conf/homelab-attic-rules.xml && ")
+    # After the timer has gone off nothing lies aside, so it can't be confirmed any more. What lies
+    # there stays: whether what was guarded was carried out, nobody may have heard.
+    script = rollback.confirm.argv[-1]
+    assert script == "test -e {0} && pkill -f {0}".format("/conf/homelab-attic-rules.xml")
+
+
+def test_a_reply_that_was_lost_is_no_refusal():
+    progress = told(Says(""), Result(0, "", ""))
+    assert (progress.done, progress.error) == (False, "")

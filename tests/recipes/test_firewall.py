@@ -61,7 +61,7 @@ def test_what_drifts_is_put_back_and_what_is_not_ours_stays(box: Box) -> None:
     assert outcome.status == "drift"
     (outcome,) = box.run("rules")
     assert [sent.summary.partition(" ")[0] for sent in outcome.sent] == [
-        "lay", "change", "load", "put",
+        "lay", "change", "load", "put", "all",
     ]  # fmt: skip
     assert outcome.sent[1].planned.replaces == 'enabled "0"'
     assert "mine" in [row["description"] for row in box.rules()]
@@ -92,7 +92,27 @@ def test_what_was_written_and_not_applied_is_applied_by_the_next_run(box: Box) -
     assert [sent.summary for sent in outcome.sent] == [
         "load the aliases",
         "put the rules in force",
+        "all of rules is applied",
     ]
+
+
+CONFIRMS = "test -e /conf/homelab-homelab-rules.xml && pkill"
+
+
+@pytest.mark.parametrize("kind", ["cut-before", "cut-after"])
+@pytest.mark.parametrize("at", ["firewall/filter/apply", "daemon -f", CONFIRMS, "'?rm /conf"])
+def test_a_reply_that_is_lost_leaves_nothing_half_done(box: Box, kind: Any, at: str) -> None:
+    """Whether it was carried out or not: in the same run all of it comes to be in force, and no
+    timer is left that would take it back."""
+    mine = next(row for row in box.rules() if row["description"].startswith("trusted-iot;"))
+    box.post(f"firewall/filter/toggleRule/{mine['uuid']}/0")
+    fault = box.target.world.faults.arm(kind, at, machine="firewall")
+    (outcome,) = box.run("rules")
+    assert fault.struck
+    box.target.clock.sleep(2 * WITHIN_S)
+    (outcome,) = box.run("rules", mode="verify")
+    assert outcome.status == "already"
+    assert all(check.holds for check in outcome.checks)
 
 
 def test_a_way_in_that_the_rules_don_t_leave_is_told_before(box: Box, monkeypatch: Any) -> None:

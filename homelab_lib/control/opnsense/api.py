@@ -83,6 +83,8 @@ class Api:
 
 def told(host: Host, result: Result) -> Progress:
     """What came of a change, by what was answered to it."""
+    if was_lost(result):
+        return Progress(False, note="the reply was lost")
     try:
         answer = answers.parse(result.stdout)
     except answers.Unfit:
@@ -93,6 +95,12 @@ def told(host: Host, result: Result) -> Progress:
     if word.lower() in _DONE:
         return Progress(True)
     return Progress(True, error=_why(answer) or word or "it says neither yes nor no")
+
+
+def was_lost(result: Result) -> bool:
+    """Whether a change was confirmed whose own reply nobody has heard: then nobody knows whether
+    it was carried out."""
+    return result.ok and not (result.stdout or result.stderr)
 
 
 def _why(answer: Mapping[str, Any]) -> str:

@@ -18,10 +18,10 @@ does), ``rc.reload_all``; daemon(8), pkill(1) of FreeBSD.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from homelab_lib.control.opnsense.api import Api, told
+from homelab_lib.control.opnsense.api import Api, told, was_lost
 from homelab_lib.runbook.resource import Change, Diff, Host, Progress, Rollback
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command, Result, change
@@ -29,6 +29,7 @@ from homelab_lib.transport.request import Request
 
 CONFIG = "/conf/config.xml"
 WITHIN_S = 180.0
+_GUARDED_S = 60.0
 Apply = tuple[str, Call]
 """A line for people, and what applies something."""
 
@@ -44,6 +45,8 @@ def restarted(service: str) -> Apply:
 
 def configd_said(host: Host, result: Result) -> Progress:
     """What came of a call of configctl: it ends with status 0 whatever became of it."""
+    if was_lost(result):
+        return Progress(False, note="the reply was lost")
     said = result.stdout.strip()
     return Progress(True, error="" if said == "OK" else said or "configd said nothing")
 
@@ -98,17 +101,15 @@ class Aside:
 
     # ------------------------------------------------------------------ timer
 
-    def rollback(self, *, last: bool, first: str = "") -> Rollback:
+    def rollback(self, first: str = "") -> Rollback:
         """The undo of a change to the path by which we come.
 
         Parameters
         ----------
-        last
-            Whether with this change all has been applied that was written.
         first
             What is done on the firewall before all is loaded anew, as words of a shell.
         """
-        return Rollback(self._arm(first), self._armed, self._confirm(last=last), within_s=WITHIN_S)
+        return Rollback(self._arm(first), self._armed, self._confirm, within_s=WITHIN_S)
 
     def _arm(self, first: str) -> Command:
         before = f"{first}; " if first else ""
@@ -127,10 +128,11 @@ class Aside:
         runs = host.read("pgrep", "-f", self.path, ok=(0, 1)).ok
         return runs and self.lies(host)
 
-    def _confirm(self, *, last: bool) -> Command:
-        """It fails where the timer has gone off: what lay aside is gone then, and so is ours."""
-        there = f"rm {self.path}" if last else f"test -e {self.path}"
-        return change("/bin/sh", "-c", f"{there} && pkill -f {self.path}")
+    @property
+    def _confirm(self) -> Command:
+        """It stops the timer and no more: where the reply of what it guards was lost, nobody knows
+        yet whether that was carried out. It fails where the timer has gone off."""
+        return change("/bin/sh", "-c", f"test -e {self.path} && pkill -f {self.path}")
 
 
 @dataclass(frozen=True)
@@ -173,26 +175,26 @@ class Applied:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if not observed["pending"]:
             return Diff()
-        changes = list(self._changes())
-        if not self.guarded:
-            done = change("rm", self.aside.path)
-            changes.append(Change(f"all of {self.aside.what} is applied", done))
-        return Diff(tuple(changes))
+        done = change("rm", self.aside.path)
+        applied = Change(f"all of {self.aside.what} is applied", done)
+        return Diff((*self._changes(), applied))
 
     def _changes(self) -> Sequence[Change]:
-        last = len(self.calls) - 1
         undo = f"within {WITHIN_S:.0f} s by the firewall itself, unless we confirm; {CONSOLE}"
         if self.stays:
             undo += f"; {self.stays}"
+        rollback = self.aside.rollback(self.before_undo) if self.guarded else None
         return [
             Change(
                 summary,
-                call,
+                self._in_time(call),
                 follow=_follow(call),
                 undo=undo if self.guarded else "",
-                rollback=self.aside.rollback(last=at == last, first=self.before_undo)
-                if self.guarded
-                else None,
+                rollback=rollback,
             )
-            for at, (summary, call) in enumerate(self.calls)
+            for summary, call in self.calls
         ]
+
+    def _in_time(self, call: Call) -> Call:
+        """What is guarded is given up, and looked for, long before the timer goes off."""
+        return replace(call, timeout_s=_GUARDED_S) if self.guarded else call
