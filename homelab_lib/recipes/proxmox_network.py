@@ -16,6 +16,7 @@ from homelab_lib.control.proxmox.nics import (
     kernel_numbers,
     links,
     older,
+    running_kernel,
     undriven,
     why_not,
 )
@@ -118,7 +119,7 @@ class HostNetwork:
         only where the lab has the package for one."""
         host = ctx.host(self.host.name)
         there = {row.get("ifname") for row in links(host)}
-        kernel = host.read("uname", "-r").stdout.strip()
+        kernel = running_kernel(host)
         missing = [port for port in self.cards if port.interface not in there]
         for port in missing:
             if self._package(port) is not None and older(kernel, port.part.in_tree_since):
@@ -164,7 +165,7 @@ class HostNetwork:
         host = ctx.host(self.host.name)
         there = links(host)
         named = {row.get("ifname") for row in there}
-        kernel = host.read("uname", "-r").stdout.strip()
+        kernel = running_kernel(host)
         for port in self.cards:
             name = str(port.interface)
             title = f"{name} ({port.part.chip}) is driven by kernel {kernel}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.proxmox.api import api
-from homelab_lib.control.proxmox.nics import driven, installed_kernels
+from homelab_lib.control.proxmox.nics import driven, installed_kernels, running_kernel
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
@@ -52,7 +52,7 @@ class DkmsModule:
         shown = host.read("dkms", "status", ok=(0, 1, _NO_PROGRAM), sudo=True).stdout
         packages = host.read("dpkg-query", "-W", "-f", r"${Package}\n", ok=(0, 1)).stdout.split()
         status = api(host, f"/nodes/{self.node}/status", shape=_BOOT)
-        runs = host.read("uname", "-r").stdout.strip()
+        runs = running_kernel(host)
         return {
             "built": sorted(k.strip() for name, k in _STATUS.findall(shown) if self._is(name)),
             "kernels": sorted({runs, *installed_kernels(packages)}),

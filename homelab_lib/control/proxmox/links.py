@@ -15,7 +15,7 @@ from homelab_lib.runbook.resource import Host
 USUAL_MTU = 1500
 ALL_VLANS = "2-4094"
 
-_ROWS: Shape = [{"iface": str, "type": str}]
+_ROWS: Shape = [{"iface": str, "type": str, "mtu?": whole}]
 _RUNNING: Shape = [
     {
         "ifname?": str,

@@ -19,7 +19,8 @@ _PCI: Shape = [{"id": str, "class": str, "device_name?": str, "vendor_name?": st
 _LINKS: Shape = [{"ifname?": str, "address?": str, "parentdev?": str, "master?": str}]
 _NETWORK_CLASS = "0x02"
 _NO_DEVICE = (71, 75, 92)
-_KERNEL = re.compile(r"(?:proxmox|pve)-kernel-(\d+\.\d+\.\d+-\d+-pve)(?:-signed)?")
+_KERNEL = re.compile(r"(?:proxmox|pve)-kernel-((?:\d{1,5}\.){2}\d{1,5}-\d{1,5}-pve)(?:-signed)?")
+_RUNS = re.compile(r"\d{1,5}\.\d{1,5}[\w.+~-]{0,60}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,20 @@ class Driven:
 def kernel_numbers(kernel: str) -> tuple[int, ...]:
     """``6.8.12-20-pve`` as numbers that can be compared."""
     return tuple(int(number) for number in re.findall(r"\d+", kernel))
+
+
+def running_kernel(host: Host) -> str:
+    """The kernel that runs: ``6.17.4-2-pve``.
+
+    Raises
+    ------
+    NotUnderstood
+        What it says is none.
+    """
+    said = host.read("uname", "-r").stdout.strip()
+    if _RUNS.fullmatch(said) is None:
+        raise answers.not_understood(host.name, "uname -r", "expected is a kernel's version")
+    return said
 
 
 def installed_kernels(packages: Iterable[str]) -> list[str]:
@@ -149,7 +164,7 @@ class RunningKernel:
         shown = host.read("dpkg-query", "-W", "-f", r"${Package}\n", ok=(0, 1)).stdout
         guests = api(host, f"/nodes/{self.node}/qemu", shape=[{"vmid": int, "status": str}])
         return {
-            "runs": host.read("uname", "-r").stdout.strip(),
+            "runs": running_kernel(host),
             "there": installed_kernels(shown.split()),
             "guests": sorted(row["vmid"] for row in guests if row["status"] == "running"),
         }

@@ -4,7 +4,6 @@ Source: `PVE::API2::Disks::ZFS` (pve-storage 9.1): a disk in use is refused, `zp
 forced. That guards a disk that looks used; what looks free and isn't, is guarded here.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,30 @@ _DISKS: Shape = [
     {"devpath": str, "serial?": str, "size": whole, "used?": str, "model?": str}
 ]  # fmt: skip
 _POOLS: Shape = [{"name": str, "health?": str}]
-_POOL: Shape = {"children?": [dict]}
 _LABELS: Shape = {"signatures": [{"type?": str, "label?": str}]}
 _LEVELS = {"stripe": "single", "raidz1": "raidz", "draid1": "draid"}
 _MOST_APART = 0.01  # of the sizes of a vdev's disks: what is larger is lost
+
+
+def _leaves(rows: Any) -> list[str]:
+    """The devices of a pool's tree.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    if not isinstance(rows, list):
+        raise ValueError("expected is a list of devices")
+    found = []
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+            raise ValueError("expected is a device with a name")
+        found += _leaves(row["children"]) if row.get("children") else [row["name"]]
+    return found
+
+
+_POOL: Shape = {"children?": _leaves}
 
 
 @dataclass(frozen=True)
@@ -63,9 +82,7 @@ class ZfsPool:
         members: list[str] = []
         if there is not None:
             detail = api(host, f"{path}/zfs/{self.pool}", shape=_POOL)
-            members = [
-                _serial_of(host, leaf, serials) for leaf in _leaves(detail.get("children", []))
-            ]
+            members = [_serial_of(host, leaf, serials) for leaf in detail.get("children", [])]
         mine = [row for row in rows if row.get("serial", "").strip() in self.serials]
         return {
             "health": "" if there is None else there.get("health", "unknown"),
@@ -156,13 +173,6 @@ class ZfsPool:
             told = " and ".join(f"{size / 1e9:.0f} GB" for size in sorted(sizes))
             return f"the disks of {self.pool} are of {told}: what the larger has more, is lost"
         return ""
-
-
-def _leaves(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The devices of a pool's tree."""
-    for row in rows:
-        below = row.get("children") or []
-        yield from _leaves(below) if below else (str(row.get("name", "")),)
 
 
 def _serial_of(host: Host, leaf: str, serials: dict[str, str]) -> str:
