@@ -31,7 +31,7 @@ def _leaves(rows: Any) -> list[str]:
     """
     if not isinstance(rows, list):
         raise ValueError("expected is a list of devices")
-    found = []
+    found: list[str] = []
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             raise ValueError("expected is a device with a name")
