@@ -32,6 +32,7 @@ from homelab_lib.wiring.cables import cable_speed
 
 MAKES = ("hosts",)
 
+_AGREE_S = 15.0
 _HEADERS_BYTES = 28  # of IPv4 and ICMP, beside what a ping carries
 _NEWER_KERNELS = {"8": ("proxmox-kernel-6.14", "6.14")}
 """By major release of Proxmox VE: the package of a kernel newer than its own, and its version."""
@@ -206,8 +207,17 @@ class HostNetwork:
                 yield self._speed(ctx, port)
 
     def _speed(self, ctx: Context, port: HostPort) -> Measurement:
-        found = driven(ctx.host(self.host.name), str(port.interface)).bps
+        found = self._linked(ctx, str(port.interface))
         return Measurement(f"{port.interface}: link", found, "bit/s", self._predicted(port))
+
+    def _linked(self, ctx: Context, interface: str) -> int:
+        """What a link has come up at [bit/s]; two ends take seconds to agree."""
+        found = 0
+        for _ in ctx.looks(_AGREE_S):
+            found = driven(ctx.host(self.host.name), interface).bps
+            if found:
+                break
+        return found
 
     def _predicted(self, port: HostPort) -> float | None:
         end = f"{self.host.name}.{port.name}"
@@ -218,12 +228,12 @@ class HostNetwork:
 
     def is_linked(self, ctx: Context, link: Direct) -> Check:
         """Whether there is a link at this end."""
-        found = driven(ctx.host(self.host.name), link.interface)
+        found = self._linked(ctx, link.interface)
         predicted = cable_speed(self.lab, link.cable)
-        says = f"{found.bps / 1e9:g} Gb/s" if found.bps else "no link"
-        if not found.bps and predicted.reason:
+        says = f"{found / 1e9:g} Gb/s" if found else "no link"
+        if not found and predicted.reason:
             says += f": {predicted.reason}"
-        return Check(f"{link.interface} has a link", bool(found.bps), says)
+        return Check(f"{link.interface} has a link", bool(found), says)
 
     def carries(self, ctx: Context, link: Direct) -> Iterator[Check]:
         """The other end answers; packets of the full size pass; it is as fast as it can be."""

@@ -245,6 +245,16 @@ def test_packets_too_large_for_the_other_end_as_it_is(stops):
           "look at nas's port sfp", there=there)  # fmt: skip
 
 
+def test_a_plug_that_does_not_fit(stops, changed):
+    """The design as written: a DAC, whose plugs fit no jack for 10GBASE-T."""
+
+    def edit(document):
+        document["cables"][0] |= {"medium": "DAC", "part": "dac-sfp+"}
+
+    stops("network", "direct-link", "a person has to act: plug the cable direct", "no link: ",
+          lab=changed(edit))  # fmt: skip
+
+
 def test_what_somebody_has_staged(stops):
     stops("network", "bridges", "somebody has staged changes",
           there=lambda node: node.files.put(STAGED, node.files.text(FILE)))  # fmt: skip
