@@ -323,11 +323,11 @@ def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
 CHANGES = r"^(sudo -n -- )?(pvesh set|sh -c|systemd-run)"
 COUNT = 5
 """How many such commands there are: two are staged, then the undo, the change, the confirmation."""
-KINDS = ("cut-before", "cut-mid", "cut-after", "reboot", "hang")
-USUAL = {("cut-mid", 4), ("cut-after", 4), ("cut-before", 5)}
+KINDS = ("cut-before", "cut-mid", "cut-after", "reboot")
+USUAL = {("cut-mid", 4)}
 POINTS = [
     pytest.param(kind, nth, marks=() if (kind, nth) in USUAL else pytest.mark.sample)
-    for kind in KINDS[:4]
+    for kind in KINDS
     for nth in range(1, COUNT + 1)
 ]
 
@@ -347,6 +347,7 @@ def test_it_is_reached_again_and_the_same_command_finishes(network, kind, nth):
     assert not node(network).files.exists(STAGED)
 
 
+@pytest.mark.sample
 def test_no_change_is_left_out_of_the_points(network):
     seen = []
     strike = network.world.faults.strike
@@ -363,10 +364,10 @@ def test_no_change_is_left_out_of_the_points(network):
 
 MADE = r"^(sudo -n -- )?(pvesh (set|create)|sh -c|systemd-run)"
 MADE_COUNT = 10
-MADE_USUAL = {("cut-mid", 5), ("reboot", 9)}
+MADE_USUAL = {("reboot", 9)}
 MADE_POINTS = [
     pytest.param(kind, nth, marks=() if (kind, nth) in MADE_USUAL else pytest.mark.sample)
-    for kind in ("cut-before", "cut-mid", "cut-after", "reboot")
+    for kind in KINDS
     for nth in range(1, MADE_COUNT + 1)
 ]
 
@@ -389,6 +390,7 @@ def test_what_was_cut_off_is_made_once(host, undisturbed, kind, nth):
     assert host.run("verify").error is None
 
 
+@pytest.mark.sample
 def test_none_of_what_is_made_is_left_out_of_the_points(host):
     seen = []
     strike = host.world.faults.strike
