@@ -4,7 +4,7 @@ import copy
 import shlex
 from dataclasses import dataclass, field
 
-from homelab_lib.errors import HomelabError
+from homelab_lib.errors import HomelabError, OutcomeUnknown, Unreachable
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -20,16 +20,30 @@ from homelab_lib.twin.seeding import seeded
 
 
 class Wire:
-    """Carries commands to a twin's machines."""
+    """Carries commands to a twin's machines, until it is cut at a change, before or after it."""
 
     def __init__(self, world):
         self.world, self.sent, self.off = world, [], {}
+        self.cut, self.through = "", 0  # how many changes still get through before it is cut
 
     def run(self, host, call):
         if host in self.off:
             raise self.off[host]
-        if call.kind == "change":
-            self.sent.append(f"{host}: {call.line}")
+        if call.kind != "change":
+            return self._carried(host, call)
+        cut = self.cut if not self.through else ""
+        self.through = max(self.through - 1, 0)
+        if cut == "before":
+            self.off[host] = Unreachable("the link dropped")
+            raise self.off[host]
+        self.sent.append(f"{host}: {call.line}")
+        said = self._carried(host, call)
+        if cut == "after":
+            self.off[host] = Unreachable("the link dropped")
+            raise OutcomeUnknown("the link dropped before the answer came")
+        return said
+
+    def _carried(self, host, call):
         if isinstance(call, Request):
             return self._request(host, call)
         stdin = call.stdin if isinstance(call.stdin, str) else call.stdin and call.stdin.reveal()

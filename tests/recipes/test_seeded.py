@@ -33,12 +33,32 @@ def secrets(monkeypatch):
         monkeypatch.setenv(name, base64.b64encode(name.encode() * 4)[:43].decode() + "=")
 
 
-@pytest.mark.parametrize(
-    "recipe", [assembly, desktop, tailscale, wireguard, cloudflare], ids=lambda r: r.__name__[20:]
-)
-def test_a_plan_is_what_is_sent_and_afterwards_there_is_none(recipe):
+def _named(recipe):
+    return recipe.__name__.rpartition(".")[2]
+
+
+def _bench(recipe):
     bench = Bench(WAYS, recipe.steps(WAYS, 1), phase=2)
     bench.world.machines["desktop"].packages["cloudflared"] = "2025.11.1"
+    return bench
+
+
+def _without_keys(bench):
+    """The state of its machines, but for keys that are drawn."""
+    found = bench.world.state()["machines"]
+    for machine in found.values():
+        for path in [each for each in machine["files"] if each.startswith("/etc/wireguard/wg0.")]:
+            del machine["files"][path]
+        for tunnel in machine["kept"].get("wireguard", {}).values():
+            tunnel.pop("public")
+    return found
+
+
+@pytest.mark.parametrize(
+    "recipe", [assembly, desktop, tailscale, wireguard, cloudflare], ids=_named
+)
+def test_a_plan_is_what_is_sent_and_afterwards_there_is_none(recipe):
+    bench = _bench(recipe)
     planned = bench.likeness()
     assert planned.stops() == ("", "")
     assert bench.wire.sent == [], "a plan sends nothing"
@@ -47,3 +67,24 @@ def test_a_plan_is_what_is_sent_and_afterwards_there_is_none(recipe):
     again = bench.likeness()
     assert again.stops() == ("", "")
     assert again.wire.sent == []
+
+
+@pytest.mark.parametrize("recipe", [desktop, tailscale, wireguard, cloudflare], ids=_named)
+def test_cut_off_at_every_change_it_comes_to_the_same(recipe):
+    whole, cut = (_bench(recipe) for _ in range(2))
+    cut.wire.cut = "before"
+    assert whole.stops() == ("", "")
+    tries = 0
+    while cut.stops() != ("", ""):
+        tries += 1
+        assert tries <= 2 * len(whole.wire.sent)
+        cut.wire.off.clear()
+        cut.wire.cut = "before" if cut.wire.cut == "after" else "after"
+        cut.wire.through = tries // 2
+    assert tries > 1
+    cut.wire.cut = ""
+    assert cut.stops() == ("", "")
+    assert _without_keys(cut) == _without_keys(whole)
+    cut.wire.sent.clear()
+    assert cut.stops() == ("", "")
+    assert cut.wire.sent == []
