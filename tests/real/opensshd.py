@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from getpass import getuser
+from itertools import count
 from pathlib import Path
 
 from homelab_lib.transport.endpoint import Endpoint
@@ -16,6 +17,7 @@ from homelab_lib.transport.endpoint import Endpoint
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 SEPARATION = Path("/run/sshd")  # where Debian's sshd locks up its unprivileged half
 PATIENCE_S = 10.0
+_marks = count()
 
 
 def until(what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
@@ -43,13 +45,13 @@ def public(file: Path) -> str:
 def separation_folder() -> Iterator[None]:
     """The folder that root's sshd needs, which systemd makes where it runs.
 
-    One that we made holds a mark of each run that needs it, and goes with the last of them.
+    One that we made holds a mark of each who needs it, and goes with the last of them.
     """
     if os.geteuid() != 0 or (SEPARATION.exists() and not list(SEPARATION.glob("hl*"))):
         yield
         return
     SEPARATION.mkdir(mode=0o755, exist_ok=True)
-    mark = SEPARATION / f"hl{os.getpid()}"
+    mark = SEPARATION / f"hl{os.getpid()}-{next(_marks)}"
     mark.touch()
     try:
         yield

@@ -53,7 +53,7 @@ class Lan:
 
     def __init__(self, made: ExitStack, folder: Path) -> None:
         self.made, self.folder = made, folder
-        ours = f"hl{os.getpid()}"
+        ours = f"hl{os.getpid()}i"  # beside the network of all other tests
         self.host, self.nas, switch = f"{ours}-pve", f"{ours}-nas", f"{ours}s"
         self.outer, self.inner = _free_networks()
         for space in (self.host, self.nas):
