@@ -10,21 +10,18 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
 from homelab_lib import durable, paths
 from homelab_lib.errors import BadParameter, HomelabError, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import Lab
-from homelab_lib.lab.guests import Vm
-from homelab_lib.lab.host import Host
 from homelab_lib.lab.releases import is_known, series_of
 from homelab_lib.likeness import Likeness
 from homelab_lib.login_keys import key_pair, operator_key, own_folder
+from homelab_lib.logins import endpoints, resolve_login, vouched
 from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import PlannedHost
@@ -302,12 +299,12 @@ class SshTarget:
         self._config = config
         self._pins = paths.pins(lab.name, config)
         self.seal = Seal(paths.state(lab.name))
-        self._endpoints = _endpoints(lab, config)
+        self._endpoints = endpoints(lab, config)
         self.link = Fleet(
             self._endpoints,
             allow_changes=allow_changes,
             known_hosts=[self._pins],
-            certificates=_vouched(lab, config),
+            certificates=vouched(lab, config),
             sleep=self.clock.sleep,
         )
 
@@ -373,7 +370,7 @@ class SshTarget:
         where it is. Its key stays filed under its name."""
         endpoint = self._endpoints[name]
         if endpoint.address == name:
-            found = _resolve(name, self.lab.machines()[name], self._config, address)
+            found = resolve_login(name, self.lab.machines()[name], self._config, address)
             self.link.add(replace(found, host_key_alias=endpoint.key_name))
 
     def secret(self, reference: str) -> Secret:
@@ -406,38 +403,6 @@ class SshTarget:
 
 
 Target = TwinTarget | SshTarget
-
-
-def _vouched(lab: Lab, config: Path | None) -> list[Path]:
-    """Files of the certificates that are taken; the lab's own are in them."""
-    files = paths.certificates(lab.name, config)
-    for name, host in lab.hosts.items():
-        if host.api is not None and (digest := host.api.certificate_sha256):
-            pairs = [digest[at : at + 2] for at in range(0, len(digest), 2)]
-            pin_certificate(files[0], f"{name}:{host.api.port}", ":".join(pairs).upper())
-    return files
-
-
-def _endpoints(lab: Lab, config: Path | None) -> dict[str, Endpoint]:
-    """Where each machine is reached. `ssh` is asked for all of them at once."""
-    machines = lab.machines()
-    with ThreadPoolExecutor(max(len(machines), 1)) as pool:
-        found = pool.map(partial(_resolve, config=config), machines, machines.values())
-        return dict(zip(machines, found, strict=True))
-
-
-def _resolve(name: str, machine: Host | Vm, config: Path | None, leased: str = "") -> Endpoint:
-    """Where a machine is reached; `leased` is the address that DHCP has given it."""
-    address, port, user = _login(machine)
-    return Endpoint.resolve(name, address=leased or address, port=port, user=user, config=config)
-
-
-def _login(machine: Host | Vm) -> tuple[str | None, int, str]:
-    """Address, port and user of a host or a VM of the lab."""
-    if isinstance(machine, Vm):
-        return machine.ip, 22, machine.user
-    ssh = machine.ssh
-    return (ssh.address, ssh.port, ssh.user) if ssh else (None, 22, "")
 
 
 def rehearsal(

@@ -166,8 +166,10 @@ class Verdict:
 
 
 def decide(rules: Iterable[Rule], packet: Packet) -> Verdict:
-    """What becomes of a packet that opens a connection: the first quick rule that fits decides, else
-    the last one. Where none does, what comes in is blocked and what goes out passes.
+    """What becomes of a packet that opens a connection.
+
+    The first quick rule that fits decides, else the last one. Where none does, what comes in is
+    blocked and what goes out passes.
 
     Parameters
     ----------

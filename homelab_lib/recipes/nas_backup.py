@@ -75,7 +75,8 @@ def after(lab: Lab, phase: int) -> Iterator[Step]:
         yield Step(
             f"nas-backup-elsewhere{mark}",
             "Keep that copy where the NAS is not",
-            why="It is encrypted before it leaves, since it opens everything.",
+            why="What lies on the NAS dies with it. It opens everything, so it is encrypted "
+            "before it leaves.",
             needs=(name,),
             manual=Manual(
                 f"copy it to a place of yours, encrypted:\n      ssh {user}@{host.name} sudo cat "

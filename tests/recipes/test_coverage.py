@@ -2,6 +2,7 @@
 carried out by a step or judged by a model; or it is said why not."""
 
 import importlib
+from functools import cache
 
 import pytest
 
