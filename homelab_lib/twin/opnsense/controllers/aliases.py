@@ -147,7 +147,10 @@ def search_category(visit: Visit, add_empty: str = "0") -> Answer:
 def set_category(visit: Visit, uuid: str) -> Answer:
     row = visit.tree("Firewall.Category").at("categories.category").get(uuid)
     if row is not None and visit.is_post and visit.has_post("category"):
-        new = php.text_of((visit.posted("category") or {}).get("name"))
+        given = visit.posted("category") or {}
+        if "name" not in given:
+            raise Unexpected("name is missing")
+        new = php.text_of(given["name"])
         _rename_in_rules(visit, "category", row["name"].value, new)
     return mutable.set_row(visit, *_CATEGORY, uuid)
 
@@ -253,7 +256,7 @@ ENDPOINTS = {
         "del_item": delete_category,
     },
     "firewall/group": {
-        **mutable.rows(*_GROUP),
+        **mutable.rows(*_GROUP, sort="ifname"),
         **mutable.settings(_GROUP[0], "group"),
         "set_item": set_group,
         "del_item": delete_group,

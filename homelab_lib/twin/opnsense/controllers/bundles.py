@@ -112,7 +112,7 @@ def set_vip(visit: Visit, uuid: str) -> Answer:
 
 def get_vip(visit: Visit, uuid: str = "") -> Answer:
     answer = mutable.get_row(visit, *_VIP, uuid)
-    vip = answer.setdefault("vip", {})
+    vip = answer.get("vip", {})
     address, length = vip.pop("subnet", ""), vip.pop("subnet_bits", "")
     if vip:
         vip["network"] = f"{address}/{length}" if address else ""

@@ -55,7 +55,7 @@ def search_jobs(visit: Visit) -> Answer:
 ENDPOINTS: dict[str, dict[str, Action]] = {
     "cron/settings": {
         **mutable.settings(_JOB[0], "job"),
-        **mutable.rows(*_JOB, "job", toggles=True),
+        **mutable.rows(*_JOB, "job", toggles=True, finds="jobs"),
         "set_job": set_job,
         "del_job": delete_job,
         "search_jobs": search_jobs,

@@ -174,7 +174,11 @@ _SETTINGS: dict[str, Action] = {
     "check_policy_rule": check_policy_rule,
 }
 for _root, _path, _noun in _TABLES:
-    _SETTINGS |= mutable.rows(_MODEL, _root, _path, _noun, toggles=True)
+    _SETTINGS |= mutable.rows(
+        *(_MODEL, _root, _path, _noun),
+        toggles=True,
+        sort="sid" if _noun == "policy_rule" else "description",
+    )
 
 ENDPOINTS: dict[str, dict[str, Action]] = {
     "ids/settings": _SETTINGS,

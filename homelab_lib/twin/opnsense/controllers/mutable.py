@@ -8,6 +8,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers.answers import FAILED, Answer, store, validations
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
+from homelab_lib.twin.opnsense.fields.base import Leaf
 from homelab_lib.twin.opnsense.nodes import Box, Rows
 from homelab_lib.twin.opnsense.order import natural
 from homelab_lib.twin.opnsense.tree import Tree
@@ -211,16 +212,17 @@ def _has(row: Mapping[str, Any], fields: Iterable[str], token: str) -> bool:
 
 
 def _sorted(visit: Visit, rows: list[Box], sort: str) -> list[Box]:
+    """By all the columns that are named; the first says in which direction, names break ties."""
     order = visit.posted("sort") or {}
-    by = next(iter(order), sort)
-    if not by:
+    columns = list(order) or [sort]
+    if columns == [""]:
         return rows
 
-    def key(row: Box) -> list[tuple[int, Any]]:
-        leaf = row.get(by)
-        return natural(leaf.field.described(leaf) if leaf else "")
+    def key(row: Box) -> Any:
+        leaves = [leaf for leaf in map(row.get, columns) if isinstance(leaf, Leaf)]
+        return natural("".join(f"{leaf.field.described(leaf)}," for leaf in leaves) + row.uuid)
 
-    return sorted(rows, key=key, reverse=order.get(by) == "desc")
+    return sorted(rows, key=key, reverse=order.get(columns[0]) == "desc")
 
 
 def rows(
@@ -231,6 +233,9 @@ def rows(
     *,
     toggles: bool = False,
     unless_used: bool = False,
+    finds: str = "",
+    sort: str = "",
+    fields: Iterable[str] = (),
 ) -> dict[str, Action]:
     """The usual actions on a table.
 
@@ -244,11 +249,15 @@ def rows(
         Whether its rows can be switched on and off.
     unless_used
         Whether a row stays that something else names.
+    finds
+        What the rows are called in the action that searches them, if otherwise than one.
+    sort, fields
+        The column that they are sorted by where nobody says, and those that are searched; all.
     """
     tail = f"_{noun}" if noun else ""
 
     def search(visit: Visit) -> Answer:
-        return search_rows(visit, model, path)
+        return search_rows(visit, model, path, fields, sort)
 
     def get(visit: Visit, uuid: str = "") -> Answer:
         return get_row(visit, model, root, path, uuid)
@@ -266,7 +275,7 @@ def rows(
         return toggle_rows(visit, model, path, uuid, enabled)
 
     found: dict[str, Action] = {
-        f"search{tail}": search,
+        f"search_{finds}" if finds else f"search{tail}": search,
         f"get{tail}": get,
         f"add{tail}": add,
         f"set{tail}": change,

@@ -18,8 +18,8 @@ def search_records(visit: Visit, records: list[dict[str, Any]], sort: str = "") 
     by = next(iter(order), sort)
     if by:
         records = sorted(
-            records,
-            key=lambda record: natural(str(record.get(by) or "")),
+            sorted(records, key=_whole),
+            key=lambda record: natural(_flat(record.get(by))),
             reverse=order.get(by, "asc") != "asc",
         )
     phrase = post.get("searchPhrase")
@@ -28,6 +28,11 @@ def search_records(visit: Visit, records: list[dict[str, Any]], sort: str = "") 
     size = len(records) if size == -1 else size
     chosen = found[max((page - 1) * size, 0) :][: max(size, 0)]
     return {"total": len(found), "rowCount": len(chosen), "current": page, "rows": chosen}
+
+
+def _whole(record: dict[str, Any]) -> tuple[int, list[str]]:
+    """What breaks ties: how much a record has, and then what."""
+    return len(record), [_flat(value) for value in record.values()]
 
 
 def _has(record: dict[str, Any], token: str) -> bool:

@@ -7,6 +7,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import answers, mutable, rollback
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.automatic import automatic
 from homelab_lib.twin.opnsense.controllers.moving import FILTER, move
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.controllers.rule_names import colours, names_of
@@ -231,8 +232,21 @@ def _rules(model: tuple[str, str, str], **more: Action) -> dict[str, Action]:
     }
 
 
+def search_by_rows(model: tuple[str, str, str], *fields: str) -> Action:
+    """Rules by number, each with the names that its ends go by and the colours it has."""
+
+    def action(visit: Visit) -> Answer:
+        answer = mutable.search_rows(visit, model[0], model[2], sort="sequence")
+        for row in answer["rows"]:
+            row["category_colors"] = colours(visit, row["categories"].split(","))
+            row |= _told(visit, row, fields)
+        return answer
+
+    return action
+
+
 def search_translation(visit: Visit) -> Answer:
-    """Ours where the mode has them; the firewall's own are not among them here."""
+    """Ours where the mode has them, and where it has them the firewall's own."""
     mode = visit.tree("Firewall.Filter").at("general.snat_mode").value
     rows = visit.tree("Firewall.Filter").at("snatrules.rule").rows()
     fields = ("source_net", "source_port", "destination_net", "destination_port")
@@ -241,14 +255,19 @@ def search_translation(visit: Visit) -> Answer:
         record = {"uuid": row.uuid, **row.content()}
         record["category_colors"] = colours(visit, row["categories"].values)
         found.append(record | _told(visit, record, (*fields, "target", "target_port")))
+    for record in automatic(visit.config, visit.release) if mode in ("automatic", "hybrid") else ():
+        told = _told(visit, record, (*fields, "target", "target_port"))
+        found.append(record | {"category_colors": []} | told)
     return search_records(visit, found, "sort_order")
 
 
 ENDPOINTS = {
     "firewall/filter": _rules(FILTER, search_rule=search_filter),
     "firewall/source_nat": _rules(_SOURCE, search_rule=search_translation, set_general=set_mode),
-    "firewall/one_to_one": _rules(_ONE),
-    "firewall/npt": _rules(_PREFIX),
+    "firewall/one_to_one": _rules(
+        _ONE, search_rule=search_by_rows(_ONE, "source_net", "destination_net")
+    ),
+    "firewall/npt": _rules(_PREFIX, search_rule=search_by_rows(_PREFIX)),
     "firewall/d_nat": _rules(
         _FORWARD,
         search_rule=search_forward,

@@ -43,7 +43,7 @@ def add_peer(visit: Visit) -> Answer:
 
 
 def set_peer(visit: Visit, uuid: str) -> Answer:
-    return _peer(visit, uuid)
+    return _peer(visit, "" if php.is_empty(uuid) else uuid)
 
 
 def _peer(visit: Visit, uuid: str) -> Answer:
@@ -125,12 +125,12 @@ def set_kea(visit: Visit) -> Answer:
 
 def _kea_rows() -> dict[str, Action]:
     found: dict[str, Action] = {}
-    for root, path, noun in (
-        ("subnet4", "subnets.subnet4", "subnet"),
-        ("reservation", "reservations.reservation", "reservation"),
-        ("peer", "ha_peers.peer", "peer"),
+    for root, path, noun, sort in (
+        ("subnet4", "subnets.subnet4", "subnet", "subnet"),
+        ("reservation", "reservations.reservation", "reservation", "hw_address"),
+        ("peer", "ha_peers.peer", "peer", "name"),
     ):
-        found |= mutable.rows(_KEA, root, path, noun, unless_used=True)
+        found |= mutable.rows(_KEA, root, path, noun, unless_used=True, sort=sort)
     return found
 
 

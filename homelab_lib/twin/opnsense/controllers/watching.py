@@ -43,8 +43,15 @@ def set_tunable(visit: Visit, uuid: str) -> Answer:
 
 def _monit_rows() -> dict[str, Action]:
     found: dict[str, Action] = {}
-    for noun in ("alert", "service", "test"):
-        found |= mutable.rows(_MONIT, noun, noun, noun, toggles=noun != "test")
+    for noun, *fields in (
+        ("alert", "enabled", "recipient", "noton", "events", "description"),
+        ("service", "enabled", "name", "type", "description"),
+        ("test", "name", "condition", "action"),
+    ):
+        sort = "description" if noun == "alert" else "name"
+        found |= mutable.rows(
+            *(_MONIT, noun, noun, noun), toggles=noun != "test", sort=sort, fields=fields
+        )
     return found
 
 
@@ -52,7 +59,9 @@ ENDPOINTS: dict[str, dict[str, Action]] = {
     "syslog/settings": {
         **mutable.settings(_SYSLOG, "syslog"),
         **mutable.rows(
-            _SYSLOG, "destination", "destinations.destination", "destination", toggles=True
+            *(_SYSLOG, "destination", "destinations.destination", "destination"),
+            toggles=True,
+            finds="destinations",
         ),
         "search_destinations": search_destinations,
     },
@@ -61,7 +70,7 @@ ENDPOINTS: dict[str, dict[str, Action]] = {
     "monit/service": {**service("monit", _monit_on), "reconfigure": reconfigure_monit},
     "core/tunables": {
         **mutable.settings(_TUNABLE[0], "sysctl"),
-        **mutable.rows(*_TUNABLE),
+        **mutable.rows(*_TUNABLE, sort="no column of theirs"),
         "set_item": set_tunable,
         "reconfigure": reconfigure("tunables"),
     },

@@ -57,10 +57,10 @@ def _parents(leaf: Leaf) -> Offer:
         for each in leaf.tree.box.devices
         if not each.name.startswith(_NO_PARENTS)
     }
-    for row in leaf.tree.at("vlan").rows():
-        name = row["vlanif"].value
+    for row in leaf.tree.config.findall("vlans/vlan"):
+        name = row.findtext("vlanif") or ""
         if not name.startswith("qinq"):
-            on = f"(Tag: {row['tag'].value}, Parent: {row['if'].value})"
+            on = f"(Tag: {row.findtext('tag') or ''}, Parent: {row.findtext('if') or ''})"
             found[name] = f"{name} {on}{called(name)}"
     return found
 
