@@ -103,9 +103,18 @@ def test_what_runs_in_the_background_finds_what_is_there_when_it_wakes(box):
     assert run(box, "pgrep -f armed")[0] == 1
 
 
-def test_a_loop_in_the_background_waits_each_time(box):
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while [ -e /tmp/flag ]; do sleep 5; done",
+        "until [ ! -e /tmp/flag ]; do sleep 5; done",
+        "while true; do [ -e /tmp/flag ] || break; sleep 5; done",
+        "while true; do if [ -e /tmp/flag ]; then sleep 5; continue; fi; break; done",
+    ],
+)
+def test_a_loop_in_the_background_waits_each_time(box, loop):
     run(box, "touch /tmp/flag")
-    script = "while [ -e /tmp/flag ]; do sleep 5; done; touch /tmp/over"
+    script = f"{loop}; touch /tmp/over"
     run(box, quoting.join(("daemon", "-f", "/bin/sh", "-c", script)))
     box.world.clock.sleep(60)
     assert not box.files.exists("/tmp/over")

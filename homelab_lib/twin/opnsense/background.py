@@ -107,15 +107,28 @@ class _Script:
                         return
                 self._status = 0
                 yield from self._sequence(otherwise)
-            case script.Loop(condition, body, until):
-                for _ in range(_MOST_TURNS):
-                    yield from self._sequence(condition)
-                    if (self._status == 0) == until:
-                        self._status = 0
-                        return
-                    yield from self._sequence(body)
+            case script.Loop():
+                yield from self._loop(what)
             case _:  # `case`, functions, `for`: all at once, and the time they took after them
                 before_s = self._shell.takes_s
                 command = script.Command(what, ())  # type: ignore[arg-type]  # one of those
                 self._status = self._shell.command(command, self._streams)
                 yield self._shell.takes_s - before_s
+
+    def _loop(self, loop: script.Loop) -> Iterator[float]:
+        self._shell.loops += 1
+        try:
+            for _ in range(_MOST_TURNS):
+                yield from self._sequence(loop.condition)
+                if (self._status == 0) == loop.until:
+                    break
+                try:
+                    yield from self._sequence(loop.body)
+                except Leave as leave:
+                    if leave.what not in ("break", "continue"):
+                        raise
+                    if leave.what == "break":
+                        break
+            self._status = 0
+        finally:
+            self._shell.loops -= 1

@@ -20,7 +20,7 @@ _PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root/bin"
 _VARIABLE = re.compile(r"\$(?:(\?)?(?:\{(\w+)\}|([A-Za-z_]\w*))|([?#$0-9]))")
 _GLOB = re.compile(r"[*?\[]")
 _NOT_OURS = {"if", "foreach", "while", "switch", "@", "source", "alias", "eval", "repeat", "time"}
-_NOT_OURS |= {"limit", "onintr", "goto", "else", "end", "endif", "nohup", "history", "set -r"}
+_NOT_OURS |= {"limit", "onintr", "goto", "else", "end", "endif", "nohup", "history"}
 
 
 def environment(user: str, home: str) -> dict[str, str]:
