@@ -8,6 +8,7 @@ from contract.opnsense_box import ask, box
 from homelab_lib.twin.fidelity import Fidelity
 from homelab_lib.twin.machine.https import Asked
 from homelab_lib.twin.opnsense.grounds import GROUNDS
+from homelab_lib.twin.opnsense.order import compared
 
 BOTH = pytest.mark.parametrize("version", ["26.1.11", "26.7.2"])
 RULE = {"interface": "lan", "action": "pass"}
@@ -229,3 +230,23 @@ def _set(firewall, **row):
 def test_every_call_rests_on_something():
     assert len({(each.call, each.releases) for each in GROUNDS}) == len(GROUNDS)
     assert {each.rests for each in GROUNDS} == {Fidelity.VALIDATOR, Fidelity.SOURCE}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "order"),
+    [
+        *[("10", "9", 1), ("a01", "a1", -1), ("a001", "a01", -1), ("a010", "a09", -1)],
+        *[("0a", "00a", 0), ("a 1", "a1", 0), ("x_", "xA", 1), ("", "a", -1)],
+        *[("1.05", "1.5", -1), ("a  ,b", "a,c", -1), ("3e-01", "3e-1", -1)],
+    ],
+)
+def test_texts_stand_in_the_order_that_php_gives_them(one, other, order):
+    assert compared(one, other) == order  # as PHP 8.2 says
+    assert compared(other, one) == -order
+
+
+def test_a_number_counts_by_its_value_wherever_php_compares_loosely(newer):
+    row = {"interface": "lan", "option": "03", "type": "set", "value": "x"}
+    _, answer = ask(newer, "POST", "/api/dnsmasq/settings/addOption", {"option": row})
+    text = "Only IPv4 addresses are allowed for the selected DHCP option."
+    assert answer["validations"]["option.value"] == text

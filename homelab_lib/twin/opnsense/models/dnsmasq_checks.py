@@ -17,7 +17,7 @@ _RA_TOGETHER = (
     {"slaac", "ra-stateless"},
     {"ra-names", "slaac", "ra-stateless"},
 )
-_V4_ADDRESSES = tuple(str(code) for code in range(3, 12))
+_V4_ADDRESSES = frozenset(range(3, 12))
 _V6_ADDRESSES = ("22", "23", "31", "34")
 
 
@@ -159,7 +159,8 @@ def _option(row: Box) -> Iterator[Message]:
     if value.is_empty:
         return
     entries = [e for e in re.split(r"\s*,\s*", value.value.strip(" \t\n\r\0\v")) if e]
-    if four.value in _V4_ADDRESSES and not all(map(filters.is_ipv4, entries)):
+    wants_four = php.is_numeric(four.value) and float(four.value) in _V4_ADDRESSES
+    if wants_four and not all(map(filters.is_ipv4, entries)):
         text = "Only IPv4 addresses are allowed for the selected DHCP option."
         yield Message(value.ref, text)
     if six.value in _V6_ADDRESSES:
