@@ -72,6 +72,7 @@ POSSIBLE = {
         "kv_latent_length": 0, "rope_length": 64, "value_length": 0,
     },
     "pcie.Hop": {"name": "slot", "gen": 3, "lanes": 4},
+    "pcie.lane_gtps": {"gen": 3},
     "pcie.raw_gbps": {"gen": 3, "lanes": 4},
     "pcie.ack_limit_symbols": {"gen": 3, "lanes": 4, "mps": 256},
     "pcie.link_layer_share": {"gen": 3, "lanes": 4, "mps": 256},
