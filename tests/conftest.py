@@ -3,11 +3,23 @@
 import pytest
 from hypothesis import settings
 
+from homelab_lib import rehearsed, session
 from standing import standing as serve_standing
 
 # How long one example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _earlier_phases_stand_as_described(monkeypatch):
+    """Rehearsing phase 1 before each run of phase 2 takes seconds; `tests/recipes/test_phase1.py`
+    and what runs in a process of its own do it."""
+
+    def before(lab, wanted, *, seed=0):
+        return rehearsed.before(lab, wanted, seed=seed, since=wanted.phase)
+
+    monkeypatch.setattr(session, "before", before)
 
 
 @pytest.fixture

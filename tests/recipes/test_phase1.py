@@ -5,6 +5,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import named, runbook, runbooks
+from homelab_lib.rehearsed import before, earlier, rehearse
 from homelab_lib.runbook.proof import check
 from standing import standing as serve_standing
 
@@ -48,3 +49,16 @@ def test_plan_apply_apply_again_verify(name, tmp_path, monkeypatch):
 def _steps(name):
     what = named(name)
     return runbook(load_lab(), what.phase, lambda vm: "", what.part).names
+
+
+@pytest.mark.sample
+def test_phase_2_is_carried_out_on_what_phase_1_has_made():
+    lab = load_lab()
+    wanted = named("phase2")
+    assert [each.name for each in earlier(lab, wanted)] == PHASE1
+    twin = before(lab, wanted)
+    try:
+        assert twin.world.machines["truenas"].pools
+        rehearse(lab, wanted, twin)
+    finally:
+        twin.close()
