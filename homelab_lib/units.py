@@ -80,3 +80,9 @@ def format_seconds(duration_s: float) -> str:
     if seconds < 48 * 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60} min"
     return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
+
+
+def format_quantity(value: float, unit: str) -> str:
+    """A measured or predicted number with its unit, as a person reads it."""
+    shown = {"B": format_bytes, "bit/s": format_bps}.get(unit)
+    return shown(value) if shown else f"{value:g} {unit}"

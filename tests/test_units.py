@@ -63,3 +63,9 @@ def test_a_size_beyond_every_lab_is_a_slip_and_said_shortly(digits):
     with pytest.raises(ValueError, match="larger size than any lab has") as caught:
         units.parse_bytes(f"{digits} TB")
     assert len(str(caught.value)) < 150
+
+
+def test_a_quantity_is_shown_in_a_size_that_a_person_reads():
+    assert units.format_quantity(26.98e12, "B") == units.format_bytes(26.98e12)
+    assert units.format_quantity(1e10, "bit/s") == units.format_bps(1e10)
+    assert units.format_quantity(4800, "MT/s") == "4800 MT/s"

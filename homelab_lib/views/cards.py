@@ -8,7 +8,7 @@ from typing import Any
 from homelab_lib.printable import printable
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
-from homelab_lib.units import format_seconds
+from homelab_lib.units import format_quantity, format_seconds
 
 _MARKS = {
     "already": ("●", "#2e7d32", "already as described; nothing sent"),
@@ -172,9 +172,9 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
         lines.append(f"  {sign} {check.title}" + (f": {check.says}" if check.says else ""))
         rows.append((sign, "", check.title, check.says))
     for number in outcome.measurements:
-        value = f"{number.value:g} {number.unit} ({evidence})"
+        value = f"{format_quantity(number.value, number.unit)} ({evidence})"
         if number.predicted is not None:
-            value += f"; {number.predicted:g} {number.unit} (predicted)"
+            value += f"; {format_quantity(number.predicted, number.unit)} (predicted)"
         lines.append(f"  # {number.name}: {value}")
         rows.append(("#", "", number.name, value))
     parts.append(_table(rows))

@@ -10,7 +10,7 @@ from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
-from homelab_lib.units import format_seconds
+from homelab_lib.units import format_quantity, format_seconds
 from homelab_lib.views.cards import fidelity, plan_card, step_card
 from homelab_lib.views.page import page
 from homelab_lib.views.timeline import timeline
@@ -109,10 +109,10 @@ def _numbers(summary: dict[str, Any]) -> str:
         took = format_seconds(step["end_s"] - step["start_s"])
         rows.append((step["step"], "duration", took, summary["evidence"]))
         for number in step["measurements"]:
-            value = f"{number['value']:g} {number['unit']}"
+            value = format_quantity(number["value"], number["unit"])
             rows.append((step["step"], number["name"], value, number["evidence"]))
             if number["predicted"] is not None:
-                value = f"{number['predicted']:g} {number['unit']}"
+                value = format_quantity(number["predicted"], number["unit"])
                 rows.append((step["step"], number["name"], value, "predicted"))
     cells = "".join(
         f"<tr><td>{escape(step)}</td><td>{escape(name)}</td><td>{escape(value)}</td>"
