@@ -28,11 +28,11 @@ def asked(lab: Lab, host: str, tunnel: WireGuard) -> str:
         if peer.public_key is None:
             lines.append(f"      {peer.name}: make a key pair there, and write its public key")
             lines.append(f"        as {where}; then run this again")
-        lines += [f"        {line}" for line in _typed_in(lab, tunnel, peer)]
+        lines += [f"        {line}" for line in typed_in(lab, tunnel, peer)]
     return "\n".join(lines)
 
 
-def _typed_in(lab: Lab, tunnel: WireGuard, peer: WireGuardPeer) -> list[str]:
+def typed_in(lab: Lab, tunnel: WireGuard, peer: WireGuardPeer) -> list[str]:
     """A peer's configuration, all but the keys."""
     subnets = [subnet for vlan in lab.vlans.values() for subnet in vlan.subnets]
     lines = ["[Interface]", f"Address = {', '.join(peer.addresses)}"]

@@ -13,6 +13,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -105,7 +106,8 @@ class Lan:
         for name in ("systemd-run", "systemctl"):
             (programs / name).symlink_to(HERE / "systemd.sh")
         root = HERE.parents[1]
-        script(programs / "pvesh", f'PYTHONPATH={root} exec {sys.executable} {HERE}/pvesh.py "$@"')
+        python, program = quote(sys.executable), quote(f"{HERE}/pvesh.py")
+        script(programs / "pvesh", f'PYTHONPATH={quote(str(root))} exec {python} {program} "$@"')
         own = shutil.which("ifreload", path="/usr/sbin:/sbin")
         say = "echo ifupdown2:3.0.0-1+pmx0"  # Debian's own has nobody's taps to lose here
         script(programs / "ifreload", f'[ "$1" != -V ] || {{ {say}; exit; }}; exec {own} "$@"')

@@ -17,6 +17,7 @@ from homelab_lib.control.linux.wireguard import (
 )
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.remote import WireGuard
+from homelab_lib.recipes.peers import typed_in
 from homelab_lib.recipes.wireguard import Tunnel
 from homelab_lib.secret import Secret
 from real.box import box
@@ -84,7 +85,7 @@ def sent(server, resource):
 
 def come_in(machine, there, name, server_key, shared=""):
     """What a person types in on a phone: what our step shows, and the two keys."""
-    lines = there.of_peer(there.tunnel.peers[name])
+    lines = typed_in(LAB, there.tunnel, there.tunnel.peers[name])
     private = machine.run("cat", "/etc/wireguard/private").stdout.strip()
     typed = [f"PublicKey = {server_key}" if "PublicKey" in line else line for line in lines]
     typed.insert(1, f"PrivateKey = {private}")
