@@ -42,7 +42,8 @@ class Exposure:
 
     def checks(self, ctx: Context) -> Iterator[Check]:
         """The lab's own rules, the firewall's, and then who answers."""
-        let_in = [rule.name for rule in self.lab.rules if rule.source == "internet" and rule.allow]
+        outside = ("internet", "any")
+        let_in = [rule.name for rule in self.lab.rules if rule.source in outside and rule.allow]
         says = f"rules let it in: {', '.join(let_in)}" if let_in else "no rule lets it in"
         yield Check("the lab's rules let nothing in from the internet", not let_in, says)
         yield from self._outer_sides(ctx)

@@ -17,6 +17,7 @@ from homelab_lib.control.opnsense.interfaces import (
 )
 from homelab_lib.control.opnsense.revert import Applied, Apply, Aside
 from homelab_lib.control.opnsense.row import Row, described
+from homelab_lib.errors import StepFailed
 from homelab_lib.recipes.gateway import Gateway, Zone
 from homelab_lib.recipes.written import stands, written
 from homelab_lib.runbook.resource import Host, Resource
@@ -131,6 +132,15 @@ class Networks:
         by_device, new = identifiers(named), 0
         for zone in self.gateway.tagged:
             name = by_device.get(zone.device)
+            called = named[name].get("descr", "") if name is not None else ""
+            if alone and called not in ("", described_as(zone.vlan.name)):
+                raise StepFailed(
+                    f"{zone.device} is interface {name} already and is called {called!r}, which "
+                    "is not ours",
+                    where=f"vlans.{zone.vlan.id}",
+                    fix=f"call it {described_as(zone.vlan.name)} there if this lab may have it, or "
+                    "say exists: true of the VLAN in place of its phase",
+                )
             if name is None:
                 name, new = next_free(named, new), new + 1
             wanted = {"enable": "1"} | _addresses(zone)

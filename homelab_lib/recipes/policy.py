@@ -96,7 +96,8 @@ def policy_of(lab: Lab) -> list[tuple[str, int | str, int | str, bool, tuple[str
 def _services(gateway: Gateway, names: Names) -> Iterator[Said]:
     """What the firewall itself gives to its networks: names and time. DHCP it lets in by itself."""
     zones = [names.vlan(id_) for id_ in gateway.zones]
-    if gateway.host in gateway.lab.dns and zones:
+    # DHCP tells its clients to ask the firewall, whoever else is described to answer for names.
+    if gateway.host in {*gateway.lab.dns, *gateway.lab.dhcp} and zones:
         yield _rule("names", zones, protocol="TCP/UDP", destination_net=SELF,
                     destination_port="53")  # fmt: skip
     client = gateway.lab.ntp.get(gateway.host)

@@ -245,7 +245,8 @@ class Engine:
         if manual is None:
             return
         # A rehearsal takes it for done, and looking can't tell; the real run asks.
-        asks = self.waits and mode == "apply" and self.sender.plan is not None
+        # So does a step that stands on this one: what was never signed for is not done.
+        asks = self.waits and self.mode == "apply" and self.sender.plan is not None
         confirmed = step.name in self.confirm or not asks
         if manual.verify is not None:
             check = manual.verify(self.context)

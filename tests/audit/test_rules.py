@@ -178,6 +178,10 @@ CASES = {
         (WRITTEN, [("vlans.40.gateway", "10.0.40.2")], "vlans.40"),
         (WRITTEN, []),
     ),
+    "open-to-the-internet": (
+        (DECIDED, [("rules.trusted-servers.source", "any")], "rules.trusted-servers"),
+        (DECIDED, []),
+    ),
     "no-port-to-internet": (
         (WRITTEN, [], f"{FW}.ports"),
         (WRITTEN, [(f"{FW}.ports.sfp1.address", "192.0.2.2/30")]),

@@ -37,3 +37,18 @@ def test_what_it_can_not_tell_has_to_be_named():
     assert wire.ran == []
     run_all(wanted, wire, plan=plan, confirm=frozenset({"seat-card"}))
     assert wire.ran == ["one: put a 1"]
+
+
+def test_what_was_never_signed_for_holds_up_what_stands_on_it():
+    """Also where the step itself is left out, and only looked at as something that is needed."""
+    signed = Manual("Test the disk.", verify=seen, or_confirmed=True)
+    test = Step("test", "Test the disk", manual=signed)
+    pool = Step("pool", "Make the pool", needs=("test",),
+                ensure=lambda context: [Value("one", "a", "1")])  # fmt: skip
+    wanted, wire = Runbook("toy", "A toy", (test, pool)), Wire()
+    plan = plan_of(wanted, wire)
+    with pytest.raises(StepFailed, match="pool needs test, and that is not in place"):
+        engine(wanted, wire, plan=plan).run_step("pool")
+    assert wire.ran == []
+    agreed = engine(wanted, wire, plan=plan, confirm=frozenset({"test"}))
+    assert agreed.run_step("pool").status == "changed"

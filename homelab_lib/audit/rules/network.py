@@ -206,6 +206,23 @@ def gateways_exist(lab: Lab) -> Iterator[Finding]:
             )
 
 
+@rule("open-to-the-internet")
+def internet_let_in(lab: Lab) -> Iterator[Finding]:
+    """A rule lets in what comes from the internet: by its name, or since "any" takes it in."""
+    for each in lab.rules:
+        if not each.allow or each.source not in ("any", "internet"):
+            continue
+        meant = "the internet" if each.source == "internet" else "“any”, the internet among it,"
+        ports = ", ".join(map(str, each.ports)) or "every port"
+        yield Finding(
+            "open-to-the-internet",
+            "stops" if each.source == "any" else "risks",
+            f"rules.{each.name}",
+            f"Rule {each.name} lets {meant} into {each.destination} by {ports}.",
+            fix=Fix("write a rule for each VLAN that is meant, and none for the internet"),
+        )
+
+
 @rule("no-port-to-internet")
 def router_has_wan(lab: Lab) -> Iterator[Finding]:
     """A firewall with one side only: no port is said to lead to the internet."""

@@ -291,7 +291,8 @@ SIGNATURE = Family(
     "ids/settings/setPolicyRule",
     "rule",
     key=("sid",),
-    mark="",  # it has no text; a number is one signature, whoever set it
+    mark="",
+    anybodys=True,  # a number is one signature, whoever set it
     fields={"enabled": _ON, "sid": _TEXT, "action": Field("alert")},
 )
 

@@ -112,10 +112,8 @@ class Assignment:
             return Diff((Change(summary, call, follow=told, undo=undo),))
         if observed["descr"] == self.descr:
             return Diff()
-        identifier = observed["identifier"]
-        call = self.api.post(
-            f"interfaces/assignment/setItem/{identifier}", {"interface": {"descr": self.descr}}
+        return Diff(
+            conflict=f"{self.device} is interface {observed['identifier']} already and is called "
+            f"{observed['descr']!r}, which is not ours: call it {self.descr} there if this lab may "
+            "have it, or say exists: true of that VLAN in place of its phase"
         )
-        summary = f"call {identifier} {self.descr}"
-        was = f"descr {observed['descr']!r}"
-        return Diff((Change(summary, call, follow=told, replaces=was),))

@@ -81,11 +81,14 @@ class Family:
     fields
         All fields that we speak of, the key's among them.
     mark
-        The field that carries our mark; empty where there is none, and whoever has the key is it.
+        The field that carries our mark; empty where there is none: then ours is the one with the
+        id that we give it.
     add
         Where rows are made, for a family that makes none by ``set``.
     drop
         Where rows are removed, for a family of which some may be.
+    anybodys
+        A row is one thing, whoever made it: it is set as wanted.
     """
 
     noun: str
@@ -97,6 +100,7 @@ class Family:
     mark: str
     add: str = ""
     drop: str = ""
+    anybodys: bool = False
 
     def hears(self, row: Mapping[str, Any]) -> dict[str, str]:
         """A row in our words."""
@@ -204,7 +208,11 @@ class Row:
         return Diff((self._update(ours[0], differing),)) if differing else Diff()
 
     def _is_ours(self, row: Mapping[str, Any]) -> bool:
-        return not self.family.mark or mark.marks(row[self.family.mark], self.lab)
+        """By our mark; of a family that has no room for one, by the id that we gave it. A row that
+        is one thing whoever made it (a signature's number) is everybody's."""
+        if self.family.mark:
+            return mark.marks(row[self.family.mark], self.lab)
+        return self.family.anybodys or row["uuid"] == self.uuid
 
     def _differing(self, row: Mapping[str, Any]) -> dict[str, str]:
         """What is wanted and not so."""
@@ -248,6 +256,11 @@ class Row:
         return Secret(f"the id of {', '.join(names)}", lambda: ids)
 
     def _taken(self, found: Sequence[Mapping[str, Any]]) -> str:
+        if not self.family.mark:
+            return (
+                f"{self.name} is there already, and we did not make it: give ours another name in "
+                "the lab, or remove that one by hand"
+            )
         told_ = []
         for row in found:
             have = ", ".join(f"{name} {json.dumps(row[name])}" for name in self._differing(row))

@@ -16,6 +16,7 @@ from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 
 _HOURLY = {"hour": "*", "dom": "*", "month": "*", "dow": "*"}
+_MADE_WITH_THE_POOL = {"minute": "00", "hour": "00", "dom": "*", "month": "*", "dow": "7"}
 _SCRUBS: Shape = [
     {"id": whole, "threshold": int, "description": str, "enabled": bool, "schedule": {str: str}}
 ]
@@ -143,7 +144,8 @@ class Scrub:
         if not differing:
             return Diff()
         before = ", ".join(f"{name} {found[name]}" for name in differing)
-        if found["description"] and not mark.marks(found["description"], self.lab):
+        ours = mark.marks(found["description"], self.lab)
+        if not ours and (found["description"] or found["schedule"] != _MADE_WITH_THE_POOL):
             return Diff(
                 conflict=f"the scrub of {self.pool} is somebody's ({found['description']!r}): it "
                 f"has {before}. If lab {self.lab} may change it, write “{mark.text(self.lab)}” "
