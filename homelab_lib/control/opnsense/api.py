@@ -6,7 +6,6 @@ says nothing of whether anything was changed: that only a look can tell, so ever
 again.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,11 @@ from typing import Any
 from homelab_lib import answers
 from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.reads import SERVICE
-from homelab_lib.errors import StepFailed
+from homelab_lib.control.release import Release, release_in
 from homelab_lib.runbook.resource import Host, Progress
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import Result
 from homelab_lib.transport.request import Request
-
-Release = tuple[int, int]
-"""``(26, 7)``: by it we choose among the ways of saying things."""
 
 _DONE = ("saved", "deleted", "ok", "done", "1", "0", "enabled", "disabled")
 
@@ -125,15 +121,9 @@ def release(host: Host) -> Release:
     """
 
     def look(host: Host) -> Release:
-        said = host.read("opnsense-version").stdout
-        number = re.search(r"\b(\d+)\.(\d+)", said)
-        if number is None:
-            raise StepFailed(
-                f"{host.name} names no release of OPNsense: {said.strip()[:60]!r}",
-                where=host.name,
-                fix="look at `opnsense-version`; releases 26.1 and 26.7 are known",
-            )
-        return int(number[1]), int(number[2])
+        line = "opnsense-version"
+        said = host.read(line).stdout
+        return release_in(said, host, product="OPNsense", known="26.1 and 26.7", line=line)
 
     found: Release = host.fact("opnsense release", look)
     return found

@@ -5,17 +5,13 @@ that is a job prints the job's number, and is followed by `core.get_jobs`.
 """
 
 import json
-import re
 from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
-from homelab_lib.errors import StepFailed
+from homelab_lib.control.release import Release, release_in
 from homelab_lib.runbook.resource import Host, Progress
 from homelab_lib.transport.command import Command, Result, change, read
-
-Release = tuple[int, int]
-"""``(25, 10)``: by it we choose among the middleware's ways of saying things."""
 
 _LONGEST_LOOK_S = 300.0  # many disks, some of them asleep
 _TRUTH = {"True": True, "False": False, "None": None}
@@ -94,15 +90,9 @@ def release(host: Host) -> Release:
     """
 
     def look(host: Host) -> Release:
-        version = str(call(host, "system.version"))
-        number = re.search(r"(\d+)\.(\d+)", version)
-        if number is None:
-            raise StepFailed(
-                f"{host.name} names no release of TrueNAS: {version[:60]!r}",
-                where=host.name,
-                fix="look at `midclt call system.version`; releases 25.04 to 26 are known",
-            )
-        return int(number[1]), int(number[2])
+        said = str(call(host, "system.version"))
+        line = "midclt call system.version"
+        return release_in(said, host, product="TrueNAS", known="25.04 to 26", line=line)
 
     found: Release = host.fact("truenas release", look)
     return found
