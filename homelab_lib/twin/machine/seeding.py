@@ -22,7 +22,7 @@ from homelab_lib.twin.machine.unit import Unit
 
 _FORM = r"%f|%U|%G|%s|%n\0"  # names may hold anything but a NUL
 _RECORD = re.compile(r"([0-9a-f]{1,8})\|([^|]+)\|([^|]+)\|([0-9]{1,20})\|([^\0]+)\0")
-_DIGEST = re.compile(r"\\?([0-9a-f]{64})  ")
+_DIGEST = re.compile(r"\\?([0-9a-f]{64})\b")
 _ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
 _UNITS = ("qemu-guest-agent",)
 _NO_PROGRAM = 127
@@ -170,7 +170,8 @@ def loader(ask: Ask, host: str, root: str = "") -> Loader:
             if kind is None or place not in places:
                 continue  # said of a path that was not asked for, or of no kind that there is
             entry = Entry(kind, mode=mode, user=user, group=group)
-            found[places[place]] = _filled(entry, ask, host, place, int(size))
+            entry.size_bytes = int(size) if kind == "file" else None
+            found[places[place]] = filled(entry, ask, host, place)
         missing = [path for path in places.values() if path not in found]
         return found | _missing(shown, missing)
 
@@ -191,17 +192,25 @@ def _missing(shown: tuple[int, str, str], paths: Sequence[str]) -> dict[str, Fil
     return {path: FileError(why) for path, why in whys.items() if why not in (NOTHING, NOT_FOLDER)}
 
 
-def _filled(entry: Entry, ask: Ask, host: str, path: str, size: int) -> Entry | FileError:
+def filled(
+    entry: Entry, ask: Ask, host: str, path: str, *, digest: Sequence[str] = ("sha256sum", "--")
+) -> Entry | FileError:
+    """A file or a link with what is in it: of a large file its digest alone.
+
+    Parameters
+    ----------
+    digest
+        What prints a file's SHA-256, first of all.
+    """
     try:
         if entry.kind == "link":
             entry.data = _said(ask(host, ("readlink", "--", path))).removesuffix("\n").encode()
         elif entry.kind == "file":
-            said = _DIGEST.match(_said(ask(host, ("sha256sum", "--", path))))
+            said = _DIGEST.match(_said(ask(host, (*digest, path))))
             if said is None:
                 return FileError(UNREADABLE)
             entry.digest = said[1]
-            entry.size_bytes = size
-            if size <= _LARGEST_READ_BYTES:
+            if (entry.size_bytes or 0) <= _LARGEST_READ_BYTES:
                 entry.data = _said(ask(host, ("cat", "--", path))).encode()
     except FileError as error:
         return error

@@ -11,9 +11,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from homelab_lib.twin.machine.entry import KINDS, NOTHING, UNREADABLE, Entry, FileError
+from homelab_lib.twin.machine.entry import KINDS, NOTHING, Entry, FileError
 from homelab_lib.twin.machine.files import FileSystem
-from homelab_lib.twin.machine.seeding import NOT_ASKED, printed
+from homelab_lib.twin.machine.seeding import NOT_ASKED, filled, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.opnsense.box import Box
@@ -41,7 +41,6 @@ _RECORD = re.compile(r"([0-7]{1,7})\|([^|]+)\|([^|]+)\|(\d{1,20})\|(.+)")
 _DEVICE = re.compile(r"^(\S+): flags=", re.MULTILINE)
 _NO_CARDS = re.compile(r"(lo|pflog|pfsync|enc|ovpn|wg|tun|tap|tailscale)\d*")
 _LABEL = re.compile(r'label "([0-9a-f-]{36})"')
-_LARGEST_READ_BYTES = 2**20
 _NEVER = ("/conf/config.xml", "/conf/backup/", "/var/etc/")
 _SURICATA = "/usr/local/etc/suricata"
 
@@ -184,7 +183,7 @@ def _loader(ask: Ask, host: str, config: bytes) -> Loader:
                     entry.data = config
                     found[path] = entry
                 else:
-                    found[path] = _filled(entry, ask, host, path)
+                    found[path] = filled(entry, ask, host, path, digest=("sha256", "-q"))
         absent = set(re.findall(rf"^stat: (.*): stat: {NOTHING}$", shown[2], re.MULTILINE))
         for path in wanted:
             if path not in found and path not in absent:
@@ -192,32 +191,3 @@ def _loader(ask: Ask, host: str, config: bytes) -> Loader:
         return found
 
     return load
-
-
-def _filled(entry: Entry, ask: Ask, host: str, path: str) -> Entry | FileError:
-    """With what is in it: of a large file its digest alone."""
-    try:
-        if entry.kind == "link":
-            entry.data = _said(ask(host, ("readlink", "--", path))).removesuffix("\n").encode()
-        elif entry.kind == "file":
-            entry.digest = _said(ask(host, ("sha256", "-q", path))).strip()
-            if (entry.size_bytes or 0) <= _LARGEST_READ_BYTES:
-                entry.data = _said(ask(host, ("cat", "--", path))).encode()
-    except FileError as error:
-        return error
-    return entry
-
-
-def _said(answer: tuple[int, str, str] | None) -> str:
-    """What a command printed that has to go well.
-
-    Raises
-    ------
-    FileError
-        It did not; that is not nothing.
-    """
-    if answer is None:
-        raise FileError(NOT_ASKED)
-    if answer[0] != 0:
-        raise FileError(answer[2].strip().rpartition(": ")[2] or UNREADABLE)
-    return answer[1]
