@@ -15,6 +15,12 @@ _STATUS: Shape = [{"storage": str, "active?": whole}]
 _FOLDERS = {"import": "import", "iso": "template/iso"}  # of a storage, by content
 
 
+def _row(host: Host, storage: str) -> dict[str, Any] | None:
+    """What a node's configuration says of a storage; None where it has none of that name."""
+    rows = api(host, "/storage", shape=_STORAGES)
+    return next((row for row in rows if row["storage"] == storage), None)
+
+
 @dataclass(frozen=True)
 class StorageContent:
     """A storage that may hold what we put on it. Nothing that it may hold already is taken away."""
@@ -29,8 +35,7 @@ class StorageContent:
         return f"storage {self.storage}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = api(host, "/storage", shape=_STORAGES)
-        found = next((row for row in rows if row["storage"] == self.storage), None)
+        found = _row(host, self.storage)
         if found is None:
             return None
         return {"type": found["type"], "content": sorted(found.get("content", "").split(","))}
@@ -84,8 +89,7 @@ class Storage:
         return f"storage {self.storage}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = api(host, "/storage", shape=_STORAGES)
-        found = next((row for row in rows if row["storage"] == self.storage), None)
+        found = _row(host, self.storage)
         if found is None:
             return None
         keys = ("type", *(key for key, _ in self.place))
