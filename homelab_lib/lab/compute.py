@@ -179,6 +179,11 @@ class Service(Named):
     purpose: str = Field("", description="What it does.")
     phase: Phase = Field(None, description="Phase that installs it.")
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it says how it is installed, and so can be."""
+        return self.app is not None
+
 
 class Compute(Guests):
     """All of it, as keys of the lab's document."""

@@ -58,9 +58,8 @@ def _belonging(place: Place, value: object) -> Iterator[tuple[Place, int]]:
 
 def described(lab: Lab, phase: int) -> list[str]:
     """Things of a phase that only say what is to run where; no runbook installs them yet."""
-    apps = {f"services.{each.name}" for each in lab.services.values() if each.app}
     held = holdings(lab).get(phase, [])
-    return [key for key in held if _room(key) in DESCRIBED and key not in apps]
+    return [key for key in held if _room(key) in DESCRIBED and not _is_made(lab, key)]
 
 
 def refuse_strangers(lab: Lab, phase: int, makes: Collection[str]) -> None:
@@ -118,13 +117,17 @@ def _is_elsewhere(lab: Lab, key: str) -> bool:
 
 
 def to_make(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
-    """The things of a phase that are under one of some keys; of services, apps of a NAS alone."""
-    apps = {f"services.{each.name}" for each in lab.services.values() if each.app}
+    """The things of a phase that are under one of some keys; of services, those that say how."""
     return [
         key
         for key in holdings(lab).get(phase, [])
-        if _room(key) in makes and (_room(key) not in DESCRIBED or key in apps)
+        if _room(key) in makes and (_room(key) not in DESCRIBED or _is_made(lab, key))
     ]
+
+
+def _is_made(lab: Lab, key: str) -> bool:
+    room, _, name = key.partition(".")
+    return room == "services" and lab.services[name].is_made
 
 
 def _all(lab: Lab) -> str:
