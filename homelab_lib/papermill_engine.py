@@ -36,6 +36,7 @@ class TrueManager(NotebookExecutionManager):
     """Says of a cell what happened to it."""
 
     interrupted_by = ""
+    client: KernelClient | None = None
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
         if self.interrupted_by:  # also where the cell before took the interrupt for itself
@@ -112,19 +113,21 @@ class RunbookEngine(NBClientEngine):
             autosave_cell_every=autosave_cell_every,
         )
         options.setdefault("extra_arguments", ["--log-level=ERROR"])
-        manager.notebook_start()
-        try:
-            cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **options)
-        except KeyboardInterrupt:
-            if not manager.interrupted_by:
-                raise
-        finally:
-            manager.cleanup_pbar()
+        with _signals_go_to(manager):
+            manager.notebook_start()
             try:
-                _make_printable(manager.nb)
-                manager.notebook_complete()
+                cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **options)
+            except KeyboardInterrupt:
+                if not manager.interrupted_by:
+                    raise
             finally:
-                record.keep(manager.nb)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                manager.cleanup_pbar()
+                try:
+                    _make_printable(manager.nb)
+                    manager.notebook_complete()
+                finally:
+                    record.keep(manager.nb)
         if by := manager.interrupted_by:
             print(f"stopped by {by}; {_what_ran(manager.nb)}", file=sys.stderr)
             raise SystemExit(128 + signal.Signals[by])
@@ -158,11 +161,11 @@ class RunbookEngine(NBClientEngine):
             stderr_file=stderr_file,
             **options,
         )
-        with _signals_go_to(client, nb_man):
-            try:
-                client.execute()
-            finally:
-                client.no_kernel_left()
+        nb_man.client = client
+        try:
+            client.execute()
+        finally:
+            client.no_kernel_left()
 
 
 def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
@@ -209,7 +212,7 @@ def _left_early(nb: nbformat.NotebookNode) -> bool:
 
 
 @contextmanager
-def _signals_go_to(client: KernelClient, manager: TrueManager) -> Iterator[None]:
+def _signals_go_to(manager: TrueManager) -> Iterator[None]:
     """Ctrl-C and SIGTERM interrupt the cell, so that it can end as it should: the journal gets its
     last line, nothing is sent any more, and no other cell begins. Only the second one, or a cell
     that does not end in time, breaks the run off."""
@@ -224,8 +227,8 @@ def _signals_go_to(client: KernelClient, manager: TrueManager) -> Iterator[None]
         manager.interrupted_by = signal.Signals(number).name
         for each in _SIGNALS:
             signal.signal(each, broken_off)
-        if client.at_work:
-            client.interrupt()
+        if manager.client is not None and manager.client.at_work:
+            manager.client.interrupt()
         signal.signal(signal.SIGALRM, broken_off)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 
