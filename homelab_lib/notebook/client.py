@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +19,24 @@ class KernelClient(PapermillNotebookClient):
     An idle kernel ignores an interrupt, and one that starts dies of it. So an interrupt that
     comes between a cell's being sent and its beginning waits until it begins.
 
-    Source: nbclient 0.11, `client.py`; jupyter_client 8.10, `manager.py`.
+    Source: nbclient 0.11, `client.py`; jupyter_client 8.10, `manager.py`, `connect.py`.
     """
 
     at_work = False
+    _sockets: tempfile.TemporaryDirectory[str] | None = None
+
+    def create_kernel_manager(self) -> Any:
+        """A manager whose kernel is spoken to over sockets in a folder of its own.
+
+        Over TCP the ports are chosen, let go, and taken up by the kernel a second later: another
+        kernel that starts just then may have one of them.
+        """
+        manager = super().create_kernel_manager()
+        if os.name == "posix":
+            # A socket's path may have 107 bytes, which leaves no room for a folder of one's own.
+            self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", dir="/tmp")
+            manager.transport, manager.ip = "ipc", f"{self._sockets.name}/channel"
+        return manager
 
     def process_message(self, msg: dict[str, Any], *args: Any, **options: Any) -> Any:
         if msg["msg_type"] == "execute_input":
@@ -53,3 +68,5 @@ class KernelClient(PapermillNotebookClient):
         """End a kernel that nbclient forgets: one whose start was broken off."""
         if self.km is not None and self.km.has_kernel:
             run_sync(self.km.shutdown_kernel)(now=True)
+        if self._sockets is not None:
+            self._sockets.cleanup()
