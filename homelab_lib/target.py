@@ -41,6 +41,7 @@ from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
+_PATIENCE_S = 60.0  # a twin is there; if it does not answer, this computer is busy
 _MADE_UP_CHARACTERS = 16  # of a secret that only a twin is told; CHAP takes no more
 
 
@@ -110,6 +111,7 @@ class TwinTarget:
                 user=endpoint.user,
                 identity_files=(str(identity),),
                 use_agent=False,
+                connect_timeout_s=_PATIENCE_S,
             )
             for name, endpoint in self._served.endpoints.items()
         }

@@ -97,6 +97,12 @@ class Standing:
                 run.close()
         return ran
 
+    def planned(self, **more: object) -> str:
+        """The digest of a plan that can be approved."""
+        ran = self.run("plan", **more)
+        assert ran.error is None, ran.error
+        return ran.digest
+
     def until_done(self, approve: str, tries: int = 6, **more: object) -> int:
         """Give the same command again and again until it gets to the end; how often it took.
 

@@ -25,7 +25,7 @@ def statuses(ran) -> dict[str, str]:
 
 def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatch):
     with serve_standing(tmp_path / "a", monkeypatch, seed=1) as a:
-        digest = a.run("plan", only="share").digest
+        digest = a.planned(only="share")
     with serve_standing(tmp_path / "b", monkeypatch, seed=2) as b:
         monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "a" / "state"))
         before = b.world.state()
@@ -38,7 +38,7 @@ def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatc
 
 def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standing):
     machines = {"only": "room,image,machines"}
-    standing.run("apply", standing.run("plan", **machines).digest, **machines)
+    standing.run("apply", standing.planned(**machines), **machines)
     guest = standing.world.machines["k3s-control"]
     guest.host_key = Ed25519PrivateKey.generate()
     ran = standing.run("verify", **machines)
@@ -52,7 +52,7 @@ def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standi
 def test_somebody_elses_restore_into_a_vmid_that_was_ours_is_left_alone(standing):
     """`qmrestore` holds the lock ``create``, as our own creation does."""
     machines = {"only": "room,image,machines"}
-    digest = standing.run("plan", **machines).digest
+    digest = standing.planned(**machines)
     assert standing.run("apply", digest, **machines).error is None
     node = standing.world.machines["proxmox"]
     node.run("qm stop 201").finished()
@@ -83,7 +83,7 @@ def test_a_blocked_plan_says_what_was_not_reached(standing):
 
 
 def test_a_refused_run_leaves_a_page_that_says_why(standing):
-    digest = standing.run("plan").digest
+    digest = standing.planned()
     standing.world.machines["truenas"].run(
         """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
     )
@@ -126,7 +126,7 @@ def test_the_record_of_another_run_is_not_continued(standing, other):
 @pytest.mark.parametrize("torn", [b'{"record": "/tmp/x', b"\0" * 64, b"[1]\n", b"\xff\xfe\n"])
 def test_an_index_of_runs_that_was_torn_bricks_nothing(standing, tmp_path, torn):
     share = {"only": "share"}
-    digest = standing.run("plan", **share).digest
+    digest = standing.planned(**share)
     standing.world.faults.arm("fail", "pool.dataset.create")
     first = standing.run("apply", digest, **share)
     assert first.error is not None
@@ -141,7 +141,7 @@ def test_an_index_of_runs_that_was_torn_bricks_nothing(standing, tmp_path, torn)
 def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):
     before = os.umask(0)
     try:
-        standing.run("apply", standing.run("plan", only="share").digest, only="share")
+        standing.run("apply", standing.planned(only="share"), only="share")
     finally:
         os.umask(before)
     for root in ("state", "reports"):
@@ -166,7 +166,7 @@ def cells(standing, **options):
 
 def test_after_a_refusal_the_next_cell_sends_nothing(standing):
     some = ["room", "image", "share"]
-    digest = standing.run("plan", only=some).digest
+    digest = standing.planned(only=some)
     standing.world.machines["truenas"].run(
         """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
     )
@@ -180,7 +180,7 @@ def test_after_a_refusal_the_next_cell_sends_nothing(standing):
 
 def test_a_run_that_was_closed_sends_nothing(standing):
     """With it the lab's lock was given back."""
-    digest = standing.run("plan", only=["image"]).digest
+    digest = standing.planned(only=["image"])
     with cells(standing, approve=digest, only=["image"]) as run:
         run.plan()
         run.close()
@@ -192,7 +192,7 @@ def test_a_run_that_was_closed_sends_nothing(standing):
 
 def test_a_step_that_failed_does_not_end_well_until_it_ran_again(standing):
     some = ["room", "image", "share"]
-    digest = standing.run("plan", only=some).digest
+    digest = standing.planned(only=some)
     standing.world.faults.arm("fail", "pvesm set")
     with cells(standing, approve=digest, only=some) as run:
         run.step("room")
@@ -232,7 +232,7 @@ def test_a_run_has_one_plan(standing):
 
 def test_a_file_that_came_after_ours_could_not_be_written_is_left_alone(standing):
     """The journal says that we were at it; but a file is there whole or not at all."""
-    digest = standing.run("plan", only=["image"]).digest
+    digest = standing.planned(only=["image"])
     standing.world.faults.arm("fail", "sh -c .*homelab-vendor.yaml")
     assert standing.run("apply", digest, only=["image"]).error is not None
     node, path = standing.world.machines["proxmox"], "/var/lib/vz/snippets/homelab-vendor.yaml"

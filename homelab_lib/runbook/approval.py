@@ -111,6 +111,12 @@ def assert_covers(
         if old != new:
             raise PlanStale(f"the {title} is not the one that was planned", fix=_AGAIN)
     _same_hosts(approved.hosts, fresh.hosts)
+    if approved.blocked:
+        raise PlanStale(
+            "the plan under this name did not get to its end, and can't be carried out:\n"
+            f"    {approved.blocked_at}: {approved.blocked}",
+            fix=_AGAIN,
+        )
     left = Counter(change.identity for change in approved.changes)
     differences: list[str] = []
     besides: list[str] = []

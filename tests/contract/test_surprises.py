@@ -41,7 +41,7 @@ def _off(there: Standing) -> None:
 
 def finished(there: Standing) -> None:
     """After phase 2."""
-    assert there.run("apply", there.run("plan").digest).error is None
+    assert there.run("apply", there.planned()).error is None
 
 
 @dataclass(frozen=True)

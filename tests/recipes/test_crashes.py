@@ -42,7 +42,7 @@ def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     seen = []
     with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
-        digest = there.run("plan").digest
+        digest = there.planned()
         strike = there.world.faults.strike
 
         def watch(machine, line):
@@ -58,7 +58,7 @@ def reference(tmp_path_factory):
 @pytest.mark.parametrize(("kind", "nth"), POINTS)
 def test_the_same_command_finishes_the_job(standing, reference, kind, nth):
     undisturbed, _ = reference
-    digest = standing.run("plan").digest
+    digest = standing.planned()
     standing.world.faults.arm(kind, CHANGES, nth=nth)
     standing.until_done(digest)
     left = differences(standing.world.state(), undisturbed)

@@ -35,7 +35,7 @@ def phase2_done(tmp_path_factory):
     with served(folder) as there, pytest.MonkeyPatch.context() as patch:
         there.surround(patch)
         before = copy.deepcopy(there.world.machines["desktop"].files)
-        applied = there.run("apply", there.run("plan").digest)
+        applied = there.run("apply", there.planned())
         assert applied.error is None
         patch.undo()
         yield there, applied, before
@@ -69,7 +69,7 @@ def test_plan_apply_apply_again_verify(standing):
     assert planned.error is None
     assert planned.changes > 30
     assert standing.world.state() == before, "a plan changed something"
-    assert standing.run("plan").digest == planned.digest
+    assert standing.planned() == planned.digest
 
     applied = standing.run("apply", planned.digest)
     assert applied.error is None
@@ -107,7 +107,7 @@ def test_a_digest_that_nobody_planned_is_refused(standing):
 
 
 def test_a_plan_that_no_longer_fits_is_refused(standing):
-    digest = standing.run("plan", only="share").digest
+    digest = standing.planned(only="share")
     standing.world.machines["truenas"].run(
         """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
     )
@@ -160,7 +160,7 @@ def test_a_host_that_does_not_let_us_in(standing):
 
 def test_a_tampered_download_is_not_put_in_place(done, client, monkeypatch):
     lab = done.world.lab
-    digest = done.run("plan", only="desktop").digest
+    digest = done.planned(only="desktop")
     monkeypatch.setattr(done.world.site[lab.downloads["kubectl"].url], "digest", "0" * 64)
     ran = done.run("apply", digest, only="desktop")
     assert isinstance(ran.error, StepFailed)
@@ -213,7 +213,7 @@ def test_home_and_group_are_what_the_client_says(done, client):
 
 
 def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
-    digest = standing.run("plan", only="image").digest
+    digest = standing.planned(only="image")
     snippet = "/var/lib/vz/snippets/homelab-vendor.yaml"
     node = standing.world.machines["proxmox"]
     node.files.put(snippet, "# somebody's own\n")
@@ -259,7 +259,7 @@ def test_the_evidence_of_a_twin_is_never_called_measured(phase2_done):
 
 
 def test_a_second_run_on_the_lab_is_refused(standing):
-    digest = standing.run("plan", only="share").digest
+    digest = standing.planned(only="share")
     with lock.held(paths.state("homelab"), alone=True, what="another run"):
         ran = standing.run("apply", digest, only="share")
     assert isinstance(ran.error, Locked)
@@ -341,7 +341,7 @@ def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
         some = {"only": "room,image,machines"}
-        assert there.run("apply", there.run("plan", **some).digest, **some).error is None
+        assert there.run("apply", there.planned(**some), **some).error is None
         config = there.world.machines["proxmox"].vms[201].config
         assert config["scsi0"].startswith("local-lvm:vm-201-disk-")
 
@@ -370,7 +370,7 @@ def test_a_share_that_exists_is_looked_at_and_never_made(tmp_path, monkeypatch):
 
 def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
     """The change may have been done or not: the journal says so, and the next run looks."""
-    digest = standing.run("plan", only="share").digest
+    digest = standing.planned(only="share")
     run = Fleet.run
 
     def interrupted(fleet, host, command):
@@ -396,7 +396,7 @@ def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
 def test_a_vm_that_its_owner_restores_into_our_number_is_left_alone(standing):
     """Ours was removed, and under the old approval somebody else's is being restored there."""
     some = {"only": "room,image,machines"}
-    digest = standing.run("plan", **some).digest
+    digest = standing.planned(**some)
     assert standing.run("apply", digest, **some).error is None
     node = standing.world.machines["proxmox"]
     for words in ("stop 201", "set 201 --protection 0", "destroy 201"):

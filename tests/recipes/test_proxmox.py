@@ -289,7 +289,7 @@ def test_a_network_that_cuts_us_off_is_undone(network, changed):
 
     network.world.network.wires.lab = load_lab(changed(edit))
     before = node(network).files.text(FILE)
-    ran = network.run("apply", network.run("plan").digest)
+    ran = network.run("apply", network.planned())
     assert "was not reached any more after: apply the network" in str(ran.error)
     assert not node(network).accepts_logins()
     network.world.clock.sleep(UNDONE_S)
@@ -310,7 +310,7 @@ def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
         document["hosts"]["hyper"]["ports"]["slow"].pop("vlan")
         document["vlans"][99] = {"name": "attic", "purpose": "Nobody", "subnet": "10.9.9.0/24"}
 
-    digest = network.run("plan").digest
+    digest = network.planned()
     network.world.network.wires.lab = load_lab(changed(edit))
     network.world.faults.arm("reboot", r"^(sudo -n -- )?systemd-run")
     assert "was not reached any more" in str(network.run("apply", digest).error)
@@ -358,7 +358,7 @@ def test_no_change_is_left_out_of_the_points(network):
         return strike(machine, line)
 
     network.world.faults.strike = watch
-    network.until_done(network.run("plan").digest, tries=1)
+    network.until_done(network.planned(), tries=1)
     assert len(seen) == COUNT
 
 
@@ -401,7 +401,7 @@ def test_none_of_what_is_made_is_left_out_of_the_points(host):
         return strike(machine, line)
 
     host.world.faults.strike = watch
-    host.until_done(host.run("plan").digest, tries=1, **SIGNED)
+    host.until_done(host.planned(), tries=1, **SIGNED)
     assert len(seen) == MADE_COUNT, seen
 
 

@@ -14,7 +14,7 @@ def done(tmp_path_factory):
     """The shipped lab after phase 2. Each test leaves it as it found it."""
     folder = tmp_path_factory.mktemp("lab")
     with pytest.MonkeyPatch.context() as patch, serve_standing(folder, patch) as there:
-        assert there.run("apply", there.run("plan").digest).error is None
+        assert there.run("apply", there.planned()).error is None
         yield there
 
 

@@ -143,6 +143,13 @@ def test_a_blocked_plan_covers_nothing():
         covers(approved, blocked)
 
 
+def test_a_plan_that_was_blocked_is_approved_by_nobody():
+    whole = plan_of(runbook(A, B), Wire())
+    blocked = replace(whole, changes=whole.changes[:1], blocked="no route", blocked_at="build")
+    with pytest.raises(PlanStale, match="did not get to its end.*\n *build: no route"):
+        covers(blocked, whole)
+
+
 @pytest.mark.parametrize("field", ["runbook", "lab", "lab_digest", "target", "steps"])
 def test_a_plan_for_something_else_is_stale(field):
     approved = plan_of(runbook(A), Wire())

@@ -23,7 +23,7 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     with pytest.MonkeyPatch.context() as patch, standing(folder, patch) as there:
         skip = {"skip": "workloads,desktop,volume"}
-        ran = there.run("apply", there.run("plan", **skip).digest, **skip)
+        ran = there.run("apply", there.planned(**skip), **skip)
         assert ran.error is None
         yield there.world.clusters["k3s-control"]
 
