@@ -122,6 +122,7 @@ class Patience:
         begun, pause = self.clock.now(), pauses()
         gone = False
         while True:
+            asked = self.clock.now()
             try:
                 result = send()
             except Unreachable as error:
@@ -146,7 +147,8 @@ class Patience:
                     return result
                 means, said = answer.means, busy.told(call, result)
                 over = self._not_yet(host, call, means, said, begun)
-            if self.clock.now() >= self._limit(host, begun) or (host, means) in self._spent:
+            # An answer that took its time may be older than the limit: then it is not the last.
+            if asked >= self._limit(host, begun) or (host, means) in self._spent:
                 self._spent.add((host, means))
                 raise over
             if self.stop.is_set():

@@ -75,6 +75,16 @@ def test_a_failure_that_nobody_has_declared_is_an_answer():
     assert it.clock.now() == 0
 
 
+def test_an_answer_from_before_the_time_was_up_is_not_the_last():
+    it, answers = patience(), Scripted(STARTING, Result(0, "1", ""))
+
+    def slow():
+        it.clock.sleep(2 * PATIENCE_S)  # another host's thread lets time pass meanwhile
+        return answers()
+
+    assert it.ask("one", read("cat", "a"), slow).stdout == "1"
+
+
 @pytest.mark.parametrize("for_s", [0.0, 7.0, 600.0])
 def test_when_the_time_is_up_the_last_answer_and_the_time_taken_are_told(for_s):
     it = patience()
