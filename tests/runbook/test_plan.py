@@ -146,7 +146,7 @@ def test_a_blocked_plan_covers_nothing():
 def test_a_plan_that_was_blocked_is_approved_by_nobody():
     whole = plan_of(runbook(A, B), Wire())
     blocked = replace(whole, changes=whole.changes[:1], blocked="no route", blocked_at="build")
-    with pytest.raises(PlanStale, match="did not get to its end.*\n *build: no route"):
+    with pytest.raises(PlanStale, match=r"did not get to its end.*\n *build: no route"):
         covers(blocked, whole)
 
 
