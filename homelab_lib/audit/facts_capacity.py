@@ -61,6 +61,14 @@ def pool_capacity_of(lab: Lab, pool: Pool) -> PoolCapacity:
     return capacity(made_of(lab, pool), openzfs=openzfs(lab, pool))
 
 
+def usable_of(lab: Lab, pool: Pool) -> int | None:
+    """What a pool holds [bytes]; None where it is one that can't be."""
+    try:
+        return int(pool_capacity_of(lab, pool).usable_bytes)
+    except ValueError:
+        return None
+
+
 def steps(vdevs: Sequence[Vdev], found: PoolCapacity) -> dict[str, int]:
     """Where the bytes between the labels of the data's disks and the files go.
 

@@ -20,7 +20,7 @@ DECIDED = load_lab(DATA)
 MINI = load_lab(DATA / "examples" / "minipc")
 
 NAS, PVE, FW = "hosts.truenas", "hosts.proxmox", "hosts.firewall"
-TANK = "pools.truenas.tank"
+TANK, MIRROR = "pools.truenas.tank", "pools.proxmox.fastmirror"
 CLUSTER = "clusters.homelab"
 
 # rule: (lab, changes after which it speaks, of what), (lab, changes after which it is silent)
@@ -250,6 +250,57 @@ CASES = {
     "system-on-usb-stick": (
         (WRITTEN, [], f"{NAS}.disks.boot"),
         (WRITTEN, [(f"{NAS}.disks.boot.role", "data")]),
+    ),
+    "processor-does-not-fit": (
+        (WRITTEN, [(f"{FW}.cpu", "ryzen-9-9950x")], f"{FW}.cpu"),
+        (WRITTEN, []),
+    ),
+    "memory-does-not-fit": (
+        (WRITTEN, [(f"{FW}.memory", [{"part": "ddr5-udimm-16gb", "count": 2}])],
+         f"{FW}.memory.0"),
+        (WRITTEN, [(f"{NAS}.memory", [{"part": "ddr5-udimm-16gb", "count": 1}])]),
+    ),
+    "memory-slower-than-rated": (
+        (WRITTEN, [], f"{PVE}.memory"),
+        (WRITTEN, [(f"{PVE}.memory", [{"part": "ddr5-sodimm-32gb", "count": 2}])]),
+    ),
+    "memory-without-ecc": (
+        (WRITTEN, [], f"{NAS}.memory"),
+        (WRITTEN, [(f"{TANK}.layout", "stripe"), (f"{MIRROR}.layout", "stripe")]),
+    ),
+    "plugs-missing": (
+        (WRITTEN, [(f"{PVE}.psus", ["atx-650w"])], f"{PVE}.psus"),
+        (WRITTEN, []),
+    ),
+    "data-exceeds-pool": (
+        (WRITTEN, [("datasets.truenas.tank/media.expected_bytes", "60 TB")], TANK),
+        (WRITTEN, [("datasets.truenas.tank/media.expected_bytes", "21 TB")]),
+    ),
+    "quota-beyond-pool": (
+        (WRITTEN, [("datasets.truenas.tank/media.quota_bytes", "60 TB")],
+         "datasets.truenas.tank/media.quota_bytes"),
+        (WRITTEN, [("datasets.truenas.tank/media.quota_bytes", "10 TB")]),
+    ),
+    "volumes-exceed-storage": (
+        (WRITTEN, [("vms.k3s-gpu1.disk_bytes", "64 TiB")], "storages.proxmox.local-zfs"),
+        (WRITTEN, []),
+    ),
+    "disks-of-unlike-size": (
+        (WRITTEN, [(f"{PVE}.disks.nvme1.part", "nvme-1tb")], "pools.proxmox.fastmirror"),
+        (WRITTEN, []),
+    ),
+    "sectors-too-small": (
+        (WRITTEN, [(f"{MIRROR}.ashift", 9), (f"{MIRROR}.phase", None)], f"{MIRROR}.ashift"),
+        (WRITTEN, []),
+    ),
+    "redundancy-too-thin": (
+        (WRITTEN, [(f"{TANK}.layout", "raidz1")], f"{TANK}.layout"),
+        (WRITTEN, []),
+    ),
+    "exported-to-everybody": (
+        (WRITTEN, [("nfs_shares.truenas.media.networks", ["0.0.0.0/0"])],
+         "nfs_shares.truenas.media.networks"),
+        (WRITTEN, []),
     ),
     "kernel-too-old": (
         (WRITTEN, [(f"{NAS}.os.version", "24.10.2")], f"{NAS}.devices.b580"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from homelab_lib.audit.facts_capacity import pool_capacity_of
+from homelab_lib.audit.facts_capacity import usable_of
 from homelab_lib.audit.facts_storage import not_computed
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -23,19 +23,11 @@ def _disk_bytes(lab: Lab, pool: Pool) -> list[int]:
     return [disks[name].capacity_bytes for name in pool.disks_for("data")]
 
 
-def _usable(lab: Lab, pool: Pool) -> int | None:
-    """What the pool holds, by OpenZFS's own arithmetic [bytes]; None where it can't be."""
-    try:
-        return int(pool_capacity_of(lab, pool).usable_bytes)
-    except ValueError:
-        return None
-
-
 @rule("capacity-before-overhead")
 def capacity_right(lab: Lab) -> Iterator[Finding]:
     """A usable size that is not what ZFS leaves of the disks."""
     for pool in every(lab.pools):
-        usable = _usable(lab, pool)
+        usable = usable_of(lab, pool)
         claimed = pool.claimed_usable_bytes
         if not claimed or usable is None or abs(claimed - usable) <= _TOLERANCE * usable:
             continue
@@ -154,7 +146,7 @@ def vms_safe(lab: Lab) -> Iterator[Finding]:
         if not bare or not safe:
             continue
         size = sum(vm.disk_bytes for vm in bare)
-        there = {n: (_usable(lab, pool) or 0) * 0.8 for n in safe if (pool := pools[n])}
+        there = {n: (usable_of(lab, pool) or 0) * 0.8 for n in safe if (pool := pools[n])}
         guests = lab.guests(host.name)
         used = {n: sum(each.disk_bytes for each in guests if each.storage == n) for n in safe}
         roomy = [name for name in safe if used[name] + size <= there[name]]
