@@ -17,6 +17,7 @@ from homelab_lib.audit.rules import (
     project,
     releases,
     room,
+    speed,
     storage,
 )
 from homelab_lib.lab.lab import Lab
@@ -31,6 +32,7 @@ SUBJECTS = (
     models,
     storage,
     room,
+    speed,
     firmware,
     releases,
     project,

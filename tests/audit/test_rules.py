@@ -302,6 +302,15 @@ CASES = {
          "nfs_shares.truenas.media.networks"),
         (WRITTEN, []),
     ),
+    "volumes-on-turning-disks": (
+        (WRITTEN, [], f"{CLUSTER}.storage_class"),
+        (WRITTEN, [(f"{CLUSTER}.storage_class", "local-path")]),
+    ),
+    "pool-slower-than-its-link": (
+        (WRITTEN, [], TANK),
+        (WRITTEN, [(f"links.{name}.claimed_speed_bps", "1 Gb/s")
+                   for name in ("proxmox-truenas", "desktop-truenas")]),
+    ),
     "kernel-too-old": (
         (WRITTEN, [(f"{NAS}.os.version", "24.10.2")], f"{NAS}.devices.b580"),
         (WRITTEN, []),

@@ -94,6 +94,8 @@ POSSIBLE = {
     "power.yearly_cost": {"average_w": 100.0, "price_per_kwh": 0.3},
     "power.circuit_headroom_w": {"load_w": 1000.0, "breaker_a": 16.0, "voltage_v": 230.0,
                                  "continuous": 0.8},
+    "random_io.disk_iops": {"rpm": 7200.0, "seek_s": 8.5e-3},
+    "random_io.pool_iops": {"one_disk": 79.0, "layout": "raidz2", "width": 4, "vdevs": 1},
     "transcode.Stream": {f.name: getattr(STREAM, f.name) for f in fields(STREAM)},
     "transcode.Engine": {"units": 2, "decode_pps": {"hevc": 1e9}, "encode_pps": {"h264": 1e9},
                          "sessions": 8},
