@@ -48,7 +48,7 @@ def volumes_answer(lab: Lab) -> Iterator[Finding]:
             "risks",
             f"clusters.{cluster.name}.storage_class",
             f"Volumes of {cluster.nfs.name} are on {pool.name} of {pool.host}, {pool.title} of "
-            f"turning disks: about {writes:.0f} writes a second that have to be kept before the next.",
+            f"turning disks: about {writes:.0f} writes a second that are kept one by one.",
             writes,
             "1/s",
             (fact(part, f"{part.rpm} turns a minute"), _ETCD),
