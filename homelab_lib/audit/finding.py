@@ -3,7 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Verdict = Literal["holds", "holds-if", "fails", "contradicts", "untestable-here"]
+Verdict = Literal["holds", "as-written", "holds-if", "fails", "contradicts", "untestable-here"]
+"""``as-written``: the lab says so too, and nothing else does. ``holds-if``: see what it says."""
+Ground = Literal["model", "rule", "catalog", "document", "transcription", "machine"]
+"""What decides a claim: a computation, a rule's findings, a part's facts, another sentence of the
+document, the lab's own words for the same thing, or nothing but the real machine."""
+
 Severity = Literal["stops", "costs", "risks", "note"]
 """``stops``: it can't be built or won't work. ``costs``: it works, and worse or dearer than said.
 ``risks``: data, safety or uptime. ``note``: worth knowing."""
@@ -79,6 +84,8 @@ class Judgement:
         quote, for ``untestable-here`` the command that would settle it.
     number, unit
         What was computed.
+    decided
+        What the verdict rests on.
     findings
         Rules whose findings belong to it.
     fix
@@ -92,5 +99,6 @@ class Judgement:
     says: str
     number: float | None = None
     unit: str = ""
+    decided: tuple[Ground, ...] = ()
     findings: tuple[str, ...] = field(default=())
     fix: Fix | None = None

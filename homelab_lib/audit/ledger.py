@@ -51,8 +51,9 @@ def _judged(lab: Lab, claim: Claim, findings: Sequence[Finding]) -> Judgement:
         says=outcome.says,
         number=outcome.number,
         unit=outcome.unit,
+        decided=outcome.decided or ("machine",),
         findings=tuple(name for name in outcome.rules if name in there),
-        fix=outcome.fix if outcome.verdict != "holds" else None,
+        fix=outcome.fix if outcome.verdict not in ("holds", "as-written") else None,
     )
 
 

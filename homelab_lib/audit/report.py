@@ -5,7 +5,7 @@ The JSON is an object with ``schema`` (1), ``lab`` (the lab's name), ``findings`
     {"schema": 1, "lab": "homelab",
      "findings": [{"rule", "severity", "subject", "says", "number", "unit", "evidence", "fix"}],
      "claims": [{"claim", "section", "quote", "verdict", "says", "number", "unit",
-                 "findings", "fix"}]}
+                 "decided", "findings", "fix"}]}
 
 ``number`` is null where nothing was computed; ``fix`` is null, or ``{"title", "low_usd",
 "high_usd", "changes"}`` with ``changes`` a list of ``{"path", "value"}``. Keys are never taken
@@ -70,6 +70,7 @@ def as_json(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judgemen
                 "says": each.says,
                 "number": each.number,
                 "unit": each.unit,
+                "decided": list(each.decided),
                 "findings": list(each.findings),
                 "fix": _fix(each.fix),
             }
@@ -101,7 +102,8 @@ def as_table(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judgeme
     if judgements:
         lines.append("")
     for judged in judgements:
-        lines += _entry(judged.verdict, judged.quote, judged.says, judged.fix)
+        says = f"{judged.says} [{', '.join(judged.decided)}]"
+        lines += _entry(judged.verdict, judged.quote, says, judged.fix)
     return "\n".join(lines).rstrip()
 
 
@@ -132,11 +134,14 @@ def as_markdown(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judg
             lines.append(_row(cells))
         lines.append("")
     if judgements:
-        lines += ["## Claims", "", "| Verdict | Section | The design says | And | Fix |"]
-        lines.append("|---|---|---|---|---|")
+        lines += ["## Claims", "", "| Verdict | By | Section | The design says | And | Fix |"]
+        lines.append("|---|---|---|---|---|---|")
         for judged in judgements:
-            cells = (judged.verdict, judged.section, judged.quote, judged.says, _cell(judged.fix))
-            lines.append(_row(cells))
+            by = ", ".join(judged.decided)
+            lines.append(
+                _row((judged.verdict, by, judged.section, judged.quote, judged.says,
+                      _cell(judged.fix)))
+            )  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -14,6 +14,7 @@ from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, SOFT, WARN
 _SEVERITY = {"stops": BAD, "risks": WARN, "costs": BUSY, "note": QUIET}
 _VERDICT = {
     "holds": GOOD,
+    "as-written": QUIET,
     "holds-if": BUSY,
     "fails": BAD,
     "contradicts": WARN,
@@ -79,6 +80,7 @@ def judgements_table(judgements: Sequence[Judgement]) -> Card:
     rows = [
         [
             _mark(each.verdict, _VERDICT[each.verdict]),
+            escape(", ".join(each.decided)),
             escape(each.section),
             f"<q>{escape(each.quote)}</q>",
             escape(each.says),
@@ -87,7 +89,7 @@ def judgements_table(judgements: Sequence[Judgement]) -> Card:
         for each in judgements
     ]
     text = "\n".join(f"{j.verdict:>15}  {j.quote}: {j.says}" for j in judgements)
-    return Card(_table(("verdict", "section", "the design says", "and", "fix"), rows), text)
+    return Card(_table(("verdict", "by", "section", "the design says", "and", "fix"), rows), text)
 
 
 def side_by_side(as_written: Sequence[Finding], decided: Sequence[Finding]) -> Card:

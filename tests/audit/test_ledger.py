@@ -41,18 +41,18 @@ ROWS = {
 """Rows of the design's tables, heads left out, by the heading above them."""
 
 VERDICTS = {
-    "shape-nas": "holds",
+    "shape-nas": "as-written",
     "shape-usable": "fails",
     "shape-gpu1": "fails",
     "shape-6700": "holds",
-    "shape-frigate": "holds",
+    "shape-frigate": "as-written",
     "proxmox-cpu": "holds",
     "proxmox-ram": "holds",
     "proxmox-board": "holds",
     "proxmox-gpu1": "holds",
     "proxmox-gpu2": "holds",
     "proxmox-gpu3": "holds",
-    "proxmox-storage": "holds",
+    "proxmox-storage": "as-written",
     "proxmox-cooling": "untestable-here",
     "proxmox-case": "untestable-here",
     "proxmox-network": "holds",
@@ -91,9 +91,9 @@ VERDICTS = {
     "firewall-cpu": "holds",
     "firewall-ram": "holds",
     "firewall-board": "holds",
-    "firewall-storage": "holds",
+    "firewall-storage": "as-written",
     "firewall-network": "holds-if",
-    "firewall-os": "holds",
+    "firewall-os": "as-written",
     "firewall-role": "holds-if",
     "suricata-1g": "holds-if",
     "suricata-2g5": "holds-if",
@@ -106,23 +106,23 @@ VERDICTS = {
     "desktop-storage": "untestable-here",
     "desktop-psu": "holds",
     "pi5-system": "holds",
-    "pi5-ram": "holds",
+    "pi5-ram": "as-written",
     "pi5-storage": "holds",
     "pi5-accelerator": "holds",
-    "pi5-software": "holds",
+    "pi5-software": "as-written",
     "tier-fast": "holds-if",
-    "tier-etcd": "holds",
+    "tier-etcd": "as-written",
     "tier-volumes": "fails",
     "tier-backups": "holds-if",
     "tier-archive": "holds-if",
     "nvme-1tb": "holds-if",
     "nvme-512-1": "holds",
     "nvme-512-2": "holds",
-    "pool-type": "holds",
+    "pool-type": "as-written",
     "pool-raw": "holds",
     "pool-usable": "fails",
     "pool-tolerance": "holds",
-    "pool-scrub": "holds",
+    "pool-scrub": "as-written",
     "rebuild-hours": "holds-if",
     "ure-one-in-8": "holds-if",
     "raidz1-risk": "holds",
@@ -168,15 +168,15 @@ VERDICTS = {
     "route-models": "holds-if",
     "one-gpu-worker": "contradicts",
     "pi5-worker": "contradicts",
-    "vm-control": "holds",
-    "vm-gpu1": "holds",
+    "vm-control": "as-written",
+    "vm-gpu1": "as-written",
     "vm-gpu2": "holds-if",
     "vm-general": "fails",
     "vm-overhead": "fails",
-    "skip-ceph": "holds",
-    "skip-kubernetes": "holds",
-    "skip-rancher": "holds",
-    "skip-mesh": "holds",
+    "skip-ceph": "as-written",
+    "skip-kubernetes": "as-written",
+    "skip-rancher": "as-written",
+    "skip-mesh": "as-written",
     "media-path": "holds-if",
     "codec-h264": "holds",
     "codec-hevc": "holds",
@@ -187,8 +187,8 @@ VERDICTS = {
     "hdr": "fails",
     "tdarr": "holds-if",
     "igpu-fallback": "holds-if",
-    "phase1-pool": "holds",
-    "phase1-shares": "holds",
+    "phase1-pool": "as-written",
+    "phase1-shares": "as-written",
     "phase1-b580": "holds-if",
     "phase1-x710": "holds",
     "phase1-suricata": "holds-if",
@@ -202,7 +202,7 @@ VERDICTS = {
     "phase3-ollama": "holds-if",
     "phase3-exo": "fails",
     "phase3-embeddings": "fails",
-    "phase4-gitops": "holds",
+    "phase4-gitops": "as-written",
     "pi5-standalone": "contradicts",
     "pi5-independent": "contradicts",
     "hailo-now": "untestable-here",
@@ -409,7 +409,8 @@ def test_a_path_leads_through_a_name_with_dots(written):
 # Reports -----------------------------------------------------------------------------------------
 
 FINDING = {"rule", "severity", "subject", "says", "number", "unit", "evidence", "fix"}
-CLAIM = {"claim", "section", "quote", "verdict", "says", "number", "unit", "findings", "fix"}
+CLAIM = {"claim", "section", "quote", "verdict", "says", "number", "unit", "decided",
+         "findings", "fix"}  # fmt: skip
 
 
 def test_the_shape_of_the_json(written, found, judged):
@@ -427,6 +428,17 @@ def test_the_shape_of_the_json(written, found, judged):
     assert all(set(c) == {"path", "value"} for f in fixes for c in f["changes"])
 
 
+def test_what_only_the_lab_itself_says_does_not_hold_by_that(judged):
+    assert {"transcription"} == {
+        ground
+        for each in judged.values()
+        if each.verdict == "as-written"
+        for ground in each.decided
+    }
+    held = [each for each in judged.values() if each.verdict == "holds"]
+    assert all(set(each.decided) - {"transcription"} for each in held)
+
+
 def test_the_table_fits_a_terminal(written, found, judged):
     text = report.as_table(written, found, list(judged.values()))
     lines = text.splitlines()
@@ -440,7 +452,7 @@ def test_markdown_cells_are_not_torn_by_a_quoted_row(written, judged):
     odd = Finding("a-rule", "stops", "hosts.x", "two\nlines | and a bar", fix=fix)
     text = report.as_markdown(written, [odd], list(judged.values()))
     tables = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
-    assert {line.replace("\\|", "").count("|") for line in tables} == {6}
+    assert {line.replace("\\|", "").count("|") for line in tables} == {6, 7}
     assert "buy \\| build ($5–9)" in text
 
 

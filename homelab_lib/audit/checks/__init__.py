@@ -5,10 +5,11 @@ hold the checks, by subject; `homelab_lib.audit.ledger` brings them together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
-from homelab_lib.audit.finding import Finding, Fix, Verdict
+from homelab_lib.audit.finding import Finding, Fix, Ground, Verdict
 from homelab_lib.lab.lab import Lab
 
 About = Mapping[str, Any]
@@ -31,6 +32,8 @@ class Outcome:
         Rules whose findings decided.
     fix
         The cheapest way out, where it does not hold.
+    decided
+        What the verdict rests on; empty: what its check rests on.
     """
 
     verdict: Verdict
@@ -39,6 +42,7 @@ class Outcome:
     unit: str = ""
     rules: tuple[str, ...] = ()
     fix: Fix | None = None
+    decided: tuple[Ground, ...] = ()
 
 
 class CannotTell(Exception):
@@ -51,13 +55,15 @@ CHECKS: dict[str, Check] = {}
 """Every check by its name, in the order of definition."""
 
 
-def check(name: str) -> Callable[[Check], Check]:
+def check(name: str, by: Ground = "model") -> Callable[[Check], Check]:
     """Marks a function as the check `name`.
 
     Parameters
     ----------
     name
         What claims give as ``check``: ``pool-usable``.
+    by
+        What its verdicts rest on, where it does not say it each time.
 
     Raises
     ------
@@ -68,7 +74,13 @@ def check(name: str) -> Callable[[Check], Check]:
     def register(function: Check) -> Check:
         if name in CHECKS:
             raise ValueError(f"there are two checks called {name!r}")
-        CHECKS[name] = function
+
+        @wraps(function)
+        def decided(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
+            outcome = function(lab, about, findings)
+            return outcome if outcome.decided else replace(outcome, decided=(by,))
+
+        CHECKS[name] = decided
         return function
 
     return register

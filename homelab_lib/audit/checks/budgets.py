@@ -55,7 +55,7 @@ def _dollars(price: Range) -> str:
     return f"${price.low:g}" + (f"–{price.high:g}" if price.high != price.low else "")
 
 
-@check("price")
+@check("price", by="catalog")
 def price(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """A ``purchase`` is put at what a source says it costs; without one a shop must be asked."""
     name = wanted(about, "purchase")

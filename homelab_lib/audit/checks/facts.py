@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homelab_lib.audit.checks import CHECKS, About, CannotTell, Outcome, check, wanted
-from homelab_lib.audit.finding import Finding, Verdict
+from homelab_lib.audit.finding import Finding, Ground, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 from homelab_lib.units import BINARY, DECIMAL, RATES, format_bps, format_bytes, format_ibytes
@@ -13,7 +13,8 @@ from homelab_lib.units import BINARY, DECIMAL, RATES, format_bps, format_bytes, 
 _UNITS: dict[str, float] = {**DECIMAL, **BINARY, **RATES, "W": 1.0}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z/]+)")
 _TOLERANCE = 0.01
-_WORST = ("fails", "contradicts", "untestable-here", "holds-if", "holds")
+_WORST = ("fails", "contradicts", "untestable-here", "holds-if", "holds", "as-written")
+"""What is known counts before what is only written twice."""
 
 
 def quantity(value: object) -> Any:
@@ -28,7 +29,7 @@ def quantity(value: object) -> Any:
     return float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else value
 
 
-def follow(lab: Lab, path: str) -> tuple[Any, str]:
+def follow(lab: Lab, path: str) -> tuple[Any, str | None]:
     """What stands at a dotted path, and how well it is known.
 
     Parameters
@@ -41,8 +42,8 @@ def follow(lab: Lab, path: str) -> tuple[Any, str]:
     Returns
     -------
     tuple
-        The value, and ``verified``, ``derived``, ``unverified`` or nothing: the status that the
-        catalog gives the last fact of a part on the way.
+        The value, and the status that the catalog gives the last fact of a part on the way:
+        ``verified``, ``derived``, ``unverified``, or nothing; None where no part is on the way.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def follow(lab: Lab, path: str) -> tuple[Any, str]:
         The path leads nowhere.
     """
     value: Any = lab
-    status = ""
+    status: str | None = None
     steps = path.split(".")
     while steps:
         joined = (".".join(steps[: count + 1]) for count in range(len(steps)))  # a.b may be a name
@@ -111,7 +112,8 @@ def _same(found: Any, said: Any) -> bool:
 def fact(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """A path of the lab ``is`` something (quantities within 1 %), ``has`` it, or has ``count``.
 
-    What the catalog calls unverified makes the outcome ``holds-if``.
+    What the catalog calls unverified makes the outcome ``holds-if``; what the lab says, and no
+    part does, is ``as-written``.
     """
     path = wanted(about, "path")
     value, status = follow(lab, path)
@@ -125,15 +127,18 @@ def fact(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         agrees = _same(value, quantity(wanted(about, "is")))
     number = float(value) if isinstance(value, int | float) else None
     says = f"{path} is {reads}" + (f" ({status})." if status else ".")
+    decided: tuple[Ground, ...] = ("transcription",) if status is None else ("catalog",)
     if not agrees:
-        return Outcome("fails", f"{says} {about.get('because', '')}".strip(), number)
+        because = about.get("because", "")
+        return Outcome("fails", f"{says} {because}".strip(), number, decided=decided)
     if status == "unverified":
         says = f"If the catalog is right, which has it unverified: {path} is {reads}."
-        return Outcome("holds-if", says, number)
-    return Outcome("holds", says, number)
+        return Outcome("holds-if", says, number, decided=decided)
+    verdict: Verdict = "as-written" if status is None else "holds"
+    return Outcome(verdict, says, number, decided=decided)
 
 
-@check("rule")
+@check("rule", by="rule")
 def rule(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """Findings of one of ``rules`` about ``subject`` (a path, or how paths begin) decide.
 
@@ -173,7 +178,7 @@ def matching(findings: Sequence[Finding], rules: Sequence[str], subject: str = "
     ]
 
 
-@check("contradicts")
+@check("contradicts", by="document")
 def contradicts(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """Another sentence, ``other``, of section ``where``, says something else.
 
@@ -206,14 +211,14 @@ def _present(lab: Lab, path: str) -> None:
         raise CannotTell(f"the lab has no {path}")
 
 
-@check("untestable")
+@check("untestable", by="machine")
 def untestable(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """Only the real machine can tell; ``command`` settles it."""
     note = about.get("because", "")
     return Outcome("untestable-here", f"{note} Settled by: {wanted(about, 'command')}".strip())
 
 
-@check("absent")
+@check("absent", by="transcription")
 def absent(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """Nothing in the lab is planned under any of these ``words``: services, or software."""
     words = [word.casefold() for word in wanted(about, "words")]
@@ -222,14 +227,14 @@ def absent(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     there = [name for name in planned if any(word in name.casefold() for word in words)]
     if there:
         return Outcome("fails", f"The lab plans {', '.join(there)}.", float(len(there)))
-    return Outcome("holds", f"The lab plans none. {about.get('because', '')}".strip(), 0.0)
+    return Outcome("as-written", f"The lab plans none. {about.get('because', '')}".strip(), 0.0)
 
 
-@check("hosts-with")
+@check("hosts-with", by="transcription")
 def hosts_with(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """The lab has ``count`` hosts whose system is ``os``."""
     names = [name for name, host in lab.hosts.items() if host.os.kind == wanted(about, "os")]
-    verdict: Verdict = "holds" if len(names) == wanted(about, "count") else "fails"
+    verdict: Verdict = "as-written" if len(names) == wanted(about, "count") else "fails"
     says = f"{len(names)} with {about['os']}: {', '.join(names) or 'none'}."
     return Outcome(verdict, says, float(len(names)), "hosts")
 
@@ -245,12 +250,14 @@ def all_of(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         try:
             outcomes.append(CHECKS[name](lab, item, findings))
         except CannotTell as missing:
-            outcomes.append(Outcome("untestable-here", f"{missing}."))
+            outcomes.append(Outcome("untestable-here", f"{missing}.", decided=("machine",)))
     if not outcomes:
         raise CannotTell("the claim names no checks")
     outcomes.sort(key=lambda outcome: _WORST.index(outcome.verdict))
     worst = outcomes[0]
-    told = [each for each in outcomes if each.verdict != "holds"] or outcomes
+    fine = ("holds", "as-written")
+    told = [each for each in outcomes if each.verdict not in fine] or outcomes
+    decided = tuple(dict.fromkeys(ground for each in told for ground in each.decided))
     rules = tuple(dict.fromkeys(name for each in told for name in each.rules))
     says = " ".join(dict.fromkeys(each.says for each in told))
-    return Outcome(worst.verdict, says, worst.number, worst.unit, rules, worst.fix)
+    return Outcome(worst.verdict, says, worst.number, worst.unit, rules, worst.fix, decided)

@@ -140,7 +140,7 @@ def _part(lab: Lab, device: str) -> tuple[str, Part]:
     return path, follow(lab, path)[0]
 
 
-@check("codec")
+@check("codec", by="catalog")
 def codec(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """``device`` decodes and encodes the ``codec``, or doesn't, as is said."""
     _, part = _part(lab, wanted(about, "device"))
@@ -162,7 +162,7 @@ def codec(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     return Outcome(verdict, prefix + " ".join(says))
 
 
-@check("tone-mapping")
+@check("tone-mapping", by="catalog")
 def tone_mapping(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """``full`` devices map HDR tones, ``limited`` ones less well.
 

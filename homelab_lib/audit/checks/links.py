@@ -117,7 +117,7 @@ def _held_by_bus(lab: Lab, ends: tuple[str, str], claimed: float) -> str:
     return ""
 
 
-@check("on-board")
+@check("on-board", by="catalog")
 def on_board(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     """The chips of these ``ports`` of ``host`` are those that the catalog knows on its board."""
     name = wanted(about, "host")
