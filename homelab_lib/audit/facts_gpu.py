@@ -131,9 +131,13 @@ class ModelFacts:
             low, high = (middle, high) if sum(counts) == self.part.n_layer else (low, middle - 1)
         return int(tokens[low - 1]) if low else 0
 
+    def cache_per_layer(self, run: Run) -> int:
+        """What a layer's part of the cache takes, all layers alike [bytes]."""
+        return int(cache_bytes(self.part, run)) // self.part.n_layer
+
     def split(self, cards: Sequence[CardFacts], run: Run) -> tuple[int, ...]:
         """Layers by card, one card filled after the other; fewer than all where they don't fit."""
-        cache = int(cache_bytes(self.part, run)) // self.part.n_layer
+        cache = self.cache_per_layer(run)
         buffer = int(buffer_bytes(self.part, run))
         return split_layers(
             [size + cache for size in self.weights.layer_bytes],

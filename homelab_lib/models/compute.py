@@ -32,6 +32,24 @@ def visible_memory_bytes(installed_bytes: int, *, firmware_share: float = 0.025)
     return round(installed_bytes * (1 - firmware_share))
 
 
+@takes(channels=COUNT, mtps=POSITIVE)
+def memory_bytes_per_s(channels: int, mtps: float) -> float:
+    """What main memory carries at most [bytes/s].
+
+    Parameters
+    ----------
+    channels
+        Channels of 64 bits that have a module.
+    mtps
+        Transfers a second [10^6/s].
+
+    References
+    ----------
+    JEDEC JESD79-5, §2: 64 data lines a channel, one transfer each.
+    """
+    return channels * 8 * mtps * 1e6
+
+
 @takes(memory_bytes=POSITIVE)
 def default_arc_bytes(memory_bytes: int, *, fresh_install: bool = True) -> int:
     """How large Proxmox lets the ZFS cache grow [bytes].

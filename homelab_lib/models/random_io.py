@@ -6,11 +6,10 @@ OpenZFS documentation, "Performance and Tuning, Workload Tuning": a raidz vdev h
 operations of its slowest disk, a mirror reads from all of its disks and writes to all of them.
 """
 
-from homelab_lib.models.bounds import POSITIVE, Span, takes
+from homelab_lib.models.bounds import COUNT, POSITIVE, takes
 
 SEEK_S = 8.5e-3
 """Average seek of a large 3.5-inch disk [s]: 8 to 9 ms by their makers' data sheets."""
-_COUNT = Span("has to be a whole number of at least 1", low=1.0, high=1e6, whole=True)
 
 
 @takes(rpm=POSITIVE, seek_s=POSITIVE)
@@ -36,7 +35,7 @@ def disk_iops(rpm: float, *, seek_s: float = SEEK_S) -> float:
     return 1.0 / (seek_s + 30.0 / rpm)
 
 
-@takes(one_disk=POSITIVE, width=_COUNT, vdevs=_COUNT)
+@takes(one_disk=POSITIVE, width=COUNT, vdevs=COUNT)
 def pool_iops(one_disk: float, layout: str, width: int, vdevs: int = 1) -> tuple[float, float]:
     """Random reads and writes of a pool [1/s each].
 

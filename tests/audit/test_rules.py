@@ -377,6 +377,15 @@ def subjects(name, lab):
     return {finding.subject for finding in said(name, lab)}
 
 
+def test_a_model_that_spills_runs_and_one_that_no_memory_holds_does_not():
+    large = ("models.chat-large.part", "llama-3.1-70b"), ("vms.k3s-gpu2.memory_bytes", "16 GiB")
+    [spilled] = said("model-does-not-fit", changed(WRITTEN, ("models.pooled-70b", None)))
+    assert spilled.severity == "costs"
+    assert re.search(r"With \d+ of 64 layers and the output in main memory", spilled.says)
+    stopped = said("model-does-not-fit", changed(WRITTEN, ("models.pooled-70b", None), *large))
+    assert [each.severity for each in stopped] == ["stops"]
+
+
 def test_every_rule_has_a_case():
     assert set(CASES) == set(RULES)
 

@@ -22,6 +22,7 @@ GUEST = {"name": "vm", "vcpu": 4, "memory_bytes": 2**33}
 POSSIBLE = {
     "compute.visible_memory_bytes": {"installed_bytes": 2**37, "firmware_share": 0.025},
     "compute.default_arc_bytes": {"memory_bytes": 2**37},
+    "compute.memory_bytes_per_s": {"channels": 2, "mtps": 5600.0},
     "compute.Guest": GUEST,
     "compute.room": {
         "guests": [compute.Guest(**GUEST)], "memory_bytes": 2**37, "threads": 32,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from homelab_lib.audit.facts_gpu import OVERHEAD_BYTES, card_facts
+from homelab_lib.audit.facts_offload import Offload, offload
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.compute import ServedModel
@@ -101,13 +102,14 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
         there = sum(map(_room, cards))
         if need.needed_bytes <= there:
             continue
+        partly = offload(lab, model)
         yield Finding(
             "model-does-not-fit",
-            "stops",
+            "costs" if partly else "stops",
             f"models.{model.name}",
             f"{model.part.title} at {model.quant} with {model.context_tokens * model.parallel} "
             f"tokens takes {need.needed_bytes / GIB:.2f} GiB, and {' + '.join(model.devices)} "
-            f"has {there / GIB:g} GiB.",
+            f"has {there / GIB:g} GiB." + (f" {_spilled(model, partly)}" if partly else ""),
             need.needed_bytes,
             "B",
             (
@@ -118,6 +120,14 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
             ),
             _lighter(lab, model, there),
         )
+
+
+def _spilled(model: ServedModel, partly: Offload) -> str:
+    low, high = partly.tokens_per_second
+    return (
+        f"With {partly.in_memory} of {model.part.n_layer} layers and the output in main memory it "
+        f"runs all the same, at {low:.0f} to {high:.0f} tokens a second with a full context."
+    )
 
 
 @rule("context-beyond-model")
