@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import Api, release
-from homelab_lib.control.opnsense.revert import CONFIG
+from homelab_lib.control.opnsense.history import CONFIG
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import (
     firewall_dhcp,

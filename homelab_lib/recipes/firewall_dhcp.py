@@ -90,7 +90,8 @@ class Dhcp:
     @property
     def aside(self) -> Aside:
         """The configuration before it."""
-        return Aside(self.gateway.host, self.gateway.lab.name, f"dhcp{self.gateway.end}")
+        what = f"dhcp{self.gateway.end}"
+        return Aside(self.gateway.host, self.gateway.lab.name, what, guarded=False)
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Ranges, leases and options, then the server that serves them."""
@@ -100,7 +101,7 @@ class Dhcp:
         yield from written(host, self.aside, list(wanted(api, names)))
         call = api.post(f"{self.server.server}/service/reconfigure")
         summary = f"have {self.server.server} serve them"
-        yield Applied(api, self.aside, ((summary, call),), guarded=False)
+        yield Applied(api, self.aside, ((summary, call),))
 
     def _row(self, api: Api, family: Family, title: str, wanted: dict[str, str]) -> Row:
         lab = self.gateway.lab.name

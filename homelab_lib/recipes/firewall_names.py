@@ -91,7 +91,8 @@ class HouseNames:
     @property
     def aside(self) -> Aside:
         """The configuration before it."""
-        return Aside(self.gateway.host, self.gateway.lab.name, f"names{self.gateway.end}")
+        what = f"names{self.gateway.end}"
+        return Aside(self.gateway.host, self.gateway.lab.name, what, guarded=False)
 
     def _of(self, override: DnsOverride) -> list[str]:
         if override.machine is None:
@@ -104,7 +105,7 @@ class HouseNames:
         yield from written(host, self.aside, list(self._wanted(api)))
         call = api.post("unbound/service/reconfigure")
         summary = "have Unbound answer for them"
-        yield Applied(api, self.aside, ((summary, call),), guarded=False)
+        yield Applied(api, self.aside, ((summary, call),))
 
     def _wanted(self, api: Api) -> Iterator[Resource]:
         for override in self.overrides:
@@ -193,13 +194,14 @@ class Clock:
     @property
     def aside(self) -> Aside:
         """The configuration before it."""
-        return Aside(self.gateway.host, self.gateway.lab.name, f"time{self.gateway.end}")
+        what = f"time{self.gateway.end}"
+        return Aside(self.gateway.host, self.gateway.lab.name, what, guarded=False)
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """The servers, and the daemon that asks them."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         yield from written(host, self.aside, [self._values(self.gateway.names(host))])
-        yield Applied(api, self.aside, (restarted("ntpd"),), guarded=False)
+        yield Applied(api, self.aside, (restarted("ntpd"),))
 
     def is_set(self, ctx: Context) -> Check:
         """Whether it is so already, so that nobody has to agree to anything."""

@@ -84,13 +84,13 @@ class Instances:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Peers, then the instances that name them, then all of it in force."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
-        aside = Aside(self.gateway.host, self.lab.name, "wireguard")
+        aside = Aside(self.gateway.host, self.lab.name, "wireguard", guarded=False)
         peers = [self._peer(ctx, api, each) for each in self._known()]
         yield from written(host, aside, peers)
         instances: list[Resource] = [self._instance(ctx, api, host, t) for t in self.tunnels]
         yield from written(host, aside, [*instances, Section(api, WIREGUARD, {"enabled": "1"})])
         call = api.post("wireguard/service/reconfigure")
-        yield Applied(api, aside, (("have WireGuard take it over", call),), guarded=False)
+        yield Applied(api, aside, (("have WireGuard take it over", call),))
 
     def _known(self) -> list[WireGuardPeer]:
         """Peers whose public key is written down."""

@@ -82,15 +82,15 @@ class Suricata:
         self._written: list[Resource] = []
         self.policies = [each for each in ids.policies.values() if gateway.makes(each)]
 
-    def _aside(self, what: str) -> Aside:
-        return Aside(self.gateway.host, self.lab, f"{what}{self.gateway.end}")
+    def _aside(self, what: str, *, guarded: bool = True) -> Aside:
+        return Aside(self.gateway.host, self.lab, f"{what}{self.gateway.end}", guarded)
 
     # ------------------------------------------------------------------- tell
 
     def tell(self, ctx: Context) -> Iterator[Wanted]:
         """Rulesets, policies, where it looks; then the rules are fetched and it is started."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
-        names, aside = self.gateway.names(host), self._aside("inspection")
+        names, aside = self.gateway.names(host), self._aside("inspection", guarded=False)
         yield from written(host, aside, [Rulesets(api, self.ids.rulesets)])
         known = ids_of(api, host)
         now = setting(api, host, INSPECTION, "general.mode")
@@ -108,7 +108,7 @@ class Suricata:
             ("start Suricata anew", api.post("ids/service/reconfigure", timeout_s=300.0)),
             ("take up the hours of fetching", api.post("cron/service/reconfigure")),
         )
-        yield Applied(api, aside, calls, guarded=False, timeout_s=300.0)
+        yield Applied(api, aside, calls, timeout_s=300.0)
 
     @property
     def _mode(self) -> str:

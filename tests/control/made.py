@@ -27,7 +27,7 @@ def made(case: dict[str, Any], host: str, release: Any) -> Any:
     for each in {"family", "settings"} & taken.keys():
         given[each] = getattr(families, given[each])
     if "aside" in taken:
-        given["aside"] = Aside(host, given["lab"], given["aside"])
+        given["aside"] = Aside(host, given["lab"], given["aside"], given.get("guarded", True))
     if "calls" in taken:
         calls = given["calls"]
         given["calls"] = tuple((summary, given["api"].post(path)) for summary, path in calls)

@@ -189,14 +189,17 @@ def test_the_undo_is_armed_only_by_what_lies_aside_and_a_process_that_lives():
     aside = Aside("firewall", "attic", "rules")
     rollback = aside.rollback("configctl ids stop")
     script = rollback.arm.argv[-1]
-    assert script.index("test -e") < script.index("daemon -f")
-    assert "mv /conf/homelab-attic-rules.xml /conf/config.xml" in script
+    at_boot = "/usr/local/etc/rc.syshook.d/early/01-homelab-attic-rules"
+    steps = ("test -e", f"chmod 755 {at_boot}", "daemon -f")
+    assert sorted(steps, key=script.index) == list(steps)
+    assert script.count("mv /conf/homelab-attic-rules.xml /conf/config.xml") == 2
     assert script.index("configctl ids stop") < script.index("rc.reload_all")
-    alive = {"pgrep": 0, "test": 0}
+    alive = {"pgrep": 0, "test -e": 0, "test -x": 0}
 
     class Box:
         def read(self, *argv, **options):
-            return Result(alive[argv[0]], "", "")
+            asked = next(each for each in alive if " ".join(argv).startswith(each))
+            return Result(alive[asked], "", "")
 
     assert rollback.armed(Box())
     for missing in alive:
@@ -206,7 +209,8 @@ def test_the_undo_is_armed_only_by_what_lies_aside_and_a_process_that_lives():
     # After the timer has gone off nothing lies aside, so it can't be confirmed any more. What lies
     # there stays: whether what was guarded was carried out, nobody may have heard.
     script = rollback.confirm.argv[-1]
-    assert script == "test -e {0} && pkill -f {0}".format("/conf/homelab-attic-rules.xml")
+    assert script.startswith("test -e /conf/homelab-attic-rules.xml || {")
+    assert script.endswith(f"rm -f {at_boot}; pkill -f /conf/homelab-attic-rules.xml")
 
 
 def test_a_reply_that_was_lost_is_no_refusal():

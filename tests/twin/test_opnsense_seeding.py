@@ -1,17 +1,21 @@
 """A twin's OPNsense becomes what a real one says; what that keeps to itself never comes over."""
 
+import json
 import re
+import shlex
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from homelab_lib.control.opnsense.history import REVISIONS as TOLD
+from homelab_lib.control.opnsense.history import revisions, since
 from homelab_lib.control.opnsense.probe import PROBE as LET_THROUGH
 from homelab_lib.lab import load_lab
-from homelab_lib.transport.command import read
+from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.reads import reads_only
 from homelab_lib.twin.built import built
 from homelab_lib.twin.opnsense.freebsd_system import freebsd_system
-from homelab_lib.twin.opnsense.seeding import PROBE, seed_opnsense
+from homelab_lib.twin.opnsense.seeding import PROBE, REVISIONS, seed_opnsense
 from homelab_lib.twin.seeding import seeded
 
 LAB = load_lab()
@@ -99,7 +103,8 @@ def test_secrets_stay_where_they_are(pair):
     blotted = {path.split("/")[-1] for path in SECRETS}
     kept = {tag: text for tag, text in _texts(box) if tag not in blotted}
     assert kept.items() <= dict(_texts(twin)).items()
-    assert not twin.files.exists("/conf/backup/config-1790000000.xml")
+    of_backup = ET.fromstring(twin.files.text("/conf/backup/config-1790000000.xml"))
+    assert [each.tag for each in of_backup] == ["revision"], "no more is told of a backup"
 
 
 def _texts(box):
@@ -127,6 +132,40 @@ def test_a_copy_of_the_configuration_is_known_to_be_there_and_not_read(pair):
     assert twin.run(line).out != box.run(line).out
 
 
+def test_who_changed_what_and_when_is_known_and_no_key_of_anybody(pair):
+    """The plan says what the box would: that the owner came after what lies aside."""
+    box, _, wire = pair
+    copy = "/conf/homelab-homelab-rules.xml"
+    assert box.run(f"cp /conf/config.xml {copy}").status == 0
+    root = box.config.load()
+    for by, key in (("root@127.0.0.1", "THEKEY"), ("root@10.0.10.50", "")):
+        box.config.save(root, by=by, description="/api/x made changes", key=key)
+    again = built(LAB, before_phase=0, seed=7).machines["firewall"]
+    seed_opnsense(again, wire)
+    told = [one.run(f"php -r {shlex.quote(REVISIONS)}").out for one in (box, again)]
+    assert [json.loads(line)["file"] for line in told[0].splitlines()] == [
+        json.loads(line)["file"] for line in told[1].splitlines()
+    ]
+    assert b"THEKEY" not in told[0]
+    assert "THEKEY" not in wire.said
+    for one in (box, again):
+        found = since(_read_by(one), copy, "homelab")
+        assert found.whole
+        (other,) = found.others
+        assert "root@10.0.10.50" in other
+
+
+def _read_by(box):
+    class Host:
+        name = "firewall"
+
+        def read(self, *argv, **options):
+            reply = box.run(read(*argv).line).finished()
+            return Result(reply.status, reply.out.decode(), reply.err.decode())
+
+    return revisions(Host())
+
+
 def test_hardware_and_whence_one_comes_are_in_the_real_ones_words(pair):
     box, twin, _ = pair
     assert twin.run("sysctl -n hw.model").out == b"One of its own\n"
@@ -146,9 +185,12 @@ def test_files_are_asked_for_in_freebsds_words_and_only_when_looked_at(pair):
 
 
 def test_the_one_script_is_let_through_and_nothing_like_it():
-    assert PROBE == LET_THROUGH
+    assert (PROBE, REVISIONS) == (LET_THROUGH, TOLD)
     assert reads_only(["php", "-r", PROBE])
-    for words in (["php", "-r", PROBE + " "], ["php", "-f", "/x.php"], ["php"]):
+    assert reads_only(["php", "-r", REVISIONS])
+    for script in (PROBE + " ", PROBE + REVISIONS):
+        assert not reads_only(["php", "-r", script])
+    for words in (["php", "-f", "/x.php"], ["php"]):
         assert not reads_only(words)
     assert reads_only(["ifconfig", "igc0"])
     assert not reads_only(["ifconfig", "igc0", "down"])
@@ -171,7 +213,7 @@ def test_a_device_with_more_than_we_print_is_understood():
         "\tinet6 fe80::210%vlan0.30 prefixlen 64 scopeid 0x9\n\tinet6 fd00:30::1 prefixlen 64\n"
         "\tgroups: vlan\n\tvlan: 30 vlanproto: 802.1q vlanpcp: 0 parent interface: ixl1\n"
     )
-    told = {"ifconfig": text, "opnsense-version -v": "26.1.11\n", "php": "<opnsense/>"}
+    told = {"ifconfig": text, "opnsense-version -v": "26.1.11\n", "php -r $secret": "<opnsense/>"}
 
     def ask(host, argv):
         if "stat" in argv:

@@ -148,3 +148,25 @@ def test_every_program_says_what_it_rests_on(shared):
     assert {name for commands in OPNSENSE[6:] for name in commands.bodies} - elsewhere == set()
     for line, rests in (("sha256 -q /x", "documentation"), ("configctl filter reload", "source")):
         assert rests_on(shared.world.shelves, shared, line) == rests
+
+
+def test_a_boot_runs_what_is_there_before_it_reads_the_configuration(box):
+    """In the order of the names; what may not be executed is passed over, and stops nothing."""
+    early, start = (f"/usr/local/etc/rc.syshook.d/{each}" for each in ("early", "start"))
+    lines = {
+        f"{early}/01-a": "cp /conf/old.xml /conf/config.xml\nfalse\n",
+        f"{early}/02-b": "echo b >> /root/told\nrm /usr/local/etc/rc.syshook.d/early/02-b\n",
+        f"{start}/50-c": "echo c >> /root/told\n",
+    }
+    for path, text in lines.items():
+        box.files.put(path, f"#!/bin/sh\n{text}", mode=0o755)
+    box.files.put(f"{early}/03-d", "#!/bin/sh\necho d >> /root/told\n")
+    root = box.config.load()
+    box.files.put("/conf/old.xml", box.files.text("/conf/config.xml"))
+    root.find("interfaces/opt2/ipaddr").text = "10.0.20.77"
+    box.config.save(root, by="root@10.0.10.50", description="changed")
+    box.reboot()
+    box.world.clock.sleep(300)
+    assert box.files.text("/root/told") == "b\nc\n"
+    assert not box.files.exists(f"{early}/02-b")
+    assert box.links.of("opt2").addresses == ["10.0.20.1/24"]

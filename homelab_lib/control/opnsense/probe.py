@@ -1,11 +1,13 @@
 """What a twin asks an OPNsense in order to become it: calls that only read.
 
 The configuration holds every secret of the box, so it is printed by a script that blots them out
-where it lies. That one script is let through, letter by letter, and no other.
+where it lies. That script and the one that tells its history are let through, letter by letter, and
+no other.
 """
 
 from collections.abc import Sequence
 
+from homelab_lib.control.opnsense.history import REVISIONS
 from homelab_lib.transport.reads import declare
 
 PROBE = (
@@ -19,7 +21,7 @@ PROBE = (
 
 
 def _php(words: Sequence[str]) -> bool:
-    return list(words) == ["-r", PROBE]
+    return list(words) in (["-r", PROBE], ["-r", REVISIONS])
 
 
 declare("php", _php)

@@ -9,27 +9,35 @@ finds it, and goes on.
 Before something is applied that the way to the firewall may depend on, a timer is started on the
 firewall itself, a process of its own: unless it is stopped in time, it puts back what was laid
 aside and loads all of it anew. It needs neither the network nor any service, and no release has to
-offer it: the savepoint of 26.1 answers a revision that names no backup, and 26.7 has none.
+offer it: the savepoint of 26.1 answers a revision that names no backup, and 26.7 has none. A
+process does not outlive a reboot, and a boot applies all that is written; so a script among those
+that a boot runs before it reads the configuration puts it back then. It goes when the timer does.
+
+What is put back is the whole configuration. Where somebody else has saved something after it was
+laid aside, the undo would take that away with ours, and so nothing is applied under it.
 
 References
 ----------
 opnsense/core: ``src/opnsense/scripts/shell/restore.sh`` (what the console's "restore a backup"
-does), ``rc.reload_all``; daemon(8), pkill(1) of FreeBSD.
+does), ``rc.reload_all``, ``src/etc/rc`` and ``rc.syshook`` (``early`` comes before ``rc.bootup``);
+daemon(8), pkill(1) of FreeBSD.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from homelab_lib.control.opnsense.api import Api, told, was_lost
+from homelab_lib.control.opnsense.history import CONFIG, revisions, since
 from homelab_lib.runbook.resource import Change, Diff, Host, Progress, Rollback
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command, Result, change
 from homelab_lib.transport.request import Request
 
-CONFIG = "/conf/config.xml"
 WITHIN_S = 180.0
 _GUARDED_S = 60.0
+_AT_BOOT = "/usr/local/etc/rc.syshook.d/early"
+_SHOWN = 3  # of somebody else's changes
 Apply = tuple[str, Call]
 """A line for people, and what applies something."""
 
@@ -67,11 +75,14 @@ class Aside:
         The firewall, and the lab it belongs to.
     what
         What will be written: a word that no other step uses.
+    guarded
+        Whether the way to the firewall may depend on it: then the undo puts this back.
     """
 
     host: str
     lab: str
     what: str
+    guarded: bool = True
     timeout_s: float = 30.0
 
     @property
@@ -83,21 +94,55 @@ class Aside:
         """Where it lies: beside the configuration, where a boot leaves it."""
         return f"/conf/homelab-{self.lab}-{self.what}.xml"
 
+    @property
+    def at_boot(self) -> str:
+        """The script by which a boot puts it back: before those that bring an update."""
+        return f"{_AT_BOOT}/01-homelab-{self.lab}-{self.what}"
+
     def lies(self, host: Host) -> bool:
         """Whether it lies there."""
         return host.read("test", "-e", self.path, ok=(0, 1)).ok
 
-    def observe(self, host: Host) -> bool:
-        return self.lies(host)
+    def observe(self, host: Host) -> dict[str, Any]:
+        """Whether it lies there, and what would be lost if it were put back."""
+        if not self.lies(host):
+            return {"lies": False}
+        return {"lies": True, "lost": self.lost(host)}
 
-    def diff(self, observed: bool) -> Diff:
-        if observed:
-            return Diff()
-        # Half a copy would be restored as a whole one: it gets its name when it is done.
-        script = f"cp -p {CONFIG} {self.path}.new && mv {self.path}.new {self.path}"
+    def diff(self, observed: Mapping[str, Any]) -> Diff:
+        if observed["lies"]:
+            return Diff(conflict=observed["lost"])
+        # Half a copy would be restored as a whole one: it gets its name when it is done. And it is
+        # as old as it is laid there, which `since` goes by.
+        script = f"cp {CONFIG} {self.path}.new && mv {self.path}.new {self.path}"
         call = change("/bin/sh", "-c", script)
         undo = f"rm {self.path}"
         return Diff((Change(f"lay {self.name} aside as {self.path}", call, undo=undo),))
+
+    def lost(self, host: Host) -> str:
+        """Why what lies there must not be put back, and what a person can do; empty where it may.
+
+        One that this approval has laid is as old as its run; of an older one nobody knows, where
+        the history does not reach back so far.
+        """
+        if not self.guarded:
+            return ""
+        found = since(revisions(host), self.path, self.lab)
+        if found.others:
+            newest = "; ".join(found.others[-_SHOWN:])
+            more = f", {len(found.others)} times" if len(found.others) > _SHOWN else ""
+            why = f"since then somebody else has changed it{more}: {newest}"
+        elif not found.whole and not host.sent(self.name):
+            why = "that is longer ago than its history reaches back"
+        else:
+            return ""
+        return (
+            f"{self.path} holds the configuration before {self.what}, which was written and not "
+            f"applied, and {why}. The undo would take that away with ours. Either let all of it "
+            "stand: press Apply in the firewall's pages where they ask for it, see that you still "
+            f"get in, then  rm {self.path}  on the firewall; or put the old one back:  "
+            f"mv {self.path} {CONFIG} && /usr/local/etc/rc.reload_all"
+        )
 
     # ------------------------------------------------------------------ timer
 
@@ -115,24 +160,33 @@ class Aside:
         before = f"{first}; " if first else ""
         undo = (
             f"sleep {WITHIN_S:.0f}; test -e {self.path} && mv {self.path} {CONFIG} && "
-            f"{{ {before}/usr/local/etc/rc.reload_all; }}"
+            f"{{ {before}/usr/local/etc/rc.reload_all; }}; rm -f {self.at_boot}"
         )
+        at_boot = f"test -e {self.path} && mv {self.path} {CONFIG}; rm -f {self.at_boot}"
         # One that still runs, of a run that was cut off, would go off too early.
         script = (
-            f'pkill -f {self.path}; test -e {self.path} && /usr/sbin/daemon -f /bin/sh -c "{undo}"'
+            f"pkill -f {self.path}; test -e {self.path} && "
+            f"printf '%s\\n' '#!/bin/sh' '{at_boot}' > {self.at_boot} && "
+            f"chmod 755 {self.at_boot} && sync && "
+            f'/usr/sbin/daemon -f /bin/sh -c "{undo}"'
         )
         return change("/bin/sh", "-c", script)
 
     def _armed(self, host: Host) -> bool:
         # It is known by the path in its words; pgrep leaves out itself and whoever started it.
         runs = host.read("pgrep", "-f", self.path, ok=(0, 1)).ok
-        return runs and self.lies(host)
+        at_boot = host.read("test", "-x", self.at_boot, ok=(0, 1)).ok
+        return runs and at_boot and self.lies(host)
 
     @property
     def _confirm(self) -> Command:
         """It stops the timer and no more: where the reply of what it guards was lost, nobody knows
-        yet whether that was carried out. It fails where the timer has gone off."""
-        return change("/bin/sh", "-c", f"test -e {self.path} && pkill -f {self.path}")
+        yet whether that was carried out. It fails where it was undone."""
+        script = (
+            f"test -e {self.path} || {{ echo 'it has been undone already' >&2; exit 1; }}; "
+            f"rm -f {self.at_boot}; pkill -f {self.path}"
+        )
+        return change("/bin/sh", "-c", script)
 
 
 @dataclass(frozen=True)
@@ -145,8 +199,6 @@ class Applied:
         The firewall, and what lies aside until then.
     calls
         What applies it, each with a line for people.
-    guarded
-        Whether the way to the firewall may depend on it.
     before_undo
         What the undo does first, as words of a shell.
     stays
@@ -156,7 +208,6 @@ class Applied:
     api: Api
     aside: Aside
     calls: tuple[Apply, ...]
-    guarded: bool = True
     before_undo: str = ""
     stays: str = ""
     timeout_s: float = 60.0
@@ -170,11 +221,13 @@ class Applied:
         return f"{self.aside.what} in force"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        return {"pending": self.aside.lies(host)}
+        return self.aside.observe(host)
 
-    def diff(self, observed: dict[str, Any]) -> Diff:
-        if not observed["pending"]:
+    def diff(self, observed: Mapping[str, Any]) -> Diff:
+        if not observed["lies"]:
             return Diff()
+        if observed["lost"]:
+            return Diff(conflict=observed["lost"])
         done = change("rm", self.aside.path)
         applied = Change(f"all of {self.aside.what} is applied", done)
         return Diff((*self._changes(), applied))
@@ -183,13 +236,13 @@ class Applied:
         undo = f"within {WITHIN_S:.0f} s by the firewall itself, unless we confirm; {CONSOLE}"
         if self.stays:
             undo += f"; {self.stays}"
-        rollback = self.aside.rollback(self.before_undo) if self.guarded else None
+        rollback = self.aside.rollback(self.before_undo) if self.aside.guarded else None
         return [
             Change(
                 summary,
                 self._in_time(call),
                 follow=_follow(call),
-                undo=undo if self.guarded else "",
+                undo=undo if self.aside.guarded else "",
                 rollback=rollback,
             )
             for summary, call in self.calls
@@ -197,4 +250,4 @@ class Applied:
 
     def _in_time(self, call: Call) -> Call:
         """What is guarded is given up, and looked for, long before the timer goes off."""
-        return replace(call, timeout_s=_GUARDED_S) if self.guarded else call
+        return replace(call, timeout_s=_GUARDED_S) if self.aside.guarded else call

@@ -78,6 +78,7 @@ def _copied(machine: Machine, call: Call, old: str, new: str, given: Given) -> s
             files.link(target, data.decode(), who)
         else:
             facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+            facts["mtime_s"] = machine.world.clock.now()
             mode = entry.mode & ~call.umask if there is None else None
             files.write(target, data, who, mode=mode, **facts)
         _kept_facts(machine, call, target, entry, given)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from homelab_lib.twin.machine.https import Answered, Asked
 from homelab_lib.twin.opnsense import php
-from homelab_lib.twin.opnsense.credentials import may_everything
+from homelab_lib.twin.opnsense.credentials import may_everything, pair
 from homelab_lib.twin.opnsense.errors import NoSuchEndpoint, Refused, Unexpected
 from homelab_lib.twin.opnsense.firewall import OpnSense
 from homelab_lib.twin.opnsense.visit import Visit
@@ -56,7 +56,8 @@ class Api:
     def _answered(self, asked: Asked) -> Answered:
         action, parts = self._route(asked.path)
         config = self._firewall.config.load()
-        user = self._firewall.doorman.user_of(asked.headers.get("authorization", ""), config)
+        authorization = asked.headers.get("authorization", "")
+        user = self._firewall.doorman.user_of(authorization, config)
         if not user:
             return _json({"status": 401, "message": "Authentication Failed"}, 401)
         if not may_everything(config, user):
@@ -76,6 +77,7 @@ class Api:
             query=asked.query,
             post=post,
             user=user,
+            key=pair(authorization)[0],
         )
         answer = action(visit, *parts)
         if isinstance(answer, Answered):

@@ -50,12 +50,14 @@ class Config:
         Where it lies.
     now_s
         Tells the time [s since 1970].
+    last_s
+        When it was saved last [s since 1970].
     """
 
-    def __init__(self, files: FileSystem, now_s: Callable[[], float]) -> None:
+    def __init__(self, files: FileSystem, now_s: Callable[[], float], last_s: float = 0.0) -> None:
         self._files = files
         self._now_s = now_s
-        self._last_s = 0.0
+        self._last_s = last_s
         files.mkdir("/conf", parents=True)
         files.make_folder(BACKUPS, mode=0o750)
 
@@ -74,9 +76,9 @@ class Config:
 
     def put(self, root: ET.Element) -> None:
         """Write it and make no backup, as an installer does."""
-        self._files.put(PLACE, written(root), mode=0o640)
+        self._files.put(PLACE, written(root), mode=0o640, mtime_s=self._now_s())
 
-    def save(self, root: ET.Element, *, by: str, description: str) -> str:
+    def save(self, root: ET.Element, *, by: str, description: str, key: str = "") -> str:
         """Write it and leave a backup.
 
         Parameters
@@ -87,6 +89,8 @@ class Config:
             Who did it: ``root@127.0.0.1``.
         description
             What was done.
+        key
+            The key of the API that it was done with; a session of the pages has none.
 
         Returns
         -------
@@ -100,8 +104,10 @@ class Config:
             revision = ET.SubElement(root, "revision")
         revision.clear()
         told = f"{moment:.2f}"
-        for tag, text in (("username", by), ("description", description), ("time", told)):
-            ET.SubElement(revision, tag).text = text
+        tags = {"username": by, "user_apitoken": key, "description": description, "time": told}
+        for tag, text in tags.items():
+            if tag != "user_apitoken" or key:
+                ET.SubElement(revision, tag).text = text
         self.put(root)
         # The name has up to four decimals, the revision two: one seldom leads to the other.
         name = f"{moment:.4f}".rstrip("0").rstrip(".")

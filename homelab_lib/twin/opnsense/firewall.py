@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.credentials import Doorman
+from homelab_lib.twin.opnsense.syshook import run_hooks
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,12 @@ class OpnSense(Machine):
         self.rollback = None
 
     def _booted(self, boots: int) -> None:
+        if boots != self.boots or self.up:
+            return
+        run_hooks(self, "early")
         super()._booted(boots)
-        if boots == self.boots and self.up:
-            self.apply_all()
+        self.apply_all()
+        run_hooks(self, "start")
 
     def state(self) -> dict[str, Any]:
         in_force = {name: ET.tostring(root) for name, root in sorted(self.running.items())}

@@ -44,12 +44,17 @@ _PLACES = (
 )
 """Programs that are called by where they lie, outside of the system's own folders."""
 
+_FOLDERS = (
+    *("/var/run", "/var/db", "/tmp", "/conf", "/usr/local/etc/suricata"),
+    *("/usr/local/etc/rc.syshook.d/early", "/usr/local/etc/rc.syshook.d/start"),
+)
+
 
 def install(machine: Machine) -> None:
     """Put programs where they lie, and what else a shell finds of the system's."""
     for path in _PLACES:
         machine.files.put(path, "#!\n", mode=0o755)
-    for folder in ("/var/run", "/var/db", "/tmp", "/conf", "/usr/local/etc/suricata"):
+    for folder in _FOLDERS:
         machine.files.mkdir(folder, parents=True)
     root = machine.accounts.users["root"]
     machine.accounts.users["root"] = replace(root, shell="/usr/local/sbin/opnsense-shell")

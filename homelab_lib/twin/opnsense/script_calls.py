@@ -1,5 +1,6 @@
 """What a PHP script of the appliance calls: functions, the configuration, users."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -74,6 +75,11 @@ class Run(Evaluation):
                 return found.decode(errors="surrogateescape")
             case "file_exists" | "is_file", [path]:
                 return self.box.files.entry(self.call.path(text(path))) is not None
+            case "filemtime", [path]:
+                entry = self.box.files.entry(self.call.path(text(path)))
+                return False if entry is None else int(entry.mtime_s)
+            case "glob", [pattern]:
+                return self._globbed(text(pattern))
             case "fwrite" | "fputs", ["php://stderr", what]:
                 self.err += text(what)
                 return len(text(what))
@@ -108,6 +114,16 @@ class Run(Evaluation):
             return body(*given)
         except (AttributeError, TypeError):
             raise Fatal(f"{name}(): Argument of a wrong type", line, "TypeError") from None
+
+    def _globbed(self, pattern: str) -> dict[int, str]:
+        """Paths whose last part fits a pattern, in order."""
+        folder, _, last = pattern.rpartition("/")
+        try:
+            names = self.box.files.listdir(self.call.path(folder), self.box.who(self.call))
+        except FileError:
+            return {}
+        shown = [name for name in names if name[0] != "." or last[:1] == "."]
+        return dict(enumerate(f"{folder}/{name}" for name in shown if fnmatchcase(name, last)))
 
     def _own(self, name: str, given: list[Any]) -> Any:
         parameters, body = self.script.functions[name]

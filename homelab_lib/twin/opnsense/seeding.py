@@ -6,9 +6,12 @@ the kernel: devices and addresses, the rules that pf has loaded, what runs.
 """
 
 import csv
+import json
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.entry import KINDS, NOTHING, Entry, FileError
@@ -17,8 +20,8 @@ from homelab_lib.twin.machine.seeding import NOT_ASKED, filled, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.opnsense.box import Box
+from homelab_lib.twin.opnsense.config import BACKUPS, Config
 from homelab_lib.twin.opnsense.config import PLACE as CONFIG
-from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
 from homelab_lib.twin.opnsense.freebsd_processes import DAEMONS
 from homelab_lib.twin.opnsense.leases import Lease
@@ -35,6 +38,17 @@ PROBE = (
     "echo $config->asXML();"
 )
 """Prints the configuration without what is nobody's business."""
+
+REVISIONS = (
+    "foreach (array_merge(glob('/conf/*.xml'), glob('/conf/backup/*.xml')) as $file) { "
+    "$config = simplexml_load_file($file); if ($config !== false) { "
+    "$revision = $config->revision; echo json_encode(['file' => $file, "
+    "'written' => filemtime($file), 'time' => (string)$revision->time, "
+    "'by' => (string)$revision->username, 'what' => (string)$revision->description, "
+    "'key' => isset($revision->user_apitoken)]), \"\\n\"; } }"
+)
+"""Prints the revision of each configuration that lies there, a line of JSON each."""
+_TOLD = {"file", "written", "time", "by", "what", "key"}
 
 _FORM = "%p|%Su|%Sg|%z|%N"
 _RECORD = re.compile(r"([0-7]{1,7})\|([^|]+)\|([^|]+)\|(\d{1,20})\|(.+)")
@@ -53,9 +67,16 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
         box.release = parse_release(box.version)
     text = printed(ask, box.name, "php", "-r", PROBE)
     root = ET.fromstring(text) if text else ET.Element("opnsense")
-    box.files = FileSystem(loader=_loader(ask, box.name, ET.tostring(root)))
-    box.config = Config(box.files, box.world.clock.now)
+    told = _history(ask, box.name)
+    box.files = FileSystem(loader=_loader(ask, box.name, root, told))
+    last_s = max((_moment(each) for each in told.values()), default=0.0)
+    box.config = Config(box.files, box.world.clock.now, last_s)
     box.config.put(root)
+    for path, row in told.items():
+        if path.startswith(f"{BACKUPS}/"):
+            box.files.put(path, _revised(ET.Element("opnsense"), row), mode=0o640)
+        else:
+            box.files.exists(path)  # known from now on, and listed
     digest = printed(ask, box.name, "sha256", "-q", CONFIG) or ""
     box.files.stat(CONFIG).digest = digest.strip()  # of the file as it lies there
     _seed_links(box, printed(ask, box.name, "ifconfig") or "")
@@ -82,6 +103,41 @@ def _in_force(root: ET.Element, loaded: set[str]) -> ET.Element:
         if loaded and there and row.get("uuid") not in loaded:
             rules.remove(row)  # type: ignore[union-attr]
     return copy
+
+
+def _history(ask: Ask, host: str) -> dict[str, dict[str, Any]]:
+    """What the box says of each configuration that lies there, by its path."""
+    found = {}
+    for line in (printed(ask, host, "php", "-r", REVISIONS) or "").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row.keys() >= _TOLD:
+            found[str(row["file"])] = row
+    return found
+
+
+def _moment(row: dict[str, Any]) -> float:
+    try:
+        return float(row["time"])
+    except ValueError:
+        return 0.0
+
+
+def _revised(root: ET.Element, row: dict[str, Any]) -> bytes:
+    """A configuration with the revision that is told of it; a key stays where it is."""
+    copy = deepcopy(root)
+    for each in copy.findall("revision"):
+        copy.remove(each)
+    if row["time"]:
+        revision = ET.SubElement(copy, "revision")
+        tags = {"username": "by", "description": "what", "time": "time"}
+        for tag, name in tags.items():
+            ET.SubElement(revision, tag).text = row[name]
+        if row["key"]:
+            ET.SubElement(revision, "user_apitoken")
+    return ET.tostring(copy)
 
 
 def _leases(box: Box, ask: Ask) -> Iterator[Lease]:
@@ -157,10 +213,11 @@ def _links(text: str, segments: dict[str, str]) -> Iterator[Link]:
 # --------------------------------------------------------------------------------- files
 
 
-def _loader(ask: Ask, host: str, config: bytes) -> Loader:
+def _loader(ask: Ask, host: str, config: ET.Element, told: Mapping[str, dict[str, Any]]) -> Loader:
     """Asks a real box for files, in FreeBSD's words. What its configuration holds, and copies of
     it, and what was made of it with the secrets in it, is not read: of such a file no more is known
-    than that it is there, and a copy is taken for what is written now."""
+    than that it is there, and a copy is taken for what is written now, by whom its revision says.
+    """
 
     def load(paths: Sequence[str]) -> dict[str, Entry | FileError]:
         wanted = [path for path in paths if not path.startswith(_NEVER)]
@@ -180,7 +237,9 @@ def _loader(ask: Ask, host: str, config: bytes) -> Loader:
                 mode = stat.S_IMODE(int(raw, 8))
                 entry = Entry(kind, mode=mode, user=user, group=group, size_bytes=int(size))
                 if kind == "file" and path.startswith("/conf/"):
-                    entry.data = config
+                    row = told.get(path)
+                    entry.data = _revised(config, row) if row else ET.tostring(config)
+                    entry.mtime_s = float(row["written"]) if row else 0.0
                     found[path] = entry
                 else:
                     found[path] = filled(entry, ask, host, path, digest=("sha256", "-q"))

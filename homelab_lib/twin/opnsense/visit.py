@@ -26,8 +26,8 @@ class Visit:
         The query's parameters.
     post
         The body, as far as it is one.
-    user
-        Who asks.
+    user, key
+        Who asks, and the key that let him in.
     """
 
     def __init__(
@@ -39,13 +39,14 @@ class Visit:
         query: Mapping[str, str],
         post: dict[str, Any],
         user: str,
+        key: str = "",
     ) -> None:
         self.firewall = firewall
         self.method = method
         self.path = path
         self.post = post
         self.request = {**query, **post}
-        self.user = user
+        self.user, self.key = user, key
         self.config: ET.Element = firewall.config.load()
         self._trees: dict[str, Tree] = {}
 
@@ -93,4 +94,5 @@ class Visit:
             self.config,
             by=f"{self.user}@127.0.0.1",
             description=description or f"{self.path} made changes",
+            key=self.key,
         )

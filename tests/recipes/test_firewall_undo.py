@@ -1,0 +1,146 @@
+"""What a firewall undoes by itself, and what nobody may undo: the owner's own changes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from homelab_lib.control.opnsense.revert import WITHIN_S
+from homelab_lib.errors import StepFailed
+from homelab_lib.transport.command import read
+from recipes.firewall_box import Box
+
+COPY = "/conf/homelab-homelab-rules.xml"
+AT_BOOT = "/usr/local/etc/rc.syshook.d/early/01-homelab-homelab-rules"
+pytestmark = pytest.mark.sample
+DAYS_S = 4 * 86_400.0
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Box]:
+    box = Box("26.7")
+    try:
+        box.run("firewall-key", "vlans", "interfaces", "rules")
+        yield box
+    finally:
+        box.target.close()
+
+
+@pytest.fixture
+def box(made: Box) -> Box:
+    """A firewall with all rules in force, of which one was switched off by hand just now."""
+    made.run("rules")
+    mine = next(row for row in made.rules() if row["description"].startswith("trusted-iot;"))
+    made.post(f"firewall/filter/toggleRule/{mine['uuid']}/0")
+    made.target.clock.sleep(60.0)
+    return made
+
+
+def firewall(box: Box):
+    return box.target.world.machines["firewall"]
+
+
+def there(box: Box, path: str) -> bool:
+    return firewall(box).files.exists(path)
+
+
+def break_off(box: Box) -> None:
+    """The run ends where all is written, and before a timer runs."""
+    box.target.world.faults.arm("fail", "daemon -f", machine="firewall")
+    with pytest.raises(StepFailed, match="could not be armed"):
+        box.run("rules")
+
+
+def owner_saves(box: Box) -> None:
+    """Somebody sets something else in the pages, and applies it."""
+    machine = firewall(box)
+    root = machine.config.load()
+    root.find("system/domain").text = "owner.example"
+    by = "root@10.0.10.50"
+    machine.config.save(root, by=by, description="/system_general.php made changes")
+
+
+def domain(box: Box) -> str:
+    return firewall(box).config.load().findtext("system/domain")
+
+
+def test_a_reboot_in_between_puts_back_what_was_in_force(box: Box) -> None:
+    """The timer is a process, and a boot applies all that is written."""
+    before = box.config
+    firewall(box).world.after(10.0, firewall(box).reboot)
+    with box.cut_off(), pytest.raises(StepFailed, match="was not reached any more"):
+        box.run("rules")
+    assert box.config == before
+    assert not there(box, COPY)
+    assert not there(box, AT_BOOT)
+    in_force = [rule for rule in firewall(box).pf.rules if "trusted-iot;" in rule.description]
+    assert not in_force, "the box has come up with the rules that it had"
+
+
+def test_a_reboot_that_is_over_before_we_are_back_is_told_as_such(box: Box) -> None:
+    box.target.world.faults.arm("reboot", "firewall/filter/apply", machine="firewall")
+    with pytest.raises(StepFailed, match="it has been undone already"):
+        box.run("rules")
+
+
+def test_what_was_confirmed_is_undone_by_no_reboot(box: Box) -> None:
+    box.run("rules")
+    after = box.config
+    assert not there(box, AT_BOOT)
+    firewall(box).reboot()
+    box.target.clock.sleep(2 * WITHIN_S)
+    assert box.config == after
+
+
+def test_the_owner_s_later_changes_are_not_undone(box: Box) -> None:
+    """A run was broken off; days later the owner has changed something, and it runs again."""
+    break_off(box)
+    box.target.clock.sleep(DAYS_S)
+    owner_saves(box)
+    before = box.config
+    with pytest.raises(StepFailed, match=r"since then somebody else.*root@10\.0\.10\.50") as stop:
+        box.run("rules")
+    assert f"rm {COPY}" in str(stop.value)
+    box.target.clock.sleep(2 * WITHIN_S)
+    assert box.config == before
+    assert domain(box) == "owner.example"
+    # He does what he was told: all of it stands, and is in force.
+    firewall(box).apply_all()
+    box.target.link.run("firewall", read("true"))
+    firewall(box).files.remove(COPY)
+    (outcome,) = box.run("rules")
+    assert outcome.status == "already"
+    assert domain(box) == "owner.example"
+
+
+def test_what_was_broken_off_and_nobody_touched_is_taken_up_with_its_undo(box: Box) -> None:
+    in_force = firewall(box).config.load()
+    break_off(box)
+    box.target.clock.sleep(DAYS_S)
+    with box.cut_off(), pytest.raises(StepFailed, match="was not reached any more"):
+        box.run("rules")
+    box.target.clock.sleep(WITHIN_S)
+    assert len(firewall(box).config.load().findall(".//rule")) == len(in_force.findall(".//rule"))
+    assert not there(box, COPY)
+
+
+def test_two_at_once_stop_before_anything_is_in_force(box: Box) -> None:
+    """The owner saves something between what we write and what would put it in force."""
+    save = firewall(box).config.save
+    calls = []
+
+    def saves(root, **more):
+        calls.append(more["description"])
+        told = save(root, **more)
+        if "setRule" in more["description"] and len(calls) == 1:
+            owner_saves(box)
+        return told
+
+    firewall(box).config.save = saves
+    try:
+        with pytest.raises(StepFailed, match="since then somebody else has changed it"):
+            box.run("rules")
+    finally:
+        del firewall(box).config.save
+    assert domain(box) == "owner.example"
+    firewall(box).apply_all()
+    firewall(box).files.remove(COPY)
