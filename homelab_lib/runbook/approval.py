@@ -1,6 +1,7 @@
 """What a person approved: kept under its digest, and held against what is to be done now."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,9 @@ class Covered:
     Parameters
     ----------
     besides
-        Changes (by identity) that clear up after our own attempt that was cut off.
+        Changes (by identity) that clear up after our own attempt that was cut off, or send again
+        what was approved and sent, where it now takes nobody's place: a restart in between undid
+        a part.
     gone
         Changes (by identity) that are not needed any more, since what we had begun came by itself.
     """
@@ -121,9 +124,12 @@ def assert_covers(
     differences: list[str] = []
     besides: list[str] = []
     gone: list[str] = []
+    done = [each for each in approved.changes if journal.outcome(each.identity) == "done"]
     for change in fresh.changes:
         if left[change.identity]:
             left[change.identity] -= 1
+        elif _again(change, done):
+            besides.append(change.identity)
         elif not (change.destroys and journal.begun(change.host, change.resource)):
             differences.append(f"+ {change.host}: {change.summary}{_from(change)}")
         elif set(change.destroys) <= allow_destroy:
@@ -151,6 +157,15 @@ def assert_covers(
         lines = "\n    ".join(differences)
         raise PlanStale(f"the hosts are not as they were planned for:\n    {lines}", fix=_AGAIN)
     return Covered(tuple(besides), tuple(gone))
+
+
+def _again(change: PlannedChange, done: Sequence[PlannedChange]) -> bool:
+    """Whether a change sends no more than what was approved and sent, and replaces nothing."""
+    plain = not (change.destroys or change.replaces)
+    return plain and any(
+        change.step == each.step and change.rollback == each.rollback and change.sends_as(each)
+        for each in done
+    )
 
 
 def _not_looked_at_yet(change: PlannedChange, fresh: Plan) -> bool:

@@ -192,6 +192,27 @@ class TestClearingUp:
             covers(self.APPROVED, self.HALF, destroy=["half of a"])
 
 
+class TestAgain:
+    """A restart undid a part of what we had done: the same call replaces something else now."""
+
+    APPROVED = plan_of(runbook(A), Wire({"one": {"a": "7"}}))
+    NOTHING_THERE = plan_of(runbook(A), Wire())
+
+    def test_what_was_approved_and_sent_is_sent_again_where_nothing_is_in_its_place(self):
+        log = journal(self.APPROVED, "a", outcome="done")
+        found = covers(self.APPROVED, self.NOTHING_THERE, log)
+        assert found.besides == (self.NOTHING_THERE.changes[0].identity,)
+
+    def test_what_was_not_sent_is_not_begun_where_something_went_missing(self):
+        with pytest.raises(PlanStale):
+            covers(self.APPROVED, self.NOTHING_THERE)
+
+    def test_somebody_elses_is_not_replaced(self):
+        log = journal(self.APPROVED, "a", outcome="done")
+        with pytest.raises(PlanStale, match="in place of: 8"):
+            covers(self.APPROVED, plan_of(runbook(A), Wire({"one": {"a": "8"}})), log)
+
+
 def test_what_comes_by_itself_of_what_we_began_is_written_down():
     """A VM starts with its host."""
     both = plan_of(runbook(A, Value("one", "a", "2")), Wire())

@@ -140,8 +140,9 @@ class NasNetwork:
         if observed["pending"] and not observed["ours"]:
             return Diff(
                 conflict=f"somebody is changing the network of {self.host}: changes wait to be "
-                "committed or confirmed, and are not ours. Finish them in the web interface, or "
-                "drop them by `midclt call interface.rollback`; then run this again"
+                "committed or confirmed, and are not of this approval (an earlier one may have "
+                "left them). Finish them in the web interface, or drop them by `midclt call "
+                "interface.rollback`; then run this again"
             )
         found = observed["interfaces"]
         if why := self._refused(found):
@@ -193,8 +194,10 @@ class NasNetwork:
         found, pending = observed["interfaces"], observed["pending"]
         routes = self._routes(observed)
         updates = [each for each in self.interfaces if each.differing(found[each.name])]
-        if updates and all(row["ipv4_dhcp"] and not row["addresses"] for row in found.values()):
-            updates = list(self.interfaces)  # with the first one DHCP ends on those not pinned
+        if updates and _untouched(found):
+            first, *others = self.interfaces
+            found = _once_one_is_set(found, first.name)
+            updates = [first, *(each for each in others if each.differing(found[each.name]))]
         idle = [each for each in self.interfaces if not each.runs(found[each.name])]
         if not updates and not pending:
             if not routes and not idle:
@@ -248,6 +251,19 @@ class NasNetwork:
             changing("network.configuration.update", self._documented_names()),
             replaces=f"name servers {', '.join(has) or 'none'}",
         )
+
+
+def _untouched(found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether nobody ever configured anything: DHCP runs everywhere."""
+    return all(row["ipv4_dhcp"] and not row["addresses"] for row in found.values())
+
+
+def _once_one_is_set(found: Mapping[str, dict[str, Any]], first: str) -> dict[str, dict[str, Any]]:
+    """What is found on the others from the first one's update on: so they are planned for, since a
+    run may be cut off in between."""
+    return {
+        name: row if name == first else row | {"ipv4_dhcp": False} for name, row in found.items()
+    }
 
 
 def _armed(host: Host) -> bool:

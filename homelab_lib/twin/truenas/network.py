@@ -163,9 +163,12 @@ class Network:
             self._until(waiting_s)
 
     def restarted(self) -> None:
-        """What waited and the timers were in the middleware's memory, and are gone."""
+        """What waited and the timers were in the middleware's memory, and are gone; what is in its
+        database holds from the boot on (`ix-netif` has it call `interface.sync`), committed or
+        not."""
         self._deadline_s = self._before = None
         self._stopped |= set(range(self._timer + 1))
+        self._apply()
 
     def _apply(self) -> None:
         """Carry out what is configured. Without any of it DHCP runs everywhere, and gives a default
