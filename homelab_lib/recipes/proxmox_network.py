@@ -85,7 +85,8 @@ class HostNetwork:
             why="All of it is staged, its syntax is looked at, and it is applied by the host "
             "itself. Before that a timer is set there that puts everything back in three minutes, "
             "or when the host starts again; it is stopped only once we came in by the new way. "
-            "Interfaces that the lab does not describe are left as they are.",
+            "Interfaces that the lab does not describe are left as they are, in the bridge "
+            "that has them, too.",
             needs=(f"drivers{end}",),
             ensure=self.bridges,
             check=self.one_way_out,

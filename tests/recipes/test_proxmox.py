@@ -1,6 +1,7 @@
 """A Proxmox host set up from its installation to its bridges, over SSH, on a lab that isn't there;
 what is wrong stops at the right step; whatever is cut off when, it is reached again."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -258,6 +259,38 @@ def test_a_plug_that_does_not_fit(stops, changed):
 def test_what_somebody_has_staged(stops):
     stops("network", "bridges", "somebody has staged changes",
           there=lambda node: node.files.put(STAGED, node.files.text(FILE)))  # fmt: skip
+
+
+def test_what_somebody_stages_after_we_were_cut_off(network):
+    """It is not applied with ours; once it is dropped, the same command goes on."""
+    digest = network.run("plan").digest
+    network.world.faults.arm("fail", CHANGES, nth=2)
+    assert network.run("apply", digest).error is not None
+    staged = node(network).files.text(STAGED)
+    somebodys = staged.replace("iface lo inet loopback\n", "iface lo inet loopback\n\tmtu 9000\n")
+    node(network).files.put(STAGED, somebodys)
+    again = network.run("apply", digest)
+    assert "holds more than what we staged" in str(again.error)
+    assert again.sent == 0
+    node(network).files.remove(STAGED)
+    network.until_done(digest)
+    assert network.run("verify").error is None
+
+
+def test_what_the_lab_does_not_put_anywhere_stays_in_its_bridge(network):
+    host = node(network)
+    text = host.files.text(FILE)
+    assert "bridge-ports enp11s0\n" in text
+    host.files.put(FILE, text.replace("bridge-ports enp11s0\n", "bridge-ports enp11s0 usb0\n"))
+    link = copy.copy(next(each for each in host.interfaces if each.name == "enp11s0"))
+    link.name, link.mac = "usb0", "02:10:00:30:00:77"
+    host.interfaces.append(link)
+    planned = network.run("plan")
+    assert planned.error is None
+    assert network.run("apply", planned.digest).error is None
+    assert "bridge-ports enp12s0 usb0\n" in host.files.text(FILE)
+    assert network.run("verify").error is None
+    assert network.run("apply", planned.digest).sent == 0
 
 
 def test_an_address_of_somebody(stops):

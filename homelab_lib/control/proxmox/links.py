@@ -4,6 +4,7 @@ Source: `PVE::API2::Network` (pve-manager 9.2): setting an interface replaces al
 that whatever it has and is to keep has to be given again.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,13 +69,16 @@ class Link:
     bond_mode: str = ""
     direct: bool = False
 
-    def options(self, row: dict[str, Any]) -> dict[str, str]:
+    def options(self, row: dict[str, Any], elsewhere: Set[str] = frozenset()) -> dict[str, str]:
         """What the API is to be given: what the interface has, and what it is to have.
 
         Parameters
         ----------
         row
             The interface as the node lists it; empty for one that is to be made.
+        elsewhere
+            Interfaces that are wanted for something else. What is in a bridge besides, and the lab
+            does not speak of, stays there.
         """
         found = {key: str(row[key]) for key in _KEPT if str(row.get(key, "")) and key != "method"}
         found["type"] = self.kind
@@ -84,8 +88,10 @@ class Link:
             found["mtu"] = str(self.mtu)
         if self.kind in ("bridge", "bond"):
             key = "bridge_ports" if self.kind == "bridge" else "slaves"
-            if set(found.get(key, "").split()) != set(self.ports):
-                found[key] = " ".join(self.ports)
+            there = found.get(key, "").split()
+            stay = [name for name in there if name not in {*self.ports, *elsewhere}]
+            if set(there) != {*self.ports, *stay}:
+                found[key] = " ".join([*self.ports, *stay])
         if self.kind == "bond" and self.bond_mode:
             found["bond_mode"] = self.bond_mode
         if self.vlan_aware:
@@ -94,8 +100,8 @@ class Link:
             found["autostart"] = "1"
         return found
 
-    def differs(self, running: dict[str, Any] | None) -> str:
-        """What of the kernel's own link is not as wanted; empty for nothing."""
+    def differs(self, running: dict[str, Any] | None, elsewhere: Set[str] = frozenset()) -> str:
+        """What of the kernel's own link is not as wanted; empty for nothing. See `options`."""
         if running is None:
             return f"{self.iface} is not there"
         wrong = []
@@ -107,7 +113,8 @@ class Link:
                 wrong.append(f"has not {cidr}")
         if running["mtu"] != self.mtu:
             wrong.append(f"takes packets of {running['mtu']} bytes")
-        if self.kind in ("bridge", "bond") and set(running["ports"]) != set(self.ports):
+        ports = set(running["ports"])
+        if self.kind in ("bridge", "bond") and (set(self.ports) - ports or ports & elsewhere):
             wrong.append(f"has the ports {', '.join(running['ports']) or 'none'}")
         if self.vlan_aware and not running["vlan_aware"]:
             wrong.append("knows no VLANs")

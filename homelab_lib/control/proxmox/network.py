@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.control.linux import look_at_file
+from homelab_lib.control.linux import look_at_file, read_file
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.control.proxmox.api import changing
 from homelab_lib.control.proxmox.links import USUAL_MTU, Link, listed, running
+from homelab_lib.control.proxmox.staged import besides
 from homelab_lib.runbook.resource import Change, Diff, Host, Rollback
 from homelab_lib.transport.command import Command, change
 
@@ -93,14 +94,26 @@ class ProxmoxNetwork:
         """The file's interfaces, the kernel's links, what is staged, and by whom."""
         staged = look_at_file(host, STAGED)
         undo = unit_properties(host, f"{UNDO}.timer", "LoadState", "ActiveState")
+        ours = self._ours(host)
         return {
             "rows": listed(host, self.node),
             "running": running(host),
             "staged": "" if staged is None else str(staged.get("sha256", "?")),
-            "ours": host.begun(self.name),
+            "besides": self._besides(host) if ours and staged is not None else [],
+            "ours": ours,
             "undo": undo["ActiveState"],
             "tool": host.read("ifreload", "-V", ok=(0, 1, 2, 127), sudo=True).stdout.strip(),
         }
+
+    def _ours(self, host: Host) -> bool:
+        """Whether we were in the middle of it: something was staged under this approval, and not
+        applied since."""
+        sent = host.sent(self.name)
+        return host.begun(self.name) or (bool(sent) and sent[-1].startswith("pvesh "))
+
+    def _besides(self, host: Host) -> list[str]:
+        """What is staged, and is nothing that we stage."""
+        return besides(read_file(host, INTERFACES), read_file(host, STAGED), self.links)
 
     # ------------------------------------------------------------------- saying
 
@@ -111,10 +124,20 @@ class ProxmoxNetwork:
             return Diff(conflict=conflict)
         rows = observed["rows"]
         stage = [each for link in self._in_order(rows) if (each := self._stage(link, rows))]
-        wrong = [why for link in self.links if (why := link.differs(self._runs(link, observed)))]
+        wrong = [
+            why
+            for link in self.links
+            if (why := link.differs(self._runs(link, observed), self._elsewhere(link)))
+        ]
         if not (stage or wrong or observed["staged"]):
             return Diff()
         return Diff((*stage, self._apply(observed, wrong)))
+
+    def _elsewhere(self, link: Link) -> frozenset[str]:
+        """Interfaces that are wanted for something else than to be in this one."""
+        others = [each for each in self.links if each.iface != link.iface]
+        wanted = {name for each in others for name in (each.iface, *each.ports)}
+        return frozenset(wanted - {link.iface, *link.ports})
 
     def _runs(self, link: Link, observed: dict[str, Any]) -> dict[str, Any] | None:
         found: dict[str, Any] | None = observed["running"].get(link.iface)
@@ -132,6 +155,14 @@ class ProxmoxNetwork:
                 f"{STAGED} is there: somebody has staged changes, and they would be applied with "
                 "ours; apply them in Proxmox, or drop them: "
                 f"pvesh delete /nodes/{self.node}/network"
+            )
+        if observed["besides"]:
+            lines = "\n      ".join(observed["besides"])
+            return (
+                f"{STAGED} holds more than what we staged: somebody changed it since we were cut "
+                f"off, and it would be applied with ours:\n      {lines}\n    apply it in Proxmox, "
+                f"or drop all that is staged: pvesh delete /nodes/{self.node}/network; then run "
+                "the same command again"
             )
         ways = [link for link in self.links if link.gateway]
         if len(ways) > 1:
@@ -201,7 +232,9 @@ class ProxmoxNetwork:
     def _stage(self, link: Link, rows: dict[str, dict[str, Any]]) -> Change | None:
         row = rows.get(link.iface, {})
         found = {k: v for k, v in row.items() if v and k not in ("exists", "method")}
-        wanted = {key: value for key, value in link.options(row).items() if value}
+        wanted = {
+            key: value for key, value in link.options(row, self._elsewhere(link)).items() if value
+        }
         if found == wanted or (not row and link.kind == "eth"):
             return None
         words = [word for key, value in wanted.items() for word in (f"--{key}", value)]
