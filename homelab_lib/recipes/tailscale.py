@@ -112,6 +112,7 @@ class Node:
             node.login_server,
             ctx.secret(node.auth_key) if node.auth_key else None,
             address,
+            lab=self.lab.name,
         )
 
     def check(self, ctx: Context) -> Iterator[Check]:

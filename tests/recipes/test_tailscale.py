@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from homelab_lib.control.linux.placing import LEDGER
 from homelab_lib.control.linux.tailscale import Settings, TailscaleNode
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
@@ -93,14 +94,75 @@ def test_another_coordinator_and_other_tags_are_no_settings(bench):
     assert "has the tags none" in bench.stops()[1]
 
 
+THEIRS = [
+    ("advertise-routes=192.0.2.0/24", "advertise-routes is 192.0.2.0/24 there"),
+    ("advertise-exit-node", "advertise-exit-node is true there, and false in the lab"),
+    ("ssh", "ssh is true there, and false in the lab"),
+    ("hostname=attic", "hostname is attic there"),
+    ("accept-routes", "accept-routes is true there"),
+    ("snat-subnet-routes=false", "snat-subnet-routes is false there, and true in the lab"),
+]
+
+
+@pytest.fixture
+def somebodys(bench):
+    """A node that its owner has joined by hand, and set up so."""
+
+    def up(*options):
+        node = bench.world.machines["proxmox"]
+        assert bench.stops() == ("", "")
+        bench.wire.sent.clear()
+        node.kept.pop("tailscale")
+        node.files.remove(LEDGER)
+        node.files.put("/root/key", KEY)
+        words = " ".join(f"--{each}" for each in options)
+        assert node.run(f"tailscale up --auth-key=file:/root/key {words}").finished().status == 0
+
+    return up
+
+
+@pytest.mark.parametrize(("option", "says"), THEIRS)
+def test_what_its_owner_has_set_is_left_alone(bench, somebodys, option, says):
+    somebodys(option)
+    before = dict(kept(bench)["set"])
+    where, said = bench.stops()
+    assert where == "tailscale"
+    assert says in said
+    assert kept(bench)["set"] == before
+    given = f"printf '%s\\t/var/lib/tailscale\\n' {LAB.name} >> {LEDGER}"
+    assert bench.world.machines["proxmox"].run(given).finished().status == 0
+    assert bench.stops() == ("", ""), "its owner gave it to us"
+
+
+def test_a_node_that_was_only_joined_is_set_up_and_ours_from_then_on(bench, somebodys):
+    somebodys()
+    bench.steps = tuple(tailscale.steps(with_node(auth_key=None), 1))
+    assert bench.stops() == ("", "")
+    assert kept(bench)["set"]["advertise-routes"] == "10.0.30.0/24"
+    bench.steps = tuple(tailscale.steps(with_node(auth_key=None, ssh=True), 1))
+    assert bench.stops() == ("", "")
+    assert kept(bench)["set"]["ssh"] == "true"
+
+
+def test_what_is_as_wanted_already_is_not_taken_over(bench, somebodys):
+    assert bench.stops() == ("", "")
+    wanted = dict(kept(bench)["set"])
+    bench.world.machines["proxmox"].files.remove(LEDGER)
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert (bench.wire.sent, kept(bench)["set"]) == ([], wanted)
+
+
 @pytest.mark.parametrize("address", ["100.101.102.103", "nas.tail0123.ts.net"])
 def test_the_way_by_which_we_come_is_not_changed_from_there(address):
-    node = TailscaleNode("nas", Settings("nas"), "https://controlplane.tailscale.com")
+    node = TailscaleNode("nas", Settings("nas"), "https://controlplane.tailscale.com", lab="attic")
     seen = {
         "state": "Running",
         "server": node.login_server,
         "tags": [],
         "settings": Settings("other").words(),
+        "marked": True,
+        "begun": False,
     }
     assert len(node.diff(seen).changes) == 1
     by_itself = dataclasses.replace(node, address=address)
@@ -112,7 +174,9 @@ def test_the_way_by_which_we_come_is_not_changed_from_there(address):
 @pytest.mark.parametrize("state", ["Starting", "NeedsMachineAuth"])
 def test_what_takes_its_time_is_waited_for(state):
     key = Secret("key", lambda: KEY)
-    node = TailscaleNode("nas", Settings("nas"), "https://controlplane.tailscale.com", key)
+    node = TailscaleNode(
+        "nas", Settings("nas"), "https://controlplane.tailscale.com", key, lab="attic"
+    )
     seen = {"state": state, "server": node.login_server, "tags": [], "settings": {}}
     assert node.diff(seen).waiting
     assert KEY not in repr(node)

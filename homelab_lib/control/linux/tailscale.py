@@ -3,6 +3,9 @@
 Sources: tailscale's cmd/tailscale/cli (up.go, set.go, debug.go), ipn/prefs.go and
 ipn/ipnstate/ipnstate.go. ``tailscale up`` wants every setting that is not the default mentioned
 again, and waits for ever without ``--timeout``; ``tailscale set`` changes the one it is given.
+
+A node can carry no mark, so that it is ours is written into the host's ledger, as of a file. Where
+it is not, what somebody has set (and is not the default) is left alone.
 """
 
 import ipaddress
@@ -11,6 +14,8 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
+from homelab_lib.control.linux.looking import ROOT
+from homelab_lib.control.linux.placing import LEDGER, claim, claimed, placing
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
@@ -20,6 +25,7 @@ from homelab_lib.transport.reads import declare
 STATUS = ("tailscale", "status", "--json")
 PREFS = ("tailscale", "debug", "prefs")
 _TIMEOUT = "--timeout=60s"
+_STATE = "/var/lib/tailscale"  # stands for the node in the ledger
 _OF_TAILSCALE = ipaddress.ip_network("100.64.0.0/10")
 _STATUS: Shape = {
     "BackendState": str,
@@ -43,7 +49,7 @@ _EVERYWHERE = ("0.0.0.0/0", "::/0")
 # The key comes on standard input, and goes by a file that nobody else reads and that is gone after.
 _JOIN = (
     "set -e; umask 077; f=/run/homelab-tailscale-key; trap 'rm -f -- \"$f\"' EXIT; "
-    'rm -f -- "$f"; cat > "$f"; tailscale up --auth-key="file:$f" "$@"'
+    'rm -f -- "$f"; cat > "$f"; tailscale up --auth-key="file:$f" "$@"; '
 )
 
 declare("tailscale", Allowed("status,debug prefs,ip,version", "--json --peers -4 -6"))
@@ -97,6 +103,10 @@ def _said(flag: bool) -> str:
     return "true" if flag else "false"
 
 
+_DEFAULTS = Settings("", accept_dns=True).words()
+"""What a node has that nobody has set up."""
+
+
 @dataclass(frozen=True)
 class TailscaleNode:
     """A machine that is in a tailnet.
@@ -113,6 +123,8 @@ class TailscaleNode:
         The key by which it joins; None: a person logs in.
     address
         The address by which we come.
+    lab
+        The lab whose it is.
     """
 
     host: str
@@ -121,10 +133,15 @@ class TailscaleNode:
     auth_key: Secret | None = field(default=None, repr=False)
     address: str = ""
     timeout_s: float = 90.0
+    lab: str = field(kw_only=True)
 
     @property
     def name(self) -> str:
         return "tailscale"
+
+    @property
+    def _claim(self) -> str:
+        return claim(self.lab, _STATE)
 
     def observe(self, host: Host) -> dict[str, Any]:
         """State and settings, in our own words."""
@@ -147,6 +164,8 @@ class TailscaleNode:
             "server": prefs["ControlURL"],
             "tags": sorted(prefs.get("AdvertiseTags") or ()),
             "settings": now.words(),
+            "marked": bool(claimed(host, [self._claim])),
+            "begun": bool(host.sent(self.name)),
         }
 
     def diff(self, observed: dict[str, Any]) -> Diff:
@@ -177,12 +196,36 @@ class TailscaleNode:
             for key, value in wanted.items()
             if observed["settings"][key] != value
         ]
+        if why := self._somebodys(observed):
+            return Diff(conflict=why)
+        if not observed["marked"] and (changes or observed["begun"]):
+            own = placing("", hand=ROOT, ours=self._claim)
+            changes.insert(0, Change(f"note that the node is of lab {self.lab}", own))
         if changes and self._by_itself:
             return Diff(
                 conflict=f"we come to {self.host} by Tailscale itself; change that from within the "
                 "house, by its own address"
             )
         return Diff(tuple(changes))
+
+    def _somebodys(self, observed: dict[str, Any]) -> str:
+        """What somebody set otherwise than the lab has it; empty where it is ours, or as it is
+        before anybody sets it."""
+        if observed["marked"] or observed["begun"]:
+            return ""
+        wanted = self.settings.words()
+        theirs = [
+            f"{key} is {value or 'nothing'} there, and {wanted[key] or 'nothing'} in the lab"
+            for key, value in observed["settings"].items()
+            if value not in (wanted[key], _DEFAULTS[key])
+        ]
+        if not theirs:
+            return ""
+        return (
+            f"somebody has set {self.host} up in a tailnet, and it stays so: {'; '.join(theirs)}. "
+            "Write into the lab what is so; or give the node to us: add the line "
+            f"'{self.lab}<TAB>{_STATE}' to {LEDGER}"
+        )
 
     @property
     def _by_itself(self) -> bool:
@@ -200,10 +243,12 @@ class TailscaleNode:
         if self.settings.tags:
             options.append(f"--advertise-tags={','.join(self.settings.tags)}")
         words = (f"--login-server={self.login_server}", *options, _TIMEOUT)
-        call = change(
-            *("sh", "-c", _JOIN, "sh", *words),
+        call = placing(
+            _JOIN,
+            *words,
+            hand=ROOT,
+            ours=self._claim,
             stdin=self.auth_key,
-            sudo=True,
             timeout_s=self.timeout_s,
         )
         summary = f"join the tailnet as {self.settings.hostname}"
