@@ -24,7 +24,7 @@ from homelab_lib.lab.base import (
     Url,
 )
 from homelab_lib.lab.devices import Runtime
-from homelab_lib.lab.guests import Guests
+from homelab_lib.lab.guests import FileName, Guests
 from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
 
@@ -121,14 +121,19 @@ class Cluster(Made):
         return self.storage_class if isinstance(self.storage_class, StorageClass) else None
 
 
-class GpuAllocation(Named):
-    """What a graphics card or accelerator is for."""
+class GpuAllocation(Made):
+    """What a graphics card or accelerator is for; its phase passes it through to its VM."""
 
     device: str = Field(description="The device: 'host.device'.")
     location: str = Field(description="Where it is, in the document's words.")
     use: str = Field(description="What it is for, in the document's words.")
     runtime: Runtime | None = Field(None, description="Runtime the document names.")
     claimed_vram_bytes: Bytes | None = Field(None, description="Memory as written [bytes].")
+    rom_file: FileName | None = Field(
+        None,
+        description="Firmware for the card, a file in /usr/share/kvm of its host, where the VM "
+        "can't read the card's own.",
+    )
 
 
 class ServedModel(Named):

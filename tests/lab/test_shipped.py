@@ -367,6 +367,7 @@ def test_decisions_have_reasons(decided):
         "rules-between-vlans",
         "keep-both-cards",
         "tdarr-on-the-nas",
+        "vm-for-embeddings",
     ]
     assert all(each.reason and each.answers and each.changes for each in decided.decisions)
 

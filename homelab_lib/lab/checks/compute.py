@@ -7,7 +7,7 @@ from itertools import combinations
 from homelab_lib.lab.checks.addresses import subnets
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.hardware import devices
-from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.compute import Cluster, GpuAllocation
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at, every
@@ -66,6 +66,8 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
     for name, allocation in lab.gpu_allocation.items():
         if allocation.device not in known:
             yield unknown(("gpu_allocation", name, "device"), allocation.device, known, "device")
+        elif allocation.phase is not None or allocation.exists:
+            yield from _passed_through(name, allocation, lab)
     for room in ("models", "services"):
         for name, user in getattr(lab, room).items():
             yield from each_known((room, name, "devices"), user.devices, known, "device")
@@ -82,6 +84,24 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
         elif lab.hosts[row.host].cpu is None:
             what = f"the processor of {row.host} decides this, and is not described: write its cpu"
             yield Fault(("inspection", index, "host"), what)
+
+
+def _passed_through(name: str, allocation: GpuAllocation, lab: Lab) -> Iterator[Fault]:
+    """A card that is passed through is in a hypervisor, and one VM gets it, which is there then."""
+    path = ("gpu_allocation", name, "phase" if allocation.phase is not None else "exists")
+    host, _, device = allocation.device.partition(".")
+    if host not in lab.hosts or lab.hosts[host].os.kind != "proxmox":
+        yield Fault(path, f"only a Proxmox host passes cards through, and {host} is none")
+        return
+    owners = [vm for vm in lab.vms.values() if vm.host == host and device in vm.gpus]
+    if len(owners) != 1:
+        whose = " and ".join(vm.name for vm in owners) or "no VM"
+        what = f"a card is passed through to one VM, and {whose} of {host} has {device!r} in gpus"
+        yield Fault(path, what)
+    for vm in owners:
+        if vm.phase and allocation.phase and vm.phase > allocation.phase:
+            what = f"phase {allocation.phase} passes it to {vm.name}, which phase {vm.phase} makes"
+            yield Fault(path, what)
 
 
 def _services(lab: Lab) -> Iterator[Fault]:
