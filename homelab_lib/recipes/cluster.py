@@ -71,6 +71,38 @@ def steps(lab: Lab, cluster: Cluster, end: str, machines: tuple[str, ...]) -> It
         )
 
 
+def grow(
+    lab: Lab, cluster: Cluster, joining: Sequence[str], end: str, machines: tuple[str, ...]
+) -> Step:
+    """How workers join a cluster that an earlier phase has made.
+
+    Parameters
+    ----------
+    lab, cluster
+        What is described.
+    joining
+        The workers.
+    end
+        What the step's name ends with.
+    machines
+        Steps after which they are there.
+    """
+    _refuse(lab, cluster)
+    phase = max(lab.vms[name].phase or 0 for name in joining)
+    before = [name for name in cluster.agents if (lab.vms[name].phase or 0) <= phase]
+    nodes = Nodes(lab, cluster.model_copy(update={"agents": tuple(before)}), tuple(joining))
+    return Step(
+        f"agents{end}",
+        f"Join {', '.join(joining)} to cluster {cluster.name}",
+        why="The cluster is there already, and stays as it is. Each new worker gets its token in a "
+        "file that only root can read, and joins.",
+        needs=machines,
+        ensure=nodes.agents,
+        check=nodes.nodes_ready,
+        measure=nodes.capacity,
+    )
+
+
 def look(cluster: Cluster, end: str) -> Step:
     """A look at a cluster that is there already, and stays as it is.
 
@@ -134,9 +166,10 @@ def _refuse(lab: Lab, cluster: Cluster) -> None:
 class Nodes:
     """The machines of a cluster; see `steps`."""
 
-    def __init__(self, lab: Lab, cluster: Cluster) -> None:
+    def __init__(self, lab: Lab, cluster: Cluster, joining: tuple[str, ...] = ()) -> None:
         self.lab = lab
         self.cluster = cluster
+        self.joining = joining or cluster.agents
         self.first = cluster.first_server
 
     def _prepared(self, name: str, role: Role, settings: dict[str, Any]) -> Sequence[Resource]:
@@ -232,7 +265,7 @@ class Nodes:
 
     def agents(self, ctx: Context) -> Iterator[Wanted]:
         """The workers join by the server's token, which goes to them by standard input alone."""
-        names = self.cluster.agents
+        names = self.joining
         prepared = [self._prepared(name, "agent", self._joining(name)) for name in names]
         for batch in zip(*prepared, strict=True):
             yield list(batch)
@@ -245,17 +278,20 @@ class Nodes:
         yield NodesReady(self.first, self.cluster.vms, self.cluster.version)
 
     def nodes_ready(self, ctx: Context) -> Iterator[Check]:
-        """As many nodes as the lab describes, and no stranger among them."""
+        """As many nodes as the lab describes, and no stranger among them; those that join later
+        may be there."""
         nodes = listed(ctx.host(self.first), "nodes")
         found = {node["metadata"]["name"] for node in nodes}
-        wanted = set(self.cluster.vms)
-        yield Check("the nodes are those of the lab", found == wanted, ", ".join(sorted(found)))
+        wanted, known = set(self.cluster.vms), set(self.lab.clusters[self.cluster.name].vms)
+        title = "the nodes are those of the lab"
+        yield Check(title, wanted <= found <= known, ", ".join(sorted(found)))
 
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
         shape = OBJECT | {"status": {"allocatable": {"cpu": cores}}}
         nodes = listed(ctx.host(self.first), "nodes", shape=shape)
-        total = sum(node["status"]["allocatable"]["cpu"] for node in nodes)
+        wanted = [node for node in nodes if node["metadata"]["name"] in self.cluster.vms]
+        total = sum(node["status"]["allocatable"]["cpu"] for node in wanted)
         predicted = sum(self.lab.vms[name].vcpu for name in self.cluster.vms)
         yield Measurement("allocatable processors", total, "processors", predicted)
 

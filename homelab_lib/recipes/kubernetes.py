@@ -30,7 +30,7 @@ def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator
         Something can't be made: its key and what to do.
     """
     _no_containers(lab, phase)
-    clusters = [each for each in lab.clusters.values() if each.phase == phase]
+    clusters = [_so_far(lab, each) for each in lab.clusters.values() if each.phase == phase]
     nodes = dict.fromkeys(name for each in clusters for name in each.vms)
     made = [lab.vms[name] for name in nodes if _is_made(lab, phase, lab.vms[name], "vms")]
     made += [vm for vm in lab.vms.values() if vm.phase == phase and vm.name not in nodes]
@@ -53,10 +53,26 @@ def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator
             yield workloads.step(lab, each, end, running)
         if each.clients:
             yield clients.step(lab, each, end)
+    grown = [each for each in lab.clusters.values() if _late(lab, each, phase)]
+    for each in grown:
+        end = f"-{each.name}" if len(grown) > 1 else ""
+        yield cluster.grow(lab, each, _late(lab, each, phase), end, before)
     looked_at = _stood_on(lab, phase)
     for each in looked_at:
         alone = len(clusters) + len(looked_at) == 1
         yield cluster.look(each, "" if alone else f"-{each.name}")
+
+
+def _so_far(lab: Lab, each: Cluster) -> Cluster:
+    """A cluster with the workers that it has when it is made; others join in a later phase."""
+    now = [name for name in each.agents if (lab.vms[name].phase or 0) <= (each.phase or 0)]
+    return each.model_copy(update={"agents": tuple(now)})
+
+
+def _late(lab: Lab, each: Cluster, phase: int) -> list[str]:
+    """The workers that join a cluster in a phase, and were not there when it was made."""
+    made = each.phase is not None and each.phase < phase
+    return [name for name in each.agents if lab.vms[name].phase == phase] if made else []
 
 
 def _shares(lab: Lab, phase: int, clusters: Sequence[Cluster]) -> dict[str, NfsShare]:

@@ -25,14 +25,20 @@ def found(world: World, before_phase: int) -> None:
     """
     for described in world.lab.clusters.values():
         earlier = described.phase is not None and described.phase < before_phase
-        there = all(name in world.machines for name in described.vms)
+        # What joins in a phase to come is no node yet.
+        nodes = [name for name in described.vms if not _later(world, name, before_phase)]
+        there = all(name in world.machines for name in nodes)
         if there and (described.exists or earlier):
-            _stand_up(world, described)
+            _stand_up(world, described, nodes)
 
 
-def _stand_up(world: World, described: Described) -> None:
+def _later(world: World, name: str, before_phase: int) -> bool:
+    return (world.lab.vms[name].phase or 0) >= before_phase > 0
+
+
+def _stand_up(world: World, described: Described, names: list[str]) -> None:
     first = world.machines[described.first_server]
-    for name in described.vms:
+    for name in names:
         machine = world.machines[name]
         server = name in described.servers
         config: dict[str, object] = {"tls-san": [described.dns_name], "node-ip": machine.address}
