@@ -19,6 +19,7 @@ from homelab_lib.lab.base import (
     Positive,
     Record,
     Ref,
+    SecretReference,
     Slug,
     Tcp,
     Url,
@@ -28,6 +29,9 @@ from homelab_lib.lab.guests import FileName, Guests
 from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
 
+SecretKey = Annotated[
+    str, Form(r"[-._a-zA-Z0-9]{1,253}", "letters, digits and any of - _ ., as a Secret's key")
+]
 K3sVersion = Annotated[str, Form(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")]
 
 
@@ -35,10 +39,16 @@ class HelmChart(Record):
     """A Helm chart at one version."""
 
     name: Slug = Field(description="Name of the release.")
-    repo: Url = Field(description="Chart repository.")
+    repo: Url = Field(
+        description="Chart repository; of an oci:// one, what stands before the chart."
+    )
     chart: Slug = Field(description="Name of the chart.")
     version: str = Field(description="Chart version, in quotes.")
     namespace: Slug = Field(description="Namespace it is installed in.")
+    values: dict[str, JsonValue] = Field({}, description="Its values, where they differ.")
+    secrets: dict[Slug, dict[SecretKey, SecretReference]] = Field(
+        {}, description="Secrets that it reads in its namespace: of each key, where the value is."
+    )
 
 
 class StorageClass(Record):
@@ -179,6 +189,15 @@ class Service(Named):
     app: CatalogApp | None = Field(
         None, description="The app of its NAS's catalog that it is; none: it is something else."
     )
+    chart: HelmChart | None = Field(
+        None, description="The Helm chart that installs it on its cluster; none: something else."
+    )
+    within: Slug | None = Field(
+        None, description="Service whose chart brings it along; none: it comes by itself."
+    )
+    hostname: DnsName | None = Field(
+        None, description="Host name at its cluster's ingress; none: it is not published there."
+    )
     port: Tcp | None = Field(None, description="TCP port it listens on.")
     path: AbsolutePath | None = Field(None, description="Folder with its data.")
     purpose: str = Field("", description="What it does.")
@@ -187,7 +206,7 @@ class Service(Named):
     @property
     def is_made(self) -> bool:
         """Whether it says how it is installed, and so can be."""
-        return self.app is not None
+        return self.app is not None or self.chart is not None or self.within is not None
 
 
 class Compute(Guests):

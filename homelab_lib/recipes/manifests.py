@@ -1,5 +1,6 @@
 """The Kubernetes objects of a cluster's storage, its volume test and its workloads."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,17 +24,22 @@ def namespace(name: str) -> Object:
 def helm_chart(chart: HelmChart) -> Object:
     """A chart for k3s's Helm controller. When it fails it stays as it is: by default the
     controller would take the release away, with all that is in it, and start anew."""
+    oci = chart.repo.startswith("oci://")
+    spec: Object = {
+        "chart": f"{chart.repo.rstrip('/')}/{chart.chart}" if oci else chart.chart,
+        "version": chart.version,
+        "targetNamespace": chart.namespace,
+        "failurePolicy": "abort",
+    }
+    if not oci:
+        spec["repo"] = chart.repo
+    if chart.values:  # as text: older controllers drop `values` without a word
+        spec["valuesContent"] = json.dumps(chart.values, indent=1, sort_keys=True)
     return {
         "apiVersion": "helm.cattle.io/v1",
         "kind": "HelmChart",
         "metadata": {"name": chart.name, "namespace": "kube-system"},
-        "spec": {
-            "repo": chart.repo,
-            "chart": chart.chart,
-            "version": chart.version,
-            "targetNamespace": chart.namespace,
-            "failurePolicy": "abort",
-        },
+        "spec": spec,
     }
 
 

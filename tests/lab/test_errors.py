@@ -37,6 +37,9 @@ def with_change(folder, old, new):
     return text[: text.index(old)].count("\n") + 1
 
 
+_CHART = (
+    "{name: dash, repo: https://example.org/charts, chart: dash, version: '1.0.0', namespace: dash}"
+)
 WRONG = {
     # case: (what stands there, what shall stand there, lines further down, what must be said)
     "unknown key": (
@@ -51,6 +54,18 @@ WRONG = {
         "kind: proxmux",
         0,
         ["hosts.mini.os.kind: found 'proxmux'", "'truenas'", "did you mean 'proxmox'?"],
+    ),
+    "chart on a machine": (
+        "phases:\n",
+        f"services:\n  dash: {{title: Dash, runs_on: mini, chart: {_CHART}}}\nphases:\n",
+        1,
+        ["services.dash.chart: what has a chart runs on a cluster, and this one on mini"],
+    ),
+    "brought along by what brings nothing": (
+        "phases:\n",
+        "services:\n  a: {title: A, runs_on: play, within: b}\n  b: {title: B}\nphases:\n",
+        1,
+        ["services.a.within: b has no chart that could bring it along"],
     ),
     "number for a text": (
         'version: "9.1"',

@@ -7,7 +7,7 @@ from itertools import combinations
 from homelab_lib.lab.checks.addresses import subnets
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.hardware import devices
-from homelab_lib.lab.compute import Cluster, GpuAllocation
+from homelab_lib.lab.compute import Cluster, GpuAllocation, Service
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at, every
@@ -117,6 +117,23 @@ def _services(lab: Lab) -> Iterator[Fault]:
             where = service.runs_on or "nowhere"
             what = f"an app of TrueNAS's catalog runs on a TrueNAS, and this one on {where}"
             yield Fault((*path, "app"), what)
+        yield from _on_cluster(path, service, lab)
         yield from each_known((*path, "datasets"), service.datasets, datasets, "dataset")
         yield from each_known((*path, "needs"), service.needs, lab.services, "service")
         yield from each_known((*path, "instead_of"), service.instead_of, lab.services, "service")
+
+
+def _on_cluster(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
+    """A chart, and a host name at the ingress, are of a cluster."""
+    for field in ("chart", "within", "hostname"):
+        if getattr(service, field) is not None and service.runs_on not in lab.clusters:
+            where = service.runs_on or "nowhere"
+            what = f"what has a {field} runs on a cluster, and this one on {where}"
+            yield Fault((*path, field), what)
+    if service.within is None:
+        return
+    brought_by = lab.services.get(service.within)
+    if brought_by is None:
+        yield unknown((*path, "within"), service.within, lab.services, "service")
+    elif brought_by.chart is None:
+        yield Fault((*path, "within"), f"{service.within} has no chart that could bring it along")
