@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.base import BY_NAME, Interface, Record, Slug
 from homelab_lib.lab.firewall import Firewall
 from homelab_lib.lab.naming import DhcpServer, DnsServer, TimeClient
@@ -49,4 +50,7 @@ class Appliances(Record):
     )
     proxmox_clusters: Annotated[dict[Slug, ProxmoxCluster], BY_NAME] = Field(
         {}, description="Proxmox hosts that are one cluster."
+    )
+    backups: Backups = Field(
+        Backups(), description="What is kept besides itself, and brought back to see that it can."
     )

@@ -2,7 +2,7 @@
 other, and one for the ways in from outside.
 
 A phase's runbook is cut into parts, so that none of them changes the way by which another comes:
-``phase1``, ``phase1_proxmox``, ``phase1_network``, ``phase1_access``.
+``phase1``, ``phase1_proxmox``, ``phase1_network``, ``phase1_access``, ``phase1_backup``.
 """
 
 import re
@@ -15,6 +15,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.recipes import (
     access,
     assembly,
+    backup,
     desktop,
     firewall,
     holdings,
@@ -99,6 +100,7 @@ PARTS = (
     Part("proxmox", "Proxmox host", (_of(proxmox_host),)),
     Part("network", "Network of the Proxmox host", (_of(proxmox_network),)),
     Part("access", "Ways in from outside", (_of(access),)),
+    Part("backup", "Backups that were restored once", (_of(backup),)),
 )
 """In the order in which a phase's runbooks are carried out."""
 

@@ -6,6 +6,7 @@ nobody has listed is not known to be harmless. Programs that any Unix has are in
 each control room declares those of its appliance.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from homelab_lib.transport.options import Judge
@@ -16,11 +17,17 @@ ServiceJudge = Callable[[str, str, Mapping[str, str]], bool]
 
 # Where the system keeps its programs. What lies elsewhere may be anything by the same name.
 _SYSTEM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin")
+_LOGIN_FILE = re.compile(r"AWS_SHARED_CREDENTIALS_FILE=/etc/homelab/[\w./-]+", re.ASCII)
 
 
 def _env(words: Sequence[str]) -> bool:
-    """A reader that is to speak the language which we parse, and nothing else of an environment."""
-    return list(words[:1]) == ["LC_ALL=C"] and len(words) > 1 and reads_only(words[1:])
+    """A reader that is to speak the language which we parse, or to find its login in a file of
+    ours, and nothing else of an environment."""
+    return (
+        len(words) > 1
+        and (words[0] == "LC_ALL=C" or _LOGIN_FILE.fullmatch(words[0]) is not None)
+        and reads_only(words[1:])
+    )
 
 
 def _runuser(words: Sequence[str]) -> bool:

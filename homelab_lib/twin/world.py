@@ -18,6 +18,7 @@ from homelab_lib.twin.machine.entry import Entry
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Body, Commands
+from homelab_lib.twin.machine.restic_store import Places
 from homelab_lib.twin.machine.surroundings import Ask, Export, NetError
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.network import Network
@@ -65,6 +66,7 @@ class World:
         self.faults = Faults()
         self.operator = ""  # the machine that runbooks are run from; see `Box.cut_off_by`
         self.fresh: Container[str] = ()  # VMs that may have nothing on their disks but an image
+        self.repositories = Places()  # of restic, wherever they are
         self.habits: dict[str, Any] = {}  # ways of what spans machines that surprises have set
         self.nfs_hindrances: list[Callable[[Machine, str, str], str]] = []
         self._expected = Expected()
@@ -290,4 +292,5 @@ class World:
         """What has to be equal in two worlds that were built alike."""
         machines = {name: machine.state() for name, machine in sorted(self.machines.items())}
         clusters = {name: cluster.state() for name, cluster in sorted(self.clusters.items())}
-        return {"machines": machines, "clusters": clusters}
+        repositories = self.repositories.state()
+        return {"machines": machines, "clusters": clusters, "repositories": repositories}

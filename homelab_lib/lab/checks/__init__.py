@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.checks import (
+    backups,
     compute,
     firewall,
     guests,
@@ -40,6 +41,7 @@ _OF_LAB = (
     truenas.faults,
     power.faults,
     project.faults,
+    backups.faults,
 )
 
 

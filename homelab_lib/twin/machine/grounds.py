@@ -34,6 +34,7 @@ _DOCUMENTED = {
     "readonly": "POSIX.1-2024",
     "sha1sum": "sha1sum(1)",
     "sha512sum": "sha512sum(1)",
+    "restic": "its documentation and cmd/restic; 0.14 ran beside it (tests/real)",
     "showmount": "showmount(8)",
     "ss": "ss(8)",
     "sudo": "sudo(8)",

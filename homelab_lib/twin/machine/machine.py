@@ -43,12 +43,15 @@ _PACKAGES = {
     "curl": "curl",
     "dmidecode": "dmidecode",
     "lspci": "pciutils",
+    "restic": "restic",
     "tailscale": "tailscale",
     "wg": "wireguard-tools",
     "wg-quick": "wireguard-tools",
     "wget": "wget",
 }
 """Programs that not every Debian has, and the packages that they are in."""
+_SKELETON = (".bashrc", ".profile")
+"""What every Debian puts into a home."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,6 +104,7 @@ class Machine:
         self.nfs_shares: list[NfsShare] = []
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
+        self._ahead_s: float | None = None  # of the world's clock, as the real host's is
         self._told: dict[tuple[str, ...], tuple[int, str, str] | None] = {}
         self.refused: dict[str, Reply] = {}  # what the real host's programs said that failed
         self.kernel = "6.12.48+deb13-amd64"
@@ -170,6 +174,8 @@ class Machine:
         """Make a user's home, as `adduser` does."""
         owners: Facts = {"user": user, "group": self.accounts.group_of(user)}
         self.files.make_folder(self.home_of(user), mode=mode, **owners)
+        for name in _SKELETON:
+            self.files.put(f"{self.home_of(user)}/{name}", f"# ~/{name}\n", **owners)
 
     def lets_in(self) -> set[str] | None:
         """The public keys that may log in; None: those of the operator."""
@@ -240,6 +246,15 @@ class Machine:
             what = f"the real host answers what is no JSON: {answer.out.decode()[:60]!r}"
             raise Misused(Reply(1, stderr=f"{argv[0]}: {what}\n"))
         return told
+
+    def now_s(self) -> float:
+        """What its clock says [s since 1970]; a seeded machine's goes on from the real host's."""
+        now_s = self.world.clock.now()
+        if self._ahead_s is None and self.ask is not None:
+            said = self.said("date", "+%s")
+            text = said.out.decode().strip() if said is not None and not said.status else ""
+            self._ahead_s = float(text) - now_s if text.isdecimal() else 0.0
+        return now_s + (self._ahead_s or 0.0)
 
     # ----------------------------------------------------------------------- NFS
 

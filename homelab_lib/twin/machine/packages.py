@@ -23,6 +23,7 @@ REPOSITORY = {
     "chrony": "4.6.1-3",
     "ethtool": "1:6.14.2-1",
     "dkms": "3.2.2-1",
+    "restic": "0.18.0-1+b4",
 }
 """What the distribution's archive holds, as far as anybody here asks for it."""
 _BRINGS = {

@@ -107,9 +107,7 @@ def date(machine: Machine, call: Call) -> Reply:
         return fails(call, f"invalid date {quoted(word, call)}")
     asked = given.get("d")
     try:
-        moment = datetime.fromtimestamp(
-            machine.world.clock.now() if asked is None else _moment_s(asked), UTC
-        )
+        moment = datetime.fromtimestamp(machine.now_s() if asked is None else _moment_s(asked), UTC)
     except ValueError:
         return fails(call, f"invalid date {quoted(asked or '', call)}")
     form = word[1:].replace("%s", str(int(moment.timestamp())))

@@ -56,6 +56,7 @@ class Surroundings(Protocol):
     operator: str
     fresh: Container[str]
     habits: dict[str, Any]
+    repositories: Any
     nfs_hindrances: list[Any]
     lenders: list[Any]
     resolvers: list[Any]

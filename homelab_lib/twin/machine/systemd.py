@@ -12,15 +12,10 @@ def _named(word: str) -> str:
     return word.removesuffix(".service")
 
 
-def _whole(name: str) -> str:
-    """A unit's name with its kind."""
-    return name if name.endswith(".timer") else f"{name}.service"
-
-
 def _properties(unit: Unit | None, name: str) -> dict[str, str]:
     if unit is None:
         return {
-            "Id": _whole(name),
+            "Id": unit_files.whole(name),
             "LoadState": "not-found",
             "ActiveState": "inactive",
             "SubState": "dead",
@@ -32,7 +27,7 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
             "ConditionTimestampMonotonic": "0",
         }
     return {
-        "Id": _whole(name),
+        "Id": unit_files.whole(name),
         "LoadState": "loaded",
         "ActiveState": unit.active,
         "SubState": unit.sub,
@@ -89,11 +84,11 @@ def _each(machine: Machine, verb: str, names: list[str], now: bool) -> Reply:
     for name in names:
         unit = unit_files.found(machine, name)
         if unit is None:
-            what = f"Unit {_whole(name)} not found.\n"
+            what = f"Unit {unit_files.whole(name)} not found.\n"
             if verb == "stop":  # of one that is not there
-                what = f"Unit {_whole(name)} not loaded.\n"
+                what = f"Unit {unit_files.whole(name)} not loaded.\n"
             if verb in ("start", "stop", "restart"):
-                what = f"Failed to {verb} {_whole(name)}: {what}"
+                what = f"Failed to {verb} {unit_files.whole(name)}: {what}"
             missing += what
             continue
         if verb in ("enable", "disable"):
@@ -187,8 +182,8 @@ def systemd_run(machine: Machine, call: Call) -> Reply:
         kind = "timer" if "--on-active" in given else "service"
         return Reply(
             1,
-            stderr=f"Failed to start transient {kind} unit: Unit {_whole(found)} was already "
-            "loaded or has a fragment file.\n",
+            stderr=f"Failed to start transient {kind} unit: Unit {unit_files.whole(found)} was "
+            "already loaded or has a fragment file.\n",
         )
     if "--on-active" in given:
         return _timer(machine, name, tuple(words), env, given)

@@ -34,6 +34,8 @@ class Unit:
         Made by `systemd-run`; gone when it is collected or the machine restarts.
     ran
         Whether it was ever begun since the machine booted.
+    oneshot
+        Whether it is over once it has started.
     source
         Its unit file as systemd has read it, where that is an administrator's own.
     on_start, on_stop
@@ -49,6 +51,7 @@ class Unit:
     invocation: str = ""
     starts: int = 0
     ran: bool = False
+    oneshot: bool = False
     source: str = ""
     on_start: Callable[[Any], str] = field(default=lambda machine: "", repr=False)
     on_stop: Callable[[Any], None] = field(default=lambda machine: None, repr=False)
@@ -59,7 +62,9 @@ class Unit:
             return ""
         self.new_invocation(machine)
         why = self.on_start(machine)
-        self.active, self.sub = ("failed", "failed") if why else ("active", "running")
+        runs = ("active", "waiting" if self.name.endswith(".timer") else "running")
+        well = ("inactive", "dead") if self.oneshot else runs
+        self.active, self.sub = ("failed", "failed") if why else well
         self.status = 1 if why else 0
         machine.log(self.invocation, why)
         return why

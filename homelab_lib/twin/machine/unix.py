@@ -22,6 +22,7 @@ from homelab_lib.twin.machine.packages import packages
 from homelab_lib.twin.machine.permissions import permissions
 from homelab_lib.twin.machine.pinging import pinging
 from homelab_lib.twin.machine.processors import processors
+from homelab_lib.twin.machine.restic import restic_programs
 from homelab_lib.twin.machine.running import running
 from homelab_lib.twin.machine.searching import searching
 from homelab_lib.twin.machine.sed import sed_programs
@@ -65,6 +66,7 @@ UNIX = (
     blocks,
     mounts,
     cloudflared_programs,
+    restic_programs,
     tailscale_programs,
     wireguard,
 )

@@ -1,0 +1,177 @@
+"""A restore drill: files are brought back from a copy into a place of their own, and compared.
+
+All of it is one command: it picks files by a seed from the list of what the newest copy holds,
+brings each back, compares it with the one that is there, notes what came of it, and takes away what
+it brought back, however it ends. A file that was changed since the copy was made can't be compared;
+it is brought back all the same.
+
+Sources: restic 0.18's documentation (050_restore); cmd/restic/format.go for the lines of ``ls -l``.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from homelab_lib.control.linux.looking import read_file
+from homelab_lib.control.linux.restic import Access, tags
+from homelab_lib.errors import StepFailed
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.secret import Secret
+from homelab_lib.transport.command import change
+
+FOLDER = "/var/lib/homelab/drills"
+_SAID = re.compile(r"(same|differs|changed|lost) (.+)")
+
+# $1 where files are brought back to, $2 the note, $3 the seed, $4 how many, $5 tags; then restic.
+_BEGIN = (
+    'set -eu; umask 077; d="$1" r="$2" seed="$3" want="$4" tag="$5"; shift 5; '
+    'trap \'rm -rf -- "$d"\' EXIT; rm -rf -- "$d"; mkdir -p -- "$d" "${r%/*}"; '
+)
+_FROM_PAPER = "IFS= read -r RESTIC_PASSWORD; export RESTIC_PASSWORD; "
+_LOGIN = (
+    "IFS= read -r AWS_ACCESS_KEY_ID; IFS= read -r AWS_SECRET_ACCESS_KEY; "
+    "export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; "
+)
+_DRILL = (
+    'snap=$("$@" snapshots --json --latest 1 --tag "$tag" | '
+    'sed -n \'s/.*"short_id":"\\([0-9a-f]*\\)".*/\\1/p\'); '
+    '[ -n "$snap" ] || { echo "there is no copy with the tags $tag" >&2; exit 1; }; '
+    # A plain file's line: its mode, owners, size, day, time, and its path.
+    '"$@" ls -l "$snap" > "$d/all"; grep "^-" "$d/all" > "$d/list" || true; '
+    'n=$(wc -l < "$d/list"); [ "$n" -gt 0 ] || { echo "copy $snap holds no file" >&2; exit 1; }; '
+    '[ "$want" -le "$n" ] || want=$n; i=0; : > "$d/said"; '
+    'while [ "$i" -lt "$want" ]; do k=$(( (seed + i * n / want) % n + 1 )); i=$((i + 1)); '
+    'line=$(sed -n "${k}p" "$d/list"); p="/${line#*/}"; '
+    "then=$(printf '%s\\n' \"${line%%/*}\" | sed 's/^[^ ]* *[0-9]* *[0-9]* *//; s/ *$//'); "
+    'if ! "$@" dump "$snap" "$p" > "$d/one" 2> "$d/why"; then '
+    'echo "lost $p" >> "$d/said"; cat "$d/why" >&2; continue; fi; '
+    'now=$(stat -c "%s %y" -- "$p" 2> "$d/why" || true); '
+    'if [ "${now%%.*}" != "$then" ]; then echo "changed $p" >> "$d/said"; '
+    'elif [ "$(sha256sum < "$d/one")" = "$(sha256sum < "$p")" ]; then '
+    'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; done; '
+    'bad=$(grep -c -e "^lost " -e "^differs " "$d/said" || true); '
+    'good=$(grep -c "^same " "$d/said" || true); '
+    '{ echo "$(date +%s) $snap"; cat "$d/said"; } > "$r.new"; mv -fT -- "$r.new" "$r"; '
+    '[ "$bad" = 0 ] || { grep -v -e "^same " -e "^changed " "$d/said" >&2; exit 1; }; '
+    '[ "$good" != 0 ] || { echo "each of the files was changed since the copy was made; '
+    'none could be compared" >&2; exit 1; }'
+)
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What the last drill brought back.
+
+    Parameters
+    ----------
+    made_s
+        When it ended [s since 1970].
+    copy
+        The snapshot's short id.
+    files
+        What came of each file, by its path: ``same``, ``differs``, ``changed``, ``lost``.
+    """
+
+    made_s: float
+    copy: str
+    files: dict[str, str]
+
+    def count(self, word: str) -> int:
+        """How many files came back so."""
+        return sum(said == word for said in self.files.values())
+
+    @property
+    def good(self) -> bool:
+        """Whether something was compared, and all of it was as it should be."""
+        return self.count("same") > 0 and not self.count("differs") + self.count("lost")
+
+
+def last_drill(host: Host, name: str) -> Drilled | None:
+    """What a machine's note of its last drill says; None where there was none.
+
+    Raises
+    ------
+    StepFailed
+        It is no such note.
+    """
+    path = f"{FOLDER}/{name}"
+    text = read_file(host, path)
+    if not text:
+        return None
+    first, *lines = text.splitlines()
+    moment, _, copy = first.partition(" ")
+    said = [_SAID.fullmatch(line) for line in lines]
+    if not moment.isdecimal() or len(moment) > len("9999999999") or not copy or None in said:
+        raise StepFailed(
+            f"{path} on {host.name} is no note of a drill: {text[:80]!r}",
+            where=f"{host.name}: {path}",
+            fix="look at it, then move it away; the drill is held again then",
+        )
+    return Drilled(float(moment), copy, {each[2]: each[1] for each in said if each})
+
+
+@dataclass(frozen=True)
+class RestoreDrill:
+    """Files that were brought back and compared, not longer ago than was promised.
+
+    Parameters
+    ----------
+    host, drill
+        The machine, and the drill's name.
+    access
+        The repository.
+    lab, backup
+        What its copies are tagged with.
+    files, seed
+        How many are picked, and by which number.
+    within_s
+        How long ago the last one may be [s].
+    url, paper
+        With a key from paper: where the repository is, and what stands on the paper, a line each;
+        nothing that lies on the machine is used then.
+    """
+
+    host: str
+    drill: str
+    access: Access
+    lab: str
+    backup: str
+    files: int
+    seed: int
+    within_s: float
+    url: str = ""
+    paper: Secret | None = field(default=None, repr=False)
+    timeout_s: float = 3600.0
+
+    @property
+    def name(self) -> str:
+        return f"drill {self.drill}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        """What came of the last one, and how long ago it was."""
+        last = last_drill(host, self.drill)
+        if last is None:
+            return {"last": "none"}
+        age_s = float(host.read("date", "+%s").stdout) - last.made_s
+        return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["last"] == "good" and observed["age_s"] <= self.within_s:
+            return Diff()
+        script = _BEGIN + _DRILL
+        words = self.access.words()
+        if self.paper is not None:
+            login = _LOGIN if self.url.startswith("s3:") else ""
+            script = _BEGIN + _FROM_PAPER + login + _DRILL
+            words = ("restic", "--no-cache", "-r", self.url)
+        call = change(
+            *("sh", "-c", script, "sh", f"{FOLDER}/{self.drill}.files", f"{FOLDER}/{self.drill}"),
+            *(str(self.seed), str(self.files), tags(self.lab, self.backup)),
+            *words,
+            stdin=self.paper,
+            sudo=True,
+            timeout_s=self.timeout_s,
+        )
+        how = "with the key on paper alone" if self.paper is not None else "and compare them"
+        summary = f"bring back {self.files} files of {self.backup} {how}"
+        return Diff((Change(summary, call, detached=self.paper is None),))

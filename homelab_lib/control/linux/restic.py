@@ -1,0 +1,307 @@
+"""restic: a repository that is ours, and what it says of its copies.
+
+Every look goes without a lock (``--no-lock``) and without a cache on disk, so that it leaves both
+ends as they were. Whatever is secret lies in files for root alone.
+
+Sources: restic 0.18's documentation (075_scripting, 077_troubleshooting), cmd/restic/global.go and
+internal/backend for what earlier ones say: before 0.17 every failure has exit status 1, and "Is
+there a repository at the following location?" comes with any of them.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from homelab_lib import answers
+from homelab_lib.answers import Shape
+from homelab_lib.errors import StepFailed
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.transport.command import Result, change
+from homelab_lib.transport.options import Allowed, Words
+from homelab_lib.transport.reads import declare
+
+FOLDER = "/etc/homelab/restic"
+_NO_REPOSITORY, _LOCKED, _WRONG_KEY = 10, 11, 12
+_NOT_THERE = ("the specified key does not exist", "no such file or directory",
+              "file does not exist")  # fmt: skip
+_STALE_S = 1800.0  # whoever is at work renews its lock every five minutes
+_LOOKS = ("--no-lock", "--no-cache")
+_TIMEOUT_S = 180.0
+
+_CONFIG: Shape = {"id": str, "version": int}
+_SNAPSHOTS: Shape = [
+    {"time": str, "short_id": str, "hostname": str, "paths": [str], "tags?": [str]}
+]
+_LOCK: Shape = {"time": str, "exclusive": bool, "hostname": str, "pid": int}
+
+
+def _looks(words: Words) -> bool:
+    given = {name for name, _ in words.options}
+    return words.operands == ["version"] or set(_LOOKS) <= given
+
+
+declare(
+    "restic",
+    Allowed(
+        "cat config,cat lock,snapshots,list locks,version",
+        "--no-lock --no-cache --json",
+        "--repository-file --password-file --latest --tag",
+        also=_looks,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a machine gets at a repository.
+
+    Parameters
+    ----------
+    repository
+        Its name in the lab: its files are called by it.
+    """
+
+    repository: str
+
+    @property
+    def place(self) -> str:
+        """The file with where it is."""
+        return f"{FOLDER}/{self.repository}.repository"
+
+    @property
+    def password(self) -> str:
+        """The file with the key to it."""
+        return f"{FOLDER}/{self.repository}.password"
+
+    @property
+    def credentials(self) -> str:
+        """The file with what it takes to log in at an S3."""
+        return f"{FOLDER}/{self.repository}.credentials"
+
+    @property
+    def environment(self) -> str:
+        """What restic finds in its environment."""
+        return f"AWS_SHARED_CREDENTIALS_FILE={self.credentials}"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What restic is told of it."""
+        return ("--repository-file", self.place, "--password-file", self.password)
+
+    def words(self, *rest: str) -> tuple[str, ...]:
+        """A call of restic."""
+        return ("env", self.environment, "restic", *self.options, *rest)
+
+    def looks(self, *rest: str) -> tuple[str, ...]:
+        """One that only looks."""
+        return self.words(*rest, *_LOOKS)
+
+
+def tags(lab: str, backup: str) -> str:
+    """What marks a copy as ours, and as one of this backup."""
+    return f"homelab:{lab},backup:{backup}"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A snapshot in a repository.
+
+    Parameters
+    ----------
+    made_s
+        When it was begun [s since 1970].
+    id
+        Its short id.
+    paths
+        What is in it.
+    """
+
+    made_s: float
+    id: str
+    paths: tuple[str, ...]
+
+
+def newest(host: Host, access: Access, tag: str) -> Copy | None:
+    """The newest snapshot that has all of these tags; None for none.
+
+    Raises
+    ------
+    StepFailed
+        The repository could not be looked at: that is not "none".
+    """
+    rows = _snapshots(host, access, "--tag", tag)
+    copies = [Copy(_seconds(r["time"]), r["short_id"], tuple(r["paths"])) for r in rows]
+    return max(copies, key=lambda copy: copy.made_s, default=None)
+
+
+def _snapshots(host: Host, access: Access, *more: str) -> list[dict[str, Any]]:
+    """The newest of each group of host and paths."""
+    words = access.looks("snapshots", "--json", "--latest", "1", *more)
+    shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
+    if shown.exit_status:
+        raise _failed(host, shown)
+    said = answers.understood(shown.stdout, host=host.name, line=" ".join(words))
+    found: list[dict[str, Any]] = answers.expected(
+        said or [], _SNAPSHOTS, host=host.name, line=" ".join(words)
+    )
+    return found
+
+
+def _seconds(text: str) -> float:
+    """A time with nanoseconds, as Go prints one."""
+    head, dot, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    moment = datetime.fromisoformat(head + rest[len(digits) :] if dot else text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp()
+
+
+def _failed(host: Host, shown: Result) -> StepFailed:
+    said = shown.stderr.strip().splitlines() or ["it says nothing"]
+    return StepFailed(
+        f"restic can't look at its repository from {host.name}: {said[0][:300]}",
+        where=host.name,
+        fix="see that the place answers, and that its login has not expired or been withdrawn; "
+        "what can't be looked at is not taken for nothing",
+    )
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository that is there, that our key opens, and in which nobody else keeps copies.
+
+    Parameters
+    ----------
+    host
+        The machine from which it is made.
+    access
+        How that gets at it.
+    lab
+        The lab whose it is.
+    shared
+        Whether somebody else's copies may be in it: it was there before.
+    """
+
+    host: str
+    access: Access
+    lab: str
+    shared: bool = False
+    timeout_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        return f"repository {self.access.repository}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        """Whether it is there, whether our key opens it, whose copies and whose locks are in it."""
+        words = self.access.looks("cat", "config")
+        shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
+        facts: dict[str, Any] = {"is": _is(host, shown)}
+        if facts["is"] != "there":
+            return facts
+        line = " ".join(words)
+        facts["id"] = answers.understood(shown.stdout, _CONFIG, host=host.name, line=line)["id"]
+        rows = _snapshots(host, self.access)
+        mark = f"homelab:{self.lab}"
+        facts["ours"] = any(mark in row.get("tags", ()) for row in rows)
+        others = {row["hostname"] for row in rows if mark not in row.get("tags", ())}
+        facts["others"] = sorted(others)
+        facts["stale"] = [each.says for each in locks(host, self.access) if each.stale]
+        return facts
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        what = self.access.repository
+        if observed["is"] == "none":
+            call = change(*self.access.words("init"), sudo=True, timeout_s=self.timeout_s)
+            return Diff((Change(f"make the repository {what}", call),))
+        if observed["is"] == "of another key":
+            return Diff(
+                conflict=f"there is a repository where {what} is to be, and our key does not open "
+                "it: it is somebody else's, or its key was another one; name another place, or "
+                "give its key"
+            )
+        if observed["others"] and not observed["ours"] and not self.shared:
+            return Diff(
+                conflict=f"{what} holds copies of {', '.join(observed['others'])} and none of this "
+                "lab's: it is somebody else's. Name another place, or say exists: true of it to "
+                "keep ours beside theirs"
+            )
+        if observed["stale"]:
+            # Without --remove-all it leaves alone whatever lock somebody is renewing.
+            call = change(*self.access.words("unlock"), sudo=True, timeout_s=self.timeout_s)
+            said = "; ".join(observed["stale"])
+            return Diff((Change(f"take away locks that nobody holds: {said}", call),))
+        return Diff()
+
+
+def _is(host: Host, shown: Result) -> str:
+    """What `restic cat config` says of a place: ``there``, ``none``, ``of another key``."""
+    said = shown.stderr.lower()
+    if shown.exit_status == 0:
+        return "there"
+    if shown.exit_status == _WRONG_KEY or "wrong password or no key found" in said:
+        return "of another key"
+    first = next((line for line in said.splitlines() if "unable to open config" in line), "")
+    if shown.exit_status == _NO_REPOSITORY or (
+        shown.exit_status == 1 and any(each in first for each in _NOT_THERE)
+    ):
+        return "none"
+    raise _failed(host, shown)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Somebody's lock on a repository.
+
+    Parameters
+    ----------
+    holder
+        Host and process.
+    exclusive
+        Whether nobody else may write meanwhile.
+    age_s
+        Since when it was not renewed [s].
+    """
+
+    holder: str
+    exclusive: bool
+    age_s: float
+
+    @property
+    def stale(self) -> bool:
+        """Whether nobody holds it any more, as restic itself judges."""
+        return self.age_s > _STALE_S
+
+    @property
+    def says(self) -> str:
+        """One line for people."""
+        kind = "exclusive, " if self.exclusive else ""
+        return f"{self.holder} ({kind}not renewed for {self.age_s / 60:.0f} min)"
+
+
+def locks(host: Host, access: Access) -> list[Lock]:
+    """The locks on a repository.
+
+    Raises
+    ------
+    StepFailed
+        It could not be looked at.
+    """
+    shown = host.read(*access.looks("list", "locks"), ok=None, sudo=True, timeout_s=_TIMEOUT_S)
+    if shown.exit_status:
+        raise _failed(host, shown)
+    ids = shown.stdout.split()
+    if not ids:
+        return []
+    now_s = float(host.read("date", "+%s").stdout)
+    found = []
+    for each in ids:
+        words = access.looks("cat", "lock", each)
+        shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
+        if shown.exit_status:
+            continue  # it was taken away meanwhile
+        row = answers.understood(shown.stdout, _LOCK, host=host.name, line=" ".join(words))
+        age_s = now_s - _seconds(row["time"])
+        found.append(Lock(f"{row['hostname']}, process {row['pid']}", row["exclusive"], age_s))
+    return found

@@ -1,0 +1,263 @@
+"""Copies by restic on a twin: made, kept up, brought back; and what stops them."""
+
+import pytest
+
+from homelab_lib.control.linux.drills import last_drill
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.backups import Backups
+from homelab_lib.recipes import backup
+from homelab_lib.twin.machine.restic_store import Lock, Repository, Snapshot
+from recipes.bench import Bench
+
+LAB = load_lab()
+KEY = "correct horse battery staple"
+B2 = "s3:https://s3.eu-central-003.backblazeb2.com/homelab/desk"
+SECOND = "sftp:backup@second.example.org:/srv/restic"
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch):
+    for name in ("KEY", "ID", "SECRET", "LOGIN"):
+        monkeypatch.setenv(f"RESTIC_{name}", KEY if name == "KEY" else f"nobody's {name.lower()}")
+
+
+def described(**changes):
+    document = {
+        "repositories": {
+            "b2": {
+                "url": B2,
+                "password": "env:RESTIC_KEY",
+                "secrets": {
+                    "access_key_id": "env:RESTIC_ID",
+                    "secret_access_key": "env:RESTIC_SECRET",
+                },
+                "offsite": True,
+                "medium": "Backblaze B2",
+                "paper": "an aunt in another town",
+                "phase": 4,
+            },
+            "second": {
+                "url": SECOND,
+                "password": "env:RESTIC_KEY",
+                "secrets": {"login_key": "env:RESTIC_LOGIN"},
+                "host_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHY"],
+                "offsite": True,
+                "medium": "a disk in another town",
+                "phase": 4,
+            },
+        },
+        "files": {
+            name: {
+                "machine": "desktop",
+                "paths": ["/home/lab"],
+                "exclude": ["*.iso"],
+                "repository": name,
+                "schedule": "30 1 * * *",
+                "keep": {"daily": 7, "weekly": 4},
+                "phase": 4,
+            }
+            for name in ("b2", "second")
+        },
+        "drills": {
+            "home": {"backup": "second", "files": 3, "phase": 4},
+            "fire": {"backup": "b2", "files": 2, "from_paper": "env:RESTIC_KEY", "phase": 4},
+        },
+    }
+    return Backups.model_validate(document | changes)
+
+
+def bench_of(kept=None):
+    lab = LAB.model_copy(update={"backups": kept or described()})
+    bench = Bench(lab, backup.steps(lab, 4), phase=4)
+    desk = bench.world.machines["desktop"]
+    for name in ("letter", "photo one.jpg", "video.mkv"):
+        desk.files.put(f"/home/lab/papers/{name}", f"what is in {name}\n" * 40)
+    desk.files.put("/home/lab/papers/big.iso", "not kept")
+    return bench, desk
+
+
+def drift(bench):
+    """The steps of which a look finds something else than they leave, and what they want."""
+    engine = bench.engine("verify")
+    found = [engine.run_step(step.name) for step in bench.steps if not step.manual]
+    off = [each for each in found if each.status == "drift"]
+    wants = [want for each in off for resource in each.resources for want in resource.wants]
+    return [each.step for each in off], "; ".join(wants)
+
+
+def test_made_once_brought_back_and_kept():
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    places = bench.world.repositories.repositories
+    assert sorted(places) == [B2, "sftp:homelab-second:/srv/restic"]
+    [copy] = places[B2].snapshots
+    assert set(copy.tags) == {f"homelab:{LAB.name}", "backup:b2"}
+    assert "/home/lab/papers/letter" in copy.files
+    assert "/home/lab/papers/big.iso" not in copy.files
+    assert not any(KEY in line or "nobody's" in line for line in bench.wire.sent)
+    assert desk.files.entry("/etc/homelab/restic/b2.password").mode == 0o600
+    left = {p for p in desk.files.entries if p.startswith("/var/lib/homelab/drills/")}
+    assert sorted(left) == ["/var/lib/homelab/drills/fire", "/var/lib/homelab/drills/home"]
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == []
+    assert drift(bench) == ([], "")
+
+
+def test_the_timers_go_on_by_themselves_and_old_copies_are_forgotten():
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    bench.wire.sent.clear()
+    bench.world.clock.sleep(40 * 86_400)
+    places = bench.world.repositories.repositories
+    assert 7 <= len(places[B2].snapshots) <= 7 + 4
+    newest = max(copy.time_s for copy in places[B2].snapshots)
+    assert bench.world.clock.now() - newest < 86_400
+    desk.reboot()
+    bench.world.clock.sleep(30 * 3600)
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == [], "timers start with the machine"
+
+
+def test_a_drill_is_held_again_when_it_is_due():
+    bench, _ = bench_of()
+    assert bench.stops() == ("", "")
+    bench.wire.sent.clear()
+    bench.world.clock.sleep(91 * 86_400)
+    assert drift(bench)[0] == ["drill-home", "drill-fire", "three-two-one"]
+    assert bench.stops() == ("", "")
+    held = [line for line in bench.wire.sent if "drills/" in line]
+    assert len(held) == 2
+    assert all("homelab-sh-" in line for line in bench.wire.sent if line not in held)
+
+
+def test_a_drill_that_fails_says_which_file_and_takes_all_away():
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    path = "/home/lab/papers/letter"
+    held = desk.files.read(path)
+    desk.files.write(path, b"X" + held[1:])  # same size, same time: it rotted here
+    bench.world.clock.sleep(91 * 86_400)
+    desk.files.write(path, held)
+    [newest] = [max(r.snapshots, key=lambda s: s.time_s) for r in _of(bench, "sftp:")]
+    assert newest.files[path].data != held, "the copy has what rotted"
+    where, said = bench.stops()
+    assert where == "drill-home"
+    assert f"differs {path}" in said
+    assert last_drill(bench.engine().context.host("desktop"), "home").files[path] == "differs"
+    assert not desk.files.exists("/var/lib/homelab/drills/home.files")
+
+
+def _of(bench, begins):
+    places = bench.world.repositories.repositories
+    return [found for place, found in places.items() if place.startswith(begins)]
+
+
+def test_data_that_rotted_in_the_repository_are_told_by_drill_and_check():
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    _of(bench, "sftp:")[0].rotten.add("/home/lab/papers/letter")
+    bench.world.clock.sleep(91 * 86_400)
+    where, said = bench.stops()
+    assert where == "drill-home"
+    assert "ciphertext verification failed" in said
+    check = desk.units["homelab-backup-second-check"]
+    assert check.active == "failed", "the weekly look through the data has seen it, too"
+
+
+def test_somebody_elses_repository_is_left_alone():
+    bench, _ = bench_of()
+    bench.world.repositories.repositories[B2] = Repository("f" * 64, "another key")
+    where, said = bench.stops()
+    assert where == "copy-b2"
+    assert "our key does not open it" in said
+    bench, _ = bench_of()
+    theirs = Snapshot("e" * 64, bench.world.clock.now(), "neighbour", ("/srv",), ())
+    bench.world.repositories.repositories[B2] = Repository("f" * 64, KEY, snapshots=[theirs])
+    where, said = bench.stops()
+    assert where == "copy-b2"
+    assert "holds copies of neighbour and none of this lab's" in said
+    assert not any(" init" in line for line in bench.wire.sent)
+
+
+def test_a_login_that_was_withdrawn_is_not_an_empty_place():
+    bench, _ = bench_of()
+    bench.world.repositories.refuses[B2] = "Stat: The key 'nobody's id' is not valid"
+    where, said = bench.stops()
+    assert where == "copy-b2"
+    assert "is not valid" in said
+    assert not any(" init" in line for line in bench.wire.sent)
+
+
+def test_a_lock_that_nobody_holds_is_taken_away_and_a_live_one_is_not():
+    bench, _ = bench_of()
+    assert bench.stops() == ("", "")
+    bench.wire.sent.clear()
+    [place] = _of(bench, "s3:")
+    now_s = bench.world.clock.now()
+    place.locks = [Lock("a" * 64, now_s - 60, "desktop", 4711)]
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == []
+    place.locks = [
+        Lock("a" * 64, now_s - 7200, "desktop", 4711, exclusive=True),
+        Lock("b" * 64, now_s - 60, "other", 12),
+    ]
+    where, said = drift(bench)
+    assert (where, "desktop, process 4711 (exclusive" in said) == (["copy-b2"], True)
+    assert bench.stops() == ("", "")
+    assert [line.split()[-1] for line in bench.wire.sent] == ["unlock"]
+    assert [lock.id[0] for lock in place.locks] == ["b"]
+
+
+def test_an_exclusive_lock_stops_the_timers_work_and_the_age_tells():
+    bench, _ = bench_of()
+    assert bench.stops() == ("", "")
+    [place] = _of(bench, "s3:")
+    place.locks = [Lock("a" * 64, bench.world.clock.now(), "desktop", 4711, exclusive=True)]
+    bench.world.clock.sleep(30 * 3600)
+    checks = list(backup.gate(bench.lab, bench.engine("verify").context))
+    late = [each for each in checks if not each.holds]
+    assert len(late) == 1
+    assert "older than promised, or not there: b2" in late[0].says
+    assert "2 of 3 copies" in late[0].says
+
+
+def test_a_far_host_that_is_another_is_refused():
+    bench, desk = bench_of()
+    desk.files.put("/etc/ssh/ssh_config.d/00.conf", "Host homelab-second\n  HostName 192.0.2.9\n")
+    where, said = bench.stops()
+    assert where == "copy-second"
+    assert "Host key verification failed" in said
+
+
+def test_half_made_repositories_are_told():
+    bench, _ = bench_of()
+    bench.world.repositories.repositories[B2] = Repository("f" * 64, KEY, begun=False)
+    where, said = bench.stops()
+    assert where == "copy-b2"
+    assert "already contains keys" in said
+
+
+def test_folders_that_are_not_there_stop_the_first_copy():
+    bench, desk = bench_of()
+    for path in [p for p in desk.files.entries if p.startswith("/home/lab")]:
+        del desk.files.entries[path]
+    where, said = bench.stops()
+    assert where == "copy-b2"
+    assert "homelab-backup-b2.service failed" in said
+
+
+def test_a_plan_on_what_the_hosts_say_is_what_is_sent():
+    bench, _ = bench_of()
+    planned = bench.likeness()
+    assert planned.stops() == ("", "")
+    assert bench.stops() == ("", "")
+    assert planned.wire.sent == bench.wire.sent
+    again = bench.likeness()
+    assert again.stops() == ("", "")
+    assert again.wire.sent == []
+    bench.world.clock.sleep(91 * 86_400)
+    due = bench.likeness()
+    bench.wire.sent.clear()
+    assert due.stops() == ("", "")
+    assert ["drills/home" in due.wire.sent[0], "drills/fire" in due.wire.sent[-1]] == [True, True]
