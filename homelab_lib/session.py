@@ -119,6 +119,7 @@ class Run:
     def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
         what = named(name)
+        _expect_a_record(run_id)  # before earlier runbooks are rehearsed, which takes its time
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
@@ -397,6 +398,14 @@ class Run:
                 return records.Record(earlier)
         folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
         return records.Record(paths.reports() / folder)
+
+
+def _expect_a_record(run_id: str) -> None:
+    """See that a run can leave its record, or that the one it is to continue is there."""
+    if run_id:
+        records.find(paths.reports(), run_id)
+    else:
+        records.Record(paths.reports())
 
 
 def _say(host: str, text: str) -> None:

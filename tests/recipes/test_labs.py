@@ -145,7 +145,7 @@ def test_three_servers_on_three_nodes_each_with_its_own_storage(lab, stand):
     assert world.machines["two"].run("sudo k3s kubectl get nodes").finished().status == 1
 
 
-@pytest.mark.parametrize("kind", ["synology", "linux"])
+@pytest.mark.parametrize("kind", ["linux", pytest.param("synology", marks=pytest.mark.sample)])
 def test_a_share_that_is_there_already(lab, stand, kind):
     nas = {**SMALL["hosts"]["nas"], "os": {"kind": kind}}
     if kind == "linux":
@@ -173,6 +173,7 @@ def test_a_share_that_is_not_exported_to_the_cluster(lab, stand):
     assert "192.168.9.5 exports /volume1/volumes to one: it exports nothing" in str(ran.error)
 
 
+@pytest.mark.sample
 def test_two_clusters_in_one_phase(lab, stand):
     beta = {**CLUSTER, "servers": ["two"], "context": "beta", "dns_name": "beta.example"}
     file = lab({"one": VM, "two": vm("two")}, {"alpha": CLUSTER, "beta": beta})
