@@ -9,7 +9,7 @@ from homelab_lib.__main__ import main
 
 def test_a_lab_that_hangs_together(capsys):
     assert main(["check"]) == 0
-    assert "5 hosts, 3 VMs" in capsys.readouterr().out
+    assert "5 hosts, 4 VMs" in capsys.readouterr().out
 
 
 def test_a_broken_lab_is_told_all_its_mistakes_at_once(tmp_path, capsys):

@@ -21,7 +21,7 @@ MINI = load_lab(DATA / "examples" / "minipc")
 
 NAS, PVE, FW = "hosts.truenas", "hosts.proxmox", "hosts.firewall"
 TANK, MIRROR = "pools.truenas.tank", "pools.proxmox.fastmirror"
-CLUSTER = "clusters.homelab"
+CLUSTER, CARD = "clusters.homelab", "gpu_allocation"
 
 # rule: (lab, changes after which it speaks, of what), (lab, changes after which it is silent)
 SECOND = {"title": "Another node", "role": "Hypervisor", "os": {"kind": "proxmox"}}
@@ -110,7 +110,8 @@ CASES = {
         (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu2", "gpu3"])]),
     ),
     "card-in-two-vms": (
-        (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu1", "gpu2"])], f"{PVE}.devices.gpu1"),
+        (WRITTEN, [(f"{CARD}.rtx-4070-ti-super.phase", None),
+                   ("vms.k3s-gpu2.gpus", ["gpu1", "gpu2"])], f"{PVE}.devices.gpu1"),
         (WRITTEN, []),
     ),
     "cluster-without-majority": (
@@ -329,7 +330,7 @@ CASES = {
     ),
     "card-does-not-reset": (
         (WRITTEN, [], "vms.k3s-gpu2"),
-        (WRITTEN, [("vms.k3s-gpu2.gpus", ["gpu3"])]),
+        (WRITTEN, [(f"{CARD}.rx-7900-xt.phase", None), ("vms.k3s-gpu2.gpus", [])]),
     ),
     "runtime-not-supported": (
         (WRITTEN, [], f"{PVE}.devices.gpu3"),
