@@ -74,6 +74,10 @@ class Unreachable(HomelabError):
     """No connection to a host: address, port, time-out or refusal."""
 
 
+class NotListening(Unreachable):
+    """The host is there, and nothing listens at a port of its own."""
+
+
 class HostKeyRefused(HomelabError):
     """The host's key is unknown or is not the one that is pinned."""
 

@@ -10,6 +10,8 @@ from homelab_lib.control.kubernetes import busy as _kubernetes_busy
 from homelab_lib.control.kubernetes import reads as _kubernetes
 from homelab_lib.control.linux import afterwards as _linux_afterwards
 from homelab_lib.control.linux import busy as _linux_busy
+from homelab_lib.control.opnsense import afterwards as _opnsense_afterwards
+from homelab_lib.control.opnsense import busy as _opnsense_busy
 from homelab_lib.control.opnsense import probe as _opnsense_probe
 from homelab_lib.control.opnsense import reads as _opnsense
 from homelab_lib.control.proxmox import afterwards as _proxmox_afterwards
@@ -22,7 +24,12 @@ from homelab_lib.control.truenas import reads as _truenas
 READS = (_kubernetes, _opnsense, _opnsense_probe, _proxmox, _truenas)
 """Modules that declare which calls only read; importing them registers that."""
 
-BUSY = (_kubernetes_busy, _linux_busy, _proxmox_busy, _truenas_busy)
+BUSY = (_kubernetes_busy, _linux_busy, _opnsense_busy, _proxmox_busy, _truenas_busy)
 """Modules that declare which answers mean "not yet"; importing them registers that."""
-AFTERWARDS = (_linux_afterwards, _proxmox_afterwards, _truenas_afterwards)
+AFTERWARDS = (
+    _linux_afterwards,
+    _opnsense_afterwards,
+    _proxmox_afterwards,
+    _truenas_afterwards,
+)
 """Modules that compare what runs with what is written after a start; importing registers that."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from homelab_lib.answers import Shape
-from homelab_lib.control.opnsense.api import Api, release
+from homelab_lib.control.opnsense.api import Api, at_rest, release
 from homelab_lib.control.opnsense.history import CONFIG
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import (
@@ -123,6 +123,7 @@ class Key:
     def evidence(self, ctx: Context) -> Iterator[Check]:
         """The newest backup of the configuration, and what its content comes to."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        at_rest(api, host)
         number = ".".join(map(str, release(host)))
         title = f"the configuration of {host.name}, OPNsense {number}, is noted"
         digest = host.read("sha256", "-q", CONFIG).stdout.strip()

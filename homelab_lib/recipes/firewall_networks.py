@@ -124,7 +124,7 @@ class Networks:
         self._written = list(values)
         yield from written(host, aside, values)
         calls += taken_up(next(iter(each.wanted)).split(".")[1] for each in values)
-        yield Applied(api, aside, tuple(calls), stays=_STAYS, timeout_s=120.0)
+        yield Applied(api, aside, tuple(calls), stays=_STAYS)
 
     def _values(self, host: Host, *, alone: bool) -> Iterator[ConfigValues]:
         """What has to stand in the configuration, an interface each."""

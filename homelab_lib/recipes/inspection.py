@@ -108,7 +108,7 @@ class Suricata:
             ("start Suricata anew", api.post("ids/service/reconfigure", timeout_s=300.0)),
             ("take up the hours of fetching", api.post("cron/service/reconfigure")),
         )
-        yield Applied(api, aside, calls, timeout_s=300.0)
+        yield Applied(api, aside, calls)
 
     @property
     def _mode(self) -> str:
@@ -200,7 +200,7 @@ class Suricata:
         yield from written(host, aside, [section])
         call = api.post("ids/service/reconfigure", timeout_s=300.0)
         calls = (("have packets wait for Suricata", call),)
-        yield Applied(api, aside, calls, before_undo="configctl ids stop", timeout_s=300.0)
+        yield Applied(api, aside, calls, before_undo="configctl ids stop")
 
     def drops_already(self, ctx: Context) -> Check:
         """Whether it does so already, so that nobody has to agree to anything."""

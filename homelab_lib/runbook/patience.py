@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from homelab_lib.errors import (
     AuthenticationRefused,
     HomelabError,
+    NotListening,
     NotYet,
     Stopped,
     Unreachable,
@@ -22,6 +23,8 @@ PATIENCE_S = 300.0
 """How long a host is given where no resource says how long [s]."""
 BOOT_S = 600.0
 """How long a machine may take to come up [s]; one with much memory tests it for minutes."""
+SERVICE_S = 60.0
+"""How long a service of a machine that is up may take to be started anew [s]."""
 
 PAUSE_S = (0.2, 5.0)  # the first look comes soon, later ones at leisure
 GROWTH = 1.6  # how much longer each pause is than the one before
@@ -122,14 +125,18 @@ class Patience:
         begun, pause = self.clock.now(), pauses()
         gone = False
         while True:
-            asked = self.clock.now()
+            asked, limit = self.clock.now(), self._limit(host, begun)
             try:
                 result = send()
             except Unreachable as error:
-                if not self._waits_for_lost(host):
+                waits, there = self._waits_for_lost(host), isinstance(error, NotListening)
+                if not (waits or there):
                     raise
-                gone = True
-                lost()
+                if not there:
+                    gone = True
+                    lost()
+                elif not waits:
+                    limit = min(limit, begun + SERVICE_S)
                 waited_s = self.clock.now() - begun
                 text = f"{error.what}, and did not for {waited_s:.0f} s"
                 over: HomelabError = Unreachable(text, where=error.where, fix=error.fix)
@@ -148,7 +155,7 @@ class Patience:
                 means, said = answer.means, busy.told(call, result)
                 over = self._not_yet(host, call, means, said, begun)
             # An answer that took its time may be older than the limit: then it is not the last.
-            if asked >= self._limit(host, begun) or (host, means) in self._spent:
+            if asked >= limit or (host, means) in self._spent:
                 self._spent.add((host, means))
                 raise over
             if self.stop.is_set():

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from homelab_lib.errors import HomelabError, OutcomeUnknown, Unreachable
+from homelab_lib.errors import HomelabError, NotListening, OutcomeUnknown, Unreachable
 from homelab_lib.secret import Secret
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.channel import NO_STATUS, exchange
@@ -250,12 +250,14 @@ class Connection:
         Raises
         ------
         Unreachable
-            The host can't connect there, or may not forward.
+            The host is gone.
+        NotListening
+            It can't connect there, or may not forward.
         """
         try:
             return self._open("direct-tcpip", (address, port))
         except _ChannelRefused as refused:
-            raise Unreachable(
+            raise NotListening(
                 f"{address}:{port} can't be reached through {self.endpoint.name}: {refused}",
                 where=self.endpoint.place,
                 fix="does something listen there? does sshd there allow AllowTcpForwarding?",

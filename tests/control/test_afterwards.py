@@ -3,6 +3,7 @@
 import json
 
 from homelab_lib.control.linux import afterwards as linux
+from homelab_lib.control.opnsense import afterwards as opnsense
 from homelab_lib.control.proxmox import afterwards as proxmox
 from homelab_lib.control.truenas import afterwards as truenas
 from homelab_lib.transport.command import Result
@@ -128,3 +129,16 @@ def test_a_nas_that_dropped_a_share_and_started_half_of_its_services():
     ]
     silent = {"showmount": Result(1, "", "clnt_create: RPC: Program not registered")}
     assert wrong(truenas.compare(Host(answers | silent))) == ["enabled and stopped: smartd"]
+
+
+def test_a_firewall_s_services_that_are_switched_on_and_stopped():
+    answers = {
+        "pgrep -f": Result(1, "", ""),
+        "pgrep -l .": "310 sshd\n412 syslog-ng\n600 Suricata-Main\n700 dnsmasq\n",
+        "pluginctl -g": "",
+        "pluginctl -g dnsmasq.enable": "1\n",
+        "pluginctl -g OPNsense.unboundplus.general.enabled": "1\n",
+        "pluginctl -g OPNsense.IDS.general.enabled": "1\n",
+        "pluginctl -g OPNsense.monit.general.enabled": "0\n",
+    }
+    assert wrong(opnsense.compare(Host(answers))) == ["switched on and stopped: cron, unbound"]

@@ -8,6 +8,7 @@ import homelab_lib.control  # noqa: F401  (its rooms declare their answers)
 from homelab_lib.errors import AuthenticationRefused
 from homelab_lib.runbook import busy
 from homelab_lib.transport.command import Result, change, read
+from homelab_lib.transport.request import Request
 
 KUBECTL = ("k3s", "kubectl", "get", "nodes", "-o", "json")
 APPLY = ("k3s", "kubectl", "apply", "--server-side", "-f", "-")
@@ -47,6 +48,7 @@ NOT_YET = [
     (("systemctl", "start", "k3s"), "Failed to start k3s.service: Transaction for k3s.service/start"
      " is destructive (reboot.target has 'start' job queued, but 'stop' is included in "
      "transaction).", True),
+    (("configctl", "filter", "reload"), "configd socket missing (@/var/run/configd.socket)", True),
 ]  # fmt: skip
 ANSWERS = [
     (KUBECTL, 'Error from server (NotFound): nodes "k3s" not found'),
@@ -60,6 +62,7 @@ ANSWERS = [
     (("midclt", "call", "pool.query"), "[EINVAL] pool_create.name: Invalid name"),
     (("cat", "/x"), "cat: /x: No such file or directory"),
     (("systemctl", "start", "x"), "Failed to start x.service: Unit x.service not found."),
+    (("configctl", "filter", "reload"), "usage: configctl [-h] [-d] [-e] [-f] [-q]"),
 ]  # fmt: skip
 
 
@@ -81,6 +84,40 @@ def test_a_page_of_an_ingress_that_was_just_made(page):
     assert busy.meaning(curl, Result(0, page, "")) is not None
     for other in ("Hostname: whoami-1\n", f"<html>{page}</html>", f"it says: {page}"):
         assert busy.meaning(curl, Result(0, other, "")) is None
+
+
+APPLY_RULES = Request("opnsense", "POST", "/api/firewall/filter/apply", "change", body={})
+RUNNING = Request("opnsense", "GET", "/api/core/firmware/running", "read")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "body", "undone"),
+    [
+        (RUNNING, 0, '{"status":"busy"}', False),
+        (RUNNING, 503, "<h1>503 Service Unavailable</h1>", True),
+        (APPLY_RULES, 503, "<h1>503 Service Unavailable</h1>", True),
+        (APPLY_RULES, 500, '{"errorMessage":"Template generation failed for internal service '
+         '\\"unbound\\". See backend log for details."}', False),
+    ],
+)  # fmt: skip
+def test_a_firewall_that_is_at_work(request_, status, body, undone):
+    found = busy.meaning(request_, Result(status, body, f"{status} x" if status else ""))
+    assert found is not None
+    assert found.undone is undone
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (0, '{"status":"ready"}'),
+        (0, '{"status":""}'),
+        (404, '{"errorMessage":"Endpoint not found"}'),
+        (500, '{"errorMessage":"Cannot delete alias x. Currently in use by \\n503 "}'),
+    ],
+)
+def test_a_firewall_that_has_answered(status, body):
+    said = Result(status, body, f"{status} x" if status else "")
+    assert busy.meaning(RUNNING, said) is None
 
 
 def test_a_login_while_the_system_boots():

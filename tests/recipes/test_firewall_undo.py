@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from homelab_lib.control.opnsense.revert import WITHIN_S
-from homelab_lib.errors import StepFailed
+from homelab_lib.errors import HomelabError, StepFailed
 from homelab_lib.transport.command import read
 from recipes.firewall_box import Box
 
 COPY = "/conf/homelab-homelab-rules.xml"
 AT_BOOT = "/usr/local/etc/rc.syshook.d/early/01-homelab-homelab-rules"
-pytestmark = pytest.mark.sample
 DAYS_S = 4 * 86_400.0
 
 
@@ -63,6 +62,7 @@ def domain(box: Box) -> str:
     return firewall(box).config.load().findtext("system/domain")
 
 
+@pytest.mark.sample
 def test_a_reboot_in_between_puts_back_what_was_in_force(box: Box) -> None:
     """The timer is a process, and a boot applies all that is written."""
     before = box.config
@@ -76,12 +76,14 @@ def test_a_reboot_in_between_puts_back_what_was_in_force(box: Box) -> None:
     assert not in_force, "the box has come up with the rules that it had"
 
 
+@pytest.mark.long
 def test_a_reboot_that_is_over_before_we_are_back_is_told_as_such(box: Box) -> None:
     box.target.world.faults.arm("reboot", "firewall/filter/apply", machine="firewall")
     with pytest.raises(StepFailed, match="it has been undone already"):
         box.run("rules")
 
 
+@pytest.mark.long
 def test_what_was_confirmed_is_undone_by_no_reboot(box: Box) -> None:
     box.run("rules")
     after = box.config
@@ -91,6 +93,7 @@ def test_what_was_confirmed_is_undone_by_no_reboot(box: Box) -> None:
     assert box.config == after
 
 
+@pytest.mark.sample
 def test_the_owner_s_later_changes_are_not_undone(box: Box) -> None:
     """A run was broken off; days later the owner has changed something, and it runs again."""
     break_off(box)
@@ -112,6 +115,7 @@ def test_the_owner_s_later_changes_are_not_undone(box: Box) -> None:
     assert domain(box) == "owner.example"
 
 
+@pytest.mark.long
 def test_what_was_broken_off_and_nobody_touched_is_taken_up_with_its_undo(box: Box) -> None:
     in_force = firewall(box).config.load()
     break_off(box)
@@ -123,6 +127,7 @@ def test_what_was_broken_off_and_nobody_touched_is_taken_up_with_its_undo(box: B
     assert not there(box, COPY)
 
 
+@pytest.mark.sample
 def test_two_at_once_stop_before_anything_is_in_force(box: Box) -> None:
     """The owner saves something between what we write and what would put it in force."""
     save = firewall(box).config.save
@@ -144,3 +149,49 @@ def test_two_at_once_stop_before_anything_is_in_force(box: Box) -> None:
     assert domain(box) == "owner.example"
     firewall(box).apply_all()
     firewall(box).files.remove(COPY)
+
+
+def in_force(box: Box) -> bool:
+    return any(rule.description.startswith("trusted-iot;") for rule in firewall(box).pf.rules)
+
+
+@pytest.mark.long
+def test_while_it_updates_nothing_is_put_in_force(box: Box) -> None:
+    begun_s = box.target.clock.now()
+    firewall(box).packages_free_s = begun_s + 200.0
+    box.run("rules")
+    assert in_force(box)
+    assert box.target.clock.now() > begun_s + 200.0
+
+
+@pytest.mark.long
+def test_an_update_that_does_not_end_is_named(box: Box) -> None:
+    firewall(box).packages_free_s = box.target.clock.now() + 9000.0
+    try:
+        with pytest.raises(HomelabError, match="somebody is at work on its packages, after 3"):
+            box.run("rules")
+    finally:
+        firewall(box).packages_free_s = 0.0
+
+
+@pytest.mark.long
+def test_a_daemon_that_is_started_anew_is_told_again(box: Box) -> None:
+    """The filter's apply is answered with nothing, and nothing has come of it."""
+    box.target.world.faults.arm("cut-before", "firewall/alias/reconfigure", machine="firewall")
+    firewall(box).configd_back_s = box.target.clock.now() + 20.0
+    (outcome,) = box.run("rules")
+    assert in_force(box)
+    assert all(check.holds for check in outcome.checks)
+
+
+@pytest.mark.long
+def test_what_it_would_pass_over_while_it_boots_waits_for_that(box: Box) -> None:
+    firewall(box).reboot()
+    for _ in range(90):
+        box.target.clock.sleep(1.0)
+        if firewall(box).accepts_logins():
+            break
+    assert firewall(box).boots_still()
+    (outcome,) = box.run("rules")
+    assert in_force(box)
+    assert all(check.holds for check in outcome.checks)

@@ -8,6 +8,7 @@ import pytest
 
 from homelab_lib.errors import (
     AuthenticationRefused,
+    NotListening,
     NotYet,
     Stopped,
     Unreachable,
@@ -139,6 +140,15 @@ def test_a_host_that_is_off_is_waited_for_only_after_a_start_of_ours():
     it.expect("one")
     with pytest.raises(Unreachable, match=r"and did not for \d{3} s"):
         ask(it, off)
+
+
+def test_a_service_that_is_started_anew_is_given_a_minute():
+    gone, good = NotListening("127.0.0.1:443 can't be reached through one"), Result(0, "", "")
+    it = patience()
+    assert ask(it, gone, gone, good) is good
+    assert it.came_back() == [], "the machine was there all the time"
+    with pytest.raises(Unreachable, match=r"and did not for 6\d s"):
+        ask(it, gone)
 
 
 def test_waiting_ends_when_the_others_have_failed():

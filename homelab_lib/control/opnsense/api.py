@@ -19,6 +19,10 @@ from homelab_lib.secret import Secret
 from homelab_lib.transport.command import Result
 from homelab_lib.transport.request import Request
 
+BOOTS = "/usr/local/etc/rc.bootup"
+"""What runs while a firewall boots; sshd answers long before it ends."""
+SILENT = "its daemon configd gave no answer, or what it ran has failed"
+"""Of a change that was answered with nothing; the log of the backend says which of both."""
 _DONE = ("saved", "deleted", "ok", "done", "1", "0", "enabled", "disabled")
 
 
@@ -90,7 +94,22 @@ def told(host: Host, result: Result) -> Progress:
     word = str(answer.get("result", answer.get("status", ""))).strip()
     if word.lower() in _DONE:
         return Progress(True)
-    return Progress(True, error=_why(answer) or word or "it says neither yes nor no")
+    return Progress(True, error=_why(answer) or word or SILENT)
+
+
+def at_rest(api: Api, host: Host) -> None:
+    """See that a firewall does nothing in which what we send would be lost; that is waited for.
+
+    While it boots, what would put something in force ends well and does nothing. While it works on
+    its packages, its daemons come and go, and a reboot may follow.
+
+    Raises
+    ------
+    NotYet
+        It goes on doing so.
+    """
+    host.read("pgrep", "-f", BOOTS, ok=(0, 1))
+    api.ask(host, "core/firmware/running", {"status": object})
 
 
 def was_lost(result: Result) -> bool:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from homelab_lib.control.opnsense.api import Api, told, was_lost
+from homelab_lib.control.opnsense.api import Api, at_rest, told, was_lost
 from homelab_lib.control.opnsense.history import CONFIG, revisions, since
 from homelab_lib.runbook.resource import Change, Diff, Host, Progress, Rollback
 from homelab_lib.transport.call import Call
@@ -210,7 +210,7 @@ class Applied:
     calls: tuple[Apply, ...]
     before_undo: str = ""
     stays: str = ""
-    timeout_s: float = 60.0
+    timeout_s: float = 300.0  # as long as an update may take, which is waited for
 
     @property
     def host(self) -> str:
@@ -221,7 +221,10 @@ class Applied:
         return f"{self.aside.what} in force"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        return self.aside.observe(host)
+        found = self.aside.observe(host)
+        if found["lies"]:
+            at_rest(self.api, host)
+        return found
 
     def diff(self, observed: Mapping[str, Any]) -> Diff:
         if not observed["lies"]:

@@ -27,7 +27,6 @@ from homelab_lib.twin.opnsense.way_in import WayIn
 from homelab_lib.twin.packet import OUTSIDE, Packet
 
 _FIRST_PROCESS = 20_000
-_SETTLES_S = 20.0  # from sshd's start to the end of rc.bootup: guessed
 _SWITCHES = {
     "dnsmasq": "dnsmasq/enable",
     "kea": "OPNsense/Kea/dhcp4/general/enabled",
@@ -273,11 +272,6 @@ class Box(OpnSense):
         return self._guarded(
             "the shell", lambda: csh.run(self, self.user, self.home, line, stdin, **more)
         )
-
-    def boots_still(self) -> bool:
-        """Whether its start goes on, though it lets one in: until then what configures it by the
-        shell ends well and does nothing (`exit_on_bootup`)."""
-        return self.boots > 0 and self.world.clock.now() < self.booted_s + _SETTLES_S
 
     def start_job(self, call: Call) -> Job:
         """Run a program in the background."""

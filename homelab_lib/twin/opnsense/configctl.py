@@ -34,6 +34,8 @@ Action = Callable[[Box, Sequence[str]], str]
 @configctl_programs("configctl")
 def configctl(box: Box, call: Call) -> Reply:
     """Ask the daemon."""
+    if box.world.clock.now() < box.configd_back_s:
+        return Reply(255, stderr="configd socket missing (@/var/run/configd.socket)\n")
     words = list(call.argv[1:])
     flags = set()
     while words and words[0].startswith("-"):
@@ -102,8 +104,7 @@ def _reload(box: Box, given: Sequence[str]) -> str:
 
 
 def _filter(box: Box, given: Sequence[str]) -> str:
-    if not box.boots_still():
-        box.apply("filter")
+    box.reload_filter()
     return _OK
 
 

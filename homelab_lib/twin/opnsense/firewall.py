@@ -14,6 +14,8 @@ from homelab_lib.twin.opnsense.config import Config
 from homelab_lib.twin.opnsense.credentials import Doorman
 from homelab_lib.twin.opnsense.syshook import run_hooks
 
+_SETTLES_S = 20.0  # from sshd's start to the end of rc.bootup: guessed
+
 
 @dataclass(frozen=True)
 class Device:
@@ -93,6 +95,8 @@ class OpnSense(Machine):
         self.devices: list[Device] = []  # network devices that are there
         self.routers: dict[str, str] = {}  # that a provider has told, by device
         self.firmware_log = ""  # what the last work on packages has said
+        self.packages_free_s = 0.0  # until when somebody is at work on packages
+        self.configd_back_s = 0.0  # until when the system daemon does not answer
         self.rollback: str | None = None  # the backup that a timer of 26.1 goes back to
 
     def serve(self, handler: Callable[[Asked], Answered]) -> None:
@@ -111,6 +115,24 @@ class OpnSense(Machine):
         self.running[service] = self.config.load()
         for hook in self.hooks[service]:
             hook(self)
+
+    def boots_still(self) -> bool:
+        """Whether its start goes on, though it lets one in: until then what configures it ends well
+        and does nothing (`exit_on_bootup`)."""
+        return self.boots > 0 and self.world.clock.now() < self.booted_s + _SETTLES_S
+
+    def reload_filter(self) -> bool:
+        """Have the system daemon load rules and aliases; whether it answers."""
+        answers = self.world.clock.now() >= self.configd_back_s
+        if answers and not self.boots_still():
+            self.apply("filter")
+        return answers
+
+    @property
+    def works_on_packages(self) -> bool:
+        """Whether somebody updates it, or installs something."""
+        begun = bool(self.firmware_log) and "***DONE***" not in self.firmware_log
+        return begun or self.world.clock.now() < self.packages_free_s
 
     def apply_all(self) -> None:
         """As a boot does."""

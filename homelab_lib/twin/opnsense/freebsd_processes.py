@@ -50,6 +50,8 @@ def processes(box: Box) -> dict[int, str]:
         for number, (name, line) in enumerate(_DAEMONS.items())
         if line and box.started.get(name)
     }
+    if box.boots_still():
+        found[200] = "/usr/local/bin/php /usr/local/etc/rc.bootup"
     if box.started.get("ids"):
         found[600] = box.suricata.command
     found |= {job.number: " ".join(job.call.argv) for job in box.jobs if not job.ended}

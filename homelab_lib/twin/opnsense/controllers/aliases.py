@@ -122,7 +122,7 @@ def _listed(uses: dict[str, str]) -> str:
 def take_over_aliases(visit: Visit) -> Answer:
     if not visit.is_post:
         return {"status": "failed"}
-    visit.firewall.apply("filter")
+    visit.firewall.reload_filter()
     visit.firewall.apply("alias")
     return {"status": "ok"}
 
@@ -232,7 +232,7 @@ def delete_group(visit: Visit, uuids: str) -> Answer:
 def take_over_groups(visit: Visit) -> Answer:
     if not visit.is_post:
         return {"status": "failed"}
-    visit.firewall.apply("filter")
+    visit.firewall.reload_filter()
     return {"status": "ok"}
 
 

@@ -56,7 +56,8 @@ def firmware_status(visit: Visit) -> Answer:
 
 
 def firmware_running(visit: Visit) -> Answer:
-    return {"status": "ready"}
+    """Whether nobody is at work on packages: each such script holds one lock."""
+    return {"status": "busy" if visit.firewall.works_on_packages else "ready"}
 
 
 def firmware_info(visit: Visit) -> Answer:

@@ -160,7 +160,7 @@ def take_over_assignments(visit: Visit) -> dict[str, str]:
     if visit.firewall.files.exists(TODO):
         visit.firewall.files.remove(TODO)
     visit.firewall.apply("interfaces")
-    visit.firewall.apply("filter")
+    visit.firewall.reload_filter()
     return {"status": "ok"}
 
 

@@ -33,7 +33,7 @@ def arm(firewall: OpnSense, revision: str) -> None:
         if firewall.rollback == number and firewall.boots == boots and firewall.up:
             firewall.rollback = None
             if restore(firewall, number, "(root)"):
-                firewall.apply("filter")
+                firewall.reload_filter()
 
     firewall.world.after(WAIT_S, time_is_up, label="filter rollback")
 
@@ -73,7 +73,7 @@ def revert(visit: Visit, revision: str) -> dict[str, str]:
         return {"status": "error"}
     if not restore(visit.firewall, revision, f"{visit.user}@127.0.0.1"):
         return {"status": "unknown (or removed) savepoint"}
-    visit.firewall.apply("filter")
+    visit.firewall.reload_filter()
     return {"status": "ok"}
 
 

@@ -27,8 +27,7 @@ def apply(visit: Visit, revision: str = "") -> Answer:
         return {"status": "error"}
     if revision and visit.release < (26, 7):
         rollback.arm(visit.firewall, revision)
-    visit.firewall.apply("filter")
-    return {"status": "OK\n\n"}
+    return {"status": "OK\n\n" if visit.firewall.reload_filter() else None}
 
 
 def search_filter(visit: Visit) -> Answer:

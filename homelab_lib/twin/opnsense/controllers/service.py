@@ -53,7 +53,7 @@ def service(
         visit.firewall.started[name] = enabled(visit)
         visit.firewall.apply(name)
         if with_filter:
-            visit.firewall.apply("filter")
+            visit.firewall.reload_filter()
         return {tells: "ok"}
 
     def status(visit: Visit) -> dict[str, Any]:
