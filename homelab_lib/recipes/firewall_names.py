@@ -24,6 +24,8 @@ from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
 _PLAIN, _TLS = 53, 853
+_POOL = frozenset(f"{number}.opnsense.pool.ntp.org" for number in range(4))
+"""The time servers that an OPNsense comes with."""
 
 
 def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
@@ -189,7 +191,13 @@ class Clock:
             "ntpd.iburst": " ".join(name for name, each in servers.items() if each.iburst),
             "ntpd.interface": "" if everywhere else ",".join(served),
         }
-        return ConfigValues(self.gateway.host, self.gateway.lab.name, "time servers", wanted)
+        if not wanted["ntpd.prefer"]:
+            del wanted["ntpd.prefer"]  # whom it likes best is nothing that the lab speaks of
+        lists = dict.fromkeys(wanted, " ") | {"ntpd.interface": ","}
+        if everywhere:
+            del lists["ntpd.interface"]  # that takes nobody's away
+        lab = self.gateway.lab.name
+        return ConfigValues(self.gateway.host, lab, "time servers", wanted, lists, _POOL)
 
     @property
     def aside(self) -> Aside:
@@ -210,4 +218,5 @@ class Clock:
         values = self._values(self.gateway.names(host))
         diff = values.diff(values.observe(host))
         clean = diff.clean and not self.aside.lies(host)
-        return Check(title, clean, "; ".join(change.summary for change in diff.changes))
+        says = diff.conflict or "; ".join(change.summary for change in diff.changes)
+        return Check(title, clean, says)

@@ -7,11 +7,12 @@ compared first, under the same lock, and one thing that is not as it was ends it
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.control import mark
+from homelab_lib.control.opnsense.values import beside
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import Command, change, read
 
@@ -56,12 +57,19 @@ class ConfigValues:
         What they are, for people.
     wanted
         Values by their paths below the root, such as ``interfaces.opt1.descr``.
+    lists
+        Those of them that are lists, with what joins their parts: what somebody else has put into
+        one is not taken out of it.
+    nobodys
+        What a firewall comes with in its lists.
     """
 
     host: str
     lab: str
     title: str
     wanted: Mapping[str, str]
+    lists: Mapping[str, str] = field(default_factory=dict)
+    nobodys: frozenset[str] = frozenset()
     timeout_s: float = 5.0
 
     @property
@@ -91,6 +99,8 @@ class ConfigValues:
         differing = {path: value for path, value in self.wanted.items() if observed[path] != value}
         if not differing:
             return Diff()
+        if theirs := self._taken(differing, observed):
+            return Diff(conflict=theirs)
         before = {path: observed[path] for path in differing}
         said = [f"{path} {json.dumps(was)}" for path, was in before.items() if was]
         return Diff(
@@ -102,6 +112,21 @@ class ConfigValues:
                     undo="by the backup that it makes: “Restore a backup” on the console",
                 ),
             )
+        )
+
+    def _taken(self, differing: Mapping[str, str], observed: Mapping[str, str]) -> str:
+        """What of somebody else's would be taken out of a list."""
+        told = [
+            f"{path} has {', '.join(theirs)}"
+            for path, by in self.lists.items()
+            if path in differing
+            and (theirs := beside(observed[path], differing[path], by, self.nobodys))
+        ]
+        if not told:
+            return ""
+        return (
+            f"{self.title}: {'; '.join(told)}, which the lab has not: write that into the lab, "
+            "too, or take it out there by hand"
         )
 
     def _write(self, before: Mapping[str, str], values: Mapping[str, str]) -> Command:

@@ -341,6 +341,8 @@ INSPECTION = Settings(
     "ids/settings/set",
     "ids",
     lists=frozenset({"general.interfaces", "general.homenet"}),
+    switch="general.enabled",
+    nobodys=frozenset({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}),
 )
 OFFLOADS = Settings(
     "network cards", "interfaces/settings/get", "interfaces/settings/set", "settings"

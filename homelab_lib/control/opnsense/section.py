@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import Api, told
-from homelab_lib.control.opnsense.values import below, nested, parts, plain
+from homelab_lib.control.opnsense.values import below, beside, nested, parts, plain
 from homelab_lib.runbook.resource import Change, Diff, Host
 
 
@@ -26,6 +26,11 @@ class Settings:
         Fields whose parts, joined by commas, are in no order.
     grows
         Those of them to which ours are added; what else is in them stays.
+    switch
+        The setting that switches all of it on. While it is on, what somebody else has put into a
+        list is not taken out of it: that it is as wanted, is for him to say.
+    nobodys
+        What the firewall comes with in its lists.
     """
 
     noun: str
@@ -34,6 +39,8 @@ class Settings:
     root: str
     lists: frozenset[str] = frozenset()
     grows: frozenset[str] = frozenset()
+    switch: str = ""
+    nobodys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Section:
         shape: Shape = {self.settings.root: {str: object}}
         document = self.api.ask(host, self.settings.get, shape)[self.settings.root]
         found: dict[str, str | None] = {}
-        for name in sorted(self.wanted):
+        for name in sorted({*self.wanted, self.settings.switch} - {""}):
             value = below(document, name)
             found[name] = None if value is None else self._settled(name, plain(value))
         return found
@@ -86,6 +93,8 @@ class Section:
         }
         if not differing:
             return Diff()
+        if taken := self._taken(differing, observed):
+            return Diff(conflict=taken)
         before = {name: observed[name] for name in differing}
         undo = json.dumps({self.settings.root: nested(before)})
         return Diff(
@@ -98,6 +107,22 @@ class Section:
                     undo=f"POST /api/{self.settings.put} {undo}",
                 ),
             )
+        )
+
+    def _taken(self, differing: Mapping[str, str], observed: Mapping[str, str | None]) -> str:
+        """What of somebody else's would be taken out of a list that is in use."""
+        if observed.get(self.settings.switch) != "1":
+            return ""
+        told_ = []
+        for name in sorted(self.settings.lists & differing.keys()):
+            nobodys = self.settings.nobodys
+            if theirs := beside(observed[name] or "", differing[name], ",", nobodys):
+                told_.append(f"{', '.join(theirs)} in {name}")
+        if not told_:
+            return ""
+        return (
+            f"the {self.name} have {'; '.join(told_)}, which the lab has not, and are in use: "
+            "write that into the lab, too, or take it out there by hand"
         )
 
     def _sent(self, name: str, wanted: str, found: str) -> str:

@@ -27,6 +27,21 @@ def parts(text: str, by: str) -> list[str]:
     return sorted({part.strip() for part in text.replace("\r", "").split(by) if part.strip()})
 
 
+def beside(found: str, wanted: str, by: str, nobodys: Iterable[str] = ()) -> list[str]:
+    """What stands in a list that would be gone if it were as wanted.
+
+    Parameters
+    ----------
+    found, wanted
+        The list as it is, and as it is to be.
+    by
+        What joins the parts.
+    nobodys
+        What the firewall comes with: nobody has chosen that.
+    """
+    return sorted(set(parts(found, by)) - set(parts(wanted, by)) - set(nobodys))
+
+
 def flag(value: bool) -> str:
     """A truth value as it is sent."""
     return "1" if value else "0"
