@@ -113,7 +113,12 @@ class Pool(OnHost):
         "chosen when the pool is made, and never changed.",
     )
     purpose: str = Field("", description="What it is for.")
-    scrub: str | None = Field(None, description="How often it is scrubbed, such as 'monthly'.")
+    scrub: Literal["weekly", "monthly"] | None = Field(
+        None,
+        description="How often all of it is read and mended; none: nothing is said of that. A "
+        "TrueNAS gets a task for it, at night, where nas.HOST.scrubs does not say when; Linux has "
+        "a monthly one of its own.",
+    )
     reasons: tuple[str, ...] = Field((), description="Why this layout, in the document's words.")
     claimed_raw_bytes: Bytes | None = Field(None, description="Raw size as written [bytes].")
     claimed_usable_bytes: Bytes | None = Field(None, description="Usable size as written [bytes].")

@@ -49,3 +49,22 @@ Cron = Annotated[
     WithJsonSchema({"type": "string", "examples": ["0 3 1 * *"]}),
 ]
 """Minute, hour, day of the month, month, day of the week: ``0 3 1 * *``."""
+
+
+def how_often(schedule: str) -> str:
+    """A schedule in one word: ``daily``, ``weekly``, ``monthly``; empty where it is another.
+
+    Parameters
+    ----------
+    schedule
+        As crontab has it.
+    """
+    minute, hour, day, month, weekday = schedule.split()
+    if month != "*" or not (minute.isdecimal() and hour.isdecimal()):
+        return ""
+    if day == weekday == "*":
+        return "daily"
+    once = day if weekday == "*" else weekday
+    if not once.isalnum():
+        return ""
+    return "monthly" if weekday == "*" else "weekly"

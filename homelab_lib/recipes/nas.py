@@ -160,6 +160,10 @@ class _Nas:
     def _tasks(self, needs: tuple[str, ...]) -> Iterator[Step]:
         nas = self.nas
         snapshots, scrubs = self._mine(nas.snapshot_tasks), self._mine(nas.scrubs)
+        pools = self._mine(self.lab.pools.get(self.host, {}))
+        scrubs += [
+            nas_tasks.scrub_of(each) for each in pools if each.scrub and each.name not in nas.scrubs
+        ]
         if snapshots or scrubs:
             name = self._name("tasks")
             yield nas_tasks.tasks(self.lab, self.host, snapshots, scrubs, name, needs)

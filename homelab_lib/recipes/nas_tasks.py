@@ -13,6 +13,7 @@ from homelab_lib.control.truenas.watching import Scrub, alert_service, smart_tes
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.nas import AlertService, Mail, ScrubTask, SmartTest, SnapshotTask
+from homelab_lib.lab.pools import Pool
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
@@ -26,6 +27,21 @@ _JOBS: Shape = [{"method?": str}]
 def cron(schedule: str) -> dict[str, str]:
     """A line of crontab as TrueNAS has it: ``0 3 1 * *`` is ``{"hour": "3", "dom": "1", …}``."""
     return dict(zip(_FIELDS, schedule.split(), strict=True))
+
+
+def scrub_of(pool: Pool) -> ScrubTask:
+    """When a pool is scrubbed of which the lab says only how often: on a night when little is done.
+
+    Parameters
+    ----------
+    pool
+        One whose scrub is said.
+    """
+    monthly = pool.scrub == "monthly"
+    schedule, threshold_days = ("0 3 1 * *", 20) if monthly else ("0 3 * * 7", 4)
+    return ScrubTask(
+        name=pool.name, schedule=schedule, threshold_days=threshold_days, phase=pool.phase
+    )
 
 
 def tasks(

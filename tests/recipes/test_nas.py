@@ -244,6 +244,30 @@ def test_the_monthly_scrub_is_no_sundays_one():
     assert task["threshold"] < 28, "or every second one is left out"
 
 
+@pytest.mark.parametrize(
+    ("often", "when", "threshold"),
+    [("monthly", {"dom": "1", "dow": "*"}, 20), ("weekly", {"dom": "*", "dow": "7"}, 4)],
+)
+def test_a_pool_that_says_how_often_is_scrubbed_so(often, when, threshold):
+    """Without a task of the lab's own it is not TrueNAS's: each Sunday, and that every fifth."""
+    lab = changed(load_lab(), ("nas.truenas.scrubs", {}), ("pools.truenas.tank.scrub", often))
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    [task] = made(world.machines["truenas"], "pool.scrub.query")
+    assert task["schedule"] | when == task["schedule"]
+    assert task["threshold"] == threshold
+    assert run(world, recipe.steps(lab, 1)).sent == []
+
+
+def test_what_is_said_of_a_scrub_in_two_places_is_the_same():
+    says = refused(load_lab(), ("pools.truenas.tank.scrub", "weekly"))
+    assert "scrubbed '0 3 1 * *' by nas.truenas.scrubs.tank, which is not weekly" in says
+    says = refused(load_lab("data/examples/minipc"), ("pools.mini.tank.scrub", "weekly"))
+    assert "proxmox scrubs its pools once a month by itself, and weekly is not made" in says
+    says = refused(load_lab(), ("pools.truenas.tank.scrub", "yearly"))
+    assert "pools.truenas.tank.scrub" in says
+
+
 def test_snapshots_leave_out_what_they_should():
     lab = load_lab()
     world = before(lab)

@@ -8,6 +8,7 @@ from homelab_lib.lab.host import Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import HOLDS_DATA, Pool, Vdev, draid
+from homelab_lib.lab.schedule import how_often
 
 FEWEST = {"stripe": 1, "mirror": 2, "raidz1": 2, "raidz2": 3, "raidz3": 4}
 """Disks that a vdev of each layout needs at least, by ``is_grouping`` in zpool_vdev.c."""
@@ -24,6 +25,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if host is None:
             continue  # reported already
         yield from _written(path, pool)
+        yield from _scrub(path, pool, lab)
         for where, group in written(path, pool):
             here = (*where, "disks")
             yield from each_known(here, group.disks, host.disks, f"disk of {host.name}")
@@ -67,6 +69,23 @@ def _written(path: Steps, pool: Pool) -> Iterator[Fault]:
         yield Fault((*path, "vdevs"), what)
     else:
         yield from _vdev(path, pool.groups[0])
+
+
+def _scrub(path: Steps, pool: Pool, lab: Lab) -> Iterator[Fault]:
+    """What is said of its scrub in two places is the same, and is made."""
+    nas = lab.nas.get(pool.host)
+    task = nas.scrubs.get(pool.name) if nas is not None else None
+    system = lab.system(pool.host)
+    if pool.scrub is None:
+        return
+    if task is not None and how_often(task.schedule) != pool.scrub:
+        what = f"it is scrubbed {task.schedule!r} by nas.{pool.host}.scrubs.{pool.name}, which is "
+        what += f"not {pool.scrub}: write the one that holds in both, or leave this one out"
+        yield Fault((*path, "scrub"), what, first=("nas", pool.host, "scrubs", pool.name))
+    kind = system.kind if system else "nothing"
+    if pool.phase is not None and kind != "truenas" and pool.scrub != "monthly":
+        what = f"{kind} scrubs its pools once a month by itself, and {pool.scrub} is not made: "
+        yield Fault((*path, "scrub"), what + "write monthly, or say exists: true of the pool")
 
 
 def _vdev(path: Steps, vdev: Vdev) -> Iterator[Fault]:
