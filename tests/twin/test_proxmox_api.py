@@ -9,6 +9,7 @@ from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.built import built
 from homelab_lib.twin.fidelity import Fidelity
 from homelab_lib.twin.proxmox.arguments import parse_arguments
+from homelab_lib.twin.proxmox.boot_loader import boot_loader
 from homelab_lib.twin.proxmox.booting import booting
 from homelab_lib.twin.proxmox.disk_calls import disk_programs
 from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID, many
@@ -34,6 +35,7 @@ def test_each_call_says_what_it_rests_on():
     known |= {f"qm {name}" for name in (*COMMANDS, "status", "unlock", "guest exec")}
     known |= {"pvesm set", "pvesm status", "pvesm list", "pveversion"}
     known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
+    known |= {*boot_loader.bodies, "proxmox-boot-tool status", "proxmox-boot-tool kernel list"}
     known -= {"ip", "modprobe"}  # every machine has these
     assert told == known
     assert set(qm.bodies) == {"qm"}

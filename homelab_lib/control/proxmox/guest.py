@@ -102,6 +102,27 @@ def guest_file(host: Host, vmid: int, path: str, looks: Callable[[float], Iterab
     return _text(host, vmid, path, answer)
 
 
+def guest_output(host: Host, vmid: int, *words: str) -> str:
+    """What a program prints in a VM that ends at once.
+
+    Raises
+    ------
+    StepFailed
+        It did not end, or ended badly.
+    HomelabError
+        The guest agent does not answer.
+    """
+    answer = _executed(host, "exec", str(vmid), "--", *words)
+    if answer.get("exitcode") == 0:
+        return str(answer.get("out-data", ""))
+    said = answer.get("err-data", "").strip()[-300:] or "it printed nothing"
+    raise StepFailed(
+        f"{host.name}: {' '.join(words)} in VM {vmid} did not end well: {said}",
+        where=host.name,
+        fix=f"try `qm guest exec {vmid} -- {' '.join(words)}` there by hand",
+    )
+
+
 def _executed(host: Host, *words: str) -> dict[str, Any]:
     """What the agent says of a program in the VM."""
     words = ("qm", "guest", *words)

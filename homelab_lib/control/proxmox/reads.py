@@ -32,13 +32,16 @@ declare(
     Allowed(
         "get,ls,usage",
         "--noborder --noheader --verbose",
-        "--output-format --content --current --enabled --errors --full --limit --pid --snapshot "
-        "--since --source --start --storage --type --typefilter --until --vmid",
+        "--output-format --check-node --content --current --enabled --errors --full --limit --pid "
+        "--pci-class-blacklist --snapshot --since --source --start --storage --type --typefilter "
+        "--until --vmid",
     ),
 )
 declare("pvesm", Allowed("status,list,path", "", "--content --enabled --format --storage --vmid"))
 declare("pveversion", Allowed("", "-v --verbose"))
 declare("ifreload", Allowed("", "-V --version"))
+# Its status mounts boot partitions in a namespace of its own, and unmounts them.
+declare("proxmox-boot-tool", Allowed("status,kernel list"))
 declare("dkms", Allowed("status"))
 declare("mokutil", Allowed("", "--sb-state"))
 # Without -n it lists, too; but what wipes is one letter away.

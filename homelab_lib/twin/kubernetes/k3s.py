@@ -29,6 +29,7 @@ KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 TOKEN = "/var/lib/rancher/k3s/server/token"
 _DOWNLOAD_S = 12.0
 _START_S = 8.0
+_NOT_REACHED = "failed to get CA certs"
 _AGAIN_S = 5.0  # a node that is turned away
 
 _SERVER_KEYS = {
@@ -219,7 +220,7 @@ def _joining(machine: Machine, config: dict[str, Any]) -> Cluster:
     if not address:
         raise ValueError(f"failed to resolve {url.hostname}")
     if why := world.reach(machine, address, url.port or 6443):
-        raise ValueError(f'failed to get CA certs: Get "{config["server"]}/cacerts": {why}')
+        raise ValueError(f'{_NOT_REACHED}: Get "{config["server"]}/cacerts": {why}')
     cluster = cluster_of(world.find_ip(address))
     token = str(config.get("token", ""))
     if "token-file" in config:
@@ -267,9 +268,17 @@ def start_agent(machine: Machine) -> str:
     try:
         joined = _joining(machine, config)
     except ValueError as error:
+        if str(error).startswith(_NOT_REACHED):  # its unit has Restart=always
+            world.after(_AGAIN_S, partial(_once_more, machine, machine.boots), label="k3s-agent")
         return str(error)
     world.after(3.0, lambda: _joins(joined, machine, False, config), label="agent joins")
     return ""
+
+
+def _once_more(machine: Machine, boots: int) -> None:
+    unit = machine.units.get("k3s-agent")
+    if machine.up and machine.boots == boots and unit is not None and unit.active == "failed":
+        unit.start(machine)
 
 
 def _stopped(machine: Machine) -> None:

@@ -91,7 +91,8 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
 
 def has_switch(card_id: str, class_code: str) -> bool:
     """Whether a card has a PCI Express switch of its own: two bridges in front of its chip."""
-    return class_code == "0300" and card_id[:4] in ("8086", "1002")
+    on_the_chip = card_id == "1002:13c0"
+    return class_code == "0300" and card_id[:4] in ("8086", "1002") and not on_the_chip
 
 
 def _part(lab: Lab, host: str, leaf: Leaf) -> NicPart | GpuPart | AcceleratorPart | None:

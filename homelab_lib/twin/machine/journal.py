@@ -36,6 +36,8 @@ def journalctl(machine: Machine, call: Call) -> Reply:
             unit = machine.units.get(name.removesuffix(".service"))
             wanted.add(unit.invocation if unit else "-")
     lines = [line for line in machine.journal if not wanted or line[0] in wanted]
+    if "k" in given:
+        lines = [line for line in lines if line[0] == "kernel"]
     count = given.get("n")
     if count is not None and not (count.isdigit() or count == "all"):
         raise misused(call, f"Failed to parse lines '{count}'")

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from homelab_lib.twin.machine.program import Reply
-from homelab_lib.twin.proxmox.formats import IFACE_OF, NODE_OF, STORAGE_ID, VMID_OF
+from homelab_lib.twin.proxmox.formats import CONFIG_ID, IFACE_OF, NODE_OF, STORAGE_ID, VMID_OF
 from homelab_lib.twin.proxmox.locks import taken_by
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import Property, PveError, checked
@@ -21,6 +21,7 @@ _OF_PATHS = {
     "vmid": VMID_OF,
     "storage": Property(format=STORAGE_ID, required=True),
     "upid": Property(required=True),
+    "id": Property(format=CONFIG_ID, required=True),
     "iface": IFACE_OF,
     "name": Property(format=STORAGE_ID, required=True),
 }

@@ -1,5 +1,5 @@
-"""What a node boots into: the newest kernel that is installed, ZFS's settings as they were when its
-initial file system was made, and the cards that this kernel drives.
+"""What a node boots into: the kernel that is pinned or the newest, the settings of modules as they
+were when its initial file system was made, and the cards that this kernel drives.
 
 Sources: proxmox-boot-tool(8), update-initramfs(8), crontab(5); Administration Guide, "Limit ZFS
 Memory Usage": with the root on ZFS, what is in ``/etc/modprobe.d`` counts only once it is in the
@@ -10,6 +10,8 @@ import re
 import shlex
 
 from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.proxmox import boot_loader, pci
+from homelab_lib.twin.proxmox.boot_loader import copied
 from homelab_lib.twin.proxmox.ifupdown2 import starts_network
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 
@@ -18,7 +20,6 @@ booting = Commands()
 ARC_LIMIT = "/sys/module/zfs/parameters/zfs_arc_max"
 SETTINGS = "/etc/modprobe.d/zfs.conf"
 _CRON = "/etc/cron.d"
-_KERNEL = re.compile(r"(?:proxmox|pve)-kernel-(\d+\.\d+\.\d+-\d+-pve)(?:-signed)?")
 _MADE_S = 20.0
 
 
@@ -29,17 +30,23 @@ def update_initramfs(node: ProxmoxNode, call: Call) -> Reply:
         return Reply(1, stderr="update-initramfs: -c, -d or -u is needed\n")
 
     def done() -> Reply:
+        said = f"update-initramfs: Generating /boot/initrd.img-{node.kernel}\n"
+        if complaint := copied(node):  # proxmox-boot-tool has a hook there
+            return Reply(1, said, complaint)
         node.initramfs = node.files.text(SETTINGS)
-        return Reply(0, f"update-initramfs: Generating /boot/initrd.img-{node.kernel}\n")
+        folder = "/etc/modprobe.d"
+        found = node.files.walk(folder) if node.files.is_dir(folder) else []
+        node.early = {path: node.files.text(path) for path in found if path.endswith(".conf")}
+        return Reply(0, said)
 
     return Reply(takes_s=_MADE_S, finish=done)
 
 
 def starts(node: ProxmoxNode) -> None:
     """What comes of it when a node boots."""
-    found = (_KERNEL.fullmatch(name) for name in node.packages)
-    kernels = [match[1] for match in found if match is not None]
-    node.kernel = max([node.kernel, *kernels], key=_numbers)
+    node.journal = [line for line in node.journal if line[0] != "kernel"]
+    boot_loader.boots(node)
+    pci.boots(node)
     on_disk = node.root_fstype != "zfs" or node.initramfs is None
     kept = node.files.text(SETTINGS) if on_disk else str(node.initramfs)
     limit = re.search(r"(?m)^options\s+zfs\s.*?\bzfs_arc_max=(\d+)", kept)
@@ -56,7 +63,3 @@ def _run_at_boot(node: ProxmoxNode) -> None:
             match shlex.split(line):
                 case ["@reboot", user, *words]:
                     node.call(Call(tuple(words), user=user)).finished()
-
-
-def _numbers(kernel: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", kernel))

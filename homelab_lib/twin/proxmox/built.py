@@ -7,6 +7,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import install
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.proxmox import boot_loader, pci
 from homelab_lib.twin.proxmox.apt_calls import sources
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, starts
 from homelab_lib.twin.proxmox.card import cards_of
@@ -18,6 +19,7 @@ from homelab_lib.twin.proxmox.installed import stand_up
 from homelab_lib.twin.proxmox.interfaces import FILE, written
 from homelab_lib.twin.proxmox.nics import nics, probe
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.passing import take
 from homelab_lib.twin.proxmox.pvesh import pvesh
 from homelab_lib.twin.proxmox.pvesm import pvesm
 from homelab_lib.twin.proxmox.qm import qm
@@ -49,7 +51,10 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         world,
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
-        commands=(qm, pvesh, pvesm, ifupdown2, nics, disk_programs, booting, *UNIX),
+        commands=(
+            *(qm, pvesh, pvesm, ifupdown2, nics, disk_programs),
+            *(booting, boot_loader.boot_loader, pci.pci_programs, *UNIX),
+        ),
     )
     node.kernel = known.kernel
     furnish(node, host, before_phase)
@@ -66,6 +71,9 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     _network(node, host, before_phase)
     _pools(node, host, before_phase)
     _storages(node, before_phase)
+    boot_loader.furnish(node)
+    pci.furnish(node)
+    node.passes = take
     for vm in world.lab.vms.values():
         earlier = vm.phase is not None and vm.phase < before_phase
         if vm.host == name and (vm.exists or earlier):

@@ -13,6 +13,7 @@ _NETWORK = "pve-manager 9.2, PVE::API2::Network; pve-common, PVE::Network::Inter
 _AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
 _STORAGE = "pve-storage 9.1, PVE::API2::Storage"
 _MANAGER = "pve-manager 9.2, PVE::API2"
+_MAPPING = "pve-manager 9.2, PVE::API2::Cluster::Mapping::PCI; pve-guest-common, PVE::Mapping::PCI"
 _RAN = "ifupdown2 3.0.0 ran in a network namespace (tests/real)"
 _SHAPE = "output of a real node, its keys and types"
 
@@ -73,6 +74,12 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh set /nodes/{node}/network/{iface}",
         "pvesh delete /nodes/{node}/network/{iface}",
     ),
+    _MAPPING: (
+        "pvesh get /cluster/mapping/pci",
+        "pvesh create /cluster/mapping/pci",
+        "pvesh set /cluster/mapping/pci/{id}",
+        "pvesh delete /cluster/mapping/pci/{id}",
+    ),
     _MANAGER: (
         "pvesh get /version",
         "pvesh get /nodes",
@@ -102,6 +109,10 @@ GROUNDS: tuple[Grounds, ...] = (
     Grounds("dkms", Fidelity.RECORDED, "output of a real node"),
     Grounds("mokutil", Fidelity.DOCUMENTATION, "mokutil(1)"),
     Grounds("wipefs", Fidelity.DOCUMENTATION, "wipefs(8)"),
+    Grounds("proxmox-boot-tool", Fidelity.DOCUMENTATION, "Administration Guide, Host Bootloader"),
+    Grounds("proxmox-boot-tool status", Fidelity.RECORDED, "output of real nodes"),
+    Grounds("proxmox-boot-tool kernel list", Fidelity.RECORDED, "output of a real node"),
+    Grounds("update-grub", Fidelity.DOCUMENTATION, "update-grub(8)"),
     Grounds("update-initramfs", Fidelity.DOCUMENTATION, "update-initramfs(8)"),
     Grounds("pveversion", Fidelity.RECORDED, _SHAPE, ("8.4",)),
 )

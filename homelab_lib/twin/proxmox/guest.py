@@ -196,7 +196,7 @@ class Guest(Machine):
 
     def _become_new(self) -> None:
         """What cloud-init does on the first boot of an instance: user, keys, host keys, name."""
-        image = self.node.image_of(self.vmid)
+        image, word = self.node.image_of(self.vmid), self.os_release[0]
         if image is not None:
             number = re.search(r"\d+(\.\d+)?", image.release)
             word = image.release.split()[0].lower()
@@ -204,7 +204,7 @@ class Guest(Machine):
             self.kernel = "6.8.0-85-generic" if word == "ubuntu" else "6.12.48+deb13-cloud-amd64"
         self.user = self.config.get("ciuser", self.user)
         # Of Debian's archive curl is optional, wget standard; Ubuntu's images have both.
-        for package in ("wget", "curl") if self.os_release[0] == "ubuntu" else ("wget",):
+        for package in ("wget", "curl", "pciutils") if word == "ubuntu" else ("wget",):
             install(self, package)
         self.accounts.add(self.user)
         self.files.make_folder("/tmp", mode=0o1777)

@@ -109,6 +109,9 @@ def _pending(node: ProxmoxNode, given: Given) -> Any:
     rows = []
     for key, value in sorted(vm.config.items()):
         was = vm.started.get(key, value) if vm.running else value
+        if vm.running and key not in vm.started and key.startswith("hostpci"):
+            rows.append({"key": key, "pending": value})  # a card is given to one that is off
+            continue
         rows.append({"key": key, "value": was} | ({"pending": value} if was != value else {}))
     return rows
 

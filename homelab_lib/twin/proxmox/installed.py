@@ -1,4 +1,4 @@
-"""Guests that stand on a node before anybody of ours comes: installed long ago, and running."""
+"""Guests that stand on a node: installed long ago by somebody, or made by an earlier phase."""
 
 from homelab_lib.lab.guests import Vm
 from homelab_lib.twin.machine.packages import install
@@ -29,6 +29,8 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         "boot": "order=scsi0",
         "onboot": "1",
     }
+    if not described.exists:
+        config |= _made(node, described)
     first = (described.mac, described.bridge, described.vlan, described.address)
     cards: dict[str, tuple[str | None, str, int, str | None]] = {"net0": first}
     cards |= {n: (nic.mac, nic.bridge, nic.vlan, nic.address) for n, nic in described.nics.items()}
@@ -56,3 +58,18 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         install(guest, package)
     guest.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
     node.enter(guest)
+
+
+def _made(node: ProxmoxNode, described: Vm) -> dict[str, str]:
+    """What the runbook that makes VMs leaves on one: the lab's mark, and for one that is to get a
+    card the firmware and the chipset that cards need."""
+    made = {"tags": f"homelab;homelab-{node.world.lab.name}"}
+    if described.machine == "q35" or (described.machine is None and described.gpus):
+        made["machine"] = "q35"
+    if described.firmware == "ovmf" or (described.firmware is None and described.gpus):
+        made["bios"] = "ovmf"
+        if described.storage in node.stores:
+            vmid = described.vmid
+            disk = node.stores.allocate(described.storage, node.stores.free_name(vmid), 2**20)
+            made["efidisk0"] = f"{disk},efitype=4m,pre-enrolled-keys=0,size=1M"
+    return made

@@ -6,6 +6,7 @@ from homelab_lib.twin.proxmox import (
     disk_calls,
     guest_calls,
     making,
+    mappings,
     network_calls,
     nics,
     node_calls,
@@ -22,5 +23,6 @@ METHODS = Methods(
     | storage_calls.calls
     | guest_calls.calls
     | making.calls
+    | mappings.calls
     | agent.calls
 )

@@ -15,13 +15,12 @@ from homelab_lib.twin.proxmox.api import Given, Methods
 from homelab_lib.twin.proxmox.card import Card, version_of
 from homelab_lib.twin.proxmox.formats import BOOLEAN
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.pci import rows
 from homelab_lib.twin.proxmox.schema import Format, Property
 
 calls = Methods()
 nics = Commands()
 
-_ETHERNET = "0x020000"
-_VENDORS = {"0x1d6a": "Aquantia Corp.", "0x10ec": "Realtek Semiconductor Co., Ltd."}
 _DKMS = {"r8126": "0x8126", "r8125": "0x8125"}
 """Modules that DKMS builds, and the chip that each drives."""
 
@@ -52,19 +51,6 @@ def probe(node: ProxmoxNode) -> None:
             node.modules.add(card.driver)
 
 
-def row_of(card: Card, group: int) -> dict[str, Any]:
-    """A card as the API lists it among the devices of the bus."""
-    return {
-        "id": card.address,
-        "class": _ETHERNET,
-        "vendor": card.vendor,
-        "device": card.device,
-        "vendor_name": _VENDORS.get(card.vendor, "Intel Corporation"),
-        "device_name": card.title,
-        "iommugroup": group,
-    }
-
-
 @calls(
     "GET",
     "/nodes/{node}/hardware/pci",
@@ -74,8 +60,7 @@ def _devices(node: ProxmoxNode, given: Given) -> Any:
     hidden = tuple(
         f"0x{each}" for each in given.get("pci-class-blacklist", "05;06;0b").split(";") if each
     )
-    rows = [row_of(card, 14 + place) for place, card in enumerate(node.cards)]
-    return [row for row in rows if not hidden or not row["class"].startswith(hidden)]
+    return [row for row in rows(node) if not hidden or not row["class"].startswith(hidden)]
 
 
 @nics("ethtool")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from homelab_lib.lab.guests import Image
+from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
@@ -80,6 +81,17 @@ class ProxmoxNode(Machine):
         self.ifupdown = Ifupdown("3.3.0-1+pmx11")
         self.reach = Reach(self)
         self.on_boot: list[Callable[[ProxmoxNode], None]] = []
+        self.pci: list[Any] = []  # the functions on its bus; `pci` knows what they are
+        self.card_rows: dict[str, dict[str, Any]] = {}  # what is known of network cards there
+        self.iommu_in_firmware = True
+        self.early: dict[str, str] = {}  # what its initial file system says of modules
+        self.loader, self.managed = "grub", False  # and whether proxmox-boot-tool keeps it
+        self.boot_partition_bytes = 2**30
+        self.entries: list[str] | None = None  # a kernel's options as the boot loader has them
+        self.mappings: dict[str, dict[str, Any]] = {}
+        self.used: dict[str, int] = {}  # how often a card was given to a VM since the boot
+        self.stubborn: dict[str, str] = {}  # cards that don't come back, and what is seen of it
+        self.passes: Callable[[ProxmoxNode, VirtualMachine], list[Function]] = lambda *_: []
 
     @property
     def dkms(self) -> dict[str, set[str]]:
@@ -224,11 +236,13 @@ class ProxmoxNode(Machine):
         if "lock" in vm.config:
             raise PveError(f"VM is locked ({vm.config['lock']})")
         self._refuse_start(vm)
+        given = self.passes(self, vm)
         self.changes(vm)
         vm.running, vm.started, vm.since_s = True, dict(vm.config), self.world.clock.now()
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
         vm.guest.sees()
+        vm.guest.bus = given
         self.enter(vm.guest)
         vm.guest.power_on()
 
@@ -322,4 +336,5 @@ class ProxmoxNode(Machine):
             config = {key: value for key, value in vm.config.items() if key not in ignored}
             vms[vmid] = {"config": dict(sorted(config.items())), "running": vm.running}
         volumes = {name: dict(sorted(s.volumes.items())) for name, s in self.stores.items()}
-        return super().state() | {"vms": vms, "volumes": volumes}
+        maps = {name: sorted(each["map"]) for name, each in sorted(self.mappings.items())}
+        return super().state() | {"vms": vms, "volumes": volumes, "mappings": maps}

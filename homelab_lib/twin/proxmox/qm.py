@@ -65,7 +65,7 @@ def _encoded(key: str, value: Any) -> Any:
 def _pending(value: list[dict[str, Any]]) -> Reply:
     lines = []
     for row in value:
-        lines.append(f"cur {row['key']}: {row['value']}")
+        lines += [f"cur {row['key']}: {row['value']}"] if "value" in row else []
         lines += [f"new {row['key']}: {row['pending']}"] if "pending" in row else []
     return Reply(0, "".join(f"{line}\n" for line in lines))
 

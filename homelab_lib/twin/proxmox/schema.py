@@ -50,12 +50,15 @@ class Format:
         Of a property string ``a=1,b=2``: its keys.
     many
         It is a list; an option of it may be given several times.
+    array
+        It is several property strings, each given by an option of its own; NULs hold them apart.
     """
 
     name: str = ""
     check: Callable[..., object] | None = None
     keys: Mapping[str, "Property"] = field(default_factory=dict)
     many: bool = False
+    array: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,10 @@ def problem(rule: Property, value: str, path: str) -> str:
 
 
 def _look_like(form: Format, value: str, path: str) -> None:
-    if form.keys:
+    if form.array:
+        for part in value.split("\0"):
+            parse_properties(part, form.keys, path)
+    elif form.keys:
         found = parse_properties(value, form.keys, path)
         if form.check:
             form.check(found)

@@ -1,0 +1,450 @@
+"""Graphics cards of Proxmox hosts, passed through to VMs: the host's side of it.
+
+The reference that decides what is needed: Proxmox's Administration Guide, "PCI(e) Passthrough", and
+what its sources do at a VM's start. AMD's IOMMU is always on, Intel's from Linux 6.8 by itself.
+Proxmox takes a card from its driver when the VM starts; only for drivers that don't let go of one
+well is it kept from them from the host's start on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from homelab_lib.answers import Shape, whole
+from homelab_lib.control import mark
+from homelab_lib.control.linux import Packages, read_file
+from homelab_lib.control.linux.pci import Card
+from homelab_lib.control.linux.pci import cards as cards_of
+from homelab_lib.control.proxmox import options as opts
+from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
+from homelab_lib.control.proxmox.boot_settings import BootSettings
+from homelab_lib.control.proxmox.mapping import PciMapping
+from homelab_lib.control.proxmox.nics import kernel_numbers, older, running_kernel
+from homelab_lib.control.proxmox.passthrough import (
+    GuestOff,
+    GuestOn,
+    PassedThrough,
+    SecondStart,
+    trouble,
+)
+from homelab_lib.control.proxmox.pci import (
+    HELD,
+    NO_GROUP,
+    Function,
+    consoles,
+    driven_cards,
+    functions,
+    of_slot,
+    strangers,
+)
+from homelab_lib.errors import BadParameter, StepFailed
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import GpuAllocation
+from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.host import Host
+from homelab_lib.recipes.cards import fitted
+from homelab_lib.recipes.virtual_machine import node
+from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
+
+MAKES = ("gpu_allocation",)
+
+_KEPT_BACK = ("amdgpu", "nvidia")
+"""Drivers that don't let go of a card well: amdgpu also drives the processor's own graphics and so
+is loaded in any case, and some kernels don't survive it; NVIDIA's own keeps what it has opened."""
+_INTEL_BY_ITSELF = "6.8"
+_OLDEST = "6.0"  # before, vfio-pci leaves the firmware's framebuffer on a card
+_ADDED_FOR_INTEL = "intel_iommu=on"
+_RUNNING: Shape = [{"vmid": whole, "status": str, "name?": str}]
+
+
+def steps(lab: Lab, phase: int) -> Iterator[Step]:
+    """The steps of the cards that a phase passes through; none where it passes none.
+
+    Parameters
+    ----------
+    lab, phase
+        The lab, and the number of its phase.
+
+    Raises
+    ------
+    BadParameter
+        Something of it can't be made: its key and what to do.
+    """
+    parts = [
+        Passthrough(lab, host, given)
+        for host in lab.hosts.values()
+        if (given := _given(lab, host, phase))
+    ]
+    for part in parts:
+        yield from part.steps(f"-{part.host.name}" if len(parts) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A card, and the VM that gets it.
+
+    Parameters
+    ----------
+    allocation, device
+        What the lab says it is for, and what it calls it.
+    vm, option
+        Who gets it, by which option: ``hostpci0``.
+    """
+
+    allocation: GpuAllocation
+    device: str
+    vm: Vm
+    option: str
+
+    @property
+    def mapping(self) -> str:
+        """Its mapping's name; one has to begin with a letter."""
+        return f"gpu-{self.allocation.name}"
+
+    @property
+    def value(self) -> str:
+        """The option's value. The card is no screen: with x-vga the VM would have no other."""
+        rom = f",romfile={self.allocation.rom_file}" if self.allocation.rom_file else ""
+        return f"mapping={self.mapping},pcie=1{rom}"
+
+
+def _given(lab: Lab, host: Host, phase: int) -> list[Given]:
+    found = []
+    for allocation in lab.gpu_allocation.values():
+        name, _, device = allocation.device.partition(".")
+        if name != host.name or allocation.phase != phase or allocation.exists:
+            continue
+        vm = next(v for v in lab.vms.values() if v.host == name and device in v.gpus)
+        _refuse(lab, host, allocation, device, vm)
+        found.append(Given(allocation, device, vm, f"hostpci{vm.gpus.index(device)}"))
+    return found
+
+
+def _refuse(lab: Lab, host: Host, allocation: GpuAllocation, device: str, vm: Vm) -> None:
+    where = f"gpu_allocation.{allocation.name}"
+    if host.ssh is None or host.standalone:
+        raise BadParameter(
+            f"{host.name} is to pass {device} through, and nobody logs in there to set it up",
+            where=f"hosts.{host.name}.ssh",
+            fix="add its login; or pass it through by hand, and say exists: true of it",
+        )
+    if not getattr(host.devices[device].part, "pci_ids", ()):
+        raise BadParameter(
+            f"nobody knows which card {device} of {host.name} is: its part has no pci_ids",
+            where=where,
+            fix="write them into its part in the catalog, as lspci -nn has them",
+        )
+    if vm.exists:
+        raise BadParameter(
+            f"VM {vm.name!r} is not ours to change (exists: true), and is to get {device}",
+            where=f"vms.{vm.name}.exists",
+            fix=f"give it the card in Proxmox by hand, and say exists: true of {where}",
+        )
+
+
+class Passthrough:
+    """The cards of one host; see `steps`."""
+
+    def __init__(self, lab: Lab, host: Host, given: Sequence[Given]) -> None:
+        self.lab = lab
+        self.host = host
+        self.node = node(lab, host.name)
+        self.given = given
+        self.vms = list({each.vm.name: each.vm for each in given}.values())
+
+    def steps(self, end: str) -> Iterator[Step]:
+        """Look, settle with the kernel, name the cards, give them away, try a second start."""
+        called = ", ".join(each.device for each in self.given)
+        yield Step(
+            f"groups{end}",
+            f"Look at {called} of {self.node}, and at what would go along with them",
+            why="When a VM starts with a card, Proxmox takes everything in that card's IOMMU group "
+            "from the host, be it the network card by which you come. So each card has to be in a "
+            "group of its own; and it must not be the one that the host's console is on.",
+            check=self.may_be_given,
+        )
+        yield Step(
+            f"boot{end}",
+            f"Have the kernel of {self.node} leave the cards alone",
+            why="Only what these cards need: an option where the IOMMU is not on by itself, and "
+            "vfio-pci for cards whose driver would not let go of them. Options are added and never "
+            "taken away. It counts after a restart; before it, the kernel that runs is pinned, "
+            "since it is known to start, and stays so until you unpin it (proxmox-boot-tool kernel "
+            "unpin). The host's VMs are shut down by it; those that start with it come back.",
+            needs=(f"groups{end}",),
+            ensure=self.boot,
+            check=self.kept,
+        )
+        yield Step(
+            f"mappings{end}",
+            f"Give the cards of {self.node} names that hold",
+            why="A number on the bus moves when a card is added. A mapping has what the card is "
+            "beside where it is, and a VM that would get something else does not start. What is on "
+            "the bus is looked at anew, after the restart.",
+            needs=(f"boot{end}",),
+            ensure=self.mappings,
+        )
+        yield Step(
+            f"passthrough{end}",
+            f"Give {', '.join(vm.name for vm in self.vms)} their cards",
+            why="A VM takes a card when it starts, so each is shut down once and started. All of "
+            "its memory is pinned from then on. It does not start with the host any more, until "
+            "its card has come back from a second start.",
+            needs=(f"mappings{end}",),
+            ensure=self.passthrough,
+            check=self.seen,
+        )
+        yield Step(
+            f"second-start{end}",
+            "See that the cards come back when their VMs start again",
+            why="Some cards can't be reset and hang at the second start, the host with them if "
+            "you are unlucky; then only a restart of the host helps. That is better found out now "
+            "than in a power cut. The host's other VMs of this lab are shut down meanwhile. Only "
+            "VMs that pass start with the host again.",
+            needs=(f"passthrough{end}",),
+            manual=Manual(
+                f"agree that {', '.join(vm.name for vm in self.vms)} are shut down and started "
+                f"again, the other VMs of {self.node} being off meanwhile: if a card hangs, "
+                f"{self.host.name} has to be restarted, at its switch if need be",
+                verify=self.all_tried,
+                or_confirmed=True,
+            ),
+            ensure=self.second_start,
+            check=self.seen,
+        )
+
+    # ------------------------------------------------------------------ looking
+
+    def _cards(self, ctx: Context) -> dict[str, Card]:
+        """The card on the bus that each device is.
+
+        Raises
+        ------
+        StepFailed
+            One is not there.
+        """
+        seen = fitted(self.lab, self.host.name, cards_of(ctx.host(self.host.name)))
+        found = {}
+        for each in self.given:
+            card = seen.get(each.device)
+            if card is None:
+                part = self.host.devices[each.device].part
+                raise StepFailed(
+                    f"{each.device} ({part.title}) is not on the bus of {self.host.name}",
+                    where=self.host.name,
+                    fix="see that it is seated and powered (lspci -nn); then run this again",
+                )
+            found[each.device] = card
+        return found
+
+    def _options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
+        """What the kernel has to be told to have an IOMMU at all."""
+        if any(each.group != NO_GROUP for each in every):
+            return ()
+        host = ctx.host(self.host.name)
+        intel = self.host.cpu is not None and "Intel" in self.host.cpu.title
+        return (
+            (_ADDED_FOR_INTEL,) if intel and older(running_kernel(host), _INTEL_BY_ITSELF) else ()
+        )
+
+    def may_be_given(self, ctx: Context) -> Iterator[Check]:
+        """An IOMMU, a kernel that is not too old, and for each card: no console, no company."""
+        host = ctx.host(self.host.name)
+        every, kernel = functions(host, self.node), running_kernel(host)
+        fits = kernel_numbers(kernel) >= kernel_numbers(_OLDEST)
+        old = f"it runs {kernel}: install a newer one, and restart {self.host.name}"
+        yield Check(f"the kernel of {self.node} is new enough", fits, kernel if fits else old)
+        on = any(each.group != NO_GROUP for each in every)
+        added = self._options(ctx, every)
+        says = "it is on" if on else f"off; {' '.join(added)} is added" if added else _OFF
+        yield Check(f"{self.node} has an IOMMU", on or bool(added), says)
+        where = consoles(host, every)
+        for device, card in self._cards(ctx).items():
+            slot = card.slot.rpartition(".")[0]
+            title = f"{device} at {slot} is not the host's console"
+            says = f"{where.get(slot, '')}: have the firmware start with another card's picture " \
+                "(primary display: the processor's own)"  # fmt: skip
+            yield Check(title, slot not in where, says if slot in where else "another card is")
+            yield self._alone(device, slot, every)
+
+    def _alone(self, device: str, slot: str, every: Sequence[Function]) -> Check:
+        others = strangers(every, slot)
+        groups = sorted({f.group for f in of_slot(every, slot)} - {NO_GROUP})
+        says = f"group {', '.join(map(str, groups)) or 'none yet'}"
+        if others:
+            says += (
+                f" has {'; '.join(map(str, others))} besides: the host would lose that. Another "
+                "slot may have a group of its own (one of the processor's lanes, not the "
+                "chipset's); pcie_acs_override would split the group and keep nothing apart, so "
+                "it is not set here"
+            )
+        return Check(f"{device} is alone in its IOMMU group", not others, says)
+
+    # --------------------------------------------------------------------- boot
+
+    def boot(self, ctx: Context) -> Iterator[Wanted]:
+        """Options and cards to keep back, where any are needed."""
+        host = ctx.host(self.host.name)
+        every, cards = functions(host, self.node), self._cards(ctx)
+        slots = {card.slot.rpartition(".")[0] for card in cards.values()}
+        ours = [each for each in every if each.slot in slots]
+        kept = {each.slot for each in ours if {*each.modules, each.driver} & set(_KEPT_BACK)}
+        back = [each for each in ours if each.slot in kept]
+        ids = tuple(dict.fromkeys(each.id for each in back))
+        options = self._wanted_options(ctx, every)
+        if not ids and not options:
+            return
+        alike = [each for each in every if each.id in ids and each.slot not in slots]
+        if alike:
+            raise StepFailed(
+                f"{alike[0]} is of the same kind as a card that is kept for a VM, and is to stay "
+                "with the host: vfio-pci is told kinds, and would keep it too",
+                where=self.host.name,
+                fix="pass that card through as well, or put in one of another kind",
+            )
+        yield BootSettings(
+            self.host.name,
+            self.node,
+            options,
+            ids,
+            tuple(sorted({m for each in back for m in each.modules if m != HELD})),
+            lab=self.lab.name,
+        )
+
+    def _wanted_options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
+        """As `_options`; one that is in force because of us stays wanted."""
+        words = read_file(ctx.host(self.host.name), "/proc/cmdline").split()
+        if _ADDED_FOR_INTEL in words and self._has_to_be_asked(ctx):
+            return (_ADDED_FOR_INTEL,)
+        return self._options(ctx, every)
+
+    def kept(self, ctx: Context) -> Iterator[Check]:
+        """There is an IOMMU, and each card is alone, with the settings in force."""
+        every = functions(ctx.host(self.host.name), self.node)
+        on = any(each.group != NO_GROUP for each in every)
+        yield Check(f"{self.node} has an IOMMU", on, "" if on else _OFF)
+        for device, card in self._cards(ctx).items():
+            yield self._alone(device, card.slot.rpartition(".")[0], every)
+
+    # ----------------------------------------------------------------- mappings
+
+    def mappings(self, ctx: Context) -> Iterator[Wanted]:
+        """A mapping for each card, by what is on the bus now."""
+        every = functions(ctx.host(self.host.name), self.node)
+        cards = self._cards(ctx)
+        for each in self.given:
+            slot = cards[each.device].slot.rpartition(".")[0]
+            first = next((f for f in every if f.address == f"{slot}.0"), None)
+            if first is None or first.group == NO_GROUP:
+                raise StepFailed(
+                    f"{each.device} at {slot} is in no IOMMU group", where=self.host.name, fix=_OFF
+                )
+            yield PciMapping(
+                self.host.name,
+                self.node,
+                each.mapping,
+                slot,
+                first.id,
+                first.subsystem,
+                first.group,
+                self.lab.name,
+            )
+
+    # -------------------------------------------------------------- passthrough
+
+    def _device_ids(self, ctx: Context, vm: Vm) -> tuple[str, ...]:
+        cards = self._cards(ctx)
+        return tuple(cards[each.device].id for each in self.given if each.vm is vm)
+
+    def passthrough(self, ctx: Context) -> Iterator[Wanted]:
+        """Each VM with its cards, one after the other."""
+        for vm in self.vms:
+            cards = tuple((e.option, e.value) for e in self.given if e.vm is vm)
+            yield PassedThrough(
+                vm.host,
+                self.node,
+                vm.vmid,
+                vm.name,
+                self.lab.name,
+                cards,
+                self._device_ids(ctx, vm),
+            )
+            yield Packages(vm.name, ("pciutils",))
+
+    def seen(self, ctx: Context) -> Iterator[Check]:
+        """Each VM sees its cards; the host's kernel has nothing to complain of."""
+        for vm in self.vms:
+            inside = {card.id for card in driven_cards(ctx.host(vm.name))}
+            for each in self.given:
+                if each.vm is not vm:
+                    continue
+                part = self.host.devices[each.device].part
+                found = inside & set(getattr(part, "pci_ids", ()))
+                says = ", ".join(sorted(found)) or "lspci does not show it there"
+                yield Check(f"{vm.name} sees {each.device}: {part.title}", bool(found), says)
+        said = trouble(ctx.host(self.host.name))
+        title = f"the kernel of {self.node} does not complain of its cards"
+        yield Check(title, not said, "; ".join(said[-3:]))
+
+    # ------------------------------------------------------------- second start
+
+    def _untried(self, ctx: Context) -> list[Vm]:
+        """The VMs that don't start with the host yet: nobody has seen their card come back."""
+        host, left = ctx.host(self.host.name), []
+        for vm in self.vms:
+            config = api(host, f"/nodes/{self.node}/qemu/{vm.vmid}/config", shape=CONFIG)
+            if str(config.get("onboot", "0")) != "1":
+                left.append(vm)
+        return left
+
+    def all_tried(self, ctx: Context) -> Check:
+        """Whether every card came back once."""
+        left = [vm.name for vm in self._untried(ctx)]
+        says = f"not tried yet: {', '.join(left)}" if left else "each did"
+        return Check("every card came back from a second start", not left, says)
+
+    def second_start(self, ctx: Context) -> Iterator[Wanted]:
+        """What is left to try, with all else off; then all on again."""
+        left, others = self._untried(ctx), self._of_this_lab(ctx)
+        if left:
+            self._nobody_elses(ctx, others)
+            for vm in others:
+                yield GuestOff(vm.host, self.node, vm.vmid, vm.name)
+        for vm in left:
+            yield SecondStart(vm.host, self.node, vm.vmid, vm.name, self._device_ids(ctx, vm))
+        for vm in others:
+            yield GuestOn(vm.host, self.node, vm.vmid, vm.name)
+
+    def _of_this_lab(self, ctx: Context) -> list[Vm]:
+        """The lab's VMs that are on this host: those that carry its mark."""
+        rows = api(ctx.host(self.host.name), "/cluster/resources", "--type", "vm", shape=GUESTS)
+        there = {row.get("vmid") for row in rows if row.get("node") == self.node}
+        known = [v for v in self.lab.vms.values() if v.host == self.host.name and v.vmid in there]
+        return [vm for vm in known if self._is_ours(ctx, vm)]
+
+    def _is_ours(self, ctx: Context, vm: Vm) -> bool:
+        path = f"/nodes/{self.node}/qemu/{vm.vmid}/config"
+        config = api(ctx.host(self.host.name), path, shape=CONFIG)
+        return mark.tag(self.lab.name) in opts.tags(str(config.get("tags", "")))
+
+    def _nobody_elses(self, ctx: Context, ours: Sequence[Vm]) -> None:
+        """Guests that are not ours are not shut down by us, and would go down with the host."""
+        rows = api(ctx.host(self.host.name), f"/nodes/{self.node}/qemu", shape=_RUNNING)
+        known = {vm.vmid for vm in ours}
+        others = [
+            f"{row['vmid']} ({row.get('name', '')})"
+            for row in rows
+            if row["status"] == "running" and row["vmid"] not in known
+        ]
+        if others:
+            raise StepFailed(
+                f"VMs that are not of lab {self.lab.name} run on {self.node}: {', '.join(others)}; "
+                "they would go down with it if a card hangs",
+                where=self.host.name,
+                fix="shut them down, then run the same command again",
+            )
+
+
+_OFF = (
+    "it is off: switch it on in the firmware (AMD: IOMMU, and SVM; Intel: VT-d), and take "
+    "iommu=off off the kernel's command line if it is there"
+)
