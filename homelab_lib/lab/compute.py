@@ -26,6 +26,14 @@ from homelab_lib.lab.base import (
 )
 from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.guests import FileName, Guests
+from homelab_lib.lab.inference import (
+    Balancer,
+    NvidiaDriver,
+    Ollama,
+    Published,
+    Vendor,
+    WebUi,
+)
 from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
 
@@ -114,6 +122,9 @@ class Cluster(Made):
         "which k3s brings along), or nowhere.",
     )
     workloads: tuple[Workload, ...] = Field((), description="Test workloads.")
+    device_plugins: dict[Vendor, HelmChart] = Field(
+        {}, description="Charts that tell the cluster of its graphics cards, by their maker."
+    )
 
     @property
     def first_server(self) -> str:
@@ -157,6 +168,9 @@ class ServedModel(Named):
     parallel: Positive = Field(1, description="Requests at once.")
     cache_type: Literal["f16", "q8_0", "q4_0"] = Field("f16", description="Type of the KV cache.")
     flash_attention: bool = Field(True, description="Whether its server computes with it.")
+    published: Published | None = Field(
+        None, description="The same in Ollama's library; none: it is not pulled from there."
+    )
     purpose: str = Field("", description="What it is for.")
     phase: Phase = Field(None, description="Phase that serves it.")
 
@@ -198,6 +212,11 @@ class Service(Named):
     hostname: DnsName | None = Field(
         None, description="Host name at its cluster's ingress; none: it is not published there."
     )
+    ollama: Ollama | None = Field(
+        None, description="It is Ollama, with a server for each of its devices."
+    )
+    web_ui: WebUi | None = Field(None, description="It is Open WebUI, on its cluster.")
+    balancer: Balancer | None = Field(None, description="It is HAProxy in front of models.")
     port: Tcp | None = Field(None, description="TCP port it listens on.")
     path: AbsolutePath | None = Field(None, description="Folder with its data.")
     purpose: str = Field("", description="What it does.")
@@ -206,7 +225,8 @@ class Service(Named):
     @property
     def is_made(self) -> bool:
         """Whether it says how it is installed, and so can be."""
-        return self.app is not None or self.chart is not None or self.within is not None
+        how = (self.app, self.chart, self.within, self.ollama, self.web_ui, self.balancer)
+        return any(each is not None for each in how)
 
 
 class Compute(Guests):
@@ -222,3 +242,6 @@ class Compute(Guests):
         {}, description="Models to be served."
     )
     services: Annotated[dict[Slug, Service], BY_NAME] = Field({}, description="Services.")
+    nvidia_driver: NvidiaDriver | None = Field(
+        None, description="The driver for NVIDIA's cards in Linux machines."
+    )

@@ -67,6 +67,27 @@ WRONG = {
         1,
         ["services.a.within: b has no chart that could bring it along"],
     ),
+    "Ollama without a card": (
+        "phases:\n",
+        f"services:\n  ai: {{title: AI, runs_on: play, ollama: {{version: 0.32.15}}, "
+        f"chart: {_CHART}}}\nphases:\n",
+        1,
+        ["services.ai.ollama: Ollama has a server for each device", "write devices"],
+    ),
+    "a balancer of no model": (
+        "phases:\n",
+        "services:\n  lb: {title: LB, runs_on: mini, balancer: {routes: [{name: all, port: 1, "
+        "models: [x]}]}}\nphases:\n",
+        1,
+        ["services.lb.balancer.routes.all.models.0: there is no model 'x'"],
+    ),
+    "a secret written down": (
+        "phases:\n",
+        f"services:\n  ui: {{title: UI, runs_on: play, chart: {_CHART}, web_ui: {{email: a@b, "
+        "password: hunter22, session_key: env:KEY}}\nphases:\n",
+        1,
+        ["services.ui.web_ui.password: a secret is never written here"],
+    ),
     "number for a text": (
         'version: "9.1"',
         "version: 9.10",

@@ -368,6 +368,9 @@ def test_decisions_have_reasons(decided):
         "keep-both-cards",
         "tdarr-on-the-nas",
         "vm-for-embeddings",
+        "embeddings-by-ollama",
+        "large-model-fits",
+        "failover-on-the-desktop",
     ]
     assert all(each.reason and each.answers and each.changes for each in decided.decisions)
 

@@ -118,6 +118,7 @@ def _services(lab: Lab) -> Iterator[Fault]:
             what = f"an app of TrueNAS's catalog runs on a TrueNAS, and this one on {where}"
             yield Fault((*path, "app"), what)
         yield from _on_cluster(path, service, lab)
+        yield from _inference(path, service, lab)
         yield from each_known((*path, "datasets"), service.datasets, datasets, "dataset")
         yield from each_known((*path, "needs"), service.needs, lab.services, "service")
         yield from each_known((*path, "instead_of"), service.instead_of, lab.services, "service")
@@ -137,3 +138,38 @@ def _on_cluster(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
         yield unknown((*path, "within"), service.within, lab.services, "service")
     elif brought_by.chart is None:
         yield Fault((*path, "within"), f"{service.within} has no chart that could bring it along")
+
+
+def _inference(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
+    """What serves models: where it runs, and what it names."""
+    where = service.runs_on or "nowhere"
+    if service.ollama is not None:
+        here = (*path, "ollama", "archives")
+        yield from each_known(here, service.ollama.archives, lab.downloads, "download")
+        if not service.devices:
+            what = "Ollama has a server for each device, and this one has none: write devices"
+            yield Fault((*path, "ollama"), what)
+        if service.chart is None and not service.ollama.archives:
+            what = f"on a cluster it needs a chart, elsewhere archives; this one is on {where}"
+            yield Fault((*path, "ollama"), what)
+    if service.web_ui is not None:
+        model = service.web_ui.embeds_with
+        if model is not None and model not in lab.models:
+            yield unknown((*path, "web_ui", "embeds_with"), model, lab.models, "model")
+        if service.chart is None:
+            yield Fault((*path, "web_ui"), "it is installed by a chart: write that")
+    if service.balancer is not None:
+        if service.runs_on not in lab.hosts and service.runs_on not in lab.vms:
+            what = f"it runs on a host or a VM, and this one on {where}"
+            yield Fault((*path, "balancer"), what)
+        for index, route in enumerate(service.balancer.routes):
+            here = (*path, "balancer", "routes", index, "models")
+            yield from each_known(here, route.models, lab.models, "model")
+            tags = {
+                model.published.tag if model.published else name
+                for name in route.models
+                if (model := lab.models.get(name)) is not None
+            }
+            if len(tags) > 1:
+                what = f"one can't stand in for the other: {', '.join(sorted(tags))}"
+                yield Fault(here, what)

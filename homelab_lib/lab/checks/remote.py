@@ -24,6 +24,8 @@ def faults(lab: Lab) -> Iterator[Fault]:
         )
         yield from twice(names, "the name")
         yield from _source((*path, "source"), tunnel.source, lab)
+    if lab.nvidia_driver is not None:
+        yield from _source(("nvidia_driver", "toolkit"), lab.nvidia_driver.toolkit, lab)
 
 
 def _lines(lab: Lab) -> Iterator[Fault]:

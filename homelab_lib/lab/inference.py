@@ -1,0 +1,78 @@
+"""How language models are served: the servers, the page in front of them, who shares them out."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from homelab_lib.lab.base import Form, Listed, Record, SecretReference, Sha256, Slug, Tcp
+from homelab_lib.lab.remote import PackageSource
+
+ModelTag = Annotated[
+    str, Form(r"[A-Za-z0-9_./-]+:[A-Za-z0-9_.-]+", "a model with its tag, such as llama3.1:8b")
+]
+Storage = Annotated[str, Form(r"[1-9]\d*[GT]i", "a size such as 100Gi")]
+NodePort = Annotated[Tcp, Field(ge=30000, le=32767)]
+Vendor = Literal["NVIDIA", "AMD"]
+
+
+class NvidiaDriver(Record):
+    """NVIDIA's driver on a Linux machine, and what containers need of it."""
+
+    packages: tuple[str, ...] = Field(
+        min_length=1,
+        description="Packages of one branch: the driver without a display, and its tools.",
+    )
+    toolkit: PackageSource = Field(description="Where the container toolkit is from.")
+
+
+class Published(Record):
+    """A model in Ollama's library, and what has to come of pulling it."""
+
+    tag: ModelTag = Field(description="Its name there, such as llama3.1:8b.")
+    digest: Sha256 = Field(description="Digest of its manifest, as the server lists it.")
+
+
+class Ollama(Record):
+    """Ollama as a service is installed: a server of its own for each card."""
+
+    version: Annotated[str, Form(r"\d+\.\d+\.\d+", "a release, such as 0.32.15")] = Field(
+        description="Its release."
+    )
+    archives: tuple[Slug, ...] = Field(
+        (), description="Downloads that its programs are in, on a machine without Kubernetes."
+    )
+    storage_class: Slug = Field("local-path", description="Where a cluster keeps its models.")
+    storage: Storage = Field("100Gi", description="How much of that each server gets.")
+    node_port: NodePort | None = Field(
+        None,
+        description="Port of a cluster's nodes for the first server, each further one the next.",
+    )
+
+
+class WebUi(Record):
+    """Open WebUI: who administers it, and which models stand behind it."""
+
+    email: Annotated[str, Form(r"[^@\s]+@[^@\s]+", "an e-mail address")] = Field(
+        description="The administrator's login."
+    )
+    password: SecretReference = Field(description="The administrator's password.")
+    session_key: SecretReference = Field(description="Key that signs sessions.")
+    embeds_with: Slug | None = Field(
+        None, description="The model that reads documents; none: none are asked."
+    )
+
+
+class Route(Listed):
+    """A port of a load balancer, and the models behind it."""
+
+    port: Tcp = Field(description="Where it listens.")
+    models: tuple[Slug, ...] = Field(
+        min_length=1,
+        description="Served models of one tag, the preferred first; the next one where it fails.",
+    )
+
+
+class Balancer(Record):
+    """HAProxy in front of model servers, by what each of them has."""
+
+    routes: tuple[Route, ...] = Field(min_length=1, description="Its ports.")
