@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from homelab_lib.lab.document import Node, Problem, Steps
 from homelab_lib.lab.near import closest, near
+from homelab_lib.lab.wording import LISTS, MAPPINGS, words
 
 
 class Explain:
@@ -28,19 +29,19 @@ class Explain:
 
     def __call__(self, errors: list[ErrorDetails]) -> list[Problem]:
         """One problem per mistake: what members of a union say to one value is joined."""
-        said: dict[tuple[str, Steps, str | int], list[str]] = {}
+        said: dict[tuple[str, Steps, str | int], list[tuple[str, str]]] = {}
         for error in errors:
             node, path = self._root.follow(error["loc"])
             if error["type"] == "missing":
                 field = error["loc"][-1]
-                key, what = field, f"{field!r} is missing{self._about((*path, field))}"
+                key, what = field, ("", f"{field!r} is missing{self._about((*path, field))}")
             elif error["type"] == "extra_forbidden":
-                key, what = "", self._stranger(path)
+                key, what = "", ("", self._stranger(path))
             else:
                 key, what = "", self._refusal(error, node, path)
             said.setdefault((node.where, path, key), []).append(what)
         return [
-            Problem(where, self._root.label(path), " or ".join(dict.fromkeys(whats)))
+            Problem(where, self._root.label(path), _joined(whats))
             for (where, path, _), whats in said.items()
         ]
 
@@ -54,22 +55,55 @@ class Explain:
         hint = near(path[-1], allowed)
         return f"{path[-1]!r} is no key here{hint}; allowed: {', '.join(allowed)}"
 
-    def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> str:
-        kind = error["type"]
+    def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> tuple[str, str]:
+        """What was found, where it may be told, and what is expected."""
+        kind, found = error["type"], f"found {_short(error['input'])}; "
+        context = error.get("ctx", {})
         if kind in ("unknown_part", "wrong_kind", "not_a_reference"):
-            return error["msg"]
+            return "", error["msg"]
         if kind == "literal_error":
-            what = f"found {_short(error['input'])}; allowed: {error['ctx']['expected']}"
-            return what + near(error["input"], self._choices(path))
+            hint = near(error["input"], self._choices(path))
+            return found, f"allowed: {context['expected']}{hint}"
         if kind == "string_type" and node.text:
-            return f"found {node.text}, which YAML reads as {_kind(node.value)}; put it in quotes"
-        if kind in ("model_type", "dict_type"):  # not quoted: it may be a secret in the wrong place
-            keys = self._keys(path)
-            expected = f"keys: {', '.join(keys)}" if keys else "keys"
-            return f"found {_kind(error['input'])}; expected {expected}{self._about(path)}"
-        message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-        found = "" if self._is_secret(path) else f"found {_short(error['input'])}; "
-        return f"{found}{message}{self._about(path)}"
+            return (
+                f"found {node.text}",
+                f", which YAML reads as {_kind(node.value)}; put it in quotes",
+            )
+        if kind in MAPPINGS:  # not quoted: it may be a secret in the wrong place
+            return f"found {_kind(error['input'])}; ", self._mapping(path)
+        if self._is_secret(path):
+            found = ""
+        if kind in LISTS:
+            return found, f"expected a list{self._entry(path)}{self._about(path)}"
+        return found, words(kind, context, error["msg"]) + self._about(path)
+
+    def _mapping(self, path: Steps) -> str:
+        """What keys are expected, or that any name may be one."""
+        keys = self._keys(path)
+        if keys:
+            return f"expected keys: {', '.join(keys)}{self._about(path)}"
+        for schema in self._at(path):
+            for below in self._below(schema, "NAME"):
+                return f"expected entries under their names, NAME: {self._form(below)}" + (
+                    self._about(path)
+                )
+        return f"expected keys{self._about(path)}"
+
+    def _entry(self, path: Steps) -> str:
+        """How an entry of a list is written."""
+        for schema in self._at(path):
+            if "items" in schema:
+                form = self._form(schema["items"])
+                return f", an entry a line: - {form}" if form != "…" else ", such as [one, two]"
+        return ""
+
+    def _form(self, schema: dict[str, Any]) -> str:
+        """How a value is written, by the keys that it must have."""
+        for variant in self._variants(schema):
+            if "properties" in variant:
+                must = variant.get("required", list(variant["properties"])[:1])
+                return "{" + ", ".join(f"{key}: …" for key in must) + "}"
+        return "…"
 
     def _is_secret(self, path: Steps) -> bool:
         """Whether a secret, or something with one in it, is described by what stands here."""
@@ -120,6 +154,14 @@ class Explain:
             yield from self._variants(self._schema["$defs"][schema["$ref"].rpartition("/")[2]])
         for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
             yield from self._variants(choice)
+
+
+def _joined(whats: list[tuple[str, str]]) -> str:
+    """What several members of a union say to one value: what was found is told once."""
+    found = dict.fromkeys(found for found, _ in whats)
+    if len(found) == 1:
+        return next(iter(found)) + " or ".join(dict.fromkeys(expected for _, expected in whats))
+    return " or ".join(dict.fromkeys(found + expected for found, expected in whats))
 
 
 @cache

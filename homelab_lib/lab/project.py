@@ -24,8 +24,8 @@ class Phase(Listed):
 
     number: Positive = Field(description="Its number; phases are done in order.")
     title: str = Field(description="Its title.")
-    goal: str = Field(description="What it is to reach.")
-    tasks: tuple[Task, ...] = Field(description="What is to be done.")
+    goal: str = Field("", description="What it is to reach.")
+    tasks: tuple[Task, ...] = Field((), description="What is to be done.")
 
 
 class Purchase(Listed):

@@ -1,5 +1,6 @@
 """A wrong description: every mistake at once, with its line, what is allowed, and a near miss."""
 
+import re
 import shutil
 
 import pytest
@@ -11,6 +12,10 @@ from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab import Lab, load_lab
 
+PYDANTICS = re.compile(
+    r"[Ii]nput should|[Ii]t should be|valid (tuple|string|integer|number|dict|list|bool)|"
+    r"Value error|Assertion failed|instance of|unable to parse|Field required|Extra inputs"
+)
 MINIPC = paths.data() / "examples" / "minipc"
 TEXT = (MINIPC / "lab.yaml").read_text()
 
@@ -94,7 +99,7 @@ WRONG = {
         0,
         ["found 9.10, which YAML reads as a number; put it in quotes"],
     ),
-    "text for a number": ("vcpu: 2", "vcpu: two", 0, ["vms.play.vcpu: found 'two'", "integer"]),
+    "text for a number": ("vcpu: 2", "vcpu: two", 0, ["vms.play.vcpu: found 'two'; expected a whole"]),
     "no such unit": ("4 GiB", "4 gigs", 0, ["vms.play.memory_bytes", "TiB", "Memory [bytes]"]),
     "truth for a number": ("vcpu: 2", "vcpu: true", 0, ["vms.play.vcpu: found True"]),
     "bad MAC": ("02:00:00:08:00:10", "02:00:00:08:00", 0, ["hosts.mini.ports.lan1.mac", "MAC"]),
@@ -215,6 +220,11 @@ WRONG = {
         ["parts stand in the folder catalog/"]),
     "key twice": ("title: Mini-PC\n", "title: Mini-PC\n    title: Box\n", 1,
         ["hosts.mini.title: given twice; the first is at lab.yaml:"]),
+    "phases under names": ("phases:\n", "phases:\n  1: {title: First}\nsales:\n", 0,
+        ["phases: found keys '1'; expected a list, an entry a line: - {name: …, number: …, "
+         "title: …}"]),
+    "a list of machines": ("hosts:\n  mini:\n", "hosts: [mini]\nvms:\n  mini:\n", 0,
+        ["hosts: found a list; expected entries under their names, NAME: {title: …"]),
     "no YAML": ("    title: Mini-PC\n", "    title: Mini-PC\n   tilted: 1\n", None,
         ["this isn't YAML"]),
 }  # fmt: skip
@@ -226,6 +236,8 @@ FOLLOWED = {
     "one name, two machines",
     "dataset in no pool",
     "phases out of order",
+    "phases under names",
+    "a list of machines",
 }
 """Mistakes of which others are a consequence."""
 
@@ -364,3 +376,5 @@ def expect_lab_or_error(file):
     except LabError as error:
         lab = error
     assert isinstance(lab, Lab) or (lab.problems and str(lab))
+    if isinstance(lab, LabError):
+        assert not PYDANTICS.search(str(lab)), lab
