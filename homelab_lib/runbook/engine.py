@@ -16,7 +16,7 @@ from homelab_lib.runbook.outcome import ResourceOutcome, StepOutcome
 from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.side_by_side import side_by_side
-from homelab_lib.runbook.step import Check, Context, Runbook, Step
+from homelab_lib.runbook.step import TAKEN, Check, Context, Runbook, Step
 from homelab_lib.runbook.work import Work
 from homelab_lib.secret import Secret, resolve
 
@@ -255,12 +255,14 @@ class Engine:
             if manual.or_confirmed:
                 done = done or confirmed
                 fix += f', or with confirm=["{step.name}"]'
-            self._note_check(step, outcome, replace(check, holds=done))
+            taken = done and not check.holds and step.name not in self.confirm
+            self._note_check(step, outcome, replace(check, holds=done, taken=taken))
         else:
             done, says = confirmed, "only a person can tell"
             if done:
-                signed = "signed" if step.name in self.confirm else "taken for done"
-                self._note_check(step, outcome, Check(manual.ask, True, signed))
+                signed = step.name in self.confirm
+                word = "signed" if signed else TAKEN
+                self._note_check(step, outcome, Check(manual.ask, True, word, taken=not signed))
             fix = f'do it, then run again with confirm=["{step.name}"]'
         if not done:
             raise StepFailed(

@@ -8,14 +8,30 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.runbook.resource import Host, Resource
 from homelab_lib.secret import Secret, resolve
 
+TAKEN = "taken for done"
+"""What is said of an act that nobody looked at, or could tell of."""
+
 
 @dataclass(frozen=True)
 class Check:
-    """Something that has to hold once a step's resources are there."""
+    """Something that has to hold once a step's resources are there.
+
+    Parameters
+    ----------
+    title
+        What has to hold.
+    holds
+        Whether it does, or is taken for it.
+    says
+        What was found, in words.
+    taken
+        Nobody looked, or could tell: it is taken for done, as a rehearsal takes a person's acts.
+    """
 
     title: str
     holds: bool
     says: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True)

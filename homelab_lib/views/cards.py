@@ -8,6 +8,7 @@ from typing import Any
 from homelab_lib.printable import printable
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
+from homelab_lib.runbook.step import TAKEN, Check
 from homelab_lib.units import format_quantity, format_seconds
 
 _MARKS = {
@@ -168,9 +169,11 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
         ]
         rows += [(_MARKS[resource.status][0], resource.host, resource.name, text) for text in said]
     for check in outcome.checks:
-        sign = "✓" if check.holds else "✕"
-        lines.append(f"  {sign} {check.title}" + (f": {check.says}" if check.says else ""))
-        rows.append((sign, "", check.title, check.says))
+        sign, says = sign_of(check), check.says
+        if check.taken and says != TAKEN:
+            says = f"{says}; {TAKEN}" if says else TAKEN
+        lines.append(f"  {sign} {check.title}" + (f": {says}" if says else ""))
+        rows.append((sign, "", check.title, says))
     for number in outcome.measurements:
         value = f"{format_quantity(number.value, number.unit)} ({evidence})"
         if number.predicted is not None:
@@ -179,6 +182,13 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
         rows.append(("#", "", number.name, value))
     parts.append(_table(rows))
     return Card(f"<div class='homelab'>{''.join(parts)}</div>", "\n".join(lines), outcome)
+
+
+def sign_of(check: Check) -> str:
+    """A check's mark: ✓ was seen to hold, ✕ does not; ☐ is a box that a person has yet to tick."""
+    if check.taken:
+        return "☐"
+    return "✓" if check.holds else "✕"
 
 
 def note_card(text: str) -> Card:

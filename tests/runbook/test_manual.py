@@ -4,6 +4,7 @@ import pytest
 
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
+from homelab_lib.views.cards import step_card
 from runbook.toy import Value, Wire, engine, plan_of, run_all
 
 
@@ -52,3 +53,21 @@ def test_what_was_never_signed_for_holds_up_what_stands_on_it():
     assert wire.ran == []
     agreed = engine(wanted, wire, plan=plan, confirm=frozenset({"test"}))
     assert agreed.run_step("pool").status == "changed"
+
+
+@pytest.mark.parametrize(("confirm", "sign"), [((), "☐"), (("seat-card",), "✓")])
+def test_what_was_taken_for_done_does_not_look_like_what_was_seen(confirm, sign):
+    """On a card, and on the page that is made of the record's summary."""
+    rehearsal = engine(book(Manual("Label the cable.")), Wire(), confirm=frozenset(confirm))
+    outcome = rehearsal.run_step("seat-card")
+    shown = step_card(outcome, evidence="rehearsed")
+    assert f"{sign} Label the cable." in shown.text
+    assert ("✓" in shown.html) == (sign == "✓")
+    assert ("taken for done" in shown.text) == (sign == "☐")
+
+
+def test_what_the_machine_denies_and_a_rehearsal_takes_for_done_says_both():
+    test = Step("test", "Test", manual=Manual("Test it.", verify=seen, or_confirmed=True))
+    outcome = engine(Runbook("toy", "A toy", (test,)), Wire()).run_step("test")
+    shown = step_card(outcome, evidence="rehearsed").text
+    assert "☐ the card is there: lspci shows none; taken for done" in shown
