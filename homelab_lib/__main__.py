@@ -1,7 +1,9 @@
 """The command line: `python -m homelab_lib …`."""
 
 import argparse
+import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -227,11 +229,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _nobody_reads_on() -> int:
+    """End as any Unix program does whose reader has gone: by SIGPIPE, without a word.
+
+    The signal is not let through from the start: a socket that its other side has closed is no
+    reason to end a run.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    return 128 + signal.SIGPIPE
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is good, 1 a finding, 2 bad input."""
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.action(arguments)
+        status = arguments.action(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        return _nobody_reads_on()
     except HomelabError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,6 +1,10 @@
 """The command line, as a person meets it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -66,3 +70,18 @@ def test_an_audit_ends_with_1_where_something_fails(capsys):
 
 def test_an_audit_of_a_lab_that_is_not_there(tmp_path):
     assert main(["audit", str(tmp_path / "nowhere")]) == 2
+
+
+@pytest.mark.parametrize("words", [["check"], ["audit", "data/examples/minipc"], ["schema"]])
+def test_a_reader_that_goes_away_ends_it_without_a_word(words):
+    """`homelab audit | head`: by SIGPIPE, as any program of Unix."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-m", "homelab_lib", *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGPIPE, b"")
