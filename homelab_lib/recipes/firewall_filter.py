@@ -17,6 +17,7 @@ from homelab_lib.control.opnsense.families import (
 )
 from homelab_lib.control.opnsense.interfaces import assigned
 from homelab_lib.control.opnsense.order import RuleOrder, sequence
+from homelab_lib.control.opnsense.packet_filter import redirections
 from homelab_lib.control.opnsense.revert import WITHIN_S, Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, rows
 from homelab_lib.control.opnsense.section import Section
@@ -184,6 +185,8 @@ class Filter:
         yield stands(host, self._written)
         found = rows(api, host, FILTER_RULE)
         yield self._in_force(host, found)
+        if self.forwards:
+            yield self._redirected(host, api)
         locked = configured(host, "system.webgui.noantilockout")
         yield Check(
             "the firewall's own rule against locking oneself out is there",
@@ -205,6 +208,19 @@ class Filter:
         missing = [row["description"] for row in ours if row["uuid"] not in active]
         says = f"not in force: {', '.join(missing)}" if missing else f"{len(ours)} rules"
         return Check("the rules that were written are in force", not missing, says)
+
+    def _redirected(self, host: Host, api: Api) -> Check:
+        # A redirection has no label: it is known by where it leads.
+        shown = redirections(host)
+        ours = [row for row in rows(api, host, PORT_FORWARD) if mark.marks(row["descr"], self.lab)]
+        missing = [
+            row["descr"]
+            for row in ours
+            if row["disabled"] != "1"
+            and not re.search(rf"-> {re.escape(row['target'])}\b(?!\.)", shown)
+        ]
+        says = f"not in force: {', '.join(missing)}" if missing else f"{len(ours)} port forwards"
+        return Check("the port forwards that were written are in force", not missing, says)
 
     def _as_rules(self, host: Host, api: Api, found: Sequence[dict[str, str]]) -> list[Rule]:
         listed = rows(api, host, ALIAS)

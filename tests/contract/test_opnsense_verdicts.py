@@ -15,6 +15,10 @@ ROWS = defaultdict(list)
 for _row in contract("opnsense-verdicts-shared.jsonl.gz"):
     ROWS[_row["release"], _row["model"].rpartition("OPNsense\\")[2]].append(_row)
 _VARIES = {"pwd_changed_at"}  # when a password was set
+_EMULATED = {("Cron\\Cron", "c_filter reload")}
+"""Verdicts on what the emulated configd said: it told that action without a description. The
+appliance's own tells an empty one (service/modules/actions/base.py), and the model's filter
+(Cron.xml) lets none such through."""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +33,8 @@ def test_its_verdicts_are_the_real_ones(boxes, release, model):
     firewall, factory = boxes[release]
     wrong = []
     for row in ROWS[release, model]:
+        if (model, row["mutation"]) in _EMULATED:
+            continue
         firewall.files.put("/conf/config.xml", factory)
         firewall.files.entries.pop("/tmp/.interfaces.todo", None)
         if said := _differs(firewall, row):

@@ -15,6 +15,7 @@ from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.reads import reads_only
 from homelab_lib.twin.built import built
 from homelab_lib.twin.opnsense.freebsd_system import freebsd_system
+from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.seeding import PROBE, REVISIONS, seed_opnsense
 from homelab_lib.twin.seeding import seeded
 
@@ -48,14 +49,29 @@ def real():
     for tag, text in (("enabled", "1"), ("action", "block"), ("interface", "opt1"), ("quick", "1")):
         ET.SubElement(pending, tag).text = text
     ET.SubElement(pending, "sequence").text = "1"
-    ET.SubElement(root.find("nat"), "rule").text = ""
-    ET.SubElement(root.find("nat/rule"), "pass").text = "rule"
+    _forward(root, "8443", "rule")
     box.config.save(root, by="root", description="by hand")
+    root.find("OPNsense/Firewall/Filter/rules").remove(pending)
+    box.pf = PacketFilter(box.links, root, root)  # it was applied then
+    root = box.config.load()
+    _forward(root, "22", "pass")
+    box.config.save(root, by="root", description="by hand, and not applied")
     box.files.put("/var/run/hl-1", "")
     box.files.put("/conf/hl-copy.xml", "<opnsense><secret>in the copy</secret></opnsense>")
     box.sysctl["hw.model"] = "One of its own"
     box.files.put("/usr/local/etc/suricata/rules/emerging-scan.rules", "")
     return box
+
+
+def _forward(root, port, passes):
+    row = ET.SubElement(root.find("nat"), "rule")
+    said = {"interface": "wan", "protocol": "tcp", "target": "10.0.30.21", "local-port": port}
+    for tag, text in (said | {"pass": passes, "ipprotocol": "inet"}).items():
+        ET.SubElement(row, tag).text = text
+    for end in ("source", "destination"):
+        ET.SubElement(row, end)
+    ET.SubElement(row.find("destination"), "network").text = "wanip"
+    ET.SubElement(row.find("destination"), "port").text = port
 
 
 class Wire:
@@ -117,6 +133,9 @@ def test_what_waits_to_be_applied_still_waits(pair):
     for one in (box, twin):
         assert pending in one.files.text("/conf/config.xml")
         assert pending not in [rule.label for rule in one.pf.rules]
+    assert [each.arrives_at(22) for each in (box, twin)] == ["", ""]
+    assert [each.arrives_at(8443) for each in (box, twin)] == ["10.0.30.21", "10.0.30.21"]
+    assert len(twin.config.load().findall("nat/rule")) == 2
     labels = [[rule.label for rule in one.pf.rules if rule.label] for one in (box, twin)]
     assert labels[0] == labels[1]
 

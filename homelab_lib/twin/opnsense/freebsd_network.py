@@ -6,6 +6,7 @@ Source: their manual pages, FreeBSD 15; pfctl(8).
 
 import ipaddress
 from collections.abc import Iterator
+from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.freebsd import device, listeners, medium
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
@@ -159,6 +160,8 @@ def pfctl(box: Box, call: Call) -> Reply:
         case ["-sr"] | ["-s", "rules"]:
             lines = (_line(box, rule) for rule in box.pf.rules)
             return Reply(0, "".join(f"{line}\n" for line in lines if line))
+        case ["-sn"] | ["-s", "nat"]:
+            return Reply(0, "no nat proto carp all\n" + "".join(_redirections(box)))
         case ["-si"] | ["-s", "info"]:
             status = "Enabled" if box.pf.enabled else "Disabled"
             return Reply(0, f"Status: {status} for 1 days 00:00:00           Debug: Urgent\n")
@@ -203,6 +206,30 @@ def _line(box: Box, rule: Rule) -> str:
     parts.append("flags S/SA keep state" if rule.action == "pass" else "")
     parts.append(f'label "{rule.label or rule.description}"')
     return " ".join(filter(None, parts))
+
+
+def _redirections(box: Box) -> Iterator[str]:
+    """Port forwards as pf prints them: one for each device and protocol. What it translates by
+    itself on the way out is not shown here."""
+    for forward in box.pf.forwards:
+        named = [name for name in forward.findtext("interface", "").split(",") if name]
+        devices = [box.pf.devices[name] for name in named if name in box.pf.devices]
+        target, port = forward.findtext("target", ""), forward.findtext("local-port", "")
+        family = {"inet46": ""}.get(forward.findtext("ipprotocol") or "inet", "inet ")
+        head = "rdr pass" if forward.findtext("pass") == "pass" else "rdr"
+        source, destination = (_of_forward(forward, each) for each in ("source", "destination"))
+        for device_ in devices if target else ():
+            for protocol in filter(None, forward.findtext("protocol", "").lower().split("/")):
+                yield (
+                    f"{head} on {device_} {family}proto {protocol} from {_end(box, source)} to "
+                    f"{_end(box, destination)} -> {target}{f' port {port}' if port else ''}\n"
+                )
+
+
+def _of_forward(forward: ET.Element, name: str) -> End:
+    nets = forward.findtext(f"{name}/network") or forward.findtext(f"{name}/address") or "any"
+    inverted = (forward.findtext(f"{name}/not") or "0") != "0"
+    return End(nets, inverted, forward.findtext(f"{name}/port") or "")
 
 
 def _end(box: Box, end: End) -> str:

@@ -50,7 +50,9 @@ class PacketFilter:
         self.rules = loaded(config)
         self.devices = mapped(config)
         self._groups = groups(config)
-        self._forwards = config.findall("nat/rule")
+        self.forwards = [
+            each for each in config.findall("nat/rule") if (each.findtext("disabled") or "0") == "0"
+        ]
         self.tables = Tables(aliases)
         self.enabled = config.find("system/disablefilter") is None
 
@@ -78,9 +80,7 @@ class PacketFilter:
 
     def redirected(self, packet: Packet, device: str) -> tuple[Packet, bool]:
         """Where a port forward sends a packet, and whether it lets it through at once."""
-        for forward in self._forwards:
-            if (forward.findtext("disabled") or "0") != "0":
-                continue
+        for forward in self.forwards:
             rule = Rule(
                 "pass",
                 tuple(filter(None, (forward.findtext("interface") or "").split(","))),

@@ -55,6 +55,7 @@ _RECORD = re.compile(r"([0-7]{1,7})\|([^|]+)\|([^|]+)\|(\d{1,20})\|(.+)")
 _DEVICE = re.compile(r"^(\S+): flags=", re.MULTILINE)
 _NO_CARDS = re.compile(r"(lo|pflog|pfsync|enc|ovpn|wg|tun|tap|tailscale)\d*")
 _LABEL = re.compile(r'label "([0-9a-f-]{36})"')
+_REDIRECTED = re.compile(r"rdr .*?\bon (\S+) .*-> <?([^\s>]+)>?(?: port (\d+))?")
 _NEVER = ("/conf/config.xml", "/conf/backup/", "/var/etc/")
 _SURICATA = "/usr/local/etc/suricata"
 
@@ -82,7 +83,9 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
     _seed_links(box, printed(ask, box.name, "ifconfig") or "")
     box.running = dict.fromkeys(SERVICES, root)
     loaded = _LABEL.findall(printed(ask, box.name, "pfctl", "-sr") or "")
-    box.pf = PacketFilter(box.links, _in_force(root, set(loaded)), root)
+    in_force = _in_force(root, set(loaded))
+    _keep_redirected(in_force, printed(ask, box.name, "pfctl", "-sn"))
+    box.pf = PacketFilter(box.links, in_force, root)
     names = printed(ask, box.name, "pgrep", "-l", ".") or ""
     running = {line.partition(" ")[2].strip() for line in names.splitlines()}
     box.started = {name: bool(running & set(known)) for name, known in DAEMONS.items()}
@@ -103,6 +106,26 @@ def _in_force(root: ET.Element, loaded: set[str]) -> ET.Element:
         if loaded and there and row.get("uuid") not in loaded:
             rules.remove(row)  # type: ignore[union-attr]
     return copy
+
+
+def _keep_redirected(config: ET.Element, told: str | None) -> None:
+    """Leave out the port forwards that pf has not loaded. They have no names there: one is known by
+    its device, its target, and the port there."""
+    if told is None:
+        return
+    there = [found.groups() for found in map(_REDIRECTED.match, told.splitlines()) if found]
+    devices = mapped(config)
+    for place in config.findall("nat"):
+        for row in place.findall("rule"):
+            target, port = row.findtext("target", ""), row.findtext("local-port", "")
+            named = row.findtext("interface", "").split(",")
+            known = {devices[name] for name in named if name in devices}
+            loaded = any(
+                device in known and to == target and (not port.isdigit() or at == port)
+                for device, to, at in there
+            )
+            if known and not loaded:
+                place.remove(row)
 
 
 def _history(ask: Ask, host: str) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,6 @@ _DESCRIBED = {
     "cron restart": "Restart Cron service",
     "dns reload": "Reload system DNS resolver configuration",
     "dnsmasq restart": "Restart Dnsmasq service",
-    "filter reload": "filter reload",  # has none in its file, and was accepted all the same
     "filter refresh_aliases": "Update and reload firewall aliases",
     "filter update bogons": "Update bogons database",
     "filter update geoip": "Update GeoIP database",
