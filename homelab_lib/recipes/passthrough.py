@@ -7,25 +7,14 @@ well is it kept from them from the host's start on.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from homelab_lib.answers import Shape, whole
-from homelab_lib.control import mark
 from homelab_lib.control.linux import Packages, read_file
 from homelab_lib.control.linux.pci import Card
 from homelab_lib.control.linux.pci import cards as cards_of
-from homelab_lib.control.proxmox import options as opts
-from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
 from homelab_lib.control.proxmox.boot_settings import BootSettings
 from homelab_lib.control.proxmox.mapping import PciMapping
 from homelab_lib.control.proxmox.nics import kernel_numbers, older, running_kernel
-from homelab_lib.control.proxmox.passthrough import (
-    GuestOff,
-    GuestOn,
-    PassedThrough,
-    SecondStart,
-    trouble,
-)
+from homelab_lib.control.proxmox.passthrough import PassedThrough
 from homelab_lib.control.proxmox.pci import (
     HELD,
     NO_GROUP,
@@ -36,14 +25,16 @@ from homelab_lib.control.proxmox.pci import (
     of_slot,
     strangers,
 )
-from homelab_lib.errors import BadParameter, StepFailed
+from homelab_lib.control.proxmox.starting import trouble
+from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import GpuAllocation
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
 from homelab_lib.recipes.cards import fitted
+from homelab_lib.recipes.given_cards import Given, given_cards
+from homelab_lib.recipes.second_start import SecondStarts
 from homelab_lib.recipes.virtual_machine import node
-from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
+from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 MAKES = ("gpu_allocation",)
 
@@ -53,7 +44,6 @@ is loaded in any case, and some kernels don't survive it; NVIDIA's own keeps wha
 _INTEL_BY_ITSELF = "6.8"
 _OLDEST = "6.0"  # before, vfio-pci leaves the firmware's framebuffer on a card
 _ADDED_FOR_INTEL = "intel_iommu=on"
-_RUNNING: Shape = [{"vmid": whole, "status": str, "name?": str}]
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
@@ -72,73 +62,10 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     parts = [
         Passthrough(lab, host, given)
         for host in lab.hosts.values()
-        if (given := _given(lab, host, phase))
+        if (given := given_cards(lab, host, phase))
     ]
     for part in parts:
         yield from part.steps(f"-{part.host.name}" if len(parts) > 1 else "")
-
-
-@dataclass(frozen=True)
-class Given:
-    """A card, and the VM that gets it.
-
-    Parameters
-    ----------
-    allocation, device
-        What the lab says it is for, and what it calls it.
-    vm, option
-        Who gets it, by which option: ``hostpci0``.
-    """
-
-    allocation: GpuAllocation
-    device: str
-    vm: Vm
-    option: str
-
-    @property
-    def mapping(self) -> str:
-        """Its mapping's name; one has to begin with a letter."""
-        return f"gpu-{self.allocation.name}"
-
-    @property
-    def value(self) -> str:
-        """The option's value. The card is no screen: with x-vga the VM would have no other."""
-        rom = f",romfile={self.allocation.rom_file}" if self.allocation.rom_file else ""
-        return f"mapping={self.mapping},pcie=1{rom}"
-
-
-def _given(lab: Lab, host: Host, phase: int) -> list[Given]:
-    found = []
-    for allocation in lab.gpu_allocation.values():
-        name, _, device = allocation.device.partition(".")
-        if name != host.name or allocation.phase != phase or allocation.exists:
-            continue
-        vm = next(v for v in lab.vms.values() if v.host == name and device in v.gpus)
-        _refuse(lab, host, allocation, device, vm)
-        found.append(Given(allocation, device, vm, f"hostpci{vm.gpus.index(device)}"))
-    return found
-
-
-def _refuse(lab: Lab, host: Host, allocation: GpuAllocation, device: str, vm: Vm) -> None:
-    where = f"gpu_allocation.{allocation.name}"
-    if host.ssh is None or host.standalone:
-        raise BadParameter(
-            f"{host.name} is to pass {device} through, and nobody logs in there to set it up",
-            where=f"hosts.{host.name}.ssh",
-            fix="add its login; or pass it through by hand, and say exists: true of it",
-        )
-    if not getattr(host.devices[device].part, "pci_ids", ()):
-        raise BadParameter(
-            f"nobody knows which card {device} of {host.name} is: its part has no pci_ids",
-            where=where,
-            fix="write them into its part in the catalog, as lspci -nn has them",
-        )
-    if vm.exists:
-        raise BadParameter(
-            f"VM {vm.name!r} is not ours to change (exists: true), and is to get {device}",
-            where=f"vms.{vm.name}.exists",
-            fix=f"give it the card in Proxmox by hand, and say exists: true of {where}",
-        )
 
 
 class Passthrough:
@@ -193,24 +120,8 @@ class Passthrough:
             ensure=self.passthrough,
             check=self.seen,
         )
-        yield Step(
-            f"second-start{end}",
-            "See that the cards come back when their VMs start again",
-            why="Some cards can't be reset and hang at the second start, the host with them if "
-            "you are unlucky; then only a restart of the host helps. That is better found out now "
-            "than in a power cut. The host's other VMs of this lab are shut down meanwhile. Only "
-            "VMs that pass start with the host again.",
-            needs=(f"passthrough{end}",),
-            manual=Manual(
-                f"agree that {', '.join(vm.name for vm in self.vms)} are shut down and started "
-                f"again, the other VMs of {self.node} being off meanwhile: if a card hangs, "
-                f"{self.host.name} has to be restarted, at its switch if need be",
-                verify=self.all_tried,
-                or_confirmed=True,
-            ),
-            ensure=self.second_start,
-            check=self.seen,
-        )
+        second = SecondStarts(self.lab, self.host.name, self.node, self.vms, self._device_ids)
+        yield second.step(end, self.seen)
 
     # ------------------------------------------------------------------ looking
 
@@ -384,64 +295,6 @@ class Passthrough:
         said = trouble(ctx.host(self.host.name))
         title = f"the kernel of {self.node} does not complain of its cards"
         yield Check(title, not said, "; ".join(said[-3:]))
-
-    # ------------------------------------------------------------- second start
-
-    def _untried(self, ctx: Context) -> list[Vm]:
-        """The VMs that don't start with the host yet: nobody has seen their card come back."""
-        host, left = ctx.host(self.host.name), []
-        for vm in self.vms:
-            config = api(host, f"/nodes/{self.node}/qemu/{vm.vmid}/config", shape=CONFIG)
-            if str(config.get("onboot", "0")) != "1":
-                left.append(vm)
-        return left
-
-    def all_tried(self, ctx: Context) -> Check:
-        """Whether every card came back once."""
-        left = [vm.name for vm in self._untried(ctx)]
-        says = f"not tried yet: {', '.join(left)}" if left else "each did"
-        return Check("every card came back from a second start", not left, says)
-
-    def second_start(self, ctx: Context) -> Iterator[Wanted]:
-        """What is left to try, with all else off; then all on again."""
-        left, others = self._untried(ctx), self._of_this_lab(ctx)
-        if left:
-            self._nobody_elses(ctx, others)
-            for vm in others:
-                yield GuestOff(vm.host, self.node, vm.vmid, vm.name)
-        for vm in left:
-            yield SecondStart(vm.host, self.node, vm.vmid, vm.name, self._device_ids(ctx, vm))
-        for vm in others:
-            yield GuestOn(vm.host, self.node, vm.vmid, vm.name)
-
-    def _of_this_lab(self, ctx: Context) -> list[Vm]:
-        """The lab's VMs that are on this host: those that carry its mark."""
-        rows = api(ctx.host(self.host.name), "/cluster/resources", "--type", "vm", shape=GUESTS)
-        there = {row.get("vmid") for row in rows if row.get("node") == self.node}
-        known = [v for v in self.lab.vms.values() if v.host == self.host.name and v.vmid in there]
-        return [vm for vm in known if self._is_ours(ctx, vm)]
-
-    def _is_ours(self, ctx: Context, vm: Vm) -> bool:
-        path = f"/nodes/{self.node}/qemu/{vm.vmid}/config"
-        config = api(ctx.host(self.host.name), path, shape=CONFIG)
-        return mark.tag(self.lab.name) in opts.tags(str(config.get("tags", "")))
-
-    def _nobody_elses(self, ctx: Context, ours: Sequence[Vm]) -> None:
-        """Guests that are not ours are not shut down by us, and would go down with the host."""
-        rows = api(ctx.host(self.host.name), f"/nodes/{self.node}/qemu", shape=_RUNNING)
-        known = {vm.vmid for vm in ours}
-        others = [
-            f"{row['vmid']} ({row.get('name', '')})"
-            for row in rows
-            if row["status"] == "running" and row["vmid"] not in known
-        ]
-        if others:
-            raise StepFailed(
-                f"VMs that are not of lab {self.lab.name} run on {self.node}: {', '.join(others)}; "
-                "they would go down with it if a card hangs",
-                where=self.host.name,
-                fix="shut them down, then run the same command again",
-            )
 
 
 _OFF = (

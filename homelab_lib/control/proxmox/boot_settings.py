@@ -30,6 +30,7 @@ _GRUB = "/etc/default/grub.d/homelab.cfg"
 _DONE = "/var/lib/homelab/boot-settings"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _REMEMBER = f"mkdir -p /var/lib/homelab && cat {_BOOT_ID} > {_DONE}"
+_GROUPS = "which devices share an IOMMU group shows only once the IOMMU is on"
 _VMS: Shape = [{"vmid": whole, "name?": str, "template?": (int, bool, str)}]
 
 
@@ -230,6 +231,7 @@ class BootSettings:
                 replaces=f"guests that are shut down for it: {guests}",
                 undo="at the console: take the pinned kernel, and press e to edit its options",
                 starts=self.host,
+                unseen=_GROUPS if observed["lacks_options"] else "",
             )
         )
         return changes

@@ -1,41 +1,28 @@
-"""VMs that get cards of their node, and whether a card comes back when its VM starts again.
+"""VMs that get cards of their node.
 
 A VM that runs takes what is new in its configuration when it was off, and not when its system
-restarts. All of its memory is pinned then, for the card may read and write any of it. Some cards
-can't be reset: they work in the first VM that starts with them and hang in the next, until the node
-itself is restarted (gnif/vendor-reset has a list; AMD's later ones are in reports). Proxmox only
-warns of a reset that failed, and such a task ends well.
+restarts. All of its memory is pinned then, for the card may read and write any of it.
 
 Sources: `PVE::QemuServer::PCI` and `PVE::API2::Qemu` (qemu-server 9.2); Administration Guide,
 "PCI(e) Passthrough".
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.answers import SCALAR, Shape
 from homelab_lib.control import mark
 from homelab_lib.control.proxmox import options as opts
-from homelab_lib.control.proxmox.api import CONFIG, GUESTS, STATUS, api, changing, follow_task
-from homelab_lib.control.proxmox.guest import guest_output
+from homelab_lib.control.proxmox.api import CONFIG, GUESTS, STATUS, api
 from homelab_lib.control.proxmox.nics import kernel_numbers, running_kernel
 from homelab_lib.control.proxmox.pci import driven_cards
-from homelab_lib.errors import HomelabError
-from homelab_lib.runbook.resource import Change, Diff, Host, Progress
-from homelab_lib.transport.command import Command, Result, change
+from homelab_lib.control.proxmox.starting import off_and_on, runs
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.transport.command import change
 
 _PENDING: Shape = [{"key": str, "value?": SCALAR, "pending?": SCALAR, "delete?": SCALAR}]
-_OFF_S, _ON_S = 180, 300
-_BACK = (
-    f'if [ "$(qm status "$1")" = "status: running" ]; then qm shutdown "$1" --timeout {_OFF_S} '
-    '|| exit 1; fi; qm start "$1"'
-)
-_TROUBLE = re.compile(
-    r"not ready \d+ms after .*giving up|can.t reserve|failed to reset|change power state from D3",
-    re.I,
-)
 _HOLDS = "amdgpu"
 _GRACELESS = ((7, 0, 0, 0), (7, 0, 14, 3))
 """Kernels in which amdgpu does not survive that a card is taken from it: Proxmox's 7.0 before
@@ -179,120 +166,12 @@ class PassedThrough:
     def _starting(self) -> Change:
         return Change(
             f"start {self.vm_name} with its cards; if it runs, shut it down first",
-            _off_and_on(self.vmid, "with-cards"),
+            off_and_on(self.vmid, "with-cards"),
             undo=f"qm shutdown {self.vmid}",
             detached=True,
-            follow=_runs(self),
+            follow=runs(self),
             starts=self.vm_name,
         )
-
-
-@dataclass(frozen=True)
-class SecondStart:
-    """A VM whose card came back from a second start, and that starts with its node therefore.
-
-    Parameters
-    ----------
-    host, node, vmid, vm_name
-        Where it is, and how it is called.
-    ids
-        Maker and device of its cards.
-    """
-
-    host: str
-    node: str
-    vmid: int
-    vm_name: str
-    ids: tuple[str, ...]
-    timeout_s: float = 900.0
-
-    @property
-    def name(self) -> str:
-        return f"second start of VM {self.vmid} ({self.vm_name})"
-
-    def observe(self, host: Host) -> dict[str, str]:
-        path = f"/nodes/{self.node}/qemu/{self.vmid}"
-        config = api(host, f"{path}/config", shape=CONFIG)
-        status = api(host, f"{path}/status/current", shape=STATUS)["status"]
-        return {"onboot": str(config.get("onboot", "0")), "status": str(status)}
-
-    def diff(self, observed: dict[str, str]) -> Diff:
-        if observed["onboot"] == "1":
-            return Diff()
-        again = Change(
-            f"shut {self.vm_name} down, and start it a second time",
-            _off_and_on(self.vmid, "second-time"),
-            undo=f"qm shutdown {self.vmid}",
-            detached=True,
-            follow=_sees_its_cards(self),
-            starts=self.vm_name,
-        )
-        words = ("qm", "set", str(self.vmid), "--onboot", "1")
-        undo = f"qm set {self.vmid} --onboot 0"
-        boots = Change(
-            f"have {self.vm_name} start with the node", change(*words, sudo=True), undo=undo
-        )
-        return Diff((again, boots))
-
-
-@dataclass(frozen=True)
-class GuestOff:
-    """A VM of ours that is off while something is tried that may take its node down."""
-
-    host: str
-    node: str
-    vmid: int
-    vm_name: str
-    timeout_s: float = 300.0
-
-    @property
-    def name(self) -> str:
-        return f"VM {self.vmid} ({self.vm_name}) off"
-
-    def observe(self, host: Host) -> str:
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
-        return str(api(host, path, shape=STATUS)["status"])
-
-    def diff(self, observed: str) -> Diff:
-        if observed != "running":
-            return Diff()
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/shutdown"
-        call = changing("create", path, "--timeout", str(_OFF_S), timeout_s=_OFF_S + 30)
-        follow, undo = follow_task(self.node), f"qm start {self.vmid}"
-        return Diff((Change(f"shut {self.vm_name} down", call, follow=follow, undo=undo),))
-
-
-@dataclass(frozen=True)
-class GuestOn:
-    """A VM of ours that runs."""
-
-    host: str
-    node: str
-    vmid: int
-    vm_name: str
-    timeout_s: float = 300.0
-
-    @property
-    def name(self) -> str:
-        return f"VM {self.vmid} ({self.vm_name}) on"
-
-    def observe(self, host: Host) -> str:
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
-        return str(api(host, path, shape=STATUS)["status"])
-
-    def diff(self, observed: str) -> Diff:
-        if observed == "running":
-            return Diff()
-        call = change("qm", "start", str(self.vmid), sudo=True, timeout_s=_ON_S)
-        undo = f"qm shutdown {self.vmid}"
-        what = f"start {self.vm_name} again"
-        return Diff((Change(what, call, undo=undo, detached=True, starts=self.vm_name),))
-
-
-def _off_and_on(vmid: int, why: str) -> Command:
-    """Off where it runs, and on; by one command, so that nothing is left off in between."""
-    words = ("sh", "-c", _BACK, why, str(vmid))
-    return change(*words, sudo=True, timeout_s=_OFF_S + _ON_S)
 
 
 def _keys(value: str) -> dict[str, str]:
@@ -302,55 +181,3 @@ def _keys(value: str) -> dict[str, str]:
 
 def _mapping(value: str) -> str:
     return _keys(value).get("mapping", "")
-
-
-def _runs(vm: "PassedThrough | SecondStart") -> Callable[[Host, Result], Progress]:
-    """Whether it runs; else what the kernel says of its card."""
-
-    def follow(host: Host, result: Result) -> Progress:
-        path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
-        if api(host, path, shape=STATUS)["status"] == "running":
-            return Progress(True)
-        return Progress(True, error=_gone(host, vm.vm_name, "it does not run"))
-
-    return follow
-
-
-def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
-    """Whether it runs, and sees its cards."""
-    runs = _runs(vm)
-
-    def follow(host: Host, result: Result) -> Progress:
-        first = runs(host, result)
-        if first.error:
-            return first
-        try:
-            seen = guest_output(host, vm.vmid, "lspci", "-n")
-        except HomelabError:
-            return Progress(False, note=f"{vm.vm_name}'s guest agent does not answer yet")
-        missing = [each for each in vm.ids if each not in seen]
-        if missing:
-            what = f"{', '.join(missing)} is not there in it"
-            return Progress(True, error=_gone(host, vm.vm_name, what))
-        said = trouble(host)
-        return Progress(True, error=_gone(host, vm.vm_name, "its card is not well") if said else "")
-
-    return follow
-
-
-def _gone(host: Host, vm_name: str, what: str) -> str:
-    said = "; ".join(trouble(host)[-3:])
-    return (
-        f"{vm_name} was started again, and {what}: its card does not come back from a reset"
-        + (f" ({said})" if said else "")
-        + f". Restart {host.name} itself, which does reset it. The VM is not started with the node "
-        "(onboot stays off), and after each stop of it the node has to be restarted; other cards "
-        "of the make are known to do better"
-    )
-
-
-def trouble(host: Host) -> list[str]:
-    """What the kernel has said since its start about cards that don't come back."""
-    words = ("journalctl", "-k", "-b", "-q", "--no-pager", "-o", "cat")
-    said = host.read(*words, ok=(0, 1), sudo=True).stdout
-    return [line.strip()[:200] for line in said.splitlines() if _TROUBLE.search(line)]

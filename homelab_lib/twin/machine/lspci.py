@@ -28,7 +28,7 @@ def lspci(machine: Machine, call: Call) -> Reply:
     words, options = operands(call, "-s -d")
     if words:
         return Reply(1, stderr="Usage: lspci [<switches>]\n")
-    said = machine.said(*call.argv)
+    said = None if machine.bus_is_known else machine.said(*call.argv)
     # One that can't be asked before the program is installed is taken to be as described.
     if said is not None and said.status != _NO_PROGRAM:
         return said

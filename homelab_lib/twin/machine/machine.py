@@ -114,6 +114,7 @@ class Machine:
         self.memory_bytes = 2**30
         self.modules_fitted: list[Module] = []  # of memory
         self.bus: list[Function] = []  # what its slots hold
+        self.bus_is_known = False  # whether that is so, whatever the real machine behind it says
         self.blocks = [root_disk("sda", 32 * 2**30)]  # what disks there are
         self.root_source, self.root_fstype, self.root_bytes = "/dev/sda1", "ext4", 32 * 2**30
         self.up = True

@@ -89,6 +89,7 @@ def boots(node: ProxmoxNode) -> None:
 
 def copied(node: ProxmoxNode) -> str:
     """Copy kernels and options to where the firmware finds them; what it complains of."""
+    node.learn("boot")
     wanted = sum(_size(node, f"/boot/{n}-{k}") for k in kernels(node)
                  for n in ("vmlinuz", "initrd.img"))  # fmt: skip
     if node.managed and wanted > node.boot_partition_bytes:
@@ -141,6 +142,7 @@ def tool(node: ProxmoxNode, call: Call) -> Reply:
             node.files.entries.pop(PIN, None)
             return Reply(0, "Removed /etc/kernel/proxmox-boot-pin.\n")
         case ["refresh"]:
+            node.learn("boot")
             if not node.managed:
                 return Reply(2, _AGAIN, f"E: {_UUIDS} does not exist.\n")
             return Reply(takes_s=_MADE_S, finish=lambda: _refreshed(node))
@@ -191,6 +193,7 @@ def update_grub(node: ProxmoxNode, call: Call) -> Reply:
     """GRUB's menu, with the options that stand in its files now."""
 
     def done() -> Reply:
+        node.learn("boot")
         if node.loader == "grub":
             complaint = copied(node)
             if complaint:

@@ -242,7 +242,8 @@ class ProxmoxNode(Machine):
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
         vm.guest.sees()
-        vm.guest.bus = given
+        if given or vm.guest.bus:
+            vm.guest.bus, vm.guest.bus_is_known = given, True
         self.enter(vm.guest)
         vm.guest.power_on()
 

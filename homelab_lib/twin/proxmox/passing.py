@@ -36,6 +36,7 @@ def take(node: ProxmoxNode, vm: VirtualMachine) -> list[Function]:
     PveError
         It does not start.
     """
+    node.learn("pci")
     given: list[Function] = []
     keys = sorted((k for k in vm.config if k.startswith("hostpci")), key=lambda k: int(k[7:]))
     for key in keys:
@@ -132,7 +133,8 @@ def _comes_back(node: ProxmoxNode, slot: str) -> bool:
 
 def _inside(node: ProxmoxNode, function: PciFunction, port: int) -> Function:
     """What the VM sees of a function: behind a port of its own chipset, and nobody has it yet."""
-    known = next((each for each in node.bus if each.slot == function.address), None)
+    there = (each for each in node.bus if each.slot == function.address)
+    known = next((each for each in there if each.id == function.id), None)
     number = function.address.rpartition(".")[2]
     place = f"0000:{port:02x}:00.{number}"
     if known is not None:

@@ -12,6 +12,7 @@ from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pools import ZPool
 from homelab_lib.twin.proxmox.schema import split_properties
 from homelab_lib.twin.proxmox.seeding_network import seed_network
+from homelab_lib.twin.proxmox.seeding_pci import asked_later
 from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_size
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
@@ -104,7 +105,7 @@ def _seed_host(node: ProxmoxNode, ask: Ask, get: Get) -> None:
     node.unlearnt = {
         "disks": lambda: _seed_disks(node, get),
         "sources": lambda: _sources(node, get),
-    }
+    } | asked_later(node, ask, get)
 
 
 def _seed_disks(node: ProxmoxNode, get: Get) -> None:

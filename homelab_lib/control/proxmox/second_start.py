@@ -1,0 +1,135 @@
+"""VMs whose cards have to come back when they start again, and what is off meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
+from homelab_lib.control.proxmox.guest import guest_output
+from homelab_lib.control.proxmox.starting import OFF_S, ON_S, gone, off_and_on, runs, trouble
+from homelab_lib.errors import HomelabError
+from homelab_lib.runbook.resource import Change, Diff, Host, Progress
+from homelab_lib.transport.command import Result, change
+
+
+@dataclass(frozen=True)
+class SecondStart:
+    """A VM whose card came back from a second start, and that starts with its node therefore.
+
+    Parameters
+    ----------
+    host, node, vmid, vm_name
+        Where it is, and how it is called.
+    ids
+        Maker and device of its cards.
+    """
+
+    host: str
+    node: str
+    vmid: int
+    vm_name: str
+    ids: tuple[str, ...]
+    timeout_s: float = 900.0
+
+    @property
+    def name(self) -> str:
+        return f"second start of VM {self.vmid} ({self.vm_name})"
+
+    def observe(self, host: Host) -> dict[str, str]:
+        path = f"/nodes/{self.node}/qemu/{self.vmid}"
+        config = api(host, f"{path}/config", shape=CONFIG)
+        status = api(host, f"{path}/status/current", shape=STATUS)["status"]
+        return {"onboot": str(config.get("onboot", "0")), "status": str(status)}
+
+    def diff(self, observed: dict[str, str]) -> Diff:
+        if observed["onboot"] == "1":
+            return Diff()
+        again = Change(
+            f"shut {self.vm_name} down, and start it a second time",
+            off_and_on(self.vmid, "second-time"),
+            undo=f"qm shutdown {self.vmid}",
+            detached=True,
+            follow=_sees_its_cards(self),
+            starts=self.vm_name,
+        )
+        words = ("qm", "set", str(self.vmid), "--onboot", "1")
+        undo = f"qm set {self.vmid} --onboot 0"
+        boots = Change(
+            f"have {self.vm_name} start with the node", change(*words, sudo=True), undo=undo
+        )
+        return Diff((again, boots))
+
+
+@dataclass(frozen=True)
+class GuestOff:
+    """A VM of ours that is off while something is tried that may take its node down."""
+
+    host: str
+    node: str
+    vmid: int
+    vm_name: str
+    timeout_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        return f"VM {self.vmid} ({self.vm_name}) off"
+
+    def observe(self, host: Host) -> str:
+        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
+        return str(api(host, path, shape=STATUS)["status"])
+
+    def diff(self, observed: str) -> Diff:
+        if observed != "running":
+            return Diff()
+        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/shutdown"
+        call = changing("create", path, "--timeout", str(OFF_S), timeout_s=OFF_S + 30)
+        follow, undo = follow_task(self.node), f"qm start {self.vmid}"
+        return Diff((Change(f"shut {self.vm_name} down", call, follow=follow, undo=undo),))
+
+
+@dataclass(frozen=True)
+class GuestOn:
+    """A VM of ours that runs."""
+
+    host: str
+    node: str
+    vmid: int
+    vm_name: str
+    timeout_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        return f"VM {self.vmid} ({self.vm_name}) on"
+
+    def observe(self, host: Host) -> str:
+        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
+        return str(api(host, path, shape=STATUS)["status"])
+
+    def diff(self, observed: str) -> Diff:
+        if observed == "running":
+            return Diff()
+        call = change("qm", "start", str(self.vmid), sudo=True, timeout_s=ON_S)
+        undo = f"qm shutdown {self.vmid}"
+        what = f"start {self.vm_name} again"
+        return Diff((Change(what, call, undo=undo, detached=True, starts=self.vm_name),))
+
+
+def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
+    """Whether it runs, and sees its cards."""
+    first_look = runs(vm)
+
+    def follow(host: Host, result: Result) -> Progress:
+        first = first_look(host, result)
+        if first.error:
+            return first
+        try:
+            seen = guest_output(host, vm.vmid, "lspci", "-n")
+        except HomelabError:
+            return Progress(False, note=f"{vm.vm_name}'s guest agent does not answer yet")
+        missing = [each for each in vm.ids if each not in seen]
+        if missing:
+            what = f"{', '.join(missing)} is not there in it"
+            return Progress(True, error=gone(host, vm.vm_name, what))
+        said = trouble(host)
+        return Progress(True, error=gone(host, vm.vm_name, "its card is not well") if said else "")
+
+    return follow

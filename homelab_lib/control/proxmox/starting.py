@@ -1,0 +1,72 @@
+"""Switching a VM with cards off and on, and what is said when its card does not come back.
+
+Some cards can't be reset: they work in the first VM that starts with them and hang in the next,
+until the node itself is restarted (gnif/vendor-reset has a list; AMD's later ones are in reports).
+Proxmox only warns of a reset that failed, and such a task ends well.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from homelab_lib.control.proxmox.api import STATUS, api
+from homelab_lib.runbook.resource import Host, Progress
+from homelab_lib.transport.command import Command, Result, change
+
+OFF_S, ON_S = 180, 300
+"""How long a guest is given to shut down, and Proxmox to start it [s]."""
+_BACK = (
+    f'if [ "$(qm status "$1")" = "status: running" ]; then qm shutdown "$1" --timeout {OFF_S} '
+    '|| exit 1; fi; qm start "$1"'
+)
+_TROUBLE = re.compile(
+    r"not ready \d+ms after .*giving up|can.t reserve|failed to reset|change power state from D3",
+    re.I,
+)
+
+
+class Machine(Protocol):
+    """The VM that is meant."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def vmid(self) -> int: ...
+    @property
+    def vm_name(self) -> str: ...
+
+
+def off_and_on(vmid: int, why: str) -> Command:
+    """Off where it runs, and on; by one command, so that nothing is left off in between."""
+    words = ("sh", "-c", _BACK, why, str(vmid))
+    return change(*words, sudo=True, timeout_s=OFF_S + ON_S)
+
+
+def runs(vm: Machine) -> Callable[[Host, Result], Progress]:
+    """Whether it runs; else what the kernel says of its card."""
+
+    def follow(host: Host, result: Result) -> Progress:
+        path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
+        if api(host, path, shape=STATUS)["status"] == "running":
+            return Progress(True)
+        return Progress(True, error=gone(host, vm.vm_name, "it does not run"))
+
+    return follow
+
+
+def gone(host: Host, vm_name: str, what: str) -> str:
+    said = "; ".join(trouble(host)[-3:])
+    return (
+        f"{vm_name} was started again, and {what}: its card does not come back from a reset"
+        + (f" ({said})" if said else "")
+        + f". Restart {host.name} itself, which does reset it. The VM is not started with the node "
+        "(onboot stays off), and after each stop of it the node has to be restarted; other cards "
+        "of the make are known to do better"
+    )
+
+
+def trouble(host: Host) -> list[str]:
+    """What the kernel has said since its start about cards that don't come back."""
+    words = ("journalctl", "-k", "-b", "-q", "--no-pager", "-o", "cat")
+    said = host.read(*words, ok=(0, 1), sudo=True).stdout
+    return [line.strip()[:200] for line in said.splitlines() if _TROUBLE.search(line)]
