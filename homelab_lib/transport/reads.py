@@ -17,12 +17,12 @@ ServiceJudge = Callable[[str, str, Mapping[str, str]], bool]
 
 # Where the system keeps its programs. What lies elsewhere may be anything by the same name.
 _SYSTEM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin")
-_LOGIN_FILE = re.compile(r"AWS_SHARED_CREDENTIALS_FILE=/etc/homelab/[\w./-]+", re.ASCII)
+_LOGIN_FILE = re.compile(r"AWS_SHARED_CREDENTIALS_FILE=/[\w./-]+", re.ASCII)
 
 
 def _env(words: Sequence[str]) -> bool:
-    """A reader that is to speak the language which we parse, or to find its login in a file of
-    ours, and nothing else of an environment."""
+    """A reader that is to speak the language which we parse, or to find its login in a file,
+    and nothing else of an environment."""
     return (
         len(words) > 1
         and (words[0] == "LC_ALL=C" or _LOGIN_FILE.fullmatch(words[0]) is not None)

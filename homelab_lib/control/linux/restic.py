@@ -24,6 +24,7 @@ FOLDER = "/etc/homelab/restic"
 _NO_REPOSITORY, _LOCKED, _WRONG_KEY = 10, 11, 12
 _NOT_THERE = ("the specified key does not exist", "no such file or directory",
               "file does not exist")  # fmt: skip
+_NO_BUCKET = "The specified bucket does not exist"
 _STALE_S = 1800.0  # whoever is at work renews its lock every five minutes
 _LOOKS = ("--no-lock", "--no-cache")
 _TIMEOUT_S = 180.0
@@ -159,6 +160,13 @@ def _seconds(text: str) -> float:
 
 def _failed(host: Host, shown: Result) -> StepFailed:
     said = shown.stderr.strip().splitlines() or ["it says nothing"]
+    if _NO_BUCKET in said[0]:
+        return StepFailed(
+            f"the bucket is not there: {said[0][:300]}",
+            where=host.name,
+            fix="make it with the provider, for this login alone, and have it keep only the last "
+            "version of a file: what S3 deletes is only hidden there",
+        )
     return StepFailed(
         f"restic can't look at its repository from {host.name}: {said[0][:300]}",
         where=host.name,
