@@ -127,23 +127,28 @@ def runbook(arguments: argparse.Namespace) -> int:
 
     from homelab_lib import durable
     from homelab_lib.lab import load_lab
-    from homelab_lib.notebook.writing import written
-    from homelab_lib.recipes import first, named
+    from homelab_lib.notebook.writing import looking, written
+    from homelab_lib.recipes import first, health, named
     from homelab_lib.recipes import runbook as of_phase
     from homelab_lib.recipes.holdings import described
 
     lab = load_lab(arguments.lab)
     name = arguments.phase
-    what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
     shipped = Path(arguments.lab).resolve() == paths.data().resolve()
-    part = what.part.name
-    notebook = written(
-        of_phase(lab, what.phase, lambda name: "", what.part),
-        lab="" if shipped else paths.shown(Path(arguments.lab).resolve()),
-        goal="" if part else next((p.goal for p in lab.phases if p.number == what.phase), ""),
-        left_out=() if part else described(lab, what.phase),
-    )
-    file = Path(arguments.output or f"{what.name}.ipynb")
+    where = "" if shipped else paths.shown(Path(arguments.lab).resolve())
+    if name == health.NAME:
+        looks = health.runbook(lab, lambda name: "", health.carried_out(lab))
+        notebook = looking(looks, health.parts(looks), lab=where)
+    else:
+        what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
+        part, name = what.part.name, what.name
+        notebook = written(
+            of_phase(lab, what.phase, lambda name: "", what.part),
+            lab=where,
+            goal="" if part else next((p.goal for p in lab.phases if p.number == what.phase), ""),
+            left_out=() if part else described(lab, what.phase),
+        )
+    file = Path(arguments.output or f"{name}.ipynb")
     try:
         durable.replace(file, nbformat.writes(notebook) + "\n")
     except OSError as error:
@@ -202,7 +207,8 @@ def _parser() -> argparse.ArgumentParser:
         "phase",
         nargs="?",
         default="",
-        help="its number, or a runbook's name: phase1_network (default: the first with steps)",
+        help="its number, or a runbook's name: phase1_network, health (default: the first with "
+        "steps)",
     )
     writing.add_argument("-o", "--output", help="the file (default: the runbook's name)")
     serving = commands.choices["twin"]

@@ -1,6 +1,7 @@
 """Login keys: the operator's own, and those that a twin makes for itself."""
 
 import os
+import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -12,9 +13,17 @@ from homelab_lib.lab import Lab
 from homelab_lib.regular_file import read_bytes
 
 
-def key_pair(folder: Path) -> tuple[Path, str]:
-    """A fresh login key: the private half's file, and the public half as text."""
-    key = Ed25519PrivateKey.generate()
+def key_pair(folder: Path, seed: bytes | None = None) -> tuple[Path, str]:
+    """A login key: the private half's file, and the public half as text.
+
+    Parameters
+    ----------
+    folder
+        Where it is put.
+    seed
+        32 bytes that it is made of; none: it is drawn.
+    """
+    key = Ed25519PrivateKey.from_private_bytes(seed or secrets.token_bytes(32))
     file = folder / "id_ed25519"
     durable.replace(
         file,

@@ -12,6 +12,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.releases import known_names
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import Plan, in_order
 from homelab_lib.runbook.sender import Sender
@@ -165,3 +166,27 @@ class Undertaking:
             for name in self.journal.hosts():
                 with suppress(Unreachable, NotYet):
                     patience.ask(name, look, partial(link.run, name, look))
+
+
+def foretold(plan: Plan, name: str, title: str) -> StepOutcome:
+    """What the rehearsal shows of a step, and no more than that.
+
+    Parameters
+    ----------
+    plan
+        What was rehearsed.
+    name, title
+        The step.
+    """
+    if not plan.reached(name):
+        why = f"the rehearsal stopped before, in {plan.blocked_at}"
+        if plan.unseen:
+            why = f"not looked at yet; it is planned after {plan.unseen_at}: {plan.unseen}"
+        return StepOutcome(name, title, "not reached", note=why)
+    outcome = StepOutcome(name, title, planned=plan.of_step(name))
+    if plan.blocked_at == name:
+        outcome.status, outcome.note = "failed", plan.blocked
+    else:
+        outcome.status = "planned" if outcome.planned else "already"
+        outcome.note = plan.unseen if plan.unseen_at == name else ""
+    return outcome

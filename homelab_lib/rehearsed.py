@@ -3,7 +3,7 @@
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import runbook, runbooks
-from homelab_lib.recipes.phase import Named
+from homelab_lib.recipes.phase import Named, possible
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -11,13 +11,13 @@ from homelab_lib.secret import Mask
 from homelab_lib.target import TwinTarget
 
 
-def before(lab: Lab, wanted: Named, *, seed: int = 0, since: int = 1) -> TwinTarget:
+def before(lab: Lab, wanted: Named | None, *, seed: int = 0, since: int = 1) -> TwinTarget:
     """A twin on which the earlier runbooks were carried out; it may be changed.
 
     Parameters
     ----------
     lab, wanted
-        The lab, and the runbook that comes next.
+        The lab, and the runbook that comes next; None: all of them were carried out.
     seed
         Of host keys, MAC addresses and all else that is drawn.
     since
@@ -29,18 +29,24 @@ def before(lab: Lab, wanted: Named, *, seed: int = 0, since: int = 1) -> TwinTar
         An earlier runbook did not come to its end: the step, and why.
     """
     books = earlier(lab, wanted, since)
-    target = TwinTarget.before_phase(lab, min((b.phase for b in books), default=wanted.phase), seed)
+    phases = [*(each.phase for each in books), *([wanted.phase] if wanted else [])]
+    after_all = 1 + max((phase.number for phase in lab.phases), default=0)
+    target = TwinTarget.before_phase(lab, min(phases, default=after_all), seed)
     for each in books:
         rehearse(lab, each, target)
     return target
 
 
-def earlier(lab: Lab, wanted: Named, since: int = 1) -> list[Named]:
-    """The runbooks that are carried out before one, from the last phase on of which not all can be:
-    what no runbook makes is taken for made."""
+def earlier(lab: Lab, wanted: Named | None, since: int = 1) -> list[Named]:
+    """The runbooks that are carried out before one, or all for None, from the last phase on of
+    which not all can be: what no runbook makes is taken for made."""
+    if wanted is None and not possible(lab):
+        return []
     found = [each for each in runbooks(lab) if each.phase >= since]
+    if wanted is not None:
+        found = found[: found.index(wanted)] if wanted in found else []
     books: list[Named] = []
-    for each in reversed(found[: found.index(wanted)] if wanted in found else []):
+    for each in reversed(found):
         try:
             runbook(lab, each.phase, lambda vm: "", each.part)
         except BadParameter:

@@ -10,12 +10,14 @@ from typing import Any, Literal, get_args
 
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unseen
+from homelab_lib.given import expect_a_record, names_in, one_of, select
 from homelab_lib.lab import load_lab
-from homelab_lib.planning import Undertaking
-from homelab_lib.recipes import named, runbook
+from homelab_lib.planning import Undertaking, foretold
+from homelab_lib.recipes import health, named, runbook
+from homelab_lib.recipes.phase import Named
 from homelab_lib.rehearsed import before
 from homelab_lib.reporting import Reporter
-from homelab_lib.runbook import approval, lock
+from homelab_lib.runbook import approval, kept, lock
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.history import History
@@ -24,8 +26,9 @@ from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
-from homelab_lib.target import SshTarget, Target
+from homelab_lib.target import SshTarget, Target, TwinTarget
 from homelab_lib.views.cards import Card, note_card, plan_card, step_card
+from homelab_lib.views.looks import difference, looks_card
 from homelab_lib.views.progress import StepBar
 
 Mode = Literal["plan", "apply", "verify"]
@@ -42,7 +45,8 @@ class Run:
     Parameters
     ----------
     name
-        The runbook: that of a phase of the lab, such as ``phase2``.
+        The runbook: that of a phase of the lab, such as ``phase2``; or ``health``, which only
+        looks.
     lab
         The lab's folder or file; empty for the one that is shipped.
     target
@@ -66,6 +70,9 @@ class Run:
         The twin's seed.
     ssh_config
         The SSH configuration; empty for ``~/.ssh/config``.
+    on
+        A twin that stands already; none: a new one, on which what comes before the runbook was
+        rehearsed.
     """
 
     def __init__(
@@ -84,10 +91,11 @@ class Run:
         run_id: str = "",
         seed: int = 0,
         ssh_config: str = "",
+        on: TwinTarget | None = None,
         wall: Callable[[], str] = _wall,
     ) -> None:
-        _one_of("target", target, get_args(TargetName))
-        _one_of("mode", mode, get_args(Mode))
+        one_of("target", target, get_args(TargetName))
+        one_of("mode", mode, get_args(Mode) if name != health.NAME else ("verify",))
         self.lab = load_lab(paths.locate(lab) if lab else paths.data())
         self.mode: Mode = mode
         self.approve = approve
@@ -100,38 +108,42 @@ class Run:
         self._status, self._closed = "running", False
         atexit.register(self.close)
         try:
-            self._open(name, target, run_id, seed, ssh_config)
-            self.selected = _select(self.runbook, _names(only), _names(skip))
+            self._open(name, target, run_id, seed, ssh_config, on)
+            self.selected = select(self.runbook, names_in(only), names_in(skip))
             self._work = Undertaking(
                 self.lab,
                 self.runbook,
                 self._target,
                 self._journal,
                 self._mask,
-                frozenset(_names(allow_destroy)),
-                frozenset(_names(confirm)),
-                frozenset(_names(unknown_releases)),
+                frozenset(names_in(allow_destroy)),
+                frozenset(names_in(confirm)),
+                frozenset(names_in(unknown_releases)),
             )
         except BaseException:
             self.close()
             raise
 
-    def _open(self, name: str, target: str, run_id: str, seed: int, ssh_config: str) -> None:
+    def _open(
+        self, name: str, target: str, run_id: str, seed: int, ssh_config: str, on: TwinTarget | None
+    ) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
-        what = named(name)
-        _expect_a_record(run_id)  # before earlier runbooks are rehearsed, which takes its time
+        what = named(name) if name != health.NAME else None
+        expect_a_record(run_id)  # before earlier runbooks are rehearsed, which takes its time
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
             doing = f"{name} {self.mode}"
             self._stack.enter_context(lock.held(self._state, alone=changing, what=doing))
         self._target: Target
-        if target == "twin":
+        if on is not None:
+            self._target = on.reopened(allow_changes=changing)
+        elif target == "twin":
             self._target = before(self.lab, what, seed=seed).reopened(allow_changes=changing)
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
-        self.runbook: Runbook = runbook(self.lab, what.phase, self._target.public_key, what.part)
+        self.runbook = self._composed(what)
         public = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
         self._mask.public.update(public)
         self.record = self._record(name, target, run_id)
@@ -151,6 +163,16 @@ class Run:
             self._history.add(self.record.folder, self.approve)
         about = {"run_id": self.record.run_id, "title": self.runbook.title, "started": self._wall()}
         self._reporter = Reporter(self.record, self._journal, self._mask, about | head)
+
+    def _composed(self, what: Named | None) -> Runbook:
+        """The runbook; None asks for the look at everything that was carried out."""
+        key_of = self._target.public_key
+        if what is not None:
+            return runbook(self.lab, what.phase, key_of, what.part)
+        done = (
+            () if self._target.name == "twin" else kept.carried_out(paths.reports(), self.lab.name)
+        )
+        return health.runbook(self.lab, key_of, health.carried_out(self.lab, done))
 
     # ------------------------------------------------------------ three verbs
 
@@ -213,10 +235,25 @@ class Run:
         elif self.mode == "verify" or self._sends:
             outcome = self._carry_out(name)
         else:
-            outcome = self._foretell(name, step.title)
+            assert self._plan is not None
+            outcome = foretold(self._plan, name, step.title)
         self._keep(outcome)
         self._reporter.glue_step(outcome, self.evidence)
         return self._masked(step_card(outcome, evidence=self.evidence))
+
+    def look(self, part: str) -> Card:
+        """Look again at all that a runbook makes, or at what none of them asks.
+
+        Parameters
+        ----------
+        part
+            The runbook, such as ``phase2``; empty for the looks that are `health`'s own.
+        """
+        names = [name for name in self.runbook.names if health.part_of(name) == part]
+        for name in names:
+            self.step(name)
+        found = [outcome for outcome in self.outcomes if outcome.step in names]
+        return self._masked(looks_card(part, found, evidence=self.evidence))
 
     def finish(self) -> Card:
         """Close the record, and say where it lies.
@@ -243,10 +280,13 @@ class Run:
         drifted = [outcome for outcome in last.values() if outcome.status == "drift"]
         if drifted:
             self._conclude("drift")
-            lines = "\n".join(f"    {outcome.step}: {_difference(outcome)}" for outcome in drifted)
+            lines = "\n".join(f"    {outcome.step}: {difference(outcome)}" for outcome in drifted)
+            mends = "mode=plan shows what would mend it"
+            if self.runbook.name == health.NAME:
+                mends = "RUNBOOK:STEP is mended by that runbook; with mode=plan it shows how"
             raise Drift(
                 f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
-                fix=f"mode=plan shows what would mend it; the record: {self._reporter.place}",
+                fix=f"{mends}; the record: {self._reporter.place}",
             )
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
@@ -318,26 +358,11 @@ class Run:
             try:
                 return engine.run_step(name)
             except BaseException as error:
+                if isinstance(error, HomelabError) and self.runbook.name == health.NAME:
+                    return _unseen(engine.outcomes[name])
                 self._keep(engine.outcomes[name])
                 self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
                 raise
-
-    def _foretell(self, name: str, title: str) -> StepOutcome:
-        """What the rehearsal shows of a step, and no more than that."""
-        plan = self._plan
-        assert plan is not None
-        if not plan.reached(name):
-            why = f"the rehearsal stopped before, in {plan.blocked_at}"
-            if plan.unseen:
-                why = f"not looked at yet; it is planned after {plan.unseen_at}: {plan.unseen}"
-            return StepOutcome(name, title, "not reached", note=why)
-        outcome = StepOutcome(name, title, planned=plan.of_step(name))
-        if plan.blocked_at == name:
-            outcome.status, outcome.note = "failed", plan.blocked
-        else:
-            outcome.status = "planned" if outcome.planned else "already"
-            outcome.note = plan.unseen if plan.unseen_at == name else ""
-        return outcome
 
     def _what_next(self, plan: Plan) -> str:
         if self._sends:
@@ -400,42 +425,15 @@ class Run:
         return records.Record(paths.reports() / folder)
 
 
-def _expect_a_record(run_id: str) -> None:
-    """See that a run can leave its record, or that the one it is to continue is there."""
-    if run_id:
-        records.find(paths.reports(), run_id)
-    else:
-        records.Record(paths.reports())
-
-
 def _say(host: str, text: str) -> None:
     """What is waited for, to whoever looks on."""
     print(f"{host}: {text}" if host else text, file=sys.stderr)
 
 
-def _difference(outcome: StepOutcome) -> str:
-    """What a step that drifted is not."""
-    wants = [text for resource in outcome.resources for text in resource.wants]
-    fails = [f"{c.title}: {c.says}" if c.says else c.title for c in outcome.checks if not c.holds]
-    return "; ".join([*wants, *fails]) or outcome.note
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise BadParameter(f"{name} is {value!r}", fix=f"write one of: {', '.join(allowed)}")
-
-
-def _names(given: Sequence[str] | str) -> list[str]:
-    """A list of names; papermill's ``-p only image,machines`` gives them as one text."""
-    if isinstance(given, str):
-        return [name.strip() for name in given.split(",") if name.strip()]
-    return list(given)
-
-
-def _select(runbook: Runbook, only: Sequence[str], skip: Sequence[str]) -> tuple[str, ...]:
-    for name in (*only, *skip):
-        runbook[name]  # an unknown name is an error, not an empty selection
-    return tuple(n for n in runbook.names if (not only or n in only) and n not in skip)
+def _unseen(outcome: StepOutcome) -> StepOutcome:
+    """One host that can't be looked at hides no other: it is found to be amiss."""
+    outcome.status = "drift"
+    return outcome
 
 
 def begin(name: str, **parameters: Any) -> Run:

@@ -74,6 +74,8 @@ class TwinTarget:
         False refuses every change before it is sent.
     likeness
         What is known of the real hosts that it is a twin of; None for a lab of its own.
+    seed
+        What its login key and its seal are made of; None: drawn.
     """
 
     name = "twin"
@@ -87,14 +89,15 @@ class TwinTarget:
         operator_key: str | None = None,
         allow_changes: bool,
         likeness: Likeness | None = None,
+        seed: bytes | None = None,
     ) -> None:
         self._likeness = likeness
         self.lab = lab
         self.world = world
         self.clock = world.clock
-        self._seal = secrets.token_bytes(32)
+        self._seal = seed or secrets.token_bytes(32)
         self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
-        identity, own_key = key_pair(self._folder)
+        identity, own_key = key_pair(self._folder, self._seal)
         self._operator_key = operator_key or own_key
         self._served = serve(
             world, authorized_keys=[own_key], acting_for={own_key: self._operator_key}
@@ -120,6 +123,7 @@ class TwinTarget:
             allow_changes=allow_changes,
             known_hosts=[self._known_hosts],
             certificates=[self._certificates],
+            left_alone=_left_alone(lab),
             sleep=self.clock.sleep,
         )
         self.link.unreached = likeness.unreached if likeness is not None else {}
@@ -131,9 +135,9 @@ class TwinTarget:
         return cls(lab, world, allow_changes=True)
 
     def reopened(self, *, allow_changes: bool) -> "TwinTarget":
-        """The same lab behind new doors; these are closed."""
+        """The same lab behind new doors, to which the same key fits; these are closed."""
         self.close()
-        return TwinTarget(self.lab, self.world, allow_changes=allow_changes)
+        return TwinTarget(self.lab, self.world, allow_changes=allow_changes, seed=self._seal)
 
     def hosts(self) -> tuple[PlannedHost, ...]:
         """Nobody: what is planned on a twin of its own is carried out on that one."""
@@ -202,6 +206,10 @@ class TwinTarget:
         self.link.close()
         self._served.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _left_alone(lab: Lab) -> list[str]:
+    return [name for name, host in lab.hosts.items() if host.standalone]
 
 
 def vouch_for(world: World, file: Path) -> None:
@@ -307,6 +315,7 @@ class SshTarget:
             allow_changes=allow_changes,
             known_hosts=[self._pins],
             certificates=vouched(lab, config),
+            left_alone=_left_alone(lab),
             sleep=self.clock.sleep,
         )
 

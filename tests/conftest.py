@@ -17,7 +17,8 @@ def _earlier_phases_stand_as_described(monkeypatch):
     and what runs in a process of its own do it."""
 
     def before(lab, wanted, *, seed=0):
-        return rehearsed.before(lab, wanted, seed=seed, since=wanted.phase)
+        since = wanted.phase if wanted else 1
+        return rehearsed.before(lab, wanted, seed=seed, since=since)
 
     monkeypatch.setattr(session, "before", before)
 

@@ -59,11 +59,51 @@ The hosts are looked at, a twin is made of what they say, and the whole runbook 
 it. What the rehearsal sent is the plan: every command, in order. Read it. Its digest is what you \
 approve."""
 
+_LOOKING_PARAMETERS = """\
+lab: str = {lab}  # the lab's folder; empty: the one in data/
+target: str = "twin"  # twin | ssh
+only: list = []  # names of looks to take; empty: all
+skip: list = []  # names of looks to leave out
+run_id: str = ""  # continue this run's record
+seed: int = 0  # the twin's seed
+ssh_config: str = ""  # your SSH configuration; empty: ~/.ssh/config"""
+
+_LOOKING = """\
+# papermill_description=begin
+from homelab_lib import begin
+
+run = begin(
+    {name},
+    mode="verify",
+    lab=lab,
+    target=target,
+    only=only,
+    skip=skip,
+    run_id=run_id,
+    seed=seed,
+    ssh_config=ssh_config,
+)"""
+
+_ABOUT_LOOKING = """\
+A look at everything, and nothing but a look: no change is sent, whoever asks. What a finding is \
+about is said with it: *written*, in a host's configuration, or what *runs* just now. Beside each \
+stands the runbook, and the step of it, that mends it.
+
+Run it as it is and it looks at a twin on which all runbooks of the lab were carried out. With \
+`target = "ssh"` it looks at the real hosts, at what records in `reports/` say was carried out on \
+them; where there are none, at all that can be."""
+
 _OF_THE_RECORD = """\
 ## The record
 
 What was planned, sent, found and measured lies in one folder, to be read and to be checked again \
 later. In `verify` this cell fails if anything is not as the lab describes it."""
+
+_OF_THE_FINDINGS = """\
+## The record
+
+Everything that was looked at lies in one folder. This cell fails if anything is amiss, so that \
+whoever runs this at night is woken by it."""
 
 
 def written(
@@ -96,6 +136,36 @@ def written(
         cells.append(_prose(f"## {step.title}\n\n{step.why}".strip()))
         cells.append(_code(f"# papermill_description={step.name}\nrun.step({_text(step.name)})"))
     cells += [_prose(_OF_THE_RECORD), _code("# papermill_description=record\nrun.finish()")]
+    return _notebook(cells)
+
+
+def looking(runbook: Runbook, parts: Sequence[str], *, lab: str = "") -> NotebookNode:
+    """The notebook of a look at everything.
+
+    Parameters
+    ----------
+    runbook
+        Its steps, of which none changes anything.
+    parts
+        The runbooks that are looked at again; empty stands for the looks that belong to none.
+    lab
+        As `written` has it.
+    """
+    cells = [
+        _prose(f"# {runbook.title}\n\n{_ABOUT_LOOKING}"),
+        _code(_LOOKING_PARAMETERS.format(lab=_text(lab)), tags=["parameters"]),
+        _code(_LOOKING.format(name=_text(runbook.name))),
+    ]
+    for part in parts:
+        title = f"Is all as `{part}` left it?" if part else "What runs, and for how long yet"
+        cells.append(_prose(f"## {title}"))
+        name = part or "looks"
+        cells.append(_code(f"# papermill_description={name}\nrun.look({_text(part)})"))
+    cells += [_prose(_OF_THE_FINDINGS), _code("# papermill_description=record\nrun.finish()")]
+    return _notebook(cells)
+
+
+def _notebook(cells: list[NotebookNode]) -> NotebookNode:
     for number, cell in enumerate(cells, start=1):
         cell["id"] = f"cell-{number:02}"  # the same one each time
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

@@ -6,8 +6,9 @@ A phase's runbook is cut into parts, so that none of them changes the way by whi
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homelab_lib.errors import BadParameter
@@ -46,10 +47,14 @@ class Recipe:
         Keys of the lab's document whose things it makes.
     steps
         The steps for those of a phase; none where it has no such things.
+    looks
+        What `health` looks at besides, by steps that only look; it is told which phases are done.
+        A recipe's module offers it by a function of this name.
     """
 
     makes: tuple[str, ...]
     steps: Callable[[Lab, int, KeyOf], Iterable[Step]]
+    looks: Callable[[Lab, Collection[int]], Iterable[Step]] = lambda lab, phases: ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class Part:
 
 def _of(recipe: Any) -> Recipe:
     """A recipe that needs no key."""
-    return _made(recipe.MAKES, recipe.steps)
+    found = _made(recipe.MAKES, recipe.steps)
+    return replace(found, looks=recipe.looks) if hasattr(recipe, "looks") else found
 
 
 def _made(makes: tuple[str, ...], steps: Callable[[Lab, int], Iterable[Step]]) -> Recipe:
@@ -169,6 +175,30 @@ def runbooks(lab: Lab) -> list[Named]:
             fix=f"give {', '.join(_MADE)} the number of a phase",
         )
     return found
+
+
+def possible(lab: Lab) -> list[Named]:
+    """The runbooks of a lab that can be carried out, in order; none where none can."""
+    found: list[Named] = []
+    with suppress(BadParameter):
+        for each in runbooks(lab):
+            with suppress(BadParameter):
+                runbook(lab, each.phase, lambda vm: "", each.part)
+                found.append(each)
+    return found
+
+
+def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
+    """What recipes look at besides what they make.
+
+    Parameters
+    ----------
+    lab, phases
+        The lab, and the numbers of the phases that are done.
+    """
+    for part in PARTS:
+        for recipe in part.recipes:
+            yield from recipe.looks(lab, phases)
 
 
 def first(lab: Lab) -> Named:

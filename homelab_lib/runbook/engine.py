@@ -280,7 +280,8 @@ class Engine:
         stop = self.sender.stop
         lanes: dict[str, tuple[Lane, list[Work]]] = {}
         for resource in resources:
-            result = ResourceOutcome(resource.host, resource.name)
+            looks_at = getattr(resource, "looks_at", "written")
+            result = ResourceOutcome(resource.host, resource.name, looks_at=looks_at)
             outcome.resources.append(result)
             lane = Lane(step, self.host(resource.host), self.sender)
             lanes.setdefault(resource.host, (lane, []))[1].append(Work(resource, result))

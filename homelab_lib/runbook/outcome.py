@@ -44,7 +44,19 @@ class SentChange:
 
 @dataclass
 class ResourceOutcome:
-    """One resource: as it was, what was sent, as it is."""
+    """One resource: as it was, what was sent, as it is.
+
+    Parameters
+    ----------
+    host, name, status
+        Which, and what came of it.
+    before, after
+        What was observed.
+    sent, wants
+        What was sent, and what it still wants, in words.
+    looks_at
+        Whether it looks at what is ``written``, or at what ``runs``.
+    """
 
     host: str
     name: str
@@ -53,6 +65,7 @@ class ResourceOutcome:
     after: Any = None
     sent: list[SentChange] = field(default_factory=list)
     wants: list[str] = field(default_factory=list)
+    looks_at: str = "written"
 
 
 @dataclass

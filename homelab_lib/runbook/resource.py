@@ -157,6 +157,7 @@ class Resource(Protocol):
 
     A class may have a static method ``observe_together(host, resources)`` besides, which looks at
     many of its own kind by few commands, where changing one of them does not concern the others.
+    One that says ``looks_at = "runs"`` looks at what runs, any other at what is written.
     """
 
     @property

@@ -26,12 +26,15 @@ class Check:
         What was found, in words.
     taken
         Nobody looked, or could tell: it is taken for done, as a rehearsal takes a person's acts.
+    looks_at
+        What was looked at: what a host has ``written`` in its configuration, or what ``runs``.
     """
 
     title: str
     holds: bool
     says: str = ""
     taken: bool = False
+    looks_at: str = "runs"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Fleet:
         Files that hold host keys, besides those of the endpoints.
     certificates
         Files that hold the certificates of the hosts' HTTPS services; see `certificates`.
+    left_alone
+        Hosts that are only looked at, whatever a run may change elsewhere.
     sleep
         Waits [s] between attempts to come back to a host.
     """
@@ -43,12 +45,14 @@ class Fleet:
         allow_changes: bool,
         known_hosts: Sequence[Path] = (),
         certificates: Sequence[Path] = (),
+        left_alone: Collection[str] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.allow_changes = allow_changes
         self._endpoints = dict(endpoints)
         self._known_hosts = list(known_hosts)
         self._certificates = list(certificates)
+        self._left_alone = frozenset(left_alone)
         self._sleep = sleep
         self._connections: dict[Endpoint, Connection] = {}
         self._lock = threading.RLock()
@@ -149,6 +153,12 @@ class Fleet:
         self.close()
 
     def _permit(self, host: str, call: Call) -> None:
+        if call.kind == "change" and host in self._left_alone:
+            raise Refused(
+                f"not sent, since {host} is kept apart and is only looked at: {call.line}",
+                where=host,
+                fix=f"do it there by hand; or take `standalone` from hosts.{host}, if it is ours",
+            )
         if call.kind == "change" and not self.allow_changes:
             raise Refused(
                 f"not sent, since this run may change nothing: {call.line}",

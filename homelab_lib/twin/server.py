@@ -388,8 +388,9 @@ class Served:
         ]
 
     def close(self) -> None:
-        """Close every port."""
-        self.world.down_hooks.remove(self._dropped)
+        """Close every port; once is enough."""
+        if self._dropped in self.world.down_hooks:
+            self.world.down_hooks.remove(self._dropped)
         for door in self._doors.values():
             door.close()
 

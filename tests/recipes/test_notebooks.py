@@ -15,9 +15,10 @@ from homelab_lib import paths
 from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.parameters import declared
-from homelab_lib.recipes import named, runbook
+from homelab_lib.recipes import health, named, runbook
 
-SHIPPED = sorted((paths.root() / "runbooks").glob("*.ipynb"))
+LOOKS = paths.root() / "runbooks" / "health.ipynb"
+SHIPPED = sorted({*(paths.root() / "runbooks").glob("*.ipynb")} - {LOOKS})
 LABS = {"": 1, str(paths.data() / "examples" / "minipc"): 2}
 
 
@@ -59,6 +60,21 @@ def test_a_runbook_has_the_steps_of_its_phase_and_the_parameters_of_all(notebook
     assert given | {"lab": ""} == defaults(model)
     for parameter in given:
         assert f"{parameter}={parameter}," in code[1], "it is handed on"
+
+
+def test_the_look_at_everything_leaves_no_runbook_out(tmp_path):
+    file = tmp_path / "written.ipynb"
+    assert main(["runbook", str(paths.data()), "health", "-o", str(file)]) == 0
+    lab = load_lab()
+    looks = health.runbook(lab, lambda vm: "", health.carried_out(lab))
+    for each in (file, LOOKS):
+        notebook = nbformat.read(each, as_version=4)
+        nbformat.validate(notebook)
+        code = sources(notebook)
+        looked = [re.findall(r'run\.look\("(.*)"\)', source) for source in code]
+        assert [part for found in looked for part in found] == health.parts(looks)
+        for parameter in defaults(notebook):
+            assert f"{parameter}={parameter}," in code[1], "it is handed on"
 
 
 @pytest.mark.parametrize("lab", LABS)

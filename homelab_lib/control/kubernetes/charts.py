@@ -4,6 +4,7 @@ Source: k3s-io/helm-controller; k3s-io/k3s#9534, #12775.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, get
@@ -24,6 +25,7 @@ class Installed:
         The server, the chart's name, and where its release is.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     chart: str
     namespace: str

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from homelab_lib import answers
 from homelab_lib.control import mark
@@ -89,6 +89,7 @@ class K3sNode:
         Where, as what, and which: ``v1.34.4+k3s1``.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     role: Literal["server", "agent"]
     version: str

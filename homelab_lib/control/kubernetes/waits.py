@@ -1,7 +1,7 @@
 """Waiting until a cluster has done what it was told."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.kubernetes.kubectl import OBJECT, get, listed, warnings_about
@@ -33,6 +33,7 @@ _JOB: Shape = {"status?": {"conditions?": _CONDITIONS, "succeeded?": int}}
 class NodesReady:
     """Nodes that have joined, at one version, and are ready."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     nodes: tuple[str, ...]
     version: str
@@ -67,6 +68,7 @@ class NodesReady:
 class Rollout:
     """A deployment or daemon set of which every pod is the newest, and available."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     kind: str
     namespace: str
@@ -115,6 +117,7 @@ class Rollout:
 class Bound:
     """A claim that has its volume."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     namespace: str
     claim: str
@@ -142,6 +145,7 @@ class Bound:
 class Finished:
     """A job that has come to its good end."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     namespace: str
     job: str

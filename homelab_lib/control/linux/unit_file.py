@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib.control.linux.looking import read_file
 from homelab_lib.control.linux.units import unit_properties
@@ -48,6 +48,7 @@ class OwnService:
         What it reads when it starts; as for `unit_text`.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     unit: str
     files: tuple[str, ...]

@@ -1,6 +1,7 @@
 """Services of systemd."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -11,6 +12,7 @@ from homelab_lib.transport.command import change
 class SystemdService:
     """A systemd service that runs, and starts with the machine."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     unit: str
     timeout_s: float = 120.0

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
@@ -150,6 +150,7 @@ def _text(host: Host, vmid: int, path: str, answer: dict[str, Any]) -> str:
 class GuestReady:
     """A VM whose guest agent answers, at the address that the lab gives it."""
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     vmid: int
     vm_name: str

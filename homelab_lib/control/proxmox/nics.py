@@ -7,7 +7,7 @@ Sources: r8169 has the RTL8126 since Linux 6.9 (commit 3907f1ffc0ec), its revisi
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
@@ -151,6 +151,7 @@ class RunningKernel:
         The first kernel that will do: ``6.9``.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     node: str
     at_least: str

@@ -9,7 +9,7 @@ Sources: TrueNAS middleware 25.04 to 26, `docker` and `app`; the questions in tr
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape
 from homelab_lib.control import mark
@@ -94,6 +94,7 @@ class App:
         Of its values those that count.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     lab: str
     app: str

@@ -1,7 +1,7 @@
 """Services of a TrueNAS."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.truenas.midclt import Release, call, changing, follow_job
@@ -20,6 +20,7 @@ class NasService:
         Where, the NAS's release, and which: ``nfs``.
     """
 
+    looks_at: ClassVar[str] = "runs"
     host: str
     release: Release
     service: str
