@@ -36,9 +36,13 @@ from homelab_lib.lab.inference import (
 )
 from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
+from homelab_lib.lab.production import Certificates, GitOps, Ingress, Monitoring, Move
 
 SecretKey = Annotated[
     str, Form(r"[-._a-zA-Z0-9]{1,253}", "letters, digits and any of - _ ., as a Secret's key")
+]
+Backend = Annotated[
+    str, Form(r"[a-z0-9][a-z0-9-]*:\d{1,5}", "a service and its port, such as 'grafana:80'")
 ]
 K3sVersion = Annotated[str, Form(r"v\d+\.\d+\.\d+\+k3s\d+", "a k3s version, such as v1.34.2+k3s1")]
 
@@ -125,6 +129,11 @@ class Cluster(Made):
     device_plugins: dict[Vendor, HelmChart] = Field(
         {}, description="Charts that tell the cluster of its graphics cards, by their maker."
     )
+    ingress: Ingress | None = Field(None, description="Its way in for web services.")
+    certificates: Certificates | None = Field(None, description="Who issues its certificates.")
+    monitoring: Monitoring | None = Field(None, description="Who watches it and the house.")
+    gitops: GitOps | None = Field(None, description="The repository that it is kept by.")
+    moves: tuple[Move, ...] = Field((), description="Claims that go to another storage class.")
 
     @property
     def first_server(self) -> str:
@@ -207,7 +216,7 @@ class Service(Named):
         None, description="The Helm chart that installs it on its cluster; none: something else."
     )
     within: Slug | None = Field(
-        None, description="Service whose chart brings it along; none: it comes by itself."
+        None, description="Service whose chart, or cluster that brings it along; none: neither."
     )
     hostname: DnsName | None = Field(
         None, description="Host name at its cluster's ingress; none: it is not published there."
@@ -217,6 +226,9 @@ class Service(Named):
     )
     web_ui: WebUi | None = Field(None, description="It is Open WebUI, on its cluster.")
     balancer: Balancer | None = Field(None, description="It is HAProxy in front of models.")
+    backend: Backend | None = Field(
+        None, description="What answers at that name: the Kubernetes service and its port."
+    )
     port: Tcp | None = Field(None, description="TCP port it listens on.")
     path: AbsolutePath | None = Field(None, description="Folder with its data.")
     purpose: str = Field("", description="What it does.")

@@ -43,6 +43,16 @@ def helm_chart(chart: HelmChart) -> Object:
     }
 
 
+def helm_chart_config(chart: str, values: dict[str, Any]) -> Object:
+    """Values for a chart that k3s itself brings."""
+    return {
+        "apiVersion": "helm.cattle.io/v1",
+        "kind": "HelmChartConfig",
+        "metadata": {"name": chart, "namespace": "kube-system"},
+        "spec": {"valuesContent": json.dumps(values, indent=1, sort_keys=True)},
+    }
+
+
 def storage_class(described: StorageClass, path: str) -> Object:
     """Volumes as folders on an NFS share. Deleting a claim leaves its folder where it is."""
     return {
@@ -154,14 +164,19 @@ def workload(described: Workload) -> Iterator[Object]:
             "ports": [{"name": "http", "port": 80, "targetPort": described.port}],
         },
     }
-    backend = {"service": {"name": described.name, "port": {"name": "http"}}}
-    rule = {
-        "host": described.hostname,
-        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-    }
-    yield {
+    service = {"name": described.name, "port": {"name": "http"}}
+    yield ingress(described.name, described.namespace, described.hostname, service, "traefik")
+
+
+def ingress(name: str, namespace: str, hostname: str, service: Object, class_name: str) -> Object:
+    """The way from a host name to a service's port."""
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": service}}
+    return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": metadata,
-        "spec": {"ingressClassName": "traefik", "rules": [rule]},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "ingressClassName": class_name,
+            "rules": [{"host": hostname, "http": {"paths": [path]}}],
+        },
     }

@@ -64,11 +64,19 @@ class Workloads:
         source = next(able, hosts[0])
         address = self.lab.vms[self.server].ip
         for workload in self.cluster.workloads:
-            words = ("-sS", "-m", "10", "-H", f"Host: {workload.hostname}", f"http://{address}/")
+            words = ("-sS", "-m", "10", *self._way(workload.hostname, address or ""))
             answer = source.read("curl", *words, ok=None)
             says = _first_line(answer.stdout, workload.expect) or answer.stderr.strip()
             title = f"{workload.name} answers {source.name}"
             yield Check(title, workload.expect in answer.stdout, says)
+
+    def _way(self, hostname: str, address: str) -> tuple[str, ...]:
+        """How a client asks for a name at an address; an ingress may send it on to https."""
+        if self.cluster.ingress is None:
+            return ("-H", f"Host: {hostname}", f"http://{address}/")
+        ports = (f"{hostname}:{port}:{address}" for port in (80, 443))
+        named = (word for each in ports for word in ("--resolve", each))
+        return ("-L", "-k", *named, f"http://{hostname}/")
 
     def replicas(self, ctx: Context) -> Iterator[Measurement]:
         """Pods that answer, against those asked for."""

@@ -25,6 +25,8 @@ from homelab_lib.twin.network import Network
 from homelab_lib.twin.surprises import Expected, named
 
 INTERNET_BYTES_PER_S = 60e6
+_NOBODYS = (".home.arpa", ".internal", ".local", ".test")
+"""What names end with that no name server of the world outside knows (RFC 8375, RFC 6762 …)."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 _LOG = logging.getLogger(__name__)
 
@@ -260,6 +262,8 @@ class World:
     def _outside(self, source: Machine, url: str, host: str) -> tuple[int, Entry]:
         if why := self.internet(source):
             raise NetError(6, f"Could not resolve host: {host} ({why})", takes_s=5)
+        if host.endswith(_NOBODYS):
+            raise NetError(6, f"Could not resolve host: {host}")
         found = self.site.get(url)
         return (200, found) if found else (404, Entry("file", b"404 Not Found\n"))
 

@@ -18,6 +18,7 @@ _COUNTS = (
     "numberAvailable",
     "updatedReplicas",
     "availableReplicas",
+    "readyReplicas",
     "replicas",
 )
 _WORKLOAD: Shape = {
@@ -66,7 +67,7 @@ class NodesReady:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A deployment or daemon set of which every pod is the newest, and available."""
+    """A deployment, daemon set or stateful set of which every pod is the newest, and available."""
 
     looks_at: ClassVar[str] = "runs"
     host: str

@@ -42,8 +42,44 @@ def _cluster(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
         here = (*path, "storage_class", "share")
         known = [share.id for share in every(lab.nfs_shares)]
         yield unknown(here, cluster.nfs.share, known, "NFS share")
+    yield from _production(path, cluster, lab)
     names = (((*path, "workloads", i, "name"), w.name) for i, w in enumerate(cluster.workloads))
     yield from twice(names, "the workload")
+
+
+def _production(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
+    for field in ("ingress", "certificates", "monitoring", "gitops"):
+        part = getattr(cluster, field)
+        if part is not None and part.service not in lab.services:
+            yield unknown((*path, field, "service"), part.service, lab.services, "service")
+    certificates, monitoring, gitops = cluster.certificates, cluster.monitoring, cluster.gitops
+    if certificates is not None:
+        here = (*path, "certificates", "trusted_by")
+        yield from each_known(here, certificates.trusted_by, lab.hosts, "host")
+    if gitops is not None and gitops.host not in lab.hosts:
+        yield unknown((*path, "gitops", "host"), gitops.host, lab.hosts, "host")
+    classes = [*_classes(cluster)]
+    if monitoring is not None:
+        here = (*path, "monitoring", "storage_class")
+        if cluster.nfs is not None and monitoring.storage_class == cluster.nfs.name:
+            what = (
+                f"{monitoring.storage_class} is on NFS, where Prometheus and other databases lose "
+                "data: its locks don't hold there; write local-path"
+            )
+            yield Fault(here, what)
+        elif monitoring.storage_class not in classes:
+            yield unknown(here, monitoring.storage_class, classes, "storage class")
+    for index, move in enumerate(cluster.moves):
+        here = (*path, "moves", index, "storage_class")
+        if move.storage_class not in classes:
+            yield unknown(here, move.storage_class, classes, "storage class")
+
+
+def _classes(cluster: Cluster) -> Iterator[str]:
+    """The storage classes that a cluster has: k3s brings one along."""
+    yield "local-path"
+    if cluster.nfs is not None:
+        yield cluster.nfs.name
 
 
 def _networks(path: tuple[str, ...], cluster: Cluster, lab: Lab) -> Iterator[Fault]:
@@ -131,7 +167,7 @@ def _on_cluster(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
             where = service.runs_on or "nowhere"
             what = f"what has a {field} runs on a cluster, and this one on {where}"
             yield Fault((*path, field), what)
-    if service.within is None:
+    if service.within is None or service.within == service.runs_on:
         return
     brought_by = lab.services.get(service.within)
     if brought_by is None:

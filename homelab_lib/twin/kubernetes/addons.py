@@ -1,12 +1,25 @@
 """What k3s brings with it, and what its Helm controller installs.
 
-Source: k3s-io/k3s `manifests/`; kubernetes-csi/csi-driver-nfs chart 4.13.4.
+Source: k3s-io/k3s `manifests/`; k3s-io/helm-controller.
 """
 
 from typing import Any
 
-from homelab_lib.twin.kubernetes import controllers, kubelet, nodes, scheduler, statuses, volumes
+import yaml
+
+from homelab_lib.twin.kubernetes import (
+    certificates,
+    charts,
+    controllers,
+    kubelet,
+    nodes,
+    scheduler,
+    statuses,
+    traefik,
+    volumes,
+)
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.definitions import establish, is_established
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object
@@ -19,23 +32,29 @@ _SYSTEM = {
     "metrics-server": "rancher/mirrored-metrics-server:v0.8.0",
     "traefik": "rancher/mirrored-library-traefik:3.5.1",
 }
-CSI_NFS = "registry.k8s.io/sig-storage/nfsplugin:v4.13.4"
+_SERVED_S = 2.0
 
 
 def bring_up(cluster: Cluster) -> None:
     """Fill a new cluster with what k3s deploys, and set its controllers to work."""
+    cluster.admission.append(certificates.admit)
     cluster.controllers += [
         nodes.watch,
         controllers.deployments,
         controllers.replica_sets,
         controllers.daemon_sets,
         controllers.jobs,
+        controllers.stateful_sets,
+        definitions_served,
         helm_charts,
+        traefik.configured,
+        certificates.run,
         volumes.provision,
         scheduler.schedule,
         kubelet.run_pods,
         controllers.endpoint_slices,
     ]
+    traefik.bring(cluster)
     for name, image in _SYSTEM.items():
         cluster.create(deployment(name, image, tolerate=True))
     cluster.create(
@@ -89,17 +108,20 @@ def deployment(
 def helm_charts(cluster: Cluster) -> None:
     """k3s's Helm controller: a job for each chart, and what the chart holds when it is done."""
     for chart in cluster.all("HelmChart"):
+        if not cluster.noticed(chart):
+            continue  # the job of before is still the one that is there
         meta = chart["metadata"]
         name = f"helm-install-{meta['name']}"
-        job = cluster.get("Job", name, meta["namespace"])
-        if job is None:
-            job = cluster.create(_job(name, meta["namespace"]), owner=chart)
-            cluster.since[f"{meta['uid']}{meta.get('generation')}"] = cluster.world.clock.now()
-        began = cluster.since.setdefault(
-            f"{meta['uid']}{meta.get('generation')}", cluster.world.clock.now()
-        )
         if cluster.installed.get(meta["uid"]) == meta.get("generation", 1):
             continue
+        key = f"{meta['uid']}{meta.get('generation')}"
+        job = cluster.get("Job", name, meta["namespace"])
+        if job is not None and key not in cluster.since:
+            cluster.delete("Job", name, meta["namespace"])
+            job = None
+        if job is None:
+            job = cluster.create(_job(name, meta["namespace"]), owner=chart)
+        began = cluster.since.setdefault(key, cluster.world.clock.now())
         if cluster.world.clock.now() - began < _HELM_S or not _somewhere(cluster):
             continue
         if why := _unavailable(cluster, chart):
@@ -114,12 +136,22 @@ def helm_charts(cluster: Cluster) -> None:
                 "metadata": {"name": _namespace(chart)},
             }
             cluster.create(space)
-        _install(cluster, chart)
+        row = charts.row_of(chart["spec"])
+        if row is not None and not charts.install(cluster, chart, row, _namespace(chart)):
+            continue
         job["status"] = statuses.job(cluster, job, 1, 0)
         chart["status"] = {"jobName": name}
         cluster.logs.pop(job["metadata"]["uid"], None)
         _release(cluster, chart)
         cluster.installed[meta["uid"]] = meta.get("generation", 1)
+
+
+def definitions_served(cluster: Cluster) -> None:
+    """A definition that a chart brings is served a moment after it is there."""
+    for definition in cluster.all("CustomResourceDefinition"):
+        if not is_established(definition) and cluster.age_s(definition) >= _SERVED_S:
+            establish(definition, cluster.stamp())
+            cluster.serve(definition)
 
 
 def _job(name: str, namespace: str) -> Object:
@@ -149,14 +181,13 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
         _releases(cluster, chart)[-1]["metadata"]["labels"]["status"] = "pending-install"
     if _half_released(cluster, chart):
         return "Error: INSTALLATION FAILED: cannot re-use a name that is still in use"
-    known = {
-        (c.nfs.chart.repo, c.nfs.chart.chart, c.nfs.chart.version)
-        for c in cluster.world.lab.clusters.values()
-        if c.nfs
-    }
-    if (spec.get("repo"), spec.get("chart"), spec.get("version")) not in known:
+    if charts.row_of(spec) is None:
         what = f'chart "{spec.get("chart", "")}" version "{spec.get("version")}"'
-        return f"Error: {what} not found in repository"
+        return f"Error: {what} not found in {spec.get('repo')} repository"
+    try:
+        charts.values_of(spec)
+    except yaml.YAMLError as error:
+        return f"Error: failed to parse /config/values-01_HelmChart.yaml: {error}"
     namespace = _namespace(chart)
     if cluster.get("Namespace", namespace) is None and not spec.get("createNamespace"):
         return (
@@ -207,28 +238,3 @@ def _release(cluster: Cluster, chart: Object) -> None:
 def _namespace(chart: Object) -> str:
     """Where a chart's objects go."""
     return str((chart.get("spec") or {}).get("targetNamespace") or chart["metadata"]["namespace"])
-
-
-def _install(cluster: Cluster, chart: Object) -> None:
-    spec = chart["spec"]
-    if spec["chart"] != "csi-driver-nfs":
-        return
-    namespace = _namespace(chart)
-    if cluster.get("CSIDriver", "nfs.csi.k8s.io") is None:
-        cluster.create(
-            {
-                "apiVersion": "storage.k8s.io/v1",
-                "kind": "CSIDriver",
-                "metadata": {"name": "nfs.csi.k8s.io"},
-                "spec": {"attachRequired": False, "volumeLifecycleModes": ["Persistent"]},
-            }
-        )
-    if cluster.get("Deployment", "csi-nfs-controller", namespace) is None:
-        made = deployment("csi-nfs-controller", CSI_NFS, namespace=namespace, tolerate=True)
-        cluster.create(made, owner=chart)
-    if cluster.get("DaemonSet", "csi-nfs-node", namespace) is None:
-        made = deployment("csi-nfs-node", CSI_NFS, namespace=namespace)
-        made |= {"kind": "DaemonSet"}
-        made["spec"].pop("replicas")
-        made["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
-        cluster.create(made, owner=chart)

@@ -61,6 +61,7 @@ class Cluster:
         self.token = ""  # by which nodes join
         self.tls_names: set[str] = set()  # names the API's certificate is good for
         self.controllers: list[Callable[[Cluster], None]] = []
+        self.admission: list[Callable[[Cluster, Object], None]] = []  # what has a say in objects
         self.last_seen: dict[str, float] = {}
         self.logs: dict[str, str] = {}  # a pod's output by its uid
         self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
@@ -145,6 +146,8 @@ class Cluster:
         kind = kind_of(document, self.kinds)
         shape = definitions.shape_of(kind, self.version)
         schema.refuse_types(shape, kind, document)
+        for admit in self.admission:
+            admit(self, document)
         document = pruned(document)
         key = self._key(kind, document)
         self._place(kind, key)
@@ -155,6 +158,8 @@ class Cluster:
         fill_in(kind, new)
         if dry_run:
             return new
+        if kind.name == "CustomResourceDefinition":
+            definitions.establish(new, self.stamp())
         if old is None:
             self._begin(kind, key, new)
         elif _essence(new) != _essence(old):
@@ -166,6 +171,20 @@ class Cluster:
         self.applied[key, manager] = copy.deepcopy(document)
         self._store(key, new)
         return new
+
+    def update(self, document: Object, spec: Any) -> None:
+        """Give an object another spec, as a controller does; what it only says anew is none."""
+        wanted = copy.deepcopy(document) | {"spec": copy.deepcopy(spec)}
+        fill_in(self.kinds[kind_of(document, self.kinds).key], wanted)
+        if wanted["spec"] == document.get("spec"):
+            return
+        self._revision += 1
+        document["spec"] = wanted["spec"]
+        meta = document["metadata"]
+        meta["resourceVersion"] = str(self._revision)
+        meta["generation"] = meta.get("generation", 1) + 1
+        self.since[_spec_of(document)] = self.world.clock.now()
+        self._stir()
 
     def delete(self, kind: str, name: str, namespace: str = "") -> Object:
         """Take an object away, and what it owned.
@@ -250,11 +269,15 @@ class Cluster:
         return kind.key, namespace, metadata["name"]
 
     def _store(self, key: Key, new: Object) -> None:
-        if key[0] == "CustomResourceDefinition":
-            kind = definitions.defined(new)
-            self.kinds[kind.key] = kind
+        if key[0] == "CustomResourceDefinition" and definitions.is_established(new):
+            self.serve(new)
         self.objects[key] = new
         self._stir()
+
+    def serve(self, definition: Object) -> None:
+        """Answer for the kind that a definition makes."""
+        kind = definitions.defined(definition)
+        self.kinds[kind.key] = kind
 
     def _place(self, kind: Kind, key: Key) -> None:
         if kind.namespaced and self.get("Namespace", key[1]) is None:

@@ -146,6 +146,72 @@ def daemon_sets(cluster: Cluster) -> None:
         }
 
 
+def stateful_sets(cluster: Cluster) -> None:
+    """Pods that are numbered, one after the other, each with claims of its own that outlive it."""
+    for each in cluster.all("StatefulSet"):
+        if not cluster.noticed(each):
+            continue
+        meta, spec = each["metadata"], each["spec"]
+        text = json.dumps(spec["template"], sort_keys=True)
+        revision = f"{meta['name']}-{_suffix(text, length=10)}"
+        good = 0
+        for number in range(spec["replicas"]):
+            pod = cluster.get("Pod", f"{meta['name']}-{number}", meta["namespace"])
+            if pod is not None and pod["metadata"]["labels"][_REVISION] != revision:
+                cluster.delete("Pod", pod["metadata"]["name"], meta["namespace"])
+                pod = None
+            if pod is None:
+                _numbered(cluster, each, number, revision)
+                break
+            if not is_ready(pod) or _lost(cluster, pod):
+                break
+            good += 1
+        each["status"] = {
+            "observedGeneration": meta.get("generation", 1),
+            "replicas": len(cluster.owned("Pod", each)),
+            "readyReplicas": good,
+            "availableReplicas": good,
+            "updatedReplicas": len(cluster.owned("Pod", each)),
+            "currentRevision": revision,
+            "updateRevision": revision,
+        }
+
+
+_REVISION = "controller-revision-hash"
+
+
+def _numbered(cluster: Cluster, owner: Object, number: int, revision: str) -> None:
+    meta = owner["metadata"]
+    name, space = f"{meta['name']}-{number}", meta["namespace"]
+    template = copy.deepcopy(owner["spec"]["template"])
+    for claim in owner["spec"].get("volumeClaimTemplates", ()):
+        called = f"{claim['metadata']['name']}-{name}"
+        if cluster.get("PersistentVolumeClaim", called, space) is None:
+            whole = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": claim["spec"]}
+            cluster.create(whole | {"metadata": {"name": called, "namespace": space}})
+        volume = {
+            "name": claim["metadata"]["name"],
+            "persistentVolumeClaim": {"claimName": called},
+        }
+        template["spec"].setdefault("volumes", []).append(volume)
+    labels = dig(template, "metadata.labels") or {}
+    numbered = {
+        _REVISION: revision,
+        "statefulset.kubernetes.io/pod-name": name,
+        "apps.kubernetes.io/pod-index": str(number),
+    }
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": space, "labels": labels | numbered},
+            "spec": template["spec"],
+            "status": {"phase": "Pending"},
+        },
+        owner=owner,
+    )
+
+
 def jobs(cluster: Cluster) -> None:
     """A pod that runs to its end; another one when it failed."""
     for job in cluster.all("Job"):

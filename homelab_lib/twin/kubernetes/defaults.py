@@ -8,7 +8,7 @@ from homelab_lib.twin.kubernetes.objects import Kind, Object
 def fill_in(kind: Kind, document: Object) -> None:
     """The defaults that the API server writes into an object."""
     spec: Any = document.get("spec")
-    if kind.name in ("Deployment", "DaemonSet", "ReplicaSet"):
+    if kind.name in ("Deployment", "DaemonSet", "ReplicaSet", "StatefulSet"):
         if kind.name != "ReplicaSet":
             spec.setdefault("revisionHistoryLimit", 10)
         if kind.name != "DaemonSet":

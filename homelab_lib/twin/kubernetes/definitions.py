@@ -100,6 +100,24 @@ def _of_k3s(minor: str, name: str) -> schema.Shape:
     return schema.custom(minor, K3S[name])
 
 
+def is_established(definition: Object) -> bool:
+    """Whether the API server answers for what a definition makes."""
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+def establish(definition: Object, stamp: str) -> None:
+    """Take a definition in: from then on its kind is served."""
+    if not is_established(definition):
+        reasons = {"NamesAccepted": "NoConflicts", "Established": "InitialNamesAccepted"}
+        definition["status"] = {
+            "conditions": [
+                {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": stamp}
+                for kind, reason in reasons.items()
+            ]
+        }
+
+
 def defined(definition: Object) -> Kind:
     """The kind that a CustomResourceDefinition makes; it is known by its plural and group.
 

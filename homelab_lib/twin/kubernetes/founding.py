@@ -1,11 +1,9 @@
 """Clusters that stand before anybody of ours comes: on machines that are there already."""
 
-from functools import partial
-
 import yaml
 
 from homelab_lib.lab.compute import Cluster as Described
-from homelab_lib.twin.kubernetes import ingress, nodes, passwords
+from homelab_lib.twin.kubernetes import nodes, passwords, traefik
 from homelab_lib.twin.kubernetes.k3s import BINARY, CONFIG, TOKEN, cluster_of, unit_for
 from homelab_lib.twin.world import World
 
@@ -60,8 +58,7 @@ def _stand_up(world: World, described: Described, names: list[str]) -> None:
         assert cluster is not None
         passwords.rejection(cluster, machine)
         nodes.join(cluster, machine, server=server, config=config)
-        machine.http[80] = partial(ingress.answer, cluster)
-        machine.listeners[80] = partial(ingress.publishes, cluster, name)
+        traefik.open_on(cluster, machine)
         for uid in cluster.since:
             cluster.since[uid] -= _LONG_AGO_S
         cluster.settle()

@@ -1,10 +1,16 @@
-"""The way in to a cluster's web services: Traefik on port 80 of every node."""
+"""The way in to a cluster's web services: Traefik on ports 80 and 443 of every node."""
 
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.nodes import answers_at, ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 
+CLASS = "traefik"
 _NO_ROUTE = (404, b"404 page not found\n")
+_MOVED = (301, b"Moved Permanently")
+_REDIRECTS = "--entryPoints.web.http.redirections.entryPoint.to=:443"
+_GRAFANA = (
+    '<!DOCTYPE html>\n<html lang="en-US">\n<head>\n<title>Grafana</title>\n</head>\n</html>\n'
+)
 _NGINX = (
     "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n</head>\n<body>\n"
     "<h1>Welcome to nginx!</h1>\n</body>\n</html>\n"
@@ -17,6 +23,20 @@ def publishes(cluster: Cluster, node: str) -> bool:
     return answers_at(cluster, node) and bool(dig(traefik, "status.readyReplicas"))
 
 
+def redirects(cluster: Cluster) -> bool:
+    """Whether Traefik sends everybody on to https."""
+    traefik = cluster.get("Deployment", "traefik", "kube-system")
+    pods = [p for p in cluster.all("Pod", "kube-system") if p["metadata"]["name"].startswith(
+        "traefik-") and is_ready(p)] if traefik else []  # fmt: skip
+    return any(_REDIRECTS in p["spec"]["containers"][0].get("args", ()) for p in pods)
+
+
+def plain(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """What port 80 says."""
+    cluster.settle()
+    return _MOVED if redirects(cluster) else answer(cluster, path, headers)
+
+
 def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
     """What the ingress says to a request: status and body."""
     cluster.settle()
@@ -24,6 +44,8 @@ def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, b
         return _NO_ROUTE
     host = headers.get("host", "").partition(":")[0]
     for ingress in cluster.all("Ingress"):
+        if ingress["spec"].get("ingressClassName", CLASS) != CLASS:
+            continue  # somebody else's, whom nobody installed
         for rule in ingress["spec"]["rules"]:
             if rule.get("host") not in (None, host):
                 continue
@@ -85,4 +107,6 @@ def page(pod: Object, headers: dict[str, str]) -> tuple[int, bytes]:
         return 200, ("\n".join(lines) + "\n").encode()
     if image == "nginx":
         return 200, _NGINX.encode()
+    if image == "grafana":
+        return 200, _GRAFANA.encode()
     return 502, b"Bad Gateway\n"

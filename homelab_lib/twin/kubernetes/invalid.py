@@ -23,6 +23,7 @@ _REQUIRED = {
     "Deployment": ("spec.selector", "spec.template"),
     "DaemonSet": ("spec.selector", "spec.template"),
     "ReplicaSet": ("spec.selector", "spec.template"),
+    "StatefulSet": ("spec.selector", "spec.template"),
     "Job": ("spec.template",),
     "Pod": ("spec.containers",),
     "PersistentVolumeClaim": ("spec.accessModes", "spec.resources.requests.storage"),
@@ -36,6 +37,12 @@ _IMMUTABLE = {
     },
     "Deployment": {"spec.selector": "Invalid value: field is immutable"},
     "DaemonSet": {"spec.selector": "Invalid value: field is immutable"},
+    "StatefulSet": dict.fromkeys(
+        ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
+        "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', "
+        "'template', 'updateStrategy', 'revisionHistoryLimit', "
+        "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+    ),
     "Job": {"spec.template": "Invalid value: field is immutable"},
     "PersistentVolumeClaim": dict.fromkeys(
         ("spec.accessModes", "spec.storageClassName", "spec.volumeMode"),
@@ -48,6 +55,7 @@ _PATH_NAME = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 _COUNTS = {
     "Deployment": ("replicas", "minReadySeconds", "revisionHistoryLimit"),
     "ReplicaSet": ("replicas", "minReadySeconds"),
+    "StatefulSet": ("replicas", "minReadySeconds", "revisionHistoryLimit"),
     "DaemonSet": ("minReadySeconds", "revisionHistoryLimit"),
     "Job": ("backoffLimit", "parallelism", "completions", "ttlSecondsAfterFinished"),
 }
@@ -229,6 +237,7 @@ _OF_KIND: dict[str, Any] = {
     "Deployment": _template,
     "DaemonSet": _template,
     "ReplicaSet": _template,
+    "StatefulSet": _template,
     "Job": _job,
     "Pod": _pod,
     "Service": _service,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from homelab_lib.lab.compute import Cluster as DescribedCluster
-from homelab_lib.twin.kubernetes import ingress, nodes, passwords
+from homelab_lib.twin.kubernetes import nodes, passwords, traefik
 from homelab_lib.twin.kubernetes.addons import bring_up
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.credentials import administrators
@@ -251,8 +251,7 @@ def _joins(cluster: Cluster, machine: Machine, server: bool, config: dict[str, A
             machine.world.after(_AGAIN_S, again, label="node knocks again")
             return
         nodes.join(cluster, machine, server=server, config=config)
-        machine.http.setdefault(80, lambda path, headers: ingress.answer(cluster, path, headers))
-        machine.listeners[80] = lambda: ingress.publishes(cluster, machine.name)
+        traefik.open_on(cluster, machine)
         cluster.settle()
 
 

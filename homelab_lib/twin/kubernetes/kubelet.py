@@ -41,6 +41,11 @@ def _start(cluster: Cluster, pod: Object) -> None:
     if cluster.age_s(pod) < _PULL_S:
         _wait(cluster, pod, "ContainerCreating", "")
         return
+    if missing := _missing_secret(cluster, pod):
+        why = f'secret "{missing}" not found'
+        _wait(cluster, pod, "CreateContainerConfigError", why)
+        say(cluster, pod, "Failed", f"Error: {why}", warning=True)
+        return
     volumes = {}
     for volume in pod["spec"].get("volumes", ()):
         files, folder, why = mounted(cluster, pod, volume)
@@ -71,6 +76,17 @@ def _pull(cluster: Cluster, pod: Object) -> str:
             return f'failed to pull and unpack image "{image}": {_TOO_MANY}'
         if why := cluster.world.internet(machine):
             return f'failed to pull image "{image}": dial tcp: {why}'
+    return ""
+
+
+def _missing_secret(cluster: Cluster, pod: Object) -> str:
+    """The Secret that a container's environment is from and that isn't there; empty for none."""
+    for container in pod["spec"]["containers"]:
+        for source in container.get("envFrom", ()):
+            name = dig(source, "secretRef.name")
+            space = pod["metadata"]["namespace"]
+            if name and cluster.get("Secret", name, space) is None:
+                return str(name)
     return ""
 
 

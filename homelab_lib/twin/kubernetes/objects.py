@@ -92,6 +92,7 @@ KINDS = {
         Kind("Deployment", "apps/v1", "deployments", ("deploy",)),
         Kind("ReplicaSet", "apps/v1", "replicasets", ("rs",)),
         Kind("DaemonSet", "apps/v1", "daemonsets", ("ds",)),
+        Kind("StatefulSet", "apps/v1", "statefulsets", ("sts",)),
         Kind("Job", "batch/v1", "jobs"),
         Kind("Ingress", "networking.k8s.io/v1", "ingresses", ("ing",)),
         Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),

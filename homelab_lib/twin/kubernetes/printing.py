@@ -1,6 +1,7 @@
 """How `kubectl` prints objects: as JSON or YAML, by name, in a table."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,9 @@ def show(found: list[Object], form: str, kind: Kind, *, alone: bool) -> Reply:
             "metadata": {"resourceVersion": ""},
         }
         return Reply(0, printed(found[0] if alone else whole, form))
+    if form.startswith("jsonpath="):
+        whole = {"items": found, "kind": "List"}
+        return Reply(0, _at(found[0] if alone else whole, form.removeprefix("jsonpath=")))
     if form == "name":
         return Reply(0, "".join(f"{kind.singular}/{row['metadata']['name']}\n" for row in found))
     if form not in ("", "wide"):
@@ -60,6 +64,17 @@ def show(found: list[Object], form: str, kind: Kind, *, alone: bool) -> Reply:
         return Reply(0, stderr="No resources found\n")
     rows = [("NAME", "STATUS"), *((row["metadata"]["name"], _status(row)) for row in found)]
     return Reply(0, table(rows))
+
+
+def _at(document: Any, template: str) -> str:
+    """What stands at the one place that a template names: ``{.data.tls\\.crt}``."""
+    steps = re.split(r"(?<!\\)\.", template.strip().strip("{}"))[1:]
+    for step in steps:
+        name = step.replace("\\.", ".")
+        document = document.get(name) if isinstance(document, dict) else None
+    if document is None:
+        return ""
+    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 
 def _status(row: Object) -> str:

@@ -6,10 +6,11 @@ import yaml
 
 from homelab_lib.answers import Shape
 from homelab_lib.errors import HomelabError
-from homelab_lib.twin.kubernetes import ingress, passwords
+from homelab_lib.twin.kubernetes import certificates, charts, passwords, traefik
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.definitions import establish
 from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
-from homelab_lib.twin.kubernetes.objects import KINDS, Object, pruned
+from homelab_lib.twin.kubernetes.objects import KINDS, Object, kind_of, pruned
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
@@ -17,7 +18,7 @@ from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.yaml_safe import Loader
 
 _LONG_AGO_S = 86400.0
-_NOT_ASKED = ("Event", "Secret", "ServiceAccount", "HelmChartConfig", "CSINode", "IngressClass",
+_NOT_ASKED = ("Event", "Secret", "ServiceAccount", "CSINode",
               "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "RuntimeClass",
               "PriorityClass", "CustomResourceDefinition")  # fmt: skip
 _OBJECT: Shape = {"kind": str, "metadata": {"name": str, "namespace?": str, "uid?": str}}
@@ -46,22 +47,42 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
     cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
+    cluster_definitions = _defined(cluster, ask)
+    names += cluster_definitions
     words = ("k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
     found = json_of(ask, server.name, *words, shape={"items": [_OBJECT]})
     if found is None:
         return
     cluster.objects = {}
+    for name, definition in cluster_definitions.items():
+        cluster.objects["CustomResourceDefinition", "", name] = definition
     for document in pruned(found["items"]):
         meta = document["metadata"]
         meta.pop("managedFields", None)
-        key = (document["kind"], meta.get("namespace", ""), meta["name"])
+        key = (kind_of(document, cluster.kinds).key, meta.get("namespace", ""), meta["name"])
         cluster.objects[key] = document
         cluster.since[meta.get("uid", "")] = world.clock.now() - _LONG_AGO_S
-        if document["kind"] == "HelmChart":
+        if key[0] in ("HelmChart", "HelmChartConfig"):
             _settled(cluster, document)
+        elif key[0] == certificates.CERTIFICATES:
+            cluster.installed[meta["uid"]] = meta.get("generation", 1)
     for node in cluster.all("Node"):
         _member(cluster, node["metadata"]["name"])
     _known_nodes(cluster, ask)
+
+
+def _defined(cluster: Cluster, ask: Ask) -> dict[str, Object]:
+    """The kinds that charts of ours have brought: what there are is asked by name alone, for some
+    definitions have half a megabyte."""
+    words = ("k3s", "kubectl", "get", "customresourcedefinitions", "-o", "name")
+    there = {name.partition("/")[2] for name in lines_of(ask, cluster.server.name, *words) or ()}
+    found = {}
+    for definition in (*charts.definitions(), *traefik.definitions()):
+        if (name := definition["metadata"]["name"]) in there:
+            cluster.serve(definition)
+            establish(definition, cluster.stamp())
+            found[name] = definition
+    return found
 
 
 def _known_nodes(cluster: Cluster, ask: Ask) -> None:
@@ -132,5 +153,4 @@ def _member(cluster: Cluster, name: str) -> None:
         return
     cluster.members[name] = machine
     cluster.last_seen[name] = cluster.world.clock.now()
-    machine.http.setdefault(80, lambda path, headers: ingress.answer(cluster, path, headers))
-    machine.listeners[80] = lambda: ingress.publishes(cluster, name)
+    traefik.open_on(cluster, machine)

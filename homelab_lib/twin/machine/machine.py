@@ -101,6 +101,7 @@ class Machine:
         self.accounts = Accounts()
         self.accounts.add(user)
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
+        self.tls: dict[int, Callable[[str], str]] = {}  # of a server's name, the chain it shows
         self.nfs_shares: list[NfsShare] = []
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine

@@ -2,13 +2,19 @@
 
 import posixpath
 import re
+from itertools import pairwise
+from urllib.parse import urlsplit
 
+from homelab_lib.twin.machine import certificates
 from homelab_lib.twin.machine.entry import NO_SPACE, Entry, Facts, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.surroundings import NetError
 
 netutils = Commands()
+
+_TO_HTTPS = (301, b"Moved Permanently")
+"""The one page of a twin that sends somebody elsewhere."""
 
 
 @netutils("ss")
@@ -33,15 +39,22 @@ def ss(machine: Machine, call: Call) -> Reply:
 def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""
     words, options = operands(
-        call, "-H -o -m -w -K --max-time --connect-timeout --retry --header -X"
+        call,
+        "-H -o -m -w -K --max-time --connect-timeout --retry --header -X --cacert --resolve",
     )
     if options.get("-K") == "-":  # what nobody is to see among the processes
         words = re.findall(r'^url = "([^"]*)"$', call.stdin.decode(), re.MULTILINE)
     headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
     named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
     target = options.get("-o", "")
+    url = words[-1]
     try:
-        status, entry = machine.world.fetch(machine, words[-1], named)
+        _believed(machine, call, url, options)
+        status, entry = machine.world.fetch(machine, *_sent_to(call, url, named))
+        if {"-L", "--location"} & options.keys() and (status, entry.data) == _TO_HTTPS:
+            url = url.replace("http://", "https://", 1)
+            _believed(machine, call, url, options)
+            status, entry = machine.world.fetch(machine, *_sent_to(call, url, named))
     except NetError as error:
         return Reply(error.code, stderr=f"curl: ({error.code}) {error}\n", takes_s=error.takes_s)
     fails = bool({"-f", "--fail"} & options.keys()) and status >= 400
@@ -49,6 +62,57 @@ def curl(machine: Machine, call: Call) -> Reply:
         return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
     return _kept(machine, call, entry, target, shown)
+
+
+def _resolved(call: Call, url: str) -> str:
+    """The address that `--resolve` gives for a URL's host and port; empty for none."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    for word, value in pairwise(call.argv):
+        head, _, address = value.rpartition(":")
+        if word == "--resolve" and head == f"{parts.hostname}:{port}":
+            return address
+    return ""
+
+
+def _sent_to(call: Call, url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The URL by its address, and the host that is asked for."""
+    address = _resolved(call, url)
+    if not address:
+        return url, headers
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    there = parts._replace(netloc=f"{address}{port}").geturl()
+    return there, {"host": parts.hostname or ""} | headers
+
+
+def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -> None:
+    """That a server shows a certificate that is believed here; where servers show any."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    server = machine.world.find_ip(_resolved(call, url) or machine.world.resolve(machine, name))
+    shows = server.tls.get(parts.port or 443) if server and parts.scheme == "https" else None
+    if shows is None or {"-k", "--insecure"} & options.keys():
+        return
+    chain = certificates.parsed(shows(name))
+    believed = machine.files.text(options.get("--cacert") or certificates.BUNDLE)
+    # A twin that is seeded does not know what time it is where it was seeded.
+    now_s = machine.world.clock.now() if machine.ask is None else None
+    why = certificates.objection(chain, certificates.parsed(believed), name, now_s)
+    if why:
+        raise NetError(60, f"SSL certificate problem: {why}")
+
+
+@netutils("update-ca-certificates")
+def update_ca_certificates(machine: Machine, call: Call) -> Reply:
+    """Believe what lies in the folder for one's own authorities."""
+    folder = "/usr/local/share/ca-certificates/"
+    own = sorted(path for path in machine.files.entries if path.startswith(folder))
+    texts = [machine.files.text(path) for path in own if path.endswith(".crt")]
+    machine.files.mkdir("/etc/ssl/certs", parents=True)
+    machine.files.put(certificates.BUNDLE, "".join(texts))
+    return Reply(0, f"Updating certificates in /etc/ssl/certs...\n{len(texts)} added, 0 removed; "
+                 "done.\n", takes_s=1.0)  # fmt: skip
 
 
 @netutils("wget")

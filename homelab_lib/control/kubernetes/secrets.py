@@ -1,0 +1,117 @@
+"""Secrets of a cluster: their values come from references, and go to it on standard input alone."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from homelab_lib import answers
+from homelab_lib.answers import Shape
+from homelab_lib.control import mark
+from homelab_lib.control.kubernetes.kubectl import KUBECTL
+from homelab_lib.control.kubernetes.objects import LAB, MANAGED_BY, MANAGER
+from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.secret import Secret
+from homelab_lib.transport.command import change, read
+
+_TEXTS: Shape = {str: str}
+
+
+@dataclass(frozen=True)
+class SecretObject:
+    """A Secret with values that nobody sees.
+
+    Parameters
+    ----------
+    host, lab
+        The server by which the cluster is reached, and the lab that the Secret belongs to.
+    object_name, namespace
+        Its name, and where it is.
+    values
+        Of each key, what it holds.
+    """
+
+    host: str
+    lab: str
+    object_name: str
+    namespace: str
+    values: Mapping[str, Secret] = field(hash=False)
+    timeout_s: float = 60.0
+
+    @property
+    def name(self) -> str:
+        return f"Secret {self.namespace}/{self.object_name}"
+
+    @property
+    def _marks(self) -> dict[str, str]:
+        return {MANAGED_BY: mark.TAG, LAB: self.lab}
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        words = (*KUBECTL, "get", "secret", self.object_name, "-n", self.namespace)
+        words += ("--ignore-not-found", "-o")
+        if not host.read(*words, "name", sudo=True).stdout.strip():
+            return {"there": False, "ours": False, "other": []}
+        labels = _texts(host, *words, "jsonpath={.metadata.labels}")
+        held = _texts(host, *words, "jsonpath={.data}", secret=True)
+        other = [key for key, value in self.values.items() if held.get(key) != _encoded(value)]
+        ours = {key: labels.get(key) for key in self._marks} == self._marks
+        return {"there": True, "ours": ours, "other": sorted(other)}
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["there"] and not observed["other"]:
+            return Diff()
+        if observed["there"] and not observed["ours"]:
+            labels = " ".join(f"{key}={value}" for key, value in self._marks.items())
+            return Diff(
+                conflict=f"{self.name} is there with another value of "
+                f"{', '.join(observed['other'])}, and we did not make it for lab {self.lab}. If "
+                f"the lab may change it: kubectl label secret {self.object_name} -n "
+                f"{self.namespace} {labels}; else delete it by hand"
+            )
+        call = change(
+            *KUBECTL,
+            "apply",
+            "--server-side",
+            f"--field-manager={MANAGER}",
+            "-f",
+            "-",
+            stdin=Secret(f"{self.name} with its values", self._document),
+            sudo=True,
+        )
+        verb = "change" if observed["there"] else "make"
+        keys = ", ".join(observed["other"] if observed["there"] else sorted(self.values))
+        undo = f"kubectl delete secret {self.object_name} -n {self.namespace}"
+        return Diff(
+            (
+                Change(
+                    f"{verb} {keys} of {self.name}",
+                    call,
+                    replaces=f"the value of {keys}" if observed["there"] else "",
+                    undo="" if observed["there"] else undo,
+                ),
+            )
+        )
+
+    def _document(self) -> str:
+        metadata = {"name": self.object_name, "namespace": self.namespace, "labels": self._marks}
+        data = {key: _encoded(value) for key, value in self.values.items()}
+        whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+        return json.dumps(whole, sort_keys=True)
+
+
+def _texts(host: Host, *words: str, secret: bool = False) -> dict[str, str]:
+    """A map of texts, of which nothing is printed when it is empty."""
+    said = host.read(*words, sudo=True, secret_output=secret).stdout
+    if not said.strip():
+        return {}
+    shown = (
+        (lambda text, characters: "") if secret else (lambda text, characters: text[:characters])
+    )
+    line = read(*words).line
+    found: dict[str, str] = answers.understood(said, _TEXTS, host=host.name, line=line, cut=shown)
+    return found
+
+
+def _encoded(value: Secret) -> str:
+    return base64.b64encode(value.reveal().encode()).decode()

@@ -1,0 +1,200 @@
+"""Ingress and certificates of phase 4: real certificates on a twin, and clients that check them."""
+
+import copy
+import json
+
+import pytest
+
+from homelab_lib.control.kubernetes.certificates import Issued
+from homelab_lib.lab.production import Acme
+from homelab_lib.runbook.step import Step
+from homelab_lib.twin.kubernetes.certificates import CERTIFICATES
+from recipes.in_production import LAB, bench_of, cluster_of, secrets, with_cluster, with_service
+
+ONLY = ("ingress", "certificates", "trust")
+__all__ = ["secrets"]
+
+
+@pytest.fixture(scope="module")
+def _done():
+    bench = bench_of(LAB, *ONLY)
+    planned = bench.likeness()
+    assert planned.stops() == ("", "")
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == planned.wire.sent, "a plan is what is sent"
+    return bench
+
+
+@pytest.fixture
+def done(_done):
+    """After it was applied once; the desktop's files are put back afterwards."""
+    desktop = _done.world.machines["desktop"]
+    files = copy.deepcopy(desktop.files)
+    _done.wire.sent.clear()
+    yield _done
+    desktop.files = files
+
+
+def curl(bench, name, *words):
+    reply = (
+        bench.world.machines["desktop"]
+        .run(" ".join(("curl -sS", *words, f"https://{name}/")))
+        .finished()
+    )
+    return reply.status, (reply.out + reply.err).decode()
+
+
+def test_a_second_run_and_a_second_plan_send_nothing(done):
+    assert done.stops() == ("", "")
+    assert done.wire.sent == []
+    again = done.likeness()
+    assert again.stops() == ("", "")
+    assert again.wire.sent == []
+    assert done.step("certificates", "verify").status == "already"
+
+
+def test_a_client_that_believes_the_authority_is_answered_and_no_other_is(done):
+    assert curl(done, "nginx.home.arpa")[0] == 0, "it was taken among the believed"
+    status, says = curl(done, "nginx.home.arpa", "--cacert /dev/null")
+    assert (status, "unable to get local issuer" in says) == (60, True)
+    desktop = done.world.machines["desktop"]
+    more = "10.0.30.21 other.home.arpa\n"
+    desktop.files.put("/etc/hosts", desktop.files.text("/etc/hosts") + more)
+    status, says = curl(done, "other.home.arpa")
+    assert (status, "no alternative certificate subject name" in says) == (60, True)
+
+
+def test_plain_http_is_sent_on(done):
+    desktop = done.world.machines["desktop"]
+    assert desktop.run("curl -sS http://nginx.home.arpa/").finished().out == b"Moved Permanently"
+    assert b"Welcome to nginx" in desktop.run("curl -sSL http://nginx.home.arpa/").finished().out
+
+
+def test_no_private_key_comes_to_a_client_or_a_command_line(done):
+    root = done.world.machines["desktop"].files.text(
+        "/usr/local/share/ca-certificates/homelab-ca.crt"
+    )
+    assert root.startswith("-----BEGIN CERTIFICATE-----")
+    assert "PRIVATE" not in root
+
+
+def test_the_authority_outlives_its_first_quarter_with_its_key(done):
+    cluster = cluster_of(done)
+    kept = copy.deepcopy(cluster.objects)
+    before = cluster.get("Secret", "homelab-ca", "cert-manager")["data"]["tls.key"]
+    for wait_s in (100 * 86400, 60):
+        done.world.clock.sleep(wait_s)
+        cluster.settle()
+    assert cluster.get("Secret", "homelab-ca", "cert-manager")["data"]["tls.key"] == before
+    renewed = cluster.get(CERTIFICATES, "ingress-default", "kube-system")["status"]["revision"]
+    assert renewed > 1, "what it signs was renewed meanwhile"
+    assert curl(done, "nginx.home.arpa")[0] == 0
+    cluster.objects = kept
+
+
+def test_an_authority_left_to_its_defaults_loses_its_clients():
+    """What the corrections warn of: 90 days, and then another key."""
+    bench = bench_of(LAB, *ONLY)
+    assert bench.stops() == ("", "")
+    cluster = cluster_of(bench)
+    spec = cluster.get(CERTIFICATES, "homelab-ca", "cert-manager")["spec"]
+    for key in ("duration", "renewBefore", "privateKey"):
+        del spec[key]
+    cluster.installed.clear()
+    cluster.settle()
+    for wait_s in (100 * 86400, 60):
+        bench.world.clock.sleep(wait_s)
+        cluster.settle()
+    status, says = curl(bench, "nginx.home.arpa")
+    assert (status, "unable to get local issuer certificate" in says) == (60, True)
+
+
+# Seeded mistakes ---------------------------------------------------------------------------------
+
+
+def test_an_ingress_without_dns_stops_where_a_client_asks():
+    step, says = bench_of(LAB, *ONLY, names="").stops()
+    assert step == "trust"
+    assert "no name server that desktop asks knows nginx.home.arpa" in says
+    assert "among its aliases" in says
+
+
+def test_a_certificate_of_an_unknown_issuer_says_whom_it_misses(done):
+    wanted = json.dumps(
+        {
+            "apiVersion": "cert-manager.io/v1",
+            "kind": "Certificate",
+            "metadata": {"name": "lost", "namespace": "default"},
+            "spec": {
+                "secretName": "lost",
+                "dnsNames": ["lost.home.arpa"],
+                "issuerRef": {"kind": "ClusterIssuer", "name": "nobody"},
+            },
+        }
+    )
+    server = done.world.machines["k3s-control"]
+    assert server.run("sudo k3s kubectl apply -f -", wanted.encode()).finished().status == 0
+    done.world.clock.sleep(30)
+    other = copy.copy(done)
+    other.steps = (asks_for("lost"),)
+    step, says = other.stops()
+    assert step == "lost"
+    assert 'Referenced "ClusterIssuer" not found' in says
+    assert '"nobody" not found' in says
+    cluster_of(done).delete(CERTIFICATES, "lost", "default")
+
+
+def asks_for(name):
+    return Step(name, name, ensure=lambda ctx: [Issued("k3s-control", "default", name)])
+
+
+def test_a_wrong_chart_version_is_told_in_helms_words():
+    step, says = bench_of(with_service("cert-manager", chart__version="v1.99.0"), *ONLY).stops()
+    assert step == "certificates"
+    assert 'chart "cert-manager" version "v1.99.0" not found' in says
+
+
+def test_a_missing_ingress_class_is_named():
+    lab = with_cluster(ingress__class_name="nginx")
+    step, says = bench_of(lab, "ingress").stops()
+    assert step == "ingress"
+    assert "ingress class nginx: is missing: no ingress with it is ever answered" in says
+
+
+def test_definitions_left_out_stop_before_the_first_issuer():
+    lab = with_service("cert-manager", chart__values={"crds": {"enabled": False}})
+    step, says = bench_of(lab, *ONLY).stops()
+    assert step == "certificates"
+    assert "does not answer for certificates.cert-manager.io" in says
+
+
+# A public authority ------------------------------------------------------------------------------
+
+
+def with_acme(zone):
+    acme = Acme(
+        server="https://acme-staging-v02.api.letsencrypt.org/directory",
+        email="me@example.org",
+        zones=(zone,),
+        token="env:DNS_TOKEN",
+    )
+    return with_cluster(certificates__acme=acme)
+
+
+def test_names_of_a_zone_of_ours_get_a_public_certificate(monkeypatch):
+    monkeypatch.setenv("DNS_TOKEN", "Zone-token-0123456789")
+    bench = bench_of(with_acme("home.arpa"), *ONLY)
+    assert bench.stops() == ("", "")
+    cluster = cluster_of(bench)
+    public = cluster.get(CERTIFICATES, "ingress-public", "kube-system")
+    assert public["spec"]["issuerRef"]["name"] == "letsencrypt"
+    assert "Zone-token-0123456789" not in json.dumps(
+        [each for key, each in cluster.objects.items() if key[0] != "Secret"]
+    )
+    assert not any("Zone-token" in line for line in bench.wire.sent)
+
+
+def test_a_token_that_is_missing_stops_by_its_reference():
+    step, says = bench_of(with_acme("home.arpa"), *ONLY).stops()
+    assert step == "certificates"
+    assert "DNS_TOKEN" in says
