@@ -83,6 +83,7 @@ class World:
         self.known_modules = {"br_netfilter", "overlay", "nfs", "nfsv4", "vfio", "vfio_pci"}
         self.known_modules |= {"vfio_iommu_type1", "r8169", "atlantic", "ixgbe", "dummy"}
         self.down_hooks: list[Callable[[Machine], None]] = []
+        self.up_hooks: list[Callable[[Machine], None]] = []
         self.own_faults: list[str] = []  # that nobody has been told of yet
         # What the rooms register:
         self.kinds: dict[str, Kind] = {}  # of appliances, by the host's operating system
@@ -135,6 +136,8 @@ class World:
     def came_up(self, machine: Machine) -> None:
         """A machine boots: surprises that were waiting for it happen."""
         self._expected.meet(machine)
+        for hook in self.up_hooks:
+            hook(machine)
 
     def surprise(self, name: str, host: str, **options: Any) -> None:
         """Have a surprise happen to a machine; to one that is not there yet when it boots first.

@@ -12,6 +12,7 @@ _BESIDE = (
 _DOCUMENTED = {
     "apt": "apt(8)",
     "apt-get": "apt-get(8)",
+    "apt-mark": "apt-mark(8)",
     "bash": "bash(1), as far as dash goes",
     "cloud-init": "its documentation",
     "cloudflared": "its sources: cmd/cloudflared/tunnel, ingress, metrics",
@@ -28,8 +29,10 @@ _DOCUMENTED = {
     "lsmod": "lsmod(8)",
     "lspci": "lspci(8), outputs in issue trackers",
     "md5sum": "md5sum(1)",
+    "modinfo": "modinfo(8)",
     "modprobe": "modprobe(8)",
     "mount": "mount(8), mount.nfs(8)",
+    "nvidia-smi": "nvidia-smi(1), lines of real ones",
     "ping": "ping(8)",
     "readonly": "POSIX.1-2024",
     "sha1sum": "sha1sum(1)",

@@ -1,6 +1,7 @@
 """Programs about the kernel: its modules and settings."""
 
 from homelab_lib.errors import HomelabError
+from homelab_lib.twin.machine import graphics_drivers
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 
@@ -20,8 +21,8 @@ def modprobe(machine: Machine, call: Call) -> Reply:
     for name in operands(call)[0]:
         if "-r" in call.argv:
             machine.modules.discard(name)
-        elif name.replace("-", "_") in machine.world.known_modules:
-            machine.modules.add(name.replace("-", "_"))
+        elif graphics_drivers.has_module(machine, name):
+            graphics_drivers.load(machine, name.replace("-", "_"))
         else:
             text = f"modprobe: FATAL: Module {name} not found in directory /lib/modules/"
             return Reply(1, stderr=f"{text}{machine.kernel}\n")

@@ -1,5 +1,7 @@
 """Packages of the distribution."""
 
+from fnmatch import fnmatch
+
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 
@@ -24,18 +26,32 @@ REPOSITORY = {
     "ethtool": "1:6.14.2-1",
     "dkms": "3.2.2-1",
     "restic": "0.18.0-1+b4",
+    "haproxy": "3.0.11-1",
+    "zstd": "1.5.7+dfsg-1",
+    "linux-generic": "6.8.0-88.88",
+    "linux-image-amd64": "6.12.57-1",
+    "firmware-amd-graphics": "20250410-2",
+    "linux-modules-nvidia-580-server-open-generic": "6.8.0-88.88+1",
+    "nvidia-headless-no-dkms-580-server-open": "580.95.05-0ubuntu0.24.04.1",
+    "nvidia-utils-580-server": "580.95.05-0ubuntu0.24.04.1",
+    "libnvidia-compute-580-server": "580.95.05-0ubuntu0.24.04.1",
 }
 """What the distribution's archive holds, as far as anybody here asks for it."""
 _BRINGS = {
     "proxmox-kernel-6.14": "proxmox-kernel-6.14.11-4-pve-signed",
     "proxmox-kernel-6.17": "proxmox-kernel-6.17.4-2-pve-signed",
+    "linux-generic": "linux-image-6.8.0-88-generic",
+    "linux-modules-nvidia-580-server-open-generic": "linux-image-6.8.0-88-generic",
+    "linux-image-amd64": "linux-image-6.12.57+deb13-amd64",
+    "nvidia-headless-no-dkms-580-server-open": "libnvidia-compute-580-server",
 }
-"""Packages that only name another one: the newest kernel of a series."""
+"""Packages that name another one: the newest kernel of a series, a library."""
 
 
 ELSEWHERE = {
     "tailscale": ("pkgs.tailscale.com", "1.90.6"),
     "cloudflared": ("pkg.cloudflare.com", "2025.11.1"),
+    "nvidia-container-toolkit": ("nvidia.github.io/libnvidia-container", "1.18.0-1"),
 }
 """Packages that others publish: the host in whose source they are, and their version."""
 _SOURCES = "/etc/apt/sources.list.d"
@@ -47,7 +63,7 @@ def dpkg_query(machine: Machine, call: Call) -> Reply:
     names, options = operands(call, "-f --showformat")
     form = options.get("-f") or options.get("--showformat") or "${Package}\t${Version}\n"
     out, err = "", ""
-    for name in names or sorted(machine.packages):
+    for name in _fitting(names, machine) if names else sorted(machine.packages):
         if name not in machine.packages:
             err += f"dpkg-query: no packages found matching {name}\n"
             continue
@@ -58,10 +74,48 @@ def dpkg_query(machine: Machine, call: Call) -> Reply:
             ("${Version}", machine.packages[name]),
             ("${Status}", "install ok installed"),
             ("${db:Status-Status}", "installed"),
+            ("${db:Status-Want}", "hold" if name in machine.kept.get("held", ()) else "install"),
         ):
             line = line.replace(key, value)
         out += line
     return Reply(1 if err else 0, out, err)
+
+
+def _fitting(names: list[str], machine: Machine) -> list[str]:
+    """Installed packages by patterns as a shell has them; one that fits none stays as it is."""
+    found: list[str] = []
+    for name in names:
+        fits = [each for each in sorted(machine.packages) if fnmatch(each, name)]
+        found += fits or [name]
+    return found
+
+
+@packages("apt-mark")
+def apt_mark(machine: Machine, call: Call) -> Reply:
+    """Packages that no upgrade touches."""
+    words, _ = operands(call)
+    verb, names = (words[0] if words else ""), words[1:]
+    held: list[str] = machine.kept.setdefault("held", [])
+    if verb == "showhold":
+        return Reply(0, "".join(f"{name}\n" for name in sorted(held)))
+    if verb not in ("hold", "unhold"):
+        return Reply(1, stderr=f"E: Invalid operation {verb}\n")
+    if call.user != "root":
+        return Reply(100, stderr="E: Could not create temporary file for /var/lib/dpkg/status\n")
+    unknown = [name for name in names if name not in machine.packages]
+    if unknown:
+        return Reply(100, stderr=f"E: Unable to locate package {unknown[0]}\n")
+    said = ""
+    for name in names:
+        if (verb == "hold") == (name in held):
+            said += f"{name} was already {'set on hold' if verb == 'hold' else 'not on hold'}.\n"
+        elif verb == "hold":
+            held.append(name)
+            said += f"{name} set on hold.\n"
+        else:
+            held.remove(name)
+            said += f"Canceled hold on {name}.\n"
+    return Reply(0, said)
 
 
 @packages("apt-get", "apt")
@@ -112,6 +166,7 @@ def install(machine: Machine, name: str) -> None:
     _, version = ELSEWHERE.get(name, ("", REPOSITORY.get(name, "1.0")))
     machine.packages.setdefault(name, version)
     if name in _BRINGS:
-        machine.packages.setdefault(_BRINGS[name], "1.0")
+        brought = _BRINGS[name]
+        machine.packages.setdefault(brought, REPOSITORY.get(brought, "1.0"))
     for unit in machine.world.services.get(name, lambda machine: ())(machine):
         machine.units.setdefault(unit.name, unit)

@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.digests import digests
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
+from homelab_lib.twin.machine.graphics_drivers import graphics_drivers
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.links import links
@@ -59,6 +60,7 @@ UNIX = (
     packages,
     archives,
     kernel,
+    graphics_drivers,
     addresses,
     netutils,
     pinging,

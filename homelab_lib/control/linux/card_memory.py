@@ -1,0 +1,92 @@
+"""What a graphics card has of memory, and what of it is taken, by its own driver.
+
+Sources: nvidia-smi(1), ``--query-gpu``; Linux Documentation/gpu/amdgpu/driver-misc (sysfs,
+``mem_info_vram_total`` and ``mem_info_vram_used``).
+"""
+
+import re
+from dataclasses import dataclass
+
+from homelab_lib import answers
+from homelab_lib.errors import StepFailed
+from homelab_lib.runbook.resource import Host
+from homelab_lib.transport.command import read
+from homelab_lib.transport.options import Allowed
+from homelab_lib.transport.reads import declare
+
+_MIB = 2**20
+_ASKED = ("name", "driver_version", "memory.total", "memory.used")
+_SMI = ("nvidia-smi", f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader,nounits")
+_DRM = "/sys/class/drm"
+
+declare("nvidia-smi", Allowed("", "-L --list-gpus", "--query-gpu --format -i --id"))
+
+
+@dataclass(frozen=True)
+class CardMemory:
+    """A card's memory.
+
+    Parameters
+    ----------
+    title, driver
+        What the card calls itself, and what drives it.
+    total_bytes, used_bytes
+        All of it, and what is taken [bytes].
+    """
+
+    title: str
+    driver: str
+    total_bytes: int
+    used_bytes: int
+
+
+def nvidia_memory(host: Host) -> list[CardMemory]:
+    """NVIDIA's cards of a machine.
+
+    Raises
+    ------
+    StepFailed
+        The driver does not answer: in its own words.
+    """
+    shown = host.read(*_SMI, ok=None)
+    if shown.exit_status:
+        said = (shown.stdout.strip() or shown.stderr.strip()).splitlines()
+        raise StepFailed(
+            f"the NVIDIA driver of {host.name} does not answer: {said[0] if said else 'nothing'}",
+            where=f"{host.name}: nvidia-smi",
+            fix="library and kernel module have to be of one version: restart the machine; if it "
+            "says that it can't communicate with the driver, the module is not loaded",
+        )
+    return [_card(host, line) for line in shown.stdout.splitlines() if line.strip()]
+
+
+def _card(host: Host, line: str) -> CardMemory:
+    parts = [part.strip() for part in line.split(",")]
+    if len(parts) != len(_ASKED) or not (parts[2].isdecimal() and parts[3].isdecimal()):
+        why = f"expected are name, driver and memory of a card: {line[:100]!r}"
+        raise answers.not_understood(host.name, read(*_SMI).line, why)
+    return CardMemory(parts[0], parts[1], int(parts[2]) * _MIB, int(parts[3]) * _MIB)
+
+
+def amd_memory(host: Host) -> list[CardMemory]:
+    """AMD's cards of a machine; none where amdgpu drives none."""
+    words = ("find", "-L", _DRM, "-maxdepth", "3", "-path", f"{_DRM}/card*/device/mem_info_vram_*")
+    listed = host.read(*words, ok=(0, 1)).stdout.split()
+    pattern = re.compile(rf"({_DRM}/card\d+)/device/mem_info_vram_total")
+    cards = sorted(found[1] for path in listed if (found := pattern.fullmatch(path)))
+    return [
+        CardMemory(
+            card.rpartition("/")[2],
+            "amdgpu",
+            _number(host, f"{card}/device/mem_info_vram_total"),
+            _number(host, f"{card}/device/mem_info_vram_used"),
+        )
+        for card in cards
+    ]
+
+
+def _number(host: Host, path: str) -> int:
+    said = host.read("cat", "--", path).stdout.strip()
+    if not said.isdecimal():
+        raise answers.not_understood(host.name, f"cat {path}", f"no number: {said[:60]!r}")
+    return int(said)

@@ -1,0 +1,195 @@
+"""Graphics cards that compute: their kernel modules, NVIDIA's tool, what amdgpu says in sysfs.
+
+A package brings a module for the newest kernel of its archive, which the machine runs after the
+next boot. A cloud image's kernel has neither; and library and loaded module of NVIDIA's have to be
+of one version.
+
+Sources: nvidia-smi(1) and its messages (NVIDIA/open-gpu-kernel-modules); Ubuntu's packages
+linux-modules-nvidia-*, linux-generic; Linux Documentation/gpu/amdgpu/driver-misc and
+drivers/gpu/drm/amd/amdkfd/kfd_topology.c.
+"""
+
+import re
+from collections.abc import Iterator
+
+from homelab_lib.lab.devices import GpuPart
+from homelab_lib.twin.machine.bus import Function
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+
+graphics_drivers = Commands()
+
+NEWEST = {"ubuntu": "6.8.0-88-generic", "debian": "6.12.57+deb13-amd64"}
+"""The newest kernel in each distribution's archive."""
+NVIDIA_VERSION = "580.95.05"
+_GFX = {"gfx1100": 110000, "gfx1102": 110002, "gfx1031": 100301, "gfx1030": 100300}
+_IDLE_BYTES = {"NVIDIA": 2**20, "AMD": 18 * 2**20}
+_KEPT_BY_DRIVER_BYTES = {"NVIDIA": 8 * 2**20, "AMD": 16 * 2**20}
+_MIB = 2**20
+
+
+def cards(machine: Machine, vendor: str) -> Iterator[tuple[Function, GpuPart]]:
+    """The graphics cards of a maker on a machine's bus, with what the catalog has of them."""
+    known = {
+        part.pci_ids: part for host in machine.world.lab.hosts.values()
+        for part in host.gpus.values()
+    }  # fmt: skip
+    for each in machine.bus:
+        part = next((p for ids, p in known.items() if each.id in ids), None)
+        if part is not None and part.vendor == vendor:
+            yield each, part
+
+
+def total_bytes(part: GpuPart) -> int:
+    """The memory that a card's driver tells of [bytes]."""
+    return part.vram_bytes - _KEPT_BY_DRIVER_BYTES[part.vendor]
+
+
+def used_bytes(machine: Machine, card: Function, part: GpuPart) -> int:
+    """What is taken of a card's memory [bytes]."""
+    taken = machine.kept.get("vram", {}).get(card.slot, {})
+    return int(_IDLE_BYTES[part.vendor] + sum(taken.values()))
+
+
+def take(machine: Machine, card: Function, part: GpuPart, who: str, size_bytes: int) -> None:
+    """A program takes so much of a card's memory, or with 0 gives it back."""
+    taken = machine.kept.setdefault("vram", {}).setdefault(card.slot, {})
+    taken[who] = size_bytes
+    if not size_bytes:
+        del taken[who]
+    if part.vendor == "AMD":
+        _tell(machine)
+
+
+def has_module(machine: Machine, name: str) -> bool:
+    """Whether the kernel that runs has a module."""
+    if name == "nvidia":
+        built = any(re.match(r"(linux-modules-nvidia|nvidia-dkms|nvidia-driver)", p)
+                    for p in machine.packages)  # fmt: skip
+        return built and machine.kernel == _newest(machine)
+    if name == "amdgpu":
+        whole = machine.os_release[0] == "debian" and "cloud" not in machine.kernel
+        return whole or ("linux-generic" in machine.packages and machine.kernel == _newest(machine))
+    return name.replace("-", "_") in machine.world.known_modules
+
+
+def _newest(machine: Machine) -> str:
+    return NEWEST.get(machine.os_release[0], machine.kernel)
+
+
+def load(machine: Machine, name: str) -> None:
+    """Load a module; its cards are there from then on."""
+    machine.modules.add(name)
+    if name == "nvidia":
+        machine.kept["nvidia"] = _library(machine)
+    if name == "amdgpu":
+        _tell(machine)
+
+
+def booted(machine: Machine) -> None:
+    """A boot runs the newest kernel that is installed, and loads what drives its cards."""
+    brings_kernel = ("linux-generic", "linux-image-amd64")
+    if any(p in brings_kernel or p.startswith("linux-modules-nvidia") for p in machine.packages):
+        machine.kernel = _newest(machine)
+    machine.modules -= {"nvidia", "amdgpu"}
+    machine.kept.pop("vram", None)
+    for vendor, module in (("NVIDIA", "nvidia"), ("AMD", "amdgpu")):
+        if next(cards(machine, vendor), None) is not None and has_module(machine, module):
+            load(machine, module)
+
+
+def upgrade_at_night(machine: Machine, version: str = "580.126.09") -> None:
+    """unattended-upgrades brings a new driver's packages, but for those that are held."""
+    held = machine.kept.get("held", [])
+    for name in machine.packages:
+        if "nvidia" in name and "container" not in name and name not in held:
+            machine.packages[name] = f"{version}-0ubuntu0.24.04.1"
+
+
+def _library(machine: Machine) -> str:
+    """The version of NVIDIA's libraries."""
+    names = (p for p in machine.packages if p.startswith(("libnvidia-compute", "nvidia-utils")))
+    found = next(names, "")
+    return machine.packages.get(found, "").partition("-")[0]
+
+
+def _tell(machine: Machine) -> None:
+    """What amdgpu writes in sysfs, and its device nodes."""
+    if "amdgpu" not in machine.modules:
+        return
+    for number, (card, part) in enumerate(cards(machine, "AMD")):
+        folder = f"/sys/class/drm/card{number}/device"
+        facts = {"total": total_bytes(part), "used": used_bytes(machine, card, part)}
+        for name, value in facts.items():
+            machine.files.put(f"{folder}/mem_info_vram_{name}", f"{value}\n")
+        machine.files.put(f"/dev/dri/renderD{128 + number}", "")
+        machine.files.put("/dev/kfd", "")
+        gfx = _GFX.get(part.architecture or "", 0)
+        node = f"/sys/class/kfd/kfd/topology/nodes/{number + 1}/properties"
+        machine.files.put(node, f"simd_count 96\ngfx_target_version {gfx}\n")
+    cpu = "/sys/class/kfd/kfd/topology/nodes/0/properties"
+    machine.files.put(cpu, "cpu_cores_count 8\ngfx_target_version 0\n")
+
+
+@graphics_drivers("nvidia-smi")
+def nvidia_smi(machine: Machine, call: Call) -> Reply:
+    """NVIDIA's cards, by ``--query-gpu``."""
+    if not any(name.startswith("nvidia-utils") for name in machine.packages):
+        return Reply(127, stderr="sh: 1: nvidia-smi: not found\n")
+    if "nvidia" not in machine.modules:
+        return Reply(
+            9,
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make "
+            "sure that the latest NVIDIA driver is installed and running.\n\n",
+        )
+    if machine.kept.get("nvidia") != _library(machine):
+        return Reply(
+            18,
+            "Failed to initialize NVML: Driver/library version mismatch\n"
+            f"NVML library version: {'.'.join(_library(machine).split('.')[:2])}\n",
+        )
+    found = list(cards(machine, "NVIDIA"))
+    if not found:
+        return Reply(6, "No devices were found\n")
+    _, options = operands(call)
+    if "-L" in options:
+        rows = [f"GPU {n}: {_named(part)} (UUID: GPU-{n})" for n, (_, part) in enumerate(found)]
+        return Reply(0, "".join(f"{row}\n" for row in rows))
+    asked = options.get("--query-gpu", "")
+    form = options.get("--format", "").split(",")
+    if not asked or "noheader" not in form or "nounits" not in form:
+        return Reply(127, stderr="twin: its nvidia-smi knows --query-gpu without head and units\n")
+    out = ""
+    for number, (card, part) in enumerate(found):
+        facts = {
+            "index": str(number),
+            "name": _named(part),
+            "driver_version": machine.kept["nvidia"],
+            "memory.total": str(total_bytes(part) // _MIB),
+            "memory.used": str(used_bytes(machine, card, part) // _MIB),
+        }
+        wanted = asked.split(",")
+        unknown = [name for name in wanted if name not in facts]
+        if unknown:
+            return Reply(2, f'Field "{unknown[0]}" is not a valid field to query.\n')
+        out += ", ".join(facts[name] for name in wanted) + "\n"
+    return Reply(0, out)
+
+
+def _named(part: GpuPart) -> str:
+    """``NVIDIA GeForce RTX 4070 Ti SUPER``"""
+    return part.title.replace("Super", "SUPER")
+
+
+@graphics_drivers("modinfo")
+def modinfo(machine: Machine, call: Call) -> Reply:
+    """A module's facts, where the kernel that is named has it."""
+    words, options = operands(call, "-k -F")
+    name = words[0] if words else ""
+    kernel = options.get("-k", machine.kernel)
+    if kernel != machine.kernel or not has_module(machine, name):
+        return Reply(1, stderr=f"modinfo: ERROR: Module {name} not found.\n")
+    facts = {"vermagic": f"{kernel} SMP preempt mod_unload modversions", "name": name}
+    if "-F" in options:
+        return Reply(0, f"{facts.get(options['-F'], '')}\n")
+    return Reply(0, "".join(f"{key + ':':<16}{value}\n" for key, value in facts.items()))
