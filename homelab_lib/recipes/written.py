@@ -34,7 +34,7 @@ def stands(host: Host, resources: Sequence[Resource]) -> Check:
     found = zip(resources, _seen(host, resources), strict=True)
     gone = [each.name for each, seen in found if not each.diff(seen).clean]
     says = f"not any more: {', '.join(gone)}; run the same command again" if gone else ""
-    return Check("what was written stands", not gone, says, "written")
+    return Check("what was written stands", not gone, says, looks_at="written")
 
 
 def _seen(host: Host, resources: Sequence[Resource]) -> list[Any]:
