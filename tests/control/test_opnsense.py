@@ -72,7 +72,7 @@ def test_a_change_is_done_by_what_is_answered(answer):
         ({"status": "error"}, "error"),  # an unknown ruleset among others
         ({"status": "error installing ids rules ()"}, "error installing ids rules ()"),
         ({"status": "template error"}, "template error"),
-        ({}, "neither yes nor no"),
+        ({}, "configd gave no answer"),
         ([], "no answer of its API"),
     ],
 )

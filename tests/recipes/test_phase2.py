@@ -341,6 +341,8 @@ def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
         vm["storage"] = "local-lvm"
     for name, document in (("storage", storage), ("compute", compute)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    decisions = folder / "decisions.yaml"
+    decisions.write_text(decisions.read_text().replace("storage: local-zfs", "storage: local-lvm"))
     with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
         some = {"only": "room,image,machines"}
         assert there.run("apply", there.planned(**some), **some).error is None

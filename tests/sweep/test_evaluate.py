@@ -55,7 +55,7 @@ BIG = ("rtx-4070-ti-super", "rx-7900-xt", "rx-6700-xt")
     [
         ({"pools": PoolChoice("raidz2", 6, 1, DISK)}, "truenas has room for 4 disks, not for 6"),
         ({"pools": PoolChoice("raidz3", 3, 1, DISK)}, "width is 3"),
-        ({"cards": CardsChoice(BIG[:2], False, 32 * GIB)}, "is promised 9.3 GiB more memory"),
+        ({"cards": CardsChoice(BIG[:2], False, 32 * GIB)}, "is promised 901.1 MiB more memory"),
         ({"cards": CardsChoice((*BIG, BIG[2]), True, GIB)}, "has slots for 3 cards, not 4"),
         ({"cards": CardsChoice(BIG, True, 16 * GIB), "supplies_w": 850}, "not of 850 W"),
         ({"links": LinkChoice("odd", 1e9, fault="it does not fit")}, "it does not fit"),
