@@ -40,9 +40,10 @@ from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.command import Result
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
+from homelab_lib.twin.machine.appliance import release_of
 from homelab_lib.twin.truenas import seeding
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
+from homelab_lib.twin.truenas.rpc import GOLDEYE
 
 pytestmark = pytest.mark.contract
 
@@ -246,7 +247,7 @@ def test_what_we_send_and_what_we_read(release, monkeypatch):
     for name, arguments in wire.sent:
         known = real["methods"].get(name)
         if known is None:
-            if parse_release(release) >= GOLDEYE and name not in UNTOLD:
+            if release_of(release) >= GOLDEYE and name not in UNTOLD:
                 wrong.append(f"{name} is not there")
         elif known.get("accepts"):
             names = list(known["accepts"].get("properties", {}))

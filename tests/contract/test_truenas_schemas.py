@@ -6,8 +6,9 @@ import pytest
 
 from contract.oracle import contract
 from contract.shapes import differences, shape
+from homelab_lib.twin.machine.appliance import Release, release_of
 from homelab_lib.twin.truenas import midclt
-from homelab_lib.twin.truenas.rpc import GOLDEYE, METHODS, Method, Release, parse_release
+from homelab_lib.twin.truenas.rpc import GOLDEYE, METHODS, Method
 
 pytestmark = pytest.mark.contract
 
@@ -29,7 +30,7 @@ UNTOLD = {
 
 def known(release: str) -> dict[str, Method]:
     """The twin's methods in a release."""
-    number: Release = parse_release(release.upper())
+    number: Release = release_of(release.upper())
     return {
         name: method
         for name, methods in METHODS.items()
@@ -62,7 +63,7 @@ def test_each_method_takes_what_the_real_one_takes(release):
     assert compared > 15
 
 
-@pytest.mark.parametrize("release", [each for each in RELEASES if parse_release(each) >= GOLDEYE])
+@pytest.mark.parametrize("release", [each for each in RELEASES if release_of(each) >= GOLDEYE])
 def test_a_method_that_a_release_has_not_is_not_there(release):
     methods = contract(f"truenas-{release}.json.gz")["methods"]
     assert set(known(release)) - UNTOLD <= methods.keys()

@@ -18,10 +18,11 @@ from contract.oracle import contract
 from contract.small_nas import made, small_nas
 from homelab_lib.lab.releases import series_of
 from homelab_lib.twin.fidelity import Fidelity
+from homelab_lib.twin.machine.appliance import release_of
 from homelab_lib.twin.truenas.errors import ApiError, NoSuchMethod, OwnFault, ValidationErrors
 from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import METHODS, find, parse_release
+from homelab_lib.twin.truenas.rpc import METHODS, find
 
 pytestmark = pytest.mark.contract
 
@@ -72,7 +73,7 @@ def _taken() -> list[tuple[str, str, list[Any]]]:
 
 def _form_is_right(release: str, name: str, arguments: list[Any]) -> bool:
     try:
-        find(name, parse_release(release)).bind(arguments)
+        find(name, release_of(release)).bind(arguments)
     except (NoSuchMethod, ValidationErrors):
         return False
     return True

@@ -14,7 +14,6 @@ from homelab_lib.runbook.step import Runbook, Step
 from homelab_lib.secret import Mask
 from homelab_lib.transport.command import Result
 from homelab_lib.twin.built import built
-from homelab_lib.twin.truenas.rpc import parse_release
 
 RELEASES = ("25.04.2", "25.10.0", "25.10.5", "26.0.0-BETA.3")
 
@@ -59,7 +58,7 @@ def apply(wire):
 def wire(request):
     world = built(load_lab(), before_phase=2)
     nas = world.machines["truenas"]
-    nas.version, nas.release = request.param, parse_release(request.param)
+    nas.version = request.param
     for row in nas.tables["nfs"].rows():
         nas.tables["nfs"].delete(row["id"])
     nas.services["nfs"].running = nas.services["nfs"].enable = False

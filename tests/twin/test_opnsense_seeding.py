@@ -14,6 +14,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.reads import reads_only
 from homelab_lib.twin.built import built
+from homelab_lib.twin.machine.https import Asked
 from homelab_lib.twin.opnsense.freebsd_system import freebsd_system
 from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.seeding import PROBE, REVISIONS, seed_opnsense
@@ -243,7 +244,9 @@ def test_a_device_with_more_than_we_print_is_understood():
 
     twin = built(LAB, before_phase=0).machines["firewall"]
     seed_opnsense(twin, ask)
-    assert twin.release == (26, 1)
+    assert twin.release == (26, 1, 11)
+    only_later = Asked("POST", "/api/interfaces/assignment/addItem", headers={}, body=b"{}")
+    assert twin.https[443](only_later).status == 404, "the lab says 26.7, and the box knows better"
     assert list(twin.links.by_name) == ["ixl1", "vlan0.30"]
     vlan = twin.links.by_name["vlan0.30"]
     assert (vlan.tag, vlan.parent, vlan.identifier) == (30, "ixl1", "opt3")

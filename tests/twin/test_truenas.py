@@ -8,10 +8,11 @@ from homelab_lib.lab import load_lab
 from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.built import built
 from homelab_lib.twin.fidelity import Fidelity, Shelf, rests_on
+from homelab_lib.twin.machine.appliance import release_of
 from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import METHODS, parse_release
+from homelab_lib.twin.truenas.rpc import METHODS
 
 SHARE = '{"path":"/mnt/tank/media","networks":["10.0.30.0/24"]}'
 
@@ -28,7 +29,7 @@ def midclt(nas: TrueNas, *words: str):
 
 
 def as_release(nas: TrueNas, version: str) -> TrueNas:
-    nas.version, nas.release = version, parse_release(version)
+    nas.version = version
     return nas
 
 
@@ -116,7 +117,7 @@ def test_a_restart_forgets_jobs_and_keeps_data(nas):
 def test_each_call_says_what_it_rests_on(series):
     """A method that a series has, has grounds there; one that it has not, has none."""
     shelf = Shelf("truenas", GROUNDS, lambda machine: series)
-    release = (*parse_release(series), 9)
+    release = (*release_of(series), 9)
     there = {
         name
         for name, methods in METHODS.items()

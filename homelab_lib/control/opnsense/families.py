@@ -357,40 +357,33 @@ OUTBOUND_26_1 = Settings(
     OUTBOUND.noun, "firewall/source_nat/get", "firewall/source_nat/setGeneral", "filter"
 )
 
-WIREGUARD_PEER = Family(
-    "WireGuard peer",
-    "wireguard/client/searchClient",
-    "wireguard/client/setClient",
-    "client",
-    key=("name",),
-    mark="",
-    fields={
-        "enabled": _ON,
-        "name": _TEXT,
-        "pubkey": _TEXT,
-        "tunneladdress": Field(joined_by=","),
-        "serveraddress": _TEXT,
-        "serverport": _TEXT,
-        "keepalive": _TEXT,
-    },
-)
 
-WIREGUARD_INSTANCE = Family(
-    "WireGuard instance",
-    "wireguard/server/searchServer",
-    "wireguard/server/setServer",
+def _wireguard(noun: str, which: str, fields: dict[str, Field]) -> Family:
+    """A family of WireGuard's: known by its name, and without room for a mark."""
+    return Family(
+        f"WireGuard {noun}",
+        f"wireguard/{which}/search{which.capitalize()}",
+        f"wireguard/{which}/set{which.capitalize()}",
+        which,
+        key=("name",),
+        mark="",
+        fields={
+            "enabled": _ON,
+            "name": _TEXT,
+            "pubkey": _TEXT,
+            "tunneladdress": Field(joined_by=","),
+            **fields,
+        },
+    )
+
+
+WIREGUARD_PEER = _wireguard(
+    "peer", "client", {"serveraddress": _TEXT, "serverport": _TEXT, "keepalive": _TEXT}
+)
+WIREGUARD_INSTANCE = _wireguard(
+    "instance",
     "server",
-    key=("name",),
-    mark="",
-    fields={
-        "enabled": _ON,
-        "name": _TEXT,
-        "pubkey": _TEXT,
-        "port": _TEXT,
-        "mtu": _TEXT,
-        "tunneladdress": Field(joined_by=","),
-        "peers": Field(joined_by=",", shown=True),
-    },
+    {"port": _TEXT, "mtu": _TEXT, "peers": Field(joined_by=",", shown=True)},
 )
 
 WIREGUARD = Settings("WireGuard", "wireguard/general/get", "wireguard/general/set", "general")

@@ -1,5 +1,6 @@
 """All that the REST side of a release has."""
 
+from homelab_lib.twin.machine.appliance import Release
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import (
     accounts,
@@ -23,7 +24,7 @@ _ROOMS = (
 )
 
 
-def endpoints(release: tuple[int, int]) -> dict[str, dict[str, Action]]:
+def endpoints(release: Release) -> dict[str, dict[str, Action]]:
     """Actions by controller and name.
 
     Parameters

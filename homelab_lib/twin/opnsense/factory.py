@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from xml.etree import ElementTree as ET
 
+from homelab_lib.twin.machine.appliance import Release
+
 _NTP = " ".join(f"{number}.opnsense.pool.ntp.org" for number in range(4))
 _LAN_RULES = (
     ("1", "inet", "Default allow LAN to any rule"),
@@ -51,7 +53,7 @@ class VlanDevice:
 
 
 def factory(
-    release: tuple[int, int],
+    release: Release,
     assigned: Iterable[Assigned],
     vlans: Iterable[VlanDevice] = (),
     *,

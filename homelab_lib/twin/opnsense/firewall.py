@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from homelab_lib.twin.machine.appliance import Appliance
 from homelab_lib.twin.machine.https import Answered, Asked
-from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.opnsense.config import Config
@@ -58,7 +58,7 @@ SERVICES = (
 """What takes over the configuration by itself, each when it is told to."""
 
 
-class OpnSense(Machine):
+class OpnSense(Appliance):
     """The firewall.
 
     What is written is in the configuration and nowhere else. It is in force once the service it
@@ -66,12 +66,8 @@ class OpnSense(Machine):
 
     Parameters
     ----------
-    name, world, user
-        As for `Machine`.
-    version
-        Release, such as ``26.7.2``.
-    commands
-        The sets of programs it knows.
+    name, world, user, version, commands
+        As for `Appliance`.
     """
 
     def __init__(
@@ -83,9 +79,7 @@ class OpnSense(Machine):
         version: str,
         commands: Iterable[Commands] = (),
     ) -> None:
-        super().__init__(name, world, user=user, commands=commands)
-        self.version = version
-        self.release = parse_release(version)
+        super().__init__(name, world, user=user, version=version, commands=commands)
         self.config = Config(self.files, world.clock.now)
         self.doorman = Doorman()
         self.running: dict[str, ET.Element] = {}  # the whole configuration, by service
@@ -159,9 +153,3 @@ class OpnSense(Machine):
     def state(self) -> dict[str, Any]:
         in_force = {name: ET.tostring(root) for name, root in sorted(self.running.items())}
         return super().state() | {"in force": in_force}
-
-
-def parse_release(version: str) -> tuple[int, int]:
-    """The series of a version: ``26.7.2`` is of (26, 7)."""
-    year, month, *_ = version.split(".")
-    return int(year), int(month)

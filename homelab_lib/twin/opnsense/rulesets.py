@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from homelab_lib.twin.machine.appliance import Release
+
 _EMERGING = """
     activex adware_pup attack_response chat coinminer current_events deleted dns dos dyn_dns
     exploit exploit_kit file_sharing ftp games hunting icmp icmp_info imap inappropriate info
@@ -48,7 +50,7 @@ class Ruleset:
     page: str
 
 
-def rulesets(release: tuple[int, int]) -> dict[str, Ruleset]:
+def rulesets(release: Release) -> dict[str, Ruleset]:
     """Rulesets by their file names.
 
     Parameters

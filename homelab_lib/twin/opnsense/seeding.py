@@ -19,10 +19,12 @@ from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.seeding import NOT_ASKED, filled, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.machine.tree import Loader
+from homelab_lib.twin.opnsense.api import Api
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.config import BACKUPS, Config
 from homelab_lib.twin.opnsense.config import PLACE as CONFIG
-from homelab_lib.twin.opnsense.firewall import SERVICES, Device, parse_release
+from homelab_lib.twin.opnsense.endpoints import endpoints
+from homelab_lib.twin.opnsense.firewall import SERVICES, Device
 from homelab_lib.twin.opnsense.freebsd_processes import DAEMONS
 from homelab_lib.twin.opnsense.leases import Lease
 from homelab_lib.twin.opnsense.links import Link, Links
@@ -65,7 +67,7 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
     version = printed(ask, box.name, "opnsense-version", "-v")
     if version:
         box.version = version.strip()
-        box.release = parse_release(box.version)
+        box.serve(Api(box, endpoints(box.release)))
     text = printed(ask, box.name, "php", "-r", PROBE)
     root = ET.fromstring(text) if text else ET.Element("opnsense")
     told = _history(ask, box.name)

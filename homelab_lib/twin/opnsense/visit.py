@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from homelab_lib.twin.machine.appliance import Release
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.firewall import OpnSense
 from homelab_lib.twin.opnsense.models import MODELS
@@ -55,7 +56,7 @@ class Visit:
         return self.method == "POST"
 
     @property
-    def release(self) -> tuple[int, int]:
+    def release(self) -> Release:
         return self.firewall.release
 
     def text(self, name: str, default: str = "") -> str:

@@ -5,14 +5,13 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable
 
-from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.appliance import Appliance
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Export, Surroundings
 from homelab_lib.twin.machine.tree import Mount
 from homelab_lib.twin.truenas.catalog import published
 from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
-from homelab_lib.twin.truenas.rpc import parse_release
 from homelab_lib.twin.truenas.tables import (
     BUILTIN_GROUPS,
     NFS_CONFIG,
@@ -27,17 +26,13 @@ from homelab_lib.twin.truenas.zfs import NasDisk, ZPool
 from homelab_lib.twin.truenas.zfs_dataset import NasDataset, used_bytes
 
 
-class TrueNas(Machine):
+class TrueNas(Appliance):
     """The NAS.
 
     Parameters
     ----------
-    name, world, user
-        As for `Machine`.
-    version
-        Release, such as ``25.10.1``.
-    commands
-        The sets of programs it knows.
+    name, world, user, version, commands
+        As for `Appliance`.
     """
 
     def __init__(
@@ -49,9 +44,7 @@ class TrueNas(Machine):
         version: str,
         commands: Iterable[Commands] = (),
     ) -> None:
-        super().__init__(name, world, user=user, commands=commands)
-        self.version = version
-        self.release = parse_release(version)
+        super().__init__(name, world, user=user, version=version, commands=commands)
         self.disks: dict[str, NasDisk] = {}
         self.pools: dict[str, ZPool] = {}
         self.datasets: dict[str, NasDataset] = {}

@@ -10,22 +10,13 @@ from typing import Any
 
 from pydantic import Field, ValidationError, create_model
 
+from homelab_lib.twin.machine.appliance import Release
 from homelab_lib.twin.truenas.arguments.base import Arguments, plain
 from homelab_lib.twin.truenas.errors import NoSuchMethod, ValidationErrors
-
-Release = tuple[int, ...]
-"""``(25, 10, 1)``; a series is ``(25, 10)``, which is less than any release of it."""
 
 FANGTOOTH: Release = (25, 4)
 GOLDEYE: Release = (25, 10)
 HALFMOON: Release = (26, 0)
-
-
-def parse_release(version: str) -> Release:
-    """``(25, 10, 1)`` from ``25.10.1``, ``(25, 4, 2)`` from ``25.04.2.6`` or ``(26, 0, 0)`` from
-    ``26.0.0-BETA.3``."""
-    numbers = version.rpartition("SCALE-")[2].split("-")[0].split(".")
-    return tuple(int(number) for number in numbers[:3])
 
 
 @dataclass(frozen=True)

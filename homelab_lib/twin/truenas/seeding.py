@@ -8,7 +8,7 @@ from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.graphics import seed_render_nodes
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import GOLDEYE, parse_release
+from homelab_lib.twin.truenas.rpc import GOLDEYE
 from homelab_lib.twin.truenas.seeding_network import seed_network
 from homelab_lib.twin.truenas.tables import Row, ServiceState, Table, installed
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
@@ -37,7 +37,6 @@ def seed_truenas(nas: TrueNas, ask: Ask) -> None:
     version = lines_of(ask, nas.name, "midclt", "call", "system.version")
     if version:
         nas.version = version[0].removeprefix("TrueNAS-").removeprefix("SCALE-")
-        nas.release = parse_release(nas.version)
     details = call("disk.details", '{"type":"BOTH","join_partitions":true}')
     if details is not None:
         rows = sorted(details["used"] + details["unused"], key=lambda row: row.get("number") or 0)

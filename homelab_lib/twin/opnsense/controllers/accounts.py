@@ -9,6 +9,7 @@ from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import answers, mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.credentials import hashed, may_everything
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.nodes import Box
@@ -80,7 +81,7 @@ def delete_user(visit: Visit, uuid: str) -> Answer:
 
 
 def search_user(visit: Visit) -> Answer:
-    answer = mutable.search_rows(visit, _USER[0], _USER[2])
+    answer = search_rows(visit, _USER[0], _USER[2])
     for row in answer["rows"]:
         admin = may_everything(visit.config, row["name"])
         row["is_admin"] = str(int(admin))

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.controllers import mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.visit import Visit
 
@@ -41,7 +42,7 @@ def _named(config: ET.Element, name: str) -> Iterator[tuple[str, ET.Element, ET.
 
 def search_alias(visit: Visit) -> Answer:
     kinds = php.mapping(visit.request.get("type")) or {}
-    answer = mutable.search_rows(
+    answer = search_rows(
         visit,
         _ALIAS[0],
         _ALIAS[2],
@@ -138,7 +139,7 @@ def list_network_aliases(visit: Visit) -> Answer:
 
 
 def search_category(visit: Visit, add_empty: str = "0") -> Answer:
-    answer = mutable.search_rows(visit, _CATEGORY[0], _CATEGORY[2], sort="name")
+    answer = search_rows(visit, _CATEGORY[0], _CATEGORY[2], sort="name")
     if not php.is_empty(add_empty):
         answer["rows"].insert(0, {"uuid": "", "name": "(No Category)", "auto": "", "color": ""})
     return answer

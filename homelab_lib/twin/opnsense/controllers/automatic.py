@@ -6,6 +6,8 @@ from itertools import product
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from homelab_lib.twin.machine.appliance import Release
+
 _GROUP = 500000
 
 
@@ -23,7 +25,7 @@ def _is_outer(interface: ET.Element, asks: tuple[str, ...]) -> bool:
     return (leads or is_lent) and not (interface.findtext("if") or "").startswith("ovpn")
 
 
-def automatic(config: ET.Element, release: tuple[int, int]) -> Iterator[dict[str, Any]]:
+def automatic(config: ET.Element, release: Release) -> Iterator[dict[str, Any]]:
     """Two of each interface that leads outside: one keeps the port of IPsec, one is for the rest.
 
     Before 26.7 there are two for each network inside, and PPPoE is not counted.

@@ -8,6 +8,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.visit import Visit
@@ -21,7 +22,7 @@ def _numbered(model: tuple[str, str, str], tag: str) -> dict[str, Action]:
     """Devices that are numbered by the appliance, whatever one asks for."""
 
     def search(visit: Visit) -> Answer:
-        return mutable.search_rows(visit, model[0], model[2], sort="descr")
+        return search_rows(visit, model[0], model[2], sort="descr")
 
     def add(visit: Visit) -> Answer:
         taken = [row[tag].value for row in visit.tree(model[0]).at(model[2]).rows()]
@@ -135,7 +136,7 @@ def delete_vip(visit: Visit, uuids: str) -> Answer:
 
 
 def search_vip(visit: Visit) -> Answer:
-    return mutable.search_rows(visit, _VIP[0], _VIP[2], sort="descr")
+    return search_rows(visit, _VIP[0], _VIP[2], sort="descr")
 
 
 ENDPOINTS: dict[str, dict[str, Action]] = {

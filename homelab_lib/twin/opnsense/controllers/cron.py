@@ -4,6 +4,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import answers, mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.models.cron import ACTIONS
@@ -49,7 +50,7 @@ def delete_job(visit: Visit, uuid: str) -> Answer:
 
 
 def search_jobs(visit: Visit) -> Answer:
-    return mutable.search_rows(visit, _JOB[0], _JOB[2], sort="description")
+    return search_rows(visit, _JOB[0], _JOB[2], sort="description")
 
 
 ENDPOINTS: dict[str, dict[str, Action]] = {

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.controllers import mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.models.assignment import TODO, todo
@@ -49,7 +50,7 @@ def _children(visit: Visit, name: str | None) -> bool:
 
 
 def search_vlan(visit: Visit) -> Answer:
-    found = mutable.search_rows(visit, _VLAN[0], _VLAN[2], sort="vlanif")
+    found = search_rows(visit, _VLAN[0], _VLAN[2], sort="vlanif")
     names = assigned(visit.config)
     for row in found["rows"]:
         if row["vlanif"] in names:

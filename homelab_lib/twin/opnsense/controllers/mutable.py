@@ -7,16 +7,18 @@ from typing import Any
 from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers.answers import FAILED, Answer, store, validations
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
-from homelab_lib.twin.opnsense.fields.base import Leaf
 from homelab_lib.twin.opnsense.nodes import Box, Rows
-from homelab_lib.twin.opnsense.order import natural
 from homelab_lib.twin.opnsense.tree import Tree
 from homelab_lib.twin.opnsense.uses import throw_in_use
 from homelab_lib.twin.opnsense.visit import Visit
 
+Overlay = Mapping[str, Any] | None
+"""What is written over what the body says."""
+Hook = Callable[[Box], None]
+"""Is given the row before it is saved."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_ANY_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
 
 
 def get_model(visit: Visit, model: str, root: str) -> Answer:
@@ -53,8 +55,8 @@ def add_row(
     model: str,
     root: str,
     path: str,
-    overlay: Mapping[str, Any] | None = None,
-    before_save: Callable[[Box], None] | None = None,
+    overlay: Overlay = None,
+    before_save: Hook | None = None,
     description: str = "",
 ) -> Answer:
     """Add a row."""
@@ -62,15 +64,8 @@ def add_row(
         return dict(FAILED)
     tree = visit.tree(model)
     row = tree.at(path).add()
-    row.set(visit.posted(root))
-    row.set(overlay)
-    wrong = validations(tree.messages(), row, root)
-    if wrong:
-        return wrong
-    if before_save:
-        before_save(row)
-    store(visit, tree, description)
-    return {"result": "saved", "uuid": row.uuid}
+    wrong = _written(visit, tree, row, root, overlay, before_save, description, full=False)
+    return wrong or {"result": "saved", "uuid": row.uuid}
 
 
 def set_row(
@@ -79,8 +74,8 @@ def set_row(
     root: str,
     path: str,
     uuid: str,
-    overlay: Mapping[str, Any] | None = None,
-    before_save: Callable[[Box], None] | None = None,
+    overlay: Overlay = None,
+    before_save: Hook | None = None,
     description: str = "",
 ) -> Answer:
     """Change a row; one that is not there is made, where its name is a proper one."""
@@ -94,15 +89,31 @@ def set_row(
             return dict(FAILED)
         row = rows.add()
         rows.rename(row, uuid)
+    wrong = _written(visit, tree, row, root, overlay, before_save, description, full=True)
+    return wrong or {"result": "saved"}
+
+
+def _written(
+    visit: Visit,
+    tree: Tree,
+    row: Box,
+    root: str,
+    overlay: Overlay,
+    before_save: Hook | None,
+    description: str,
+    *,
+    full: bool,
+) -> Answer:
+    """Write what the body says into a row and save that; what is wrong with it, else nothing."""
     row.set(visit.posted(root))
     row.set(overlay)
-    wrong = validations(tree.messages(full=True), row, root)
+    wrong = validations(tree.messages(full=full), row, root)
     if wrong:
         return wrong
     if before_save:
         before_save(row)
     store(visit, tree, description)
-    return {"result": "saved"}
+    return {}
 
 
 def is_uuid(text: str) -> bool:
@@ -178,51 +189,6 @@ def toggle_rows(visit: Visit, model: str, path: str, uuids: str, enabled: str = 
     if answer["changed"]:
         store(visit, tree)
     return answer
-
-
-def search_rows(
-    visit: Visit,
-    model: str,
-    path: str,
-    fields: Iterable[str] = (),
-    sort: str = "",
-    fits: Callable[[Box], bool] | None = None,
-) -> Answer:
-    """Rows that have what is looked for, a page of them."""
-    rows: Rows = visit.tree(model).at(path)
-    found = rows.rows()
-    wanted = list(fields) or [leaf.ref[len(found[0].ref) + 1 :] for leaf in _first(found)]
-    tokens = [token for token in visit.text("searchPhrase").split(" ") if token]
-    if any(_ANY_UUID.search(token) for token in tokens):
-        wanted.append("uuid")
-    found = _sorted(visit, found, sort)
-    shown = [row.row() for row in found if fits is None or fits(row)]
-    shown = [row for row in shown if all(_has(row, wanted, token.lower()) for token in tokens)]
-    size, page = visit.number("rowCount", -1), visit.number("current", 1)
-    chosen = shown if size == -1 else shown[max(size * (page - 1), 0) :][: max(size, 0)]
-    return {"rows": chosen, "rowCount": len(chosen), "total": len(shown), "current": page}
-
-
-def _first(rows: list[Box]) -> Iterable[Any]:
-    return rows[0].leaves() if rows else ()
-
-
-def _has(row: Mapping[str, Any], fields: Iterable[str], token: str) -> bool:
-    return any(token in str(row.get(f"%{f}", row.get(f, ""))).lower() for f in fields)
-
-
-def _sorted(visit: Visit, rows: list[Box], sort: str) -> list[Box]:
-    """By all the columns that are named; the first says in which direction, names break ties."""
-    order = visit.posted("sort") or {}
-    columns = list(order) or [sort]
-    if columns == [""]:
-        return rows
-
-    def key(row: Box) -> Any:
-        leaves = [leaf for leaf in map(row.get, columns) if isinstance(leaf, Leaf)]
-        return natural("".join(f"{leaf.field.described(leaf)}," for leaf in leaves) + row.uuid)
-
-    return sorted(rows, key=key, reverse=order.get(columns[0]) == "desc")
 
 
 def rows(

@@ -6,6 +6,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import service
 from homelab_lib.twin.opnsense.errors import Unexpected
 from homelab_lib.twin.opnsense.visit import Visit
@@ -71,7 +72,7 @@ def _forwards(kind: str, noun: str) -> dict[str, Action]:
     """Rows of one kind: they are all in one table."""
 
     def search(visit: Visit) -> Answer:
-        return mutable.search_rows(
+        return search_rows(
             visit, _FORWARD[0], _FORWARD[2], fits=lambda row: row["type"].value == kind
         )
 
@@ -90,7 +91,7 @@ def _forwards(kind: str, noun: str) -> dict[str, Action]:
 
 
 def search_hosts(visit: Visit) -> Answer:
-    answer = mutable.search_rows(visit, _UNBOUND, "hosts.host")
+    answer = search_rows(visit, _UNBOUND, "hosts.host")
     aliases = visit.tree(_UNBOUND).at("aliases.alias").rows()
     for host in answer["rows"]:
         child = {key: value for key, value in host.items() if key != "aliases"}

@@ -7,6 +7,7 @@ from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import answers, mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
 from homelab_lib.twin.opnsense.controllers.records import search_records
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import reconfigure
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.gateways import Gateway, by_name
@@ -173,7 +174,7 @@ def status(visit: Visit) -> Answer:
 
 
 def search_route(visit: Visit) -> Answer:
-    return mutable.search_rows(visit, _ROUTE[0], _ROUTE[2], sort="description")
+    return search_rows(visit, _ROUTE[0], _ROUTE[2], sort="description")
 
 
 def set_route(visit: Visit, uuid: str) -> Answer:

@@ -11,6 +11,7 @@ from homelab_lib.twin.opnsense.controllers.automatic import automatic
 from homelab_lib.twin.opnsense.controllers.moving import FILTER, move
 from homelab_lib.twin.opnsense.controllers.records import search_records
 from homelab_lib.twin.opnsense.controllers.rule_names import colours, names_of
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.errors import Refused, Unexpected
 from homelab_lib.twin.opnsense.nodes import Box
 from homelab_lib.twin.opnsense.visit import Visit
@@ -153,7 +154,7 @@ def toggle_forward(visit: Visit, uuid: str, disabled: str = "") -> Answer:
 
 
 def search_forward(visit: Visit) -> Answer:
-    answer = mutable.search_rows(visit, "Firewall.DNat", "rule", sort="sequence")
+    answer = search_rows(visit, "Firewall.DNat", "rule", sort="sequence")
     fields = ("source.network", "source.port", "destination.network", "destination.port")
     for row in answer["rows"]:
         row["category_colors"] = colours(visit, row["categories"].split(","))
@@ -235,7 +236,7 @@ def search_by_rows(model: tuple[str, str, str], *fields: str) -> Action:
     """Rules by number, each with the names that its ends go by and the colours it has."""
 
     def action(visit: Visit) -> Answer:
-        answer = mutable.search_rows(visit, model[0], model[2], sort="sequence")
+        answer = search_rows(visit, model[0], model[2], sort="sequence")
         for row in answer["rows"]:
             row["category_colors"] = colours(visit, row["categories"].split(","))
             row |= _told(visit, row, fields)

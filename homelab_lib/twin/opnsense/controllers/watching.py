@@ -4,6 +4,7 @@ from homelab_lib.twin.opnsense import php
 from homelab_lib.twin.opnsense.api import Action
 from homelab_lib.twin.opnsense.controllers import mutable
 from homelab_lib.twin.opnsense.controllers.answers import Answer
+from homelab_lib.twin.opnsense.controllers.searching import search_rows
 from homelab_lib.twin.opnsense.controllers.service import reconfigure, service
 from homelab_lib.twin.opnsense.visit import Visit
 
@@ -21,7 +22,7 @@ def _monit_on(visit: Visit) -> bool:
 
 
 def search_destinations(visit: Visit) -> Answer:
-    return mutable.search_rows(visit, _SYSLOG, "destinations.destination", sort="description")
+    return search_rows(visit, _SYSLOG, "destinations.destination", sort="description")
 
 
 def reconfigure_monit(visit: Visit) -> Answer:

@@ -219,7 +219,7 @@ _SOURCE_NAT = {
     "endpoint-independent": Boolean(since=(26, 7)),
     "description": Description(),
 }
-_PREFIX = {
+_ANY_TRANSLATION = {
     "enabled": Boolean(default="1", required=True),
     "log": Boolean(required=True),
     "sequence": Sequence(
@@ -227,6 +227,9 @@ _PREFIX = {
     ),
     "sort_order": Text(volatile=True),
     "prio_group": Text(volatile=True),
+}
+_PREFIX = {
+    **_ANY_TRANSLATION,
     "interface": Interface(
         required=True, default="lan", where={"if": "/^(?!lo0$).*/"}, dynamic="Y"
     ),
@@ -243,13 +246,7 @@ _PREFIX = {
     "description": Description(),
 }
 _ONE_TO_ONE = {
-    "enabled": Boolean(default="1", required=True),
-    "log": Boolean(required=True),
-    "sequence": Sequence(
-        1, 999999, message="Sequence shall be between 1 and 999999.", required=True
-    ),
-    "sort_order": Text(volatile=True),
-    "prio_group": Text(volatile=True),
+    **_ANY_TRANSLATION,
     "interface": Interface(
         required=True, default="wan", where={"if": "/^(?!lo0$).*/"}, dynamic="Y"
     ),

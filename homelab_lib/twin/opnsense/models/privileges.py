@@ -1,5 +1,7 @@
 """Rights that a user or a group may have, by their names."""
 
+from homelab_lib.twin.machine.appliance import Release
+
 _NAMES = """
     page-all: All pages
     page-dhcp-kea-ctrl-agent: Services: DHCP: Kea Ctrl Agent
@@ -153,7 +155,7 @@ _BEFORE_26_7 = """
 """
 
 
-def privileges(release: tuple[int, int]) -> dict[str, str]:
+def privileges(release: Release) -> dict[str, str]:
     """Rights by name.
 
     Parameters
