@@ -51,10 +51,23 @@ def given_cards(lab: Lab, host: Host, phase: int) -> list[Given]:
         name, _, device = allocation.device.partition(".")
         if name != host.name or allocation.phase != phase or allocation.exists:
             continue
-        vm = next(v for v in lab.vms.values() if v.host == name and device in v.gpus)
+        vm = _owner(lab, allocation)
         _refuse(lab, host, allocation, device, vm)
         found.append(Given(allocation, device, vm, f"hostpci{vm.gpus.index(device)}"))
     return found
+
+
+def _owner(lab: Lab, allocation: GpuAllocation) -> Vm:
+    host, _, device = allocation.device.partition(".")
+    owners = [vm for vm in lab.vms.values() if vm.host == host and device in vm.gpus]
+    if len(owners) != 1:
+        whose = " and ".join(vm.name for vm in owners) or "no VM"
+        raise BadParameter(
+            f"a card is passed through to one VM, and {whose} of {host} has {device!r} in gpus",
+            where=f"gpu_allocation.{allocation.name}.phase",
+            fix=f"write {device} into the gpus of one VM there, or leave out the phase",
+        )
+    return owners[0]
 
 
 def _refuse(lab: Lab, host: Host, allocation: GpuAllocation, device: str, vm: Vm) -> None:

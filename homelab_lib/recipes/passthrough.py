@@ -148,14 +148,14 @@ class Passthrough:
         return found
 
     def _options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
-        """What the kernel has to be told to have an IOMMU at all."""
-        if any(each.group != NO_GROUP for each in every):
-            return ()
+        """What the kernel has to be told to have an IOMMU at all; what it was told by us stays."""
         host = ctx.host(self.host.name)
         intel = self.host.cpu is not None and "Intel" in self.host.cpu.title
-        return (
-            (_ADDED_FOR_INTEL,) if intel and older(running_kernel(host), _INTEL_BY_ITSELF) else ()
-        )
+        if not intel or not older(running_kernel(host), _INTEL_BY_ITSELF):
+            return ()
+        told = _ADDED_FOR_INTEL in read_file(host, "/proc/cmdline").split()
+        off = all(each.group == NO_GROUP for each in every)
+        return (_ADDED_FOR_INTEL,) if told or off else ()
 
     def may_be_given(self, ctx: Context) -> Iterator[Check]:
         """An IOMMU, a kernel that is not too old, and for each card: no console, no company."""
@@ -201,7 +201,7 @@ class Passthrough:
         kept = {each.slot for each in ours if {*each.modules, each.driver} & set(_KEPT_BACK)}
         back = [each for each in ours if each.slot in kept]
         ids = tuple(dict.fromkeys(each.id for each in back))
-        options = self._wanted_options(ctx, every)
+        options = self._options(ctx, every)
         if not ids and not options:
             return
         alike = [each for each in every if each.id in ids and each.slot not in slots]
@@ -220,13 +220,6 @@ class Passthrough:
             tuple(sorted({m for each in back for m in each.modules if m != HELD})),
             lab=self.lab.name,
         )
-
-    def _wanted_options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
-        """As `_options`; one that is in force because of us stays wanted."""
-        words = read_file(ctx.host(self.host.name), "/proc/cmdline").split()
-        if _ADDED_FOR_INTEL in words and self._has_to_be_asked(ctx):
-            return (_ADDED_FOR_INTEL,)
-        return self._options(ctx, every)
 
     def kept(self, ctx: Context) -> Iterator[Check]:
         """There is an IOMMU, and each card is alone, with the settings in force."""

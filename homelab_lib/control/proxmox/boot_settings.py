@@ -166,7 +166,7 @@ class BootSettings:
                 f"force: {'; '.join(what)}. Look at `journalctl -k -b | grep -i vfio` there, and "
                 "whether it started from the boot loader that was written to"
             )
-        return Diff((*changes, *self._restarting(observed)))
+        return Diff((*self._pinning(observed), *changes, self._restarting(observed)))
 
     def _conflict(
         self, observed: dict[str, Any], kept: Sequence[Diff], files: Sequence[File]
@@ -211,30 +211,30 @@ class BootSettings:
     def _slow(self, *words: str) -> Command:
         return change(*words, sudo=True, timeout_s=300.0)
 
-    def _restarting(self, observed: dict[str, Any]) -> list[Change]:
-        changes = []
-        if observed["pinned"] != observed["runs"]:
-            changes.append(
-                Change(
-                    f"pin kernel {observed['runs']}, which is known to start",
-                    self._slow("proxmox-boot-tool", "kernel", "pin", observed["runs"]),
-                    replaces=f"pinned: {observed['pinned'] or 'none, so the newest starts'}",
-                    undo="proxmox-boot-tool kernel unpin",
-                    detached=True,
-                )
-            )
-        guests = "; ".join(observed["guests"]) or "none"
-        changes.append(
+    def _pinning(self, observed: dict[str, Any]) -> list[Change]:
+        """The kernel that runs is the one that is started, whatever happens on the way."""
+        if observed["pinned"] == observed["runs"]:
+            return []
+        return [
             Change(
-                f"restart {self.host}",
-                self._restart,
-                replaces=f"guests that are shut down for it: {guests}",
-                undo="at the console: take the pinned kernel, and press e to edit its options",
-                starts=self.host,
-                unseen=_GROUPS if observed["lacks_options"] else "",
+                f"pin kernel {observed['runs']}, which is known to start",
+                self._slow("proxmox-boot-tool", "kernel", "pin", observed["runs"]),
+                replaces=f"pinned: {observed['pinned'] or 'none, so the newest starts'}",
+                undo="proxmox-boot-tool kernel unpin",
+                detached=True,
             )
+        ]
+
+    def _restarting(self, observed: dict[str, Any]) -> Change:
+        guests = "; ".join(observed["guests"]) or "none"
+        return Change(
+            f"restart {self.host}",
+            self._restart,
+            replaces=f"guests that are shut down for it: {guests}",
+            undo="at the console: take the pinned kernel, and press e to edit its options",
+            starts=self.host,
+            unseen=_GROUPS if observed["lacks_options"] else "",
         )
-        return changes
 
     @property
     def _restart(self) -> Command:

@@ -18,7 +18,7 @@ from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import CONFIG, GUESTS, STATUS, api
 from homelab_lib.control.proxmox.nics import kernel_numbers, running_kernel
 from homelab_lib.control.proxmox.pci import driven_cards
-from homelab_lib.control.proxmox.starting import off_and_on, runs
+from homelab_lib.control.proxmox.starting import off_and_on
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
@@ -166,10 +166,9 @@ class PassedThrough:
     def _starting(self) -> Change:
         return Change(
             f"start {self.vm_name} with its cards; if it runs, shut it down first",
-            off_and_on(self.vmid, "with-cards"),
+            off_and_on(self.vmid),
             undo=f"qm shutdown {self.vmid}",
             detached=True,
-            follow=runs(self),
             starts=self.vm_name,
         )
 

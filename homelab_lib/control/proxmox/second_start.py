@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
 from homelab_lib.control.proxmox.guest import guest_output
-from homelab_lib.control.proxmox.starting import OFF_S, ON_S, gone, off_and_on, runs, trouble
+from homelab_lib.control.proxmox.starting import OFF_S, ON_S, gone, off_and_on, trouble
 from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.resource import Change, Diff, Host, Progress
 from homelab_lib.transport.command import Result, change
@@ -45,7 +45,7 @@ class SecondStart:
             return Diff()
         again = Change(
             f"shut {self.vm_name} down, and start it a second time",
-            off_and_on(self.vmid, "second-time"),
+            off_and_on(self.vmid, judged=True),
             undo=f"qm shutdown {self.vmid}",
             detached=True,
             follow=_sees_its_cards(self),
@@ -115,12 +115,13 @@ class GuestOn:
 
 def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
     """Whether it runs, and sees its cards."""
-    first_look = runs(vm)
 
     def follow(host: Host, result: Result) -> Progress:
-        first = first_look(host, result)
-        if first.error:
-            return first
+        path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
+        if api(host, path, shape=STATUS)["status"] != "running":
+            why = f"{result.stdout}{result.stderr}".strip()[-200:]
+            what = "it does not run" + (f": {why}" if why else "")
+            return Progress(True, error=gone(host, vm.vm_name, what))
         try:
             seen = guest_output(host, vm.vmid, "lspci", "-n")
         except HomelabError:

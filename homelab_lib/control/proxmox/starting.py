@@ -6,12 +6,9 @@ Proxmox only warns of a reset that failed, and such a task ends well.
 """
 
 import re
-from collections.abc import Callable
-from typing import Protocol
 
-from homelab_lib.control.proxmox.api import STATUS, api
-from homelab_lib.runbook.resource import Host, Progress
-from homelab_lib.transport.command import Command, Result, change
+from homelab_lib.runbook.resource import Host
+from homelab_lib.transport.command import Command, change
 
 OFF_S, ON_S = 180, 300
 """How long a guest is given to shut down, and Proxmox to start it [s]."""
@@ -25,36 +22,20 @@ _TROUBLE = re.compile(
 )
 
 
-class Machine(Protocol):
-    """The VM that is meant."""
+def off_and_on(vmid: int, *, judged: bool = False) -> Command:
+    """Off where it runs, and on; by one command, so that nothing is left off in between.
 
-    @property
-    def node(self) -> str: ...
-    @property
-    def vmid(self) -> int: ...
-    @property
-    def vm_name(self) -> str: ...
-
-
-def off_and_on(vmid: int, why: str) -> Command:
-    """Off where it runs, and on; by one command, so that nothing is left off in between."""
-    words = ("sh", "-c", _BACK, why, str(vmid))
+    Parameters
+    ----------
+    judged
+        Whether somebody looks afterwards what came of the start.
+    """
+    words = ("sh", "-c", _BACK + (" || true" if judged else ""), "off-and-on", str(vmid))
     return change(*words, sudo=True, timeout_s=OFF_S + ON_S)
 
 
-def runs(vm: Machine) -> Callable[[Host, Result], Progress]:
-    """Whether it runs; else what the kernel says of its card."""
-
-    def follow(host: Host, result: Result) -> Progress:
-        path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
-        if api(host, path, shape=STATUS)["status"] == "running":
-            return Progress(True)
-        return Progress(True, error=gone(host, vm.vm_name, "it does not run"))
-
-    return follow
-
-
 def gone(host: Host, vm_name: str, what: str) -> str:
+    """What to say where a VM's card did not come back."""
     said = "; ".join(trouble(host)[-3:])
     return (
         f"{vm_name} was started again, and {what}: its card does not come back from a reset"

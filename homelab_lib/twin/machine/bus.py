@@ -91,7 +91,7 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
 
 def has_switch(card_id: str, class_code: str) -> bool:
     """Whether a card has a PCI Express switch of its own: two bridges in front of its chip."""
-    on_the_chip = card_id == "1002:13c0"
+    on_the_chip = card_id in ("1002:13c0", "8086:4680")
     return class_code == "0300" and card_id[:4] in ("8086", "1002") and not on_the_chip
 
 

@@ -54,7 +54,7 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
     node.vms[vmid] = vm
     guest = vm.guest = Guest(node, vmid)
     guest.set_up()
-    for package in ("curl", "nfs-common", "qemu-guest-agent"):
+    for package in ("curl", "nfs-common", "pciutils", "qemu-guest-agent"):
         install(guest, package)
     guest.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
     node.enter(guest)

@@ -34,7 +34,7 @@ _MAP: Schema = {
     "iommugroup": Property("integer"),
     "description": Property(max_length=4096),
 }
-_OPTIONS: Schema = {
+_OPTIONS: dict[str, Property] = {
     "description": Property(max_length=4096),
     "live-migration-capable": BOOLEAN,
     "mdev": BOOLEAN,

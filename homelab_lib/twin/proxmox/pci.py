@@ -22,10 +22,14 @@ _SOUND = {"10de": "10de:22bb", "1002:744c": "1002:ab30", "1002": "1002:ab28"}
 _HEAD = re.compile(r"((?:[0-9a-f]{4,}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ")
 _VENDORS = {"0x1d6a": "Aquantia Corp.", "0x10ec": "Realtek Semiconductor Co., Ltd."}
 _FIRST_GROUP = 14
-_ON_THE_CHIP = Function(
-    *("", "0000:7a:00.0", "1002:13c0", "0300", "Granite Ridge [Radeon Graphics]", "amdgpu", ""),
-    *(16.0, 16, 16.0, 16),
-)
+_LINK = (16.0, 16, 16.0, 16)
+_ON_THE_CHIP = {
+    "AMD": Function("", "0000:7a:00.0", "1002:13c0", "0300", "Granite Ridge [Radeon Graphics]",
+                    "amdgpu", "", *_LINK),
+    "Intel": Function("", "0000:00:02.0", "8086:4680", "0300", "AlderLake-S GT1", "i915", "",
+                      *_LINK),
+}  # fmt: skip
+"""By maker: the graphics of a processor, where a board shows its own picture if it may."""
 
 
 @dataclass
@@ -77,13 +81,13 @@ class PciFunction:
 def furnish(node: ProxmoxNode) -> None:
     """Give a node that the lab describes its functions: cards with their sound, the processor's own
     graphics where the host's console is, and the network cards."""
-    node.bus = [*_with_sound(node), *([_ON_THE_CHIP] if _has_graphics(node) else [])]
+    own = list(_of_the_processor(node))
+    node.bus = [*_with_sound(node), *own]
     places = {card.name: card.address for card in node.cards}
     node.bus = [replace(each, slot=places.get(each.interface, each.slot)) for each in node.bus]
     node.pci = list(_functions(node))
-    boot_vga = next((f.address for f in node.pci if f.id == _ON_THE_CHIP.id), "")
     drawing = [f for f in node.pci if f.row["class"] == "0x030000"]
-    boot_vga = boot_vga or (drawing[0].address if drawing else "")
+    boot_vga = next((each.slot for each in own), drawing[0].address if drawing else "")
     for each in drawing:
         flag = int(each.address == boot_vga)
         node.files.put(f"/sys/bus/pci/devices/{each.address}/boot_vga", f"{flag}\n")
@@ -107,9 +111,10 @@ def _with_sound(node: ProxmoxNode) -> Iterator[Function]:
             )
 
 
-def _has_graphics(node: ProxmoxNode) -> bool:
+def _of_the_processor(node: ProxmoxNode) -> Iterator[Function]:
     cpu = node.world.lab.hosts[node.name].cpu
-    return cpu is not None and cpu.graphics is not None and "AMD" in cpu.title
+    if cpu is not None and cpu.graphics is not None:
+        yield from (each for maker, each in _ON_THE_CHIP.items() if maker in cpu.title)
 
 
 def _functions(node: ProxmoxNode) -> Iterator[PciFunction]:

@@ -1,0 +1,309 @@
+"""What can go wrong on the way of a card into a VM: where it stops, and in which words."""
+
+from dataclasses import replace
+
+import pytest
+
+from homelab_lib.errors import Unreachable
+from homelab_lib.lab import load_lab
+from homelab_lib.recipes import passthrough
+from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
+from recipes.bench import Bench, Wire
+from standing import differences
+
+LAB = load_lab("tests/recipes/labs/cards.yaml")
+
+
+class Plugged(Wire):
+    """A wire at whose end nobody answers while the machine is off or boots."""
+
+    def _carried(self, host, call):
+        machine = self.world.machines.get(host)
+        if machine is None or not machine.accepts_logins():
+            raise Unreachable(f"{host} does not answer", where=host, fix="look")
+        return super()._carried(host, call)
+
+
+def bench(lab=LAB):
+    made = Bench(lab, passthrough.steps(lab, 2), phase=2)
+    made.wire = Plugged(made.world)
+    return made
+
+
+def node_of(there):
+    return there.world.machines["hyper"]
+
+
+def function(there, device):
+    """The first function of a card on the node's bus."""
+    there.world.machines["hyper"].learn("pci")
+    return next(f for f in node_of(there).pci if f.device == device)
+
+
+def with_lab(**update):
+    return LAB.model_copy(update=update)
+
+
+def on_intel(lab=LAB, version="8.4"):
+    cpu = lab.catalog.cpus["core-i5-12600k"]
+    os = lab.hosts["hyper"].os.model_copy(update={"version": version})
+    host = lab.hosts["hyper"].model_copy(update={"cpu": cpu, "os": os})
+    return lab.model_copy(update={"hosts": lab.hosts | {"hyper": host}})
+
+
+# What is well ------------------------------------------------------------------------------------
+
+
+def test_cards_end_in_their_vms_and_these_start_with_the_node():
+    there = bench()
+    assert there.stops() == ("", "")
+    node = node_of(there)
+    shown = {vmid: (vm.config.get("hostpci0"), vm.config["onboot"], vm.running)
+             for vmid, vm in node.vms.items()}  # fmt: skip
+    assert shown == {
+        200: (None, "1", True),
+        201: ("mapping=gpu-green,pcie=1", "1", True),
+        202: ("mapping=gpu-red,pcie=1", "1", True),
+    }
+    assert {f.class_code for f in there.world.machines["rocm"].bus} == {"0300", "0403"}
+    assert node.files.text(PIN).strip() == "6.17.4-2-pve"
+    assert there.wire.sent.count("hyper: systemctl reboot") == 1
+
+
+def test_what_needs_no_setting_needs_no_restart():
+    """NVIDIA's card with the kernel's own driver is taken from it as its VM starts."""
+    lab = with_lab(gpu_allocation={"green": LAB.gpu_allocation["green"]})
+    there = bench(lab)
+    assert there.stops() == ("", "")
+    assert not [line for line in there.wire.sent if "reboot" in line or "initramfs" in line]
+    assert not node_of(there).files.exists("/etc/modprobe.d/homelab-vfio.conf")
+
+
+def test_a_plan_is_what_is_sent_and_afterwards_there_is_none():
+    there = bench()
+    planned = there.likeness()
+    planned.wire = Plugged(planned.world)
+    assert planned.stops() == ("", "")
+    assert there.wire.sent == []
+    assert there.stops() == ("", "")
+    assert there.wire.sent == planned.wire.sent
+    again = there.likeness()
+    assert again.stops() == ("", "")
+    assert again.wire.sent == []
+
+
+@pytest.mark.parametrize("kernel", ["6.5.13-6-pve", "6.8.12-20-pve"])
+@pytest.mark.parametrize("signed", [False, True], ids=["systemd-boot", "grub"])
+def test_intels_iommu_is_asked_for_where_the_kernel_wants_to_be(kernel, signed):
+    there = bench(on_intel())
+    node = node_of(there)
+    node.kernel, node.loader = kernel, "grub" if signed else "uefi"
+    node.packages = {name: v for name, v in node.packages.items() if "kernel" not in name}
+    before = node.files.text(CMDLINE)
+    if kernel < "6.8":  # as far as can be known: there are no groups yet
+        step, said = there.stops()
+        assert (step, "shows only once the IOMMU is on" in said) == ("boot", True)
+    assert there.stops() == ("", "")
+    asked = "intel_iommu=on" in node.files.text("/proc/cmdline").split()
+    assert asked == (kernel < "6.8")
+    file = "/etc/default/grub.d/homelab.cfg" if signed else CMDLINE
+    text = node.files.text(file) if node.files.exists(file) else ""
+    assert ("intel_iommu=on" in text) == asked
+    assert node.files.text(CMDLINE).startswith(before.strip()), "an option was taken away"
+
+
+# What stops it -----------------------------------------------------------------------------------
+
+
+def shared(there):
+    """The card sits in the group of the network card by which one comes."""
+    node = node_of(there)
+    first = function(there, "red").group
+    for each in node.pci:
+        if each.group == first:
+            each.row["iommugroup"] = 14
+
+
+def on_its_screen(there):
+    flag = f"/sys/bus/pci/devices/{function(there, 'red').address}/boot_vga"
+    node_of(there).files.put(flag, "1\n")
+
+
+def in_its_memory(there):
+    place = function(there, "red").address
+    text = f"e0000000-efffffff : {place}\n  e0000000-e00effff : simple-framebuffer\n"
+    node_of(there).files.put("/proc/iomem", text)
+
+
+def switched_off(there):
+    node_of(there).iommu_in_firmware = False
+
+
+def told_off(there):
+    node_of(there).files.put("/proc/cmdline", "root=ZFS=rpool/ROOT/pve-1 boot=zfs iommu=off\n")
+
+
+def ancient(there):
+    node_of(there).kernel = "5.15.158-2-pve"
+
+
+def taken_out(there):
+    node = node_of(there)
+    node.bus = [each for each in node.bus if each.name != "red"]
+
+
+def full(there):
+    node = node_of(there)
+    node.boot_partition_bytes = 2**26
+    for disk in node.blocks:
+        for part in disk["children"]:
+            if part["uuid"]:
+                part["size"] = 2**26
+
+
+def of_the_same_kind(there):
+    """A second card of the kind stays with the host: its sound alone is enough."""
+    node = node_of(there)
+    red = function(there, "red")
+    row = red.row | {"id": "0000:21:00.0", "iommugroup": 40}
+    node.pci.append(replace(red, row=row, device=""))
+
+
+def with_other_firmware(there):
+    config = node_of(there).vms[202].config
+    del config["bios"], config["efidisk0"]
+
+
+def with_other_chipset(there):
+    del node_of(there).vms[202].config["machine"]
+
+
+def of_somebody(there):
+    node_of(there).vms[202].config["tags"] = "games"
+
+
+def with_another_device(there):
+    node_of(there).vms[202].config["hostpci0"] = function(there, "red").slot
+
+
+def named_by_somebody(there):
+    node_of(there).mappings["gpu-red"] = {"map": ["node=pve,path=0000:99:00,id=1002:744c"]}
+
+
+def without_reset(there):
+    node_of(there).stubborn[function(there, "red").slot] = "start"
+
+
+def without_reset_in_silence(there):
+    node_of(there).stubborn[function(there, "red").slot] = "guest"
+
+
+def beside_somebodys(there):
+    node = node_of(there)
+    node.vms[200].config["tags"] = "games"
+
+
+def pinned_memory(there):
+    node = node_of(there)
+    node.memory_bytes = sum(vm.memory_bytes for vm in node.vms.values()) + 2**30
+
+
+MISTAKES = {
+    "group shared with a network card": (shared, "groups", (
+        "red is alone in its IOMMU group", "I226-V", "the host would lose that")),
+    "console of the host": (on_its_screen, "groups", (
+        "is not the host's console", "boot_vga is 1", "primary display")),
+    "framebuffer in its memory": (in_its_memory, "groups", (
+        "is not the host's console", "simple-framebuffer lies in its memory")),
+    "IOMMU off in the firmware": (switched_off, "groups", (
+        "pve has an IOMMU", "switch it on in the firmware")),
+    "IOMMU off on the command line": (told_off, "groups", ("take iommu=off off",)),
+    "kernel too old": (ancient, "groups", ("new enough", "5.15.158-2-pve", "install a newer one")),
+    "card not there": (taken_out, "groups", ("is not on the bus", "seated and powered")),
+    "EFI partition full": (full, "boot", (
+        "no room for new initial file systems", "EFI partition E014-501F", "apt autoremove")),
+    "another of its kind": (of_the_same_kind, "boot", ("is to stay with the host",)),
+    "VM with SeaBIOS": (with_other_firmware, "passthrough", (
+        "its bios is seabios, and has to be ovmf", "qm destroy 202")),
+    "VM with another chipset": (with_other_chipset, "passthrough", ("has to be q35",)),
+    "somebody's VM": (of_somebody, "passthrough", ("which is not of lab cards",)),
+    "another device there": (with_another_device, "passthrough", (
+        "hostpci0 is 0000:04:00", "take them out")),
+    "somebody's mapping": (named_by_somebody, "mappings", ("which we did not make",)),
+    "no memory left": (pinned_memory, "passthrough", ("-12 (Cannot allocate memory)",)),
+    "no reset": (without_reset, "second-start", (
+        "does not come back from a reset", "giving up", "Restart hyper itself",
+        "onboot stays off")),
+    "no reset, and no word of it": (without_reset_in_silence, "second-start", (
+        "1002:744c is not there in it", "Restart hyper itself")),
+    "somebody's VM beside it": (beside_somebodys, "second-start", (
+        "200 (plain)", "they would go down with it")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_stops_at_its_step_and_says_what_to_do(name):
+    spoil, step, words = MISTAKES[name]
+    there = bench()
+    spoil(there)
+    stopped, said = there.stops()
+    assert stopped == step, said
+    for each in words:
+        assert each in said
+
+
+# Cut off -----------------------------------------------------------------------------------------
+
+
+def _state(there):
+    """What is to be equal; a boot's own number is not, nor in which of them the settings came."""
+    there.world.clock.sleep(120)  # until all is up
+    state = there.world.state()["machines"]
+    for machine in state.values():
+        machine["files"].pop("/var/lib/homelab/boot-settings", None)
+    return state
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    there = bench()
+    assert there.stops() == ("", "")
+    return _state(there), list(there.wire.sent)
+
+
+def _again(there):
+    """The same command until it gets to its end."""
+    for _ in range(8):
+        there.wire.off.clear()
+        there.world.clock.sleep(60)
+        stopped = there.stops()
+        if stopped == ("", ""):
+            return
+    raise AssertionError(stopped)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cut_off_at_every_change_it_comes_to_the_same(undisturbed, when):
+    state, sent = undisturbed
+    for nth in range(len(sent)):
+        there = bench()
+        there.wire.cut, there.wire.through = when, nth
+        assert there.stops() != ("", "")
+        there.wire.cut = ""
+        _again(there)
+        assert differences(_state(there), state) == [], sent[nth]
+        there.wire.sent.clear()
+        assert there.stops() == ("", "")
+        assert there.wire.sent == []
+
+
+def test_the_host_restarts_at_every_change_and_it_comes_to_the_same(undisturbed):
+    state, sent = undisturbed
+    for nth in range(len(sent)):
+        there = bench()
+        there.wire.cut, there.wire.through = "after", nth
+        there.stops()
+        there.wire.cut = ""
+        node_of(there).reboot()
+        _again(there)
+        assert differences(_state(there), state) == [], sent[nth]
