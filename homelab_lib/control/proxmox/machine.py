@@ -43,6 +43,9 @@ class VirtualMachine(MadeGuest):
     tool: ClassVar[str] = "qm"
     name_key: ClassVar[str] = "name"
     first_disk: ClassVar[str] = "scsi0"
+    not_edited: ClassVar[str] = (
+        "an edit here would give cloud-init another instance, with new host keys"
+    )
 
     host: str
     lab: str

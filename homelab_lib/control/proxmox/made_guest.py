@@ -38,6 +38,8 @@ class MadeGuest(ABC):
     """The option that its name stands in."""
     first_disk: ClassVar[str]
     """The disk that its system is on."""
+    not_edited: ClassVar[str]
+    """Why one that differs is not changed from here."""
 
     host: str
     lab: str
@@ -72,8 +74,12 @@ class MadeGuest(ABC):
         return _KINDS[self.kind]
 
     @property
+    def _itself(self) -> str:
+        return f"{self.called} {self.vmid}"
+
+    @property
     def name(self) -> str:
-        return f"{self.called} {self.vmid} ({self.guest_name})"
+        return f"{self._itself} ({self.guest_name})"
 
     # ------------------------------------------------------------------ observe
 
@@ -118,10 +124,8 @@ class MadeGuest(ABC):
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
-            tool, number = self.tool, self.vmid
-            undo = (
-                f"{tool} stop {number}; {tool} set {number} --protection 0; {tool} destroy {number}"
-            )
+            steps = (f"stop {self.vmid}", f"set {self.vmid} --protection 0", f"destroy {self.vmid}")
+            undo = "; ".join(f"{self.tool} {step}" for step in steps)
             return Diff((self._making(undo),))
         if observed["elsewhere"]:
             return Diff(
@@ -133,12 +137,10 @@ class MadeGuest(ABC):
         if observed["name"] != self.guest_name or not self._is_ours(observed):
             return self._foreign(observed)
         if observed["lock"] and observed["task"]:
-            return Diff(
-                waiting=f"{self.called} {self.vmid} is locked: {observed['task']} is at work on it"
-            )
+            return Diff(waiting=f"{self._itself} is locked: {observed['task']} is at work on it")
         if observed["lock"]:
             return Diff(
-                conflict=f"{self.called} {self.vmid} is locked ({observed['lock']}), and nothing is at work "
+                conflict=f"{self._itself} is locked ({observed['lock']}), and nothing is at work "
                 f"on it: look at its tasks in Proxmox, then `{self.tool} unlock {self.vmid}`"
             )
         return self._as_wanted(observed)
@@ -154,7 +156,7 @@ class MadeGuest(ABC):
     def _half_made(self, observed: dict[str, Any]) -> Diff:
         """Making it was begun, and it is not there yet."""
         if observed["at_work"]:
-            return Diff(waiting=f"{self.called} {self.vmid} is being made")
+            return Diff(waiting=f"{self._itself} is being made")
         named = observed["name"] not in ("", self.guest_name)
         if named or observed["task"] or not observed["begun"]:
             what = repr(observed["name"]) if named else "something"
@@ -166,7 +168,7 @@ class MadeGuest(ABC):
         # One call, so that there is no half-way at which it is neither locked nor gone.
         destroy = change(self.tool, "destroy", str(self.vmid), *self._over_lock, sudo=True)
         remove = Change(
-            f"remove what our broken-off attempt left of {self.called} {self.vmid}",
+            f"remove what our broken-off attempt left of {self._itself}",
             destroy,
             destroys=(self.name,),
             replaces=f"a {self.called} whose making was begun under this approval and broken off",
@@ -182,8 +184,8 @@ class MadeGuest(ABC):
         tag = mark.tag(self.lab)
         return Diff(
             conflict=f"VMID {self.vmid} is taken by {observed['name']!r}, which we did not make "
-            f"for lab {self.lab}; give {self.guest_name} another vmid in the lab, or remove that {self.called} "
-            f"by hand. If it is to be ours, give it the tag {tag} in Proxmox"
+            f"for lab {self.lab}; give {self.guest_name} another vmid in the lab, or remove that "
+            f"{self.called} by hand. If it is to be ours, give it the tag {tag} in Proxmox"
         )
 
     def _too_small(self, observed: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -195,9 +197,8 @@ class MadeGuest(ABC):
     def _as_wanted(self, observed: dict[str, Any]) -> Diff:
         if wrong := self._wrong(observed):
             return Diff(
-                conflict=f"{self.called} {self.vmid} is there, and differs: {'; '.join(wrong)}. Change it in "
-                "Proxmox or in the lab: an edit here would give cloud-init another instance, with "
-                "new host keys"
+                conflict=f"{self._itself} is there, and differs: {'; '.join(wrong)}. Change it in "
+                f"Proxmox or in the lab: {self.not_edited}"
             )
         changes = [self._growing(drive, wanted) for drive, wanted in self._too_small(observed)]
         if observed["status"] != "running":
