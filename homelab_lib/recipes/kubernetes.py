@@ -11,7 +11,7 @@ from homelab_lib.lab.storage import NfsShare
 from homelab_lib.recipes import clients, cluster, machines, share, volumes, workloads
 from homelab_lib.runbook.step import Step
 
-MAKES = ("vms", "containers", "clusters", "nfs_shares")
+MAKES = ("vms", "clusters", "nfs_shares")
 
 
 def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator[Step]:
@@ -29,7 +29,6 @@ def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator
     BadParameter
         Something can't be made: its key and what to do.
     """
-    _no_containers(lab, phase)
     clusters = [_so_far(lab, each) for each in lab.clusters.values() if each.phase == phase]
     nodes = dict.fromkeys(name for each in clusters for name in each.vms)
     made = [lab.vms[name] for name in nodes if _is_made(lab, phase, lab.vms[name], "vms")]
@@ -110,14 +109,3 @@ def _stood_on(lab: Lab, phase: int) -> list[Cluster]:
     """The clusters that are there already, and that services of the phase run on."""
     places = dict.fromkeys(s.runs_on for s in lab.services.values() if s.phase == phase)
     return [lab.clusters[p] for p in places if p in lab.clusters and lab.clusters[p].exists]
-
-
-def _no_containers(lab: Lab, phase: int) -> None:
-    for name, container in lab.containers.items():
-        if container.phase == phase:
-            raise BadParameter(
-                f"container {name!r} (LXC) can't be made by a runbook yet",
-                where=f"containers.{name}",
-                fix="make it in Proxmox, and say exists: true of it in place of its phase; or "
-                "describe a VM",
-            )

@@ -184,6 +184,11 @@ def _firmware(vm: Vm) -> dict[str, str]:
 def _card(lab: Lab, vm: Vm, mac: str | None, bridge: str, vlan: int) -> str:
     card = f"virtio={mac.upper()}" if mac else "virtio"
     card += f",bridge={bridge}"
-    # One that is in the VLAN that its bridge's port has untagged sends no tags.
-    ports = [port for port in lab.hosts[vm.host].attached.values() if port.bridge == bridge]
-    return f"{card},tag={vlan}" if all(port.vlan != vlan for port in ports) else card
+    return f"{card},tag={vlan}" if in_vlan(lab, vm.host, bridge, vlan) else card
+
+
+def in_vlan(lab: Lab, host: str, bridge: str, vlan: int) -> bool:
+    """Whether a guest's card has to tag what it sends: one that is in the VLAN that its bridge's
+    port has untagged sends no tags."""
+    ports = [port for port in lab.hosts[host].attached.values() if port.bridge == bridge]
+    return all(port.vlan != vlan for port in ports)

@@ -91,7 +91,25 @@ OPTIONS: Mapping[str, Option] = {
 """What we speak of; a VM may have others, which we leave alone."""
 
 
-def differs(name: str, found: Any, wanted: str | None) -> bool:
+OF_CONTAINERS: Mapping[str, Option] = {
+    "cores": Option(),
+    "features": Option(keys={"nesting": "0", "keyctl": "0", "fuse": "0"},
+                       boolean=frozenset({"nesting", "keyctl", "fuse"})),
+    "hostname": Option(exact=True),
+    "memory": Option("512"),
+    "mp0": Option(bare="volume", keys={"mp": "", "size": ""}, exact=True),
+    "nameserver": Option(),
+    "net0": Option(keys=dict.fromkeys(("name", "bridge", "tag", "ip", "gw"), "")),
+    "onboot": _FLAG,
+    "swap": Option("512"),
+    "unprivileged": _FLAG,
+}  # fmt: skip
+"""The same of containers. Source: the API schema of Proxmox VE 9.2."""
+
+
+def differs(
+    name: str, found: Any, wanted: str | None, options: Mapping[str, Option] = OPTIONS
+) -> bool:
     """Whether an option is not as wanted.
 
     Parameters
@@ -102,8 +120,10 @@ def differs(name: str, found: Any, wanted: str | None) -> bool:
         What is stored, as the API prints it; None where nothing is.
     wanted
         As it would be given to `qm create`; None: the default.
+    options
+        How the guest's options are written.
     """
-    option = OPTIONS[re.sub(r"\d+$", "0", name)]  # net1 is written as net0 is
+    option = options[re.sub(r"\d+$", "0", name)]  # net1 is written as net0 is
     have = option.read(option.default if found is None else str(found))
     want = option.read(option.default if wanted is None else wanted)
     if name in ("efidisk0", "tpmstate0"):

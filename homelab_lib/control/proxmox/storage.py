@@ -12,7 +12,11 @@ from homelab_lib.transport.command import change
 
 _STORAGES: Shape = [{"storage": str, "type": str, "content?": str}]
 _STATUS: Shape = [{"storage": str, "active?": whole}]
-_FOLDERS = {"import": "import", "iso": "template/iso"}  # of a storage, by content
+_FOLDERS = {
+    "import": "import",
+    "iso": "template/iso",
+    "vztmpl": "template/cache",
+}  # of a storage, by content
 
 
 def _row(host: Host, storage: str) -> dict[str, Any] | None:
@@ -142,7 +146,8 @@ class Image:
         Its name there, where it is from (empty: it has to be there), what it must be (empty:
         nobody has said).
     content
-        What it is to the storage: ``import`` for what disks are made from, or ``iso``.
+        What it is to the storage: ``import`` for what disks are made from, ``iso``, or ``vztmpl``
+        for the template of a container.
     """
 
     host: str
@@ -152,7 +157,7 @@ class Image:
     filename: str
     url: str
     sha256: str
-    content: Literal["import", "iso"] = "import"
+    content: Literal["import", "iso", "vztmpl"] = "import"
     timeout_s: float = 3600.0
 
     @property

@@ -11,6 +11,7 @@ from homelab_lib.twin.proxmox import boot_loader, pci
 from homelab_lib.twin.proxmox.apt_calls import sources
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, starts
 from homelab_lib.twin.proxmox.card import cards_of
+from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.described import described, installed
 from homelab_lib.twin.proxmox.disk_calls import disk_programs, disks_of, make_pool
 from homelab_lib.twin.proxmox.grounds import GROUNDS
@@ -20,6 +21,7 @@ from homelab_lib.twin.proxmox.interfaces import FILE, written
 from homelab_lib.twin.proxmox.nics import nics, probe
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.passing import take
+from homelab_lib.twin.proxmox.pct import pct
 from homelab_lib.twin.proxmox.pvesh import pvesh
 from homelab_lib.twin.proxmox.pvesm import pvesm
 from homelab_lib.twin.proxmox.qm import qm
@@ -52,7 +54,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
         commands=(
-            *(qm, pvesh, pvesm, ifupdown2, nics, disk_programs),
+            *(qm, pct, pvesh, pvesm, ifupdown2, nics, disk_programs),
             *(booting, boot_loader.boot_loader, pci.pci_programs, *UNIX),
         ),
     )
@@ -78,6 +80,11 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         earlier = vm.phase is not None and vm.phase < before_phase
         if vm.host == name and (vm.exists or earlier):
             stand_up(node, vm)
+    for each in world.lab.containers.values():
+        earlier = each.phase is not None and each.phase < before_phase
+        if each.host == name and (each.exists or earlier):
+            config = {"hostname": each.name, "memory": str(each.memory_bytes // 2**20)}
+            node.containers[each.vmid] = Container(each.vmid, config, running=True)
     return node
 
 

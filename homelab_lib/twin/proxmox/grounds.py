@@ -8,6 +8,7 @@ from homelab_lib.twin.fidelity import Fidelity, Grounds
 
 _NEWEST = ("9.2",)
 _QEMU = "qemu-server 9.2, PVE::API2::Qemu"
+_LXC = "pve-container 6.0, PVE::API2::LXC"
 _DISKS = "pve-storage 9.1, PVE::API2::Disks and PVE::Diskmanage"
 _NETWORK = "pve-manager 9.2, PVE::API2::Network; pve-common, PVE::Network::Interfaces"
 _AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
@@ -23,7 +24,22 @@ def _source(call: str, where: str) -> Grounds:
 
 
 _VM = "/nodes/{node}/qemu/{vmid}"
+_CT = "/nodes/{node}/lxc/{vmid}"
 _READ_FROM: dict[str, tuple[str, ...]] = {
+    _LXC: (
+        "pvesh get /nodes/{node}/lxc",
+        "pvesh create /nodes/{node}/lxc",
+        f"pvesh delete {_CT}",
+        f"pvesh get {_CT}/config",
+        f"pvesh get {_CT}/interfaces",
+        f"pvesh get {_CT}/status/current",
+        f"pvesh create {_CT}/status/start",
+        f"pvesh create {_CT}/status/stop",
+        f"pvesh create {_CT}/status/shutdown",
+        f"pvesh set {_CT}/resize",
+        *("pct list", "pct config", "pct create", "pct start", "pct stop", "pct shutdown"),
+        *("pct resize", "pct destroy", "pct unlock"),
+    ),
     _QEMU: (
         "pvesh get /nodes/{node}/qemu",
         "pvesh create /nodes/{node}/qemu",

@@ -3,8 +3,6 @@
 Source: `PVE::API2::Qemu` (qemu-server 9.2).
 """
 
-import hashlib
-import json
 from typing import Any
 
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
@@ -22,7 +20,7 @@ from homelab_lib.twin.proxmox.formats import (
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.options import DIGEST, MACHINE, VM_OPTIONS
 from homelab_lib.twin.proxmox.schema import Property, PveError
-from homelab_lib.twin.proxmox.vm import VirtualMachine
+from homelab_lib.twin.proxmox.vm import VirtualMachine, digest_of
 
 calls = Methods()
 
@@ -70,8 +68,7 @@ def typed_config(config: dict[str, str]) -> dict[str, Any]:
         else value
         for key, value in config.items()
     }
-    digest = hashlib.sha1(json.dumps(config, sort_keys=True).encode(), usedforsecurity=False)
-    return shown | {"digest": digest.hexdigest()}
+    return shown | {"digest": digest_of(config)}
 
 
 # Looking -----------------------------------------------------------------------------------------

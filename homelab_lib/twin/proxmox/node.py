@@ -14,6 +14,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.proxmox.card import Card
+from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
@@ -65,8 +66,9 @@ class ProxmoxNode(Machine):
         self.tasks = Tasks(node, world.clock)
         self.locks = Locks(world, self.tasks)
         self.late_pools: set[str] = set()  # storages that nothing imports when it boots
+        self.containers: dict[int, Container] = {}
         self.others: dict[int, dict[str, Any]] = {}
-        """Containers here, and guests of the cluster's other nodes: they have numbers too."""
+        """Guests of the cluster's other nodes: they have numbers too."""
         self.peers: list[dict[str, Any]] = []
         """The cluster's other nodes, and what else its list has of them."""
         self.secure_boot = False
@@ -166,6 +168,8 @@ class ProxmoxNode(Machine):
         """What has a number, in the cluster's words; empty where it is free."""
         if vmid in self.vms:
             return f"VM {vmid} already exists on node '{self.node}'"
+        if vmid in self.containers:
+            return f"CT {vmid} already exists on node '{self.node}'"
         if vmid not in self.others:
             return ""
         row = self.others[vmid]
@@ -305,6 +309,8 @@ class ProxmoxNode(Machine):
         for vm in self.vms.values():
             if vm.running:
                 self.stop_vm(vm.vmid)
+        for container in self.containers.values():
+            container.running = False
         self.tasks.end_all("unexpected status")
         super().power_off()
 
@@ -319,6 +325,8 @@ class ProxmoxNode(Machine):
         for vm in self.vms.values():
             if vm.config.get("onboot") == "1" and not vm.running:
                 self._start_at_boot(vm)
+        for container in self.containers.values():
+            container.running = container.config.get("onboot") == "1"
 
     def _start_at_boot(self, vm: VirtualMachine) -> None:
         """What does not start fails by itself: the task that starts them all ends well."""
@@ -336,6 +344,9 @@ class ProxmoxNode(Machine):
             ignored = ("meta", "vmgenid", "smbios1")
             config = {key: value for key, value in vm.config.items() if key not in ignored}
             vms[vmid] = {"config": dict(sorted(config.items())), "running": vm.running}
+        for vmid, container in sorted(self.containers.items()):
+            vms[vmid] = {"config": dict(sorted(container.config.items())),
+                         "running": container.running}  # fmt: skip
         volumes = {name: dict(sorted(s.volumes.items())) for name, s in self.stores.items()}
         maps = {name: sorted(each["map"]) for name, each in sorted(self.mappings.items())}
         return super().state() | {"vms": vms, "volumes": volumes, "mappings": maps}

@@ -145,6 +145,12 @@ def _resources(node: ProxmoxNode, given: Given) -> Any:
             | vm.live
             for vm in node.vms.values()
         }
+        now = node.world.clock.now()
+        ours |= {
+            vmid: container.row(now)
+            | {"id": f"lxc/{vmid}", "type": "lxc", "node": node.node, "vmid": vmid}
+            for vmid, container in node.containers.items()
+        }
         rows += [row for _, row in sorted((node.others | ours).items())]
     if wanted in ("", "node"):
         here = {"id": f"node/{node.node}", "node": node.node, "type": "node", "status": "online"}

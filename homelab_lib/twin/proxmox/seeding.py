@@ -7,6 +7,7 @@ from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine.seeding import json_of, seed_machine, seed_unit
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pools import ZPool
@@ -82,7 +83,7 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     for vm in node.vms.values():  # as the lab has them; now as they are
         if vm.guest is not None:
             node.leave(vm.guest)
-    node.vms, node.others, node.peers = {}, {}, []
+    node.vms, node.containers, node.others, node.peers = {}, {}, {}, []
     node.stores.clear()
     _seed_cluster(node, get("/cluster/resources", shape=_RESOURCES))
     room = {row["storage"]: row for row in get(f"/nodes/{node.node}/storage", shape=_ROOM)}
@@ -91,6 +92,9 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     for row in get(f"/nodes/{node.node}/qemu", shape=_GUESTS):
         path = f"/nodes/{node.node}/qemu/{row['vmid']}/config"
         _seed_vm(node, row, get(path, shape={str: SCALAR}), ask)
+    for row in get(f"/nodes/{node.node}/lxc", shape=_GUESTS):
+        config = get(f"/nodes/{node.node}/lxc/{row['vmid']}/config", shape={str: SCALAR})
+        _seed_container(node, row, config)
     for name, row in room.items():
         if row.get("active"):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
@@ -138,11 +142,11 @@ def _assert_called(node: ProxmoxNode, get: Get) -> None:
 
 
 def _seed_cluster(node: ProxmoxNode, rows: list[dict[str, Any]]) -> None:
-    """Containers, the guests of other nodes, and those nodes with what they have."""
+    """The guests of other nodes, and those nodes with what they have."""
     for row in rows:
         here = row.get("node") == node.node
         if "vmid" in row:
-            if row["type"] != "qemu" or not here:
+            if not here:
                 node.others[row["vmid"]] = row
         elif not here:
             node.peers.append(row)
@@ -210,6 +214,14 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
         vm.guest.power_on()  # it is still booting
     else:
         vm.guest.run_unseen()
+
+
+def _seed_container(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any]) -> None:
+    kept = {key: str(value) for key, value in config.items() if key not in _NOT_CONFIGURATION}
+    since_s = node.world.clock.now() - row.get("uptime", 0)
+    running = row["status"] == "running"
+    node.containers[row["vmid"]] = Container(row["vmid"], kept, running, since_s)
+    _seed_sizes(node, kept)
 
 
 def _seed_sizes(node: ProxmoxNode, config: dict[str, str]) -> None:

@@ -126,7 +126,7 @@ class Stores(dict[str, Store]):
             raise PveError(f"storage '{name}' does not exist", NO_SUCH_FILE)
         return self[name]
 
-    def allocate(self, store_name: str, name: str, size_bytes: int) -> str:
+    def allocate(self, store_name: str, name: str, size_bytes: int, content: str = "images") -> str:
         """Make a volume.
 
         Raises
@@ -137,8 +137,8 @@ class Stores(dict[str, Store]):
         store = self.named(store_name)
         if not store.active:
             raise PveError(f"storage '{store_name}' is not online")
-        if "images" not in store.content:
-            raise PveError(f"storage '{store_name}' does not support content-type 'images'")
+        if content not in store.content:
+            raise PveError(f"storage '{store_name}' does not support content-type '{content}'")
         if not store.holds(size_bytes):
             raise PveError(_no_room(store, name))
         store.volumes[name] = size_bytes
@@ -164,9 +164,9 @@ class Stores(dict[str, Store]):
         return volumes[volume]
 
     def free_volumes(self, vmid: int) -> None:
-        """Delete the volumes of a VM."""
+        """Delete the volumes of a guest."""
         for store in self.values():
-            for name in [n for n in store.volumes if n.startswith(f"vm-{vmid}-")]:
+            for name in [n for n in store.volumes if guest_of(n) == vmid]:
                 del store.volumes[name]
 
 

@@ -1,5 +1,7 @@
 """A VM as Proxmox keeps it: its configuration, and what is told of it."""
 
+import hashlib
+import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -114,3 +116,9 @@ class VirtualMachine:
 
 def _memory_bytes(config: dict[str, str]) -> int:
     return int(split_properties(config.get("memory", "512"), "current")["current"]) * 2**20
+
+
+def digest_of(config: dict[str, str]) -> str:
+    """By which the API tells one configuration of a guest from another."""
+    text = json.dumps(config, sort_keys=True)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,135 @@
+"""Linux containers on a Proxmox node."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from homelab_lib.answers import Shape
+from homelab_lib.control import mark
+from homelab_lib.control.proxmox import options as opts
+from homelab_lib.control.proxmox.api import api
+from homelab_lib.control.proxmox.made_guest import MadeGuest, gib
+from homelab_lib.runbook.resource import Diff, Host
+from homelab_lib.transport.command import Command, change
+
+_CARDS: Shape = [{"name": str, "inet?": str}]
+
+
+@dataclass(frozen=True)
+class Container(MadeGuest):
+    """A container made from a template, that runs.
+
+    Parameters
+    ----------
+    host, lab, node, vmid, hostname
+        Where it is, the lab it belongs to, and how it is called.
+    template
+        The volume it is made from: ``local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst``.
+    options
+        Options of `pct create` without its volumes, in order.
+    storage, disk_bytes
+        Where its root is, and how large [bytes].
+    volumes
+        Further volumes: Proxmox's name, storage, size [bytes], and where it sees them.
+    folders
+        Folders of the host: Proxmox's name, the folder, and where it sees it.
+    """
+
+    kind: ClassVar[str] = "lxc"
+    tool: ClassVar[str] = "pct"
+    name_key: ClassVar[str] = "hostname"
+    first_disk: ClassVar[str] = "rootfs"
+    not_edited: ClassVar[str] = "some of it counts at once, and some when it starts next"
+
+    host: str
+    lab: str
+    node: str
+    vmid: int
+    hostname: str
+    template: str
+    options: tuple[tuple[str, str], ...]
+    storage: str
+    disk_bytes: int
+    volumes: tuple[tuple[str, str, int, str], ...] = ()
+    folders: tuple[tuple[str, str, str], ...] = ()
+    timeout_s: float = 900.0
+
+    @property
+    def guest_name(self) -> str:
+        return self.hostname
+
+    @property
+    def _create(self) -> Command:
+        words = [word for key, value in self.options for word in (f"--{key}", value)]
+        words += ["--rootfs", f"{self.storage}:{gib(self.disk_bytes)}"]
+        for name, storage, size_bytes, path in self.volumes:
+            words += [f"--{name}", f"{storage}:{gib(size_bytes)},mp={path}"]
+        for name, folder, path in self.folders:
+            words += [f"--{name}", f"{folder},mp={path}"]
+        return change(
+            *("pct", "create", str(self.vmid), self.template),
+            *("--hostname", self.hostname),
+            *words,
+            *("--tags", f"{mark.TAG};{mark.tag(self.lab)}"),
+            *("--protection", "1"),
+            sudo=True,
+            timeout_s=self.timeout_s,
+        )
+
+    def _from(self) -> str:
+        return "from its template"
+
+    def _wrong(self, observed: dict[str, Any]) -> list[str]:
+        config = observed["config"]
+        wrong = [
+            f"{key} is {config.get(key)!r}, and should be {value!r}"
+            for key, value in self.options
+            if opts.differs(key, config.get(key), value, opts.OF_CONTAINERS)
+        ]
+        places = [(name, path) for name, _, _, path in self.volumes]
+        for name, path in [*places, *((name, path) for name, _, path in self.folders)]:
+            seen = opts.OF_CONTAINERS["mp0"].read(str(config.get(name, "")))["mp"]
+            if seen != path:
+                wrong.append(f"{name} is {f'at {seen}' if seen else 'missing'}, not at {path}")
+        return wrong
+
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        yield self.first_disk, self.disk_bytes
+        for name, _, size_bytes, _ in self.volumes:
+            yield name, size_bytes
+
+
+@dataclass(frozen=True)
+class ContainerReached:
+    """A container that has the address that the lab gives it, or any where DHCP does.
+
+    Parameters
+    ----------
+    host, node, vmid, hostname
+        Where it is, and how it is called.
+    address
+        Its address; empty where DHCP gives it.
+    """
+
+    looks_at: ClassVar[str] = "runs"
+    host: str
+    node: str
+    vmid: int
+    hostname: str
+    address: str = ""
+    timeout_s: float = 120.0
+
+    @property
+    def name(self) -> str:
+        return f"network of container {self.vmid} ({self.hostname})"
+
+    def observe(self, host: Host) -> list[str]:
+        rows = api(host, f"/nodes/{self.node}/lxc/{self.vmid}/interfaces", shape=_CARDS)
+        inside = (row.get("inet", "") for row in rows if row["name"] != "lo")
+        return [each.partition("/")[0] for each in inside if each]
+
+    def diff(self, observed: list[str]) -> Diff:
+        if self.address in observed or (observed and not self.address):
+            return Diff()
+        wanted = f", not {self.address}" if self.address else ""
+        return Diff(waiting=f"{self.hostname} has {', '.join(observed) or 'no address'}{wanted}")
