@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import Api, at_rest, release
 from homelab_lib.control.opnsense.history import CONFIG
+from homelab_lib.control.opnsense.interfaces import hardware_addresses
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import (
     firewall_dhcp,
@@ -98,7 +99,7 @@ class Key:
                 f"{api.key} and {api.secret}",
                 verify=self._lets_us_in,
             ),
-            check=self.evidence,
+            check=self.before,
         )
 
     def after(self, last: str) -> Step:
@@ -119,6 +120,23 @@ class Key:
         if answer.exit_status in _UNAUTHORIZED:
             return Check(title, False, f"it says {answer.stderr}: {answer.stdout.strip()[:200]}")
         return Check(title, answer.ok, answer.stderr)
+
+    def before(self, ctx: Context) -> Iterator[Check]:
+        """The ports are those that the lab means; then as `evidence`.
+
+        Roles go by devices' names, and a card whose driver does not start at a boot moves the names
+        of those behind it.
+        """
+        host = ctx.host(self.gateway.host)
+        for name, port in self.gateway.machine.attached.items():
+            if port.interface is None or port.mac is None:
+                continue
+            found = hardware_addresses(host, port.interface)
+            title = f"{port.interface} of {host.name} is port {name}"
+            held = ", ".join(sorted(found)) or "there is no such device"
+            same = port.mac.lower() in found
+            yield Check(title, same, "" if same else f"{port.mac} in the lab, and here: {held}")
+        yield from self.evidence(ctx)
 
     def evidence(self, ctx: Context) -> Iterator[Check]:
         """The newest backup of the configuration, and what its content comes to."""

@@ -13,10 +13,11 @@ from homelab_lib.control.opnsense.families import (
     KEA_RESERVATION,
     KEA_SUBNET,
 )
+from homelab_lib.control.opnsense.packet_filter import listeners
 from homelab_lib.control.opnsense.revert import Applied, Aside
 from homelab_lib.control.opnsense.row import Family, Row, described, own_id, rows
-from homelab_lib.control.opnsense.section import Section
-from homelab_lib.errors import BadParameter
+from homelab_lib.control.opnsense.section import Section, setting
+from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.lab.naming import DhcpLease, DhcpRange, DhcpServer
 from homelab_lib.recipes.gateway import Gateway, Names
 from homelab_lib.recipes.written import written
@@ -25,6 +26,8 @@ from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _SERVES = ("dnsmasq", "kea")
 _ADVERTISED = {"slaac": "slaac", "stateless": "ra-stateless", "managed": "", "off": ""}
+_PORT = 67
+_PROGRAMS = {"dnsmasq": "dnsmasq", "kea": "kea-dhcp4"}
 _ROUTER, _DNS, _NTP = "3", "6", "42"
 """DHCP options, RFC 2132."""
 
@@ -96,12 +99,39 @@ class Dhcp:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Ranges, leases and options, then the server that serves them."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        if self.ranges:
+            self._assert_alone(host, api)
         names = self.gateway.names(host)
         wanted = self._dnsmasq if self.server.server == "dnsmasq" else self._kea
         yield from written(host, self.aside, list(wanted(api, names)))
         call = api.post(f"{self.server.server}/service/reconfigure")
         summary = f"have {self.server.server} serve them"
         yield Applied(api, self.aside, ((summary, call),))
+
+    def _assert_alone(self, host: Host, api: Api) -> None:
+        """See that no other DHCP server serves there.
+
+        Raises
+        ------
+        StepFailed
+            One does: whichever starts first holds the port, and the other lends nothing.
+        """
+        kea = self.server.server == "kea"
+        ours, theirs = (KEA, DNSMASQ) if kea else (DNSMASQ, KEA)
+        if setting(api, host, theirs, "enable" if kea else "general.enabled") != "1":
+            return
+        found = rows(api, host, DNSMASQ_RANGE if kea else KEA_SUBNET)
+        where, first = ("interface", "start_addr") if kea else ("subnet", "subnet")
+        served = sorted({row[where] for row in found if "." in row[first]})
+        if not served:
+            return
+        raise StepFailed(
+            f"{theirs.noun} gives out addresses on {host.name} already ({', '.join(served)}), and "
+            f"{ours.noun} beside it would lend none: only one of them gets UDP port {_PORT}",
+            where=f"dhcp.{host.name}.server",
+            fix=f"write  server: {theirs.noun.lower()}, or switch {theirs.noun} off in Services, "
+            "once nobody needs what it lends",
+        )
 
     def _row(self, api: Api, family: Family, title: str, wanted: dict[str, str]) -> Row:
         lab = self.gateway.lab.name
@@ -214,6 +244,12 @@ class Dhcp:
         """What was read back lies in the networks that it is for. The models of OPNsense take a
         range anywhere, and only the daemon would refuse it."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
+        if self.ranges:
+            holds = listeners(host, _PORT)
+            title = f"{self.server.server} alone answers those who ask for an address"
+            program = _PROGRAMS[self.server.server]
+            held = ", ".join(sorted(holds)) or "nobody"
+            yield Check(title, holds == {program}, f"UDP port {_PORT} is held by {held}")
         for title, addresses, vlan in self._read_back(host, api):
             network = ipaddress.ip_network(self.gateway.lab.vlans[vlan].subnet)
             six = self.gateway.lab.vlans[vlan].subnet6

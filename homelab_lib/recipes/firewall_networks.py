@@ -1,13 +1,14 @@
 """A firewall's networks: devices of VLANs, interfaces, addresses."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from homelab_lib.control.opnsense.api import release
 from homelab_lib.control.opnsense.config import ConfigValues
 from homelab_lib.control.opnsense.families import VLAN
 from homelab_lib.control.opnsense.interfaces import (
     Assignment,
+    Named,
     addresses,
     assigned,
     described_as,
@@ -129,6 +130,7 @@ class Networks:
     def _values(self, host: Host, *, alone: bool) -> Iterator[ConfigValues]:
         """What has to stand in the configuration, an interface each."""
         named = assigned(host)
+        self._assert_free(named)
         by_device, new = identifiers(named), 0
         for zone in self.gateway.tagged:
             name = by_device.get(zone.device)
@@ -153,6 +155,31 @@ class Networks:
                 {f"interfaces.{name}.{key}": value for key, value in wanted.items()},
             )
 
+    def _assert_free(self, named: Named) -> None:
+        """See that no other interface has a network that one of ours is to have: the class that
+        writes them compares nothing, and answers would leave by the wrong one.
+
+        Raises
+        ------
+        StepFailed
+            One has.
+        """
+        ours = {zone.device for zone in self.gateway.zones.values()}
+        for name, each in named.items():
+            theirs = _network(each)
+            if theirs is None or each.get("if") in ours or "enable" not in each:
+                continue
+            for zone in self.gateway.tagged:
+                for cidr in zone.cidrs:
+                    network = ipaddress.ip_interface(cidr).network
+                    if network.version == theirs.version and network.overlaps(theirs):
+                        raise StepFailed(
+                            f"{cidr} of VLAN {zone.vlan.name} is in {theirs}, which interface "
+                            f"{name} ({each.get('descr') or each.get('if')}) has",
+                            where=f"vlans.{zone.vlan.id}",
+                            fix="take that address off there, or give the VLAN another network",
+                        )
+
     def are_there(self, ctx: Context) -> Check:
         """Whether all is written and in force already, so that nobody has to agree to anything."""
         host = ctx.host(self.gateway.host)
@@ -175,6 +202,14 @@ class Networks:
             title = f"{self.gateway.host} is {', '.join(zone.cidrs)} in VLAN {zone.vlan.name}"
             held = ", ".join(has) or "no address"
             yield Check(title, not lacks, f"{zone.device} has {held}" if lacks else "")
+
+
+def _network(each: Mapping[str, str]) -> ipaddress.IPv4Network | None:
+    """The network of an interface with a fixed address."""
+    try:
+        return ipaddress.IPv4Network(f"{each.get('ipaddr')}/{each.get('subnet')}", strict=False)
+    except ValueError:
+        return None
 
 
 def _addresses(zone: Zone) -> dict[str, str]:

@@ -118,6 +118,8 @@ def test_what_a_firewall_is_sent_is_known(series: tuple[int, int], server: str) 
             sent.append(call)
         return run(host, call)
 
+    if server == "kea":
+        box.leave_dhcp_to_kea()
     box.target.link.run = watched
     try:
         box.run()

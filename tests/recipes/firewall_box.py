@@ -67,6 +67,11 @@ class Box:
         finally:
             link.reconnect = reconnect
 
+    def leave_dhcp_to_kea(self) -> None:
+        """What an OPNsense comes with lends in LAN; its owner switches that off."""
+        self.post("dnsmasq/settings/set", {"dnsmasq": {"enable": "0"}})
+        self.post("dnsmasq/service/reconfigure")
+
     def rules(self) -> list[dict[str, Any]]:
         """Its filter rules in order."""
         found = rows(self.api, self.engine.host("firewall"), FILTER_RULE)

@@ -15,6 +15,7 @@ from homelab_lib.control.opnsense.revert import Apply
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
+_HARDWARE = re.compile(r"^\s+(?:ether|hwaddr) ([0-9a-fA-F:]{17})$", re.MULTILINE)
 Named = dict[str, dict[str, str]]
 """By identifier: ``if``, ``descr``, ``enable``, ``ipaddr``, ``subnet`` and so on."""
 
@@ -45,6 +46,13 @@ def addresses(host: Host, device: str) -> tuple[str, ...]:
             case ["inet6", address, "prefixlen", length, *_]:
                 found.append(f"{address}/{length}")
     return tuple(found)
+
+
+def hardware_addresses(host: Host, device: str) -> set[str]:
+    """What a card is known by: the address that it uses, and its own where that is another; none
+    where there is no such device."""
+    shown = host.read("ifconfig", device, ok=None)
+    return {mac.lower() for mac in _HARDWARE.findall(shown.stdout)}
 
 
 def next_free(named: Mapping[str, Any], taken: int = 0) -> str:

@@ -187,8 +187,13 @@ class Box(OpnSense):
         return None
 
     def dhcp_server(self) -> str:
-        """The program that holds UDP port 67; empty for none."""
-        return next((name for name in ("dnsmasq", "kea") if self.started.get(name)), "")
+        """The program that holds UDP port 67; empty for none. dnsmasq without a range of IPv4 does
+        not ask for it."""
+        config = self.running.get("dnsmasq")
+        rows = [] if config is None else config.findall("dnsmasq/dhcp_ranges")
+        lends = any("." in row.findtext("start_addr", "") for row in rows)
+        there = {"dnsmasq": lends, "kea": True}
+        return next((name for name, may in there.items() if may and self.started.get(name)), "")
 
     def lends(self, subnet: str, mac: str, name: str) -> tuple[str, str] | None:
         """Address and router that a machine gets in a subnet; None where the box has none there."""
