@@ -12,11 +12,13 @@ from homelab_lib.lab.per_host import every
 
 DESCRIBED = ("services", "models")
 """Keys whose things say what runs where, and not how it is installed: nothing is sent for them."""
+LINUX = ("proxmox", "debian", "ubuntu", "linux")
+"""Systems that are a plain Linux, as far as packages, files and exports go."""
 _MADE_ON = {
     "pools": ("truenas", "proxmox"),
-    "datasets": ("truenas",),
+    "datasets": ("truenas", *LINUX),
     "smb_shares": ("truenas",),
-    "nfs_shares": ("truenas",),
+    "nfs_shares": ("truenas", *LINUX),
 }
 """Systems on which things of some keys are made."""
 _SHOWN = 6

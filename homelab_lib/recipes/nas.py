@@ -14,6 +14,7 @@ from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.per_host import at, every
 from homelab_lib.lab.storage import Dataset, NfsShare
 from homelab_lib.recipes import datasets, nas_access, nas_iscsi, nas_shares, nas_tasks, pool
+from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.runbook.step import Step
 
 MAKES = ("pools", "datasets", "nas", "smb_shares", "nfs_shares")
@@ -50,8 +51,12 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         title = f"See that {host} complains of nothing that was made"
         yield nas_tasks.health(host, f"nas-health{end}", title)
     for share in alone:
-        if share.host not in hosts:
+        if share.host not in hosts and not _is_linux(lab, share.host):
             yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
+
+
+def _is_linux(lab: Lab, name: str) -> bool:
+    return name in lab.hosts and lab.hosts[name].os.kind in LINUX
 
 
 def _is_truenas(lab: Lab, name: str) -> bool:

@@ -22,6 +22,7 @@ from homelab_lib.recipes import (
     firewall,
     holdings,
     kubernetes,
+    linux_nas,
     nas,
     nas_apps,
     nas_backup,
@@ -100,7 +101,7 @@ PARTS = (
         (
             *map(_of, (assembly, firewall, switch)),
             _made(nas_backup.MAKES, nas_backup.before),
-            *map(_of, (nas_network, nas_power, nas, nas_apps)),
+            *map(_of, (nas_network, nas_power, nas, linux_nas, nas_apps)),
             _made(nas_backup.MAKES, nas_backup.after),
             _of(desktop),
             _of(containers),
@@ -109,7 +110,11 @@ PARTS = (
             _of(production),
         ),
     ),
-    Part("proxmox", "Proxmox host", (_of(proxmox_host),)),
+    Part(
+        "proxmox",
+        "Proxmox host",
+        (_of(proxmox_host), _made(linux_nas.MAKES, linux_nas.on_proxmox)),
+    ),
     Part("network", "Network of the Proxmox host", (_of(proxmox_network),)),
     Part("access", "Ways in from outside", (_of(access),)),
     Part("backup", "Backups that were restored once", (_of(backup),)),
@@ -171,7 +176,9 @@ def runbooks(lab: Lab) -> list[Named]:
         Named(phase, part)
         for phase in holdings.holdings(lab)
         for part in PARTS
-        if holdings.to_make(lab, phase, part.makes) and not holdings.strangers(lab, phase, _MADE)
+        if holdings.to_make(lab, phase, part.makes)
+        and not holdings.strangers(lab, phase, _MADE)
+        and _makes_any(lab, phase, part)
     ]
     if not found:
         raise BadParameter(
@@ -203,6 +210,14 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     for part in PARTS:
         for recipe in part.recipes:
             yield from recipe.looks(lab, phases)
+
+
+def _makes_any(lab: Lab, phase: int, part: Part) -> bool:
+    """Whether a part has a step for a phase: things of one key are made in several parts."""
+    try:
+        return any(True for recipe in part.recipes for _ in recipe.steps(lab, phase, lambda vm: ""))
+    except BadParameter:
+        return True  # which says why, once it is asked for
 
 
 def first(lab: Lab) -> Named:

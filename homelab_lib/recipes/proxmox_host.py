@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.linux import Packages, SystemdService
+from homelab_lib.control.linux.zfs import is_scrubbed
 from homelab_lib.control.proxmox.api import api
 from homelab_lib.control.proxmox.arc import ArcLimit
 from homelab_lib.control.proxmox.pool import ZfsPool
@@ -254,6 +255,10 @@ class ProxmoxHost:
         health = next((row.get("health", "") for row in rows if row["name"] == pool.name), "")
         title = f"pool {pool.name} is whole"
         yield Check(title, health == "ONLINE", health or "it is not there")
+        if pool.scrub is not None:
+            why = is_scrubbed(ctx.host(self.host.name), pool.name)
+            says = why or "by the distribution's own job, on the second Sunday of each"
+            yield Check(f"pool {pool.name} is scrubbed each month", not why, says)
 
     def _storage(self, storage: VmStorage) -> Storage:
         if storage.kind in _SECRETIVE:

@@ -9,7 +9,9 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.storage import NfsShare
+from homelab_lib.recipes import linux_nas
 from homelab_lib.recipes.datasets import resource
+from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 _NO_PROGRAM = 127
@@ -67,18 +69,22 @@ class Share:
         kind = system.kind if system else "nothing"
         login = share.host in lab.machines()
         self.on_truenas = kind == "truenas" and login
-        if not share.exists and not self.on_truenas:
+        self.on_linux = kind in LINUX and login and share.host in lab.hosts
+        if not share.exists and not (self.on_truenas or self.on_linux):
             raise BadParameter(
                 f"share {share.name!r} is on {share.host}, which runs {kind}"
                 + ("" if login else " and has no SSH login"),
                 where=f"nfs_shares.{share.id}",
-                fix="shares are made on TrueNAS only, over SSH; make this one by hand, and say "
-                "exists: true of it in place of its phase",
+                fix="shares are made on TrueNAS and on Linux hosts, over SSH; make this one by "
+                "hand, and say exists: true of it in place of its phase",
             )
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Dataset, export, service, in that order: nothing is exported before it is there."""
         host = self.share.host
+        if self.on_linux:
+            yield from linux_nas.wanted(self.lab, self.share)
+            return
         nas = release(ctx.host(host))
         if self.dataset is not None and not self.dataset.exists:  # else it is there already
             yield resource(self.lab, self.dataset)
@@ -95,6 +101,9 @@ class Share:
 
     def check(self, ctx: Context) -> Iterator[Check]:
         """The export is open to the share's networks, and as far as we made it to no other."""
+        if self.on_linux and not self.share.exists:
+            yield linux_nas.is_exported(ctx, self.share)
+            return
         if not self.on_truenas:
             yield from self._seen_by_the_node(ctx)
             return

@@ -10,10 +10,9 @@ from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.remote import Tailscale
+from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.package_source import installed
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
-
-_LINUX = ("proxmox", "debian", "ubuntu", "linux")
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
@@ -71,12 +70,12 @@ class Node:
         system = lab.system(node.name)
         kind = system.kind if system else "nothing"
         host = lab.hosts.get(node.name)
-        if kind not in _LINUX or node.name not in lab.machines() or (host and host.standalone):
+        if kind not in LINUX or node.name not in lab.machines() or (host and host.standalone):
             raise BadParameter(
                 f"{node.name} is to join a tailnet, and runs {kind}, or no runbook logs in",
                 where=f"tailscale.{node.name}",
                 fix="a TrueNAS has it as an app of its catalog, and OPNsense as a plugin: make it "
-                f"there by hand and say exists: true; or put it on a {', '.join(_LINUX)}",
+                f"there by hand and say exists: true; or put it on a {', '.join(LINUX)}",
             )
 
     @property

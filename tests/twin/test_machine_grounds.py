@@ -14,6 +14,7 @@ from homelab_lib.twin.machine.unix import UNIX
 CONTRACT = Path(__file__).parents[1] / "contract"
 BESIDE = "".join(file.read_text(encoding="utf-8") for file in CONTRACT.glob("*same*"))
 BESIDE += (CONTRACT / "shell_grammar.py").read_text(encoding="utf-8")
+BESIDE += (CONTRACT.parent / "real" / "test_exportfs.py").read_text(encoding="utf-8")
 OURS = (Path(__file__).parents[2] / "homelab_lib/control/linux/placing.py").read_text()
 OURS += (Path(__file__).parents[2] / "homelab_lib/control/linux/files.py").read_text()
 SAID = {grounds.call for grounds in GROUNDS}

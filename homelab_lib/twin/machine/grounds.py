@@ -56,6 +56,7 @@ _DOCUMENTED = {
     "wg": "wg(8)",
     "wg-quick": "wg-quick(8)",
     "wget": "wget(1)",
+    "zfs": "zfs(8), zfsprops(7)",
 }
 
 GROUNDS: tuple[Grounds, ...] = (
@@ -63,6 +64,7 @@ GROUNDS: tuple[Grounds, ...] = (
         Grounds(name, Fidelity.RECORDED, "the real one ran beside it (tests/contract)")
         for name in _BESIDE.split()
     ),
+    Grounds("exportfs", Fidelity.RECORDED, "nfs-utils 2.6.2 ran beside it (tests/real)"),
     *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _DOCUMENTED.items()),
 )
 

@@ -23,7 +23,7 @@ from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.https import Handler, Identity
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.memory_module import Module
-from homelab_lib.twin.machine.nfs import NfsShare
+from homelab_lib.twin.machine.nfs import NfsServer, NfsShare
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
 from homelab_lib.twin.machine.unit import Unit
@@ -103,6 +103,7 @@ class Machine:
         self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
         self.tls: dict[int, Callable[[str], str]] = {}  # of a server's name, the chain it shows
         self.nfs_shares: list[NfsShare] = []
+        self.nfs_server: NfsServer | None = None  # brought by its package
         self.https: dict[int, Handler] = {}  # on its loopback, reached through SSH
         self.ask: Ask | None = None  # the real host behind a seeded machine
         self._ahead_s: float | None = None  # of the world's clock, as the real host's is
@@ -262,11 +263,13 @@ class Machine:
 
     def exports(self) -> list[dict[str, Any]]:
         """What it exports by NFS."""
-        return [{"path": s.path, "networks": list(s.networks)} for s in self.nfs_shares]
+        served = self.nfs_server.exports() if self.nfs_server else []
+        return served + [{"path": s.path, "networks": list(s.networks)} for s in self.nfs_shares]
 
     def export_for(self, path: str, client: str) -> Export | None:
         """What a client gets that mounts `path`; None if it may not."""
-        return nfs.export(self.nfs_shares, path, client)
+        served = self.nfs_server.export_for(path, client) if self.nfs_server else None
+        return served or nfs.export(self.nfs_shares, path, client)
 
     # ------------------------------------------------------------------- running
 

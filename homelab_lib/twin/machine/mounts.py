@@ -228,7 +228,7 @@ def mount(machine: Machine, call: Call) -> Reply:
         return Reply(32, stderr=f"mount.nfs: {why} for {words[0]} on {target}\n", takes_s=3)
     fstype = "nfs4" if options.get("-t", "nfs4").startswith("nfs") else options["-t"]
     machine.files.mount(
-        Mount(target, found.files, "/", words[0], fstype, options.get("-o") or "rw")
+        Mount(target, found.files, found.root, words[0], fstype, options.get("-o") or "rw")
     )
     return Reply()
 

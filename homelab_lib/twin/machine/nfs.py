@@ -1,8 +1,9 @@
 """NFS exports of a machine that is no appliance: a Linux server, a Synology."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.surroundings import Export
@@ -26,6 +27,22 @@ class NfsShare:
     networks: tuple[str, ...]
     as_root: bool
     files: FileSystem = field(default_factory=FileSystem)
+
+
+@dataclass(frozen=True)
+class NfsServer:
+    """The kernel's own server, where a machine has it.
+
+    Parameters
+    ----------
+    exports
+        What it tells that it exports.
+    export_for
+        What a client gets that mounts a path.
+    """
+
+    exports: Callable[[], list[dict[str, Any]]]
+    export_for: Callable[[str, str], Export | None]
 
 
 def export(shares: Iterable[NfsShare], path: str, client: str) -> Export | None:

@@ -10,6 +10,7 @@ packages = Commands()
 REPOSITORY = {
     "qemu-guest-agent": "1:9.2.1+ds-1",
     "nfs-common": "1:2.8.3-1",
+    "nfs-kernel-server": "1:2.8.3-1",
     "curl": "8.14.1-2",
     "wget": "1.25.0-2",
     "ca-certificates": "20250419",

@@ -43,10 +43,13 @@ class Export:
         The dataset's files.
     writes_as_root
         Whether a client's root may write there.
+    root
+        The folder of these that is exported.
     """
 
     files: FileSystem
     writes_as_root: bool
+    root: str = "/"
 
 
 class Surroundings(Protocol):

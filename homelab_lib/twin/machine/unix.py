@@ -8,6 +8,7 @@ from homelab_lib.twin.machine.cloudflared import cloudflared_programs
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
+from homelab_lib.twin.machine.exportfs import exportfs_programs
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
@@ -32,6 +33,7 @@ from homelab_lib.twin.machine.systemd import systemd
 from homelab_lib.twin.machine.tailscale import tailscale_programs
 from homelab_lib.twin.machine.textutils import textutils
 from homelab_lib.twin.machine.wireguard import wireguard
+from homelab_lib.twin.machine.zfs import zfs_programs
 
 COREUTILS = (
     running,
@@ -67,8 +69,10 @@ UNIX = (
     links,
     blocks,
     mounts,
+    exportfs_programs,
     cloudflared_programs,
     restic_programs,
     tailscale_programs,
     wireguard,
+    zfs_programs,
 )

@@ -7,6 +7,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import install
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.machine.zfs import has_zfs, stand_up_datasets
 from homelab_lib.twin.proxmox import boot_loader, pci
 from homelab_lib.twin.proxmox.apt_calls import sources
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, starts
@@ -69,6 +70,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     node.initramfs = node.files.text(SETTINGS)
     install(node, "chrony")
     node.units["chrony"] = Unit("chrony", enabled=True, active="active", sub="running", ran=True)
+    has_zfs(node)
     node.sources = sources(node.version)
     _network(node, host, before_phase)
     _pools(node, host, before_phase)
@@ -113,6 +115,7 @@ def _pools(node: ProxmoxNode, host: Host, before_phase: int) -> None:
         if members and made(pool.phase, before_phase):
             level = _LEVELS.get(pool.layout or "stripe", pool.layout or "single")
             make_pool(node, name, level, members)
+    stand_up_datasets(node, before_phase)
     if "rpool" in node.zpools:
         node.root_source, node.root_fstype = "rpool/ROOT/pve-1", "zfs"
 

@@ -7,6 +7,7 @@ before anything is begun, and nothing is ever forced.
 import json
 from typing import Any
 
+from homelab_lib.twin.machine import zfs
 from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
@@ -122,6 +123,7 @@ def make_pool(node: ProxmoxNode, name: str, level: str, rows: list[dict[str, Any
     shared = level in _ONE_DISKS_WORTH
     size = min(sizes) * (len(sizes) // 2 if shared else len(sizes))
     node.zpools[name] = ZPool(name, level, [f"{by_id(row)}-part1" for row in rows], size)
+    zfs.add(node, name)
     for row in rows:
         row |= {"used": "ZFS", "gpt": 1}
         for block in node.blocks:
