@@ -24,6 +24,7 @@ PVESM = {"set": ("PUT", "/storage/{storage}", ("storage",)),
 RUNS = (
     ("phase2", "", "room,image,machines"),
     ("phase2", "data/examples/minipc", "room,image,machines"),
+    ("phase2", "tests/recipes/labs/cards.yaml", "groups,boot,mappings,passthrough,second-start"),
     ("phase1_proxmox", "tests/recipes/labs/proxmox.yaml", ""),
     ("phase1_network", "tests/recipes/labs/proxmox.yaml", ""),
 )

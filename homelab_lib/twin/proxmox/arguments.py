@@ -101,7 +101,7 @@ def _option(word: str, words: list[str], given: dict[str, str], schema: Schema) 
         raise ValueError(f"Option {name} requires an argument")
     if rule.format and rule.format.many and name in given:
         value = f"{given[name]},{value}"
-    elif rule.format and rule.format.array and name in given:
+    elif rule.items and name in given:
         value = f"{given[name]}\0{value}"
     given[name] = value
 

@@ -42,7 +42,7 @@ _OPTIONS: dict[str, Property] = {
 
 
 def _map(*, required: bool) -> Property:
-    return Property(format=Format(keys=_MAP, array=True), required=required)
+    return Property("array", items=Property(format=Format(keys=_MAP)), required=required)
 
 
 def entries(node: ProxmoxNode, name: str) -> list[dict[str, str]]:
@@ -119,7 +119,7 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
     _OPTIONS
     | {
         "map": _map(required=False),
-        "delete": Property(format=many(CONFIG_ID)),
+        "delete": Property(format=many(CONFIG_ID), max_length=4096),
         "digest": Property(max_length=64),
     },
 )

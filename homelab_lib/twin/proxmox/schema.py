@@ -50,15 +50,12 @@ class Format:
         Of a property string ``a=1,b=2``: its keys.
     many
         It is a list; an option of it may be given several times.
-    array
-        It is several property strings, each given by an option of its own; NULs hold them apart.
     """
 
     name: str = ""
     check: Callable[..., object] | None = None
     keys: Mapping[str, "Property"] = field(default_factory=dict)
     many: bool = False
-    array: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,16 @@ class Property:
     Parameters
     ----------
     type
-        ``string``, ``integer``, ``number`` or ``boolean``.
+        ``string``, ``integer``, ``number``, ``boolean`` or ``array``.
     format, enum, pattern, minimum, maximum, min_length, max_length
         What a value must be.
     bare
         Of a key: it may be written without ``key=``.
     alias, key_alias
         Of a key: it is another name of `alias`, and is then itself the value of `key_alias`.
+    items
+        Of an array: the rule for each, which is given by an option of its own; NULs hold them
+        apart.
     requires
         The option that has to be given with this one.
     required
@@ -92,6 +92,7 @@ class Property:
     bare: bool = False
     alias: str = ""
     key_alias: str = ""
+    items: "Property | None" = None
     requires: str = ""
     required: bool = False
 
@@ -137,6 +138,9 @@ def problem(rule: Property, value: str, path: str) -> str:
     """Why `value` breaks `rule`, in Proxmox's words; empty where it doesn't."""
     if not _has_type(rule, value):
         return f"type check ('{rule.type}') failed - got '{value}'"
+    if rule.items:
+        parts = (problem(rule.items, part, path) for part in value.split("\0"))
+        return next((why for why in parts if why), "")
     if rule.format:
         try:
             _look_like(rule.format, value, path)
@@ -159,10 +163,7 @@ def problem(rule: Property, value: str, path: str) -> str:
 
 
 def _look_like(form: Format, value: str, path: str) -> None:
-    if form.array:
-        for part in value.split("\0"):
-            parse_properties(part, form.keys, path)
-    elif form.keys:
+    if form.keys:
         found = parse_properties(value, form.keys, path)
         if form.check:
             form.check(found)
