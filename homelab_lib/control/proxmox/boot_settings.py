@@ -91,7 +91,6 @@ class BootSettings:
         done, now = (read_file(host, path).strip() for path in (_DONE, _BOOT_ID))
         wanted = [each for each in functions(host, self.node) if each.id in self.ids]
         command_line = read_file(host, "/proc/cmdline").split()
-        written = all(file.diff(seen[file.path]).clean for file in files)
         return {
             "loader": list(loader.kinds),
             "skipped": list(loader.skipped),
@@ -102,7 +101,7 @@ class BootSettings:
             "not_held": [str(each) for each in wanted if each.driver not in ("", HELD)],
             "runs": running_kernel(host),
             "pinned": there.pinned,
-            "lacks_room": [] if written and done else lacking_room(host, loader, there),
+            "lacks_room": lacking_room(host, loader, there),
             "guests": self._guests(host),
         }
 
