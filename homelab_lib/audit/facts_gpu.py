@@ -10,6 +10,8 @@ from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.vram import Fit, decode_tokens_per_second, split_layers
 from homelab_lib.wiring.serving import (
+    OTHER_OVERHEAD_BYTES,
+    OVERHEAD_BYTES,
     Run,
     Weights,
     buffer_bytes,
@@ -19,10 +21,6 @@ from homelab_lib.wiring.serving import (
     weights,
 )
 
-MIB = 2**20
-OVERHEAD_BYTES = {"CUDA": 500 * MIB, "ROCm": 700 * MIB}
-"""What a runtime takes beside the model: the upper end of what is reported, unverified [bytes]."""
-OTHER_OVERHEAD_BYTES = 700 * MIB
 _STEP = 256
 _ONE = Run(_STEP)
 

@@ -248,8 +248,7 @@ class World:
             why = why or "connection refused"
             text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
             raise NetError(7, text)
-        status, body = answer(path, {"host": parts.netloc} | dict(headers or {}))
-        return status, Entry("file", body)
+        return self._page(answer(path, {"host": parts.netloc} | dict(headers or {})))
 
     def _own(
         self, source: Machine, url: str, port: int, path: str, headers: Mapping[str, str]
@@ -259,8 +258,13 @@ class World:
         listens = source.listeners.get(port)
         if answer is None or listens is None or not listens():
             raise NetError(7, f"Failed to connect to {urlsplit(url).netloc} after 0 ms")
-        status, body = answer(path, {"host": urlsplit(url).netloc} | dict(headers))
-        return status, Entry("file", body)
+        return self._page(answer(path, {"host": urlsplit(url).netloc} | dict(headers)))
+
+    def _page(self, answered: tuple[int, bytes] | tuple[int, bytes, float]) -> tuple[int, Entry]:
+        """An answer as what is fetched; one that takes a while is as long as what comes then."""
+        status, body, takes_s = (*answered, 0.0)[:3]
+        size = len(body) + int(takes_s * self.internet_bytes_per_s)
+        return status, Entry("file", body, size_bytes=size)
 
     def _outside(self, source: Machine, url: str, host: str) -> tuple[int, Entry]:
         if why := self.internet(source):

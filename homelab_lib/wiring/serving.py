@@ -17,7 +17,12 @@ from homelab_lib.models.context import (
 )
 from homelab_lib.models.placement import Model
 from homelab_lib.models.quantisation import QUANTS, quantised_types, tensor_bytes
+from homelab_lib.models.vram import Fit
 
+MIB = 2**20
+OVERHEAD_BYTES = {"CUDA": 500 * MIB, "ROCm": 700 * MIB}
+"""What a runtime takes beside the model: the upper end of what is reported, unverified [bytes]."""
+OTHER_OVERHEAD_BYTES = 700 * MIB
 _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
 """Bytes of a number, where all of a model's have one width."""
 
@@ -206,6 +211,33 @@ def cache_bytes(part: ModelPart, run: Run) -> Int:
 def buffer_bytes(part: ModelPart, run: Run) -> Int:
     """The compute buffer on each card [bytes]; see `homelab_lib.models.context`."""
     return compute_buffer_bytes(transformer(part), _serving(run))
+
+
+def fit(served: ServedModel, runtime: str, available_bytes: int) -> Fit:
+    """Where a card's memory goes that serves a model of the lab by itself.
+
+    Parameters
+    ----------
+    served
+        The model, and how it is to be run.
+    runtime
+        By what the card computes, such as ``CUDA``.
+    available_bytes
+        What the card has [bytes].
+
+    Raises
+    ------
+    ValueError
+        What the model weighs is not known.
+    """
+    run = run_of(served)
+    return Fit(
+        weights_bytes=weights(served.part, served.quant).card_bytes,
+        cache_bytes=int(cache_bytes(served.part, run)),
+        compute_bytes=int(buffer_bytes(served.part, run)),
+        overhead_bytes=OVERHEAD_BYTES.get(runtime, OTHER_OVERHEAD_BYTES),
+        available_bytes=available_bytes,
+    )
 
 
 def run_of(served: ServedModel) -> Run:

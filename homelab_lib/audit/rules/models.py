@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from homelab_lib.audit.facts_gpu import OVERHEAD_BYTES, card_facts
+from homelab_lib.audit.facts_gpu import card_facts
 from homelab_lib.audit.facts_offload import Offload, offload
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -11,7 +11,7 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.lab import Lab
 from homelab_lib.models import vram
 from homelab_lib.units import format_ibytes
-from homelab_lib.wiring.serving import buffer_bytes, cache_bytes, run_of, weights
+from homelab_lib.wiring.serving import OVERHEAD_BYTES, buffer_bytes, cache_bytes, run_of, weights
 
 GIB = 2**30
 _OVERHEAD = min(OVERHEAD_BYTES.values())  # of whichever runtime asks for least

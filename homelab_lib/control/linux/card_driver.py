@@ -49,9 +49,8 @@ class CardDriver:
             return Diff((Change(f"load {self.module}", call),))
         if observed["restarted"]:
             return Diff(
-                conflict=f"{self.host} runs kernel {observed['kernel']}, which has no module "
-                f"{self.module}, after a restart still: see `dpkg -l 'linux-image-*'` and `dpkg -l "
-                f"'*{self.module}*'` there"
+                waiting=f"{self.host} restarts; its kernel {observed['kernel']} has no module "
+                f"{self.module}. If it still has none: dpkg -l 'linux-image-*' '*{self.module}*'"
             )
         return Diff(
             (

@@ -4,7 +4,6 @@ Sources: nvidia-smi(1), ``--query-gpu``; Linux Documentation/gpu/amdgpu/driver-m
 ``mem_info_vram_total`` and ``mem_info_vram_used``).
 """
 
-import re
 from dataclasses import dataclass
 
 from homelab_lib import answers
@@ -17,7 +16,7 @@ from homelab_lib.transport.reads import declare
 _MIB = 2**20
 _ASKED = ("name", "driver_version", "memory.total", "memory.used")
 _SMI = ("nvidia-smi", f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader,nounits")
-_DRM = "/sys/class/drm"
+_DEVICES = "/sys/devices"
 
 declare("nvidia-smi", Allowed("", "-L --list-gpus", "--query-gpu --format -i --id"))
 
@@ -70,16 +69,15 @@ def _card(host: Host, line: str) -> CardMemory:
 
 def amd_memory(host: Host) -> list[CardMemory]:
     """AMD's cards of a machine; none where amdgpu drives none."""
-    words = ("find", "-L", _DRM, "-maxdepth", "3", "-path", f"{_DRM}/card*/device/mem_info_vram_*")
+    words = ("find", _DEVICES, "-name", "mem_info_vram_total", "-type", "f")
     listed = host.read(*words, ok=(0, 1)).stdout.split()
-    pattern = re.compile(rf"({_DRM}/card\d+)/device/mem_info_vram_total")
-    cards = sorted(found[1] for path in listed if (found := pattern.fullmatch(path)))
+    cards = sorted(path.rpartition("/")[0] for path in listed)
     return [
         CardMemory(
             card.rpartition("/")[2],
             "amdgpu",
-            _number(host, f"{card}/device/mem_info_vram_total"),
-            _number(host, f"{card}/device/mem_info_vram_used"),
+            _number(host, f"{card}/mem_info_vram_total"),
+            _number(host, f"{card}/mem_info_vram_used"),
         )
         for card in cards
     ]

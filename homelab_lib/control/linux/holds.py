@@ -8,6 +8,7 @@ Source: apt-mark(8); dpkg-query(1), ``db:Status-Want``.
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -26,11 +27,14 @@ class Held:
         Where, and which: names as a shell has them, such as ``*nvidia*``.
     what
         What they are, for the person who reads the plan.
+    but
+        Names of the same kind that are left out.
     """
 
     host: str
     patterns: tuple[str, ...]
     what: str
+    but: tuple[str, ...] = ()
     timeout_s: float = 60.0
 
     @property
@@ -56,7 +60,7 @@ class Held:
                     where=host.name,
                     fix=f"try `dpkg-query -W {' '.join(self.patterns)}` there by hand",
                 )
-            if row[2] == "installed":
+            if row[2] == "installed" and not any(fnmatch(row[1], each) for each in self.but):
                 found[row[1]] = row[3] == "hold"
         return found
 

@@ -12,7 +12,9 @@ from homelab_lib.transport.command import change
 FOLDER = "/etc/systemd/system"
 
 
-def unit_text(title: str, command: str, unit: str, files: Sequence[str]) -> str:
+def unit_text(
+    title: str, command: str, unit: str, files: Sequence[str], more: Sequence[str] = ()
+) -> str:
     """A unit file of a service that keeps running.
 
     Each time that it starts it notes what its files were, for its owner alone.
@@ -23,12 +25,16 @@ def unit_text(title: str, command: str, unit: str, files: Sequence[str]) -> str:
         What it is, and what it runs.
     unit, files
         Its name, and the paths of what it reads when it starts.
+    more
+        Further lines about the service: its environment, whose rights it has.
     """
+    root = "+" if more else ""  # the note is root's, whoever runs the service
     noted = f"umask 077; sha256sum -- {' '.join(files)} > {_note(unit)}"
     return (
         f"[Unit]\nDescription={title}\nAfter=network-online.target\nWants=network-online.target\n\n"
-        f"[Service]\nExecStart={command}\nExecStartPost=/bin/sh -c '{noted}'\n"
-        "Restart=on-failure\nRestartSec=5s\n\n[Install]\nWantedBy=multi-user.target\n"
+        f"[Service]\nExecStart={command}\nExecStartPost={root}/bin/sh -c '{noted}'\n"
+        + "".join(f"{line}\n" for line in more)
+        + "Restart=on-failure\nRestartSec=5s\n\n[Install]\nWantedBy=multi-user.target\n"
     )
 
 

@@ -11,7 +11,9 @@ from homelab_lib.twin.kubernetes import (
     certificates,
     charts,
     controllers,
+    graphics,
     kubelet,
+    model_servers,
     nodes,
     scheduler,
     statuses,
@@ -52,9 +54,12 @@ def bring_up(cluster: Cluster) -> None:
         volumes.provision,
         scheduler.schedule,
         kubelet.run_pods,
+        graphics.plugins,
+        model_servers.serve,
         controllers.endpoint_slices,
     ]
     traefik.bring(cluster)
+    graphics.bring_runtime_classes(cluster)
     for name, image in _SYSTEM.items():
         cluster.create(deployment(name, image, tolerate=True))
     cluster.create(

@@ -122,6 +122,8 @@ class Installing:
         """What it renders besides."""
         for each in self._parts("objects"):
             yield self._object(each)
+        for each in self._parts("claims"):
+            yield self._claim(each)
         for each in self._parts("services"):
             yield self._service(each)
         for each in self._parts("workloads"):
@@ -137,7 +139,9 @@ class Installing:
 
     def _parts(self, name: str) -> Iterator[Row]:
         for each in self.row.get(name, ()):
-            if "unless_off" not in each or dig(self.values, each["unless_off"]) is not False:
+            off = "unless_off" in each and dig(self.values, each["unless_off"]) is False
+            on = "only_if" not in each or dig(self.values, each["only_if"])
+            if on and not off:
                 yield each
 
     def _named(self, text: str) -> str:
@@ -165,32 +169,71 @@ class Installing:
         return self._named(value) if named else value
 
     def _service(self, each: Row) -> Object:
-        spec = {
+        spec: Object = {
             "selector": {"app": self._named(each["selects"])},
             "ports": [{"name": "http", "port": each["port"]}],
         }
+        kind = dig(self.values, each.get("type_from", ""))
+        port = dig(self.values, each.get("node_port_from", ""))
+        if kind:
+            spec["type"] = kind
+        if kind == "NodePort" and port:
+            spec["ports"][0]["nodePort"] = port
         made = self._made({**each, "kind": "Service"}, "v1")
         labels = made["metadata"]["labels"] | {"app": made["metadata"]["name"]}
         return made | {"metadata": made["metadata"] | {"labels": labels}, "spec": spec}
+
+    def _claim(self, each: Row) -> Object:
+        size = dig(self.values, each["size_from"]) or each["size"]
+        spec: Object = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+        }
+        if name := dig(self.values, each["class_from"]):
+            spec["storageClassName"] = name
+        return self._made({**each, "kind": "PersistentVolumeClaim"}, "v1") | {"spec": spec}
+
+    def _image(self, each: Row) -> str:
+        """An image; its tag is another one where the values say so, or by what they choose."""
+        name, _, tag = each["image"].partition(":")
+        for other in each.get("suffixes", ()):
+            if dig(self.values, other["value"]) == other["is"]:
+                tag += other["suffix"]
+        return f"{name}:{dig(self.values, each.get('tag_from', '')) or tag}"
 
     def _workload(self, each: Row) -> Object:
         made = self._made(each, "apps/v1")
         labels = {"app": made["metadata"]["name"]}
         container: Object = {"name": each["image"].rpartition("/")[2].partition(":")[0]}
-        container["image"] = each["image"]
+        container["image"] = self._image(each)
         if args := dig(self.values, each.get("args_from", "")):
             container["args"] = list(args)
         if needed := dig(self.values, each.get("needs_secret", "")):
             container["envFrom"] = [{"secretRef": {"name": needed}}]
-        pod: Object = {"containers": [container]}
-        if "tolerations" in each:
-            pod["tolerations"] = each["tolerations"]
+        pod: Object = {"containers": [container], **each.get("pod", {})}
+        for key, path in each.get("pod_from", {}).items():
+            if value := dig(self.values, path):
+                pod[key] = value
+        if allowed := [*each.get("tolerations", ()), *pod.get("tolerations", ())]:
+            pod["tolerations"] = allowed
+        if env := dig(self.values, each.get("env_from", "")):
+            container["env"] = list(env)
+        for limit in each.get("limits", ()):
+            if dig(self.values, limit["value"]) == limit["is"]:
+                count = str(dig(self.values, limit["count_from"]) or 1)
+                container["resources"] = {"limits": {limit["resource"]: count}}
+        for claim in self._parts("claims"):
+            name = self._named(claim["name"])
+            pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]
+            container["volumeMounts"] = [{"name": "data", "mountPath": claim["mounted_at"]}]
         spec: Object = {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         }
         if each["kind"] != "DaemonSet":
             spec["replicas"] = 1
+        if "strategy" in each:
+            spec["strategy"] = {"type": each["strategy"]}
         return made | {"spec": spec}
 
 

@@ -66,6 +66,7 @@ class Cluster:
         self.logs: dict[str, str] = {}  # a pod's output by its uid
         self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
         self.requests = 0  # that came in by the ingress
+        self.programs: dict[str, Any] = {}  # servers in pods that keep something, by the pod's uid
         self._revision = 0
         self._addresses = 1
         self._settling = False

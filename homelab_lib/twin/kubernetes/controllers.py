@@ -9,6 +9,7 @@ from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.scheduler import kept_away
 
 
 def _suffix(*parts: object, length: int = 5) -> str:
@@ -41,6 +42,12 @@ def deployments(cluster: Cluster) -> None:
                 owner=deployment,
             )
         newest["spec"]["replicas"] = spec["replicas"]
+        if dig(spec, "strategy.type") == "Recreate":  # the old ones go first
+            older = [o for o in cluster.owned("ReplicaSet", deployment) if o is not newest]
+            for old in older:
+                old["spec"]["replicas"] = 0
+            if any(cluster.owned("Pod", old) for old in older):
+                newest["spec"]["replicas"] = 0
         notes = meta.setdefault("annotations", {})
         count = len(cluster.owned("ReplicaSet", deployment))
         notes["deployment.kubernetes.io/revision"] = str(count)
@@ -129,7 +136,14 @@ def daemon_sets(cluster: Cluster) -> None:
             continue
         pods = cluster.owned("Pod", each)
         there = {pod["spec"].get("nodeName") for pod in pods}
-        nodes = [node["metadata"]["name"] for node in cluster.all("Node")]
+        template = each["spec"]["template"]
+        nodes = [
+            node["metadata"]["name"]
+            for node in cluster.all("Node")
+            if not kept_away(template, _without_own_taints(node))
+        ]
+        for pod in [p for p in pods if p["spec"].get("nodeName") not in nodes]:
+            cluster.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
         for number, node in enumerate(nodes):
             if node not in there and ready(cluster, node):
                 _make_pod(cluster, each, number, node)
@@ -210,6 +224,13 @@ def _numbered(cluster: Cluster, owner: Object, number: int, revision: str) -> No
         },
         owner=owner,
     )
+
+
+def _without_own_taints(node: Object) -> Object:
+    """A node without the taints that the pods of every daemon set tolerate."""
+    taints = node["spec"].get("taints", ())
+    kept = [each for each in taints if not each["key"].startswith("node.kubernetes.io/")]
+    return node | {"spec": node["spec"] | {"taints": kept}}
 
 
 def jobs(cluster: Cluster) -> None:

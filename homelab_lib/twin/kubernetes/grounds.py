@@ -36,6 +36,7 @@ GROUNDS: tuple[Grounds, ...] = (
     *_kubectl("get --raw", Fidelity.DOCUMENTATION, "kubernetes.io, API health endpoints"),
     *_kubectl("delete", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl delete"),
     *_kubectl("logs", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl logs"),
+    *_kubectl("label", Fidelity.SOURCE, "kubernetes/kubectl, pkg/cmd/label"),
     *_kubectl("auth", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl auth can-i"),
     *_kubectl("rollout", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl rollout status"),
     Grounds("k3s --version", Fidelity.RECORDED, "an output of a real one"),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from homelab_lib.lab.compute import Cluster as DescribedCluster
-from homelab_lib.twin.kubernetes import nodes, passwords, traefik
+from homelab_lib.twin.kubernetes import graphics, nodes, passwords, traefik
 from homelab_lib.twin.kubernetes.addons import bring_up
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.credentials import administrators
@@ -158,6 +158,7 @@ def start_server(machine: Machine) -> str:
         config = _configuration(machine, _SERVER_KEYS | _NODE_KEYS)
     except ValueError as error:
         return str(error)
+    graphics.find_runtimes(machine)
     try:
         cluster = _cluster_for(machine, config)
     except ValueError as error:
@@ -264,6 +265,7 @@ def start_agent(machine: Machine) -> str:
         return str(error)
     if "server" not in config:
         return "--server is required"
+    graphics.find_runtimes(machine)
     try:
         joined = _joining(machine, config)
     except ValueError as error:

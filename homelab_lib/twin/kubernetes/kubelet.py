@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from homelab_lib.twin.kubernetes import statuses
+from homelab_lib.twin.kubernetes import graphics, statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import alive
 from homelab_lib.twin.kubernetes.objects import Object, dig
-from homelab_lib.twin.kubernetes.registry import known_image
+from homelab_lib.twin.kubernetes.registry import known_image, size_bytes
 from homelab_lib.twin.kubernetes.volumes import mounted
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
@@ -38,13 +38,15 @@ def _start(cluster: Cluster, pod: Object) -> None:
         _wait(cluster, pod, "ImagePullBackOff", why)
         say(cluster, pod, "Failed", why, warning=True)
         return
-    if cluster.age_s(pod) < _PULL_S:
+    if cluster.age_s(pod) < _pull_s(cluster, pod):
         _wait(cluster, pod, "ContainerCreating", "")
         return
     if missing := _missing_secret(cluster, pod):
         why = f'secret "{missing}" not found'
         _wait(cluster, pod, "CreateContainerConfigError", why)
         say(cluster, pod, "Failed", f"Error: {why}", warning=True)
+        return
+    if graphics.sandbox_fails(cluster, pod):
         return
     volumes = {}
     for volume in pod["spec"].get("volumes", ()):
@@ -62,6 +64,16 @@ def _start(cluster: Cluster, pod: Object) -> None:
     status, printed = _run(cluster, pod, volumes)
     cluster.logs[pod["metadata"]["uid"]] = printed
     _is(cluster, pod, "Failed" if status else "Succeeded", address, status)
+
+
+def _pull_s(cluster: Cluster, pod: Object) -> float:
+    """How long its images take: those that a node has already are not fetched again."""
+    had = cluster.members[pod["spec"]["nodeName"]].kept.setdefault("images", [])
+    missing = [c["image"] for c in pod["spec"]["containers"] if c["image"] not in had]
+    fetched = sum(map(size_bytes, missing)) / cluster.world.internet_bytes_per_s
+    if cluster.age_s(pod) >= _PULL_S + fetched:
+        had += missing
+    return _PULL_S + fetched
 
 
 def _pull(cluster: Cluster, pod: Object) -> str:
@@ -110,12 +122,16 @@ def _run(
     cluster: Cluster, pod: Object, volumes: Mapping[str, tuple[FileSystem, str]]
 ) -> tuple[int, str]:
     """Run a pod's first container to its end: status, and what it printed."""
+    own = graphics.program(cluster, pod)
+    if own is not None:
+        return own
     container = pod["spec"]["containers"][0]
     inside = Machine(pod["metadata"]["name"], cluster.world, commands=COREUTILS)
     for mount in container.get("volumeMounts", ()):
         files, folder = volumes[mount["name"]]
         inside.files.mkdir(mount["mountPath"], parents=True)
         inside.files.mount(Mount(mount["mountPath"], files, folder, "volume", "nfs4"))
+    graphics.furnish(cluster, pod, inside)
     argv = tuple(container.get("command", ())) + tuple(container.get("args", ()))
     env = {each["name"]: str(each.get("value", "")) for each in container.get("env", ())}
     if not argv:

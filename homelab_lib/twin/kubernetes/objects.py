@@ -94,6 +94,7 @@ KINDS = {
         Kind("DaemonSet", "apps/v1", "daemonsets", ("ds",)),
         Kind("StatefulSet", "apps/v1", "statefulsets", ("sts",)),
         Kind("Job", "batch/v1", "jobs"),
+        Kind("RuntimeClass", "node.k8s.io/v1", "runtimeclasses", namespaced=False),
         Kind("Ingress", "networking.k8s.io/v1", "ingresses", ("ing",)),
         Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
         Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", ("sc",), namespaced=False),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from homelab_lib.twin.kubernetes import graphics
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import ready
@@ -56,13 +57,8 @@ def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
     name = node["metadata"]["name"]
     if not ready(cluster, name):
         return "node(s) were not ready"
-    for taint in node["spec"].get("taints", ()):
-        if taint["effect"] != "PreferNoSchedule" and not _tolerates(pod, taint):
-            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
-    labels = node["metadata"].get("labels", {})
-    selected = (pod["spec"].get("nodeSelector") or {}).items() <= labels.items()
-    if not selected or not _wants(pod, node):
-        return "node(s) didn't match Pod's node affinity/selector"
+    if why := kept_away(pod, node):
+        return why
     if any(place not in ("", name) for place in _places(cluster, pod)):
         return "node(s) had volume node affinity conflict"
     if _avoids(cluster, pod, name):
@@ -73,6 +69,18 @@ def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
         )
         if _request(pod, resource) > free:
             return f"Insufficient {resource}"
+    return graphics.lacks(cluster, pod, node)
+
+
+def kept_away(pod: Object, node: Object) -> str:
+    """The taint or the selector that keeps a pod away from a node; empty for none."""
+    for taint in node["spec"].get("taints", ()):
+        if taint["effect"] != "PreferNoSchedule" and not _tolerates(pod, taint):
+            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+    labels = node["metadata"].get("labels", {})
+    selected = (pod["spec"].get("nodeSelector") or {}).items() <= labels.items()
+    if not selected or not _wants(pod, node):
+        return "node(s) didn't match Pod's node affinity/selector"
     return ""
 
 

@@ -14,6 +14,9 @@ _FAILED = "tar: Exiting with failure status due to previous errors\n"
 @archives("tar")
 def tar(machine: Machine, call: Call) -> Reply:
     """``tar -xOf ARCHIVE MEMBER``: an archive is known by its digest, as the lab has it."""
+    words, options = operands(call, "-C -f -xf")
+    if "-C" in options and "-xf" in options:
+        return _unpacked(machine, call, options["-xf"], options["-C"])
     words, options = operands(call)
     if not {"-x", "-O", "-f"} <= options.keys() or len(words) != 2:
         return Reply(2, stderr=f"tar: the twin knows -xOf ARCHIVE MEMBER only, not {call.argv}\n")
@@ -25,3 +28,20 @@ def tar(machine: Machine, call: Call) -> Reply:
                 return Reply(2, stderr=f"tar: {member}: Not found in archive\n{_FAILED}")
             return Reply(0, f"# {member} of {download.name} {download.version}\n")
     return Reply(2, stderr=f"tar: This does not look like a tar archive\n{_FAILED}")
+
+
+def _unpacked(machine: Machine, call: Call, path: str, into: str) -> Reply:
+    """All of an archive, below a folder: of those that hold more than a program, Ollama's."""
+    digest = machine.files.stat(call.path(path), machine.who(call)).sha256
+    known = [each for each in machine.world.lab.downloads.values() if each.sha256 == digest]
+    if not known or "ollama" not in known[0].url:
+        return Reply(2, stderr=f"tar: This does not look like a tar archive\n{_FAILED}")
+    if "zstd" not in machine.packages:
+        return Reply(
+            2, stderr=f"tar (child): zstd: Cannot exec: No such file or directory\n{_FAILED}"
+        )
+    version = known[0].version
+    for name in ("lib/ollama/cuda_v13/libggml-cuda.so", "lib/ollama/vulkan/libggml-vulkan.so"):
+        machine.files.put(f"{into}/{name}", f"{name} {version}\n")
+    machine.files.put(f"{into}/bin/ollama", f"{version}\n", mode=0o755)
+    return Reply(takes_s=20.0)

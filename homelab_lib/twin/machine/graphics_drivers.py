@@ -118,7 +118,7 @@ def _tell(machine: Machine) -> None:
     if "amdgpu" not in machine.modules:
         return
     for number, (card, part) in enumerate(cards(machine, "AMD")):
-        folder = f"/sys/class/drm/card{number}/device"
+        folder = f"/sys/devices/pci0000:00/{card.slot}"
         facts = {"total": total_bytes(part), "used": used_bytes(machine, card, part)}
         for name, value in facts.items():
             machine.files.put(f"{folder}/mem_info_vram_{name}", f"{value}\n")

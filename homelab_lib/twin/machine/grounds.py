@@ -33,6 +33,7 @@ _DOCUMENTED = {
     "modprobe": "modprobe(8)",
     "mount": "mount(8), mount.nfs(8)",
     "nvidia-smi": "nvidia-smi(1), lines of real ones",
+    "ollama": "its sources: server, llm, discover",
     "ping": "ping(8)",
     "readonly": "POSIX.1-2024",
     "sha1sum": "sha1sum(1)",

@@ -40,12 +40,14 @@ def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""
     words, options = operands(
         call,
-        "-H -o -m -w -K --max-time --connect-timeout --retry --header -X --cacert --resolve",
+        "-H -o -m -w -K --max-time --connect-timeout --retry --header -X --cacert --resolve "
+        "-d --data --data-binary",
     )
     if options.get("-K") == "-":  # what nobody is to see among the processes
         words = re.findall(r'^url = "([^"]*)"$', call.stdin.decode(), re.MULTILINE)
     headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
     named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
+    named |= _posted(call, options)
     target = options.get("-o", "")
     url = words[-1]
     try:
@@ -60,8 +62,31 @@ def curl(machine: Machine, call: Call) -> Reply:
     fails = bool({"-f", "--fail"} & options.keys()) and status >= 400
     if fails:
         return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
+    if "--fail-with-body" in options and status >= 400:
+        return (
+            Reply(22, entry.data, f"curl: (22) The requested URL returned error: {status}\n")
+            if not target
+            else _failed_into(machine, call, entry, target, status)
+        )
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
     return _kept(machine, call, entry, target, shown)
+
+
+def _posted(call: Call, options: dict[str, str]) -> dict[str, str]:
+    """Method and body of a request, under names that no header can have."""
+    given = next((options[w] for w in ("--data-binary", "--data", "-d") if w in options), None)
+    method = options.get("-X") or ("GET" if given is None else "POST")
+    if given == "@-":
+        given = call.stdin.decode()
+    if given is None and method == "GET":
+        return {}
+    return {":method": method, ":body": given or ""}
+
+
+def _failed_into(machine: Machine, call: Call, entry: Entry, target: str, status: int) -> Reply:
+    """What a server said against it is in the file."""
+    machine.files.write(call.path(target), entry.data, machine.who(call))
+    return Reply(22, stderr=f"curl: (22) The requested URL returned error: {status}\n")
 
 
 def _resolved(call: Call, url: str) -> str:

@@ -75,7 +75,7 @@ def _started(machine: Machine, text: str) -> str:
     variables = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
     for key in ("ExecStart", "ExecStartPost"):
         for line in re.findall(rf"^{key}=(.*)$", text, re.MULTILINE):
-            words = tuple(shlex.split(line.replace("%%", "%").replace("$$", "$")))
+            words = tuple(shlex.split(line.lstrip("+-@:!").replace("%%", "%").replace("$$", "$")))
             reply = machine.call(Call(words, env=dict(variables))).finished()
             if reply.status:
                 return reply.err.decode(errors="replace") or f"{key} failed\n"

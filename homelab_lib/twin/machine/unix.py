@@ -20,6 +20,7 @@ from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.lspci import lspci_programs
 from homelab_lib.twin.machine.mounts import mounts
 from homelab_lib.twin.machine.netutils import netutils
+from homelab_lib.twin.machine.ollama_service import ollama_programs
 from homelab_lib.twin.machine.packages import packages
 from homelab_lib.twin.machine.permissions import permissions
 from homelab_lib.twin.machine.pinging import pinging
@@ -71,6 +72,7 @@ UNIX = (
     mounts,
     exportfs_programs,
     cloudflared_programs,
+    ollama_programs,
     restic_programs,
     tailscale_programs,
     wireguard,

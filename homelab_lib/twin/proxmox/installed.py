@@ -50,7 +50,9 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
             described.storage, node.stores.free_name(vmid), described.disk_bytes
         )
         config["scsi0"] = f"{disk},size={print_size(described.disk_bytes)}"
-    vm = VirtualMachine(vmid, config, running=True, started=dict(config))
+    image = node.world.lab.images.get(described.image or "")
+    booted = (image.sha256 or "") if image else ""
+    vm = VirtualMachine(vmid, config, running=True, started=dict(config), booted=booted)
     node.vms[vmid] = vm
     guest = vm.guest = Guest(node, vmid)
     guest.set_up()

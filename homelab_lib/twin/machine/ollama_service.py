@@ -1,0 +1,61 @@
+"""`ollama serve` as a service of a machine: it answers on a port, and writes into the journal.
+
+Source: ollama/ollama docs/linux.mdx, envconfig/config.go.
+"""
+
+from homelab_lib.twin.machine.graphics_drivers import cards
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.ollama import Answer, Server, discover
+from homelab_lib.twin.machine.program import Call, Commands, Reply
+
+ollama_programs = Commands()
+
+PROGRAM = "/usr/local/bin/ollama"
+_UNIT = "ollama"
+
+
+class Door:
+    """What leads to a server from a port."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def __call__(self, path: str, headers: dict[str, str]) -> Answer:
+        """Method and body come beside the headers."""
+        return self.server.answer(headers.get(":method", "GET"), path, headers.get(":body", ""))
+
+
+@ollama_programs("ollama")
+def ollama(machine: Machine, call: Call) -> Reply:
+    """The server, started by systemd."""
+    entry = machine.files.entry(PROGRAM)
+    unit = machine.units.get(_UNIT)
+    if entry is None:
+        return Reply(127, stderr="sh: 1: ollama: not found\n")
+    if call.argv[1:] != ("serve",) or unit is None:
+        return Reply(1, stderr=f"twin: its ollama is a service alone, not {call.argv}\n")
+    env = call.env
+    port = int(env.get("OLLAMA_HOST", "127.0.0.1:11434").rpartition(":")[2])
+    before = machine.http.get(port)
+    if isinstance(before, Door):
+        before.server.stop()
+    driven = [
+        found
+        for vendor, module in (("NVIDIA", "nvidia"), ("AMD", "amdgpu"))
+        if module in machine.modules
+        for found in cards(machine, vendor)
+    ]
+    store = machine.kept.setdefault("ollama", {}).setdefault("systemd", {})
+    machine.http[port] = Door(
+        Server(
+            machine,
+            _UNIT,
+            entry.data.decode().strip(),
+            dict(env),
+            discover(driven, ("CUDA", "Vulkan"), env),
+            store,
+            lambda line: machine.log(unit.invocation, line),
+        )
+    )
+    machine.listeners[port] = lambda: unit.active == "active"
+    return Reply()

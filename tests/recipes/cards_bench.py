@@ -1,0 +1,30 @@
+"""A lab whose cards were passed through already, and the steps above that."""
+
+import copy
+
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes import graphics, inference
+from recipes.bench import Bench
+
+PHASE = 3
+
+
+def described(*changes):
+    """The shipped lab; its third worker stands with the others, so that these steps come first."""
+    return changed(load_lab(), ("vms.k3s-gpu3.phase", 2), *changes)
+
+
+def bench(lab=None):
+    """A twin before phase 3, each VM with its card on its bus."""
+    lab = lab or described()
+    made = Bench(lab, (*graphics.steps(lab, PHASE), *inference.steps(lab, PHASE)), PHASE)
+    for vm in lab.vms.values():
+        host = made.world.machines[vm.host]
+        for name in vm.gpus:
+            [card] = [each for each in host.bus if each.name == name]
+            slot = f"0000:01:{len(vm.gpus):02x}.0"
+            own = copy.copy(card)
+            own.slot, own.driver = slot, ""
+            made.world.machines[vm.name].bus.append(own)
+    return made

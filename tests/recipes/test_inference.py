@@ -1,0 +1,170 @@
+"""Cards in guests and models on them, above the passthrough: made, left alone, and what stops."""
+
+import pytest
+
+from homelab_lib.errors import BadParameter
+from homelab_lib.recipes.inference import steps
+from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
+from recipes.cards_bench import PHASE, bench, described
+
+CHAT = ("services.ollama.devices", ["proxmox.gpu1"])
+"""One card, which is NVIDIA's: less to wait for."""
+ALONE = (
+    CHAT,
+    ("services.embeddings.phase", None),
+    ("services.ollama-desktop.phase", None),
+    ("services.load-balancer.phase", None),
+    ("gpu_allocation.rx-7900-xt.phase", None),
+    ("gpu_allocation.rx-6700-xt.phase", None),
+)
+EMBEDDINGS = (
+    ("services.ollama.phase", None),
+    *ALONE[2:5],
+    ("gpu_allocation.rtx-4070-ti-super.phase", None),
+)
+
+
+def run(made, mode="apply"):
+    engine = made.engine(mode)
+    return {step.name: engine.run_step(step.name) for step in made.steps}
+
+
+@pytest.fixture(scope="module")
+def done():
+    made = bench()
+    return made, run(made)
+
+
+def test_every_card_serves_its_model(done):
+    _, outcomes = done
+    held = {check.title: check.says for o in outcomes.values() for check in o.checks if check.holds}
+    assert held["ollama-gpu1 computes by CUDA"] == "library=CUDA"
+    assert held["embeddings computes by ROCm"] == "library=ROCm"
+    assert held["ollama-desktop computes by Vulkan"] == "library=Vulkan"
+    assert held["ollama-gpu2 has all layers on the card"] == "65 of 65 layers"
+    assert held["a pod on k3s-gpu1 uses NVIDIA's card"] == "Test PASSED"
+    assert held["a pod on k3s-gpu3 uses AMD's card"] == "gfx_target_version 100301"
+
+
+def test_memory_and_speed_stand_beside_what_was_foretold(done):
+    _, outcomes = done
+    found = {m.name: m for m in outcomes["answers"].measurements}
+    memory = found["ollama-gpu2: memory of the card"]
+    assert memory.predicted == pytest.approx(19.49 * 2**30, rel=0.001)
+    assert memory.value == pytest.approx(memory.predicted, rel=0.02)
+    for name in ("ollama-gpu1: chat-small", "ollama-desktop: local-fallback"):
+        assert 0 < found[name].value < found[name].predicted, "nothing is above its roof"
+
+
+def test_a_second_run_sends_nothing_and_verify_is_clean(done):
+    made, _ = done
+    sent = len(made.wire.sent)
+    again = run(made)
+    assert made.wire.sent[sent:] == []
+    assert {o.status for o in again.values()} == {"already"}
+    assert {o.status for o in run(made, "verify").values()} == {"already"}
+
+
+def test_a_night_s_upgrade_leaves_driver_and_library_together(done):
+    made, _ = done
+    worker = made.world.machines["k3s-gpu1"]
+    upgrade_at_night(worker)
+    assert worker.run("nvidia-smi --query-gpu=name --format=csv,noheader,nounits").status == 0
+
+
+def test_a_driver_that_is_not_held_is_split_at_night_and_the_step_says_so():
+    made = bench(described(*ALONE))
+    made.step("drivers")
+    worker = made.world.machines["k3s-gpu1"]
+    worker.run("sudo apt-mark unhold 'libnvidia-compute-580-server' nvidia-utils-580-server")
+    upgrade_at_night(worker)
+    _, words = made.stops()
+    assert "Driver/library version mismatch" in words
+    assert "library and kernel module have to be of one version" in words
+
+
+def stopped(made):
+    step, words = made.stops()
+    return step, " ".join(words.split())
+
+
+def test_without_a_card_nothing_is_installed():
+    made = bench(described(*ALONE))
+    made.world.machines["k3s-gpu1"].bus.clear()
+    step, words = stopped(made)
+    assert step == "drivers"
+    assert "RTX 4070 Ti Super is not on the bus of k3s-gpu1" in words
+    assert not [line for line in made.wire.sent if "nvidia" in line]
+
+
+def test_a_taint_that_keeps_the_plugin_away_is_named():
+    made = bench(described(*ALONE))
+    [cluster] = made.world.clusters.values()
+    taint = {"key": "dedicated", "value": "ml", "effect": "NoSchedule"}
+    cluster.get("Node", "k3s-gpu1")["spec"]["taints"] = [taint]
+    step, words = stopped(made)
+    assert step == "gpu-plugins"
+    assert "offers 0 of 1 nvidia.com/gpu" in words
+    assert "taint dedicated=ml:NoSchedule of k3s-gpu1 keeps nvdp-nvidia-device-plugin away" in words
+
+
+def test_a_plugin_without_nvidia_s_runtime_is_named():
+    key = "clusters.homelab.device_plugins.NVIDIA.values"
+    made = bench(described(*ALONE, (key, {"runtimeClassName": ""})))
+    step, words = stopped(made)
+    assert step == "gpu-plugins"
+    assert "Incompatible strategy detected auto" in words
+
+
+def test_a_runtime_class_that_no_node_has_is_named():
+    key = "clusters.homelab.device_plugins.NVIDIA.values"
+    made = bench(described(*ALONE, (key, {"runtimeClassName": "nvidia-experimental"})))
+    step, words = stopped(made)
+    assert step == "gpu-plugins"
+    assert 'no runtime for "nvidia-experimental" is configured' in words
+
+
+def test_a_card_that_the_server_leaves_out_is_no_success():
+    key = "services.embeddings.chart.values"
+    made = bench(described(*EMBEDDINGS, (key, {"extraEnv": []})))
+    step, words = stopped(made)
+    assert step == "model-servers"
+    assert "embeddings computes by ROCm: it leaves the card out: dropping ROCm device" in words
+
+
+def test_another_digest_than_the_lab_s_stops_before_the_model_is_used():
+    made = bench(described(*ALONE))
+    made.world.habits["ollama_tags"] = {"llama3.1:8b": "f" * 64}
+    step, words = stopped(made)
+    assert step == "models"
+    assert "has digest ffffffffffff, and the lab has 46e0c10c039e" in words
+    assert not [line for line in made.wire.sent if "/api/generate" in line]
+
+
+def refused(*changes):
+    with pytest.raises(BadParameter) as caught:
+        list(steps(described(*changes), PHASE))
+    return " ".join(str(caught.value).split())
+
+
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_sent():
+    words = refused(
+        ("models.chat-large.cache_type", "f16"), ("models.chat-large.context_tokens", 8192)
+    )
+    assert "chat-large takes 20.96 GiB on proxmox.gpu2, which has 20.00 GiB" in words
+    assert "weights 18.07 GiB, cache 2.00 GiB" in words
+    assert "models.chat-large" in words
+
+
+def test_models_of_one_card_have_to_agree_on_what_a_server_has_once():
+    words = refused(
+        ("models.local-fallback.devices", ["proxmox.gpu1"]),
+        ("models.local-fallback.context_tokens", 4096),
+        ("services.ollama-desktop.phase", None),
+    )
+    assert "differ in context_tokens, which Ollama has once for all" in words
+
+
+def test_a_quantised_cache_needs_flash_attention():
+    words = refused(("models.chat-large.flash_attention", False))
+    assert "keeps values in q8_0, which needs flash attention" in words
