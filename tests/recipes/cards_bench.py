@@ -22,7 +22,8 @@ def bench(lab=None):
     for vm in lab.vms.values():
         host = made.world.machines[vm.host]
         for name in vm.gpus:
-            [card] = [each for each in host.bus if each.name == name]
+            drawn = [each for each in host.bus if each.class_code == "0300"]
+            [card] = [each for each in drawn if each.name == name]
             slot = f"0000:01:{len(vm.gpus):02x}.0"
             own = copy.copy(card)
             own.slot, own.driver = slot, ""

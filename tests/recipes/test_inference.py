@@ -4,6 +4,7 @@ import pytest
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.recipes.inference import steps
+from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
 from recipes.cards_bench import PHASE, bench, described
 
@@ -90,10 +91,12 @@ def stopped(made):
 
 def test_without_a_card_nothing_is_installed():
     made = bench(described(*ALONE))
-    made.world.machines["k3s-gpu1"].bus.clear()
+    vga = Function("vga", "0000:00:01.0", "1234:1111", "0300", "QEMU VGA", "", "", 0, 0, 0, 0)
+    made.world.machines["k3s-gpu1"].bus[:] = [vga]
     step, words = stopped(made)
     assert step == "drivers"
     assert "RTX 4070 Ti Super is not on the bus of k3s-gpu1" in words
+    assert "its graphics cards: 1234:1111" in words
     assert not [line for line in made.wire.sent if "nvidia" in line]
 
 
@@ -151,8 +154,8 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_sent():
     words = refused(
         ("models.chat-large.cache_type", "f16"), ("models.chat-large.context_tokens", 8192)
     )
-    assert "chat-large takes 20.96 GiB on proxmox.gpu2, which has 20.00 GiB" in words
-    assert "weights 18.07 GiB, cache 2.00 GiB" in words
+    assert "chat-large takes 20.96 GiB on proxmox.gpu2, which has 20 GiB" in words
+    assert "weights 18.07 GiB, cache 2 GiB" in words
     assert "models.chat-large" in words
 
 
