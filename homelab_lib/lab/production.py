@@ -67,7 +67,7 @@ class Target(Record):
     name: Slug = Field(description="What it is called.")
     address: Address = Field(description="Where it is asked.")
     port: Positive = Field(9100, description="TCP port.")
-    watches: tuple[Literal["host", "pool", "gpu", "link", "ups"], ...] = Field(
+    watches: tuple[Literal["host", "pool", "link", "ups"], ...] = Field(
         ("host",), description="What its numbers are about."
     )
 

@@ -66,6 +66,14 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         check=issuing.dated,
         measure=issuing.left,
     )
+
+
+def trusting(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
+    """The step of those who trust the authority, once all is published; see `steps`."""
+    described = cluster.certificates
+    if described is None or lab.services[described.service].phase != phase:
+        return
+    issuing = Issuing(lab, cluster, described, phase)
     yield Step(
         f"trust{end}",
         "Have the clients trust the house's authority, and ask as they do",

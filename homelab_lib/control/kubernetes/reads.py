@@ -1,20 +1,25 @@
 """Which calls of kubectl, k3s and helm only read."""
 
+import re
 from collections.abc import Sequence
 
 from homelab_lib.transport.options import Allowed, Words
 from homelab_lib.transport.reads import declare
 
 # Health and version of the API server. What goes on to a node, a pod or a service by
-# ``…/proxy/…`` may do anything there.
+# ``…/proxy/…`` may do anything there, but for what Prometheus, Alertmanager and Grafana only show.
 _RAW = ("/healthz", "/livez", "/readyz", "/version", "/metrics")
+_SHOWN = re.compile(
+    r"/api/v1/namespaces/[a-z0-9-]+/services/http:[a-z0-9-]+:\d+/proxy/"
+    r"(api/v1/(targets|rules|alerts|query)|api/v2/(alerts|silences|status)|api/health)"
+)
 
 
 def _no_surprise(words: Words) -> bool:
     """``logs -f`` never ends; ``--raw`` asks for paths that we know."""
     raw = [path.partition("?")[0] for path in words.values("--raw")]
     return (
-        all(path in _RAW for path in raw)
+        all(path in _RAW or _SHOWN.fullmatch(path) for path in raw)
         and (not raw or words.operands == ["get"])
         and not (words.operands[:1] == ["logs"] and words.values("-f"))
     )

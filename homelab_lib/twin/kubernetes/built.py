@@ -6,6 +6,7 @@ from homelab_lib.twin.kubernetes.grounds import GROUNDS
 from homelab_lib.twin.kubernetes.k3s import BINARY, installed_version, installer, unit_for
 from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
 from homelab_lib.twin.kubernetes.seeding import seed_cluster
+from homelab_lib.twin.machine import exporter
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.world import World
@@ -17,6 +18,7 @@ def register(world: World) -> None:
     """Tell the world what may be installed from the internet, and what that does."""
     world.programs += [k3s, kubectl]
     world.units |= {"k3s": lambda: unit_for("server"), "k3s-agent": lambda: unit_for("agent")}
+    world.services[exporter.PACKAGE] = exporter.brought  # for whom its Prometheus asks
     world.seeds.append(seed_cluster)
     world.founders.append(found)
     world.shelves.append(Shelf("k3s", GROUNDS, installed_version))

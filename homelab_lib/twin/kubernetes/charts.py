@@ -203,7 +203,7 @@ class Installing:
 
     def _workload(self, each: Row) -> Object:
         made = self._made(each, "apps/v1")
-        labels = {"app": made["metadata"]["name"]}
+        labels = {"app": made["metadata"]["name"]} | each.get("labels", {})
         container: Object = {"name": each["image"].rpartition("/")[2].partition(":")[0]}
         container["image"] = self._image(each)
         if args := dig(self.values, each.get("args_from", "")):
@@ -227,7 +227,7 @@ class Installing:
             pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]
             container["volumeMounts"] = [{"name": "data", "mountPath": claim["mounted_at"]}]
         spec: Object = {
-            "selector": {"matchLabels": labels},
+            "selector": {"matchLabels": {"app": labels["app"]}},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         }
         if each["kind"] != "DaemonSet":

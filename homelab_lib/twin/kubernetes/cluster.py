@@ -61,6 +61,7 @@ class Cluster:
         self.token = ""  # by which nodes join
         self.tls_names: set[str] = set()  # names the API's certificate is good for
         self.controllers: list[Callable[[Cluster], None]] = []
+        self.silences: list[Any] = []  # alerts that somebody has seen
         self.admission: list[Callable[[Cluster, Object], None]] = []  # what has a say in objects
         self.last_seen: dict[str, float] = {}
         self.logs: dict[str, str] = {}  # a pod's output by its uid
@@ -78,10 +79,14 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
         """The object, or None. Not a copy: only controllers change it."""
-        return self.objects.get((kind, namespace if self.kinds[kind].namespaced else "", name))
+        known = self.kinds.get(kind)
+        space = namespace if known and known.namespaced else ""
+        return self.objects.get((kind, space, name))
 
     def all(self, kind: str, namespace: str | None = None) -> list[Object]:
         """Every object of a kind by name; of all namespaces for None."""
+        if kind not in self.kinds:
+            return []  # nobody has defined it
         found = [
             (key, document)
             for key, document in self.objects.items()

@@ -7,6 +7,7 @@ from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
 from homelab_lib.twin.kubernetes.flags import Words
 from homelab_lib.twin.kubernetes.objects import KINDS, ApiError, Kind, Object, dig, kind_called
 from homelab_lib.twin.kubernetes.printing import show
+from homelab_lib.twin.kubernetes.proxied import answered
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 
@@ -18,6 +19,8 @@ def get(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
     if raw := words.get("--raw"):
         if raw.partition("?")[0] in _HEALTH:
             return Reply(0, "ok")
+        if (page := answered(cluster, raw)) is not None:
+            return Reply(0, page)
         return Reply(1, stderr="Error from server (NotFound): the server could not find the "
                      "requested resource\n")  # fmt: skip
     kinds, names = _wanted(cluster, words.operands[1:])

@@ -20,6 +20,7 @@ REPOSITORY = {
     "dmidecode": "3.6-2",
     "iperf3": "3.18-2",
     "jq": "1.7.1-6",
+    "prometheus-node-exporter": "1.9.0-1+b4",
     "pciutils": "1:3.13.0-2",
     "wireguard-tools": "1.0.20210914-3",
     "tmux": "3.5a-3",

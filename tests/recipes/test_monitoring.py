@@ -1,0 +1,153 @@
+"""Monitoring of phase 4: what it asks, what it keeps where, and that somebody is told."""
+
+import json
+import shutil
+
+import pytest
+
+from homelab_lib import paths
+from homelab_lib.errors import LabError
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.production import Target
+from homelab_lib.recipes import alerts
+from recipes.in_production import (
+    CLUSTER,
+    LAB,
+    SECRETS,
+    bench_of,
+    cluster_of,
+    secrets,
+    with_cluster,
+    with_service,
+)
+
+ONLY = ("exporters", "monitoring", "alerts", "told")
+__all__ = ["secrets"]
+
+
+@pytest.fixture(scope="module")
+def _done():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        bench = bench_of(LAB, *ONLY)
+        assert bench.stops() == ("", "")
+        yield bench
+
+
+@pytest.fixture
+def done(_done):
+    _done.wire.sent.clear()
+    return _done
+
+
+def test_a_second_run_and_a_plan_of_it_send_nothing(done):
+    assert done.stops() == ("", "")
+    again = done.likeness()
+    assert again.stops() == ("", "")
+    assert done.wire.sent == again.wire.sent == []
+
+
+def test_numbers_lie_on_the_node_and_not_on_nfs(done):
+    claims = cluster_of(done).all("PersistentVolumeClaim", "monitoring")
+    assert {claim["spec"]["storageClassName"] for claim in claims} == {"local-path"}
+    assert len(claims) == 2, "Prometheus's and Alertmanager's"
+    assert all(claim["status"]["phase"] == "Bound" for claim in claims)
+
+
+def test_what_k3s_has_no_port_for_is_not_asked(done):
+    monitors = cluster_of(done).all("servicemonitors.monitoring.coreos.com")
+    names = " ".join(each["metadata"]["name"] for each in monitors)
+    assert "kubelet" in names
+    assert not any(each in names for each in ("scheduler", "controller-manager", "proxy", "etcd"))
+
+
+def test_no_secret_is_seen_outside_of_a_secret(done):
+    kept = {key: each for key, each in cluster_of(done).objects.items() if key[0] != "Secret"}
+    shown = json.dumps(list(kept.values())) + " ".join(done.wire.sent)
+    assert not any(value in shown for value in SECRETS.values())
+    held = cluster_of(done).get("Secret", "grafana-admin", "monitoring")
+    assert set(held["data"]) == {"user", "password"}
+
+
+def test_a_secret_that_somebody_else_made_is_left_alone():
+    bench = bench_of(LAB, *ONLY)
+    cluster = cluster_of(bench)
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})
+    meta = {"name": "grafana-admin", "namespace": "monitoring"}
+    cluster.create(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"user": "eA=="}}
+    )
+    step, says = bench.stops()
+    assert step == "monitoring"
+    assert "grafana-admin is there with another value of password, user" in says
+    assert "homelab/lab=" in says
+
+
+def test_a_secret_that_changes_is_changed_by_its_key_alone(done, monkeypatch):
+    monkeypatch.setenv("GRAFANA_PASSWORD", "another-one-than-before")
+    assert done.stops() == ("", "")
+    [sent] = done.wire.sent
+    assert "apply --server-side" in sent
+    monkeypatch.setenv("GRAFANA_PASSWORD", SECRETS["GRAFANA_PASSWORD"])
+    assert done.stops() == ("", "")
+
+
+def test_the_alert_that_is_always_on_goes_to_the_person_and_the_watchdog_to_nobody():
+    config = alerts.receiving(CLUSTER.monitoring.receiver, "monitoring")
+    routes = {r["matchers"][0]["value"]: r["receiver"] for r in config["spec"]["route"]["routes"]}
+    assert routes == {alerts.SPEAKS: "person", "Watchdog": "nobody", "info": "nobody"}
+    first = config["spec"]["route"]["routes"][0]["matchers"][0]["value"]
+    assert first == alerts.SPEAKS, "it is info itself: who comes first decides"
+
+
+def test_rules_are_about_what_this_lab_has():
+    found = {rule["alert"]: rule["expr"] for rule in alerts.rules(LAB, CLUSTER)}
+    assert {"ProxmoxSilent", "ProxmoxPoolSick", "GpuMemoryFull", alerts.SPEAKS} <= set(found)
+    links = {name: expr for name, expr in found.items() if "LinkSlow" in name}
+    assert any("10000000000" in expr for expr in links.values()), "the direct link"
+    assert not any("OnBattery" in name for name in found), "it has no UPS"
+    ups = Target(name="ups-box", address="10.0.30.5", port=9199, watches=("ups",))
+    with_ups = with_cluster(monitoring__targets=(ups,))
+    names = [rule["alert"] for rule in alerts.rules(with_ups, with_ups.clusters["homelab"])]
+    assert "UpsBoxOnBattery" in names
+
+
+# Seeded mistakes ---------------------------------------------------------------------------------
+
+
+def test_prometheus_on_nfs_is_refused_before_anything_runs(tmp_path):
+    shutil.copytree(paths.data(), tmp_path / "lab", ignore=shutil.ignore_patterns("examples"))
+    file = tmp_path / "lab" / "compute.yaml"
+    text = file.read_text().replace(
+        "      service: prometheus\n", "      service: prometheus\n      storage_class: nfs-tank\n"
+    )
+    file.write_text(text)
+    with pytest.raises(LabError) as caught:
+        load_lab(tmp_path / "lab")
+    assert "nfs-tank is on NFS, where Prometheus and other databases lose data" in str(caught.value)
+    assert "write local-path" in str(caught.value)
+
+
+def test_a_target_that_nobody_answers_at_is_named():
+    dead = Target(name="switch", address="10.0.30.99", port=9116)
+    lab = with_cluster(monitoring__targets=(dead,))
+    step, says = bench_of(lab, *ONLY).stops()
+    assert step == "alerts"
+    assert "Prometheus does not hear from scrapeConfig/monitoring/switch" in says
+
+
+@pytest.mark.sample
+def test_a_receiver_whose_secret_is_wrong_is_told(monkeypatch):
+    monkeypatch.setenv("ALERT_WEBHOOK", "hooks.example.org without a scheme")
+    step, says = bench_of(LAB, *ONLY).stops()
+    assert step == "alerts"
+    assert "none of 1 messages by webhook was taken" in says
+
+
+@pytest.mark.sample
+def test_a_secret_of_grafana_that_nobody_described_is_said_by_its_pod():
+    lab = with_service("prometheus", chart__secrets={})
+    step, says = bench_of(lab, *ONLY).stops()
+    assert step == "monitoring"
+    assert 'secret "grafana-admin" not found' in says
