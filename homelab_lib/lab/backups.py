@@ -115,6 +115,9 @@ class RestoreDrill(Made):
     """Files that are brought back into a place of their own and compared, again and again."""
 
     backup: Slug = Field(description="Copy that they are brought back from.")
+    what: Literal["files", "etcd"] = Field(
+        "files", description="Files that are picked, or the newest snapshot of a cluster's etcd."
+    )
     files: Positive = Field(10, le=1000, description="How many are picked.")
     seed: Positive = Field(1, description="Which ones: another number picks others.")
     every_days: Positive = Field(90, description="How old the last drill may be [days].")

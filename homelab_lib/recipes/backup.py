@@ -7,7 +7,9 @@ and another place against what is there, with dates.
 from collections.abc import Iterator
 from functools import partial
 
-from homelab_lib.control.linux import File
+from homelab_lib.control.kubernetes.etcd import FOLDER as ETCD_SNAPSHOTS
+from homelab_lib.control.kubernetes.etcd import EtcdSnapshot
+from homelab_lib.control.linux import File, Packages
 from homelab_lib.control.linux.copies import Copied, check_commands, commands
 from homelab_lib.control.linux.drills import RestoreDrill as Drill
 from homelab_lib.control.linux.drills import last_drill
@@ -136,6 +138,8 @@ class Files:
             look = check_commands(self.access, self.repository.check_percent)
             title, unit = f"Look through {backup.repository}", f"{self.unit}-check"
             yield from self._timer(unit, title, look, self.repository.check_schedule)
+        if ETCD_SNAPSHOTS in backup.paths:
+            yield EtcdSnapshot(machine, backup.within_hours * _HOUR_S)
         yield Copied(
             machine, self.unit, self.access, self.lab.name, backup.name,
             backup.within_hours * _HOUR_S,
@@ -198,6 +202,8 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
     needs = (f"copy-{backup.name}",) if backup in made else ()
 
     def ensure(ctx: Context) -> Iterator[Wanted]:
+        if drill.what == "etcd":
+            yield Packages(backup.machine, ("etcd-client",))
         yield Drill(
             backup.machine,
             drill.name,
@@ -207,6 +213,7 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
             drill.files,
             drill.seed,
             drill.every_days * _DAY_S,
+            drill.what,
             files.repository.url if paper else "",
             _written(files.repository, drill, ctx) if paper else None,
         )
@@ -216,12 +223,16 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
 
     yield Step(
         f"drill-{drill.name}",
-        f"Bring back {drill.files} files of {backup.name} {here}",
+        f"Bring back {_what(drill)} of {backup.name} {here}",
         why=why,
         needs=needs,
         ensure=ensure,
         check=check,
     )
+
+
+def _what(drill: RestoreDrill) -> str:
+    return "the newest snapshot of etcd" if drill.what == "etcd" else f"{drill.files} files"
 
 
 def _written(repository: Repository, drill: RestoreDrill, ctx: Context) -> Secret:

@@ -291,3 +291,43 @@ def test_a_lock_is_seen_and_a_live_one_is_not_taken_away(place, papers, tmp_path
         assert locks(host, access), "restic leaves a live one alone"
         at_work.kill()
     assert locks(host, access), "half locked: whoever held it is gone"
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("etcd", "etcdctl"))), reason="etcd (etcd-server, etcd-client)"
+)
+def test_etcd_is_brought_back_into_a_folder_and_a_torn_snapshot_is_not(place, tmp_path):
+    host, access = Here(), place(f"{tmp_path}/near")
+    folder = tmp_path / "server" / "db" / "snapshots"
+    folder.mkdir(parents=True)
+    snapshot = folder / "etcd-snapshot-server-1790000000"
+    client, peer = free_port(), free_port()
+    url = f"http://127.0.0.1:{client}"
+    words = ["etcd", "--data-dir", str(tmp_path / "etcd"), "--listen-client-urls", url,
+             "--advertise-client-urls", url, "--listen-peer-urls",
+             f"http://127.0.0.1:{peer}"]  # fmt: skip
+    host.environment["ETCDCTL_API"] = "3"
+    told = ["etcdctl", "--endpoints", url]
+    with subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=host.environment
+    ) as process:
+        try:
+            until("etcd answers", lambda: host.run([*told, "put", "/registry/a", "b"]).ok, 30.0)
+            assert host.run([*told, "snapshot", "save", str(snapshot)]).ok
+        finally:
+            process.terminate()
+    host.carry_out(Repository("here", access, LAB))
+    assert host.copy(access, "papers", str(folder)) == [0, 0]
+    drill = brought_back(access, what="etcd")
+    assert host.carry_out(drill) == ["bring back the newest etcd of papers and compare them"]
+    assert last_drill(host, "drill").files == {str(snapshot): "same"}
+    assert sorted(p.name for p in (tmp_path / "drills").iterdir()) == ["drill"]
+    held = bytearray(snapshot.read_bytes())
+    held[5000:5010] = b"0123456789"
+    (folder / "etcd-snapshot-server-1790000001").write_bytes(held)
+    assert host.copy(access, "papers", str(folder)) == [0, 0]
+    (tmp_path / "drills" / "drill").unlink()
+    [change] = drill.diff(drill.observe(host)).changes
+    said = host.run(change.call.argv)
+    assert (said.exit_status, "expected sha256" in said.stderr) == (1, True)
+    assert last_drill(host, "drill").good is False

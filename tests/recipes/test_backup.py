@@ -2,6 +2,7 @@
 
 import pytest
 
+from homelab_lib.control.kubernetes import etcd
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
@@ -245,6 +246,64 @@ def test_folders_that_are_not_there_stop_the_first_copy():
     where, said = bench.stops()
     assert where == "copy-b2"
     assert "homelab-backup-b2.service failed" in said
+
+
+def etcd_bench():
+    kept = {
+        "machine": "k3s-control",
+        "paths": [etcd.FOLDER, etcd.TOKEN],
+        "schedule": "20 1 * * *",
+        "keep": {"daily": 7},
+        "phase": 4,
+    }
+    files = {"etcd": kept | {"repository": "b2"}, "again": kept | {"repository": "second"}}
+    drill = {"backup": "etcd", "what": "etcd", "phase": 4}
+    bench, _ = bench_of(described(files=files, drills={"etcd": drill}))
+    return bench, bench.world.machines["k3s-control"]
+
+
+def names(machine):
+    return machine.files.listdir(etcd.FOLDER)
+
+
+def test_etcd_is_copied_off_its_disk_and_brought_back_beside_what_runs():
+    bench, server = etcd_bench()
+    assert bench.stops() == ("", "")
+    assert [name.rpartition("-")[0] for name in names(server)] == ["homelab-k3s-control"]
+    [copy] = _of(bench, "s3:")[0].snapshots
+    assert {etcd.TOKEN, f"{etcd.FOLDER}/{names(server)[0]}"} <= set(copy.files)
+    assert server.units["k3s"].active == "active"
+    assert not any("stop k3s" in line or "cluster-reset" in line for line in bench.wire.sent)
+    assert not server.files.exists("/var/lib/homelab/drills/etcd.files")
+    bench.wire.sent.clear()
+    bench.world.clock.sleep(10 * 86_400)
+    assert len(names(server)) == 5 + 1, "k3s keeps five of its own, and none of ours is forgotten"
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == [], "k3s takes them by itself"
+
+
+def test_a_snapshot_of_etcd_that_rotted_fails_its_drill():
+    bench, server = etcd_bench()
+    assert bench.stops() == ("", "")
+    [place] = _of(bench, "s3:")
+    server.units["homelab-backup-etcd.timer"].stop(server)
+    for path, entry in place.snapshots[-1].files.items():
+        if path.startswith(f"{etcd.FOLDER}/"):
+            entry.data = b"X" + entry.data[1:]
+    server.files.remove("/var/lib/homelab/drills/etcd")
+    where, said = bench.stops()
+    assert where == "drill-etcd"
+    assert "expected sha256" in said
+
+
+def test_a_server_with_sqlite_has_no_snapshots_and_that_is_said():
+    bench, _ = etcd_bench()
+    for (kind, *_), node in bench.world.clusters["k3s-control"].objects.items():
+        if kind == "Node":
+            node["metadata"]["labels"].pop("node-role.kubernetes.io/etcd", None)
+    where, said = bench.stops()
+    assert where == "copy-etcd"
+    assert "keeps its state in SQLite" in said
 
 
 def test_a_plan_on_what_the_hosts_say_is_what_is_sent():

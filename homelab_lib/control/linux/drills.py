@@ -32,14 +32,16 @@ _LOGIN = (
     "IFS= read -r AWS_ACCESS_KEY_ID; IFS= read -r AWS_SECRET_ACCESS_KEY; "
     "export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; "
 )
-_DRILL = (
+_COPY = (
     'snap=$("$@" snapshots --json --latest 1 --tag "$tag" | '
     'sed -n \'s/.*"short_id":"\\([0-9a-f]*\\)".*/\\1/p\'); '
-    '[ -n "$snap" ] || { echo "there is no copy with the tags $tag" >&2; exit 1; }; '
+    '[ -n "$snap" ] || { echo "there is no copy with the tags $tag" >&2; exit 1; }; : > "$d/said"; '
+)
+_FILES = (
     # A plain file's line: its mode, owners, size, day, time, and its path.
     '"$@" ls -l "$snap" > "$d/all"; grep "^-" "$d/all" > "$d/list" || true; '
     'n=$(wc -l < "$d/list"); [ "$n" -gt 0 ] || { echo "copy $snap holds no file" >&2; exit 1; }; '
-    '[ "$want" -le "$n" ] || want=$n; i=0; : > "$d/said"; '
+    '[ "$want" -le "$n" ] || want=$n; i=0; '
     'while [ "$i" -lt "$want" ]; do k=$(( (seed + i * n / want) % n + 1 )); i=$((i + 1)); '
     'line=$(sed -n "${k}p" "$d/list"); p="/${line#*/}"; '
     "then=$(printf '%s\\n' \"${line%%/*}\" | sed 's/^[^ ]* *[0-9]* *[0-9]* *//; s/ *$//'); "
@@ -49,6 +51,21 @@ _DRILL = (
     'if [ "${now%%.*}" != "$then" ]; then echo "changed $p" >> "$d/said"; '
     'elif [ "$(sha256sum < "$d/one")" = "$(sha256sum < "$p")" ]; then '
     'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; done; '
+)
+_ETCD = (
+    'u=$(command -v etcdutl || command -v etcdctl); p= best=0; "$@" ls "$snap" > "$d/all"; '
+    'while IFS= read -r f; do n="${f##*-}"; case "$f" in */db/snapshots/*) ;; *) continue;; esac; '
+    'case "$n" in ""|*[!0-9]*) continue;; esac; '
+    'if [ "$n" -gt "$best" ]; then best="$n" p="$f"; fi; done < "$d/all"; '
+    '[ -n "$p" ] || { echo "copy $snap holds no snapshot of etcd" >&2; exit 1; }; '
+    # Brought back into a folder of its own: etcd looks at its digest, and no etcd is started.
+    'if "$@" dump "$snap" "$p" > "$d/one" 2> "$d/why" && ETCDCTL_API=3 "$u" snapshot restore '
+    '"$d/one" --data-dir "$d/etcd" > "$d/out" 2> "$d/why" && [ -s "$d/etcd/member/snap/db" ]; then '
+    'if [ ! -e "$p" ] || [ "$(sha256sum < "$d/one")" = "$(sha256sum < "$p")" ]; then '
+    'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; '
+    'else echo "lost $p" >> "$d/said"; cat "$d/why" >&2; fi; '
+)
+_NOTE = (
     'bad=$(grep -c -e "^lost " -e "^differs " "$d/said" || true); '
     'good=$(grep -c "^same " "$d/said" || true); '
     '{ echo "$(date +%s) $snap"; cat "$d/said"; } > "$r.new"; mv -fT -- "$r.new" "$r"; '
@@ -126,6 +143,8 @@ class RestoreDrill:
         How many are picked, and by which number.
     within_s
         How long ago the last one may be [s].
+    what
+        ``files``, or ``etcd`` for the newest snapshot of a cluster's etcd.
     url, paper
         With a key from paper: where the repository is, and what stands on the paper, a line each;
         nothing that lies on the machine is used then.
@@ -139,6 +158,7 @@ class RestoreDrill:
     files: int
     seed: int
     within_s: float
+    what: str = "files"
     url: str = ""
     paper: Secret | None = field(default=None, repr=False)
     timeout_s: float = 3600.0
@@ -158,11 +178,12 @@ class RestoreDrill:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["last"] == "good" and observed["age_s"] <= self.within_s:
             return Diff()
-        script = _BEGIN + _DRILL
+        drill = _COPY + (_ETCD if self.what == "etcd" else _FILES) + _NOTE
+        script = _BEGIN + drill
         words = self.access.words()
         if self.paper is not None:
             login = _LOGIN if self.url.startswith("s3:") else ""
-            script = _BEGIN + _FROM_PAPER + login + _DRILL
+            script = _BEGIN + _FROM_PAPER + login + drill
             words = ("restic", "--no-cache", "-r", self.url)
         call = change(
             *("sh", "-c", script, "sh", f"{FOLDER}/{self.drill}.files", f"{FOLDER}/{self.drill}"),
@@ -173,5 +194,6 @@ class RestoreDrill:
             timeout_s=self.timeout_s,
         )
         how = "with the key on paper alone" if self.paper is not None else "and compare them"
-        summary = f"bring back {self.files} files of {self.backup} {how}"
+        what = "the newest etcd" if self.what == "etcd" else f"{self.files} files"
+        summary = f"bring back {what} of {self.backup} {how}"
         return Diff((Change(summary, call, detached=self.paper is None),))

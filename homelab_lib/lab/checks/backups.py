@@ -25,6 +25,12 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if drill.backup not in kept.files:
             yield unknown((*path, "backup"), drill.backup, kept.files, "copy of files")
             continue
+        if drill.what == "etcd" and not any(
+            p.endswith("/db/snapshots") for p in kept.files[drill.backup].paths
+        ):
+            folder = "/var/lib/rancher/k3s/server/db/snapshots"
+            what = f"etcd's snapshots are in none of its paths: {folder}"
+            yield Fault((*path, "backup"), what)
         place = kept.repositories.get(kept.files[drill.backup].repository)
         if drill.from_paper and place is not None and not place.offsite:
             what = f"{place.name} is in the house: what is lost with it is not brought back by it"

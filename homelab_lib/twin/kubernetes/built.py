@@ -1,9 +1,16 @@
 """What Kubernetes adds to a world: its programs, its installers, its services."""
 
 from homelab_lib.twin.fidelity import Shelf
+from homelab_lib.twin.kubernetes.etcd import etcd_programs, snapshot
 from homelab_lib.twin.kubernetes.founding import found
 from homelab_lib.twin.kubernetes.grounds import GROUNDS
-from homelab_lib.twin.kubernetes.k3s import BINARY, installed_version, installer, unit_for
+from homelab_lib.twin.kubernetes.k3s import (
+    BINARY,
+    cluster_of,
+    installed_version,
+    installer,
+    unit_for,
+)
 from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
 from homelab_lib.twin.kubernetes.seeding import seed_cluster
 from homelab_lib.twin.machine import exporter
@@ -16,7 +23,7 @@ k3s = Commands()
 
 def register(world: World) -> None:
     """Tell the world what may be installed from the internet, and what that does."""
-    world.programs += [k3s, kubectl]
+    world.programs += [k3s, kubectl, etcd_programs]
     world.units |= {"k3s": lambda: unit_for("server"), "k3s-agent": lambda: unit_for("agent")}
     world.services[exporter.PACKAGE] = exporter.brought  # for whom its Prometheus asks
     world.seeds.append(seed_cluster)
@@ -37,4 +44,6 @@ def run(machine: Machine, call: Call) -> Reply:
         return Reply(0, f"k3s version {version} (00000000)\ngo version go1.24.6\n")
     if call.argv[1:2] == ("kubectl",):
         return on_node(machine, call.other(*call.argv[1:]))
+    if call.argv[1:2] == ("etcd-snapshot",):
+        return snapshot(machine, cluster_of(machine), call)
     return Reply(1, stderr=f"No help topic for '{' '.join(call.argv[1:])}'\n")

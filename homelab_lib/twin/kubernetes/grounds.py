@@ -39,6 +39,12 @@ GROUNDS: tuple[Grounds, ...] = (
     *_kubectl("label", Fidelity.SOURCE, "kubernetes/kubectl, pkg/cmd/label"),
     *_kubectl("auth", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl auth can-i"),
     *_kubectl("rollout", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl rollout status"),
+    Grounds(
+        "k3s etcd-snapshot",
+        Fidelity.SOURCE,
+        "k3s-io/k3s, pkg/etcd/snapshot.go, pkg/cli/etcdsnapshot",
+    ),
+    Grounds("etcdctl snapshot", Fidelity.SOURCE, "etcd 3.5, etcdctl and etcdutl"),
     Grounds("k3s --version", Fidelity.RECORDED, "an output of a real one"),
     Grounds("/usr/local/bin/k3s --version", Fidelity.RECORDED, "an output of a real one"),
     Grounds(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from homelab_lib.lab.compute import Cluster as DescribedCluster
-from homelab_lib.twin.kubernetes import graphics, nodes, passwords, traefik
+from homelab_lib.twin.kubernetes import etcd, graphics, nodes, passwords, traefik
 from homelab_lib.twin.kubernetes.addons import bring_up
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.credentials import administrators
@@ -171,6 +171,7 @@ def start_server(machine: Machine) -> str:
     mode = int(str(config.get("write-kubeconfig-mode", "0600")), 8)
     machine.files.put(KUBECONFIG, administrators(cluster), mode=mode)
     machine.listeners[6443] = lambda: cluster.answers() and cluster.runs_on(machine)
+    etcd.schedule(machine, cluster, config)
     world.after(1.0, lambda: _joins(cluster, machine, True, config), label="server node")
     return ""
 

@@ -42,6 +42,7 @@ _PACKAGES = {
     "cloudflared": "cloudflared",
     "curl": "curl",
     "dmidecode": "dmidecode",
+    "etcdctl": "etcd-client",
     "lspci": "pciutils",
     "restic": "restic",
     "tailscale": "tailscale",

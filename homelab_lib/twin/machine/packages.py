@@ -27,6 +27,7 @@ REPOSITORY = {
     "chrony": "4.6.1-3",
     "ethtool": "1:6.14.2-1",
     "dkms": "3.2.2-1",
+    "etcd-client": "3.5.16-4",
     "restic": "0.18.0-1+b4",
     "haproxy": "3.0.11-1",
     "zstd": "1.5.7+dfsg-1",

@@ -155,17 +155,20 @@ def _list(machine: Machine, call: Call, found: Repository, rest: list[str], give
 
 
 def _snapshot(machine: Machine, found: Repository, name: str) -> Snapshot:
-    for each in found.snapshots:
-        if len(name) >= len("00000000") and each.id.startswith(name):
+    for each in sorted(found.snapshots, key=lambda s: s.time_s, reverse=True):
+        if name == "latest" or (len(name) >= len("00000000") and each.id.startswith(name)):
+            if machine.ask is not None and not each.files:  # told by a real host: no contents
+                for path in each.paths:
+                    each.files |= _held(machine, path)
             return each
-    if name == "latest" and found.snapshots:
-        return max(found.snapshots, key=lambda s: s.time_s)
     raise fatal(machine, f'failed to find snapshot: no matching ID found for prefix "{name}"')
 
 
 def _ls(machine: Machine, call: Call, found: Repository, rest: list[str], given: Given) -> Reply:
     snapshot = _snapshot(machine, found, rest[0])
     lines = [f"snapshot {snapshot.id[:8]} of {list(snapshot.paths)} at {snapshot.time_s}:"]
+    if not {"-l", "--long"} & given.keys():
+        return Reply(0, "".join(f"{line}\n" for line in (*lines, *sorted(snapshot.files))))
     for path, entry in sorted(snapshot.files.items()):
         kind = {"dir": "d", "link": "L"}.get(entry.kind, "-")
         bits = "".join(c if entry.mode >> (8 - n) & 1 else "-" for n, c in enumerate("rwx" * 3))
@@ -235,6 +238,16 @@ def _stands_for_all(machine: Machine, path: str) -> None:
     """What lies in a real host's folders is not asked for: one file stands for all of it."""
     if machine.ask is not None and machine.files.is_dir(path) and not machine.files.listdir(path):
         machine.files.put(f"{path}/stands-for-what-is-there", "")
+
+
+def _held(machine: Machine, path: str) -> dict[str, Entry]:
+    """What a path holds that can be read."""
+    _stands_for_all(machine, path)
+    files = {}
+    for each in machine.files.walk(path):
+        if (entry := machine.files.entry(each, follow=False)) is not None:
+            files[each] = Entry(**vars(entry))
+    return files
 
 
 def _walked(machine: Machine, path: str, exclude: list[str]) -> Iterator[str]:
