@@ -179,6 +179,7 @@ class CloudTask(Made):
     bucket: str | None = Field(None, description="Bucket, where the place has such.")
     folder: str = Field("/", description="Folder at the place.")
     schedule: Cron = Field(description="When, as in crontab: '0 1 * * *'.")
+    within_hours: Positive = Field(26, description="The copy is never older than this [h].")
     snapshot: bool = Field(True, description="Whether a snapshot is taken and that is copied.")
     encryption_password: SecretReference | None = Field(
         None, description="Where the password is kept that it is encrypted with; none: it isn't."

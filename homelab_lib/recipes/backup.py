@@ -25,11 +25,12 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
+from homelab_lib.recipes import cloud
 from homelab_lib.recipes.restic import reached
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
 
-MAKES = ("backups",)
+MAKES = ("backups", *cloud.MAKES)
 _LINUX = ("proxmox", "debian", "ubuntu", "linux")
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _LONGEST_S = 86_400
@@ -54,6 +55,8 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     for each in kept.repositories.values():
         if each.phase == phase and not each.exists:
             yield _on_paper(each)
+    clouds = list(cloud.steps(lab, phase))
+    yield from clouds
     for backup in made:
         files = Files(lab, backup)
         yield Step(
@@ -69,14 +72,14 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         )
     for drill in drills:
         yield from _drill(lab, drill, made)
-    if made:
+    if made or clouds:
         yield Step(
             "three-two-one",
             "See that there are three copies on two media, and one in another place",
             why="Snapshots and mirrored disks are lost with the data, so they count for nothing "
             "here. A copy that is older than was promised counts for nothing either, nor does one "
             "from which nothing was ever brought back.",
-            needs=tuple(f"copy-{each.name}" for each in made),
+            needs=(*(each.name for each in clouds), *(f"copy-{each.name}" for each in made)),
             check=partial(gate, lab),
         )
 
@@ -269,13 +272,19 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
     ctx
         Gives its hosts.
     """
-    groups: dict[tuple[str, tuple[str, ...]], list[FileBackup]] = {}
+    groups: dict[tuple[str, str], list[Files | cloud.Task]] = {}
     for each in lab.backups.files.values():
-        groups.setdefault((each.machine, each.paths), []).append(each)
-    for (machine, paths), backups in groups.items():
-        found = [Files(lab, each).copy(ctx) for each in backups]
+        place = (each.machine, ", ".join(each.paths))
+        groups.setdefault(place, []).append(Files(lab, each))
+    for host, nas in lab.nas.items():
+        for task in nas.cloud_tasks.values():
+            if (task.phase or task.exists) and task.direction == "PUSH":
+                copied = cloud.Task(lab, host, task)
+                groups.setdefault((host, copied.path), []).append(copied)
+    for (machine, paths), ways in groups.items():
+        found = [way.copy(ctx) for way in ways]
         how = rule.standing(f"the disks of {machine}", found)
-        title = f"{', '.join(paths)} of {machine}: three copies, two media, another place"
+        title = f"{paths} of {machine}: three copies, two media, another place"
         late = f"; older than promised, or not there: {', '.join(how.late)}" if how.late else ""
         dates = ", ".join(
             f"{c.name} {'none' if c.age_s is None else f'{c.age_s / _HOUR_S:.1f} h'}" for c in found

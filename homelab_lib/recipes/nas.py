@@ -6,7 +6,6 @@ Only what lies on a TrueNAS is made; other systems' shares are looked at.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.base import Made
 from homelab_lib.lab.iscsi import Iscsi
@@ -95,7 +94,6 @@ class _Nas:
         self.nas = lab.nas.get(host) or Nas(name=host)
         self.nfs_shares = [share for share in alone if share.host == host]
         self.smb_shares = _of(lab.smb_shares.get(host, {}).values(), phase)
-        self._refuse()
 
     def _name(self, what: str) -> str:
         return f"nas-{what}{self.end}"
@@ -109,16 +107,6 @@ class _Nas:
         theirs = [s.dataset for s in shares if s is not None and s.host == self.host]
         found = self._mine(self.lab.datasets.get(self.host, {}))
         return [dataset for dataset in found if dataset.name not in theirs]
-
-    def _refuse(self) -> None:
-        for room, things in (("cloud_tasks", self.nas.cloud_tasks),
-                             ("cloud_credentials", self.nas.cloud_credentials)):  # fmt: skip
-            for thing in _of(things.values(), self.phase):
-                raise BadParameter(
-                    f"{thing.name!r} copies to a place outside, which no recipe sets up yet",
-                    where=f"nas.{self.host}.{room}.{thing.name}",
-                    fix="leave out its phase, and set it up in TrueNAS by hand",
-                )
 
     def steps(self, before: tuple[str, ...]) -> Iterator[Step]:
         """Its steps in the order in which they need each other."""

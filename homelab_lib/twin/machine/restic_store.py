@@ -113,6 +113,7 @@ class Places:
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
+        self.buckets: dict[str, dict[str, bytes]] = {}  # what clouds hold that are no restic's
         self.refuses: dict[str, str] = {}  # by a place's beginning: a withdrawn key, say
         self.asked: set[str] = set()  # of which a real host has told
 
@@ -123,7 +124,8 @@ class Places:
 
     def state(self) -> Mapping[str, Any]:
         """What has to be equal in two worlds that were built alike."""
-        return {place: found.state() for place, found in sorted(self.repositories.items())}
+        held = {place: found.state() for place, found in sorted(self.repositories.items())}
+        return held | {place: sorted(files) for place, files in sorted(self.buckets.items())}
 
 
 def stamp(time_s: float) -> str:

@@ -20,7 +20,13 @@ _JUDGED_ALWAYS = (
 _JUDGED_NOW = (
     *("interface.commit", "interface.update", "network.configuration.update", "nfs.update"),
     *("pool.create", "pool.dataset.create", "pool.dataset.update", "pool.snapshottask.create"),
-    *("service.update", "sharing.nfs.create", "sharing.nfs.update", "sharing.smb.create"),
+    *(
+        "cloudsync.create",
+        "service.update",
+        "sharing.nfs.create",
+        "sharing.nfs.update",
+        "sharing.smb.create",
+    ),
     *("smb.update", "ssh.update", "system.advanced.update", "system.general.update"),
     "ups.update",
 )
@@ -47,7 +53,13 @@ _MODELS_NOW = (
     *("pool.import_find", "pool.import_pool", "pool.query"),
     *("service.query", "service.started", "sharing.smb.delete", "sharing.smb.query"),
     *("sharing.smb.update", "system.info", "system.ready", "system.version"),
-    "system.version_short",
+    *(
+        "cloudsync.credentials.create",
+        "cloudsync.credentials.delete",
+        "cloudsync.credentials.query",
+    ),
+    *("cloudsync.credentials.update", "cloudsync.delete", "cloudsync.query", "cloudsync.sync"),
+    *("cloudsync.update", "system.version_short"),
 )
 _UNTOLD = (
     *("core.get_jobs", "docker.config", "network.configuration.config", "nfs.config"),
@@ -63,7 +75,7 @@ _READ, _OLD = "middleware source", "middleware source, old schema"
 
 _WITH_SECRETS = (
     *("user.create", "user.update", "mail.update", "alertservice.create", "alertservice.update"),
-    "iscsi.auth.create",
+    *("iscsi.auth.create", "cloudsync.create", "cloudsync.credentials.create"),
 )
 """Methods that are called with passwords."""
 

@@ -1,9 +1,10 @@
 """Makes a twin's TrueNAS what a real one says it is."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.graphics import seed_render_nodes
@@ -149,6 +150,29 @@ def _seed_apps(nas: TrueNas, call: Any) -> None:
         nas.open_ports(row)
 
 
+_CLOUD_LOGIN = ("id", "name", "provider.type")
+_CLOUD_TASK = (
+    *("id", "description", "path", "credentials.id", "attributes", "schedule", "direction"),
+    *("transfer_mode", "snapshot", "include", "exclude", "enabled", "bwlimit", "transfers"),
+    *("encryption", "filename_encryption", "follow_symlinks", "pre_script", "job"),
+)
+"""What is no secret of these."""
+
+
+def _selected(names: Sequence[str]) -> str:
+    return json.dumps({"select": list(names)})
+
+
+def _settle_cloud(nas: TrueNas) -> None:
+    """A task has its login's number; its last run was as long ago as the real host's clock says."""
+    ahead_ms = int((Machine.now_s(nas) - nas.world.clock.now()) * 1000)
+    for row in nas.tables["cloudsync"].rows():
+        row["credentials"] = row["credentials"]["id"]
+        ended = (row.get("job") or {}).get("time_finished")
+        if ended:
+            ended["$date"] -= ahead_ms
+
+
 def _seed_tables(nas: TrueNas, call: Any) -> None:
     # A user's row has password hashes in it: all else is asked for by name.
     users = ("[]", json.dumps({"select": list(_USER)}))
@@ -163,6 +187,8 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("staticroute", "staticroute.query"),
         ("system.ntpserver", "system.ntpserver.query"),
         ("alertservice", "alertservice.query"),
+        ("cloudsync.credentials", "cloudsync.credentials.query", "[]", _selected(_CLOUD_LOGIN)),
+        ("cloudsync", "cloudsync.query", "[]", _selected(_CLOUD_TASK)),
         ("iscsi.portal", "iscsi.portal.query"),
         ("iscsi.initiator", "iscsi.initiator.query"),
         ("iscsi.auth", "iscsi.auth.query", "[]", json.dumps({"select": list(_LOGIN)})),
@@ -178,6 +204,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         told = _SHOWN_ONLY - _OWN.get(table, set())
         for row in rows or ():
             nas.tables[table].insert({key: row[key] for key in row if key not in told})
+    _settle_cloud(nas)
     nas.services = installed(nas.release)
     for row in call("service.query") or ():
         running = row["state"] == "RUNNING"
