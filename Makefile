@@ -1,4 +1,5 @@
 # make demo   rehearse phase 2 on a twin of the lab, and say where the report lies
+# make rehearse   all runbooks in order on one twin, and a look weeks later
 # make test   every test that needs no root, the notebooks included
 
 VENV := .venv
@@ -9,11 +10,16 @@ PROGRAMS := $(VENV)/.programs
 # Who is done takes from the other: the long tests stand together, and would all be one's.
 BOTH := -n 2 --dist worksteal
 
-.PHONY: demo test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
+.PHONY: demo rehearse test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
 	@$(PY) -m homelab_lib report
+
+# Every runbook of the lab in order on one twin, a look at all of it, and another weeks later.
+rehearse: $(INSTALLED)
+	$(PY) -m papermill --engine runbook runbooks/house.ipynb reports/house.ipynb
+	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
 	$(PY) -m pytest -q $(BOTH) -m "not real and not long and not sample and not contract"

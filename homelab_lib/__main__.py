@@ -101,6 +101,15 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def house(arguments: argparse.Namespace) -> int:
+    """Make the page of a lab's house from the records of its runs, and say where it lies."""
+    from homelab_lib.house_page import write
+    from homelab_lib.lab import load_lab
+
+    print(f"Page: {paths.shown(write(load_lab(arguments.lab)).resolve())}")
+    return 0
+
+
 def _newest_record() -> Path:
     """The record that was ended last."""
     ended = sorted(paths.reports().glob("*/summary.json"), key=lambda file: file.stat().st_mtime_ns)
@@ -127,10 +136,11 @@ def runbook(arguments: argparse.Namespace) -> int:
 
     from homelab_lib import durable
     from homelab_lib.lab import load_lab
-    from homelab_lib.notebook.writing import looking, written
+    from homelab_lib.notebook.writing import looking, whole, written
     from homelab_lib.recipes import first, health, named
     from homelab_lib.recipes import runbook as of_phase
     from homelab_lib.recipes.holdings import described
+    from homelab_lib.rehearsed import earlier
 
     lab = load_lab(arguments.lab)
     name = arguments.phase
@@ -139,6 +149,9 @@ def runbook(arguments: argparse.Namespace) -> int:
     if name == health.NAME:
         looks = health.runbook(lab, lambda name: "", health.carried_out(lab))
         notebook = looking(looks, health.parts(looks), lab=where)
+    elif name == "house":
+        books = [book.name for book in earlier(lab, None)]
+        notebook = whole(lab.title, books, lab=where)
     else:
         what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
         part, name = what.part.name, what.name
@@ -194,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action)
         return command
 
-    for action in (check, audit, twin, draw, runbook):
+    for action in (check, audit, twin, draw, runbook, house):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
         )
@@ -207,8 +220,8 @@ def _parser() -> argparse.ArgumentParser:
         "phase",
         nargs="?",
         default="",
-        help="its number, or a runbook's name: phase1_network, health (default: the first with "
-        "steps)",
+        help="its number, or a runbook's name: phase1_network, health, house (default: the "
+        "first with steps)",
     )
     writing.add_argument("-o", "--output", help="the file (default: the runbook's name)")
     serving = commands.choices["twin"]

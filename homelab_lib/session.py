@@ -295,6 +295,11 @@ class Run:
             f"Record: {self._reporter.place}"
         )
 
+    def conclude(self) -> None:
+        """Close the record as `finish` does; what was found is the caller's to judge."""
+        drifted = any(outcome.status == "drift" for outcome in self.outcomes)
+        self._conclude("drift" if drifted else "completed")
+
     # ------------------------------------------------------------------ parts
 
     def _assert_open(self) -> None:

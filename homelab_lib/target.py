@@ -36,10 +36,14 @@ from homelab_lib.transport.identities import public_half
 from homelab_lib.transport.request import Request
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import ScaledClock, SimulatedClock
+from homelab_lib.twin.decays import Decay, drawn
 from homelab_lib.twin.fidelity import rests_on
 from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
+
+Decayed = tuple[Decay, str]
+"""What decayed, and on which machine."""
 
 _PATIENCE_S = 60.0  # a twin is there; if it does not answer, this computer is busy
 _MADE_UP_CHARACTERS = 16  # of a secret that only a twin is told; CHAP takes no more
@@ -138,6 +142,14 @@ class TwinTarget:
         """The same lab behind new doors, to which the same key fits; these are closed."""
         self.close()
         return TwinTarget(self.lab, self.world, allow_changes=allow_changes, seed=self._seal)
+
+    def decay(self, seed: int) -> list[Decayed]:
+        """Have things decay that a seed picks; what, and on which machine."""
+        with self.clock.lock:
+            found = drawn(self.world, seed)
+            for each, name in found:
+                each.play(self.world.machines[name])
+        return found
 
     def hosts(self) -> tuple[PlannedHost, ...]:
         """Nobody: what is planned on a twin of its own is carried out on that one."""

@@ -93,6 +93,32 @@ Run it as it is and it looks at a twin on which all runbooks of the lab were car
 `target = "ssh"` it looks at the real hosts, at what records in `reports/` say was carried out on \
 them; where there are none, at all that can be."""
 
+_ABOUT_HOUSE = """\
+Every runbook of the lab in order, from bare machines to the end, on one twin: each is planned, \
+carried out as planned, and run again, which has to send nothing. Then all of it is looked at. \
+Then the twin's clock runs on by weeks, some things decay, and the same look has to find just \
+those. Nothing of yours is touched. Each run leaves its record in `reports/`, and \
+`reports/index.html` is the page of them all."""
+
+_HOUSE_PARAMETERS = """\
+lab: str = {lab}  # the lab's folder; empty: the one in data/
+seed: int = 0  # the twin's; it picks what decays
+days: float = 40.0  # how long it is left alone"""
+
+_HOUSE = """\
+# papermill_description=begin
+from homelab_lib.house import House
+
+house = House(lab, seed)
+house.books"""
+
+_LATER = (
+    ("Is all well?", "look", "house.look()"),
+    ("Weeks later", "decay", "house.decay(days)"),
+    ("What has decayed?", "look again", "house.look()"),
+    ("The page of the house", "page", "house.page()"),
+)
+
 _OF_THE_RECORD = """\
 ## The record
 
@@ -162,6 +188,31 @@ def looking(runbook: Runbook, parts: Sequence[str], *, lab: str = "") -> Noteboo
         name = part or "looks"
         cells.append(_code(f"# papermill_description={name}\nrun.look({_text(part)})"))
     cells += [_prose(_OF_THE_FINDINGS), _code("# papermill_description=record\nrun.finish()")]
+    return _notebook(cells)
+
+
+def whole(title: str, books: Sequence[str], *, lab: str = "") -> NotebookNode:
+    """The notebook of a whole house, rehearsed on one twin.
+
+    Parameters
+    ----------
+    title
+        The lab's.
+    books
+        Its runbooks, in order.
+    lab
+        As `written` has it.
+    """
+    cells = [
+        _prose(f"# The whole house: {title}\n\n{_ABOUT_HOUSE}"),
+        _code(_HOUSE_PARAMETERS.format(lab=_text(lab)), tags=["parameters"]),
+        _code(_HOUSE),
+    ]
+    for book in books:
+        cells.append(_prose(f"## {book}"))
+        cells.append(_code(f"# papermill_description={book}\nhouse.carry_out({_text(book)})"))
+    for title, name, call in _LATER:
+        cells += [_prose(f"## {title}"), _code(f"# papermill_description={name}\n{call}")]
     return _notebook(cells)
 
 

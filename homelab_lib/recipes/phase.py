@@ -36,6 +36,7 @@ from homelab_lib.recipes import (
     proxmox_network,
     switch,
 )
+from homelab_lib.recipes import looks as besides
 from homelab_lib.runbook.step import Runbook, Step
 
 KeyOf = Callable[[str], str]
@@ -210,6 +211,7 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     lab, phases
         The lab, and the numbers of the phases that are done.
     """
+    yield from besides.looks(lab, phases)
     for part in PARTS:
         for recipe in part.recipes:
             yield from recipe.looks(lab, phases)

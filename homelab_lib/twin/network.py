@@ -309,6 +309,8 @@ class Network:
         if not self.hears(way_out, way_out.gateway):
             why = self._why_no_link(source, way_out, way_out.gateway)
             return f"{source.name}'s gateway {way_out.gateway} does not answer: {why}"
+        if router.holds_back:
+            return f"{router.name}: {router.holds_back}"
         zone_from = self.vlan_of(way_out.address)
         zone_to = self.vlan_of(address) if address else "internet"
         onward = None

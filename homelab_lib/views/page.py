@@ -5,7 +5,7 @@ from html import escape
 from homelab_lib.printable import printable
 
 _CSS = """
-:root { color-scheme: light dark; --ink: #263238; --quiet: #78909c; --line: #cfd8dc; }
+:root { color-scheme: light dark; --ink: #263238; --quiet: #546e7a; --line: #cfd8dc; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #eceff1; --quiet: #90a4ae; --line: #455a64; }
   body { background: #151b1e; }
@@ -22,7 +22,15 @@ pre { white-space: pre-wrap; } summary { cursor: pointer; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .quiet { color: var(--quiet); } .rehearsed, .measured, .predicted { font-size: .85em;
   border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
-.anchor-link { display: none; }
+.anchor-link { display: none; } .wide { overflow-x: auto; }
+ul.plain { list-style: none; padding-left: 0; } ul.plain li { margin: .25rem 0; }
+a { color: #1565c0; }
+@media (prefers-color-scheme: dark) { a { color: #90caf9; } }
+@media (max-width: 40rem) {
+  .wide tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  .wide td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
+  .wide tr:has(th) { display: none; }
+}
 @media print { body { max-width: none; margin: 0; } details > * { display: block; } }
 """
 

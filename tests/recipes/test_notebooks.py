@@ -16,9 +16,10 @@ from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.parameters import declared
 from homelab_lib.recipes import health, named, runbook
+from homelab_lib.rehearsed import earlier
 
-LOOKS = paths.root() / "runbooks" / "health.ipynb"
-SHIPPED = sorted({*(paths.root() / "runbooks").glob("*.ipynb")} - {LOOKS})
+LOOKS, HOUSE = (paths.root() / "runbooks" / f"{name}.ipynb" for name in ("health", "house"))
+SHIPPED = sorted({*(paths.root() / "runbooks").glob("*.ipynb")} - {LOOKS, HOUSE})
 LABS = {"": 1, str(paths.data() / "examples" / "minipc"): 2}
 
 
@@ -75,6 +76,15 @@ def test_the_look_at_everything_leaves_no_runbook_out(tmp_path):
         assert [part for found in looked for part in found] == health.parts(looks)
         for parameter in defaults(notebook):
             assert f"{parameter}={parameter}," in code[1], "it is handed on"
+
+
+def test_the_house_has_all_runbooks_in_order(tmp_path):
+    file = tmp_path / "written.ipynb"
+    assert main(["runbook", str(paths.data()), "house", "-o", str(file)]) == 0
+    books = [book.name for book in earlier(load_lab(), None)]
+    for each in (file, HOUSE):
+        code = "\n".join(sources(nbformat.read(each, as_version=4)))
+        assert re.findall(r'house\.carry_out\("(.+)"\)', code) == books
 
 
 @pytest.mark.parametrize("lab", LABS)

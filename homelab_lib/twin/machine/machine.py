@@ -78,6 +78,7 @@ class Machine:
     """
 
     filters = False  # whether it has rules of its own for what passes
+    holds_back = ""  # why nothing passes it, whatever its rules say
 
     def __init__(
         self,

@@ -60,6 +60,7 @@ class Suricata:
 
     def restart(self) -> None:
         """Take over the settings, as a reconfiguration does."""
+        self._box.holds_back = ""
         self._loaded = self._box.config.load()
         enabled = self._loaded.findtext(f"{_GENERAL}/enabled") == "1"
         self._box.started["ids"] = enabled and "ids" not in self._box.not_started

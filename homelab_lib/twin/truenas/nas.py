@@ -119,8 +119,20 @@ class TrueNas(Appliance):
         guids = {name: self.guid(name) for name in self.disks}
         return [
             pool.row(used_bytes(self.datasets, pool.name), guids, self.release)
+            | self._scrubbed(pool)
             for pool in self.pools.values()
         ]
+
+    def _scrubbed(self, pool: ZPool) -> Row:
+        """What a pool says of its last scrub: they come by themselves, as its task has it."""
+        tasks = [row for row in self.tables["pool.scrub"].rows() if row["pool"] == pool.id]
+        every_s = tasks[0]["threshold"] * 86_400.0 if tasks and tasks[0]["enabled"] else 0.0
+        turns = int((self.now_s() - pool.created_s) // every_s) if every_s else 0
+        if not turns or pool.told:
+            return {}
+        ended_ms = int((pool.created_s + turns * every_s) * 1000)
+        return {"scan": {"function": "SCRUB", "state": "FINISHED", "errors": 0,
+                         "end_time": {"$date": ended_ms}}}  # fmt: skip
 
     def available_bytes(self, dataset: str) -> int:
         """What is free for a dataset [bytes]."""

@@ -1,0 +1,178 @@
+"""What `health` looks at besides what runbooks make: what goes bad by itself, and what is too old.
+
+Each check is about what runs, unless it says otherwise, and each finding says what mends it.
+"""
+
+from collections.abc import Collection, Iterator
+
+from homelab_lib.answers import SCALAR, Shape
+from homelab_lib.control.proxmox.api import active_task, api
+from homelab_lib.control.truenas.disks import identities, serials
+from homelab_lib.control.truenas.midclt import call
+from homelab_lib.control.truenas.smart import look_at_health
+from homelab_lib.lab import Lab
+from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.host import Host as Machine
+from homelab_lib.lab.releases import is_known, known_names, series_of
+from homelab_lib.runbook.resource import Host
+from homelab_lib.runbook.step import Check, Context, Step
+
+_FULL = 0.8  # from here on ZFS looks long for free space
+_SCRUB_DAYS = 70.0  # twice what TrueNAS waits between two
+_POOLS: Shape = [
+    {
+        "name": str,
+        "status": str,
+        "healthy": bool,
+        "size?": int,
+        "allocated?": int,
+        "scan?": {"function?": str, "errors?": int, "end_time?": {"$date": int}},
+    }
+]
+_DISKS: Shape = [{"devpath": str, "health?": str, "serial?": str}]
+_NODE_POOLS: Shape = [{"name": str, "health": str}]
+_STORAGES: Shape = [{"storage": str, "active?": SCALAR, "enabled?": SCALAR}]
+_LOCKED: Shape = {"lock?": str}
+_WELL = ("PASSED", "OK", "UNKNOWN")
+_VERSIONS = {
+    "truenas": ("midclt", "call", "system.version"),
+    "proxmox": ("pveversion",),
+    "opnsense": ("opnsense-version",),
+}
+
+
+def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
+    """The steps of all that stands when some phases are done.
+
+    Parameters
+    ----------
+    lab, phases
+        The lab, and the numbers of the phases that are done.
+    """
+    hosts = [
+        host
+        for name, host in lab.hosts.items()
+        if name in lab.machines() and (host.phase is None or host.phase in phases)
+    ]
+    for host in hosts:
+        if host.os.kind == "truenas":
+            yield _nas(host.name)
+        if host.os.kind == "proxmox":
+            yield _node(lab, host)
+    asked = [host for host in hosts if host.os.kind in _VERSIONS]
+    if asked:
+        yield _releases(asked)
+    inside = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
+    if (url := _somewhere(lab)) and inside:
+        yield _outside(inside, url)
+
+
+def _nas(name: str) -> Step:
+    def check(ctx: Context) -> Iterator[Check]:
+        host = ctx.host(name)
+        now_s = float(host.read("date", "+%s").stdout)
+        for pool in call(host, "pool.query", shape=_POOLS):
+            title = f"pool {pool['name']}"
+            well = pool["status"] == "ONLINE" and pool["healthy"]
+            mends = "" if well else "; `zpool status` names the disk, replace it under Storage"
+            yield Check(f"{title} is whole", well, f"it is {pool['status']}{mends}")
+            if pool.get("size"):
+                used = pool.get("allocated", 0) / pool["size"]
+                yield Check(f"{title} has room", used < _FULL, f"{used:.0%} are taken")
+            yield _scrubbed(title, pool.get("scan", {}), now_s)
+        names = serials(host)
+        known = identities(host)
+        for disk in sorted(name for name, serial in names.items() if serial in known):
+            found = look_at_health(host, disk)
+            bad = found.passed is False or found.long_test is False
+            yield Check(f"disk {disk} ({names[disk]}) calls itself well", not bad, found.says)
+
+    why = "Disks fail by and by, and a pool goes on with one less: only who asks hears of it."
+    return Step(f"pools-{name}", f"Pools and disks of {name}", why=why, check=check)
+
+
+def _scrubbed(title: str, scan: dict[str, object], now_s: float) -> Check:
+    ended = scan.get("end_time")
+    if scan.get("function") != "SCRUB" or not isinstance(ended, dict):
+        return Check(f"{title} was scrubbed", True, "not yet")
+    days = (now_s - ended["$date"] / 1000) / 86_400
+    errors = scan.get("errors") or 0
+    says = f"{days:.0f} days ago, with {errors} errors"
+    return Check(f"{title} was scrubbed", days < _SCRUB_DAYS and not errors, says)
+
+
+def _node(lab: Lab, host: Machine) -> Step:
+    node = host.os.node or host.name
+
+    def check(ctx: Context) -> Iterator[Check]:
+        asked = ctx.host(host.name)
+        for disk in api(asked, f"/nodes/{node}/disks/list", shape=_DISKS):
+            said = disk.get("health", "UNKNOWN")
+            title = f"disk {disk['devpath']} ({disk.get('serial', '?')}) calls itself well"
+            yield Check(title, said in _WELL, f"it says {said}")
+        for pool in api(asked, f"/nodes/{node}/disks/zfs", shape=_NODE_POOLS):
+            well = pool["health"] == "ONLINE"
+            yield Check(f"pool {pool['name']} is whole", well, f"it is {pool['health']}")
+        for store in api(asked, f"/nodes/{node}/storage", shape=_STORAGES):
+            if str(store.get("enabled", 1)) == "1":
+                well = str(store.get("active", 0)) == "1"
+                says = "" if well else "it is away; `pvesm status` says why"
+                yield Check(f"storage {store['storage']} is there", well, says)
+        for vm in lab.vms.values():
+            if vm.host == host.name:
+                yield from _locked(asked, node, vm)
+
+    why = "A node says nothing by itself of a disk that fails, a storage that is away, or a lock."
+    return Step(
+        f"node-{host.name}", f"Disks, storages and locks of {host.name}", why=why, check=check
+    )
+
+
+def _locked(asked: Host, node: str, vm: Vm) -> Iterator[Check]:
+    """Whether a lock has outlived its task."""
+    config = api(asked, f"/nodes/{node}/qemu/{vm.vmid}/config", shape=_LOCKED)
+    lock = config.get("lock", "")
+    at_work = active_task(asked, node, vm.vmid) if lock else ""
+    says = f"locked by {lock}" + (f", and {at_work} is at work" if at_work else "")
+    says += "" if at_work or not lock else f" and nobody is at work: `qm unlock {vm.vmid}`"
+    title = f"VM {vm.vmid} ({vm.name}) is not left locked"
+    yield Check(title, not lock or bool(at_work), says if lock else "", "written")
+
+
+def _releases(hosts: list[Machine]) -> Step:
+    def check(ctx: Context) -> Iterator[Check]:
+        for host in hosts:
+            kind = host.os.kind
+            found = series_of(kind, ctx.host(host.name).read(*_VERSIONS[kind]).stdout)
+            says = found.warns or str(found)
+            if not is_known(found):
+                says = f"{found}; known are {known_names(kind)}"
+            yield Check(f"the release of {host.name} is known", is_known(found), says)
+            if host.os.version:
+                meant = series_of(kind, host.os.version)
+                title = f"{host.name} runs the release that the lab says"
+                says = f"{found}, described as {meant}"
+                yield Check(title, found == meant, says)
+
+    why = "An appliance updates itself, and then nobody here has looked at what its calls mean."
+    return Step("releases", "Releases that run", why=why, check=check)
+
+
+def _somewhere(lab: Lab) -> str:
+    """An address in the internet that the lab itself fetches from."""
+    urls = [image.url for image in lab.images.values() if image.url]
+    urls += [download.url for download in lab.downloads.values()]
+    return urls[0] if urls else ""
+
+
+def _outside(inside: list[Vm], url: str) -> Step:
+    def check(ctx: Context) -> Iterator[Check]:
+        for vm in inside:
+            said = ctx.host(vm.name).read("curl", "-sSIL", "-m", "20", url, ok=None)
+            well = said.exit_status == 0
+            says = said.stderr.strip()
+            mends = "" if well else "; what inspects inline may hold packets back: restart it"
+            yield Check(f"{vm.name} reaches the internet", well, f"{says}{mends}" if says else "")
+
+    why = "An inspection that hangs, or a gateway that lost its way, is seen from inside only."
+    return Step("outside", "Whether the machines inside reach the world", why=why, check=check)

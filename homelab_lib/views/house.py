@@ -1,0 +1,293 @@
+"""One page for the house: every task of the design with what came of it, and what is left to do.
+
+Made from the lab and the records of its runs alone, so that it can be made again at any time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from homelab_lib import durable
+from homelab_lib.errors import HomelabError
+from homelab_lib.lab import Lab
+from homelab_lib.lab.coverage import Coverage
+from homelab_lib.lab.project import Task
+from homelab_lib.runbook.kept import KeptRun
+from homelab_lib.runbook.plan import FIDELITY, Plan
+from homelab_lib.units import format_quantity, format_seconds
+from homelab_lib.views.page import page
+from homelab_lib.views.sales import sales_list
+
+_WELL = ("changed", "already")
+_RANK = {"rehearsed": 1, "measured": 2}
+
+
+@dataclass(frozen=True)
+class Done:
+    """The last time that a step came to its end.
+
+    Parameters
+    ----------
+    run, step
+        The run, and the step as its summary has it.
+    rests
+        What its changes rest on, the weakest; empty where it sent none.
+    """
+
+    run: KeptRun
+    step: dict[str, Any]
+    rests: str = ""
+
+    @property
+    def evidence(self) -> str:
+        """``rehearsed`` or ``measured``."""
+        return str(self.run["evidence"])
+
+
+@dataclass
+class Found:
+    """What the records tell of a lab.
+
+    Parameters
+    ----------
+    runs
+        All of its runs, the oldest first.
+    steps
+        By ``runbook:step``, the last time each came to its end; measured goes before rehearsed.
+    """
+
+    runs: Sequence[KeptRun]
+    steps: dict[str, Done] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, runs: Sequence[KeptRun]) -> "Found":
+        """What these runs tell."""
+        found = cls(runs)
+        for run in runs:
+            if run.was_carried_out:
+                rests = _rests(run)
+                for step in run["steps"]:
+                    found._take(run, step, rests.get(step["step"], ""))
+        return found
+
+    def _take(self, run: KeptRun, step: dict[str, Any], rests: str) -> None:
+        name = f"{run['runbook']}:{step['step']}"
+        before = self.steps.get(name)
+        new = Done(run, step, rests or (before.rests if before else ""))
+        newer = before is None or _RANK[new.evidence] >= _RANK[before.evidence]
+        if step["status"] in _WELL and newer:
+            keeps = (
+                before is not None and not step["changes_sent"] and before.evidence == new.evidence
+            )
+            if not keeps:  # a run that found all there says less than the one that made it
+                self.steps[name] = new
+
+
+def _rests(run: KeptRun) -> dict[str, str]:
+    """The weakest that the changes of each step rest on."""
+    file = run.folder / "plan.json"
+    try:
+        changes = Plan.from_json(file.read_text(), where=str(file)).changes
+    except (OSError, HomelabError):
+        return {}
+    found: dict[str, str] = {}
+    for change in changes:
+        known = [each for each in (found.get(change.step), change.rests) if each in FIDELITY]
+        if known:
+            found[change.step] = max(known, key=FIDELITY.index)
+    return found
+
+
+def write_house(
+    lab: Lab, reports: Path, runs: Sequence[KeptRun], manual: Mapping[str, str]
+) -> Path:
+    """Make ``index.html`` in the folder of the records.
+
+    Parameters
+    ----------
+    lab, reports, runs
+        The lab, the folder, and the lab's runs, the oldest first.
+    manual
+        By ``runbook:step``, what only a person can do.
+
+    Raises
+    ------
+    HomelabError
+        It can't be written.
+    """
+    file = reports / "index.html"
+    text = page(lab.title, house_body(lab, runs, manual, reports))
+    try:
+        durable.private_folder(reports)
+        durable.replace(file, text, mode=durable.PRIVATE)
+    except OSError as error:
+        raise HomelabError(
+            f"the page can't be written: {error.strerror}", where=str(file)
+        ) from None
+    return file
+
+
+def house_body(lab: Lab, runs: Sequence[KeptRun], manual: Mapping[str, str], reports: Path) -> str:
+    """What stands on the page; see `write_house`."""
+    found = Found.of(runs)
+    tables = {
+        phase.number: [_task_row(task, found, reports) for task in _leaves(phase.tasks)]
+        for phase in lab.phases
+    }
+    states = [row.state for rows in tables.values() for row in rows]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    parts = [
+        f"<h1>{escape(lab.title)}</h1>",
+        f"<p>{escape(lab.purpose)}</p><p><b>{len(states)} tasks: {escape(counts)}.</b> "
+        "What is <i>rehearsed</i> was done on a twin, <i>measured</i> on the real hosts; what a "
+        "rehearsal rests on stands beside it.</p>",
+    ]
+    for phase in lab.phases:
+        rows = [row.html for row in tables[phase.number]]
+        parts.append(f"<h2>Phase {phase.number}: {escape(phase.title)}</h2>"
+                     f"<p class='quiet'>{escape(phase.goal)}</p>")  # fmt: skip
+        parts.append(_table(("task", "state", "rests on", "when", "steps"), rows))
+    parts.append("<h2>What a person still has to do</h2>" + _left(found, manual))
+    parts.append("<h2>Predicted, and found</h2>" + _numbers(found))
+    parts.append("<h2>How long it took</h2>" + _durations(found))
+    parts.append("<h2>The last look at everything</h2>" + _health(runs, reports))
+    if lab.sales:
+        parts.append("<h2>Before something is sold</h2>" + sales_list(lab))
+    parts.append("<h2>Runs</h2>" + _runs(runs, reports))
+    return "\n".join(parts)
+
+
+def _leaves(tasks: Iterable[Task]) -> Iterator[Task]:
+    for task in tasks:
+        if task.tasks:
+            yield from _leaves(task.tasks)
+        else:
+            yield task
+
+
+@dataclass(frozen=True)
+class _Row:
+    state: str
+    html: str
+
+
+def _task_row(task: Task, found: Found, reports: Path) -> _Row:
+    covered = task.covered or Coverage(left_out="no step is about it yet")
+    done = {name: found.steps.get(name) for name in covered.steps}
+    had = [each for each in done.values() if each is not None]
+    state = _state(task, covered, done)
+    rests = sorted({each.rests for each in had if each.rests}, key=FIDELITY.index)
+    when = max((str(each.run["ended"])[:10] for each in had), default="")
+    steps = ", ".join(_link(name, each, reports) for name, each in done.items())
+    about = f"<br><span class='quiet'>{escape(covered.left_out)}</span>" if covered.left_out else ""
+    cells = (
+        f"<b>{escape(task.title)}</b>"
+        + (f"<br><span class='quiet'>{about}</span>" if about else ""),
+        f"<span class='{state.partition(' ')[0]}'>{escape(state)}</span>",
+        escape(rests[-1] if rests else ""),
+        escape(when),
+        steps,
+    )
+    return _Row(state, _cells(cells))
+
+
+def _state(task: Task, covered: Coverage, done: Mapping[str, Done | None]) -> str:
+    """One word or two for how far a task is."""
+    if task.done:
+        return "ticked off"
+    if not done:
+        return "judged by a model" if covered.models else "open"
+    had = [each for each in done.values() if each is not None]
+    if not had:
+        return "not run"
+    if len(had) < len(done):
+        return "partly done"
+    return min((each.evidence for each in had), key=_RANK.__getitem__)
+
+
+def _link(name: str, done: Done | None, reports: Path) -> str:
+    if done is None:
+        return f"<span class='quiet'>{escape(name)}</span>"
+    return f"<a href='{escape(_page_of(done.run, reports))}'>{escape(name)}</a>"
+
+
+def _page_of(run: KeptRun, reports: Path) -> str:
+    return f"{run.folder.relative_to(reports)}/report.html"
+
+
+def _left(found: Found, manual: Mapping[str, str]) -> str:
+    """What only a person can do: done where a run on the real hosts got past it."""
+    items = []
+    for name, ask in manual.items():
+        done = found.steps.get(name)
+        if done is None or done.evidence != "measured":
+            items.append(f"<li>☐ {escape(ask)} <span class='quiet'>({escape(name)})</span></li>")
+    listed = f"<ul class='plain'>{''.join(items)}</ul>"
+    return listed if items else "<p>Nothing that a runbook knows of.</p>"
+
+
+def _numbers(found: Found) -> str:
+    rows = []
+    for name, done in found.steps.items():
+        for number in done.step["measurements"]:
+            value, predicted, unit = number["value"], number["predicted"], number["unit"]
+            error = f"{(value - predicted) / predicted:+.1%}" if predicted else ""
+            said = "" if predicted is None else format_quantity(predicted, unit)
+            got = format_quantity(value, unit)
+            pill = f"<span class='{done.evidence}'>{done.evidence}</span>"
+            cells = (escape(number["name"]), escape(said), escape(got), error, pill, escape(name))
+            rows.append(_cells(cells))
+    head = ("what", "predicted", "found", "error", "evidence", "step")
+    return _table(head, rows) if rows else "<p>No run has measured anything yet.</p>"
+
+
+def _durations(found: Found) -> str:
+    sums: dict[tuple[str, str], list[float]] = {}
+    for name, done in found.steps.items():
+        took_s = done.step["end_s"] - done.step["start_s"]
+        sums.setdefault((name.partition(":")[0], done.evidence), []).append(took_s)
+    rows = [
+        _cells((escape(book), str(len(took)), format_seconds(sum(took)), evidence))
+        for (book, evidence), took in sums.items()
+    ]
+    return _table(("runbook", "steps", "took", "evidence"), rows) if rows else "<p>Nothing ran.</p>"
+
+
+def _health(runs: Sequence[KeptRun], reports: Path) -> str:
+    looks = [run for run in runs if run["runbook"] == "health"]
+    if not looks:
+        return "<p>Nobody has looked yet: <code>runbooks/health.ipynb</code>.</p>"
+    last = looks[-1]
+    amiss = [step for step in last["steps"] if step["status"] == "drift"]
+    head = (
+        f"<p><a href='{escape(_page_of(last, reports))}'>{escape(str(last['ended'])[:10])}</a>, "
+        f"{escape(last['evidence'])}: {len(last['steps']) - len(amiss)} of {len(last['steps'])} "
+        "looks found all well.</p>"
+    )
+    items = "".join(f"<li>▲ {escape(s['title'])} ({escape(s['step'])})</li>" for s in amiss)
+    return head + (f"<ul class='plain'>{items}</ul>" if items else "")
+
+
+def _runs(runs: Sequence[KeptRun], reports: Path) -> str:
+    rows = [
+        _cells((
+            f"<a href='{escape(_page_of(run, reports))}'>{escape(run['runbook'])}</a>",
+            escape(str(run["ended"])[:16].replace("T", " ")),
+            escape(f"{run['mode']}, {run['status']}"),
+            str(run["changes_sent"]),
+            escape(run["evidence"]),
+        ))
+        for run in reversed(runs)
+    ]  # fmt: skip
+    return _table(("run", "ended", "how", "changes", "evidence"), rows)
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _table(head: Sequence[str], rows: Sequence[str]) -> str:
+    top = "".join(f"<th>{escape(each)}</th>" for each in head)
+    return f"<div class='wide'><table><tr>{top}</tr>{''.join(rows)}</table></div>"
