@@ -183,11 +183,10 @@ def _task_row(task: Task, found: Found, reports: Path) -> _Row:
     steps = ", ".join(_link(name, each, reports) for name, each in done.items())
     about = f"<br><span class='quiet'>{escape(covered.left_out)}</span>" if covered.left_out else ""
     cells = (
-        f"<b>{escape(task.title)}</b>"
-        + (f"<br><span class='quiet'>{about}</span>" if about else ""),
+        f"<b>{escape(task.title)}</b>{about}",
         f"<span class='{state.partition(' ')[0]}'>{escape(state)}</span>",
         escape(rests[-1] if rests else ""),
-        escape(when),
+        f"<span class='date'>{escape(when)}</span>",
         steps,
     )
     return _Row(state, _cells(cells))
@@ -223,9 +222,16 @@ def _left(found: Found, manual: Mapping[str, str]) -> str:
     for name, ask in manual.items():
         done = found.steps.get(name)
         if done is None or done.evidence != "measured":
-            items.append(f"<li>☐ {escape(ask)} <span class='quiet'>({escape(name)})</span></li>")
+            items.append(f"<li>☐ {_asked(ask)} <span class='quiet'>({escape(name)})</span></li>")
     listed = f"<ul class='plain'>{''.join(items)}</ul>"
     return listed if items else "<p>Nothing that a runbook knows of.</p>"
+
+
+def _asked(ask: str) -> str:
+    """What is asked, its boxes to be ticked a line each."""
+    head, *boxes = ask.split("[ ] ")
+    items = "".join(f"<li>☐ {escape(box.strip())}</li>" for box in boxes)
+    return escape(head.strip()) + (f"<ul class='plain inner'>{items}</ul>" if items else "")
 
 
 def _numbers(found: Found) -> str:

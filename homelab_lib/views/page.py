@@ -24,6 +24,7 @@ figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
   border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
 .anchor-link { display: none; } .wide { overflow-x: auto; }
 ul.plain { list-style: none; padding-left: 0; } ul.plain li { margin: .25rem 0; }
+ul.inner { padding-left: 1.5rem; } .date { white-space: nowrap; }
 a { color: #1565c0; }
 @media (prefers-color-scheme: dark) { a { color: #90caf9; } }
 @media (max-width: 40rem) {

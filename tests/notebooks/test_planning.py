@@ -9,8 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def test_there_are_nine():
-    assert [file.name[:2] for file in NOTEBOOKS] == [f"{n:02d}" for n in range(9)]
+def test_there_are_ten():
+    assert [file.name[:2] for file in NOTEBOOKS] == [f"{n:02d}" for n in range(10)]
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
