@@ -20,6 +20,9 @@ class HomelabError(Exception):
     What a host said may be in any of these; as text, nothing in it moves a terminal.
     """
 
+    exit_status = 1
+    """How a command ends that meets it."""
+
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)
         self.what = what
@@ -143,8 +146,16 @@ class PlanDiffers(HomelabError):
     """What is about to be sent is not what the plan foretold."""
 
 
+class ApprovalMissing(HomelabError):
+    """There is something to send to real hosts, and nobody has approved it: nothing was sent."""
+
+    exit_status = 3
+
+
 class Drift(HomelabError):
     """``verify`` found hosts that are not as the lab describes them."""
+
+    exit_status = 4
 
 
 class Locked(HomelabError):

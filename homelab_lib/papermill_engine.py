@@ -24,8 +24,10 @@ from papermill.iorw import papermill_io
 from papermill.log import logger
 
 from homelab_lib.durable import replace
-from homelab_lib.notebook import record
+from homelab_lib.errors import HomelabError
+from homelab_lib.notebook import preflight, record
 from homelab_lib.notebook.client import PATIENCE_S, KernelClient
+from homelab_lib.notebook.ending import raise_for_errors
 from homelab_lib.notebook.parameters import declared, problems
 from homelab_lib.printable import printable, without_colours
 
@@ -97,8 +99,9 @@ class RunbookEngine(NBClientEngine):
         Raises
         ------
         click.ClickException
-            The parameters are wrong: no kernel was started and no file written. Or a cell left
-            by ``sys.exit(0)``, which papermill takes for a good end.
+            The parameters are wrong: no kernel was started and no file written. Or a cell failed:
+            it tells what the cell's error says. Or a cell left by ``sys.exit(0)``, which papermill
+            takes for a good end.
         SystemExit
             A signal stopped the run: 128 and its number, as a shell has it.
         """
@@ -133,6 +136,7 @@ class RunbookEngine(NBClientEngine):
             raise SystemExit(128 + signal.Signals[by])
         if _left_early(manager.nb):
             raise click.ClickException(f"a cell left by sys.exit; {_what_ran(manager.nb)}")
+        raise_for_errors(manager.nb, output_path)
         return manager.nb
 
     @classmethod
@@ -170,15 +174,17 @@ class RunbookEngine(NBClientEngine):
 
 def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
     given = nb.metadata.papermill.get("parameters", {})
-    if not given:
-        return
     try:
-        wrong = problems(declared(nb), given)
+        wrong = problems(declared(nb), given) if given else []
     except SyntaxError as error:
         wrong = [f"the `parameters` cell is not plain Python: line {error.lineno}: {error.msg}"]
     if wrong:
         ask = f"  next:  papermill --help-notebook {path}" if path else ""
         raise click.ClickException("\n".join([*wrong, ask]).rstrip())
+    try:
+        preflight.refuse(nb, given)
+    except HomelabError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _make_printable(nb: nbformat.NotebookNode) -> None:

@@ -8,9 +8,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from homelab_lib import paths
-from homelab_lib.errors import BadParameter, Drift, HomelabError, StepFailed, Unseen
-from homelab_lib.given import expect_a_record, names_in, one_of, select
+from homelab_lib import asked, paths
+from homelab_lib.errors import (
+    ApprovalMissing,
+    BadParameter,
+    Drift,
+    HomelabError,
+    StepFailed,
+    Unseen,
+)
 from homelab_lib.lab import load_lab
 from homelab_lib.planning import Undertaking, foretold
 from homelab_lib.recipes import health, named, runbook
@@ -94,8 +100,8 @@ class Run:
         on: TwinTarget | None = None,
         wall: Callable[[], str] = _wall,
     ) -> None:
-        one_of("target", target, get_args(TargetName))
-        one_of("mode", mode, get_args(Mode) if name != health.NAME else ("verify",))
+        asked.one_of("target", target, get_args(TargetName))
+        asked.one_of("mode", mode, get_args(Mode) if name != health.NAME else ("verify",))
         self.lab = load_lab(paths.locate(lab) if lab else paths.data())
         self.mode: Mode = mode
         self.approve = approve
@@ -109,16 +115,17 @@ class Run:
         atexit.register(self.close)
         try:
             self._open(name, target, run_id, seed, ssh_config, on)
-            self.selected = select(self.runbook, names_in(only), names_in(skip))
+            self.selected = asked.selected(self.runbook, asked.names(only), asked.names(skip))
+            asked.known(self.runbook, asked.names(confirm))
             self._work = Undertaking(
                 self.lab,
                 self.runbook,
                 self._target,
                 self._journal,
                 self._mask,
-                frozenset(names_in(allow_destroy)),
-                frozenset(names_in(confirm)),
-                frozenset(names_in(unknown_releases)),
+                frozenset(asked.names(allow_destroy)),
+                frozenset(asked.names(confirm)),
+                frozenset(asked.names(unknown_releases)),
             )
         except BaseException:
             self.close()
@@ -129,7 +136,7 @@ class Run:
     ) -> None:
         changing = self.mode == "apply" and (target == "twin" or bool(self.approve))
         what = named(name) if name != health.NAME else None
-        expect_a_record(run_id)  # before earlier runbooks are rehearsed, which takes its time
+        asked.expect_a_record(run_id)  # before earlier runbooks are rehearsed, which takes its time
         self._state = paths.state(self.lab.name)
         self._history = History(self._state)
         if target == "ssh":
@@ -260,6 +267,8 @@ class Run:
 
         Raises
         ------
+        ApprovalMissing
+            In ``apply`` on real hosts, when there is something to send and no plan was approved.
         Drift
             In ``verify``, when hosts are not as the lab describes them.
         StepFailed
@@ -289,6 +298,13 @@ class Run:
                 fix=f"{mends}; the record: {self._reporter.place}",
             )
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
+        if plan is not None and plan.changes and self.mode == "apply" and not self._sends:
+            raise ApprovalMissing(
+                f"nothing was done: plan {plan.digest} has {len(plan.changes)} changes for real "
+                "hosts, and nobody has approved it yet",
+                fix=f"read {self._reporter.place}/report.html, then run it again with "
+                f'approve="{plan.digest}"',
+            )
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
             f"{self.runbook.title}: {self._status}, {sent} changes sent ({self.evidence}). "

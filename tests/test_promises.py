@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from homelab_lib import session
-from homelab_lib.errors import BadParameter, HostKeyRefused, PlanStale, StepFailed
+from homelab_lib.errors import ApprovalMissing, BadParameter, HostKeyRefused, PlanStale, StepFailed
 from homelab_lib.runbook.proof import check
 from standing import Ran
 from standing import standing as serve_standing
@@ -80,6 +80,16 @@ def test_a_blocked_plan_says_what_was_not_reached(standing):
     page = (ran.record / "report.html").read_text()
     assert "not reached" in page
     assert "blocked" in page
+
+
+def test_an_apply_that_nobody_approved_sends_nothing_and_says_so(standing):
+    ran = standing.run()
+    assert isinstance(ran.error, ApprovalMissing)
+    assert ran.error.exit_status == 3
+    assert "nothing was done" in str(ran.error)
+    assert f'approve="{ran.digest}"' in str(ran.error)
+    assert ran.sent == 0
+    assert list(check(ran.record)) == []
 
 
 def test_a_refused_run_leaves_a_page_that_says_why(standing):

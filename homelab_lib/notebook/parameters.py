@@ -11,6 +11,7 @@ import io
 import re
 import tokenize
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,23 @@ def _of_source(source: str) -> dict[str, Declared]:
             continue
         allowed = _literals(kind) or _hinted(comments.get(node.end_lineno or 0, ""), node.value)
         found[name] = Declared(name, kind, allowed)
+    return found
+
+
+def defaults(notebook: nbformat.NotebookNode) -> dict[str, Any]:
+    """The values that a notebook's parameters have where none are given; only plain ones."""
+    found: dict[str, Any] = {}
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", ()):
+            for node in ast.parse(cell.source).body:
+                match node:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                        | ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    ):
+                        with suppress(ValueError):
+                            found[name] = ast.literal_eval(value)
+            break
     return found
 
 

@@ -99,7 +99,12 @@ WRONG = {
         0,
         ["found 9.10, which YAML reads as a number; put it in quotes"],
     ),
-    "text for a number": ("vcpu: 2", "vcpu: two", 0, ["vms.play.vcpu: found 'two'; expected a"]),
+    "text for a number": (
+        "vcpu: 2",
+        "vcpu: two",
+        0,
+        ["vms.play.vcpu: found 'two'; expected a whole number (Virtual cores)"],
+    ),
     "no such unit": ("4 GiB", "4 gigs", 0, ["vms.play.memory_bytes", "TiB", "Memory [bytes]"]),
     "truth for a number": ("vcpu: 2", "vcpu: true", 0, ["vms.play.vcpu: found True"]),
     "bad MAC": ("02:00:00:08:00:10", "02:00:00:08:00", 0, ["hosts.mini.ports.lan1.mac", "MAC"]),

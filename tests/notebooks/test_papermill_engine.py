@@ -45,10 +45,20 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(tmp_path):
     assert not marker.exists()
 
 
-def test_a_failed_cell_stops_the_run(tmp_path):
-    ran = papermill(written(tmp_path / "in.ipynb", "1 / 0", NEVER)).ended()
-    assert ran.returncode == 1
-    assert ran.statuses() == ["completed", "failed", "pending"]
+def test_a_failed_cell_stops_the_run_and_its_error_is_all_that_is_said(tmp_path):
+    """Not what papermill and click were at; a fault of ours comes with the cell's own traceback."""
+    drift = "from homelab_lib.errors import Drift; raise Drift('it is not so', fix='look')"
+    ways = {"1 / 0": 1, drift: 4, "raise KeyError('Drift')": 1}
+    runs = [
+        papermill(written(tmp_path / str(n) / "in.ipynb", way, NEVER)) for n, way in enumerate(ways)
+    ]
+    for ran, status in zip(runs, ways.values(), strict=True):
+        assert ran.ended().returncode == status
+        assert ran.statuses() == ["completed", "failed", "pending"]
+        assert "click" not in ran.stderr
+        assert "execute_notebook" not in ran.stderr
+    assert "1 / 0" in runs[0].stderr
+    assert runs[1].stderr.splitlines()[-2:] == ["Error: it is not so", "  next:  look"]
 
 
 def test_a_dead_kernel(tmp_path):
