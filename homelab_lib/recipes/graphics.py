@@ -293,9 +293,10 @@ class InCluster:
         for vendor in self.vendors:
             yield from self._chart(vendor)
         for machine, found in self.machines.items():
-            for vendor in dict.fromkeys(card.part.vendor for card in found):
+            for vendor, chart in self.cluster.device_plugins.items():
                 mine = [card for card in found if card.part.vendor == vendor]
-                chart = self.cluster.device_plugins[vendor]
+                if not mine:
+                    continue
                 yield Allocatable(
                     self.server,
                     machine,

@@ -136,7 +136,7 @@ def _locked(asked: Host, node: str, vm: Vm) -> Iterator[Check]:
     says = f"locked by {lock}" + (f", and {at_work} is at work" if at_work else "")
     says += "" if at_work or not lock else f" and nobody is at work: `qm unlock {vm.vmid}`"
     title = f"VM {vm.vmid} ({vm.name}) is not left locked"
-    yield Check(title, not lock or bool(at_work), says if lock else "", "written")
+    yield Check(title, not lock or bool(at_work), says if lock else "", looks_at="written")
 
 
 def _releases(hosts: list[Machine]) -> Step:

@@ -271,9 +271,6 @@ TEMPLATE = {"kind": "template", "url": "https://images.example/t.tar.zst", "sha2
 @pytest.mark.parametrize(
     ("phase", "more", "where", "says"),
     [
-        (2, {"containers": {"box": {**CONTAINER, "address": "192.168.9.40/24"}},
-             "images": {**SMALL["images"], "tar": TEMPLATE}},
-         "containers.box", "container 'box' (LXC) can't be made"),
         (2, {"vms": {"one": {**VM, "disks": {"scsi1": {"disk": "spare"}}}}},
          "vms.one", "disks of the host as a whole (scsi1: spare)"),
         (2, {"vms": {"one": {**VM, "address": "dhcp"}}, "clusters": {"alpha": CLUSTER}},

@@ -38,6 +38,8 @@ _BOOTING = (
 )
 Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
 """Is given a call and what runs it; may answer in its place, or leave it with None."""
+Page = Callable[[str, dict[str, str]], tuple[int, bytes] | tuple[int, bytes, float]]
+"""What a web server answers of a path, with what headers: status, body, and how long it takes."""
 _PACKAGES = {
     "cloudflared": "cloudflared",
     "curl": "curl",
@@ -102,7 +104,7 @@ class Machine:
         self.listeners: dict[int, Callable[[], bool]] = {22: lambda: True}
         self.accounts = Accounts()
         self.accounts.add(user)
-        self.http: dict[int, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {}
+        self.http: dict[int, Page] = {}
         self.tls: dict[int, Callable[[str], str]] = {}  # of a server's name, the chain it shows
         self.nfs_shares: list[NfsShare] = []
         self.nfs_server: NfsServer | None = None  # brought by its package
