@@ -5,6 +5,7 @@ pin a host key. What differs is what stands behind the addresses.
 """
 
 import hmac
+import re
 import secrets
 import shutil
 import tempfile
@@ -193,7 +194,10 @@ class TwinTarget:
             try:
                 return found.reveal()
             except SecretUnresolved:
-                return self.seal(reference)[:_MADE_UP_CHARACTERS]
+                drawn = self.seal(reference)[:_MADE_UP_CHARACTERS]
+                # What is called an address has to look like one, or nothing takes it.
+                is_address = re.search(r"URL|WEBHOOK", reference.upper())
+                return f"https://{drawn}.invalid/" if is_address else drawn
 
         return Secret(found.name, reveal)
 
