@@ -110,13 +110,27 @@ class Filter:
         if self.gateway.set_up:
             resources.append(Strays(api, self.lab, FILTER_RULE, _OURS, frozenset(titles)))
         resources += self._translation(api, names, release(host))
+        besides = self._waiting(host, api)
         yield from written(host, self.aside, resources)
         yield from written(host, self.aside, [RuleOrder(api, self.lab, titles)])
         calls = (
             ("load the aliases", api.post("firewall/alias/reconfigure")),
             ("put the rules in force", api.post("firewall/filter/apply")),
         )
-        yield Applied(api, self.aside, calls)
+        yield Applied(api, self.aside, calls, besides=besides)
+
+    def _waiting(self, host: Host, api: Api) -> str:
+        """Rules that somebody else has written and not applied: the firewall applies all or none.
+        One that waits for an hour or a gateway looks like that, too, so they are only told."""
+        active = _labels(host)
+        theirs = [
+            repr(row["description"] or row["uuid"])
+            for row in rows(api, host, FILTER_RULE)
+            if row["enabled"] == "1" and not _is_ours(row, self.lab) and row["uuid"] not in active
+        ]
+        if not theirs:
+            return ""
+        return f"besides ours, what somebody else has not applied: {', '.join(sorted(theirs))}"
 
     def _translation(self, api: Api, names: Names, series: tuple[int, int]) -> Iterator[Resource]:
         for forward in self.forwards:
@@ -202,8 +216,7 @@ class Filter:
         yield from flows.isolated(self.gateway, names, has, own)
 
     def _in_force(self, host: Host, found: Sequence[dict[str, str]]) -> Check:
-        # The packet filter itself labels each rule with the id of its row.
-        active = set(re.findall(r'label "([^"]+)"', host.read("pfctl", "-sr").stdout))
+        active = _labels(host)
         ours = [row for row in found if row["enabled"] == "1" and _is_ours(row, self.lab)]
         missing = [row["description"] for row in ours if row["uuid"] not in active]
         says = f"not in force: {', '.join(missing)}" if missing else f"{len(ours)} rules"
@@ -245,6 +258,11 @@ def client_and_server(text: str) -> tuple[Address, Address, int] | None:
             except ValueError:
                 return None
     return None
+
+
+def _labels(host: Host) -> set[str]:
+    """What is in force: the packet filter labels each rule with the id of its row."""
+    return set(re.findall(r'label "([^"]+)"', host.read("pfctl", "-sr").stdout))
 
 
 def _is_ours(row: dict[str, str], lab: str) -> bool:

@@ -126,6 +126,7 @@ class Courier:
         if answer is not None and not answer.ok:
             return answer
         until, pause, why = sent_at + rollback.within_s * _MARGIN, pauses(), ""
+        reached = False
         while self.clock.now() < until:
             try:
                 self.link.reconnect(host.name)
@@ -134,14 +135,22 @@ class Courier:
                         f"{host.name}: its undo is not armed: {change.summary}", where=host.name
                     )
                 confirmed = self.link.run(host.name, rollback.confirm)
+                reached = True
                 if confirmed.ok:
                     return answer or Result(0, "", "")
                 why = (confirmed.stderr or confirmed.stdout).strip()
             except OutcomeUnknown:
                 raise
             except HomelabError as error:
-                why = error.what
+                reached, why = False, error.what
             self.clock.sleep(next(pause))
+        if reached:
+            raise StepFailed(
+                f"{host.name} is reached, and does not keep: {change.summary}\n    {why}",
+                where=host.name,
+                fix="it has gone back to what it was, or does so by itself; then run the same "
+                "command again",
+            )
         left_s = max(sent_at + rollback.within_s - self.clock.now(), 0.0)
         raise StepFailed(
             f"{host.name} was not reached any more after: {change.summary}\n    {why}\n"

@@ -203,6 +203,8 @@ class Applied:
         What the undo does first, as words of a shell.
     stays
         What no undo takes away, for people.
+    besides
+        What the last of the calls puts in force that somebody else has written, for people.
     """
 
     api: Api
@@ -210,6 +212,7 @@ class Applied:
     calls: tuple[Apply, ...]
     before_undo: str = ""
     stays: str = ""
+    besides: str = ""
     timeout_s: float = 300.0  # as long as an update may take, which is waited for
 
     @property
@@ -240,15 +243,17 @@ class Applied:
         if self.stays:
             undo += f"; {self.stays}"
         rollback = self.aside.rollback(self.before_undo) if self.aside.guarded else None
+        last = len(self.calls) - 1
         return [
             Change(
                 summary,
                 self._in_time(call),
                 follow=_follow(call),
+                replaces=self.besides if number == last else "",
                 undo=undo if self.aside.guarded else "",
                 rollback=rollback,
             )
-            for summary, call in self.calls
+            for number, (summary, call) in enumerate(self.calls)
         ]
 
     def _in_time(self, call: Call) -> Call:
