@@ -191,11 +191,17 @@ def named_by_somebody(there):
 
 
 def without_reset(there):
-    node_of(there).stubborn[function(there, "red").slot] = "start"
+    there.world.surprise("gpu-no-reset", "hyper", device="red")
 
 
 def without_reset_in_silence(there):
-    node_of(there).stubborn[function(there, "red").slot] = "guest"
+    there.world.surprise("gpu-no-reset", "hyper", device="red", seen="guest")
+
+
+def away_after_its_restart(there):
+    """It has another address, say: nobody hears of it again."""
+    node = node_of(there)
+    node.accepts_logins = lambda: node.up and node.boots == 0
 
 
 def beside_somebodys(there):
@@ -222,6 +228,9 @@ MISTAKES = {
     "card not there": (taken_out, "groups", ("is not on the bus", "seated and powered")),
     "EFI partition full": (full, "boot", (
         "no room for new initial file systems", "EFI partition E014-501F", "apt autoremove")),
+    "no SSH after the restart": (away_after_its_restart, "boot", (
+        "after the restart with other settings", "go to its console", "Take the pinned kernel",
+        "a network card may have another name")),
     "another of its kind": (of_the_same_kind, "boot", ("is to stay with the host",)),
     "VM with SeaBIOS": (with_other_firmware, "passthrough", (
         "its bios is seabios, and has to be ovmf", "qm destroy 202")),

@@ -1,50 +1,89 @@
 """Cards passed through, as the user has it done: planned, carried out, looked at again."""
 
+import json
+
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.recipes import kubernetes
 from homelab_lib.runbook.proof import check
+from recipes.bench import Bench
 from standing import served
 
-OURS = "room,image,machines,agents,groups,boot,mappings,passthrough,second-start"
-AGREED = {"only": OURS, "confirm": ["second-start"]}
+CARDS = "tests/recipes/labs/cards.yaml"
+STEPS = "groups,boot,mappings,passthrough,second-start"
+JOINS = f"room,image,machines,agents,{STEPS}"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f x"
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """The shipped lab with its cards passed through, and the runs that did it."""
-    folder = tmp_path_factory.mktemp("cards") / "lab"
-    with served(folder, runbook="phase3") as there, pytest.MonkeyPatch.context() as patch:
+def carried_out(folder, patch, **lab):
+    """Planned, applied, applied again, verified; in that order."""
+    options = {"only": lab.pop("only"), "confirm": ["second-start"]}
+    with served(folder, **lab) as there:
         there.surround(patch)
-        planned = there.run("plan", **AGREED)
+        planned = there.run("plan", **options)
         assert planned.error is None
-        applied = there.run("apply", planned.digest, **AGREED)
-        again = there.run("apply", planned.digest, **AGREED)
-        yield there, planned, applied, again
+        applied = there.run("apply", planned.digest, **options)
+        assert applied.error is None
+        assert applied.sent == planned.changes > 0, "what was planned is sent"
+        assert list(check(applied.record)) == []
+        again = there.run("apply", planned.digest, **options)
+        assert (again.error, again.sent) == (None, 0)
+        verified = there.run("verify", only=options["only"])
+        assert (verified.error, verified.sent) == (None, 0)
+        return there.world
 
 
-def test_what_is_planned_is_sent_once_and_verify_is_clean(done, monkeypatch):
-    there, planned, applied, again = done
-    there.surround(monkeypatch)
-    assert applied.error is None
-    assert applied.sent == planned.changes
-    assert list(check(applied.record)) == []
-    assert (again.error, again.sent) == (None, 0)
-    verified = there.run("verify", only=OURS)
-    assert (verified.error, verified.sent) == (None, 0)
+def test_what_is_planned_is_sent_once_and_verify_is_clean(tmp_path, monkeypatch):
+    world = carried_out(tmp_path, monkeypatch, path=CARDS, runbook="phase2", only=STEPS)
+    config = world.machines["hyper"].vms[202].config
+    assert (config["hostpci0"], config["onboot"]) == ("mapping=gpu-red,pcie=1", "1")
 
 
-def test_each_vm_has_its_card_and_starts_with_the_node(done):
-    there, *_ = done
-    node = there.world.machines["proxmox"]
+@pytest.mark.sample
+def test_the_shipped_lab_gets_its_cards(tmp_path, monkeypatch):
+    world = carried_out(tmp_path, monkeypatch, runbook="phase3", only=JOINS)
     lab = load_lab()
     for allocation in lab.gpu_allocation.values():
         if allocation.phase is None:
             continue
         device = allocation.device.partition(".")[2]
         vm = next(v for v in lab.vms.values() if device in v.gpus)
-        config = node.vms[vm.vmid].config
-        assert config["hostpci0"] == f"mapping=gpu-{allocation.name},pcie=1"
-        assert config["onboot"] == "1"
-        [card] = {f.id for f in there.world.machines[vm.name].bus if f.class_code == "0300"}
+        [card] = {f.id for f in world.machines[vm.name].bus if f.class_code == "0300"}
         assert card in lab.hosts["proxmox"].devices[device].part.pci_ids
+
+
+def test_a_plan_names_the_guests_that_go_down_with_the_host(tmp_path, monkeypatch):
+    with served(tmp_path, path=CARDS, runbook="phase2") as there:
+        there.surround(monkeypatch)
+        there.world.machines["hyper"].vms[200].config["onboot"] = "0"
+        folder = there.run("plan", only="groups,boot").record
+        [plan] = [json.loads(file.read_text()) for file in folder.glob("plan.json")]
+        [restart] = [c for c in plan["changes"] if c["call"] == "systemctl reboot"]
+        assert restart["replaces"] == (
+            "guests that are shut down for it: cuda (201); plain (200), which stays off afterwards;"
+            " rocm (202)"
+        )
+
+
+def test_nobody_is_started_twice_who_has_not_agreed(tmp_path, monkeypatch):
+    with served(tmp_path, path=CARDS, runbook="phase2") as there:
+        there.surround(monkeypatch)
+        digest = there.run("plan", only=STEPS).digest
+        ran = there.run("apply", digest, only=STEPS)
+        assert "a person has to act" in str(ran.error)
+        assert 'confirm=["second-start"]' in str(ran.error)
+        configs = [there.world.machines["hyper"].vms[n].config for n in (201, 202)]
+        assert [each["onboot"] for each in configs] == ["0", "0"]
+
+
+def test_a_worker_that_a_later_phase_makes_joins_then():
+    lab = load_lab()
+    there = Bench(lab, kubernetes.steps(lab, 3, lambda vm: KEY), phase=3)
+    assert there.stops() == ("", "")
+    said = there.world.machines["k3s-control"].run("sudo -n k3s kubectl get nodes -o json").finished()
+    nodes = [each["metadata"]["name"] for each in json.loads(said.out)["items"]]
+    assert nodes == ["k3s-control", "k3s-gpu1", "k3s-gpu2", "k3s-gpu3"]
+    # The runbook that made the cluster does not take it for a stranger.
+    there.steps = tuple(kubernetes.steps(lab, 2, lambda vm: KEY))
+    assert all(each.holds for each in there.step("agents", "verify").checks)

@@ -106,9 +106,12 @@ class VirtualMachine(MadeGuest):
         """What of its configuration is not as wanted."""
         config: Mapping[str, Any] = observed["config"]
         wanted: dict[str, str | None] = dict.fromkeys(_FIRMWARE)
+        wanted |= dict(self.options)
+        if any(key.startswith("hostpci") for key in config):
+            del wanted["onboot"]  # of one with a card that is set when the card has proved itself
         wrong = [
             f"{key} is {config.get(key)!r}, and should be {value or 'as Proxmox has it'!r}"
-            for key, value in (wanted | dict(self.options)).items()
+            for key, value in wanted.items()
             if opts.differs(key, config.get(key), value)
         ]
         wrong += [f"{drive} is missing" for drive, _, _ in self.drives if drive not in config]

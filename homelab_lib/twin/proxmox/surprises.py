@@ -2,7 +2,8 @@
 
 Sources: Telmate/terraform-provider-proxmox#173 and bpg/terraform-provider-proxmox#995 (locks),
 dixneuf19/brassberry-gitops#1658 (a pool that nothing imports), `PVE::Storage::storage_info` (a
-storage that is away), prometheus-pve/prometheus-pve-exporter#303 (a lock that outlives its task).
+storage that is away), prometheus-pve/prometheus-pve-exporter#303 (a lock that outlives its task),
+gnif/vendor-reset#41 and #65 (cards that hang at their second start).
 """
 
 from homelab_lib.twin.proxmox.locks import guest_lock, storage_lock
@@ -69,6 +70,23 @@ def stale_lock(node: ProxmoxNode, *, vmid: int | None = None, lock: str = "backu
         What the configuration says of it.
     """
     node.vm(vmid or _first(node)).config["lock"] = lock
+
+
+@surprise("gpu-no-reset", on="proxmox")
+def card_without_reset(node: ProxmoxNode, *, device: str = "", seen: str = "start") -> None:
+    """A card works in the first VM that starts with it since the node's boot, and in no other.
+
+    Parameters
+    ----------
+    node, device
+        Where, and which card, as the lab calls it; empty: the first that a VM gets.
+    seen
+        How it shows: ``start``, the VM does not start; ``guest``, it starts without the card.
+    """
+    node.learn("pci")
+    name = device or next(vm.gpus[0] for vm in node.world.lab.vms.values() if vm.gpus)
+    slot = next(each.slot for each in node.pci if each.device == name)
+    node.stubborn[slot] = seen
 
 
 def _first(node: ProxmoxNode) -> int:
