@@ -81,7 +81,9 @@ def test_a_worker_that_a_later_phase_makes_joins_then():
     lab = load_lab()
     there = Bench(lab, kubernetes.steps(lab, 3, lambda vm: KEY), phase=3)
     assert there.stops() == ("", "")
-    said = there.world.machines["k3s-control"].run("sudo -n k3s kubectl get nodes -o json").finished()
+    said = (
+        there.world.machines["k3s-control"].run("sudo -n k3s kubectl get nodes -o json").finished()
+    )
     nodes = [each["metadata"]["name"] for each in json.loads(said.out)["items"]]
     assert nodes == ["k3s-control", "k3s-gpu1", "k3s-gpu2", "k3s-gpu3"]
     # The runbook that made the cluster does not take it for a stranger.
