@@ -17,7 +17,7 @@ from homelab_lib.control.linux.holds import Held
 from homelab_lib.control.linux.pci import cards
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.compute import Cluster, HelmChart
 from homelab_lib.recipes import gpu_manifests, manifests
 from homelab_lib.recipes.chart_release import released
 from homelab_lib.recipes.placed_cards import PlacedCard, cards_of
@@ -281,6 +281,7 @@ class InCluster:
 
     def plugins(self, ctx: Context) -> Iterator[Wanted]:
         """Labels first, then the charts, then the cards have to be offered."""
+        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
         for machine, found in self.machines.items():
             labels = {}
             for card in found:
@@ -307,7 +308,8 @@ class InCluster:
                 )
 
     def _chart(self, vendor: str) -> Iterator[Wanted]:
-        chart = self.cluster.device_plugins[vendor]  # type: ignore[index]
+        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
+        chart = plugins[vendor]
         values = gpu_manifests.plugin_values(vendor) | chart.values
         yield from released(self.server, self.lab, chart.model_copy(update={"values": values}))
 

@@ -51,6 +51,7 @@ def _tests(words: Sequence[str]) -> bool:
 
 PROGRAMS: dict[str, Judge] = {
     "apt-cache": Allowed("policy,show,madison", "-q --quiet --no-all-versions"),
+    "apt-mark": Allowed("showhold"),
     "basename": Allowed("", "-a -z", "-s"),
     "cat": Allowed("", "-A -b -e -E -n -s -t -T -u -v"),
     "cloud-init": Allowed("status", "--wait -w --long -l", "--format"),

@@ -9,7 +9,7 @@ from homelab_lib.twin.kubernetes import surprises as kubernetes_surprises
 from homelab_lib.twin.machine import surprises as machine_surprises
 from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.freebsd import freebsd
-from homelab_lib.twin.machine.graphics_drivers import booted
+from homelab_lib.twin.machine.graphics_drivers import booted, seed_graphics
 from homelab_lib.twin.machine.grounds import FREEBSD, GROUNDS
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
@@ -52,6 +52,7 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
     world = World(lab, clock=clock, seed=seed)
     world.services |= SERVICES
     world.up_hooks.append(booted)
+    world.seeds.append(seed_graphics)
     world.shelves.append(Shelf("", (*GROUNDS, *FREEBSD)))
     for room in _ROOMS:
         room.register(world)

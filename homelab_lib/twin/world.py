@@ -261,10 +261,9 @@ class World:
         return self._page(answer(path, {"host": urlsplit(url).netloc} | dict(headers)))
 
     def _page(self, answered: tuple[int, bytes] | tuple[int, bytes, float]) -> tuple[int, Entry]:
-        """An answer as what is fetched; one that takes a while is as long as what comes then."""
+        """An answer as what is fetched."""
         status, body, takes_s = (*answered, 0.0)[:3]
-        size = len(body) + int(takes_s * self.internet_bytes_per_s)
-        return status, Entry("file", body, size_bytes=size)
+        return status, Entry("file", body, served_s=takes_s)
 
     def _outside(self, source: Machine, url: str, host: str) -> tuple[int, Entry]:
         if why := self.internet(source):

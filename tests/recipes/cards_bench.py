@@ -19,13 +19,18 @@ def bench(lab=None):
     """A twin before phase 3, each VM with its card on its bus."""
     lab = lab or described()
     made = Bench(lab, (*graphics.steps(lab, PHASE), *inference.steps(lab, PHASE)), PHASE)
+    pass_through(lab, made.world)
+    return made
+
+
+def pass_through(lab, world):
+    """Each VM has its card on its bus."""
     for vm in lab.vms.values():
-        host = made.world.machines[vm.host]
+        host = world.machines[vm.host]
         for name in vm.gpus:
             drawn = [each for each in host.bus if each.class_code == "0300"]
             [card] = [each for each in drawn if each.name == name]
             slot = f"0000:01:{len(vm.gpus):02x}.0"
             own = copy.copy(card)
             own.slot, own.driver = slot, ""
-            made.world.machines[vm.name].bus.append(own)
-    return made
+            world.machines[vm.name].bus.append(own)

@@ -6,7 +6,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.recipes.inference import steps
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
-from recipes.cards_bench import PHASE, bench, described
+from recipes.cards_bench import PHASE, bench, described, pass_through
 
 CHAT = ("services.ollama.devices", ["proxmox.gpu1"])
 """One card, which is NVIDIA's: less to wait for."""
@@ -64,6 +64,14 @@ def test_a_second_run_sends_nothing_and_verify_is_clean(done):
     assert made.wire.sent[sent:] == []
     assert {o.status for o in again.values()} == {"already"}
     assert {o.status for o in run(made, "verify").values()} == {"already"}
+
+
+def test_a_plan_of_what_is_done_has_nothing_to_send(done):
+    made, _ = done
+    other = made.likeness()
+    pass_through(other.lab, other.world)
+    assert other.stops() == ("", "")
+    assert other.wire.sent == []
 
 
 def test_a_night_s_upgrade_leaves_driver_and_library_together(done):

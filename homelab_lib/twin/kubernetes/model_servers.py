@@ -11,7 +11,7 @@ from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready, page
 from homelab_lib.twin.kubernetes.nodes import answers_at
 from homelab_lib.twin.kubernetes.objects import Object, dig
-from homelab_lib.twin.machine.ollama import Answer, Server, discover
+from homelab_lib.twin.machine.ollama import Answer, Remembered, Server, discover, remembered
 
 IMAGE = "ollama/ollama"
 _EPHEMERAL = "a folder of the pod's own"
@@ -50,14 +50,29 @@ def _server(cluster: Cluster, pod: Object) -> Server:
     claim = next(filter(None, claims), f"{_EPHEMERAL} {uid}")
     kept = machine.kept.setdefault("ollama", {})
     store = kept.setdefault(f"{pod['metadata']['namespace']}/{claim}", {})
+    real = _real(cluster, pod) if cluster.server.ask else None
     cluster.logs[uid] = ""
+    if real is not None:
+        store |= real.store
+        cluster.logs[uid] = cluster.old_log(pod["metadata"]["namespace"], pod["metadata"]["name"])
 
     def say(line: str) -> None:
         cluster.logs[uid] += f"time={cluster.stamp()} {line}\n"
 
     seen = discover(list(graphics.visible(cluster, pod)), built, env)
     version = tag.removesuffix("-rocm")
-    return Server(machine, pod["metadata"]["name"], version, env, seen, store, say)
+    name, loaded = pod["metadata"]["name"], real.loaded if real else {}
+    return Server(machine, name, version, env, seen, store, say, loaded, real is not None)
+
+
+def _real(cluster: Cluster, pod: Object) -> Remembered | None:
+    """What the real server in a pod has, by the port of its node that leads there."""
+    for service in cluster.all("Service", pod["metadata"]["namespace"]):
+        if dig(service, "spec.type") == "NodePort" and pod in endpoints(cluster, service):
+            port = service["spec"]["ports"][0].get("nodePort")
+            address = cluster.members[pod["spec"]["nodeName"]].address
+            return remembered(cluster.server, f"http://{address}:{port}")
+    return None
 
 
 def _publish(cluster: Cluster) -> None:

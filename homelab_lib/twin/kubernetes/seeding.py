@@ -19,7 +19,7 @@ from homelab_lib.yaml_safe import Loader
 
 _LONG_AGO_S = 86400.0
 _NOT_ASKED = ("Event", "Secret", "ServiceAccount", "CSINode",
-              "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "RuntimeClass",
+              "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
               "PriorityClass", "CustomResourceDefinition")  # fmt: skip
 _OBJECT: Shape = {"kind": str, "metadata": {"name": str, "namespace?": str, "uid?": str}}
 

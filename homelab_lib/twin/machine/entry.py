@@ -67,6 +67,8 @@ class Entry:
     digest, size_bytes
         What a file's SHA-256 and size are said to be, where its bytes are not here: an image of
         half a gigabyte, the file of a host that was only asked for its digest.
+    served_s
+        How long a server took for it [s].
     """
 
     kind: str
@@ -77,6 +79,7 @@ class Entry:
     digest: str = ""
     size_bytes: int | None = None
     mtime_s: float = 0.0
+    served_s: float = 0.0
 
     @property
     def sha256(self) -> str:

@@ -16,6 +16,8 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.machine.seeding import lines_of, printed
+from homelab_lib.twin.machine.surroundings import Ask
 
 graphics_drivers = Commands()
 
@@ -106,6 +108,18 @@ def upgrade_at_night(machine: Machine, version: str = "580.126.09") -> None:
             machine.packages[name] = f"{version}-0ubuntu0.24.04.1"
 
 
+def seed_graphics(machine: Machine, ask: Ask) -> None:
+    """What the real amdgpu says of its cards, and which version of NVIDIA's was loaded."""
+    if "nvidia" in machine.modules:
+        machine.kept["nvidia"] = _library(machine)
+    if "amdgpu" not in machine.modules:
+        return
+    words = ("find", "/sys/devices", "-name", "mem_info_vram_total", "-type", "f")
+    for path in lines_of(ask, machine.name, *words, ok=(0, 1)) or ():
+        for file in (path, path.replace("_total", "_used")):
+            machine.files.put(file, printed(ask, machine.name, "cat", "--", file) or "")
+
+
 def _library(machine: Machine) -> str:
     """The version of NVIDIA's libraries."""
     names = (p for p in machine.packages if p.startswith(("libnvidia-compute", "nvidia-utils")))
@@ -134,6 +148,9 @@ def _tell(machine: Machine) -> None:
 @graphics_drivers("nvidia-smi")
 def nvidia_smi(machine: Machine, call: Call) -> Reply:
     """NVIDIA's cards, by ``--query-gpu``."""
+    said = machine.said(*call.argv)
+    if said is not None and said.status == 0:
+        return said  # what fails there may be mended here
     if not any(name.startswith("nvidia-utils") for name in machine.packages):
         return Reply(127, stderr="sh: 1: nvidia-smi: not found\n")
     if "nvidia" not in machine.modules:

@@ -36,6 +36,8 @@ _BOOTING = (
     '"System is booting up. Unprivileged users are not permitted to log in yet. Please come back '
     'later. For technical details, see pam_nologin(8)."\n'
 )
+Page = Callable[[str, dict[str, str]], tuple[int, bytes] | tuple[int, bytes, float]]
+"""Is given a path and headers; answers with status and body, and how long that takes [s]."""
 Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
 """Is given a call and what runs it; may answer in its place, or leave it with None."""
 Page = Callable[[str, dict[str, str]], tuple[int, bytes] | tuple[int, bytes, float]]

@@ -156,7 +156,7 @@ def wget(machine: Machine, call: Call) -> Reply:
 
 def _kept(machine: Machine, call: Call, entry: Entry, target: str, shown: str) -> Reply:
     """Print what was fetched, or keep it in a file once all of it is there."""
-    takes_s = entry.size / machine.world.internet_bytes_per_s
+    takes_s = entry.served_s + entry.size / machine.world.internet_bytes_per_s
     if not target:
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
 

@@ -146,8 +146,11 @@ class Server:
     store: dict[str, str]
     say: Callable[[str], None]
     loaded: dict[str, dict[str, int]] = field(default_factory=dict)
+    runs_already: bool = False  # the real one behind it has said what it found long ago
 
     def __post_init__(self) -> None:
+        if self.runs_already:
+            return
         if self.seen.said:
             self.say(self.seen.said)
         part, library = self.seen.part, self.seen.library
@@ -170,7 +173,9 @@ class Server:
         if (method, path) == ("GET", "/api/version"):
             return _json({"version": self.version})
         if (method, path) == ("GET", "/api/tags"):
-            return _json({"models": [self._row(tag) for tag in reversed(self.store)]})
+            known = library_of(self.machine)
+            rows = [self._row(tag) for tag in reversed(self.store) if tag in known]
+            return _json({"models": rows})
         if (method, path) == ("GET", "/api/ps"):
             return _json({"models": [self._process(tag) for tag in self.loaded]})
         calls = {
@@ -359,6 +364,47 @@ class Server:
             "prompt_eval_count": sum(len(text.split()) for text in texts),
         }
         return *_json(told)[:2], load_s + _EMBEDDED_S
+
+
+@dataclass
+class Remembered:
+    """What a real server has.
+
+    Parameters
+    ----------
+    version
+        Its release.
+    store, loaded
+        The digests of its models by tag, and which are in memory.
+    """
+
+    version: str
+    store: dict[str, str]
+    loaded: dict[str, dict[str, int]]
+
+
+def remembered(asks: Machine, url: str) -> Remembered | None:
+    """What the real server behind a seeded twin has; None where none answers."""
+    said = {}
+    for path in ("version", "tags", "ps"):
+        reply = asks.said("curl", "-sS", "-f", "-m", "30", f"{url}/api/{path}")
+        if reply is None or reply.status:
+            return None
+        try:
+            said[path] = json.loads(reply.out)
+        except ValueError:
+            return None
+    loaded = {
+        row["name"]: {
+            "size": row["size"],
+            "size_vram": row["size_vram"],
+            "context": row.get("context_length", 0),
+            "layers": 0,
+        }
+        for row in said["ps"].get("models", ())
+    }
+    store = {row["name"]: row["digest"] for row in said["tags"].get("models", ())}
+    return Remembered(str(said["version"].get("version", "")), store, loaded)
 
 
 def embedding(text: str, size: int) -> list[float]:

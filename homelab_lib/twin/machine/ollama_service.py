@@ -5,7 +5,7 @@ Source: ollama/ollama docs/linux.mdx, envconfig/config.go.
 
 from homelab_lib.twin.machine.graphics_drivers import cards
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.ollama import Answer, Server, discover
+from homelab_lib.twin.machine.ollama import Answer, Server, discover, remembered
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 
 ollama_programs = Commands()
@@ -46,15 +46,20 @@ def ollama(machine: Machine, call: Call) -> Reply:
         for found in cards(machine, vendor)
     ]
     store = machine.kept.setdefault("ollama", {}).setdefault("systemd", {})
+    real = remembered(machine, f"http://127.0.0.1:{port}") if machine.ask else None
+    if real is not None:
+        store |= real.store
     machine.http[port] = Door(
         Server(
             machine,
             _UNIT,
-            entry.data.decode().strip(),
+            real.version if real else entry.data.decode().strip(),
             dict(env),
             discover(driven, ("CUDA", "Vulkan"), env),
             store,
             lambda line: machine.log(unit.invocation, line),
+            real.loaded if real else {},
+            real is not None,
         )
     )
     machine.listeners[port] = lambda: unit.active == "active"

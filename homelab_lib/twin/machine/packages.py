@@ -77,11 +77,20 @@ def dpkg_query(machine: Machine, call: Call) -> Reply:
             ("${Version}", machine.packages[name]),
             ("${Status}", "install ok installed"),
             ("${db:Status-Status}", "installed"),
-            ("${db:Status-Want}", "hold" if name in machine.kept.get("held", ()) else "install"),
+            ("${db:Status-Want}", "hold" if name in _held(machine) else "install"),
         ):
             line = line.replace(key, value)
         out += line
     return Reply(1 if err else 0, out, err)
+
+
+def _held(machine: Machine) -> list[str]:
+    """The packages that are held; of a seeded machine, those that the real one says."""
+    if "held" not in machine.kept:
+        said = machine.said("apt-mark", "showhold")
+        machine.kept["held"] = said.out.decode().split() if said and not said.status else []
+    found: list[str] = machine.kept["held"]
+    return found
 
 
 def _fitting(names: list[str], machine: Machine) -> list[str]:
@@ -98,7 +107,7 @@ def apt_mark(machine: Machine, call: Call) -> Reply:
     """Packages that no upgrade touches."""
     words, _ = operands(call)
     verb, names = (words[0] if words else ""), words[1:]
-    held: list[str] = machine.kept.setdefault("held", [])
+    held = _held(machine)
     if verb == "showhold":
         return Reply(0, "".join(f"{name}\n" for name in sorted(held)))
     if verb not in ("hold", "unhold"):
