@@ -24,7 +24,17 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
         f"{theirs.get(place, 'there at all')}"
         for place in sorted(ours.keys() | theirs.keys())
         if ours.get(place) != theirs.get(place)
+        and not _masked(ours.get(place, ""), theirs.get(place, ""))
     ]
+
+
+def _masked(ours: str, theirs: str) -> bool:
+    """Whether they say no more of a default than that there is one: of what is secret, stars
+    stand for one, and nothing for one that is false."""
+    none = ("optional", "optional false", "optional null")
+    return (theirs == 'optional "**********"' and ours.startswith("optional ")) or (
+        theirs == 'optional ""' and ours in none
+    )
 
 
 def _lines(schema: dict[str, Any], defs: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ import homelab_lib
 from contract.oracle import contract
 from contract.small_nas import small_nas
 from contract.test_truenas_schemas import RELEASES, UNTOLD
-from homelab_lib.control.truenas import families, iscsi, midclt, watching
+from homelab_lib.control.truenas import cloud, families, iscsi, midclt, watching
 from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.backup import ConfigBackup
@@ -154,6 +154,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     mail = {"fromemail": "b@c.de" if later else "a@c.de", "smtp": False}
     yield Settings("nas", "mail", mail, {"pass": password})
     yield from lent(where, later, password)
+    yield from outside(later, password)
     monthly = nas_tasks.cron("0 4 1 * *" if later else "0 3 1 * *")
     yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
@@ -184,6 +185,32 @@ def lent(where: Any, later: bool, password: Secret) -> Iterator[Any]:
     yield iscsi.target(*where, "t", group, ["10.0.30.0/24"] if later else [])
     yield iscsi.lent(*where, 1, 0, 1)
     yield Settings("nas", "iscsi.global", {"listen_port": 3261 if later else 3260})
+
+
+def outside(later: bool, password: Secret) -> Iterator[Any]:
+    """A copy outside of the house."""
+    where = ("nas", "attic")
+    keys = {"account": password, "key": password}
+    yield cloud.CloudLogin(*where, "b2", "B2", {}, keys)
+    fields = {
+        "path": "/mnt/tank/new",
+        "direction": "PUSH",
+        "transfer_mode": "SYNC" if later else "COPY",
+        "snapshot": True,
+        "attributes": {"bucket": "b", "folder": "/f", "fast_list": True, "chunk_size": 96},
+        "schedule": nas_tasks.cron("0 4 * * *" if later else "0 3 * * *"),
+        "encryption": True,
+        "bwlimit": [
+            {"time": "08:00", "bandwidth": 2_500_000},
+            {"time": "23:00", "bandwidth": None},
+        ],
+        "transfers": 4,
+        "pre_script": cloud.guard("/mnt/tank/new", 3) if later else "",
+        "exclude": ["*.iso"],
+    }
+    hidden = {"encryption_password": password, "encryption_salt": password}
+    yield cloud.CloudTask(*where, "new", "b2", fields, hidden)
+    yield cloud.CloudCopied(*where, "new", "/mnt/tank/new", False, 86_400.0)
 
 
 def nfs4(group: str) -> tuple[Any, ...]:

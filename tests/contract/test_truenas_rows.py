@@ -17,6 +17,7 @@ ACE = {"tag": "GROUP", "id": 545, "type": "ALLOW", "perms": {"BASIC": "MODIFY"},
        "flags": {"BASIC": "INHERIT"}}  # fmt: skip
 SHARE_ACE = {"ae_who_str": "apps", "ae_perm": "READ", "ae_type": "ALLOWED"}
 DRAID = {"type": "DRAID1", "disks": ["sdc", "sdd"], "draid_data_disks": 1}
+LOGIN = {"name": "b2", "provider": {"type": "B2", "account": "a", "key": "k"}}
 CALLS: tuple[tuple[Any, ...], ...] = (
     ("pool.dataset.create", {"name": "tank/v", "type": "VOLUME", "volsize": 2**30}),
     ("pool.dataset.update", "tank/a", {"quota": 2**40, "recordsize": "1M", "comments": "mine"}),
@@ -30,6 +31,17 @@ CALLS: tuple[tuple[Any, ...], ...] = (
     ("iscsi.extent.create", {"name": "e", "disk": "zvol/tank/v"}),
     ("iscsi.targetextent.create", {"target": 1, "extent": 1}),
     ("iscsi.global.update", {"listen_port": 3261}),
+    ("cloudsync.credentials.create", LOGIN),
+    (
+        "cloudsync.create",
+        {
+            "path": "/mnt/tank/a",
+            "credentials": 1,
+            "attributes": {"bucket": "b", "folder": "/"},
+            "direction": "PUSH",
+            "transfer_mode": "COPY",
+        },
+    ),
     ("mail.update", {"fromemail": "nas@example.org", "security": "TLS"}),
     ("alert.list",),
     ("filesystem.getacl", "/mnt/tank/a"),

@@ -10,7 +10,9 @@ from typing import Any
 from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.truenas.arguments.cloud import (
     CredentialCreate,
+    CredentialCreate26,
     CredentialUpdate,
+    CredentialUpdate26,
     SyncOptions,
     TaskCreate,
     TaskUpdate,
@@ -19,7 +21,7 @@ from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
 from homelab_lib.twin.truenas.jobs import Job, Progress, Work
 from homelab_lib.twin.truenas.kept import Family, Row
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import FANGTOOTH, left_out, method
+from homelab_lib.twin.truenas.rpc import FANGTOOTH, HALFMOON, left_out, method
 
 _BYTES_PER_S = 12e6
 _HOUR_S = 3600.0
@@ -60,7 +62,9 @@ def _task(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
 def _shown(nas: TrueNas, row: Row) -> Row:
     kept = nas.tables["cloudsync.credentials"].get(row["credentials"])
     job = _last(nas, row["id"])
-    return {"credentials": kept, "job": job.row() if job else row.get("job"), "locked": False}
+    place = nas.place_of(row["path"]) if nas.release >= HALFMOON else {}
+    last = job.row() if job else row.get("job")
+    return {"credentials": kept, "job": last, "locked": False} | place
 
 
 def _last(nas: TrueNas, number: int) -> Job | None:
@@ -72,8 +76,8 @@ CREDENTIALS = Family(
     "cloudsync.credentials",
     "CloudCredential",
     "cloud_sync_credentials",
-    {FANGTOOTH: CredentialCreate},
-    {FANGTOOTH: CredentialUpdate},
+    {FANGTOOTH: CredentialCreate, HALFMOON: CredentialCreate26},
+    {FANGTOOTH: CredentialUpdate, HALFMOON: CredentialUpdate26},
     check=_credentials,
     argument="",
 )

@@ -31,13 +31,13 @@ def _address(value: str) -> str:
     return value
 
 
-_Url = Annotated[
+Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2083),
     AfterValidator(_address),
     Field(json_schema_extra={"format": "uri"}),
 ]
-_MaybeUrl = Literal[""] | _Url
+MaybeUrl = Literal[""] | Url
 _MaybeName = Name | None
 
 
@@ -73,10 +73,10 @@ class Mattermost(Arguments):
     """A channel of Mattermost's."""
 
     type: Literal["Mattermost"]
-    url: _Url
+    url: Url
     username: Name
     channel: Text = ""
-    icon_url: _MaybeUrl = ""
+    icon_url: MaybeUrl = ""
 
 
 class OpsGenie(Arguments):
@@ -84,7 +84,7 @@ class OpsGenie(Arguments):
 
     type: Literal["OpsGenie"]
     api_key: Name
-    api_url: _MaybeUrl = ""
+    api_url: MaybeUrl = ""
 
 
 class PagerDuty(Arguments):
@@ -99,7 +99,7 @@ class Slack(Arguments):
     """Slack."""
 
     type: Literal["Slack"]
-    url: _Url
+    url: Url
 
 
 class SnmpTrap(Arguments):

@@ -17,52 +17,33 @@ from homelab_lib.twin.truenas.arguments.base import (
     absent,
     changes_of,
 )
-
-
-class B2(Arguments):
-    """Backblaze."""
-
-    type: Literal["B2"]
-    account: Name
-    key: Name
-
-
-class S3(Arguments):
-    """Amazon, and whoever speaks like it."""
-
-    type: Literal["S3"]
-    access_key_id: Name
-    secret_access_key: Name
-    endpoint: Text = ""
-    region: Text = ""
-    skip_region: bool = False
-    signatures_v2: bool = False
-    max_upload_parts: int = 10_000
-
-
-class Sftp(Arguments):
-    """Whoever has an SSH server."""
-
-    type: Literal["SFTP"]
-    host: Name
-    port: int = 22
-    user: Name
-    pass_: Text | None = Field("", alias="pass")
-    private_key: int | None = None
-
-
-Provider = Annotated[B2 | S3 | Sftp, Field(discriminator="type")]
-"""Those that anybody here has a use for."""
+from homelab_lib.twin.truenas.arguments.cloud_providers import login
 
 
 class CredentialCreate(Arguments):
     """A login at a place outside."""
 
     name: Name
-    provider: Provider
+    provider: login()  # type: ignore[valid-type]  # made of a table
 
 
 CredentialUpdate = changes_of(CredentialCreate)
+
+
+class CredentialCreate26(Arguments):
+    """The same; an S3's has its maker named."""
+
+    name: Name
+    provider: login(  # type: ignore[valid-type]  # made of a table
+        S3={
+            "provider": (Text, "Other"),
+            "force_path_style": (bool, True),
+            "sign_accept_encoding": (bool, True),
+        }
+    )
+
+
+CredentialUpdate26 = changes_of(CredentialCreate26)
 
 
 class TaskAttributes(Arguments):
