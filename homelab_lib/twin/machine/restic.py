@@ -236,7 +236,10 @@ def _backup(
 
 def _stands_for_all(machine: Machine, path: str) -> None:
     """What lies in a real host's folders is not asked for: one file stands for all of it."""
-    if machine.ask is not None and machine.files.is_dir(path) and not machine.files.listdir(path):
+    if machine.ask is None or not machine.files.is_dir(path):
+        return
+    known = (machine.files.entry(each, follow=False) for each in machine.files.walk(path))
+    if not any(entry is not None and entry.kind == "file" for entry in known):
         machine.files.put(f"{path}/stands-for-what-is-there", "")
 
 
