@@ -281,7 +281,6 @@ class InCluster:
 
     def plugins(self, ctx: Context) -> Iterator[Wanted]:
         """Labels first, then the charts, then the cards have to be offered."""
-        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
         for machine, found in self.machines.items():
             labels = {}
             for card in found:
@@ -308,7 +307,6 @@ class InCluster:
                 )
 
     def _chart(self, vendor: str) -> Iterator[Wanted]:
-        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
         chart = plugins[vendor]
         values = gpu_manifests.plugin_values(vendor) | chart.values
         yield from released(self.server, self.lab, chart.model_copy(update={"values": values}))
