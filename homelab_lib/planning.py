@@ -104,6 +104,7 @@ class Undertaking:
             engine = self._engine(twin, self.journal.remembering(), "apply", None)
             blocked, blocked_at, unseen, unseen_at = "", "", "", ""
             checks: list[str] = []
+            took_s: dict[str, float] = {}
             for name in steps:
                 try:
                     outcome = engine.run_step(name)
@@ -113,6 +114,7 @@ class Undertaking:
                 except HomelabError as error:
                     blocked, blocked_at = self.mask(str(error)), name
                     break
+                took_s[name] = outcome.end_s - outcome.start_s
                 checks += [self.mask(f"{name}: {check.title}") for check in outcome.checks]
             return Plan(
                 runbook=self.runbook.name,
@@ -131,6 +133,7 @@ class Undertaking:
                 unknown_releases=unknown,
                 unseen=unseen,
                 unseen_at=unseen_at,
+                took_s=took_s,
             )
         finally:
             twin.close()
@@ -183,7 +186,10 @@ def foretold(plan: Plan, name: str, title: str) -> StepOutcome:
         if plan.unseen:
             why = f"not looked at yet; it is planned after {plan.unseen_at}: {plan.unseen}"
         return StepOutcome(name, title, "not reached", note=why)
-    outcome = StepOutcome(name, title, planned=plan.of_step(name))
+    before = plan.steps[: plan.steps.index(name)]
+    start_s = sum(plan.took_s.get(each, 0.0) for each in before)
+    end_s = start_s + plan.took_s.get(name, 0.0)
+    outcome = StepOutcome(name, title, planned=plan.of_step(name), start_s=start_s, end_s=end_s)
     if plan.blocked_at == name:
         outcome.status, outcome.note = "failed", plan.blocked
     else:

@@ -33,8 +33,9 @@ from homelab_lib.runbook.plan import Plan
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
 from homelab_lib.target import SshTarget, Target, TwinTarget
-from homelab_lib.views.cards import Card, note_card, plan_card, step_card
+from homelab_lib.views.cards import Card, note_card, step_card
 from homelab_lib.views.looks import difference, looks_card
+from homelab_lib.views.plan import headline, plan_card, what_next
 from homelab_lib.views.progress import StepBar
 
 Mode = Literal["plan", "apply", "verify"]
@@ -199,7 +200,9 @@ class Run:
                 self._plan = None  # what was refused is not carried out by the next cell
                 raise
         assert self._plan is not None
-        return self._masked(plan_card(self._plan, approval=self._what_next(self._plan)))
+        return self._masked(
+            plan_card(self._plan, approval=what_next(self._plan, self._target.name, self._sends))
+        )
 
     def _make_plan(self) -> None:
         if self._sends and self._target.name == "ssh":
@@ -300,10 +303,8 @@ class Run:
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         if plan is not None and plan.changes and self.mode == "apply" and not self._sends:
             raise ApprovalMissing(
-                f"nothing was done: plan {plan.digest} has {len(plan.changes)} changes for real "
-                "hosts, and nobody has approved it yet",
-                fix=f"read {self._reporter.place}/report.html, then run it again with "
-                f'approve="{plan.digest}"',
+                f"nothing was done: {headline(plan)[:-1]}, and nobody has approved it yet",
+                fix=f"read {self._reporter.place}/report.html; {what_next(plan, 'ssh', False)}",
             )
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
@@ -384,20 +385,6 @@ class Run:
                 self._keep(engine.outcomes[name])
                 self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
                 raise
-
-    def _what_next(self, plan: Plan) -> str:
-        if self._sends:
-            return "" if self._target.name == "twin" else "Approved; it is carried out now."
-        if plan.blocked:
-            return "This plan can't be approved."
-        if self._target.name == "twin":
-            return "Nothing was sent. mode=apply carries it out on the twin."
-        if plan.unseen:
-            return (
-                f"Nothing was sent. It goes as far as {plan.unseen_at}; what comes after is looked "
-                f'at and planned then. To carry this out: mode=apply approve="{plan.digest}"'
-            )
-        return f'Nothing was sent. To carry it out: mode=apply approve="{plan.digest}"'
 
     def _broken_off(self, error: BaseException, status: str) -> None:
         """The run ends here, and leaves a page that says why."""

@@ -8,8 +8,8 @@ with the key by which each host is known.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,8 @@ class PlannedChange:
         How the host undoes it by itself unless it is confirmed; empty where nothing does.
     rests
         What the rehearsal's answer to it rests on: one of `FIDELITY`.
+    difference
+        What it changes in a text that is there, as a unified diff.
     """
 
     step: str
@@ -97,6 +99,7 @@ class PlannedChange:
     detached: bool = False
     rollback: str = ""
     rests: str = ""
+    difference: str = ""
 
     @classmethod
     def of(cls, step: str, resource: str, host: str, change: Change, mask: Mask) -> "PlannedChange":
@@ -110,6 +113,7 @@ class PlannedChange:
             content=content,
             shows=mask(shows),
             replaces=mask(change.replaces),
+            difference=mask(change.difference),
             destroys=change.destroys,
             undo=mask(change.undo),
             detached=change.detached,
@@ -119,12 +123,13 @@ class PlannedChange:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PlannedChange":
         """From a plan's file, or from the intent that a journal holds."""
-        known = {field.name: document[field.name] for field in fields(cls)}
+        document = {"difference": ""} | document  # one that was kept before there was this
+        known = {each.name: document[each.name] for each in fields(cls)}
         return cls(**known | {"destroys": tuple(known["destroys"])})
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes it of."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def identity(self) -> str:
@@ -186,6 +191,9 @@ class Plan:
     unseen, unseen_at
         What nobody could look at yet, and the step that makes it possible: so far the plan goes,
         and it can be approved. What comes after is looked at and planned when that is done.
+    took_s
+        How long each step took in the rehearsal, on the twin's clock [s]. It is an estimate and no
+        part of what is approved.
     """
 
     runbook: str
@@ -201,6 +209,7 @@ class Plan:
     unknown_releases: tuple[str, ...] = ()
     unseen: str = ""
     unseen_at: str = ""
+    took_s: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -209,6 +218,10 @@ class Plan:
         It begins with a letter, since papermill takes what looks like a number for one.
         """
         essence = asdict(self)
+        del essence["took_s"]
+        for change in essence["changes"]:
+            if not change["difference"]:
+                del change["difference"]
         if not self.unseen:  # a plan that was made before there was this keeps its name
             del essence["unseen"], essence["unseen_at"]
         return f"p{_sha256(json.dumps(essence, sort_keys=True))[:16]}"

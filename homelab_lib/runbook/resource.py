@@ -100,6 +100,8 @@ class Change:
     replaces
         What stands there now and is replaced, in stable facts that a person can read (mode, owner,
         digest, old values); empty where nothing is. It is part of what was approved.
+    difference
+        The same as a unified diff of its text, where it has one that may be shown.
     undo
         How it is undone, as a line to read; empty where it can't be.
     detached
@@ -121,6 +123,7 @@ class Change:
     call: Call
     destroys: tuple[str, ...] = ()
     replaces: str = ""
+    difference: str = ""
     undo: str = ""
     detached: bool = False
     follow: Callable[[Host, Result], Progress] | None = field(default=None, compare=False)

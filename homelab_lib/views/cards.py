@@ -1,4 +1,4 @@
-"""Plans and steps as a person reads them: HTML in a notebook, plain text in a terminal."""
+"""Steps as a person reads them: HTML in a notebook, plain text in a terminal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ from typing import Any
 
 from homelab_lib.printable import printable
 from homelab_lib.runbook.outcome import StepOutcome
-from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import TAKEN, Check
 from homelab_lib.units import format_quantity, format_seconds
 
@@ -44,98 +43,6 @@ class Card:
         return {"text/html": self.html, "text/plain": self.text}
 
 
-def plan_card(plan: Plan, *, approval: str = "") -> Card:
-    """The whole plan: every change, step by step, with what it would destroy.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    approval
-        A line on what happens next.
-    """
-    count = len(plan.changes)
-    hosts = sorted({change.host for change in plan.changes})
-    said = f"{count} changes on {len(hosts)} hosts" if count else "nothing to change"
-    head = f"Plan {plan.digest}: {said}"
-    about = [f"{name}: {said}" for name, said in fidelity(plan).items()]
-    lines, rows = [head, *(f"  {line}" for line in about)], []
-    for step in plan.steps:
-        changes = plan.of_step(step)
-        beyond = "not looked at yet" if plan.unseen else "not reached"
-        said = f"{len(changes) or 'no'} changes" if plan.reached(step) else beyond
-        lines.append(f"  {step}: {said}")
-        lines += [f"    {line}" for change in changes for line in _change_lines(change)]
-        rows.append(_step_row(step, changes, said))
-    for name in sorted({name for change in plan.changes for name in change.destroys}):
-        lines.append(f"  DESTROYS {name}; runs only if allow_destroy names it")
-    if plan.blocked:
-        lines.insert(1, f"  The rehearsal stopped in {plan.blocked_at}: {plan.blocked}")
-    if plan.unseen:
-        lines.insert(1, f"  It goes as far as {plan.unseen_at}: {plan.unseen}")
-    lines += [approval] if approval else []
-    body = "".join(f"<p>{escape(line)}</p>" for line in about) + "".join(rows)
-    if plan.blocked:
-        where = escape(plan.blocked_at)
-        told = f"<b>The rehearsal stopped in {where}.</b> {_pre(plan.blocked)}"
-        body = f"<div style='color:#c62828'>{told}</div>{body}"
-    if plan.unseen:
-        told = f"<b>It goes as far as {escape(plan.unseen_at)}.</b> {_pre(plan.unseen)}"
-        body = f"<div>{told}</div>{body}"
-    if approval:
-        body += f"<p>{escape(approval)}</p>"
-    return Card(f"<div class='homelab'><h4>{escape(head)}</h4>{body}</div>", "\n".join(lines), plan)
-
-
-def fidelity(plan: Plan) -> dict[str, str]:
-    """What a plan's rehearsal rests on, and what the twin did not know, each under a name."""
-    about = {}
-    if plan.fidelity:
-        about["rests on"] = ", ".join(f"{count} {rests}" for rests, count in plan.fidelity.items())
-    if plan.unknown_releases:
-        named = ", ".join(plan.unknown_releases)
-        about["NOT KNOWN to the twin"] = f"{named}; what these would do is a guess"
-    return about
-
-
-def _step_row(step: str, changes: list[PlannedChange], count: str) -> str:
-    items = "".join(f"<li>{_change_html(change)}</li>" for change in changes)
-    return (
-        f"<details{' open' if changes else ''}><summary><b>{escape(step)}</b> · {count}</summary>"
-        f"<ol>{items}</ol></details>"
-    )
-
-
-def _change_lines(change: PlannedChange) -> list[str]:
-    line = f"{change.host}: {change.summary}"
-    if change.destroys:
-        line += f"  [destroys {', '.join(change.destroys)}]"
-    lines = [line, f"  $ {change.call}" + (f"  < {change.content}" if change.content else "")]
-    if change.replaces:
-        lines.append(f"  in place of: {change.replaces}")
-    if change.rollback:
-        lines.append(f"  {change.rollback}")
-    return lines
-
-
-def _change_html(change: PlannedChange) -> str:
-    text = f"<b>{escape(change.host)}</b>: {escape(change.summary)}"
-    if change.destroys:
-        text += f" <b style='color:#c62828'>destroys {escape(', '.join(change.destroys))}</b>"
-    shown = f"<code>{escape(change.call)}</code>"
-    if change.shows:
-        shown += f"<br>standard input:{_pre(change.shows)}"
-    elif change.content:
-        shown += f"<br>standard input: {escape(change.content)}"
-    if change.replaces:
-        shown += f"<br>in place of: {escape(change.replaces)}"
-    if change.rollback:
-        shown += f"<br>{escape(change.rollback)}"
-    if change.undo:
-        shown += f"<br>undo: <code>{escape(change.undo)}</code>"
-    return f"{text}<details><summary>command</summary>{shown}</details>"
-
-
 def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
     """One step: what was there, what was sent, what holds, what was measured.
 
@@ -156,10 +63,10 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
     ]
     if outcome.note:
         lines.append(f"  {outcome.note}")
-        parts.append(_pre(outcome.note))
+        parts.append(preformatted(outcome.note))
     rows = []
     for change in outcome.planned:
-        lines += [f"  would: {line}" for line in _change_lines(change)]
+        lines.append(f"  would: {change.host}: {change.summary}")
         rows.append(("○", change.host, change.resource, change.summary))
     for resource in outcome.resources:
         said = [f"{s.summary} ({s.outcome})" for s in resource.sent] or resource.wants
@@ -205,5 +112,12 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
     return f"<table>{''.join(cells)}</table>"
 
 
-def _pre(text: str) -> str:
+def preformatted(text: str) -> str:
+    """Text as it stands, its lines broken where they are too long."""
     return f"<pre style='white-space:pre-wrap'>{escape(text)}</pre>"
+
+
+def fold(head: str, body: str, *, is_open: bool = False) -> str:
+    """Something behind a toggle; both are HTML."""
+    shown = " open" if is_open else ""
+    return f"<details{shown}><summary>{head}</summary>{body}</details>"

@@ -11,8 +11,9 @@ from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
-from homelab_lib.views.cards import fidelity, plan_card, step_card
+from homelab_lib.views.cards import step_card
 from homelab_lib.views.page import page
+from homelab_lib.views.plan import about, plan_card
 from homelab_lib.views.timeline import timeline
 
 
@@ -93,7 +94,7 @@ def _head(summary: dict[str, Any], plan: Plan | None) -> str:
         "status": summary["status"],
         "changes": f"{summary['changes_sent']} sent, {summary['changes_planned']} foretold",
         "plan": summary["plan"] or "none",
-        **{f"plan, {about}": said for about, said in (fidelity(plan) if plan else {}).items()},
+        **{f"plan, {name}": said for name, said in (about(plan) if plan else {}).items()},
         "begun": summary["started"],
         "ended": summary["ended"],
         "run": summary["run_id"],

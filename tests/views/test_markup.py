@@ -15,7 +15,8 @@ from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 from homelab_lib.runbook.record import summary
 from homelab_lib.runbook.step import Check, Measurement
-from homelab_lib.views.cards import plan_card, step_card
+from homelab_lib.views.cards import step_card
+from homelab_lib.views.plan import plan_card
 from homelab_lib.views.report import write_report
 from homelab_lib.views.topology import topology
 

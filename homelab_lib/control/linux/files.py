@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import unified_diff
+from shlex import quote
 from typing import Any
 
 from homelab_lib.control.linux.looking import FILE, ROOT, Place, places, read_file
@@ -178,7 +180,14 @@ class File:
         if observed["kind"] != "nothing":
             digest = observed["sealed"][:24] if secret else observed["sha256"][:16]
             replaces = f"{observed['mode']} {observed['owner']} {digest}"
-        return Change(f"{verb} {self.what or self.path}", command, replaces=replaces)
+        what = f"{self.what}: {self.path}" if self.what else self.path
+        return Change(
+            f"{verb} {what}, {self.mode} {self.owner}",
+            command,
+            replaces=replaces,
+            difference="" if secret else _difference(observed.get("text"), str(content)),
+            undo="" if replaces else f"rm {quote(self.path)}",
+        )
 
     @property
     def _claim(self) -> str:
@@ -190,6 +199,14 @@ def _made_so(mode: str) -> str:
     for no program makes files that can be run."""
     bits = int(mode, 8)
     return f"{0o777 & ~bits:03o}" if bits == bits & 0o666 else ""
+
+
+def _difference(old: str | None, new: str) -> str:
+    """What changes in a text of ours, as `diff -u` shows it."""
+    if old is None:
+        return ""
+    lines = unified_diff(old.splitlines(), new.splitlines(), "now", "then", lineterm="")
+    return "\n".join(lines)
 
 
 def _sha256(text: str) -> str:
