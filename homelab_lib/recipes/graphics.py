@@ -281,6 +281,7 @@ class InCluster:
 
     def plugins(self, ctx: Context) -> Iterator[Wanted]:
         """Labels first, then the charts, then the cards have to be offered."""
+        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
         for machine, found in self.machines.items():
             labels = {}
             for card in found:
@@ -291,9 +292,9 @@ class InCluster:
         if "NVIDIA" in self.vendors:
             yield Applied(self.server, self.lab.name, gpu_manifests.runtime_class("nvidia"))
         for vendor in self.vendors:
-            yield from self._chart(vendor)
+            yield from self._chart(vendor, plugins[vendor])
         for machine, found in self.machines.items():
-            for vendor, chart in self.cluster.device_plugins.items():
+            for vendor, chart in plugins.items():
                 mine = [card for card in found if card.part.vendor == vendor]
                 if not mine:
                     continue
@@ -306,8 +307,7 @@ class InCluster:
                     gpu_manifests.plugin(vendor, chart.name),
                 )
 
-    def _chart(self, vendor: str) -> Iterator[Wanted]:
-        chart = plugins[vendor]
+    def _chart(self, vendor: str, chart: HelmChart) -> Iterator[Wanted]:
         values = gpu_manifests.plugin_values(vendor) | chart.values
         yield from released(self.server, self.lab, chart.model_copy(update={"values": values}))
 

@@ -40,8 +40,6 @@ Page = Callable[[str, dict[str, str]], tuple[int, bytes] | tuple[int, bytes, flo
 """Is given a path and headers; answers with status and body, and how long that takes [s]."""
 Instead = Callable[[Call, Callable[[], Reply]], Reply | None]
 """Is given a call and what runs it; may answer in its place, or leave it with None."""
-Page = Callable[[str, dict[str, str]], tuple[int, bytes] | tuple[int, bytes, float]]
-"""What a web server answers of a path, with what headers: status, body, and how long it takes."""
 _PACKAGES = {
     "cloudflared": "cloudflared",
     "curl": "curl",
