@@ -281,7 +281,7 @@ class InCluster:
 
     def plugins(self, ctx: Context) -> Iterator[Wanted]:
         """Labels first, then the charts, then the cards have to be offered."""
-        plugins: dict[str, HelmChart] = {**self.cluster.device_plugins}
+        plugins = {str(maker): chart for maker, chart in self.cluster.device_plugins.items()}
         for machine, found in self.machines.items():
             labels = {}
             for card in found:
