@@ -6,6 +6,7 @@ from homelab_lib.audit.finding import Finding
 from homelab_lib.audit.rules import (
     RULES,
     Rule,
+    backups,
     cabling,
     clusters,
     compute,
@@ -33,6 +34,7 @@ SUBJECTS = (
     storage,
     room,
     speed,
+    backups,
     firmware,
     releases,
     project,

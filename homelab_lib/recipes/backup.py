@@ -21,6 +21,7 @@ from homelab_lib.control.linux.timers import (
     timer_file,
     timer_text,
 )
+from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
@@ -175,10 +176,21 @@ class Files:
         promised = f"of the {self.backup.within_hours} h that were promised"
         yield Check(f"the newest copy of {self.backup.name} is new", copy.counts,
                     f"{says} {promised}")  # fmt: skip
+        yield from self.units(ctx)
         held = locks(ctx.host(self.backup.machine), self.access)
         stale = [each.says for each in held if each.stale]
         says = "; ".join(each.says for each in held) or "none"
         yield Check(f"no lock was left behind in {self.backup.repository}", not stale, says)
+
+    def units(self, ctx: Context) -> Iterator[Check]:
+        """What the timers have started ended well the last time: the copy, and the look through
+        the repository where this is the one that looks."""
+        host = ctx.host(self.backup.machine)
+        for unit in (self.unit, *((f"{self.unit}-check",) * self._checks)):
+            state = unit_properties(host, f"{unit}.service", "LoadState", "ActiveState")
+            bad = state["ActiveState"] == "failed"
+            says = f"it failed: journalctl -u {unit}" if bad else state["ActiveState"]
+            yield Check(f"{unit} ended well on {self.backup.machine}", not bad, says)
 
     def age(self, ctx: Context) -> Iterator[Measurement]:
         """How old the newest copy is."""
@@ -260,6 +272,26 @@ def drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
         f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
     )
     return Check(title, last.good and age_s <= drill.every_days * _DAY_S, says)
+
+
+def health(lab: Lab, ctx: Context) -> Iterator[Check]:
+    """All that can be said of a lab's copies now: each one's age against its promise, what the
+    timers did last, locks that were left behind, the last drills, and the rule over all of it.
+
+    Parameters
+    ----------
+    lab
+        The lab.
+    ctx
+        Gives its hosts.
+    """
+    for each in lab.backups.files.values():
+        yield from Files(lab, each).check(ctx)
+    for host, nas in lab.nas.items():
+        for task in nas.cloud_tasks.values():
+            if task.phase or task.exists:
+                yield from cloud.Task(lab, host, task).check(ctx)
+    yield from gate(lab, ctx)
 
 
 def gate(lab: Lab, ctx: Context) -> Iterator[Check]:

@@ -243,6 +243,18 @@ CASES = {
         (WRITTEN, [("services.offsite-backup.datasets",
                     [f"truenas.tank/{name}" for name in ("backups", "media", "family", "k3s")])]),
     ),
+    "fewer-than-three-copies": (
+        (WRITTEN, [("backups.files.desktop-b2", None)], "backups.files.desktop-second"),
+        (WRITTEN, []),
+    ),
+    "key-on-no-paper": (
+        (WRITTEN, [("backups.repositories.b2.paper", "")], "backups.repositories.b2"),
+        (WRITTEN, []),
+    ),
+    "copy-never-brought-back": (
+        (WRITTEN, [("backups.drills.home", None)], "backups.files.desktop-b2"),
+        (WRITTEN, []),
+    ),
     "backup-falls-with-host": (
         (WRITTEN, [("services.proxmox-backup-server.runs_on", "proxmox")],
          "services.proxmox-backup-server"),

@@ -1,0 +1,80 @@
+"""Copies as they are described: enough of them, apart from each other, and tried once."""
+
+from collections.abc import Iterator
+
+from homelab_lib.audit.finding import Finding, Fix
+from homelab_lib.audit.rules import rule
+from homelab_lib.lab.lab import Lab
+from homelab_lib.models.copies import Copy, standing
+
+_HOUR_S = 3600.0
+
+Group = tuple[str, list[Copy]]
+
+
+def _described(lab: Lab) -> dict[tuple[str, str], Group]:
+    """By machine and folder: the first record that says so, and the copies, each as it will be."""
+    found: dict[tuple[str, str], Group] = {}
+    for name, each in lab.backups.files.items():
+        place = lab.backups.repositories[each.repository]
+        copy = Copy(name, place.medium, place.offsite, 0.0, each.within_hours * _HOUR_S)
+        key = (each.machine, ", ".join(each.paths))
+        found.setdefault(key, (f"backups.files.{name}", []))[1].append(copy)
+    for host, nas in lab.nas.items():
+        for name, task in nas.cloud_tasks.items():
+            if task.direction == "PUSH":
+                copy = Copy(name, task.credential, True, 0.0, task.within_hours * _HOUR_S)
+                key = (host, task.path or f"/mnt/{task.dataset}")
+                found.setdefault(key, (f"nas.{host}.cloud_tasks.{name}", []))[1].append(copy)
+    return found
+
+
+@rule("fewer-than-three-copies")
+def three_copies(lab: Lab) -> Iterator[Finding]:
+    """Data with fewer than three copies, or with all of them on one medium or in the house."""
+    for (machine, paths), (subject, copies) in _described(lab).items():
+        how = standing(f"the disks of {machine}", copies)
+        if how.missing:
+            yield Finding(
+                "fewer-than-three-copies",
+                "risks",
+                subject,
+                f"Of {paths} on {machine} there are {how.missing}: what takes the house, or one "
+                "medium, may take the last.",
+                how.copies,
+                "copies",
+                tuple(f"{copy.name}: {copy.medium}" for copy in copies),
+                Fix("another copy, in another place, on another medium"),
+            )
+
+
+@rule("key-on-no-paper")
+def keys_on_paper(lab: Lab) -> Iterator[Finding]:
+    """A repository whose key is only where the fire is."""
+    for name, each in lab.backups.repositories.items():
+        if not each.paper:
+            yield Finding(
+                "key-on-no-paper",
+                "risks",
+                f"backups.repositories.{name}",
+                f"Nobody has the key to {name} on paper: it lies on the machines that are to be "
+                "brought back by it.",
+                fix=Fix("write it down, and say under paper who keeps it"),
+            )
+
+
+@rule("copy-never-brought-back")
+def drilled(lab: Lab) -> Iterator[Finding]:
+    """Folders that are copied, and from no copy of which a drill brings anything back."""
+    tried = [lab.backups.files[each.backup] for each in lab.backups.drills.values()]
+    places = {(each.machine, each.paths) for each in tried}
+    for name, each in lab.backups.files.items():
+        if (each.machine, each.paths) not in places:
+            yield Finding(
+                "copy-never-brought-back",
+                "risks",
+                f"backups.files.{name}",
+                f"{', '.join(each.paths)} of {each.machine} goes to {each.repository}, and no "
+                "drill brings anything back from there.",
+                fix=Fix("a drill of it, under backups.drills"),
+            )
