@@ -79,7 +79,10 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "See that there are three copies on two media, and one in another place",
             why="Snapshots and mirrored disks are lost with the data, so they count for nothing "
             "here. A copy that is older than was promised counts for nothing either, nor does one "
-            "from which nothing was ever brought back.",
+            "from which nothing was ever brought back. After a fire the order is: what stands on "
+            "paper and any machine with restic; the NAS by its configuration and its pools; the "
+            "hypervisor's /etc; its VMs by these runbooks; etcd's snapshot with its token, before "
+            "any agent joins; and then everybody's files.",
             needs=(*(each.name for each in clouds), *(f"copy-{each.name}" for each in made)),
             check=partial(gate, lab),
         )
