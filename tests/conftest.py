@@ -17,7 +17,8 @@ def _earlier_phases_stand_as_described(monkeypatch):
     and what runs in a process of its own do it."""
 
     def before(lab, wanted, *, seed=0):
-        since = wanted.phase if wanted else 1
+        # What stands on workloads, claims and names of the house needs them made.
+        since = wanted.phase if wanted and wanted.phase <= 3 else 1
         return rehearsed.before(lab, wanted, seed=seed, since=since)
 
     monkeypatch.setattr(session, "before", before)

@@ -103,6 +103,9 @@ class GitOps(Record):
     path: AbsolutePath = Field(description="The bare repository.")
     branch: Slug = Field("main", description="Its branch.")
     deploy_key: SecretReference = Field(description="The private key that may read it by SSH.")
+    deploy_key_public: SecretReference = Field(
+        description="Its public half: no secret, and had from where the other is."
+    )
 
 
 class Move(Record):

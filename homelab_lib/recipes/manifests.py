@@ -107,27 +107,38 @@ def reader(away_from: str) -> Object:
 
 
 def _job(name: str, script: str, away_from: str = "") -> Object:
-    pod: Object = {
-        "restartPolicy": "Never",
-        "containers": [
-            {
-                "name": "probe",
-                "image": _BUSYBOX,
-                "command": ["sh", "-c", script],
-                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-            }
-        ],
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}}],
-    }
+    made = job(name, TEST, script, {"data": CLAIM})
+    pod = made["spec"]["template"]["spec"]
     if away_from:
         elsewhere = {"key": "metadata.name", "operator": "NotIn", "values": [away_from]}
         terms = [{"matchFields": [elsewhere]}]
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         pod["affinity"] = {"nodeAffinity": required}
+    return made
+
+
+def job(name: str, namespace: str, script: str, claims: dict[str, str]) -> Object:
+    """A script that runs once in a pod, with claims by the folders below the root where they are
+    seen."""
+    mounts = [{"name": folder, "mountPath": f"/{folder}"} for folder in claims]
+    container = {
+        "name": "probe",
+        "image": _BUSYBOX,
+        "command": ["sh", "-c", script],
+        "volumeMounts": mounts,
+    }
+    pod: Object = {
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [
+            {"name": folder, "persistentVolumeClaim": {"claimName": claim}}
+            for folder, claim in claims.items()
+        ],
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": TEST},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "backoffLimit": 2,
             "template": {"metadata": {"labels": {"homelab": name}}, "spec": pod},

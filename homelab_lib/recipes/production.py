@@ -4,7 +4,7 @@ that go to another storage class."""
 from collections.abc import Iterator
 
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import certificates, ingress, monitoring
+from homelab_lib.recipes import certificates, gitops, ingress, monitoring, moves
 from homelab_lib.runbook.step import Step
 
 MAKES = ("services",)
@@ -23,7 +23,14 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     BadParameter
         Something can't be made: its key and what to do.
     """
-    parts = (ingress.steps, certificates.steps, monitoring.steps, certificates.trusting)
+    parts = (
+        ingress.steps,
+        certificates.steps,
+        monitoring.steps,
+        certificates.trusting,
+        moves.steps,
+        gitops.steps,
+    )
     for cluster in lab.clusters.values():
         end = f"-{cluster.name}" if len(lab.clusters) > 1 else ""
         for part in parts:

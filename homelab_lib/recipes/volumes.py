@@ -67,21 +67,27 @@ class Volumes:
     def _applied(self, document: manifests.Object, *immutable: str) -> Applied:
         return Applied(self.server, self.lab.name, document, immutable)
 
+    def documents(self) -> Iterator[manifests.Object]:
+        """The driver's chart and the class, where volumes come from a share."""
+        described = self.cluster.nfs
+        if described is None:
+            return
+        share = at(self.lab.nfs_shares, described.share)
+        assert share is not None
+        yield manifests.helm_chart(described.chart)
+        yield manifests.storage_class(described, share.path)
+
     def storage(self, ctx: Context) -> Iterator[Wanted]:
         """The driver by k3s's own Helm controller, then the class."""
         described = self.cluster.nfs
         assert described is not None
         chart = described.chart
-        yield self._applied(manifests.helm_chart(chart), "spec.chart")
+        driver, storage_class = self.documents()
+        yield self._applied(driver, "spec.chart")
         yield Installed(self.server, chart.name, chart.namespace)
         yield Rollout(self.server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(self.server, "daemonset", chart.namespace, "csi-nfs-node")
-        share = at(self.lab.nfs_shares, described.share)
-        assert share is not None
-        yield self._applied(
-            manifests.storage_class(described, share.path),
-            *("parameters", "provisioner", "reclaimPolicy"),
-        )
+        yield self._applied(storage_class, *("parameters", "provisioner", "reclaimPolicy"))
 
     def volume(self, ctx: Context) -> Iterator[Wanted]:
         """A claim, a pod that writes, and a pod that reads."""

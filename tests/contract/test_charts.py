@@ -6,7 +6,7 @@ import pytest
 from contract.kubernetes_schemas import why_not
 from contract.oracle import contract
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import certificates, ingress, monitoring
+from homelab_lib.recipes import certificates, gitops, ingress, monitoring, moves
 from homelab_lib.twin.kubernetes import charts
 
 pytestmark = pytest.mark.contract
@@ -14,6 +14,7 @@ CHARTS = ("cert-manager", "csi-driver-nfs", "kube-prometheus-stack")
 LAB = load_lab()
 CLUSTER = LAB.clusters["homelab"]
 MINORS = ("1.34", "1.37")
+_STRICT = ("Certificate", "ClusterIssuer", "PrometheusRule", "ScrapeConfig")
 
 
 def row(chart):
@@ -57,7 +58,11 @@ def documents():
     yield from ingress.WayIn(LAB, CLUSTER, 4).documents()
     issuing = certificates.Issuing(LAB, CLUSTER, CLUSTER.certificates, 4)
     watch = monitoring.Watch(LAB, CLUSTER, CLUSTER.monitoring, 4)
-    for part in (issuing, issuing.release, watch, watch.release):
+    kept = gitops.Repository(LAB, CLUSTER, CLUSTER.gitops, 4)
+    yield from (kept.source(), kept.kustomization())
+    move = moves.Moving(LAB, CLUSTER, CLUSTER.moves[0])
+    yield from (move.new_claim("1Gi"), move.copying())
+    for part in (issuing, issuing.release, watch, watch.release, kept.release, kept):
         yield from part.documents()
 
 
@@ -76,7 +81,7 @@ def test_every_object_of_ours_is_taken(minor):
 
 def test_a_slip_in_one_of_them_would_be_seen():
     for document in documents():
-        if document["kind"] in ("Certificate", "ClusterIssuer", "PrometheusRule", "ScrapeConfig"):
+        if document["kind"] in _STRICT:
             broken = {**document, "spec": {**document["spec"], "zzz": {"a": 1}, "duration": 7,
                                            "groups": 7, "acme": 7, "jobName": 7}}  # fmt: skip
             assert why_not(broken, MINORS[0])

@@ -58,6 +58,7 @@ def with_service(name, lab=LAB, **changes):
 SECRETS = {
     "GRAFANA_USER": "keeper-of-graphs",
     "GRAFANA_PASSWORD": "kestrel-over-4-lakes",
+    "FLUX_DEPLOY_PUBLIC": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample7 flux",
     "ALERT_WEBHOOK": "https://hooks.example.org/9f27c1d0a3",
     "FLUX_DEPLOY_KEY": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA0000\n"
     "-----END OPENSSH PRIVATE KEY-----",

@@ -12,6 +12,8 @@ from homelab_lib.transport.command import change
 MANAGER = mark.TAG
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LAB = "homelab/lab"
+_KEPT = "kustomize.toolkit.fluxcd.io/name"
+"""The label of what Flux has taken over."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class Applied:
         labels = observed["metadata"].get("labels", {})
         if {key: labels.get(key) for key in self._marks} != self._marks:
             return Diff(conflict=self._foreign(where))
+        if _KEPT in labels:
+            return Diff(
+                conflict=f"{self.name} has another {where}, and Flux keeps it as its repository "
+                "says: a change here would be undone. Carry out the step that writes the "
+                'repository first (only=["repository"], or its name for this cluster)'
+            )
         if any(where.startswith(path) for path in self.immutable):
             return Diff(
                 conflict=f"{self.name} is there with another {where}, which can't be changed; "
@@ -94,10 +102,14 @@ class Applied:
         )
 
     @property
-    def _apply(self) -> Any:
+    def whole(self) -> dict[str, Any]:
+        """The object with our marks, as it is applied."""
         metadata = self.document["metadata"]
         labels = {**metadata.get("labels", {}), **self._marks}
-        document = {**self.document, "metadata": {**metadata, "labels": labels}}
+        return {**self.document, "metadata": {**metadata, "labels": labels}}
+
+    @property
+    def _apply(self) -> Any:
         return change(
             *KUBECTL,
             "apply",
@@ -105,7 +117,7 @@ class Applied:
             f"--field-manager={MANAGER}",
             "-f",
             "-",
-            stdin=json.dumps(document, indent=1, sort_keys=True),
+            stdin=json.dumps(self.whole, indent=1, sort_keys=True),
             sudo=True,
         )
 

@@ -127,6 +127,7 @@ def _run(
         return own
     container = pod["spec"]["containers"][0]
     inside = Machine(pod["metadata"]["name"], cluster.world, commands=COREUTILS)
+    inside.files.make_folder("/tmp", mode=0o1777)
     for mount in container.get("volumeMounts", ()):
         files, folder = volumes[mount["name"]]
         inside.files.mkdir(mount["mountPath"], parents=True)

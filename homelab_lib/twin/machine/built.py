@@ -70,6 +70,7 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
     machine.files.put("/etc/hostname", f"{machine.name}\n")
     machine.files.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.name}\n")
     machine.files.put("/etc/os-release", 'ID=debian\nVERSION_ID="13"\n')
+    machine.files.put("/etc/ssh/ssh_host_ed25519_key.pub", f"{machine.host_key_public}\n")
     for folder in ("/usr/local/bin", "/var/lib", "/run"):
         machine.files.mkdir(folder, parents=True)
     machine.files.make_folder("/tmp", mode=0o1777)

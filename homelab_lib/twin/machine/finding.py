@@ -32,6 +32,7 @@ class _Wanted:
 def find(machine: Machine, call: Call) -> Reply:
     """Paths below folders, by name, type, depth and owner."""
     words = [word for word in call.argv[1:] if word not in ("-H", "-P")]
+    words, program = _carried_out(words)
     start = next((i for i, w in enumerate(words) if w[:1] in ("-", "!", "(")), len(words))
     try:
         wanted = _wanted(words[start:])
@@ -46,7 +47,23 @@ def find(machine: Machine, call: Call) -> Reply:
             continue
         more, said = _below(machine, call, root, 0, wanted)
         out, err = out + more, err + said
-    return Reply(1 if err else 0, out, err)
+    if program is None:
+        return Reply(1 if err else 0, out, err)
+    if program[-2:] != ["{}", "+"]:
+        return Reply(1, stderr="find: missing argument to `-exec'\n")
+    paths = out.splitlines()
+    if not paths:
+        return Reply(1 if err else 0, "", err)
+    reply = machine.call(call.other(*program[:-2], *paths)).finished()
+    return Reply(1 if err or reply.status else 0, reply.out, err.encode() + reply.err)
+
+
+def _carried_out(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """What a call looks for, and what it does with all of that at once; None for nothing."""
+    if "-exec" not in words:
+        return words, None
+    at = words.index("-exec")
+    return words[:at], words[at + 1 :]
 
 
 def _wanted(words: list[str]) -> _Wanted:

@@ -284,3 +284,21 @@ def printf(machine: Machine, call: Call) -> Reply:
         raise misused(call, "missing operand")
     status, out, err = formatted(words)
     return Reply(1 if status else 0, out, f"printf: {err}\n" if err else "")
+
+
+@textutils("sort")
+def sort(machine: Machine, call: Call) -> Reply:
+    """Lines in the order of their bytes, as in the locale C."""
+    words = list(call.argv[1:])
+    if any(word.startswith("-") and word != "-" for word in words):
+        return Reply(127, stderr="twin: its sort has no options\n")
+    data, err = b"", ""
+    for word in words or ["-"]:
+        try:
+            data += read_of(machine, call, word)
+        except FileError as error:
+            err += f"sort: cannot read: {word}: {error.says}\n"
+    if err:
+        return Reply(2, stderr=err)
+    lines = sorted(data.splitlines())
+    return Reply(0, b"".join(line + b"\n" for line in lines))

@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.exportfs import exportfs_programs
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
+from homelab_lib.twin.machine.git import git_programs
 from homelab_lib.twin.machine.graphics_drivers import graphics_drivers
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
@@ -66,6 +67,7 @@ UNIX = (
     graphics_drivers,
     addresses,
     netutils,
+    git_programs,
     pinging,
     links,
     blocks,

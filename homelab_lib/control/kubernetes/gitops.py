@@ -1,0 +1,101 @@
+"""What Flux keeps of a cluster: whether it is what the repository says, and what has given up.
+
+Source: fluxcd.io/flux/components (source, kustomize, helm), the conditions of each; fluxcd/flux2
+#1878 (a release whose retries are used up is not tried again).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib.answers import Shape
+from homelab_lib.control.kubernetes.kubectl import get, listed
+from homelab_lib.runbook.resource import Diff, Host
+
+SOURCE = "gitrepository.source.toolkit.fluxcd.io"
+KUSTOMIZATION = "kustomization.kustomize.toolkit.fluxcd.io"
+LABEL = "kustomize.toolkit.fluxcd.io/name"
+_CONDITIONS: Shape = [{"type": str, "status": str, "message?": str, "reason?": str}]
+_KEPT: Shape = {
+    "metadata": {"name": str, "generation?": int},
+    "spec?": {"suspend?": bool},
+    "status?": {
+        "conditions?": _CONDITIONS,
+        "observedGeneration?": int,
+        "artifact?": {"revision?": str},
+        "lastAppliedRevision?": str,
+        "lastAttemptedRevision?": str,
+    },
+}
+_PODS: Shape = {"metadata": {"name": str, "namespace?": str, "uid": str}}
+
+
+def _ready(found: Any) -> tuple[bool, str]:
+    said = {each["type"]: each for each in found.get("status", {}).get("conditions", ())}
+    each = said.get("Ready", {})
+    return each.get("status") == "True", each.get("message", "")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cluster that is what a commit of its repository says.
+
+    Parameters
+    ----------
+    host, namespace, object_name
+        The server, and the GitRepository and the Kustomization, which are called alike.
+    commit
+        The branch's newest commit.
+    """
+
+    host: str
+    namespace: str
+    object_name: str
+    commit: str
+    timeout_s: float = 900.0
+
+    @property
+    def name(self) -> str:
+        return f"Flux's {self.object_name}"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        source = get(host, SOURCE, self.object_name, self.namespace, shape=_KEPT) or {}
+        kept = get(host, KUSTOMIZATION, self.object_name, self.namespace, shape=_KEPT) or {}
+        fetched, why = _ready(source)
+        applied, trouble = _ready(kept)
+        status = kept.get("status", {})
+        return {
+            "fetched": fetched,
+            "trouble": trouble if fetched and not applied else "" if fetched else why,
+            "applied": applied,
+            "revision": status.get("lastAppliedRevision", ""),
+        }
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["applied"] and observed["revision"].endswith(f":{self.commit}"):
+            return Diff()
+        what = "applied" if observed["fetched"] else "fetched"
+        says = f": {observed['trouble']}" if observed["trouble"] else ""
+        return Diff(waiting=f"Flux has not {what} commit {self.commit[:12]} yet{says}")
+
+
+def gave_up(host: Host) -> list[str]:
+    """What Flux does not go on with, and why: sources, kustomizations and releases that are not
+    ready or that somebody has suspended. Nothing where there is no Flux."""
+    found = []
+    for kind in (SOURCE, KUSTOMIZATION):
+        for each in listed(host, kind, shape=_KEPT):
+            ready, why = _ready(each)
+            called = f"{kind.partition('.')[0]} {each['metadata']['name']}"
+            if each.get("spec", {}).get("suspend"):
+                found.append(f"{called} is suspended")
+            elif not ready:
+                found.append(f"{called} is not ready: {why or 'it does not say why'}")
+    return found
+
+
+def pods(host: Host) -> dict[str, str]:
+    """All pods by their uid: where and what they are called."""
+    return {
+        each["metadata"]["uid"]: f"{each['metadata'].get('namespace')}/{each['metadata']['name']}"
+        for each in listed(host, "pods", shape=_PODS)
+    }

@@ -1,0 +1,219 @@
+"""GitOps of phase 4: a repository without secrets, and Flux that takes over without a restart."""
+
+import base64
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+
+from homelab_lib.control.kubernetes.gitops import gave_up
+from homelab_lib.recipes.gitops import Repository
+from homelab_lib.runbook.step import Check, Step
+from recipes.in_production import (
+    LAB,
+    SECRETS,
+    bench_of,
+    cluster_of,
+    secrets,
+    with_cluster,
+    with_service,
+)
+
+ONLY = ("repository", "gitops")
+PATH = "/var/lib/homelab-gitops.git"
+PLAIN = with_cluster(ingress=None, certificates=None, monitoring=None)
+MARK = "kustomize.toolkit.fluxcd.io/name"
+__all__ = ["secrets"]
+
+
+def of(lab):
+    cluster = lab.clusters["homelab"]
+    return Repository(lab, cluster, cluster.gitops, 4)
+
+
+def files(bench):
+    return bench.world.machines["proxmox"].kept["git"][PATH]["main"]["files"]
+
+
+@pytest.fixture(scope="module")
+def _done():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        bench = bench_of(PLAIN, *ONLY, storage=True)
+        for step in bench.steps[:-2]:
+            bench.step(step.name)
+        before = uids(bench)
+        planned = bench.likeness()
+        assert planned.stops() == ("", "")
+        bench.wire.sent.clear()
+        assert bench.stops() == ("", "")
+        assert bench.wire.sent == planned.wire.sent
+        bench.before = before
+        yield bench
+
+
+def uids(bench):
+    space = ("test", "kube-system", "homelab-test")
+    return {pod["metadata"]["uid"] for s in space for pod in cluster_of(bench).all("Pod", s)}
+
+
+@pytest.fixture
+def done(_done):
+    _done.wire.sent.clear()
+    return _done
+
+
+def test_flux_has_every_object_and_no_pod_was_started_anew(done):
+    cluster = cluster_of(done)
+    assert done.before <= uids(done)
+    taken = [
+        each
+        for document in of(PLAIN).documents()
+        for each in cluster.objects.values()
+        if (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace"))
+        == (document["kind"], document["metadata"]["name"], document["metadata"].get("namespace"))
+    ]
+    assert len(taken) == len(list(of(PLAIN).documents()))
+    assert all(each["metadata"]["labels"][MARK] == "homelab" for each in taken)
+
+
+def test_a_second_run_and_its_plan_send_nothing(done):
+    assert done.stops() == ("", "")
+    again = done.likeness()
+    assert again.stops() == ("", "")
+    assert done.wire.sent == again.wire.sent == []
+
+
+def test_a_change_goes_by_the_repository(done):
+    workloads = PLAIN.clusters["homelab"].workloads
+    more = (workloads[0].model_copy(update={"replicas": 2}), *workloads[1:])
+    lab = with_cluster(PLAIN, workloads=more)
+    other = copy.copy(done)
+    other.steps = bench_of(lab, *ONLY, storage=True).steps
+    step, says = other.stops()
+    assert step == "workloads"
+    assert "Flux keeps it as its repository says" in says
+    assert 'only=["repository"]' in says
+    for name in ONLY:
+        other.step(name)
+    assert cluster_of(done).get("Deployment", "nginx", "test")["spec"]["replicas"] == 2
+    other.wire.sent.clear()
+    assert other.stops() == ("", "")
+    assert other.wire.sent == []
+    for name in ONLY:
+        done.step(name)
+    assert done.stops() == ("", "")
+
+
+def test_what_somebody_else_committed_is_not_written_over(done):
+    held = done.world.machines["proxmox"].kept["git"][PATH]["main"]
+    kept = copy.deepcopy(held)
+    held["by"] = "Somebody"
+    held["files"]["clusters/homelab/README.md"] = ("0" * 40, "mine")
+    step, says = done.stops()
+    assert step == "repository"
+    assert "Somebody has changed clusters/homelab" in says
+    assert "README.md" in says
+    held.update(kept)
+
+
+def test_a_folder_of_others_stays(done):
+    held = done.world.machines["proxmox"].kept["git"][PATH]["main"]
+    held["files"]["notes/todo.md"] = ("1" * 40, "buy milk")
+    held["files"]["clusters/homelab/gone.yaml"] = ("2" * 40, "")
+    assert done.stops() == ("", "")
+    assert "notes/todo.md" in files(done)
+    assert "clusters/homelab/gone.yaml" not in files(done)
+
+
+def test_what_gave_up_is_told(done):
+    kustomizations = cluster_of(done).all("kustomizations.kustomize.toolkit.fluxcd.io")
+    told = []
+
+    def look(ctx):
+        told.append(gave_up(ctx.host("k3s-control")))
+        yield Check("looked", holds=True)
+
+    other = copy.copy(done)
+    other.steps = (Step("look", "Look", check=look),)
+    assert other.stops() == ("", "")
+    kustomizations[0]["spec"]["suspend"] = True
+    assert other.stops() == ("", "")
+    kustomizations[0]["spec"]["suspend"] = False
+    assert told == [[], ["kustomization homelab is suspended"]]
+
+
+def test_no_secret_is_in_the_repository():
+    """In none of the forms in which one could stand there."""
+    texts = of(LAB).files
+    whole = "\n".join(texts.values())
+    for value in SECRETS.values():
+        for form in (value, base64.b64encode(value.encode()).decode(), json.dumps(value)[1:-1]):
+            assert form not in whole
+    assert '"kind": "Secret"' not in whole
+    assert "env:GRAFANA_PASSWORD" in texts["README.md"], "by reference, for whoever rebuilds it"
+
+
+def test_files_are_told_apart_and_named_after_what_is_in_them():
+    texts = of(LAB).files
+    assert len(texts) == 1 + len(list(of(LAB).documents()))
+    assert "deployment-test-nginx.yaml" in texts
+    assert "helmchart-kube-system-cert-manager.yaml" in texts
+
+
+# Flux that takes over half -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("overrides", "left"), [(True, None), (False, "from the runbook")])
+def test_what_leaves_the_repository_leaves_the_cluster_only_if_flux_took_all_over(overrides, left):
+    lab = PLAIN
+    if not overrides:
+        values = {"kustomizeController": {"container": {"additionalArgs": ["--log-level=info"]}}}
+        lab = with_service("fluxcd", PLAIN, chart__values=values)
+    bench = bench_of(lab, *ONLY)
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "settings", "namespace": "default"},
+        "data": {"told": "from the runbook", "kept": "yes"},
+    }
+    cluster = cluster_of(bench)
+    cluster.apply(document, "homelab")
+    assert bench.stops() == ("", "")
+    name = "clusters/homelab/settings.yaml"
+    held = bench.world.machines["proxmox"].kept["git"][PATH]["main"]
+    for number, data in enumerate((document["data"], {"kept": "yes"})):
+        text = json.dumps(document | {"data": data})
+        held["files"][name] = ("3" * 40, text)
+        held["commit"] = str(number) * 40
+        cluster.settle()
+        bench.world.clock.sleep(60)
+    assert cluster.get("ConfigMap", "settings", "default")["data"].get("told") == left
+
+
+# Seeded mistakes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.sample
+def test_a_repository_that_flux_may_not_read_is_told_in_its_own_words():
+    bench = bench_of(PLAIN, *ONLY)
+    for name in ("workloads", "repository"):
+        bench.step(name)
+    node = bench.world.machines["proxmox"]
+    keys = node.files.text("/root/.ssh/authorized_keys2")
+    assert keys.startswith(f"restrict,command=\"git-upload-pack '{PATH}'\" ssh-ed25519 ")
+    node.files.put("/root/.ssh/authorized_keys2", keys.replace(PATH, "/elsewhere.git"))
+    bench.steps = [replace(bench.steps[-1], needs=())]
+    step, says = bench.stops()
+    assert step == "gitops"
+    assert "unable to authenticate" in says
+
+
+def test_a_folder_that_is_no_repository_is_left_alone():
+    bench = bench_of(PLAIN, *ONLY)
+    bench.world.machines["proxmox"].files.put(f"{PATH}/letters.txt", "dear all")
+    step, says = bench.stops()
+    assert step == "repository"
+    assert "is no bare Git repository" in says
