@@ -28,6 +28,7 @@ _GFX = {"gfx1100": 110000, "gfx1102": 110002, "gfx1031": 100301, "gfx1030": 1003
 _IDLE_BYTES = {"NVIDIA": 2**20, "AMD": 18 * 2**20}
 _KEPT_BY_DRIVER_BYTES = {"NVIDIA": 8 * 2**20, "AMD": 16 * 2**20}
 _MIB = 2**20
+_CARD = re.compile(r"^(\S+) .*? \[(03\d\d)\]: (.*)\[([0-9a-f]{4}:[0-9a-f]{4})\]", re.MULTILINE)
 
 
 def cards(machine: Machine, vendor: str) -> Iterator[tuple[Function, GpuPart]]:
@@ -36,10 +37,22 @@ def cards(machine: Machine, vendor: str) -> Iterator[tuple[Function, GpuPart]]:
         part.pci_ids: part for host in machine.world.lab.hosts.values()
         for part in host.gpus.values()
     }  # fmt: skip
-    for each in machine.bus:
+    for each in _bus(machine):
         part = next((p for ids, p in known.items() if each.id in ids), None)
         if part is not None and part.vendor == vendor:
             yield each, part
+
+
+def _bus(machine: Machine) -> list[Function]:
+    """What is on a machine's bus; of a seeded one that nobody has given a card, as the real one
+    says."""
+    if machine.bus or machine.bus_is_known or machine.ask is None:
+        return machine.bus
+    said = machine.said("lspci", "-Dnn")
+    text = said.out.decode(errors="replace") if said and not said.status else ""
+    for slot, code, title, ids in _CARD.findall(text):
+        machine.bus.append(Function("", slot, ids, code, title.strip(), "", "", 0, 0, 0, 0))
+    return machine.bus
 
 
 def total_bytes(part: GpuPart) -> int:
@@ -70,13 +83,18 @@ def has_module(machine: Machine, name: str) -> bool:
                     for p in machine.packages)  # fmt: skip
         return built and machine.kernel == _newest(machine)
     if name == "amdgpu":
-        whole = machine.os_release[0] == "debian" and "cloud" not in machine.kernel
+        whole = _distribution(machine) == "debian" and "cloud" not in machine.kernel
         return whole or ("linux-generic" in machine.packages and machine.kernel == _newest(machine))
     return name.replace("-", "_") in machine.world.known_modules
 
 
 def _newest(machine: Machine) -> str:
-    return NEWEST.get(machine.os_release[0], machine.kernel)
+    return NEWEST.get(_distribution(machine), machine.kernel)
+
+
+def _distribution(machine: Machine) -> str:
+    """Whose kernel it runs; a machine that is seeded has not said more."""
+    return "debian" if "deb" in machine.kernel else "ubuntu"
 
 
 def load(machine: Machine, name: str) -> None:
