@@ -237,7 +237,9 @@ class Service(Named):
     @property
     def is_made(self) -> bool:
         """Whether it says how it is installed, and so can be."""
-        how = (self.app, self.chart, self.within, self.ollama, self.web_ui, self.balancer)
+        if self.web_ui is not None or self.balancer is not None:
+            return False  # it is described, and no recipe installs it yet
+        how = (self.app, self.chart, self.within, self.ollama)
         return any(each is not None for each in how)
 
 
