@@ -29,6 +29,7 @@ RUNS = (
     ("phase1_network", "tests/recipes/labs/proxmox.yaml", ""),
 )
 UNSAID = {
+    "/nodes/{node}/storage/{storage}/content": "each row has its kind of content, too",
     "/nodes/{node}/disks/zfs/{name}": "the schema has a tree's first level, and not those below it",
     "/storage": "the schema names its key alone; a storage has what it was made with",
     "/nodes/{node}/qemu/{vmid}/agent": "QEMU's guest agent says it, and not Proxmox",
@@ -130,6 +131,8 @@ def method_of(argv):
             if "sshkeys" in given:  # `qm` reads the file that is named
                 given["sshkeys"] = given["sshkeys"].replace("/", "%2F")
             return (command.verb, command.path), given
+    if argv[1] == "status":  # it asks for that, and prints one word of it
+        return ("GET", "/nodes/{node}/qemu/{vmid}/status/current"), {"vmid": argv[2]}
     assert argv[1:3] == ("guest", "exec"), argv  # `qm`'s own, with words of a guest behind it
     path = "/nodes/{node}/qemu/{vmid}/agent/exec"
     return ("POST", path), {"vmid": argv[3], "command": "cat"}
@@ -142,7 +145,11 @@ def test_what_is_sent_is_in_the_schema(recorded):
         if argv[0] == "pveversion":
             continue
         (verb, path), given = method_of(argv)
-        schema = {k: v for k, v in parameters(verb, path).items() if v.get("type") != "array"}
+        schema = {
+            k: v["items"] if v.get("type") == "array" else v  # each is an option of its own
+            for k, v in parameters(verb, path).items()
+            if k != "command"
+        }
         given = {k: v for k, v in given.items() if k in schema or k != "command"}
         wrong = refusals({k: v for k, v in schema.items() if k != "node"}, without_node(given))
         assert not wrong, (argv, wrong)
