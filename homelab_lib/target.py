@@ -5,7 +5,6 @@ pin a host key. What differs is what stands behind the addresses.
 """
 
 import hmac
-import re
 import secrets
 import shutil
 import tempfile
@@ -47,6 +46,7 @@ Decayed = tuple[Decay, str]
 """What decayed, and on which machine."""
 
 _PATIENCE_S = 60.0  # a twin is there; if it does not answer, this computer is busy
+_ADDRESSES = ("WEBHOOK", "URL")  # secrets of such names are no passwords
 _MADE_UP_CHARACTERS = 16  # of a secret that only a twin is told; CHAP takes no more
 
 
@@ -194,10 +194,9 @@ class TwinTarget:
             try:
                 return found.reveal()
             except SecretUnresolved:
-                drawn = self.seal(reference)[:_MADE_UP_CHARACTERS]
-                # What is called an address has to look like one, or nothing takes it.
-                is_address = re.search(r"URL|WEBHOOK", reference.upper())
-                return f"https://{drawn}.invalid/" if is_address else drawn
+                made_up = self.seal(reference)[:_MADE_UP_CHARACTERS]
+                is_address = reference.upper().endswith(_ADDRESSES)
+                return f"https://hooks.invalid/{made_up}" if is_address else made_up
 
         return Secret(found.name, reveal)
 

@@ -86,11 +86,11 @@ def dpkg_query(machine: Machine, call: Call) -> Reply:
 
 def _held(machine: Machine) -> list[str]:
     """The packages that are held; of a seeded machine, those that the real one says."""
-    if "held" not in machine.kept:
-        said = machine.said("apt-mark", "showhold")
-        machine.kept["held"] = said.out.decode().split() if said and not said.status else []
-    found: list[str] = machine.kept["held"]
-    return found
+    if "held" in machine.kept:
+        found: list[str] = machine.kept["held"]
+        return found
+    said = machine.said("apt-mark", "showhold")
+    return said.out.decode().split() if said and not said.status else []
 
 
 def _fitting(names: list[str], machine: Machine) -> list[str]:
@@ -117,6 +117,7 @@ def apt_mark(machine: Machine, call: Call) -> Reply:
     unknown = [name for name in names if name not in machine.packages]
     if unknown:
         return Reply(100, stderr=f"E: Unable to locate package {unknown[0]}\n")
+    machine.kept["held"] = held
     said = ""
     for name in names:
         if (verb == "hold") == (name in held):

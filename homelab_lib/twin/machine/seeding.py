@@ -80,12 +80,22 @@ def json_of(
     return answers.understood(text, shape, host=host, line=" ".join(argv))
 
 
+def _release(machine: Machine, ask: Ask) -> tuple[str, str, str]:
+    """Which distribution it says that it is, by its ID, version and title."""
+    lines = lines_of(ask, machine.name, "cat", "/etc/os-release", ok=(0, 1)) or ()
+    told = {key: value.strip("'\"") for key, _, value in (line.partition("=") for line in lines)}
+    if "ID" not in told:
+        return machine.os_release
+    return told["ID"], told.get("VERSION_ID", ""), told.get("PRETTY_NAME", told["ID"])
+
+
 def seed_machine(machine: Machine, ask: Ask) -> bool:
     """What every Unix tells of itself; False where nobody answers."""
     kernel = lines_of(ask, machine.name, "uname", "-r")
     if not kernel:
         return False
     machine.kernel = kernel[0]
+    machine.os_release = _release(machine, ask)
     machine.sysctl.clear()  # it is asked for each that somebody wants to know
     processors = _told(machine, ask, "nproc")
     if processors and processors[0].isdigit():
