@@ -135,8 +135,12 @@ def ids_dies(box: Any) -> None:
     box.started["ids"] = False
 
 
-@decay("ips-holds-back", r"reaches the internet", r"reaches|answers|in the cluster|repository|copy",
-       fits=lambda machine: _inspects(machine) and machine.suricata.mode != "pcap")  # fmt: skip
+@decay(
+    "ips-holds-back",
+    r"reaches the internet",
+    r"reaches|answers|in the cluster|repository|copy|webhook",
+    fits=lambda machine: _inspects(machine) and machine.suricata.mode != "pcap",
+)
 def ips_holds_back(box: Any) -> None:
     """Suricata runs, and passes on nothing of what waits for it."""
     box.holds_back = "Suricata runs inline and passes nothing on"
