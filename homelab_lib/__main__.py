@@ -1,4 +1,4 @@
-"""The command line: `python -m homelab_lib …`."""
+"""The command line: `homelab …`, or `python -m homelab_lib …`."""
 
 import argparse
 import os
@@ -7,9 +7,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 from homelab_lib import paths
+from homelab_lib.cli import kept, runs
+from homelab_lib.cli.start import init
 from homelab_lib.errors import HomelabError
 from homelab_lib.printable import printable
 
@@ -135,32 +139,9 @@ def runbook(arguments: argparse.Namespace) -> int:
     import nbformat
 
     from homelab_lib import durable
-    from homelab_lib.lab import load_lab
-    from homelab_lib.notebook.writing import looking, whole, written
-    from homelab_lib.recipes import first, health, named
-    from homelab_lib.recipes import runbook as of_phase
-    from homelab_lib.recipes.holdings import described
-    from homelab_lib.rehearsed import earlier
+    from homelab_lib.cli.notebooks import notebook_of
 
-    lab = load_lab(arguments.lab)
-    name = arguments.phase
-    shipped = Path(arguments.lab).resolve() == paths.data().resolve()
-    where = "" if shipped else paths.shown(Path(arguments.lab).resolve())
-    if name == health.NAME:
-        looks = health.runbook(lab, lambda name: "", health.carried_out(lab))
-        notebook = looking(looks, health.parts(looks), lab=where)
-    elif name == "house":
-        books = [book.name for book in earlier(lab, None)]
-        notebook = whole(lab.title, books, lab=where)
-    else:
-        what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
-        part, name = what.part.name, what.name
-        notebook = written(
-            of_phase(lab, what.phase, lambda name: "", what.part),
-            lab=where,
-            goal="" if part else next((p.goal for p in lab.phases if p.number == what.phase), ""),
-            left_out=() if part else described(lab, what.phase),
-        )
+    name, notebook = notebook_of(arguments.lab, arguments.phase)
     file = Path(arguments.output or f"{name}.ipynb")
     try:
         durable.replace(file, nbformat.writes(notebook) + "\n")
@@ -197,8 +178,44 @@ def gguf(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_EPILOG = """\
+exit status: 0 done, or nothing to do; 1 an error, or an audit in which something fails;
+2 changes to make (plan --exit-code); 3 an approval is missing; 4 drift.
+
+examples:
+  homelab init mylab                      a small lab of your own
+  homelab check mylab                     what is wrong in it, with file and line
+  homelab plan mylab 2                    rehearse phase 2 on a twin; every command
+  homelab plan mylab 2 --target ssh       the same for the real hosts; nothing is sent
+  homelab apply mylab 2 --target ssh --approve p6310…
+  homelab verify mylab 2 --target ssh     is everything still as described?
+  homelab records                         what was run, and when
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints end with 1: 2 says that there are changes to make."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def _version() -> str:
+    try:
+        return version("homelab")
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m homelab_lib", description=__doc__)
+    parser = _Parser(
+        prog="homelab",
+        description="A lab written down, judged, rehearsed, built, and reported with evidence.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"homelab {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
@@ -207,6 +224,11 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action)
         return command
 
+    beginning = add(init)
+    beginning.add_argument("folder", help="a new folder")
+    beginning.add_argument("--name", default="", help="the lab's name (default: the folder's)")
+    runs.add_to(add)
+    kept.add_to(add)
     for action in (check, audit, twin, draw, runbook, house):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
@@ -261,7 +283,7 @@ def _nobody_reads_on() -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is good, 1 a finding, 2 bad input."""
+    """Run one command; its exit status is one of those that ``--help`` lists."""
     arguments = _parser().parse_args(argv)
     try:
         status = arguments.action(arguments)
@@ -271,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _nobody_reads_on()
     except HomelabError as error:
         print(error, file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         return 130
 

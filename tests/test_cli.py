@@ -21,7 +21,7 @@ def test_a_broken_lab_is_told_all_its_mistakes_at_once(tmp_path, capsys):
         "name: x\ntitle: X\noperator: {public_key: file:~/k.pub}\nhosts: {}\n"
         "vms: {a: {host: nowhere, vmid: 7}}\n"
     )
-    assert main(["check", str(tmp_path)]) == 2
+    assert main(["check", str(tmp_path)]) == 1
     told = capsys.readouterr().err
     assert "lab.yaml:5" in told
     assert told.count("- ") >= 3
@@ -29,18 +29,18 @@ def test_a_broken_lab_is_told_all_its_mistakes_at_once(tmp_path, capsys):
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):
-    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert main(["check", str(tmp_path / "nowhere")]) == 1
     assert "there is no such lab" in capsys.readouterr().err
 
 
 def test_a_record_that_is_not_there(tmp_path, capsys):
-    assert main(["record", str(tmp_path / "nowhere")]) == 2
+    assert main(["record", str(tmp_path / "nowhere")]) == 1
     assert "there is no such record" in capsys.readouterr().err
 
 
 def test_no_report_yet(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path))
-    assert main(["report"]) == 2
+    assert main(["report"]) == 1
     assert "there is no record yet" in capsys.readouterr().err
 
 
@@ -58,7 +58,7 @@ def test_a_drawing(tmp_path, capsys):
 def test_words_that_mean_nothing(words, capsys):
     with pytest.raises(SystemExit) as end:
         main(words)
-    assert end.value.code == 2
+    assert end.value.code == 1
 
 
 def test_an_audit_ends_with_1_where_something_fails(capsys):
@@ -69,7 +69,7 @@ def test_an_audit_ends_with_1_where_something_fails(capsys):
 
 
 def test_an_audit_of_a_lab_that_is_not_there(tmp_path):
-    assert main(["audit", str(tmp_path / "nowhere")]) == 2
+    assert main(["audit", str(tmp_path / "nowhere")]) == 1
 
 
 @pytest.mark.parametrize("words", [["check"], ["audit", "data/examples/minipc"], ["schema"]])

@@ -79,7 +79,7 @@ def test_what_a_file_takes(tmp_path, capsys):
 def test_a_context_that_can_not_be(tmp_path, capsys, context):
     file = tmp_path / "model.gguf"
     written(writer(file))
-    assert main(["gguf", str(file), "--context", context]) == 2
+    assert main(["gguf", str(file), "--context", context]) == 1
     assert "n_ctx is" in capsys.readouterr().err
 
 

@@ -57,7 +57,7 @@ def _files(place: Path) -> tuple[list[Path], Path]:
         raise LabError("there is no such lab", where=str(place), fix="name a folder with *.yaml")
     files = _yaml_files(place)
     if not files:
-        fix = "begin with a copy of data/examples/minipc"
+        fix = "homelab init FOLDER makes a small one to begin with"
         raise LabError("no *.yaml in this folder", where=str(place), fix=fix)
     return files, place / "catalog"
 

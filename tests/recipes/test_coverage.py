@@ -1,5 +1,5 @@
-"""Every row of the design's first, third and fourth phase, its network, its firewall, its slots and its
-ways in is carried out by a step or judged by a model; or it is said why not."""
+"""Every row of the design's first, third and fourth phase, its network, its firewall, its slots
+and its ways in is carried out by a step or judged by a model; or it is said why not."""
 
 import importlib
 from functools import cache

@@ -101,8 +101,8 @@ def test_what_a_phase_holds_and_no_step_installs_is_named(tmp_path):
 
 def test_a_phase_that_has_no_runbook_is_an_error_and_writes_nothing(tmp_path, capsys):
     file = tmp_path / "written.ipynb"
-    assert main(["runbook", str(paths.data()), "phase2_network", "-o", str(file)]) == 2
+    assert main(["runbook", str(paths.data()), "phase2_network", "-o", str(file)]) == 1
     assert "has nothing that this runbook makes" in capsys.readouterr().err
     assert not file.exists()
-    assert main(["runbook", str(paths.data()), "2", "-o", str(tmp_path / "no" / "x")]) == 2
+    assert main(["runbook", str(paths.data()), "2", "-o", str(tmp_path / "no" / "x")]) == 1
     assert "can't be written" in capsys.readouterr().err

@@ -21,8 +21,6 @@ _LONG_AGO_S = 86400.0
 _NOT_ASKED = ("Event", "Secret", "ServiceAccount", "CSINode",
               "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
               "PriorityClass", "CustomResourceDefinition")  # fmt: skip
-              "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "PriorityClass",
-              "CustomResourceDefinition")  # fmt: skip
 _OBJECT: Shape = {"kind": str, "metadata": {"name": str, "namespace?": str, "uid?": str}}
 
 

@@ -1,0 +1,100 @@
+"""`records` and `show`: what runs have left, and plans."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from homelab_lib import paths
+from homelab_lib.errors import BadParameter, Unreadable
+from homelab_lib.printable import printable
+from homelab_lib.runbook import record as kept
+from homelab_lib.runbook.plan import Plan
+from homelab_lib.views.plan import plan_text
+
+_COLUMNS = ("date", "run", "runbook", "target", "mode", "status", "changes")
+
+
+def records(arguments: argparse.Namespace) -> int:
+    """List the runs that have left a record, the newest last."""
+    folders = [file.parent for file in paths.reports().glob("*/journal.jsonl")]
+    rows = sorted(map(_row, folders), key=lambda row: (row["date"], row["run"]))
+    if arguments.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return 0
+    table = [_COLUMNS, *(tuple(str(row[name]) for name in _COLUMNS) for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS))]
+    for line in table:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print(printable("  ".join(cells), one_line=True).rstrip())
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show a plan, by its digest or its file, or a record, by its folder or its run."""
+    plan, summary = _found(arguments.what)
+    if arguments.json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False) if summary else plan.to_json())
+        return 0
+    if summary:
+        print(printable(_told(summary)))
+    if plan is not None:
+        print(printable(plan_text(plan, calls=arguments.verbose)))
+    return 0
+
+
+def add_to(add: Any) -> None:
+    """Give the command line these commands; `add` makes the parser of one from its function."""
+    add(records).add_argument("--json", action="store_true", help="for a machine to read")
+    command: argparse.ArgumentParser = add(show)
+    command.add_argument("what", metavar="PLAN|RECORD", help="p6310…, plan.json, r5a0142, a folder")
+    command.add_argument("--json", action="store_true", help="for a machine to read")
+    command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    """A record in a line; one without a summary is of a run that did not end."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        name = folder.name.split("_")
+        summary = {"started": name[0], "runbook": "_".join(name[1:-2]), "status": "not ended"}
+    row = {key: summary.get(key) or "" for key in ("runbook", "target", "mode", "status")}
+    date = str(summary.get("started", ""))[:16].replace("T", " ")
+    changes = summary.get("changes_sent", "")
+    return {"date": date, "run": folder.name, **row, "changes": changes}
+
+
+def _found(what: str) -> tuple[Any, dict[str, Any]]:
+    """A plan and a summary; either may be missing."""
+    place = Path(what)
+    if not place.exists():
+        plans = paths.state("any").parent.glob(f"*/plans/{what}.json") if what.isalnum() else ()
+        place = next(iter(sorted(plans)), None) or paths.reports() / what
+        if not place.exists():
+            try:
+                place = kept.find(paths.reports(), what).folder
+            except BadParameter:
+                raise BadParameter(
+                    f"there is no plan and no record {what!r}", fix="`homelab records` lists them"
+                ) from None
+    if place.is_file():
+        return Plan.from_json(place.read_text(errors="replace"), where=str(place)), {}
+    file = place / "plan.json"
+    plan = Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
+    try:
+        summary = json.loads((place / "summary.json").read_text())
+    except (OSError, ValueError):
+        summary = {}
+    if plan is None and not summary:
+        raise Unreadable("there is neither a plan nor a summary in it", where=str(place))
+    return plan, summary
+
+
+def _told(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['title']}: {summary['status']}, {summary['changes_sent']} changes sent, "
+        f"{summary['target']}, {summary['mode']}, begun {summary['started'][:16]}"
+    ]
+    lines += [f"  {step['step']}: {step['status']}" for step in summary["steps"]]
+    return "\n".join([*lines, summary["error"]]).rstrip() + "\n"

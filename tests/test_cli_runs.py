@@ -1,0 +1,83 @@
+"""`homelab init`, `plan`, `show` and `records`, as a newcomer meets them."""
+
+import json
+
+import pytest
+
+from homelab_lib.__main__ import main
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch, capsys):
+    """A lab made by `init`, with reports and state of its own."""
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
+    folder = tmp_path / "My Lab"
+    assert main(["init", str(folder)]) == 0
+    assert "homelab plan" in capsys.readouterr().out
+    return folder
+
+
+def test_a_lab_of_ones_own_checks_clean_is_planned_and_leads_on(own, capsys):
+    assert main(["check", str(own)]) == 0
+    assert (own / "lab.yaml").read_text().count("name: my-lab\n") == 1
+    assert (own / "lab.schema.json").is_file()
+    capsys.readouterr()
+
+    assert main(["plan", str(own), "2", "--exit-code"]) == 2
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("Plan p")
+    assert told[-3].endswith("Nothing was sent.")
+    assert told[-2].startswith("Read:  ")
+    assert told[-1].startswith("Apply: homelab apply ")
+    digest = told[0].split()[1].rstrip(":")
+
+    assert main(["records", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["runbook"], row["mode"], row["status"]) == ("phase2", "plan", "planned")
+    for name in (row["run"], row["run"].rpartition("_")[2]):
+        assert main(["show", name]) == 0
+        assert digest in capsys.readouterr().out
+    assert main(["show", row["run"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plan"] == digest
+
+
+def test_nothing_of_yours_is_written_over(own, capsys):
+    before = (own / "lab.yaml").read_text()
+    assert main(["init", str(own)]) == 1
+    assert "there is something already" in capsys.readouterr().err
+    assert (own / "lab.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["plan", "no/such/lab"], "there is no such lab"),
+        (["plan", "LAB", "7"], "phase"),
+        (["plan", "LAB", "2", "--only", "machine"], "did you mean 'machines'?"),
+        (["apply", "LAB", "2", "--approve", "p12"], "add --target ssh"),
+        (["apply", "LAB", "2", "--target", "ssh", "--approve", "p12"], "there is no plan 'p12'"),
+        (["show", "p12"], "there is no plan and no record 'p12'"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_kernel(own, words, says, capsys):
+    assert main([str(own) if word == "LAB" else word for word in words]) == 1
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
+
+
+def test_no_records_yet(own, capsys):
+    assert main(["records"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "date", "run", "runbook", "target", "mode", "status", "changes",
+    ]  # fmt: skip
+
+
+def test_the_exit_codes_and_examples_are_in_the_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    assert "3 an approval is missing; 4 drift" in told
+    assert "homelab plan mylab 2 --target ssh" in told
