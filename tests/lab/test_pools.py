@@ -255,3 +255,10 @@ def test_a_draid_layout_reads_back(parity, data, children, spares, order):
     assert (found.parity, found.data, found.children, found.spares) == (
         parity, data, children, spares,
     )  # fmt: skip
+
+
+def test_the_disk_that_a_host_boots_from_is_no_pool_of_a_runbook():
+    """One that its installer has made of it is."""
+    with pytest.raises(LabError) as caught:
+        changed(load_lab(MINIPC), ("pools.mini.rpool.phase", 1))
+    assert "mini boots from nvme, and no runbook makes a pool" in "\n".join(caught.value.problems)

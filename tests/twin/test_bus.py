@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from homelab_lib.control.linux import hardware, pci
 from homelab_lib.control.linux.pci import Link
 from homelab_lib.control.opnsense import hardware as freebsd
+from homelab_lib.lab import changes as lab_changes
 from homelab_lib.lab import load_lab
 from homelab_lib.twin.built import built
 from homelab_lib.twin.machine.bus import Function, on_bus
@@ -108,3 +109,29 @@ def test_a_firewall_tells_of_both_ports_of_a_card():
 def test_no_two_cards_are_in_one_place(host):
     slots = [each.slot for each in on_bus(LAB, host)]
     assert len(slots) == len(set(slots))
+
+
+def test_cards_of_a_host_whose_board_nobody_knows():
+    """They are there, with the links that they can have."""
+    lab = load_lab()
+    host = lab.hosts["truenas"]
+    slots = [
+        (f"hosts.truenas.{room}.{name}.slot", None)
+        for room in ("devices", "disks")
+        for name, item in getattr(host, room).items()
+        if item.slot
+    ]
+    bare = lab_changes.changed(lab, *slots, ("hosts.truenas.board", None))
+    known = {each.id for each in on_bus(lab, "truenas")}
+    assert {each.id for each in on_bus(bare, "truenas")} >= known - {""}
+    assert all(each.lanes == each.could_lanes for each in on_bus(bare, "truenas"))
+
+
+def test_a_machine_without_cards_has_a_bus():
+    lab = load_lab("data/examples/minipc")
+    machine = built(lab, before_phase=1).machines["mini"]
+    machine.bus.clear()
+    machine.packages["pciutils"] = "1"
+    said = machine.run("lspci -Dnnvv").finished()
+    assert (said.status, pci.parse(said.out.decode())) == (0, [])
+    assert b"Host bridge" in said.out

@@ -28,6 +28,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         yield from _scrub(path, pool, lab)
         for where, group in written(path, pool):
             here = (*where, "disks")
+            yield from _boots(here, pool, group, host)
             yield from each_known(here, group.disks, host.disks, f"disk of {host.name}")
             disks += [((*here, i), f"{host.name}.{d}") for i, d in enumerate(group.disks)]
             if not isinstance(pool.vdevs, int):
@@ -69,6 +70,17 @@ def _written(path: Steps, pool: Pool) -> Iterator[Fault]:
         yield Fault((*path, "vdevs"), what)
     else:
         yield from _vdev(path, pool.groups[0])
+
+
+def _boots(path: Steps, pool: Pool, group: Vdev, host: Host) -> Iterator[Fault]:
+    """No runbook makes a pool of the disk on which the system lies."""
+    if pool.phase is None:
+        return
+    for index, name in enumerate(group.disks):
+        if name in host.disks and host.disks[name].role == "boot":
+            what = f"{host.name} boots from {name}, and no runbook makes a pool of that: take "
+            what += "another disk, or leave the pool's phase out where the installer has made it"
+            yield Fault((*path, index), what)
 
 
 def _scrub(path: Steps, pool: Pool, lab: Lab) -> Iterator[Fault]:

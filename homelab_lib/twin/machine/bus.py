@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.devices import AcceleratorPart, GpuPart, NicPart
-from homelab_lib.models.pcie import lane_gtps
+from homelab_lib.models.pcie import TrainedLink, lane_gtps
 from homelab_lib.wiring.pcie_tree import Leaf, leaves
 
 _CLASSES = {"gpu": "0300", "nic": "0200", "accelerator": "0b40"}
+_PARTS = {"gpu": GpuPart, "nic": NicPart, "accelerator": AcceleratorPart}
 SMALL_WINDOW_BYTES = 256 * 2**20
 
 
@@ -64,7 +65,7 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
         The lab, and which of its hosts.
     """
     bus = 0
-    for leaf in leaves(lab, host):
+    for leaf in _ends(lab, host):
         part = _part(lab, host, leaf)
         if part is None or not part.pci_ids or leaf.could is None:
             continue
@@ -87,6 +88,22 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
                 window,
                 could,
             )
+
+
+def _ends(lab: Lab, host: str) -> Iterator[Leaf]:
+    """What is on the bus; where nobody knows the board, each card has the link that it can have."""
+    machine = lab.hosts[host]
+    if machine.board is not None:
+        yield from leaves(lab, host)
+        return
+    cards = {item.part.id for item in machine.devices.values()}
+    ports = {name: port for name, port in machine.ports.items() if port.part.id not in cards}
+    for name, item in (machine.devices | ports).items():
+        part = item.part
+        kind = next((kind for kind, of in _PARTS.items() if isinstance(part, of)), "")
+        if kind and isinstance(part, NicPart | GpuPart | AcceleratorPart) and part.pcie:
+            link = TrainedLink(part.pcie.generation, part.pcie.lanes, part.title)
+            yield Leaf(host, name, part.title, kind, (), (), link, link, 0.0)
 
 
 def has_switch(card_id: str, class_code: str) -> bool:

@@ -18,6 +18,7 @@ _CLASSES = {
     "0403": "Audio device",
     "0b40": "Co-processor",
 }
+_ROOT = "0000:00:00.0 Host bridge [0600]: Device [1022:14d8]\n"
 _DENIED = "\tCapabilities: <access denied>\n"
 _SMALLEST = 28  # a window's sizes begin with 256 MiB: 2^28
 
@@ -35,7 +36,7 @@ def lspci(machine: Machine, call: Call) -> Reply:
     shown = {letter for option in options for letter in option.lstrip("-")}
     verbose = "v" in shown
     maker, _, device = options.get("-d", ":").partition(":")
-    out = ""
+    out = "" if "-d" in options or "-s" in options else _ROOT + ("\n" if "v" in shown else "")
     for each in machine.bus:
         own_maker, own_device = each.id.split(":")
         if (maker or own_maker, device or own_device) != (own_maker, own_device):
