@@ -23,6 +23,7 @@ from homelab_lib.lab.checks import (
     remote,
     storage,
     truenas,
+    ways,
 )
 from homelab_lib.lab.checks.fault import Fault
 from homelab_lib.lab.lab import Lab
@@ -42,6 +43,7 @@ _OF_LAB = (
     power.faults,
     project.faults,
     backups.faults,
+    ways.faults,
 )
 
 
