@@ -1,8 +1,6 @@
 """A look at everything: clean where all was carried out, and each thing that is amiss found by what
 mends it."""
 
-import re
-
 import pytest
 
 from homelab_lib import paths, session
@@ -67,7 +65,8 @@ def test_what_is_amiss_is_told_with_what_was_looked_at_and_what_mends_it(house, 
     told = "\n".join(card.text for card in cards)
     assert "runs: start k3s with the machine" in told
     assert "mended by phase2, step server" in told
-    assert re.search(rf"written: .*{re.escape(snippet)}", told)
+    assert "      written: " in told
+    assert "mended by phase2, step image" in told
     assert "phase2:server" in caught.value.what
     assert "phase2:image" in caught.value.what
     assert "with mode=plan it shows how" in caught.value.fix
