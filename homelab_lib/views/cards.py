@@ -11,13 +11,13 @@ from homelab_lib.runbook.step import TAKEN, Check
 from homelab_lib.units import format_quantity, format_seconds
 
 _MARKS = {
-    "already": ("●", "#2e7d32", "already as described; nothing sent"),
-    "changed": ("●", "#1565c0", "brought about"),
-    "planned": ("○", "#6a1b9a", "planned; nothing sent"),
-    "drift": ("▲", "#e65100", "not as described"),
-    "skipped": ("–", "#757575", "left out"),
-    "failed": ("✕", "#c62828", "failed"),
-    "not reached": ("·", "#757575", "not reached"),
+    "already": ("●", "var(--good, #2e7d32)", "already as described; nothing sent"),
+    "changed": ("●", "var(--busy, #1565c0)", "brought about"),
+    "planned": ("○", "var(--soft, #6a1b9a)", "planned; nothing sent"),
+    "drift": ("▲", "var(--warn, #bf360c)", "not as described"),
+    "skipped": ("–", "var(--quiet, #546e7a)", "left out"),
+    "failed": ("✕", "var(--bad, #c62828)", "failed"),
+    "not reached": ("·", "var(--quiet, #546e7a)", "not reached"),
 }
 
 
@@ -70,7 +70,7 @@ def step_card(outcome: StepOutcome, *, evidence: str) -> Card:
         rows.append(("○", change.host, change.resource, change.summary))
     for resource in outcome.resources:
         said = [f"{s.summary} ({s.outcome})" for s in resource.sent] or resource.wants
-        said = said or ["already there"]
+        said = said or ["as described"]
         lines += [
             f"  {_MARKS[resource.status][0]} {resource.host}: {resource.name}: {t}" for t in said
         ]

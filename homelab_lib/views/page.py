@@ -5,14 +5,17 @@ from html import escape
 from homelab_lib.printable import printable
 
 _CSS = """
-:root { color-scheme: light dark; --ink: #263238; --quiet: #546e7a; --line: #cfd8dc; }
+:root { color-scheme: light dark; --ink: #263238; --quiet: #546e7a; --line: #cfd8dc;
+  --paper: #ffffff; --good: #2e7d32; --busy: #1565c0; --soft: #6a1b9a; --warn: #bf360c;
+  --bad: #c62828; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #eceff1; --quiet: #90a4ae; --line: #455a64; }
-  body { background: #151b1e; }
+  :root { --ink: #eceff1; --quiet: #90a4ae; --line: #455a64;
+    --paper: #151b1e; --good: #81c784; --busy: #90caf9; --soft: #ce93d8; --warn: #ffab91;
+    --bad: #ef9a9a; }
   figure svg { filter: invert(0.88) hue-rotate(180deg); }
 }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem;
-       margin: 2rem auto; padding: 0 1rem; }
+body { background: var(--paper); font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h4 { margin: 1rem 0 0; }
 table { border-collapse: collapse; width: 100%; }
 td, th { padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left;
@@ -20,19 +23,23 @@ td, th { padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); tex
 code, pre { font: 12.5px/1.45 ui-monospace, monospace; }
 pre { white-space: pre-wrap; } summary { cursor: pointer; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
-.quiet { color: var(--quiet); } .rehearsed, .measured, .predicted { font-size: .85em;
-  border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
+.quiet { color: var(--quiet); } span.rehearsed, span.measured, span.predicted {
+  font-size: .85em; border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
 .anchor-link { display: none; } .wide { overflow-x: auto; }
 ul.plain { list-style: none; padding-left: 0; } ul.plain li { margin: .25rem 0; }
 ul.inner { padding-left: 1.5rem; } .date { white-space: nowrap; }
-a { color: #1565c0; }
-@media (prefers-color-scheme: dark) { a { color: #90caf9; } }
+a { color: var(--busy); }
 @media (max-width: 40rem) {
   .wide tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   .wide td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   .wide tr:has(th) { display: none; }
 }
-@media print { body { max-width: none; margin: 0; } details > * { display: block; } }
+.add { color: var(--good); } .change { color: var(--busy); } .destroy, .bad { color: var(--bad); }
+.verdict { border-left: .4em solid; padding-left: .6em; font-size: 1.1rem; }
+ul.changes { list-style: none; padding-left: .5rem; } h5 { margin: .6rem 0 0; }
+code, td, li, p { overflow-wrap: anywhere; }
+@media print { body { max-width: none; margin: 0; }
+  details::details-content { content-visibility: visible; display: block; height: auto; } }
 """
 
 

@@ -1,6 +1,7 @@
 """The page a run leaves: made from its record alone, so that it can be made again at any time."""
 
 import json
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
 from homelab_lib.views.cards import step_card
 from homelab_lib.views.page import page
-from homelab_lib.views.plan import about, plan_card
+from homelab_lib.views.plan import about, headline, plan_card
 from homelab_lib.views.timeline import timeline
 
 
@@ -64,7 +65,7 @@ def write_report(folder: Path) -> Path:
 
 
 def _body(summary: dict[str, Any], plan: Plan | None, drawing: str) -> str:
-    parts = [f"<h1>{escape(summary['title'])}</h1>", _head(summary, plan)]
+    parts = [f"<h1>{escape(summary['title'])}</h1>", _verdict(summary, plan), _head(summary, plan)]
     if summary["error"]:
         parts.append(f"<h2>Why it stopped</h2><pre>{escape(summary['error'])}</pre>")
     if summary["steps"]:
@@ -95,34 +96,69 @@ def _head(summary: dict[str, Any], plan: Plan | None) -> str:
         "changes": f"{summary['changes_sent']} sent, {summary['changes_planned']} foretold",
         "plan": summary["plan"] or "none",
         **{f"plan, {name}": said for name, said in (about(plan) if plan else {}).items()},
-        "begun": summary["started"],
-        "ended": summary["ended"],
+        "begun": _date(summary["started"]),
+        "ended": _date(summary["ended"]),
         "run": summary["run_id"],
     }
     cells = "".join(f"<tr><th>{k}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
     return f"<table>{cells}</table>"
 
 
+_VERDICTS = {"completed": "good", "planned": "soft", "drift": "warn"}
+
+
+def _verdict(summary: dict[str, Any], plan: Plan | None) -> str:
+    """What came of it, in a sentence."""
+    status, sent = summary["status"], summary["changes_sent"]
+    where = "on the twin; nothing real was touched"
+    if summary["target"] == "ssh":
+        where = f"on the hosts that were named, {summary['evidence']}"
+    steps = len(summary["steps"])
+    told = f"It ended as {status}: {sent} changes were sent, {where}."
+    if status == "completed" and summary["mode"] == "apply":
+        told = f"All {steps} steps are done, by {sent} changes, {where}."
+    elif status == "completed":
+        told = f"All {steps} steps are as the lab describes them, {where}."
+    elif status == "planned" and plan is not None:
+        told = f"{headline(plan)} Nothing was sent."
+    elif status == "drift":
+        amiss = ", ".join(s["step"] for s in summary["steps"] if s["status"] == "drift")
+        told = f"Not as the lab describes it: {amiss}; looked at {where}."
+    colour = f"var(--{_VERDICTS.get(status, 'bad')})"
+    return f"<p class='verdict' style='border-color:{colour}'>{escape(told)}</p>"
+
+
+def _date(written: str) -> str:
+    """A time as a person reads it; what is no time is told as it stands."""
+    try:
+        return f"{datetime.fromisoformat(written):%d %B %Y, %H:%M:%S %Z}".strip()
+    except ValueError:
+        return written
+
+
 def _numbers(summary: dict[str, Any]) -> str:
-    """Every number with its evidence; a prediction is never shown as a measurement."""
+    """Every number by how it was come by; a prediction is never shown as a measurement."""
+    kinds = ("predicted", "rehearsed", "measured")
     rows = []
     for step in summary["steps"]:
         took = format_seconds(step["end_s"] - step["start_s"])
-        rows.append((step["step"], "duration", took, summary["evidence"]))
+        rows.append((step["step"], "duration", {summary["evidence"]: took}, ""))
         for number in step["measurements"]:
-            value = format_quantity(number["value"], number["unit"])
-            rows.append((step["step"], number["name"], value, number["evidence"]))
-            if number["predicted"] is not None:
-                value = format_quantity(number["predicted"], number["unit"])
-                rows.append((step["step"], number["name"], value, "predicted"))
+            value, unit, predicted = number["value"], number["unit"], number["predicted"]
+            known = {number["evidence"]: format_quantity(value, unit)}
+            off = ""
+            if predicted is not None:
+                known["predicted"] = format_quantity(predicted, unit)
+                off = f"{(predicted - value) / value:+.1%}" if value else ""
+            rows.append((step["step"], number["name"], known, off))
     cells = "".join(
-        f"<tr><td>{escape(step)}</td><td>{escape(name)}</td><td>{escape(value)}</td>"
-        f"<td><span class='{escape(evidence)}'>{escape(evidence)}</span></td></tr>"
-        for step, name, value, evidence in rows
+        f"<tr><td>{escape(step)}</td><td>{escape(name)}</td>"
+        + "".join(f"<td class='{kind}'>{escape(known.get(kind, ''))}</td>" for kind in kinds)
+        + f"<td>{off}</td></tr>"
+        for step, name, known, off in rows
     )
-    return (
-        f"<table><tr><th>step</th><th>what</th><th>value</th><th>evidence</th></tr>{cells}</table>"
-    )
+    head = "".join(f"<th>{each}</th>" for each in ("step", "what", *kinds, "the model is off by"))
+    return f"<table><tr>{head}</tr>{cells}</table>"
 
 
 def _sent(step: str, resource: dict[str, Any], sent: dict[str, Any]) -> SentChange:
