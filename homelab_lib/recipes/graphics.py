@@ -17,7 +17,7 @@ from homelab_lib.control.linux.holds import Held
 from homelab_lib.control.linux.pci import cards
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.compute import Cluster, HelmChart
 from homelab_lib.recipes import gpu_manifests, manifests
 from homelab_lib.recipes.chart_release import released
 from homelab_lib.recipes.placed_cards import PlacedCard, cards_of
