@@ -9,8 +9,11 @@ from homelab_lib.control.kubernetes.certificates import Issued
 from homelab_lib.lab.production import Acme
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin.kubernetes.certificates import CERTIFICATES
-from recipes.in_production import LAB, bench_of, cluster_of, secrets, with_cluster, with_service
+from recipes import in_production
+from recipes.in_production import bench_of, cluster_of, secrets, with_cluster, with_service
 
+# Grafana is published, too, and made by a step that is not asked here.
+LAB = in_production.with_service("grafana", hostname=None, backend=None)
 ONLY = ("ingress", "certificates", "trust")
 __all__ = ["secrets"]
 

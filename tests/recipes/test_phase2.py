@@ -10,6 +10,7 @@ import yaml
 
 from homelab_lib import paths
 from homelab_lib.errors import (
+    ApprovalMissing,
     AuthenticationRefused,
     BadParameter,
     Drift,
@@ -98,7 +99,8 @@ def test_the_cluster_is_there_and_serves(done):
 def test_without_approval_apply_stops_after_the_plan(standing):
     before = standing.world.state()
     ran = standing.run("apply", only="room,image,machines,share")
-    assert (ran.error, ran.sent) == (None, 0)
+    assert isinstance(ran.error, ApprovalMissing)
+    assert ran.sent == 0
     assert standing.world.state() == before
 
 

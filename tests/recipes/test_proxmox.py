@@ -68,10 +68,11 @@ def test_plan_apply_apply_again_verify(request, book):
     planned = standing.run("plan")
     assert (planned.error, planned.changes) == (None, {"host": 10, "network": 3}[book])
     assert standing.world.state() == before, "a plan changed something"
-    applied = standing.run("apply", planned.digest, **SIGNED)
+    signed = SIGNED if standing.runbook == "phase1_proxmox" else {}
+    applied = standing.run("apply", planned.digest, **signed)
     assert (applied.error, applied.sent) == (None, planned.changes)
     assert list(check(applied.record)) == []
-    again = standing.run("apply", planned.digest, **SIGNED)
+    again = standing.run("apply", planned.digest, **signed)
     assert (again.error, again.sent) == (None, 0)
     assert standing.run("verify").error is None
     assert standing.run("plan").changes == 0
@@ -346,7 +347,7 @@ def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
     digest = network.planned()
     network.world.network.wires.lab = load_lab(changed(edit))
     network.world.faults.arm("reboot", r"^(sudo -n -- )?systemd-run")
-    assert "was not reached any more" in str(network.run("apply", digest).error)
+    assert "is reached, and does not keep" in str(network.run("apply", digest).error)
     network.world.clock.sleep(UNDONE_S)
     assert node(network).boots == 1
     assert node(network).accepts_logins()

@@ -19,7 +19,7 @@ from homelab_lib.errors import (
 )
 from homelab_lib.secret import Secret
 from homelab_lib.transport.certificates import check, fingerprint, pin, pinned
-from homelab_lib.transport.command import change
+from homelab_lib.transport.command import Result, change
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.reads import declare_service
 from homelab_lib.transport.request import Request
@@ -311,5 +311,8 @@ def test_requests_and_commands_keep_their_order(fleet, appliance, tmp_path):
             look,
         ],
     )
-    assert [getattr(o, "exit_status", type(o)) for o in outcomes] == [0, 0, 500, NotSent]
+    assert [o.exit_status if isinstance(o, Result) else type(o) for o in outcomes] == [
+        *(0, 0, 500),
+        NotSent,
+    ]
     assert not trace.exists()

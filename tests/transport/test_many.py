@@ -183,7 +183,7 @@ def test_a_printf_that_others_see_is_given_nothing(fleet, sshd):
 
     sshd.answer = no_builtin
     outcomes = fleet.run_many("nas", [change("cat", stdin="a"), sh("exit 4"), sh("true")])
-    assert [getattr(o, "exit_status", None) for o in outcomes] == [0, 4, None]
+    assert [o.exit_status for o in outcomes[:2]] == [0, 4]
     assert isinstance(outcomes[2], NotSent)
     assert len(sshd.lines) == 3
 
@@ -198,7 +198,7 @@ def test_a_shell_that_can_not_read_the_script_is_given_them_one_by_one(fleet, ss
 
     sshd.answer = simple
     outcomes = fleet.run_many("nas", [sh("echo a"), sh("exit 4"), sh("true")])
-    assert [getattr(o, "exit_status", None) for o in outcomes] == [0, 4, None]
+    assert [o.exit_status for o in outcomes[:2]] == [0, 4]
     assert isinstance(outcomes[2], NotSent)
 
 

@@ -8,6 +8,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.lab.releases import KNOWN
 from homelab_lib.twin.built import built
 from homelab_lib.twin.fidelity import Fidelity
+from homelab_lib.twin.proxmox import pct
 from homelab_lib.twin.proxmox.arguments import parse_arguments
 from homelab_lib.twin.proxmox.boot_loader import boot_loader
 from homelab_lib.twin.proxmox.booting import booting
@@ -33,6 +34,7 @@ def test_each_call_says_what_it_rests_on():
     told = {grounds.call for grounds in GROUNDS}
     known = {f"pvesh {VERBS[verb]} {path}" for verb, path in METHODS}
     known |= {f"qm {name}" for name in (*COMMANDS, "status", "unlock", "guest exec")}
+    known |= {f"pct {name}" for name in (*pct.COMMANDS, "unlock")}
     known |= {"pvesm set", "pvesm status", "pvesm list", "pveversion"}
     known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
     known |= {*boot_loader.bodies, "proxmox-boot-tool status", "proxmox-boot-tool kernel list"}

@@ -9,6 +9,7 @@ from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.twin.built import built
 from homelab_lib.twin.machine.seeding import seed_machine
+from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.seeding import seed_proxmox
 from homelab_lib.twin.proxmox.storage import Store
 from homelab_lib.twin.proxmox.vm import VirtualMachine
@@ -64,10 +65,9 @@ def test_containers_other_nodes_and_templates_are_kept(real, twin):
         "maxmem": 2**30,
     }
     real.others = {
-        101: {"id": "lxc/101", "vmid": 101, "type": "lxc", "node": "pve", "name": "dns",
-              "status": "running", "maxmem": 2**29},
         102: elsewhere | {"id": "qemu/102", "vmid": 102},
     }  # fmt: skip
+    real.containers[101] = Container(101, {"hostname": "dns", "memory": "512"}, running=True)
     real.peers = [{"id": "node/pve2", "type": "node", "node": "pve2", "status": "online"}]
     real.vms[900] = VirtualMachine(900, {"name": "base", "template": "1", "memory": "1024"})
     seed_proxmox(twin, Asked(real))

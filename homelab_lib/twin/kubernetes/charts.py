@@ -42,12 +42,17 @@ def definitions() -> Iterator[Object]:
 
 
 def row_of(spec: Mapping[str, Any]) -> Row | None:
-    """The row of the chart that a HelmChart asks for; None where its repository has none."""
+    """The row of the chart that a HelmChart asks for; None where its repository has none.
+
+    A repository that nobody here knows is taken for a mirror.
+    """
     repo, chart = str(spec.get("repo") or ""), str(spec.get("chart") or "")
     if chart.startswith("oci://"):
         repo, _, chart = chart.rpartition("/")
+    repo = repo.rstrip("/")
+    mirror = all(repo not in row["repos"] for row in table())
     for row in table():
-        if row["chart"] == chart and repo.rstrip("/") in row["repos"]:
+        if row["chart"] == chart and (mirror or repo in row["repos"]):
             return row if str(spec.get("version")) in row["versions"] else None
     return None
 

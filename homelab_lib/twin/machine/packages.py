@@ -107,7 +107,7 @@ def apt_mark(machine: Machine, call: Call) -> Reply:
     """Packages that no upgrade touches."""
     words, _ = operands(call)
     verb, names = (words[0] if words else ""), words[1:]
-    held = machine.kept["held"] = _held(machine)
+    held = _held(machine)
     if verb == "showhold":
         return Reply(0, "".join(f"{name}\n" for name in sorted(held)))
     if verb not in ("hold", "unhold"):
