@@ -7,6 +7,7 @@ and another place against what is there, with dates.
 from collections.abc import Iterator
 from functools import partial
 
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.kubernetes.etcd import FOLDER as ETCD_SNAPSHOTS
 from homelab_lib.control.kubernetes.etcd import EtcdSnapshot
 from homelab_lib.control.linux import File, Packages
@@ -167,7 +168,7 @@ class Files:
         """What there is of it, by date."""
         host = ctx.host(self.backup.machine)
         found = newest(host, self.access, self.tag)
-        age_s = None if found is None else float(host.read("date", "+%s").stdout) - found.made_s
+        age_s = None if found is None else clock_s(host) - found.made_s
         within_s = self.backup.within_hours * _HOUR_S
         place = self.repository
         return rule.Copy(self.backup.name, place.medium, place.offsite, age_s, within_s)
@@ -268,7 +269,7 @@ def drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
     title = f"{backup.name} was brought back"
     if last is None:
         return Check(title, False, "never")
-    age_s = float(host.read("date", "+%s").stdout) - last.made_s
+    age_s = clock_s(host) - last.made_s
     says = (
         f"{last.count('same')} of {len(last.files)} files were the same, {last.count('changed')} "
         f"changed since, {last.count('differs') + last.count('lost')} bad; "

@@ -5,6 +5,7 @@ import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.kubernetes.certificates import Issued, IssuerReady, ends
 from homelab_lib.control.kubernetes.charts import Served
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
@@ -175,7 +176,7 @@ class Issuing:
         host, name = ctx.host(self.server), self.described.authority.name
         until = ends(host).get(f"{OWN_SPACE}/{name}", "")
         if until[:4].isdigit():
-            now = float(host.read("date", "+%s").stdout)
+            now = clock_s(host)
             left = (datetime.fromisoformat(until).astimezone(UTC).timestamp() - now) / _DAY_S
             wanted = self.described.authority.valid_h / 24
             yield Measurement(f"{name}: days left", round(left, 1), "days", wanted)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.truenas.cloud import CloudCopied, CloudLogin, CloudTask, guard, last_run
 from homelab_lib.lab import Lab
 from homelab_lib.lab.nas import CloudTask as Described
@@ -110,7 +111,7 @@ class Task:
         host = ctx.host(self.host)
         run = last_run(host, self.lab.name, self.task.name)
         good = run.state == "SUCCESS" and run.ended_s is not None
-        age_s = float(host.read("date", "+%s").stdout) - (run.ended_s or 0.0) if good else None
+        age_s = clock_s(host) - (run.ended_s or 0.0) if good else None
         within_s = self.task.within_hours * _HOUR_S
         return rule.Copy(self.task.name, self.medium, True, age_s, within_s)
 

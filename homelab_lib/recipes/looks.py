@@ -6,6 +6,7 @@ Each check is about what runs, unless it says otherwise, and each finding says w
 from collections.abc import Collection, Iterator
 
 from homelab_lib.answers import SCALAR, Shape
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.proxmox.api import active_task, api
 from homelab_lib.control.truenas.disks import identities, serials
 from homelab_lib.control.truenas.midclt import call
@@ -70,7 +71,7 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
 def _nas(name: str) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
         host = ctx.host(name)
-        now_s = float(host.read("date", "+%s").stdout)
+        now_s = clock_s(host)
         for pool in call(host, "pool.query", shape=_POOLS):
             title = f"pool {pool['name']}"
             well = pool["status"] == "ONLINE" and pool["healthy"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
+from homelab_lib.control.clock import clock_s
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
@@ -21,9 +22,17 @@ FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 TOKEN = "/var/lib/rancher/k3s/server/token"
 _LIST = ("k3s", "etcd-snapshot", "ls", "-o", "json")
 _NO_ETCD = "etcd datastore disabled"
+
+
+def _seconds(text: str) -> float:
+    """A time as RFC 3339 has it."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
 _ROW: Shape = {
     "spec": {"snapshotName": str, "location?": str},
-    "status?": {"creationTime?": str, "readyToUse?": bool},
+    "status?": {"creationTime?": _seconds, "readyToUse?": bool},
 }
 _SNAPSHOTS: Shape = {"items?": [_ROW]}
 
@@ -51,17 +60,12 @@ def newest_snapshot(host: Host) -> tuple[str, float] | None:
     line = " ".join(_LIST)
     rows = answers.understood(shown.stdout, _SNAPSHOTS, host=host.name, line=line).get("items", [])
     found = [
-        (row["spec"]["snapshotName"], _seconds(row["status"]["creationTime"]))
+        (row["spec"]["snapshotName"], row["status"]["creationTime"])
         for row in rows
         if row.get("status", {}).get("readyToUse") and row["status"].get("creationTime")
         and row["spec"].get("location", "file:").startswith("file:")
     ]  # fmt: skip
     return max(found, key=lambda row: row[1], default=None)
-
-
-def _seconds(text: str) -> float:
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class EtcdSnapshot:
 
     def observe(self, host: Host) -> dict[str, Any]:
         found = newest_snapshot(host)
-        now_s = float(host.read("date", "+%s").stdout)
+        now_s = clock_s(host)
         return {"name": found[0], "age_s": now_s - found[1]} if found else {"name": ""}
 
     def diff(self, observed: dict[str, Any]) -> Diff:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -94,7 +95,7 @@ class Copied:
     def observe(self, host: Host) -> dict[str, Any]:
         """How old the newest copy is, and whether one is being made."""
         found = newest(host, self.access, tags(self.lab, self.backup))
-        now_s = float(host.read("date", "+%s").stdout)
+        now_s = clock_s(host)
         unit = unit_properties(host, f"{self.unit}.service", "LoadState", "ActiveState")
         age_s = None if found is None else now_s - found.made_s
         return {"age_s": age_s, "id": found.id if found else "", "unit": unit["ActiveState"]}

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.looking import read_file
 from homelab_lib.control.linux.restic import Access, tags
 from homelab_lib.errors import StepFailed
@@ -172,7 +173,7 @@ class RestoreDrill:
         last = last_drill(host, self.drill)
         if last is None:
             return {"last": "none"}
-        age_s = float(host.read("date", "+%s").stdout) - last.made_s
+        age_s = clock_s(host) - last.made_s
         return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
 
     def diff(self, observed: dict[str, Any]) -> Diff:

@@ -14,6 +14,7 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
+from homelab_lib.control.clock import clock_s
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import Result, change
@@ -302,7 +303,7 @@ def locks(host: Host, access: Access) -> list[Lock]:
     ids = shown.stdout.split()
     if not ids:
         return []
-    now_s = float(host.read("date", "+%s").stdout)
+    now_s = clock_s(host)
     found = []
     for each in ids:
         words = access.looks("cat", "lock", each)

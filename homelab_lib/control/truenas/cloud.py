@@ -14,6 +14,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
+from homelab_lib.control.clock import clock_s
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
 from homelab_lib.control.truenas.telling import telling
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -256,7 +257,7 @@ class CloudCopied:
         run = last_run(host, self.lab, self.task)
         age_s = None
         if run.ended_s is not None and run.state == "SUCCESS":
-            age_s = float(host.read("date", "+%s").stdout) - run.ended_s
+            age_s = clock_s(host) - run.ended_s
         words = ("find", self.path, "-mindepth", "1", "-maxdepth", "1")
         empty = not host.read(*words, sudo=True).stdout.strip() if self.deletes else False
         return {"task": run.task, "state": run.state, "age_s": age_s, "empty": empty}
