@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape
-from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, get, listed
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, get, listed
 from homelab_lib.control.kubernetes.waits import Rollout
 from homelab_lib.runbook.resource import Diff, Host
 
@@ -16,7 +16,7 @@ _HALF = "cannot re-use a name that is still in use"
 _RELEASE = "meta.helm.sh/release-name"
 _JOB: Shape = {"metadata": {"uid?": str}, "status?": {"succeeded?": int}}
 _CHART: Shape = {"metadata": {"generation?": int}}
-_OF_RELEASE: Shape = {"metadata": {"namespace?": str, "annotations?": {str: str}}}
+_OF_RELEASE: Shape = {"metadata": {"name": str, "annotations?": {str: str}}}
 _CONDITIONS: Shape = {"status?": {"conditions?": [{"type": str, "status": str}]}}
 
 
@@ -117,7 +117,7 @@ class ReleaseReady:
     def observe(self, host: Host) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for kind in ("deployment", "statefulset", "daemonset"):
-            for each in listed(host, f"{kind}s", self.namespace, shape=OBJECT | _OF_RELEASE):
+            for each in listed(host, f"{kind}s", self.namespace, shape=_OF_RELEASE):
                 meta = each["metadata"]
                 if meta.get("annotations", {}).get(_RELEASE) == self.release:
                     waits = Rollout(self.host, kind, self.namespace, meta["name"])
@@ -126,7 +126,7 @@ class ReleaseReady:
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         for called, seen in observed.items():
-            kind, name = called.split()
+            kind, _, name = called.partition(" ")
             if kind == "daemonset" and seen and seen["seen"] and not seen["wanted"]:
                 continue
             what = Rollout(self.host, kind, self.namespace, name).diff(seen)

@@ -4,6 +4,7 @@ Source: prometheus.io/docs, HTTP API; prometheus/alertmanager `api/v2/openapi.ya
 prometheus-operator `Documentation/api-reference` (conditions).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,17 @@ _TARGETS: Shape = {
     }
 }
 _RULES: Shape = {"data": {"groups": [{"name": str, "rules": [{"name": str, "health?": str}]}]}}
-_VECTOR: Shape = {"data": {"result": [{"value": list}]}}
+
+
+def _sample(pair: list[Any]) -> float:
+    """A sample of Prometheus: a time, and a number as text."""
+    value = float(pair[1]) if len(pair) == 2 and isinstance(pair[1], str) else math.nan
+    if not math.isfinite(value):
+        raise ValueError("expected is a time, and a number as text")
+    return value
+
+
+_VECTOR: Shape = {"data": {"result": [{"value": _sample}]}}
 _SILENCES: Shape = [{"status": {"state": str}, "matchers": [{"name": str, "value": str}]}]
 
 
@@ -220,7 +231,7 @@ class Told:
     def _sum(self, host: Host, metric: str) -> float:
         query = f'sum({metric}{{integration="{self.integration}"}})'
         said = self.prometheus.ask(host, "api/v1/query", {"query": query}, _VECTOR)
-        return sum(float(each["value"][1]) for each in said["data"]["result"])
+        return sum(each["value"] for each in said["data"]["result"])
 
     def diff(self, observed: dict[str, float]) -> Diff:
         if observed["sent"] > observed["failed"]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from homelab_lib.answers import Shape
+from homelab_lib.answers import Shape, whole
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, get, listed, warnings_about
 from homelab_lib.control.linux import read_file
 from homelab_lib.runbook.resource import Change, Diff, Host
@@ -16,7 +16,6 @@ from homelab_lib.transport.command import change
 
 CONTAINERD = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
 _TAINTS: Shape = {"spec": {"taints?": [{"key": str, "value?": str, "effect": str}]}}
-_OFFERS: Shape = OBJECT | {"status": {"allocatable": {str: str}}} | _TAINTS
 _PLUGIN: Shape = OBJECT | {
     "spec": {
         "template": {
@@ -146,8 +145,9 @@ class Allocatable:
         return f"{self.resource} of node {self.node}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        node = get(host, "node", self.node, shape=_OFFERS)
-        offers = int(node["status"]["allocatable"].get(self.resource, "0")) if node else 0
+        shape = _TAINTS | {"status": {"allocatable": {f"{self.resource}?": whole}}}
+        node = get(host, "node", self.node, shape=shape)
+        offers = node["status"]["allocatable"].get(self.resource, 0) if node else 0
         facts: dict[str, Any] = {"there": node is not None, "offers": offers, "why": ""}
         if node is not None and offers < self.count:
             facts["why"] = self._why_not(host, node)

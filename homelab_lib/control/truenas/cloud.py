@@ -28,7 +28,7 @@ FIELDS = (
 )
 """Of a task, all that is no secret."""
 _LOGINS: Shape = [{"id": whole, "name": str, "provider": {"type": str}}]
-_TASKS: Shape = [{"id": whole, "path?": str, "credentials": {"id": whole}, str: object}]
+_TASKS: Shape = [{"id": whole, "path?": str, "credentials": {"id": whole}}]
 _RUNS: Shape = [
     {"id": whole, "job?": {"state": str, "time_finished?": {"$date": whole}, "error?": str}}
 ]
@@ -184,9 +184,11 @@ def task_name(lab: str, task: str) -> str:
 
 
 def _holds(wanted: Any, found: Any) -> bool:
-    """Of a mapping, whatever we do not name is the NAS's own."""
+    """Of a mapping, whatever we do not name is the NAS's own; JSON has but one kind of list."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(found.get(k) == v for k, v in wanted.items())
+    if isinstance(wanted, tuple):
+        return bool(list(wanted) == found)
     return bool(wanted == found)
 
 
