@@ -25,7 +25,8 @@ def made(case: dict[str, Any], host: str, release: Any) -> Any:
         secrets = [Secret(each, lambda: "nobody asks") for each in ("key", "secret")]
         given["api"] = Api(host, *secrets)
     for each in {"family", "settings"} & taken.keys():
-        given[each] = getattr(families, given[each])
+        if isinstance(given[each], str):
+            given[each] = getattr(families, given[each])
     if "aside" in taken:
         given["aside"] = Aside(host, given["lab"], given["aside"], given.get("guarded", True))
     if "calls" in taken:

@@ -161,7 +161,8 @@ def test_every_resource_of_these_rooms_has_a_case() -> None:
 
 def _makes_resources(value: Any) -> bool:
     if inspect.isclass(value):
-        return hasattr(value, "observe") and hasattr(value, "diff")
+        concrete = not inspect.isabstract(value)
+        return concrete and hasattr(value, "observe") and hasattr(value, "diff")
     return (
         inspect.isfunction(value)
         and value.__annotations__.get("return").__class__ is type
