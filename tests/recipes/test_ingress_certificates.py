@@ -158,7 +158,7 @@ def test_a_wrong_chart_version_is_told_in_helms_words():
 
 
 def test_a_missing_ingress_class_is_named():
-    lab = with_cluster(ingress__class_name="nginx")
+    lab = with_cluster(lab=LAB, ingress__class_name="nginx")
     step, says = bench_of(lab, "ingress").stops()
     assert step == "ingress"
     assert "ingress class nginx: is missing: no ingress with it is ever answered" in says
@@ -181,7 +181,7 @@ def with_acme(zone):
         zones=(zone,),
         token="env:DNS_TOKEN",
     )
-    return with_cluster(certificates__acme=acme)
+    return with_cluster(lab=LAB, certificates__acme=acme)
 
 
 def test_names_of_a_zone_of_ours_get_a_public_certificate(monkeypatch):
