@@ -28,6 +28,7 @@ _REQUIRED = {
     "Pod": ("spec.containers",),
     "PersistentVolumeClaim": ("spec.accessModes", "spec.resources.requests.storage"),
     "StorageClass": ("provisioner",),
+    "RuntimeClass": ("handler",),
     "CustomResourceDefinition": ("spec.names.plural", "spec.versions"),
 }
 _FORBIDDEN = "Forbidden: updates to {} are forbidden."
