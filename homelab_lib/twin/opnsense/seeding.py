@@ -14,6 +14,7 @@ from copy import deepcopy
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from homelab_lib.answers import not_understood
 from homelab_lib.twin.machine.entry import KINDS, NOTHING, Entry, FileError
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.seeding import NOT_ASKED, filled, printed
@@ -69,7 +70,11 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
         box.version = version.strip()
         box.serve(Api(box, endpoints(box.release)))
     text = printed(ask, box.name, "php", "-r", PROBE)
-    root = ET.fromstring(text) if text else ET.Element("opnsense")
+    try:
+        root = ET.fromstring(text) if text else ET.Element("opnsense")
+    except ET.ParseError as error:
+        why = f"its configuration is no XML: {error}"
+        raise not_understood(box.name, "php -r …", why) from None
     told = _history(ask, box.name)
     box.files = FileSystem(loader=_loader(ask, box.name, root, told))
     last_s = max((_moment(each) for each in told.values()), default=0.0)
