@@ -136,6 +136,10 @@ def cluster(tmp_path_factory):
     return whole
 
 
+OF_CHARTS = ("cert-manager.io", "coreos.com", "fluxcd.io")
+"""Groups whose objects the twin makes as far as they are read, and no further."""
+
+
 def test_each_of_its_objects_is_one_by_the_schema(cluster):
     names = ",".join(kind.resource for kind in cluster.kinds.values())
     whole = json.loads(kubectl(cluster, f"get {names} -A -o json").out)
@@ -143,7 +147,8 @@ def test_each_of_its_objects_is_one_by_the_schema(cluster):
     wrong = {
         f"{each['kind']} {each['metadata']['name']}": why
         for each in whole["items"]
-        if (why := why_not(each, "1.35"))
+        if not each["apiVersion"].partition("/")[0].endswith(OF_CHARTS)
+        and (why := why_not(each, "1.35"))
     }
     assert wrong == {}
 

@@ -129,8 +129,10 @@ def test_what_is_sold_says_what_still_needs_it():
     assert needs(lab, "nobody.nothing") == []
 
 
-@pytest.mark.sample
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(0, marks=pytest.mark.sample), *(pytest.param(n, marks=pytest.mark.long)
+                                                         for n in (1, 2))]
+)  # fmt: skip
 def test_the_shipped_house(seed, tmp_path, monkeypatch):
     monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))

@@ -65,6 +65,8 @@ class Cluster:
         self.admission: list[Callable[[Cluster, Object], None]] = []  # what has a say in objects
         self.last_seen: dict[str, float] = {}
         self.logs: dict[str, str] = {}  # a pod's output by its uid
+        self.images: dict[str, set[str]] = {}  # that a node has already, by its name
+        self.deleted_secrets: set[tuple[str, str]] = set()  # of a seeded one: gone here alone
         self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
         self.requests = 0  # that came in by the ingress
         self.programs: dict[str, Any] = {}  # servers in pods that keep something, by the pod's uid

@@ -68,11 +68,11 @@ def _start(cluster: Cluster, pod: Object) -> None:
 
 def _pull_s(cluster: Cluster, pod: Object) -> float:
     """How long its images take: those that a node has already are not fetched again."""
-    had = cluster.members[pod["spec"]["nodeName"]].kept.setdefault("images", [])
+    had = cluster.images.setdefault(pod["spec"]["nodeName"], set())
     missing = [c["image"] for c in pod["spec"]["containers"] if c["image"] not in had]
     fetched = sum(map(size_bytes, missing)) / cluster.world.internet_bytes_per_s
     if cluster.age_s(pod) >= _PULL_S + fetched:
-        had += missing
+        had.update(missing)
     return _PULL_S + fetched
 
 

@@ -52,7 +52,10 @@ def _of_before(
 ) -> Reply | None:
     """What the real cluster says of a Secret that was there before the twin was: no twin asks for
     all of them."""
-    if kind.name != "Secret" or cluster.get("Secret", names[0], space or "default"):
+    here = space or "default"
+    if kind.name != "Secret" or cluster.get("Secret", names[0], here):
+        return None
+    if (here, names[0]) in cluster.deleted_secrets:
         return None
     head = ("k3s",) if machine in cluster.servers else ()
     return machine.said(*head, *call.argv)
@@ -99,6 +102,8 @@ def delete(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Repl
         raise ApiError("", "error: resource(s) were provided, but no name was specified")
     kind, out, complaints = kinds[0], "", ""
     for name in names:
+        if kind.name == "Secret":
+            cluster.deleted_secrets.add((words.get("--namespace", "default"), name))
         try:
             cluster.delete(kind.key, name, words.get("--namespace", "default"))
         except ApiError as error:
