@@ -159,7 +159,8 @@ def served(
     """Serve a lab as it stands before a phase."""
     described = lab or load_lab(path or None)
     wanted = named(runbook)
-    twin = before(described, wanted, seed=seed, since=wanted.phase)
+    # What comes late stands on all that phase 1 makes, names among it.
+    twin = before(described, wanted, seed=seed, since=wanted.phase if wanted.phase <= 3 else 1)
     twin.close()
     world = twin.world
     folder.mkdir(parents=True, exist_ok=True)
