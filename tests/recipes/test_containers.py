@@ -123,6 +123,21 @@ def test_whatever_is_cut_off_the_same_command_finishes_it(standing, tmp_path, ki
     assert standing.run("verify").error is None
 
 
+def test_one_that_was_broken_off_is_named_and_cleared_away(standing):
+    """The lock of its making is there, and a locked one is not destroyed by force."""
+    digest = standing.planned()
+    standing.world.faults.arm("reboot", r"pct create", nth=1)
+    assert standing.run("apply", digest).error is not None
+    left = node(standing).containers
+    assert [each.config for each in left.values()] == [{"lock": "create"}] * len(left)
+    assert left
+    vmid = next(iter(left))
+    refused = node(standing).run(f"pct destroy {vmid} --force 1").finished()
+    assert "CT is locked (create)" in refused.err.decode()
+    standing.until_done(digest)
+    assert standing.run("verify").error is None
+
+
 def test_what_no_node_takes_stops_before_anything_is_sent(described):
     def onto_files(document):
         document["containers"]["dns"]["storage"] = "local"

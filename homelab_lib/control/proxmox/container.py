@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from homelab_lib.answers import Shape
 from homelab_lib.control import mark
 from homelab_lib.control.proxmox import options as opts
-from homelab_lib.control.proxmox.api import api
+from homelab_lib.control.proxmox.api import STATUS, api
 from homelab_lib.control.proxmox.made_guest import MadeGuest, gib
 from homelab_lib.runbook.resource import Diff, Host
 from homelab_lib.transport.command import Command, change
@@ -76,6 +76,12 @@ class Container(MadeGuest):
             timeout_s=self.timeout_s,
         )
 
+    @property
+    def _clear(self) -> Command:
+        # A locked one is never destroyed, by force neither.
+        script = 'pct unlock "$1" && pct destroy "$1"'
+        return change("sh", "-c", script, "sh", str(self.vmid), sudo=True)
+
     def _from(self) -> str:
         return "from its template"
 
@@ -124,6 +130,9 @@ class ContainerReached:
         return f"network of container {self.vmid} ({self.hostname})"
 
     def observe(self, host: Host) -> list[str]:
+        path = f"/nodes/{self.node}/lxc/{self.vmid}/status/current"
+        if api(host, path, shape=STATUS)["status"] != "running":
+            return []  # of one that is off nothing is printed at all
         rows = api(host, f"/nodes/{self.node}/lxc/{self.vmid}/interfaces", shape=_CARDS)
         inside = (row.get("inet", "") for row in rows if row["name"] != "lo")
         return [each.partition("/")[0] for each in inside if each]

@@ -92,6 +92,10 @@ class VirtualMachine(MadeGuest):
             timeout_s=self.timeout_s,
         )
 
+    @property
+    def _clear(self) -> Command:
+        return change("qm", "destroy", str(self.vmid), "--skiplock", "1", sudo=True)
+
     def _from(self) -> str:
         if not self.image:
             return "with its installer in the drive"

@@ -56,6 +56,12 @@ class MadeGuest(ABC):
     def _create(self) -> Command:
         """The call that makes it."""
 
+    @property
+    @abstractmethod
+    def _clear(self) -> Command:
+        """The call that destroys one that is locked by its own making, in one go, so that there is
+        no half-way at which it is neither locked nor gone."""
+
     @abstractmethod
     def _from(self) -> str:
         """What it is made from, in words."""
@@ -165,11 +171,9 @@ class MadeGuest(ABC):
                 conflict=f"VMID {self.vmid} is locked: {what} is being made or restored there, and "
                 f"not by us ({doing}); look at it in Proxmox"
             )
-        # One call, so that there is no half-way at which it is neither locked nor gone.
-        destroy = change(self.tool, "destroy", str(self.vmid), *self._over_lock, sudo=True)
         remove = Change(
             f"remove what our broken-off attempt left of {self._itself}",
-            destroy,
+            self._clear,
             destroys=(self.name,),
             replaces=f"a {self.called} whose making was begun under this approval and broken off",
         )
@@ -204,11 +208,6 @@ class MadeGuest(ABC):
         if observed["status"] != "running":
             changes.append(self._starting(observed["blank"]))
         return Diff(tuple(changes))
-
-    @property
-    def _over_lock(self) -> tuple[str, ...]:
-        """What lets one be destroyed that is locked by its own making."""
-        return ("--skiplock", "1") if self.kind == "qemu" else ("--force", "1")
 
     @property
     def _start(self) -> Command:

@@ -100,6 +100,8 @@ def _current(node: ProxmoxNode, given: Given) -> Any:
 @calls("GET", f"{CT}/interfaces")
 def _interfaces(node: ProxmoxNode, given: Given) -> Any:
     container = found(node, given)
+    if not container.running:
+        return None
     name = container.config.get("hostname", "")
 
     def leased(card: dict[str, str]) -> str:
@@ -158,7 +160,7 @@ def _made(node: ProxmoxNode, vmid: int, given: Given) -> Given:
             config[key] = _card(node, value)
         elif key == "tags":
             config[key] = ";".join(sorted({tag.lower() for tag in split_list(value)}))
-        elif key in OPTIONS:
+        elif key in OPTIONS and (key, value) != ("unprivileged", "0"):
             config[key] = value
     return config
 
@@ -252,16 +254,16 @@ def _shutdown(node: ProxmoxNode, given: Given) -> Any:
 )
 def _resize(node: ProxmoxNode, given: Given) -> Any:
     container, disk, size = found(node, given), given["disk"], given["size"]
+    _unlocked(container)
+    keys = split_properties(container.config.get(disk, ""), "volume")
+    now = node.stores.volume_size(keys.get("volume", ""))
+    wanted = now + parse_size(size[1:]) if size.startswith("+") else parse_size(size)
+    if wanted < now:
+        raise PveError("unable to shrink disk size")
+    if wanted == now:
+        raise PveError("disk is already at specified size")
 
     def act() -> None:
-        _unlocked(container)
-        if disk not in container.config:
-            raise PveError(f"disk '{disk}' does not exist")
-        keys = split_properties(container.config[disk], "volume")
-        now = node.stores.volume_size(keys["volume"])
-        wanted = now + parse_size(size[1:]) if size.startswith("+") else parse_size(size)
-        if wanted < now:
-            raise PveError("unable to shrink disk size")
         name, _, volume = keys["volume"].partition(":")
         store = node.stores.named(name)
         if not store.holds(wanted - now):
@@ -278,10 +280,9 @@ def _destroy(node: ProxmoxNode, given: Given) -> Any:
     vmid, force = container.vmid, given.get("force") == "1"
     if container.config.get("protection") == "1":
         raise PveError(f"can't remove CT {vmid} - protection mode enabled")
-    if not force:
-        _unlocked(container)
-        if container.running:
-            raise PveError(f"unable to destroy CT {vmid}: container is running")
+    _unlocked(container)
+    if container.running and not force:
+        raise PveError(f"unable to destroy CT {vmid} - container is running")
 
     def act() -> None:
         node.stores.free_volumes(vmid)

@@ -38,7 +38,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         f"pvesh create {_CT}/status/shutdown",
         f"pvesh set {_CT}/resize",
         *("pct list", "pct config", "pct create", "pct start", "pct stop", "pct shutdown"),
-        *("pct resize", "pct destroy", "pct unlock"),
+        *("pct destroy", "pct unlock"),
     ),
     _QEMU: (
         "pvesh get /nodes/{node}/qemu",

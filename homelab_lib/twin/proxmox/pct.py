@@ -44,7 +44,6 @@ COMMANDS: dict[str, tuple[str, str, Sequence[str], Callable[[Any], Reply]]] = {
     "start": ("POST", f"{CT}/status/start", _VMID, _task),
     "stop": ("POST", f"{CT}/status/stop", _VMID, _task),
     "shutdown": ("POST", f"{CT}/status/shutdown", _VMID, _task),
-    "resize": ("PUT", f"{CT}/resize", ("vmid", "disk", "size"), _task),
     "destroy": ("DELETE", CT, _VMID, _task),
 }
 """Sub-commands that are a method of the API: its verb and path, the arguments, what is printed."""
