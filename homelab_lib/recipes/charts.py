@@ -1,7 +1,7 @@
 """Charts of a cluster's services: installed by k3s's own Helm controller, with the Secrets that
 they read and the values that they want."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,7 @@ class Release:
 
     def documents(self) -> Iterator[manifests.Object]:
         """What is applied for it, but for its Secrets."""
-        if self.chart.namespace != "kube-system":
-            yield manifests.namespace(self.chart.namespace)
-        yield manifests.helm_chart(self.chart)
+        yield from _documents(self.chart)
 
     def secrets(self, ctx: Context) -> Iterator[SecretObject]:
         """Those that it reads."""
@@ -66,19 +64,41 @@ class Release:
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Its namespace and Secrets, then the chart, and a job that ended well after that."""
-        chart, host = self.chart, ctx.host(self.server)
-        *before, asked = self.documents()
-        for document in before:
-            yield Applied(self.server, self.lab.name, document)
-        yield from self.secrets(ctx)
-        generation, job = job_of(host, chart.name)
-        yield Applied(self.server, self.lab.name, asked, ("spec.chart", "spec.targetNamespace"))
-        changed = job_of(host, chart.name)[0] != generation
-        yield Installed(self.server, chart.name, chart.namespace, job if changed else "")
+        yield from installed(ctx, self.server, self.lab, self.chart, self.secrets(ctx))
 
     def ready(self) -> ReleaseReady:
         """That what it brought runs."""
         return ReleaseReady(self.server, self.chart.name, self.chart.namespace)
+
+
+def installed(
+    ctx: Context, server: str, lab: Lab, chart: HelmChart, secrets: Iterable[SecretObject] = ()
+) -> Iterator[Wanted]:
+    """A chart's namespace and Secrets, then the chart, and a job that ended well after that: one
+    of before proves nothing where the chart was changed.
+
+    Parameters
+    ----------
+    ctx, server, lab
+        The machine by which the cluster is reached, and the lab.
+    chart, secrets
+        The chart with all of its values, and the Secrets that it reads.
+    """
+    *before, asked = _documents(chart)
+    for document in before:
+        yield Applied(server, lab.name, document)
+    yield from secrets
+    host = ctx.host(server)
+    generation, job = job_of(host, chart.name)
+    yield Applied(server, lab.name, asked, ("spec.chart", "spec.targetNamespace"))
+    changed = job_of(host, chart.name)[0] != generation
+    yield Installed(server, chart.name, chart.namespace, job if changed else "")
+
+
+def _documents(chart: HelmChart) -> Iterator[manifests.Object]:
+    if chart.namespace != "kube-system":
+        yield manifests.namespace(chart.namespace)
+    yield manifests.helm_chart(chart)
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

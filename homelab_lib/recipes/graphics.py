@@ -19,7 +19,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, HelmChart
 from homelab_lib.recipes import gpu_manifests, manifests
-from homelab_lib.recipes.chart_release import released
+from homelab_lib.recipes.charts import installed
 from homelab_lib.recipes.placed_cards import PlacedCard, cards_of
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
@@ -292,7 +292,7 @@ class InCluster:
         if "NVIDIA" in self.vendors:
             yield Applied(self.server, self.lab.name, gpu_manifests.runtime_class("nvidia"))
         for vendor in self.vendors:
-            yield from self._chart(vendor, plugins[vendor])
+            yield from self._chart(ctx, vendor, plugins[vendor])
         for machine, found in self.machines.items():
             for vendor, chart in plugins.items():
                 mine = [card for card in found if card.part.vendor == vendor]
@@ -307,9 +307,10 @@ class InCluster:
                     gpu_manifests.plugin(vendor, chart.name),
                 )
 
-    def _chart(self, vendor: str, chart: HelmChart) -> Iterator[Wanted]:
+    def _chart(self, ctx: Context, vendor: str, chart: HelmChart) -> Iterator[Wanted]:
         values = gpu_manifests.plugin_values(vendor) | chart.values
-        yield from released(self.server, self.lab, chart.model_copy(update={"values": values}))
+        whole = chart.model_copy(update={"values": values})
+        yield from installed(ctx, self.server, self.lab, whole)
 
     # ---------------------------------------------------------------------- tests
 

@@ -13,7 +13,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.models.vram import decode_tokens_per_second
 from homelab_lib.recipes import ollama_host
-from homelab_lib.recipes.chart_release import released
+from homelab_lib.recipes.charts import installed
 from homelab_lib.recipes.model_servers import ModelServer, servers_of
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 from homelab_lib.units import format_ibytes
@@ -99,7 +99,7 @@ class Inference:
                 assert chart is not None
                 values = each.values() | chart.values
                 whole = chart.model_copy(update={"name": each.name, "values": values})
-                yield from released(each.asks, self.lab, whole)
+                yield from installed(ctx, each.asks, self.lab, whole)
                 name = each.name if chart.chart in each.name else f"{each.name}-{chart.chart}"
                 yield Rollout(each.asks, "deployment", chart.namespace, name)
             yield ServerUp(each.asks, each.url, each.ollama.version)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.control.kubernetes.charts import Installed
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, finished_pod
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Bound, Finished, Rollout
@@ -10,6 +9,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.per_host import at
 from homelab_lib.recipes import manifests
+from homelab_lib.recipes.charts import installed
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 
@@ -82,9 +82,8 @@ class Volumes:
         described = self.cluster.nfs
         assert described is not None
         chart = described.chart
-        driver, storage_class = self.documents()
-        yield self._applied(driver, "spec.chart")
-        yield Installed(self.server, chart.name, chart.namespace)
+        _, storage_class = self.documents()
+        yield from installed(ctx, self.server, self.lab, chart)
         yield Rollout(self.server, "deployment", chart.namespace, "csi-nfs-controller")
         yield Rollout(self.server, "daemonset", chart.namespace, "csi-nfs-node")
         yield self._applied(storage_class, *("parameters", "provisioner", "reclaimPolicy"))
