@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.runbook.resource import Host, Resource
@@ -34,7 +34,7 @@ class Check:
     holds: bool
     says: str = ""
     taken: bool = False
-    looks_at: str = "runs"
+    looks_at: Literal["runs", "written"] = "runs"
 
 
 @dataclass(frozen=True)
