@@ -38,6 +38,7 @@ def test_each_call_says_what_it_rests_on():
     known |= {"pvesm set", "pvesm status", "pvesm list", "pveversion"}
     known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
     known |= {*boot_loader.bodies, "proxmox-boot-tool status", "proxmox-boot-tool kernel list"}
+    known.add("proxmox-boot-tool kernel pin")
     known -= {"ip", "modprobe"}  # every machine has these
     assert told == known
     assert set(qm.bodies) == {"qm"}

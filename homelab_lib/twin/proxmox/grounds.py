@@ -126,6 +126,7 @@ GROUNDS: tuple[Grounds, ...] = (
     Grounds("mokutil", Fidelity.DOCUMENTATION, "mokutil(1)"),
     Grounds("wipefs", Fidelity.DOCUMENTATION, "wipefs(8)"),
     Grounds("proxmox-boot-tool", Fidelity.DOCUMENTATION, "Administration Guide, Host Bootloader"),
+    Grounds("proxmox-boot-tool kernel pin", Fidelity.GUESSED, "that it pins is documented"),
     Grounds("proxmox-boot-tool status", Fidelity.RECORDED, "output of real nodes"),
     Grounds("proxmox-boot-tool kernel list", Fidelity.RECORDED, "output of a real node"),
     Grounds("update-grub", Fidelity.DOCUMENTATION, "update-grub(8)"),
