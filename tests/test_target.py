@@ -8,7 +8,9 @@ from homelab_lib import paths
 from homelab_lib.errors import BadParameter, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import load_lab
 from homelab_lib.login_keys import operator_key
-from homelab_lib.target import SshTarget, serve_twin
+from homelab_lib.target import SshTarget, TwinTarget, serve_twin
+from homelab_lib.transport.command import change
+from homelab_lib.twin import server
 
 MINIPC = paths.data() / "examples" / "minipc"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDazPdHjuPXYVwjeL8YS/dey4/DqfIQB+UTlelIAzUTO"
@@ -120,3 +122,15 @@ def test_a_key_learnt_of_a_machine_has_to_be_the_known_one_unless_it_is_certifie
     target.trust("play", KEY, made=False)  # at login it has to show a certificate
     shown = next(host.key for host in target.hosts() if host.name == "play")
     assert shown.startswith("CA SHA256:")
+
+
+def test_what_a_runbook_sends_is_waited_for_however_busy_the_computer_is(monkeypatch):
+    """Only a terminal's client leaves its input open; ours ends it."""
+    monkeypatch.setattr(server, "_SILENCE_S", 1e-9)
+    target = TwinTarget.before_phase(load_lab(MINIPC), 2)
+    try:
+        for _ in range(5):
+            said = target.link.run("mini", change("cat", stdin="all of it"))
+            assert said.stdout == "all of it"
+    finally:
+        target.close()

@@ -22,6 +22,8 @@ from homelab_lib.twin.world import World
 VERSION = "SSH-2.0-homelab_twin"
 """By this name a twin's evidence is told from the real hosts'."""
 
+_TERMINALS = "OpenSSH"
+"""Whose clients leave their input open where a person types nothing; any other ends it."""
 _SILENCE_S = 0.3
 _LOG = logging.getLogger(__name__)
 
@@ -315,10 +317,12 @@ def _pem(machine: Machine) -> object:
 def _read_all(channel: paramiko.Channel) -> bytes:
     """What the client sends, up to its end of file.
 
-    A terminal's `ssh` leaves its input open and sends nothing: that is no input.
+    A terminal's `ssh` leaves its input open and sends nothing: that is no input. Of any other
+    client the end is waited for, however busy this computer is.
     """
     data = b""
-    channel.settimeout(_SILENCE_S)
+    by_hand = _TERMINALS in channel.get_transport().remote_version
+    channel.settimeout(_SILENCE_S if by_hand else None)
     with suppress(TimeoutError):
         while chunk := channel.recv(65536):
             data += chunk

@@ -107,7 +107,7 @@ def _certify(cluster: Cluster, it: Object) -> None:
     valid_s = duration_s(spec.get("duration"), _DEFAULT_S)
     before_s = duration_s(spec.get("renewBefore"), valid_s / 3)
     # A twin that is seeded does not ask for Secrets: what was ready has one.
-    kept = secret is not None or cluster.server.ask is not None
+    kept = secret is not None or cluster.seeded
     until = dig(it, "status.notAfter")
     if kept and until and cluster.installed.get(meta["uid"]) == meta.get("generation", 1):
         ends_s = datetime.fromisoformat(until).timestamp()

@@ -66,6 +66,7 @@ class Cluster:
         self.last_seen: dict[str, float] = {}
         self.logs: dict[str, str] = {}  # a pod's output by its uid
         self.images: dict[str, set[str]] = {}  # that a node has already, by its name
+        self.seeded = False  # whether a real one was there before it
         self.deleted_secrets: set[tuple[str, str]] = set()  # of a seeded one: gone here alone
         self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
         self.requests = 0  # that came in by the ingress

@@ -22,7 +22,7 @@ _LABELS = "kustomize.toolkit.fluxcd.io"
 
 def run(cluster: Cluster) -> None:
     """What its controllers do, where they run."""
-    if cluster.server.ask is not None and not cluster.all(_SOURCES):
+    if cluster.seeded and not cluster.all(_SOURCES):
         return
     if _controller(cluster, "source-controller") is not None:
         for source in cluster.all(_SOURCES):

@@ -55,7 +55,7 @@ def _of_before(
     here = space or "default"
     if kind.name != "Secret" or cluster.get("Secret", names[0], here):
         return None
-    if (here, names[0]) in cluster.deleted_secrets:
+    if not cluster.seeded or (here, names[0]) in cluster.deleted_secrets:
         return None
     head = ("k3s",) if machine in cluster.servers else ()
     return machine.said(*head, *call.argv)

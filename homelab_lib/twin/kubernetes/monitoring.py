@@ -80,7 +80,7 @@ def _unsettled(cluster: Cluster, it: Object) -> str:
         return f"{head}failed to get global AlertmanagerConfig: {missing}"
     for reference in _secrets(config):
         secret = cluster.get("Secret", reference["name"], space)
-        seeded = cluster.server.ask is not None
+        seeded = cluster.seeded
         if secret is None and not seeded:
             return f'{head}unable to get secret: secrets "{reference["name"]}" not found'
     return ""

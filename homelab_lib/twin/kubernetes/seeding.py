@@ -44,6 +44,7 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     cluster.servers += [machine for machine in world.machines.values() if _joined(machine, server)]
     for machine in cluster.servers:
         machine.listeners[6443] = cluster.answers
+    cluster.seeded = True
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
     cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
