@@ -165,7 +165,9 @@ class Host:
                      vlan_aware=lan.vlans)  # fmt: skip
         direct = Link(DIRECT, "eth", f"{lan.inner}.2/30", mtu=9000, direct=True)
         extra = Link("vmbr1", "bridge", f"{lan.inner}.129/25")
-        self.wanted = (vmbr0, direct, extra)
+        # What nobody speaks of would stay in the bridge: the old card is to stand by itself.
+        alone = Link(OLD, "eth", "")
+        self.wanted = (vmbr0, direct, extra, alone)
 
     def engine(self, *links: Link) -> Engine:
         mask = Mask()
@@ -216,10 +218,10 @@ def test_bridges_and_the_direct_link_are_made_and_then_stay(host):
 
 
 def test_a_change_that_cuts_us_off_is_undone_by_the_host(host):
-    vmbr0, direct, extra = host.wanted
+    vmbr0, *others = host.wanted
     wrong = replace(vmbr0, ports=(DARK,))
     with pytest.raises(StepFailed, match=r"(?s)not reached any more.*undoes that by itself"):
-        host.make(wrong, direct, extra)
+        host.make(wrong, *others)
     until("the old network is back", lambda: host.ports("vmbr0") == {OLD}, 40)
     until("and with it all that it had", lambda: "vmbr1" not in host.addresses(), 40)
     until("the direct link is bare", lambda: DIRECT not in host.addresses(), 40)
