@@ -10,7 +10,8 @@ PROGRAMS := $(VENV)/.programs
 # Who is done takes from the other: the long tests stand together, and would all be one's.
 BOTH := -n 2 --dist worksteal
 
-.PHONY: demo rehearse test test-contract test-real test-all test-crash lab fidelity notebooks bench lint example clean
+.PHONY: demo rehearse test test-contract test-real test-all test-crash lab fidelity guides notebooks bench \
+    lint example clean
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
@@ -52,6 +53,14 @@ lab: $(INSTALLED)
 # What each call of the twin rests on, written down.
 fidelity: $(INSTALLED)
 	PYTHONPATH=tests $(PY) -m contract.table
+
+# The design's companion guides, as the runbooks have them.
+guides: $(INSTALLED)
+	$(PY) -m homelab_lib guide data phase1 --host firewall --title "Setting up OPNsense" \
+	    -o docs/opnsense-setup-guide.md
+	$(PY) -m homelab_lib guide data phase1_proxmox phase1_network \
+	    --title "Setting up the network of the X870 Taichi Creator" \
+	    -o docs/x870-taichi-creator-network-setup.md
 
 # Run the notebooks anew and keep what they print.
 notebooks: $(INSTALLED)

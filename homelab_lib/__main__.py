@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from homelab_lib import paths
-from homelab_lib.cli import kept, runs
+from homelab_lib.cli import guide, kept, runs
 from homelab_lib.cli.start import init
 from homelab_lib.errors import HomelabError
 from homelab_lib.printable import printable
@@ -229,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     beginning.add_argument("--name", default="", help="the lab's name (default: the folder's)")
     runs.add_to(add)
     kept.add_to(add)
+    guide.add_to(add)
     for action in (check, audit, twin, draw, runbook, house):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
