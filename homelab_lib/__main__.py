@@ -154,11 +154,20 @@ def runbook(arguments: argparse.Namespace) -> int:
 
 
 def schema(arguments: argparse.Namespace) -> int:
-    """Print the JSON Schema of a lab's files, for an editor's completion."""
+    """Write the JSON Schemas beside a lab, for an editor's completion, or print its files' one."""
     from homelab_lib.lab.json_schema import schema as of
+    from homelab_lib.lab.json_schema import write
     from homelab_lib.lab.lab import Lab
+    from homelab_lib.lab.loader import load_catalog
 
-    sys.stdout.write(of(Lab))
+    if arguments.lab is None:
+        sys.stdout.write(of(Lab, load_catalog()))
+        return 0
+    folder = Path(arguments.lab)
+    if not folder.is_dir():
+        raise HomelabError("there is no such folder", where=str(folder), fix="name a lab's folder")
+    for file in write(folder, load_catalog(folder)):
+        print(file)
     return 0
 
 
@@ -263,7 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     told = "a run's record: reports/<date>_<runbook>_…"
     add(record).add_argument("folder", help=told)
     add(report).add_argument("folder", nargs="?", help=f"{told} (default: the newest)")
-    add(schema)
+    add(schema).add_argument(
+        "lab", nargs="?", help="a lab's folder: its own parts are offered, too (default: print)"
+    )
     reading = add(gguf)
     reading.add_argument("file", help="the file; of a split model, the first one")
     reading.add_argument("--context", type=int, default=8192, help="tokens of one request")

@@ -1,7 +1,6 @@
 """The catalog: every part by its name, and what a lab may ask of it."""
 
-import types
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -19,7 +18,7 @@ from homelab_lib.lab.devices import (
 )
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.lab.near import near
-from homelab_lib.lab.part import Part
+from homelab_lib.lab.part import Part, kinds_of
 from homelab_lib.lab.platforms import (
     AccessoryPart,
     BoardPart,
@@ -121,5 +120,4 @@ class Catalog(Record):
 
 
 def _kinds(wanted: Any) -> str:
-    classes = get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
-    return ", ".join(getattr(each, "kind", "any kind") for each in classes)
+    return ", ".join(kinds_of(wanted)) or "any kind"

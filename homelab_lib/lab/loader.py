@@ -49,6 +49,30 @@ def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
     return lab
 
 
+def load_catalog(path: str | Path | None = None) -> Catalog:
+    """The parts that a lab may name: the shipped ones, and those in its own ``catalog/``.
+
+    Parameters
+    ----------
+    path
+        The lab's folder, or its single file. None: the shipped catalog.
+
+    Raises
+    ------
+    LabError
+        A part is described wrongly.
+    """
+    place = Path(path) if path is not None else paths.data()
+    parts, problems = _parts((place.parent if place.is_file() else place) / "catalog")
+    if parts is None:
+        raise _error(place, problems)
+    catalog = read_as(Catalog, parts)
+    problems += catalog.problems
+    if catalog.value is None or problems:
+        raise _error(place, problems)
+    return catalog.value
+
+
 def _files(place: Path) -> tuple[list[Path], Path]:
     """The YAML files of a lab, and the folder of its own parts."""
     if place.is_file():

@@ -1,9 +1,16 @@
 """What all parts of the catalog share, and how the lab refers to one."""
 
+import types
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 
-from pydantic import Field, GetCoreSchemaHandler, ValidationInfo, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from homelab_lib.lab.base import Named, PriceRange, Record
@@ -47,6 +54,27 @@ class PcieLink(Record):
     lanes: Literal[1, 2, 4, 8, 16] = Field(description="Number of lanes that are wired.")
 
 
+KINDS = "x-kinds"
+"""In a JSON Schema: of which kinds the part is that a text names; of any kind where empty."""
+
+
+def name_of(*kinds: str) -> WithJsonSchema:
+    """Marks a text that names a part without becoming it, for an editor."""
+    return WithJsonSchema({"type": "string", KINDS: list(kinds)})
+
+
+def kinds_of(wanted: Any) -> list[str]:
+    """The catalog's kinds of a class of parts, or of a union of such; empty for any part."""
+    classes = get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    if Part in classes:
+        return []
+    return [kind for each in classes for kind in _of_class(each)]
+
+
+def _of_class(part: type[Part]) -> list[str]:
+    return [part.kind, *(kind for below in part.__subclasses__() for kind in _of_class(below))]
+
+
 class FromCatalog:
     """Marks a field that holds a part: YAML names it, the loaded lab has the part itself.
 
@@ -58,6 +86,8 @@ class FromCatalog:
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
+        kinds = kinds_of(source)
+
         def look_up(value: Any, info: ValidationInfo) -> Part:
             if isinstance(value, source):
                 return value
@@ -68,8 +98,7 @@ class FromCatalog:
         return core_schema.with_info_plain_validator_function(
             look_up,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.id),
+            metadata={
+                "pydantic_js_functions": [lambda schema, handler: {"type": "string", KINDS: kinds}]
+            },
         )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string"}

@@ -1,11 +1,11 @@
 """Catalog parts that a host is built on: processors, memory, boards, power, what holds them."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from homelab_lib.lab.base import Count, Number, PortName, Positive, Record
-from homelab_lib.lab.part import Part
+from homelab_lib.lab.part import Part, name_of
 from homelab_lib.lab.quantities import ClockRate, MemorySize
 
 SlotForm = Literal[
@@ -125,7 +125,9 @@ class BoardPart(Part):
     socket: str | None = Field(None, description="CPU socket; none when soldered.")
     sockets: Positive = Field(1, description="How many processors it takes.")
     chipset: str | None = Field(None, description="Chipset.")
-    cpu: str | None = Field(None, description="The processor soldered to it: its catalog name.")
+    cpu: Annotated[str, name_of("cpus")] | None = Field(
+        None, description="The processor soldered to it: its catalog name."
+    )
     memory_type: MemoryType | None = Field(None, description="Memory it takes.")
     memory_slots: Count | None = Field(None, description="Places for modules.")
     memory_max_bytes: MemorySize | None = Field(None, description="Most memory it takes [bytes].")

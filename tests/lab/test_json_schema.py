@@ -9,12 +9,15 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.lab.document import read
 from homelab_lib.lab.json_schema import FILES, schema
+from homelab_lib.lab.loader import load_catalog
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_shipped_schemas_are_current(name):
     shipped = (paths.data() / name).read_text(encoding="utf-8")
-    assert shipped == schema(FILES[name]), "run: python -m homelab_lib.lab.json_schema"
+    assert shipped == schema(FILES[name], load_catalog()), (
+        "run: python -m homelab_lib.lab.json_schema"
+    )
 
 
 FIRST = "# yaml-language-server: $schema="
@@ -34,7 +37,7 @@ def test_every_file_asks_for_a_schema_and_keeps_it(file: Path):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_field_has_a_description(name):
-    definitions = json.loads(schema(FILES[name]))
+    definitions = json.loads(schema(FILES[name], load_catalog()))
     records = [definitions, *definitions["$defs"].values()]
     bare = [
         f"{key} of {record.get('title')}"
@@ -43,3 +46,28 @@ def test_every_field_has_a_description(name):
         if "description" not in field
     ]
     assert bare == []
+
+
+def offered(definitions: dict, record: str, field: str) -> list[str]:
+    """What an editor offers for a field: the names in the enums that its schema leads to."""
+
+    def names(node: object) -> list[str]:
+        if isinstance(node, list):
+            return [name for each in node for name in names(each)]
+        if not isinstance(node, dict):
+            return []
+        below = definitions["$defs"][node["$ref"].split("/")[-1]] if "$ref" in node else {}
+        return [*node.get("enum", []), *below.get("enum", []), *names(node.get("anyOf"))]
+
+    return names(definitions["$defs"][record]["properties"][field])
+
+
+def test_an_editor_offers_the_parts_that_fit_with_their_titles():
+    catalog = load_catalog()
+    definitions = json.loads(schema(FILES["lab.schema.json"], catalog))
+    assert offered(definitions, "Disk", "part") == list(catalog.disks)
+    assert offered(definitions, "Host", "board") == [*catalog.boards, *catalog.systems]
+    assert set(catalog.hbas) < set(offered(definitions, "Device", "part"))
+    named = definitions["$defs"]["gpus-in-the-catalog"]
+    assert named["enumDescriptions"] == [part.title for part in catalog.gpus.values()]
+    assert set(offered(definitions, "Purchase", "part")) > {*catalog.cables, *catalog.models}
