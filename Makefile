@@ -15,7 +15,7 @@ BOTH := -n 2 --dist worksteal
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
-	@$(PY) -m homelab_lib report
+
 
 # Every runbook of the lab in order on one twin, a look at all of it, and another weeks later.
 rehearse: $(INSTALLED)

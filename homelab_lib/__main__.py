@@ -1,12 +1,14 @@
 """The command line: `homelab …`, or `python -m homelab_lib …`."""
 
 import argparse
+import json
 import os
 import shlex
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
@@ -95,6 +97,10 @@ def report(arguments: argparse.Namespace) -> int:
     from homelab_lib.views.report import write_report
 
     folder = Path(arguments.folder) if arguments.folder else _newest_record()
+    if not folder.is_dir():
+        raise HomelabError(
+            "there is no such record", where=str(folder), fix="`homelab records` lists them"
+        )
     if not (folder / "summary.json").exists():
         raise HomelabError(
             "there is no summary there: the run did not end",
@@ -115,11 +121,21 @@ def house(arguments: argparse.Namespace) -> int:
 
 
 def _newest_record() -> Path:
-    """The record that was ended last."""
-    ended = sorted(paths.reports().glob("*/summary.json"), key=lambda file: file.stat().st_mtime_ns)
-    if not ended:
+    """The record of the run that was begun last, however it ended; never one of before it."""
+    begun = sorted(paths.reports().glob("*/journal.jsonl"), key=lambda file: _begun(file))
+    if not begun:
         raise HomelabError("there is no record yet", where=str(paths.reports()), fix="make demo")
-    return ended[-1].parent
+    return begun[-1].parent
+
+
+def _begun(journal: Path) -> str:
+    """When a run was begun, as its journal's last session says."""
+    at = ""
+    for line in journal.read_text(errors="replace").splitlines():
+        with suppress(ValueError, TypeError):
+            event = json.loads(line)
+            at = event["at"] if event["kind"] == "run" else at
+    return at
 
 
 def draw(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from homelab_lib.session import Run
 from homelab_lib.target import Decayed, TwinTarget
 from homelab_lib.views.cards import Card, note_card
 from homelab_lib.views.looks import findings
+from homelab_lib.views.progress import StepNews
 
 _DAY_S = 86_400.0
 
@@ -67,8 +68,9 @@ class House:
             It did not come to its end.
         """
         begun = time.monotonic()
-        planned, sent, said = self._run(book)
-        _, again, _ = self._run(book)
+        with StepNews(book) as news:
+            planned, sent, said = self._run(book)
+            _, again, _ = self._run(book)
         if again or sent != planned:
             raise StepFailed(
                 f"{book}: {planned} changes planned, {sent} sent, and {again} by a second run",
@@ -76,7 +78,8 @@ class House:
                 fix="a second run has to find everything as described",
             )
         took_s = time.monotonic() - begun
-        return note_card(f"{said} A second run sent nothing. It took {took_s:.1f} s.")
+        told = f"{said} A second run sent nothing. It took {took_s:.1f} s."
+        return note_card(told, place=news.place)
 
     def _run(self, book: str) -> tuple[int, int, str]:
         """How many changes were planned, and sent, and what it said at its end."""
@@ -102,11 +105,12 @@ class House:
         """
         run = Run(health.NAME, mode="verify", lab=self._where, on=self.twin, seed=self.seed)
         try:
-            cards = [run.look(part) for part in health.parts(run.runbook)]
+            with StepNews(health.NAME) as news:
+                cards = [run.look(part) for part in health.parts(run.runbook)]
             found = [o for o in run.outcomes if o.status == "drift"]
             run.conclude()
             self._hold(found)
-            return _together(cards)
+            return _together(cards, news.place)
         finally:
             run.close()
 
@@ -147,7 +151,7 @@ class House:
         return note_card(f"The page of the house: {paths.shown(house_page.write(self.lab))}")
 
 
-def _together(cards: Sequence[Card]) -> Card:
+def _together(cards: Sequence[Card], place: Any) -> Card:
     html, text = "".join(card.html for card in cards), "\n".join(card.text for card in cards)
     about: Any = [outcome for card in cards for outcome in card.about]
-    return Card(html, text, about)
+    return Card(html, text, about, place)

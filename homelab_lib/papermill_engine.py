@@ -27,9 +27,11 @@ from homelab_lib.durable import replace
 from homelab_lib.errors import HomelabError
 from homelab_lib.notebook import preflight, record
 from homelab_lib.notebook.client import PATIENCE_S, KernelClient
+from homelab_lib.notebook.closing import by_papermill, closing
 from homelab_lib.notebook.ending import raise_for_errors
 from homelab_lib.notebook.parameters import declared, problems
 from homelab_lib.printable import printable, without_colours
+from homelab_lib.views.progress import Screen
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,6 +41,7 @@ class TrueManager(NotebookExecutionManager):
 
     interrupted_by = ""
     client: KernelClient | None = None
+    screen: Screen | None = None
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
         if self.interrupted_by:  # also where the cell before took the interrupt for itself
@@ -76,9 +79,6 @@ class TrueManager(NotebookExecutionManager):
             self.last_save_time = self.now()
             print(error.format_message(), file=sys.stderr)
 
-    def complete_pbar(self) -> None:
-        """Leave the bar where it is: it need not have come to the end."""
-
 
 class RunbookEngine(NBClientEngine):
     """Runs a runbook's notebook."""
@@ -92,9 +92,17 @@ class RunbookEngine(NBClientEngine):
         progress_bar: Any = True,
         log_output: bool = False,
         autosave_cell_every: int = 30,
+        says_closing: bool = True,
         **options: Any,
     ) -> nbformat.NotebookNode:
         """Run all cells; see papermill's `Engine.execute_notebook`.
+
+        Parameters
+        ----------
+        progress_bar
+            Whether a run's news are shown on stderr, in place of papermill's bar of cells.
+        says_closing
+            Whether the run's last lines are printed; who does it himself has it False.
 
         Raises
         ------
@@ -111,11 +119,13 @@ class RunbookEngine(NBClientEngine):
         manager = TrueManager(
             nb,
             output_path=output_path,
-            progress_bar=progress_bar,
+            progress_bar=False,
             log_output=log_output,
             autosave_cell_every=autosave_cell_every,
         )
+        source = str(options.get("input_path") or "")
         options.setdefault("extra_arguments", ["--log-level=ERROR"])
+        manager.screen = Screen(sys.stderr) if progress_bar else None
         with _signals_go_to(manager):
             manager.notebook_start()
             try:
@@ -125,7 +135,8 @@ class RunbookEngine(NBClientEngine):
                     raise
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                manager.cleanup_pbar()
+                if manager.screen is not None:
+                    manager.screen.close()
                 try:
                     _make_printable(manager.nb)
                     manager.notebook_complete()
@@ -137,6 +148,8 @@ class RunbookEngine(NBClientEngine):
         if _left_early(manager.nb):
             raise click.ClickException(f"a cell left by sys.exit; {_what_ran(manager.nb)}")
         raise_for_errors(manager.nb, output_path)
+        if says_closing:
+            _say_closing(manager.nb, source, output_path)
         return manager.nb
 
     @classmethod
@@ -166,6 +179,7 @@ class RunbookEngine(NBClientEngine):
             **options,
         )
         nb_man.client = client
+        client.screen = nb_man.screen
         try:
             client.execute()
         finally:
@@ -185,6 +199,16 @@ def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
         preflight.refuse(nb, given)
     except HomelabError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _say_closing(nb: nbformat.NotebookNode, source: str, output_path: str | None) -> None:
+    folder = record.folder_of(nb)
+    if folder is None:
+        return
+    given = nb.metadata.papermill.get("parameters", {})
+    told = closing(folder, by_papermill(source or "RUNBOOK", output_path or "OUT", given))
+    if told:
+        print(told, flush=True)
 
 
 def _make_printable(nb: nbformat.NotebookNode) -> None:

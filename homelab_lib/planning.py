@@ -90,7 +90,7 @@ class Undertaking:
         steps
             Their names.
         note
-            Told (host, text) while a host is waited for.
+            Told (host, text) while a host is waited for, and of each step.
 
         Raises
         ------
@@ -105,7 +105,8 @@ class Undertaking:
             blocked, blocked_at, unseen, unseen_at = "", "", "", ""
             checks: list[str] = []
             took_s: dict[str, float] = {}
-            for name in steps:
+            for number, name in enumerate(steps, start=1):
+                note("", f"rehearsing {name}, step {number} of {len(steps)}")
                 try:
                     outcome = engine.run_step(name)
                 except Unseen as error:

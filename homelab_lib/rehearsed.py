@@ -1,5 +1,7 @@
 """A lab as it stands before a runbook: what comes earlier was rehearsed on it."""
 
+from collections.abc import Callable
+
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import runbook, runbooks
@@ -11,7 +13,14 @@ from homelab_lib.secret import Mask
 from homelab_lib.target import TwinTarget
 
 
-def before(lab: Lab, wanted: Named | None, *, seed: int = 0, since: int = 1) -> TwinTarget:
+def before(
+    lab: Lab,
+    wanted: Named | None,
+    *,
+    seed: int = 0,
+    since: int = 1,
+    note: Callable[[str, str], None] = lambda host, text: None,
+) -> TwinTarget:
     """A twin on which the earlier runbooks were carried out; it may be changed.
 
     Parameters
@@ -22,6 +31,8 @@ def before(lab: Lab, wanted: Named | None, *, seed: int = 0, since: int = 1) -> 
         Of host keys, MAC addresses and all else that is drawn.
     since
         The first phase that is rehearsed; what comes before it stands as described.
+    note
+        Told (host, text) of each runbook that is rehearsed.
 
     Raises
     ------
@@ -33,6 +44,7 @@ def before(lab: Lab, wanted: Named | None, *, seed: int = 0, since: int = 1) -> 
     after_all = 1 + max((phase.number for phase in lab.phases), default=0)
     target = TwinTarget.before_phase(lab, min(phases, default=after_all), seed)
     for each in books:
+        note("", f"rehearsing {each.name}, which comes first")
         rehearse(lab, each, target)
     return target
 

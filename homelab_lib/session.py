@@ -2,7 +2,6 @@
 
 import atexit
 import secrets
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -33,10 +32,10 @@ from homelab_lib.runbook.plan import Plan
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
 from homelab_lib.target import SshTarget, Target, TwinTarget
-from homelab_lib.views.cards import Card, note_card, step_card
+from homelab_lib.views.cards import Card, note_card, step_card, step_line
 from homelab_lib.views.looks import difference, looks_card
 from homelab_lib.views.plan import headline, plan_card, what_next
-from homelab_lib.views.progress import StepBar
+from homelab_lib.views.progress import StepNews
 
 Mode = Literal["plan", "apply", "verify"]
 TargetName = Literal["twin", "ssh"]
@@ -147,7 +146,9 @@ class Run:
         if on is not None:
             self._target = on.reopened(allow_changes=changing)
         elif target == "twin":
-            self._target = before(self.lab, what, seed=seed).reopened(allow_changes=changing)
+            with StepNews("begin") as news:
+                twin = before(self.lab, what, seed=seed, note=news.note)
+            self._target = twin.reopened(allow_changes=changing)
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
@@ -192,22 +193,24 @@ class Run:
         self._assert_open()
         if self.mode == "verify":
             return note_card("verify looks at the hosts and sends nothing; there is no plan.")
+        place = None
         if self._plan is None:  # a run has one plan
             try:
-                self._make_plan()
+                with StepNews("plan") as news:
+                    self._make_plan(lambda host, text: news.note(host, self._mask(text)))
+                place = news.place
             except BaseException as error:
                 self._broken_off(error, "refused")
                 self._plan = None  # what was refused is not carried out by the next cell
                 raise
         assert self._plan is not None
-        return self._masked(
-            plan_card(self._plan, approval=what_next(self._plan, self._target.name, self._sends))
-        )
+        following = what_next(self._plan, self._target.name, self._sends)
+        return self._masked(plan_card(self._plan, approval=following), place)
 
-    def _make_plan(self) -> None:
+    def _make_plan(self, note: Callable[[str, str], None]) -> None:
         if self._sends and self._target.name == "ssh":
-            self._work.await_hosts(lambda text: _say("", text))
-        plan = self._plan = self._work.rehearse(self.selected, _say)
+            self._work.await_hosts(lambda text: note("", text))
+        plan = self._plan = self._work.rehearse(self.selected, note)
         approved = plan
         if isinstance(self._target, SshTarget):
             self._target.meet(dict.fromkeys(change.host for change in plan.changes))
@@ -240,16 +243,18 @@ class Run:
         if self.mode != "verify" and self._plan is None:
             self.plan()
         step = self.runbook[name]
-        if name not in self.selected:
-            outcome = StepOutcome(name, step.title, "skipped")
-        elif self.mode == "verify" or self._sends:
-            outcome = self._carry_out(name)
-        else:
-            assert self._plan is not None
-            outcome = foretold(self._plan, name, step.title)
+        with StepNews(name) as news:
+            if name not in self.selected:
+                outcome = StepOutcome(name, step.title, "skipped")
+            elif self.mode == "verify" or self._sends:
+                outcome = self._carry_out(name, news)
+                news.done(f"{name}: {self._mask(step_line(outcome, self.evidence))}")
+            else:
+                assert self._plan is not None
+                outcome = foretold(self._plan, name, step.title)
         self._keep(outcome)
         self._reporter.glue_step(outcome, self.evidence)
-        return self._masked(step_card(outcome, evidence=self.evidence))
+        return self._masked(step_card(outcome, evidence=self.evidence), news.place)
 
     def look(self, part: str) -> Card:
         """Look again at all that a runbook makes, or at what none of them asks.
@@ -260,10 +265,11 @@ class Run:
             The runbook, such as ``phase2``; empty for the looks that are `health`'s own.
         """
         names = [name for name in self.runbook.names if health.part_of(name) == part]
-        for name in names:
-            self.step(name)
+        with StepNews(part or "looks") as news:
+            for name in names:
+                self.step(name)
         found = [outcome for outcome in self.outcomes if outcome.step in names]
-        return self._masked(looks_card(part, found, evidence=self.evidence))
+        return self._masked(looks_card(part, found, evidence=self.evidence), news.place)
 
     def finish(self) -> Card:
         """Close the record, and say where it lies.
@@ -365,26 +371,24 @@ class Run:
     def _sends(self) -> bool:
         return self.mode == "apply" and (self._target.name == "twin" or bool(self.approve))
 
-    def _masked(self, card: Card) -> Card:
-        """A card as it may stay in a notebook."""
-        return Card(self._mask(card.html), self._mask(card.text), card.about)
+    def _masked(self, card: Card, place: Any = None) -> Card:
+        """A card as it may stay in a notebook, in the place of what was told meanwhile."""
+        return Card(self._mask(card.html), self._mask(card.text), card.about, place)
 
-    def _carry_out(self, name: str) -> StepOutcome:
+    def _carry_out(self, name: str, news: StepNews) -> StepOutcome:
         if self._engine is None:
             mode: Literal["apply", "verify"] = "verify" if self.mode == "verify" else "apply"
             self._engine = self._work.engine(mode, self._plan)
         engine = self._engine
-        expected = len(self._plan.of_step(name)) if self._plan else 0
-        with StepBar(name, expected, lambda: len(engine.sender.sent)) as bar:
-            engine.sender.progress = lambda step, host, text: bar(step, host, self._mask(text))
-            try:
-                return engine.run_step(name)
-            except BaseException as error:
-                if isinstance(error, HomelabError) and self.runbook.name == health.NAME:
-                    return _unseen(engine.outcomes[name])
-                self._keep(engine.outcomes[name])
-                self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
-                raise
+        engine.sender.progress = lambda step, host, text: news(step, host, self._mask(text))
+        try:
+            return engine.run_step(name)
+        except BaseException as error:
+            if isinstance(error, HomelabError) and self.runbook.name == health.NAME:
+                return _unseen(engine.outcomes[name])
+            self._keep(engine.outcomes[name])
+            self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
+            raise
 
     def _broken_off(self, error: BaseException, status: str) -> None:
         """The run ends here, and leaves a page that says why."""
@@ -431,11 +435,6 @@ class Run:
                 return records.Record(earlier)
         folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
         return records.Record(paths.reports() / folder)
-
-
-def _say(host: str, text: str) -> None:
-    """What is waited for, to whoever looks on."""
-    print(f"{host}: {text}" if host else text, file=sys.stderr)
 
 
 def _unseen(outcome: StepOutcome) -> StepOutcome:

@@ -1,10 +1,12 @@
 """`homelab init`, `plan`, `show` and `records`, as a newcomer meets them."""
 
 import json
+import sys
 
 import pytest
 
 from homelab_lib.__main__ import main
+from homelab_lib.cli import screen
 
 
 @pytest.fixture
@@ -72,6 +74,24 @@ def test_no_records_yet(own, capsys):
     assert capsys.readouterr().out.split() == [
         "date", "run", "runbook", "target", "mode", "status", "changes",
     ]  # fmt: skip
+
+
+def test_what_is_printed_for_a_person_is_as_wide_as_the_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    screen.show(f"  of these: {'1 × file, ' * 20}\n    + make tank\n      $ {'zpool ' * 20}")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-2])) <= 40
+    assert lines[-2] == "\x1b[32m    + make tank\x1b[0m"
+    assert lines[-1] == f"      $ {'zpool ' * 20}", "what may be copied is not broken"
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen.show("+ make tank")
+    assert capsys.readouterr().out == "+ make tank\n"
+    assert screen.table([("run", "changes"), ("r" * 50, "7")], numbers=[1]).splitlines()[1] == (
+        f"{'r' * 30}…        7"
+    )
 
 
 def test_the_exit_codes_and_examples_are_in_the_help(capsys):

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib import paths
+from homelab_lib.cli import screen
 from homelab_lib.errors import BadParameter, Unreadable
-from homelab_lib.printable import printable
 from homelab_lib.runbook import record as kept
 from homelab_lib.runbook.plan import Plan
+from homelab_lib.views.cards import MARKS
 from homelab_lib.views.plan import plan_text
+from homelab_lib.views.verdict import verdict
 
 _COLUMNS = ("date", "run", "runbook", "target", "mode", "status", "changes")
 
@@ -23,10 +25,7 @@ def records(arguments: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     table = [_COLUMNS, *(tuple(str(row[name]) for name in _COLUMNS) for row in rows)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS))]
-    for line in table:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print(printable("  ".join(cells), one_line=True).rstrip())
+    print(screen.table(table, numbers=[_COLUMNS.index("changes")]))
     return 0
 
 
@@ -37,9 +36,9 @@ def show(arguments: argparse.Namespace) -> int:
         print(json.dumps(summary, indent=1, ensure_ascii=False) if summary else plan.to_json())
         return 0
     if summary:
-        print(printable(_told(summary)))
+        screen.show(_told(summary, plan))
     if plan is not None:
-        print(printable(plan_text(plan, calls=arguments.verbose)))
+        screen.show(plan_text(plan, calls=arguments.verbose))
     return 0
 
 
@@ -91,10 +90,12 @@ def _found(what: str) -> tuple[Any, dict[str, Any]]:
     return plan, summary
 
 
-def _told(summary: dict[str, Any]) -> str:
+def _told(summary: dict[str, Any], plan: Plan | None) -> str:
     lines = [
-        f"{summary['title']}: {summary['status']}, {summary['changes_sent']} changes sent, "
-        f"{summary['target']}, {summary['mode']}, begun {summary['started'][:16]}"
+        f"{summary['title']}: {summary['status']}, {summary['target']}, {summary['mode']}, "
+        f"begun {summary['started'][:16].replace('T', ' ')}",
+        verdict(summary, plan),
     ]
-    lines += [f"  {step['step']}: {step['status']}" for step in summary["steps"]]
+    if summary["status"] != "planned":
+        lines += [f"  {MARKS[s['status']][0]} {s['step']}: {s['status']}" for s in summary["steps"]]
     return "\n".join([*lines, summary["error"]]).rstrip() + "\n"

@@ -2,18 +2,18 @@
 
 import argparse
 import json
-import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from homelab_lib import paths
+from homelab_lib.cli import screen
 from homelab_lib.errors import BadParameter
+from homelab_lib.notebook.closing import closing, plan_of, summary_of
 from homelab_lib.printable import printable
 from homelab_lib.runbook.plan import Plan
-from homelab_lib.units import format_seconds
-from homelab_lib.views.plan import headline, plan_text
+from homelab_lib.views.plan import plan_text
 
 CHANGES_TO_MAKE = 2
 _LISTS = ("only", "skip", "confirm", "allow_destroy", "unknown_releases")
@@ -22,18 +22,19 @@ _LISTS = ("only", "skip", "confirm", "allow_destroy", "unknown_releases")
 def plan(arguments: argparse.Namespace) -> int:
     """Show what would be sent to a lab; nothing is."""
     folder, status = _run(arguments, "plan")
-    if folder is None:
+    made = plan_of(folder) if folder is not None else None
+    if folder is None or made is None:
         return status
-    made = Plan.from_json((folder / "plan.json").read_text(), where=str(folder / "plan.json"))
     if arguments.json:
         print(made.to_json(), end="")
     else:
-        print(printable(plan_text(made, calls=arguments.verbose)), end="\n\n")
-        print(headline(made), "Nothing was sent.")
-        print(f"Read:  {paths.shown(folder / 'report.html')}")
-        if made.changes:
-            print(f"Apply: {_apply_line(arguments, made)}")
-    return CHANGES_TO_MAKE if arguments.exit_code and made.changes else 0
+        screen.show(plan_text(made, calls=arguments.verbose))
+        if status == 0:
+            print()
+            screen.show(closing(folder, _apply_words(arguments, made)), wraps=False)
+    if status == 0 and arguments.exit_code and made.changes:
+        return CHANGES_TO_MAKE
+    return status
 
 
 def apply(arguments: argparse.Namespace) -> int:
@@ -65,7 +66,9 @@ def add_to(add: Any) -> None:
             command.add_argument(flag, action="append", default=[], metavar="NAME")
         command.add_argument("--seed", type=int, default=0, help="the twin's seed")
         command.add_argument("--json", action="store_true", help="for a machine to read")
-        command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
+        command.add_argument("-q", "--quiet", action="store_true", help="without news of its way")
+        if action is plan:
+            command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
         if action is apply:
             command.add_argument("--approve", default="", metavar="PLAN", help="the plan's digest")
             command.add_argument("--run-id", default="", help="continue that run's record")
@@ -75,13 +78,14 @@ def add_to(add: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace, mode: str) -> tuple[Path | None, int]:
-    """Run the notebook; gives the folder of its record, or how it failed."""
+    """Run the notebook; gives the folder of its record, where it left one, and how it ended."""
     import click
     import nbformat
     from papermill.engines import papermill_engines
     from papermill.execute import execute_notebook
 
     from homelab_lib.cli.notebooks import notebook_of
+    from homelab_lib.notebook.ending import CellFailed
     from homelab_lib.notebook.record import folder_of
     from homelab_lib.papermill_engine import RunbookEngine
 
@@ -102,13 +106,15 @@ def _run(arguments: argparse.Namespace, mode: str) -> tuple[Path | None, int]:
             ran = execute_notebook(
                 source,
                 Path(folder, "out.ipynb"),
-                parameters=_fitting(given, notebook) | {"mode": mode},
+                parameters=_fitting(given | {"mode": mode}, notebook),
                 engine_name="runbook",
-                progress_bar=sys.stderr.isatty(),
+                progress_bar=not arguments.quiet,
+                says_closing=False,
             )
         except click.ClickException as error:
             print(printable(error.format_message()), file=sys.stderr)
-            return None, error.exit_code
+            left = folder_of(error.notebook) if isinstance(error, CellFailed) else None
+            return left, error.exit_code
     return folder_of(ran), 0
 
 
@@ -117,35 +123,35 @@ def _fitting(given: dict[str, Any], notebook: Any) -> dict[str, Any]:
     from homelab_lib.notebook.parameters import defaults
 
     known = defaults(notebook)
+    leaves = ("seed", "mode")  # health has no mode: it only looks
     return {
-        name: value for name, value in given.items() if value and (name in known or name != "seed")
+        name: value
+        for name, value in given.items()
+        if value and (name in known or name not in leaves)
     }
 
 
 def _told(arguments: argparse.Namespace, folder: Path | None, status: int) -> int:
     if folder is None:
         return status
-    summary = json.loads((folder / "summary.json").read_text())
     if arguments.json:
-        print(json.dumps(summary, indent=1, ensure_ascii=False))
-        return status
-    took = format_seconds(max((step["end_s"] for step in summary["steps"]), default=0.0))
-    where = "on the twin; nothing real was touched"
-    if summary["target"] == "ssh":
-        where = f"on the hosts that were named ({summary['evidence']})"
-    sent = f"{summary['changes_sent']} changes sent" if summary["mode"] == "apply" else "no drift"
-    print(printable(f"{summary['title']}: {summary['status']}, {sent}, in {took}, {where}."))
-    print(f"Read:  {paths.shown(folder / 'report.html')}")
+        print(json.dumps(summary_of(folder), indent=1, ensure_ascii=False))
+    else:
+        made = plan_of(folder)
+        words = _apply_words(arguments, made) if made is not None else []
+        screen.show(closing(folder, words), wraps=False)
     return status
 
 
-def _apply_line(arguments: argparse.Namespace, made: Plan) -> str:
+def _apply_words(arguments: argparse.Namespace, made: Plan) -> list[str]:
+    """The command that carries a plan out."""
     words = ["homelab", "apply", arguments.lab, made.runbook]
     for name in _LISTS:
         for value in getattr(arguments, name):
             words += [f"--{name.replace('_', '-')}", value]
+    words += ["--seed", str(arguments.seed)] if arguments.seed else []
     if arguments.target == "ssh":
         words += ["--target", "ssh"]
         words += ["--ssh-config", arguments.ssh_config] if arguments.ssh_config else []
-        words += ["--approve", made.digest]
-    return shlex.join(words)
+        words += ["--approve", "PLAN"]
+    return words

@@ -9,6 +9,8 @@ from typing import Any
 from jupyter_core.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 
+from homelab_lib.views.progress import MIME, Screen
+
 PATIENCE_S = 20.0  # for a cell to end after it was interrupted
 _REPLY_S = 1.0  # for the kernel's word that it did
 
@@ -23,7 +25,13 @@ class KernelClient(PapermillNotebookClient):
     """
 
     at_work = False
+    screen: Screen | None = None
+    """Shows the news of a run; they are no output of a cell."""
     _sockets: tempfile.TemporaryDirectory[str] | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._of_news: set[str | None] = set()
 
     def create_kernel_manager(self) -> Any:
         """A manager whose kernel is spoken to over sockets in a folder of its own.
@@ -39,6 +47,18 @@ class KernelClient(PapermillNotebookClient):
         return manager
 
     def process_message(self, msg: dict[str, Any], *args: Any, **options: Any) -> Any:
+        if msg["msg_type"] in ("display_data", "update_display_data"):
+            news = msg["content"]["data"].get(MIME)
+            place = (msg["content"].get("transient") or {}).get("display_id")
+            if news is not None:
+                self._of_news.add(place)
+                if self.screen is not None:
+                    self.screen.show(news)
+                return None
+            if place in self._of_news:  # the card in their place is what the cell has shown
+                self._of_news.discard(place)
+                msg = msg | {"msg_type": "display_data"}
+                msg["header"] = msg["header"] | {"msg_type": "display_data"}
         if msg["msg_type"] == "execute_input":
             self.at_work = True
             if self.nb_man.interrupted_by:

@@ -16,10 +16,25 @@ from homelab_lib import errors
 
 
 class CellFailed(PapermillExecutionError, click.ClickException):
-    """A cell's error as papermill has it, which its command line tells as its message alone."""
+    """A cell's error as papermill has it, which its command line tells as its message alone.
 
-    def __init__(self, found: PapermillExecutionError, message: str, status: int) -> None:
+    Parameters
+    ----------
+    found, message, status
+        Papermill's error, what is told of it, and the exit status.
+    notebook
+        As far as it was run.
+    """
+
+    def __init__(
+        self,
+        found: PapermillExecutionError,
+        message: str,
+        status: int,
+        notebook: nbformat.NotebookNode,
+    ) -> None:
         click.ClickException.__init__(self, message)
+        self.notebook = notebook
         self.__dict__.update(found.__dict__, exit_code=status)  # click has it of the class
 
     def __str__(self) -> str:
@@ -48,7 +63,7 @@ def raise_for_errors(notebook: nbformat.NotebookNode, output_path: str | None) -
     except PapermillExecutionError as found:
         ours = _ours(getattr(errors, found.ename, None))
         message = found.evalue if ours else str(found)
-        raise CellFailed(found, message, status_of(found.ename)) from None
+        raise CellFailed(found, message, status_of(found.ename), notebook) from None
 
 
 def _ours(kind: Any) -> bool:

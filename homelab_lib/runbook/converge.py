@@ -79,7 +79,11 @@ class Lane:
     def _look(self, work: Work, *, lost: bool = False) -> None:
         if self.sender.stop.is_set():
             raise Stopped("stopped before the next look", where=f"{self.host.name}:{self.step}")
-        self._settling.look(work, lost=lost)
+        begun_s = self.sender.elapsed_s
+        try:
+            self._settling.look(work, lost=lost)
+        finally:
+            work.outcome.waited_s += self.sender.elapsed_s - begun_s
 
     # ------------------------------------------------------------------- apply
 
@@ -165,8 +169,7 @@ class Lane:
             if work.diff.clean:
                 self._settling.all(work)
                 work.outcome.after = work.observed
-                there = "is there" if work.outcome.status == "already" else "is as wanted"
-                self.sender.progress(self.step, resource.host, f"{resource.name} {there}")
+                self.sender.progress(self.step, resource.host, "")
                 return
             pending = work.pending
             for change in pending:
@@ -198,7 +201,9 @@ class Lane:
                 self.step, resource.host, work.diff.waiting or f"waiting for {resource.name}"
             )
             work.fresh = False
-            clock.sleep(next(pause))
+            wait_s = next(pause)
+            clock.sleep(wait_s)
+            work.outcome.waited_s += wait_s
 
     def _held(self, work: Work) -> Iterator[None]:
         """Waits a while each time a change was not carried out because the host was busy, for as

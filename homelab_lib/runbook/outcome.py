@@ -56,6 +56,8 @@ class ResourceOutcome:
         What was sent, and what it still wants, in words.
     looks_at
         Whether it looks at what is ``written``, or at what ``runs``.
+    waited_s
+        How long it took until it was as wanted, changes aside [s].
     """
 
     host: str
@@ -66,6 +68,7 @@ class ResourceOutcome:
     sent: list[SentChange] = field(default_factory=list)
     wants: list[str] = field(default_factory=list)
     looks_at: str = "written"
+    waited_s: float = 0.0
 
 
 @dataclass

@@ -44,7 +44,7 @@ class Sender:
     allow_destroy
         Names of what may be destroyed.
     progress
-        Told (step, host, text) as work goes on.
+        Told (step, host, text) as work goes on; an empty text: the host is done with it.
     unseen
         Machines that were started and that nobody has looked at: why not, by name.
     """

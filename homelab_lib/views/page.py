@@ -1,5 +1,6 @@
 """The house's HTML page: one file, nothing fetched, readable at night and on paper."""
 
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from homelab_lib.printable import printable
@@ -18,6 +19,8 @@ body { background: var(--paper); font: 15px/1.5 system-ui, sans-serif; color: va
        max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h4 { margin: 1rem 0 0; }
 table { border-collapse: collapse; width: 100%; }
+table.plain th, table.plain td { text-align: left; }
+td.number, th.number { text-align: right; white-space: nowrap; padding-right: .6rem; }
 td, th { padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left;
          vertical-align: top; }
 code, pre { font: 12.5px/1.45 ui-monospace, monospace; }
@@ -33,14 +36,43 @@ a { color: var(--busy); }
   .wide tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   .wide td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   .wide tr:has(th) { display: none; }
+  .wide td.number { text-align: left; }
+  .wide td.number::before { content: attr(data-name) ": "; color: var(--quiet); }
+  .homelab tr { display: block; padding: .3rem 0; border-bottom: 1px solid var(--line); }
+  .homelab td { display: inline; border: 0; padding-right: .5rem; }
 }
 .add { color: var(--good); } .change { color: var(--busy); } .destroy, .bad { color: var(--bad); }
+nav { margin: .6rem 0; } td details { margin: 0; }
 .verdict { border-left: .4em solid; padding-left: .6em; font-size: 1.1rem; }
 ul.changes { list-style: none; padding-left: .5rem; } h5 { margin: .6rem 0 0; }
 code, td, li, p { overflow-wrap: anywhere; }
 @media print { body { max-width: none; margin: 0; }
   details::details-content { content-visibility: visible; display: block; height: auto; } }
 """
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 99) -> str:
+    """Rows of text as a table that folds into blocks on a phone.
+
+    Parameters
+    ----------
+    head, rows
+        What stands in it.
+    numbers_from
+        The column from which on it holds numbers, which stand to the right.
+    """
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        told = (
+            f"<{tag}{' class=number' * (n >= numbers_from)}"
+            f"{f' data-name={chr(34)}{escape(head[n])}{chr(34)}' * (tag == 'td')}>"
+            f"{escape(cell)}</{tag}>"
+            for n, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(told)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<div class='wide'><table>{line(head, 'th')}{body}</table></div>"
 
 
 def page(title: str, body: str) -> str:

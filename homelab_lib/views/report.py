@@ -1,6 +1,8 @@
 """The page a run leaves: made from its record alone, so that it can be made again at any time."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -12,19 +14,21 @@ from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
-from homelab_lib.views.cards import step_card
-from homelab_lib.views.page import page
-from homelab_lib.views.plan import about, headline, plan_card
+from homelab_lib.views.cards import fold, preformatted, step_card
+from homelab_lib.views.looks import difference, mended
+from homelab_lib.views.page import page, table
+from homelab_lib.views.plan import NOT_UNDONE, about, plan_card
 from homelab_lib.views.timeline import timeline
+from homelab_lib.views.verdict import verdict
 
 
 def write_report(folder: Path) -> Path:
-    """Make ``timeline.svg`` and ``report.html`` from a record's summary and plan.
+    """Make ``timeline.svg`` and ``report.html`` from a record's summary, plan and journal.
 
     Parameters
     ----------
     folder
-        The record. Its ``summary.json`` has to be there; ``plan.json`` may be.
+        The record. Its ``summary.json`` has to be there; ``plan.json`` and the journal may be.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def write_report(folder: Path) -> Path:
     try:
         summary = json.loads((folder / "summary.json").read_text())
         drawing = timeline(summary)
-        body = _body(summary, plan, drawing._repr_svg_())
+        body = _body(summary, plan, _events(folder), drawing._repr_svg_())
         text = page(f"{summary['title']}: {summary['status']}", body)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise HomelabError(
@@ -64,36 +68,69 @@ def write_report(folder: Path) -> Path:
     return file
 
 
-def _body(summary: dict[str, Any], plan: Plan | None, drawing: str) -> str:
-    parts = [f"<h1>{escape(summary['title'])}</h1>", _verdict(summary, plan), _head(summary, plan)]
-    if summary["error"]:
-        parts.append(f"<h2>Why it stopped</h2><pre>{escape(summary['error'])}</pre>")
-    if summary["steps"]:
-        parts.append(f"<h2>When</h2><figure>{drawing}</figure>")
-    numbers = _numbers(summary)
-    if numbers:
-        parts.append(f"<h2>Numbers</h2>{numbers}")
-    parts.append("<h2>Steps</h2>")
-    parts += [
-        step_card(_outcome(step), evidence=summary["evidence"]).html for step in summary["steps"]
-    ]
-    if plan is not None:
-        parts.append(f"<h2>The plan</h2>{plan_card(plan).html}")
-    parts.append(
-        "<p class='quiet'>Beside this page: journal.jsonl (every intent and result, chained by "
-        "digest), plan.json, before.json and after.json (what was observed), summary.json. "
-        "<code>python -m homelab_lib record FOLDER</code> checks them against each other.</p>"
+def _events(folder: Path) -> list[dict[str, Any]]:
+    """The journal's intents and results; none where it can't be read."""
+    try:
+        lines = (folder / "journal.jsonl").read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return []
+    return [event for event in events if event.get("kind") in ("intent", "result")]
+
+
+def _body(
+    summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str, Any]], drawing: str
+) -> str:
+    steps = [_outcome(step) for step in summary["steps"]]
+    evidence = summary["evidence"]
+    outputs = {e["intent"]: _output(e) for e in events if e["kind"] == "result"}
+    parts = {
+        "Why it stopped": preformatted(summary["error"]) if summary["error"] else "",
+        "What drifted": _drifted(steps),
+        "Left for a person": _left(steps),
+        "By host": _by_host(steps),
+        "When": f"<figure>{drawing}</figure>" if steps else "",
+        "Numbers": _numbers(summary),
+        "Steps": "".join(step_card(s, evidence=evidence, outputs=outputs).html for s in steps),
+        "How to undo it": _undo(steps, events),
+        "The plan": plan_card(plan).html if plan is not None else "",
+        "The record": _record(summary, plan),
+    }
+    shown = {name: html for name, html in parts.items() if html}
+    links = (f"<a href='#{_anchor(name)}'>{name}</a>" for name in shown)
+    return "\n".join(
+        [
+            f"<h1>{escape(summary['title'])}</h1>",
+            _verdict(summary, plan),
+            f"<nav>{' · '.join(links)}</nav>",
+            *(f"<h2 id='{_anchor(name)}'>{name}</h2>{html}" for name, html in shown.items()),
+        ]
     )
-    return "\n".join(parts)
 
 
-def _head(summary: dict[str, Any], plan: Plan | None) -> str:
+def _anchor(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+_VERDICTS = {"completed": ("✓", "good"), "planned": ("○", "soft"), "drift": ("▲", "warn")}
+
+
+def _verdict(summary: dict[str, Any], plan: Plan | None) -> str:
+    mark, colour = _VERDICTS.get(summary["status"], ("✕", "bad"))
+    told = f"<b>{mark}</b> {escape(verdict(summary, plan))}"
+    style = f"border-color:var(--{colour})"
+    when = f"{summary['lab']} · {_date(summary['started'])} · {summary['mode']} · "
+    when += f"{summary['evidence']}"
+    return f"<p class='verdict' style='{style}'>{told}</p><p class='quiet'>{escape(when)}</p>"
+
+
+def _record(summary: dict[str, Any], plan: Plan | None) -> str:
     rows = {
         "lab": summary["lab"],
         "target": f"{summary['target']} · {summary['evidence']}",
         "mode": summary["mode"],
         "status": summary["status"],
-        "changes": f"{summary['changes_sent']} sent, {summary['changes_planned']} foretold",
+        "changes": f"{summary['changes_sent']} sent, {summary['changes_planned'] or 0} foretold",
         "plan": summary["plan"] or "none",
         **{f"plan, {name}": said for name, said in (about(plan) if plan else {}).items()},
         "begun": _date(summary["started"]),
@@ -101,39 +138,59 @@ def _head(summary: dict[str, Any], plan: Plan | None) -> str:
         "run": summary["run_id"],
     }
     cells = "".join(f"<tr><th>{k}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
-    return f"<table>{cells}</table>"
-
-
-_VERDICTS = {"completed": "good", "planned": "soft", "drift": "warn"}
-
-
-def _verdict(summary: dict[str, Any], plan: Plan | None) -> str:
-    """What came of it, in a sentence."""
-    status, sent = summary["status"], summary["changes_sent"]
-    where = "on the twin; nothing real was touched"
-    if summary["target"] == "ssh":
-        where = f"on the hosts that were named, {summary['evidence']}"
-    steps = len(summary["steps"])
-    told = f"It ended as {status}: {sent} changes were sent, {where}."
-    if status == "completed" and summary["mode"] == "apply":
-        told = f"All {steps} steps are done, by {sent} changes, {where}."
-    elif status == "completed":
-        told = f"All {steps} steps are as the lab describes them, {where}."
-    elif status == "planned" and plan is not None:
-        told = f"{headline(plan)} Nothing was sent."
-    elif status == "drift":
-        amiss = ", ".join(s["step"] for s in summary["steps"] if s["status"] == "drift")
-        told = f"Not as the lab describes it: {amiss}; looked at {where}."
-    colour = f"var(--{_VERDICTS.get(status, 'bad')})"
-    return f"<p class='verdict' style='border-color:{colour}'>{escape(told)}</p>"
+    return (
+        f"<table>{cells}</table><p class='quiet'>Beside this page: <a href='notebook.html'>the "
+        "notebook</a> as it was run, <a href='journal.jsonl'>journal.jsonl</a> (every intent and "
+        "result, chained by digest), plan.json, before.json and after.json (what was observed), "
+        "summary.json. <code>homelab record FOLDER</code> checks them against each other.</p>"
+    )
 
 
 def _date(written: str) -> str:
     """A time as a person reads it; what is no time is told as it stands."""
     try:
-        return f"{datetime.fromisoformat(written):%d %B %Y, %H:%M:%S %Z}".strip()
+        moment = datetime.fromisoformat(written)
     except ValueError:
         return written
+    return f"{moment.day} {moment:%B %Y, %H:%M:%S %Z}".strip()
+
+
+def _drifted(steps: Sequence[StepOutcome]) -> str:
+    rows = [
+        (step.step, difference(step), mended(step.step) or "mode=plan shows what would mend it")
+        for step in steps
+        if step.status == "drift"
+    ]
+    return table(("step", "found", "mended by"), rows) if rows else ""
+
+
+def _left(steps: Sequence[StepOutcome]) -> str:
+    """What only a person can do, and nobody has signed for or seen."""
+    asked = [(step.step, check) for step in steps for check in step.checks if check.taken]
+    if not asked:
+        return ""
+    rows = [("☐", step, f"{check.title}. {check.says}") for step, check in asked]
+    return table(("", "step", "what"), rows)
+
+
+def _by_host(steps: Sequence[StepOutcome]) -> str:
+    """A line for each host: how much was looked at and sent there, and how it went."""
+    rows = []
+    resources = [resource for step in steps for resource in step.resources]
+    for host in dict.fromkeys(resource.host for resource in resources):
+        own = [resource for resource in resources if resource.host == host]
+        sent = [change for resource in own for change in resource.sent]
+        how = Counter(change.outcome for change in sent)
+        amiss = sum(resource.status in ("drift", "failed") for resource in own)
+        took_s = sum(change.end_s - change.start_s for change in sent)
+        as_described = sum(resource.status == "already" for resource in own)
+        mark = "✕" if how["failed"] or how["unknown"] else "▲" if amiss else "✓"
+        rows.append(
+            (mark, host, *map(str, (as_described, how["done"], how["failed"], how["unknown"])),
+             str(amiss), format_seconds(took_s) if sent else "–")
+        )  # fmt: skip
+    head = ("", "host", "as described", "sent", "failed", "unknown", "not as described", "time")
+    return table(head, rows, numbers_from=2) if rows else ""
 
 
 def _numbers(summary: dict[str, Any]) -> str:
@@ -141,8 +198,6 @@ def _numbers(summary: dict[str, Any]) -> str:
     kinds = ("predicted", "rehearsed", "measured")
     rows = []
     for step in summary["steps"]:
-        took = format_seconds(step["end_s"] - step["start_s"])
-        rows.append((step["step"], "duration", {summary["evidence"]: took}, ""))
         for number in step["measurements"]:
             value, unit, predicted = number["value"], number["unit"], number["predicted"]
             known = {number["evidence"]: format_quantity(value, unit)}
@@ -150,15 +205,41 @@ def _numbers(summary: dict[str, Any]) -> str:
             if predicted is not None:
                 known["predicted"] = format_quantity(predicted, unit)
                 off = f"{(predicted - value) / value:+.1%}" if value else ""
-            rows.append((step["step"], number["name"], known, off))
-    cells = "".join(
-        f"<tr><td>{escape(step)}</td><td>{escape(name)}</td>"
-        + "".join(f"<td class='{kind}'>{escape(known.get(kind, ''))}</td>" for kind in kinds)
-        + f"<td>{off}</td></tr>"
-        for step, name, known, off in rows
+            told = (known.get(kind, "–") for kind in kinds)
+            rows.append((step["step"], number["name"], *told, off or "–"))
+    took = {step["step"]: step["end_s"] - step["start_s"] for step in summary["steps"]}
+    rows += [
+        (step, "duration", *(format_seconds(t) if kind == summary["evidence"] else "–"
+                             for kind in kinds), "–")
+        for step, t in took.items() if t >= 0.05
+    ]  # fmt: skip
+    head = ("step", "what", *kinds, "the model is off by")
+    return table(head, rows, numbers_from=2) if rows else ""
+
+
+def _undo(steps: Sequence[StepOutcome], events: Sequence[dict[str, Any]]) -> str:
+    """How to take back what was sent, the last first."""
+    intents = {event["seq"]: event for event in events if event["kind"] == "intent"}
+    sent = [change for step in steps for change in step.sent if change.intent in intents]
+    rows = []
+    for change in sorted(sent, key=lambda change: -change.intent):
+        intent = intents[change.intent]
+        how = intent.get("undo") or (NOT_UNDONE if intent.get("destroys") else "by hand")
+        rows.append((intent["host"], change.summary, how))
+    if not rows:
+        return ""
+    return fold(
+        f"{len(rows)} changes, the last first", table(("host", "what was done", "undo"), rows)
     )
-    head = "".join(f"<th>{each}</th>" for each in ("step", "what", *kinds, "the model is off by"))
-    return f"<table><tr>{head}</tr>{cells}</table>"
+
+
+def _output(result: dict[str, Any]) -> str:
+    """What a command said, as the journal kept it."""
+    said = "\n".join(filter(None, (result.get("stdout", ""), result.get("stderr", "")))).rstrip()
+    status = result.get("exit_status")
+    if status is None:
+        return str(result.get("why", said))
+    return f"exit status {status}\n{said}".rstrip()
 
 
 def _sent(step: str, resource: dict[str, Any], sent: dict[str, Any]) -> SentChange:
@@ -166,7 +247,7 @@ def _sent(step: str, resource: dict[str, Any], sent: dict[str, Any]) -> SentChan
     return SentChange(planned, sent["outcome"], sent["start_s"], sent["end_s"], sent["intent"])
 
 
-def _outcome(step: dict[str, Any]) -> StepOutcome:
+def _outcome(step: Mapping[str, Any]) -> StepOutcome:
     """A step of the summary as the value it was."""
     resources = [
         ResourceOutcome(
@@ -175,6 +256,8 @@ def _outcome(step: dict[str, Any]) -> StepOutcome:
             status=r["status"],
             sent=[_sent(step["step"], r, sent) for sent in r["sent"]],
             wants=r["wants"],
+            looks_at=r.get("looks_at", "written"),
+            waited_s=r.get("waited_s", 0.0),
         )
         for r in step["resources"]
     ]

@@ -87,11 +87,14 @@ class Papermill:
         return [line for line in found if str(self.notebook.parent / "runtime") in line]
 
 
-def papermill(notebook: Path, *options: str, out: Path | None = None) -> Papermill:
-    """Start it; options follow the paths."""
+def papermill(
+    notebook: Path, *options: str, out: Path | None = None, shows: bool = False
+) -> Papermill:
+    """Start it; options follow the paths. `shows`: with the news of its way."""
     installed = any(e.name == "runbook" for e in entry_points(group="papermill.engine"))
     how = ["-m", "papermill"] if installed else ["-c", _REGISTERING]
-    line = [sys.executable, *how, "--engine", "runbook", "--no-progress-bar", str(notebook)]
+    quiet = [] if shows else ["--no-progress-bar"]
+    line = [sys.executable, *how, "--engine", "runbook", *quiet, str(notebook)]
     (notebook.parent / "runtime").mkdir(exist_ok=True)
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),

@@ -1,0 +1,78 @@
+"""What a run says at its end, whoever ran it: what came of it, where to read it, what is next."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from homelab_lib import paths
+from homelab_lib.printable import printable
+from homelab_lib.runbook.plan import Plan
+from homelab_lib.views.verdict import verdict
+
+
+def closing(folder: Path, apply_line: Sequence[str]) -> str:
+    """The last lines of a run.
+
+    ``Plan p6310…: 43 to add … Nothing was sent.``, ``Read:  reports/…/report.html``,
+    ``Apply: …-p approve p6310…``.
+
+    Parameters
+    ----------
+    folder
+        Its record.
+    apply_line
+        The words of the command that carries out what was planned; ``PLAN`` in them stands for
+        the plan's digest.
+
+    Returns
+    -------
+    str
+        Empty where the run left no summary: it did not come to any end.
+    """
+    summary = summary_of(folder)
+    if not summary:
+        return ""
+    plan = plan_of(folder)
+    lines = [verdict(summary, plan)]
+    if (folder / "report.html").exists():
+        lines.append(f"Read:  {paths.shown(folder / 'report.html')}")
+    if plan is not None and plan.changes and not plan.blocked and summary["status"] == "planned":
+        words = (plan.digest if word == "PLAN" else word for word in apply_line)
+        lines.append(f"Apply: {shlex.join(words)}")
+    return printable("\n".join(lines))
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """A record's summary; empty where there is none."""
+    try:
+        found = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def plan_of(folder: Path) -> Plan | None:
+    """A record's plan; None where there is none."""
+    file = folder / "plan.json"
+    return Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
+
+
+def by_papermill(source: str, output: str, given: Mapping[str, Any]) -> list[str]:
+    """The command with which papermill carries out what a notebook has planned.
+
+    Parameters
+    ----------
+    source, output
+        The notebook, and where the executed one goes.
+    given
+        The parameters that were given for the plan.
+    """
+    words = ["papermill", "--engine", "runbook", source, output]
+    for name, value in given.items():
+        if name not in ("mode", "approve", "run_id"):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += ["-p", name, text]
+    real = ["-p", "approve", "PLAN"] if given.get("target") == "ssh" else []
+    return [*words, *(["-p", "mode", "apply"] if "mode" in given else []), *real]

@@ -1,0 +1,127 @@
+"""What came of a run, in a sentence or two: the first thing on its page, the last on a terminal."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from homelab_lib.runbook.plan import Plan
+from homelab_lib.units import format_seconds
+from homelab_lib.views.plan import headline
+
+# What a person asks for, the largest first, by the first word of a resource's name; files and
+# settings are how it is come by.
+_NOUNS = {
+    "VM": ("VM", "VMs"),
+    "container": ("container", "containers"),
+    "pool": ("pool", "pools"),
+    "dataset": ("dataset", "datasets"),
+    "NFS": ("NFS share", "NFS shares"),
+    "SMB": ("SMB share", "SMB shares"),
+    "k3s": ("k3s node", "k3s nodes"),
+    "chart": ("chart", "charts"),
+    "HelmChart": ("chart", "charts"),
+    "StorageClass": ("storage class", "storage classes"),
+    "Deployment": ("deployment", "deployments"),
+    "Ingress": ("web address", "web addresses"),
+    "app": ("app", "apps"),
+    "model": ("model", "models"),
+    "driver": ("driver", "drivers"),
+    "VLAN": ("VLAN", "VLANs"),
+    "rule": ("firewall rule", "firewall rules"),
+    "network": ("network", "networks"),
+    "wireguard": ("WireGuard tunnel", "WireGuard tunnels"),
+    "copy": ("backup", "backups"),
+    "drill": ("restore drill", "restore drills"),
+}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_MOST = 5  # kinds in one sentence
+
+
+def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
+    """What came of a run, in words.
+
+    Parameters
+    ----------
+    summary
+        Its ``summary.json``.
+    plan
+        The plan it went by; None where it made none.
+    """
+    status, sent = summary["status"], summary["changes_sent"]
+    real = summary["target"] == "ssh"
+    where = "on the real hosts" if real else "on the twin; nothing real was touched"
+    took = format_seconds(max((step["end_s"] for step in summary["steps"]), default=0.0))
+    took += "" if real else " of the twin's time"
+    steps = _steps(len(summary["steps"]))
+    if status == "planned" and plan is not None:
+        done = "Nothing was done." if summary["mode"] == "apply" else "Nothing was sent."
+        return f"{headline(plan)} {done}"
+    if status == "completed" and summary["mode"] == "apply":
+        made = _made(summary["steps"])
+        if not sent:
+            return f"Nothing had to be done: {steps} {_are(steps)} as described {where}."
+        told = (
+            f"{made} {where}."
+            if made
+            else f"{steps[0].upper()}{steps[1:]} {_are(steps)} done {where}."
+        )
+        return f"{told} {_changes(sent)} sent, in {took}."
+    if status == "completed":
+        return (
+            f"{steps[0].upper()}{steps[1:]} {_are(steps)} as the lab describes, looked at {where}."
+        )
+    if status == "drift":
+        amiss = [step["step"] for step in summary["steps"] if step["status"] == "drift"]
+        return f"Not as the lab describes it: {', '.join(amiss)}; looked at {where}."
+    why = {
+        "blocked": "The rehearsal did not get to the end, so there is no plan to approve",
+        "refused": "No plan could be made or carried out",
+        "failed": "It failed" + _at(summary["steps"]),
+        "stopped": "It stopped where nobody can see ahead" + _at(summary["steps"]),
+        "interrupted": "It was interrupted" + _at(summary["steps"]),
+    }.get(status, f"It ended as {status}")
+    return f"{why}: {_changes(sent, none='no change was')} sent, {where}."
+
+
+def _made(steps: Iterable[dict[str, Any]]) -> str:
+    """``Three VMs, three k3s nodes and one NFS share now run``; empty where none is of note."""
+    names = {
+        (resource["host"], resource["name"])
+        for step in steps
+        for resource in step["resources"]
+        if any(sent["outcome"] == "done" for sent in resource["sent"])
+    }
+    nouns = Counter(_NOUNS[kind] for _, name in names if (kind := name.split()[0]) in _NOUNS)
+    order = list(dict.fromkeys(_NOUNS.values()))
+    found = [_count(nouns[noun], noun) for noun in order if nouns[noun]]
+    if not found:
+        return ""
+    if len(found) > _MOST:
+        found = [*found[: _MOST - 1], "more"]
+    said = f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else found[0]
+    runs = "now stand" if len(found) > 1 or not said.startswith("one ") else "now stands"
+    return f"{said[0].upper()}{said[1:]} {runs}"
+
+
+def _count(number: int, noun: tuple[str, str]) -> str:
+    said = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    return f"{said} {noun[number != 1]}"
+
+
+def _steps(number: int) -> str:
+    return "the one step" if number == 1 else f"all {number} steps"
+
+
+def _are(steps: str) -> str:
+    return "is" if steps == "the one step" else "are"
+
+
+def _changes(number: int, none: str = "No change was") -> str:
+    if number == 0:
+        return none
+    return "1 change was" if number == 1 else f"{number} changes were"
+
+
+def _at(steps: Iterable[dict[str, Any]]) -> str:
+    failed = [step["step"] for step in steps if step["status"] == "failed"]
+    return f" in {failed[-1]}" if failed else ""
