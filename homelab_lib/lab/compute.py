@@ -237,9 +237,7 @@ class Service(Named):
     @property
     def is_made(self) -> bool:
         """Whether it says how it is installed, and so can be."""
-        if self.web_ui is not None or self.balancer is not None:
-            return False  # it is described, and no recipe installs it yet
-        how = (self.app, self.chart, self.within, self.ollama)
+        how = (self.app, self.chart, self.within, self.ollama, self.balancer)
         return any(each is not None for each in how)
 
 

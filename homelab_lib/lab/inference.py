@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import Form, Listed, Record, SecretReference, Sha256, Slug, Tcp
+from homelab_lib.lab.base import Form, Listed, Network, Record, SecretReference, Sha256, Slug, Tcp
 from homelab_lib.lab.remote import PackageSource
 
 ModelTag = Annotated[
@@ -47,6 +47,11 @@ class Ollama(Record):
         None,
         description="Port of a cluster's nodes for the first server, each further one the next.",
     )
+    asked_from: tuple[Network, ...] = Field(
+        (),
+        description="Networks whose machines may ask it, besides the lab's own services: it has no "
+        "password.",
+    )
 
 
 class WebUi(Record):
@@ -60,6 +65,10 @@ class WebUi(Record):
     embeds_with: Slug | None = Field(
         None, description="The model that reads documents; none: none are asked."
     )
+    storage_class: Slug = Field(
+        "local-path", description="Where it keeps accounts, chats and documents; never NFS."
+    )
+    storage: Storage = Field("10Gi", description="How much of that it gets, in quotes.")
 
 
 class Route(Listed):

@@ -62,9 +62,10 @@ class Release:
                 {key: ctx.secret(reference) for key, reference in values.items()},
             )
 
-    def ensure(self, ctx: Context) -> Iterator[Wanted]:
-        """Its namespace and Secrets, then the chart, and a job that ended well after that."""
-        yield from installed(ctx, self.server, self.lab, self.chart, self.secrets(ctx))
+    def ensure(self, ctx: Context, *own: SecretObject) -> Iterator[Wanted]:
+        """Its namespace and Secrets, with its recipe's own, then the chart, and a job that ended
+        well after that."""
+        yield from installed(ctx, self.server, self.lab, self.chart, (*self.secrets(ctx), *own))
 
     def ready(self) -> ReleaseReady:
         """That what it brought runs."""

@@ -100,8 +100,7 @@ class Inference:
                 values = each.values() | chart.values
                 whole = chart.model_copy(update={"name": each.name, "values": values})
                 yield from installed(ctx, each.asks, self.lab, whole)
-                name = each.name if chart.chart in each.name else f"{each.name}-{chart.chart}"
-                yield Rollout(each.asks, "deployment", chart.namespace, name)
+                yield Rollout(each.asks, "deployment", chart.namespace, each.release)
             yield ServerUp(each.asks, each.url, each.ollama.version)
 
     def libraries(self, ctx: Context) -> Iterator[Check]:
@@ -125,8 +124,7 @@ class Inference:
             return read_log(host.read(*words, sudo=True).stdout)
         chart = each.service.chart
         assert chart is not None
-        name = each.name if chart.chart in each.name else f"{each.name}-{chart.chart}"
-        words = (*KUBECTL, "logs", "-n", chart.namespace, f"deployment/{name}")
+        words = (*KUBECTL, "logs", "-n", chart.namespace, f"deployment/{each.release}")
         return read_log(host.read(*words, "--tail", _LOG_LINES, sudo=True).stdout)
 
     # --------------------------------------------------------------------- models

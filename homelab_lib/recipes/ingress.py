@@ -9,7 +9,7 @@ from homelab_lib.control.kubernetes.waits import Rollout
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.recipes import manifests
-from homelab_lib.recipes.published import names
+from homelab_lib.recipes.published import earlier, names
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 SPACE = "kube-system"
@@ -44,7 +44,8 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         why="Traefik came with k3s. It is set by a HelmChartConfig, for k3s writes its own files "
         "anew at each start; the setting is Traefik's own argument, for the chart's key for it "
         "changes from release to release and a wrong one passes in silence. So it is read back "
-        "from the Deployment, and asked for by a client.",
+        "from the Deployment, and asked for by a client. What earlier phases installed gets its "
+        "host name now, and not before: no password goes over http.",
         ensure=way.ensure,
         check=way.check,
     )
@@ -68,6 +69,7 @@ class WayIn:
         """What is applied for it."""
         values = {"additionalArguments": list(self.arguments)}
         yield manifests.helm_chart_config("traefik", values)
+        yield from earlier(self.lab, self.cluster, self.phase)
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """The setting, and Traefik started anew with it."""

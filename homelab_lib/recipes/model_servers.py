@@ -12,7 +12,7 @@ from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import ServedModel, Service
+from homelab_lib.lab.compute import Cluster, ServedModel, Service
 from homelab_lib.lab.inference import Ollama
 from homelab_lib.models.vram import Fit
 from homelab_lib.recipes.placed_cards import PlacedCard, placed
@@ -86,6 +86,22 @@ class ModelServer:
         local = self.card.cluster is None
         return f"http://{'127.0.0.1' if local else self.address}:{self.port}"
 
+    @property
+    def release(self) -> str:
+        """What its chart calls what it brings."""
+        chart = self.service.chart
+        assert chart is not None
+        return self.name if chart.chart in self.name else f"{self.name}-{chart.chart}"
+
+    def url_in(self, cluster: Cluster) -> str | None:
+        """Where a pod of a cluster asks it; None where it listens on its own machine alone."""
+        if self.card.cluster is None:
+            return None
+        if self.card.cluster.name != cluster.name:
+            return self.url
+        assert self.service.chart is not None
+        return f"http://{self.release}.{self.service.chart.namespace}.svc:{PORT}"
+
     def environment(self) -> dict[str, str]:
         """What it is told, so that it guesses nothing."""
         first = self.models[0]
@@ -152,6 +168,31 @@ def servers_of(lab: Lab, phase: int) -> list[ModelServer]:
         if service.phase == phase and service.ollama is not None
         for number in range(len(service.devices))
     ]
+
+
+def servers_for(lab: Lab, service: Service, phase: int) -> list[ModelServer]:
+    """The servers behind a service: those of the Ollamas that it needs, installed by a phase."""
+    return [
+        server(lab, needed, number, phase)
+        for name in service.needs
+        if (needed := lab.services[name]).ollama is not None and _is_there(needed, phase)
+        for number in range(len(needed.devices))
+    ]
+
+
+def server_of(lab: Lab, model: ServedModel, phase: int) -> ModelServer | None:
+    """The server of a model, installed by a phase; None where there is none."""
+    for service in lab.services.values():
+        if service.ollama is None or model.server != "Ollama" or not _is_there(service, phase):
+            continue
+        for number, device in enumerate(service.devices):
+            if model.devices == (device,):
+                return server(lab, service, number, phase)
+    return None
+
+
+def _is_there(service: Service, phase: int) -> bool:
+    return service.phase is not None and service.phase <= phase
 
 
 def server(lab: Lab, service: Service, number: int, phase: int | None = None) -> ModelServer:

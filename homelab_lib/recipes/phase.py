@@ -35,6 +35,7 @@ from homelab_lib.recipes import (
     proxmox_host,
     proxmox_network,
     switch,
+    web_ui,
 )
 from homelab_lib.recipes import looks as besides
 from homelab_lib.runbook.step import Runbook, Step
@@ -110,7 +111,7 @@ PARTS = (
             _of(containers),
             Recipe(kubernetes.MAKES, kubernetes.steps),
             _of(passthrough),
-            *map(_of, (graphics, inference)),
+            *map(_of, (graphics, inference, web_ui)),
             _of(production),
         ),
     ),

@@ -61,7 +61,19 @@ def ingress(lab: Lab, cluster: Cluster, service: Service) -> manifests.Object:
 
 
 def published(lab: Lab, cluster: Cluster, phase: int) -> Iterator[manifests.Object]:
-    """The ingresses of a phase's services."""
+    """The ingresses of a phase's services; see `earlier` for those before it."""
     for service in services(lab, cluster):
-        if service.phase == phase:
+        if service.phase == phase and service.web_ui is None:
             yield ingress(lab, cluster, service)
+
+
+def earlier(lab: Lab, cluster: Cluster, phase: int) -> Iterator[manifests.Object]:
+    """The namespaces and ingresses of services that are there before a phase's own way in is: of
+    earlier phases, and pages in front of models, which come before it in a phase."""
+    for service in services(lab, cluster):
+        if service.phase is not None and (
+            service.phase < phase or (service.phase == phase and service.web_ui is not None)
+        ):
+            document = ingress(lab, cluster, service)
+            yield manifests.namespace(document["metadata"]["namespace"])
+            yield document

@@ -19,7 +19,7 @@ from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Body, Commands
 from homelab_lib.twin.machine.restic_store import Places
-from homelab_lib.twin.machine.surroundings import Ask, Export, NetError
+from homelab_lib.twin.machine.surroundings import FROM, Answering, Ask, Export, NetError
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.network import Network
 from homelab_lib.twin.surprises import Expected, named
@@ -75,6 +75,8 @@ class World:
         # Who lends addresses, and who knows names: asked in order, each may know nothing.
         self.lenders: list[Callable[[str, str, str], tuple[str, str] | None]] = []
         self.resolvers: list[Callable[[Machine, str], str]] = []
+        # Addresses that some machines know and no other: a cluster's services.
+        self.inside: list[Callable[[Machine, str, int], Answering | None]] = []
         self.machines: dict[str, Machine] = {}
         self.network = Network(lab, self.machines)
         self.clusters: dict[str, Any] = {}  # by the name of their first server
@@ -238,6 +240,11 @@ class World:
         address = self.resolve(source, host)
         if not address:
             return self._outside(source, url, host)
+        asked = {"host": parts.netloc, FROM: self._source_address(source, address)}
+        asked |= dict(headers or {})
+        for known in self.inside:
+            if (inside := known(source, address, port)) is not None:
+                return self._page(inside(path, asked))
         if why := self.network.path(source, address, port):
             text = f"Failed to connect to {host} port {port} after 130000 ms: {why}"
             raise NetError(28, text, takes_s=10)
@@ -248,7 +255,7 @@ class World:
             why = why or "connection refused"
             text = f"Failed to connect to {host} port {port} after 1 ms: {why}"
             raise NetError(7, text)
-        return self._page(answer(path, {"host": parts.netloc} | dict(headers or {})))
+        return self._page(answer(path, asked))
 
     def _own(
         self, source: Machine, url: str, port: int, path: str, headers: Mapping[str, str]
@@ -258,7 +265,8 @@ class World:
         listens = source.listeners.get(port)
         if answer is None or listens is None or not listens():
             raise NetError(7, f"Failed to connect to {urlsplit(url).netloc} after 0 ms")
-        return self._page(answer(path, {"host": urlsplit(url).netloc} | dict(headers)))
+        asked = {"host": urlsplit(url).netloc, FROM: source.address or ""} | dict(headers)
+        return self._page(answer(path, asked))
 
     def _page(self, answered: tuple[int, bytes] | tuple[int, bytes, float]) -> tuple[int, Entry]:
         """An answer as what is fetched."""

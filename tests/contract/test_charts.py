@@ -46,6 +46,17 @@ def test_the_table_has_what_the_chart_renders(chart):
     assert defined == set(rendered["crds"])
 
 
+def test_what_open_webui_brings_unasked_is_known():
+    facts, ours = contract("charts.json")["charts"]["open-webui"], row("open-webui")
+    assert facts["version"] in ours["versions"]
+    assert facts["repo"].rstrip("/") in ours["repos"]
+    names = {"release": facts["release"], "full": facts["release"]}
+    brought = {(w["kind"], w["name"].format(**names)) for w in ours["workloads"]}
+    assert brought == {(each["kind"], each["name"]) for each in facts["default"]["workloads"]}
+    images = {each["image"] for each in ours["workloads"]}
+    assert images == set(facts["default"]["images"]) - {"busybox"}
+
+
 def test_kinds_of_the_whole_cluster_and_of_a_namespace_are_told_apart():
     for chart in ("cert-manager", "kube-prometheus-stack"):
         for version, kinds in row(chart).get("crds", {}).items():

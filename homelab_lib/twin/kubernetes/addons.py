@@ -14,10 +14,11 @@ from homelab_lib.twin.kubernetes import (
     gitops,
     graphics,
     kubelet,
-    model_servers,
     monitoring,
     nodes,
+    pod_programs,
     scheduler,
+    services,
     statuses,
     traefik,
     volumes,
@@ -59,7 +60,9 @@ def bring_up(cluster: Cluster) -> None:
         scheduler.schedule,
         kubelet.run_pods,
         graphics.plugins,
-        model_servers.serve,
+        services.addressed,
+        pod_programs.serve,
+        services.publish,
         controllers.endpoint_slices,
     ]
     traefik.bring(cluster)

@@ -1,5 +1,7 @@
 """What Kubernetes adds to a world: its programs, its installers, its services."""
 
+from functools import partial
+
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes.etcd import etcd_programs, snapshot
 from homelab_lib.twin.kubernetes.founding import found
@@ -13,9 +15,11 @@ from homelab_lib.twin.kubernetes.k3s import (
 )
 from homelab_lib.twin.kubernetes.kubectl import kubectl, on_node
 from homelab_lib.twin.kubernetes.seeding import seed_cluster
+from homelab_lib.twin.kubernetes.services import known_inside
 from homelab_lib.twin.machine import exporter
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.machine.surroundings import Answering
 from homelab_lib.twin.world import World
 
 k3s = Commands()
@@ -28,10 +32,17 @@ def register(world: World) -> None:
     world.services[exporter.PACKAGE] = exporter.brought  # for whom its Prometheus asks
     world.seeds.append(seed_cluster)
     world.founders.append(found)
+    world.inside.append(partial(_inside, world))
     world.shelves.append(Shelf("k3s", GROUNDS, installed_version))
     for cluster in world.lab.clusters.values():
         script = world.lab.downloads[cluster.installer]
         world.scripts[script.sha256] = installer(cluster)
+
+
+def _inside(world: World, source: Machine, address: str, port: int) -> Answering | None:
+    """What answers at an address that a cluster's nodes alone know."""
+    ways = (known_inside(each, source, address, port) for each in world.clusters.values())
+    return next((way for way in ways if way is not None), None)
 
 
 @k3s("k3s")

@@ -208,7 +208,7 @@ class Installing:
 
     def _workload(self, each: Row) -> Object:
         made = self._made(each, "apps/v1")
-        labels = {"app": made["metadata"]["name"]} | each.get("labels", {})
+        labels = {"app": made["metadata"]["name"]} | self._filled(each.get("labels", {}))
         container: Object = {"name": each["image"].rpartition("/")[2].partition(":")[0]}
         container["image"] = self._image(each)
         if args := dig(self.values, each.get("args_from", "")):
@@ -223,6 +223,10 @@ class Installing:
             pod["tolerations"] = allowed
         if env := dig(self.values, each.get("env_from", "")):
             container["env"] = list(env)
+        for name, path in each.get("joined_env", {}).items():
+            if several := dig(self.values, path):
+                told = {"name": name, "value": ";".join(several)}
+                container["env"] = [told, *container.get("env", ())]
         for limit in each.get("limits", ()):
             if dig(self.values, limit["value"]) == limit["is"]:
                 count = str(dig(self.values, limit["count_from"]) or 1)
@@ -237,6 +241,8 @@ class Installing:
         }
         if each["kind"] != "DaemonSet":
             spec["replicas"] = 1
+        if each["kind"] == "StatefulSet":
+            spec["serviceName"] = made["metadata"]["name"]
         if "strategy" in each:
             spec["strategy"] = {"type": each["strategy"]}
         return made | {"spec": spec}

@@ -1,8 +1,12 @@
 """The way in to a cluster's web services: Traefik on ports 80 and 443 of every node."""
 
+from collections.abc import Mapping
+
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.nodes import answers_at, ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
+from homelab_lib.twin.kubernetes.policies import Peer, admits
+from homelab_lib.twin.machine.surroundings import Answer, NetError
 
 CLASS = "traefik"
 _NO_ROUTE = (404, b"404 page not found\n")
@@ -52,7 +56,9 @@ def answer(cluster: Cluster, path: str, headers: dict[str, str]) -> tuple[int, b
             for way in rule["http"]["paths"]:
                 if path.startswith(way.get("path", "/")):
                     service = way["backend"]["service"]["name"]
-                    return _of_service(cluster, ingress["metadata"]["namespace"], service, headers)
+                    return _of_service(
+                        cluster, ingress["metadata"]["namespace"], service, path, headers
+                    )
     return _NO_ROUTE
 
 
@@ -65,13 +71,42 @@ def _is_blind(cluster: Cluster) -> bool:
 
 
 def _of_service(
-    cluster: Cluster, namespace: str, name: str, headers: dict[str, str]
+    cluster: Cluster, namespace: str, name: str, path: str, headers: dict[str, str]
 ) -> tuple[int, bytes]:
     pods = endpoints(cluster, cluster.get("Service", name, namespace))
     if not pods:
         return 503, b"no available server\n"
     cluster.requests += 1
-    return page(pods[cluster.requests % len(pods)], headers)
+    own = (pod for pod in cluster.all("Pod", "kube-system") if _is_traefik(pod))
+    peer = Peer(pod=next(own, None))
+    try:
+        return of_pod(cluster, pods[cluster.requests % len(pods)], peer, path, headers)[:2]
+    except NetError:
+        return 502, b"Bad Gateway"
+
+
+def _is_traefik(pod: Object) -> bool:
+    return (pod["metadata"].get("labels") or {}).get("app") == "traefik"
+
+
+def of_pod(
+    cluster: Cluster, pod: Object, peer: Peer, path: str, headers: Mapping[str, str]
+) -> Answer:
+    """What the program in a pod answers to somebody.
+
+    Raises
+    ------
+    NetError
+        The pod's policies do not let it in.
+    """
+    if not admits(cluster, pod, peer):
+        address = dig(pod, "status.podIP")
+        raise NetError(7, f"Failed to connect to {address} after 0 ms: Connection refused")
+    program = cluster.programs.get(pod["metadata"]["uid"])
+    if program is None:
+        return *page(pod, dict(headers)), 0.0
+    answered: Answer = program(path, headers)
+    return answered
 
 
 def endpoints(cluster: Cluster, service: Object | None) -> list[Object]:
@@ -102,7 +137,7 @@ def page(pod: Object, headers: dict[str, str]) -> tuple[int, bytes]:
             f"Hostname: {pod['metadata']['name']}",
             f"IP: {dig(pod, 'status.podIP')}",
             "GET / HTTP/1.1",
-            *(f"{name.title()}: {value}" for name, value in headers.items()),
+            *(f"{k.title()}: {v}" for k, v in headers.items() if not k.startswith(":")),
         ]
         return 200, ("\n".join(lines) + "\n").encode()
     if image == "nginx":

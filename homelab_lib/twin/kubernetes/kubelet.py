@@ -92,12 +92,15 @@ def _pull(cluster: Cluster, pod: Object) -> str:
 
 
 def _missing_secret(cluster: Cluster, pod: Object) -> str:
-    """The Secret that a container's environment is from and that isn't there; empty for none."""
+    """The Secret that a container's environment is from and that isn't there; empty for none. Of a
+    seeded cluster those of before are not known, and taken for there."""
+    space = pod["metadata"]["namespace"]
     for container in pod["spec"]["containers"]:
-        for source in container.get("envFrom", ()):
-            name = dig(source, "secretRef.name")
-            space = pod["metadata"]["namespace"]
-            if name and cluster.get("Secret", name, space) is None:
+        sources = [dig(each, "secretRef.name") for each in container.get("envFrom", ())]
+        sources += [dig(v, "valueFrom.secretKeyRef.name") for v in container.get("env", ())]
+        for name in filter(None, sources):
+            unseen = cluster.seeded and (space, name) not in cluster.deleted_secrets
+            if cluster.get("Secret", name, space) is None and not unseen:
                 return str(name)
     return ""
 

@@ -96,6 +96,7 @@ KINDS = {
         Kind("Job", "batch/v1", "jobs"),
         Kind("RuntimeClass", "node.k8s.io/v1", "runtimeclasses", namespaced=False),
         Kind("Ingress", "networking.k8s.io/v1", "ingresses", ("ing",)),
+        Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", ("netpol",)),
         Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
         Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", ("sc",), namespaced=False),
         Kind("CSIDriver", "storage.k8s.io/v1", "csidrivers", namespaced=False),

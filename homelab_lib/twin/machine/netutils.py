@@ -9,7 +9,7 @@ from homelab_lib.twin.machine import certificates
 from homelab_lib.twin.machine.entry import NO_SPACE, Entry, Facts, FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
-from homelab_lib.twin.machine.surroundings import NetError
+from homelab_lib.twin.machine.surroundings import BODY, METHOD, NetError
 
 netutils = Commands()
 
@@ -41,13 +41,15 @@ def curl(machine: Machine, call: Call) -> Reply:
     words, options = operands(
         call,
         "-H -o -m -w -K --max-time --connect-timeout --retry --header -X --cacert --resolve "
-        "-d --data --data-binary",
+        "-d --data --data-binary -F --form",
     )
     if options.get("-K") == "-":  # what nobody is to see among the processes
         words = re.findall(r'^url = "([^"]*)"$', call.stdin.decode(), re.MULTILINE)
-    headers = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
-    named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in headers}
-    named |= _posted(call, options)
+    named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in _headers(call)}
+    try:
+        named |= _posted(machine, call, options)
+    except FileError as error:
+        return Reply(26, stderr=f"curl: (26) Failed to open/read local data: {error.says}\n")
     target = options.get("-o", "")
     url = words[-1]
     try:
@@ -72,15 +74,44 @@ def curl(machine: Machine, call: Call) -> Reply:
     return _kept(machine, call, entry, target, shown)
 
 
-def _posted(call: Call, options: dict[str, str]) -> dict[str, str]:
+def _headers(call: Call) -> list[str]:
+    """The headers that it is given, one by one or as lines of its standard input."""
+    given = [call.argv[i + 1] for i, w in enumerate(call.argv[:-1]) if w in ("-H", "--header")]
+    return [
+        line
+        for each in given
+        for line in (call.stdin.decode().splitlines() if each == "@-" else [each])
+    ]
+
+
+def _posted(machine: Machine, call: Call, options: dict[str, str]) -> dict[str, str]:
     """Method and body of a request, under names that no header can have."""
     given = next((options[w] for w in ("--data-binary", "--data", "-d") if w in options), None)
+    if (form := options.get("-F", options.get("--form"))) is not None:
+        return {METHOD: "POST", BODY: _form(machine, call, form), "content-type": f"{_FORM}{_EDGE}"}
     method = options.get("-X") or ("GET" if given is None else "POST")
     if given == "@-":
         given = call.stdin.decode()
     if given is None and method == "GET":
         return {}
-    return {":method": method, ":body": given or ""}
+    return {METHOD: method, BODY: given or ""}
+
+
+_FORM, _EDGE = "multipart/form-data; boundary=", "------------------------d74496d66958873e"
+
+
+def _form(machine: Machine, call: Call, field: str) -> str:
+    """One file as a form of one field has it: ``file=@/path;filename=x;type=text/plain``."""
+    name, _, value = field.partition("=")
+    path, *told = value.removeprefix("@").split(";")
+    facts = dict(each.partition("=")[::2] for each in told)
+    called = facts.get("filename", posixpath.basename(path))
+    text = machine.files.read(call.path(path)).decode()
+    return (
+        f'--{_EDGE}\r\nContent-Disposition: form-data; name="{name}"; filename="{called}"\r\n'
+        f"Content-Type: {facts.get('type', 'application/octet-stream')}\r\n\r\n{text}\r\n"
+        f"--{_EDGE}--\r\n"
+    )
 
 
 def _failed_into(machine: Machine, call: Call, entry: Entry, target: str, status: int) -> Reply:

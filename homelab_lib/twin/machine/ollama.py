@@ -6,7 +6,6 @@ llm/llama_server.go of 0.32 (context by the memory of all cards, ROCm targets th
 llama.cpp src/llama-model.cpp (the lines about layers and buffers).
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +16,10 @@ from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.vram import decode_tokens_per_second, split_layers
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import take, total_bytes, used_bytes
+from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.surroundings import BODY, METHOD, Answer
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, weights
-
-Answer = tuple[int, bytes, float]
-"""Status, body, and how long it takes [s]."""
 
 _MIB = 2**20
 _GIB = 2**30
@@ -166,8 +164,12 @@ class Server:
         for tag in list(self.loaded):
             self._unload(tag)
 
-    def answer(self, method: str, path: str, body: str) -> Answer:
+    def __call__(self, path: str, headers: Mapping[str, str]) -> Answer:
         """What it says to a request."""
+        return self.answer(headers.get(METHOD, "GET"), path, headers.get(BODY, ""))
+
+    def answer(self, method: str, path: str, body: str) -> Answer:
+        """The same of a method, a path and a body."""
         if (method, path) == ("GET", "/"):
             return 200, b"Ollama is running", 0.0
         if (method, path) == ("GET", "/api/version"):
@@ -182,6 +184,7 @@ class Server:
             "/api/pull": self._pull,
             "/api/show": self._show,
             "/api/generate": self._generate,
+            "/api/chat": self._chat,
             "/api/embed": self._embed,
         }
         if method != "POST" or path not in calls:
@@ -338,6 +341,30 @@ class Server:
         }
         return *_json(told)[:2], load_s + count / rate
 
+    def _chat(self, asked: dict[str, Any]) -> Answer:
+        tag = asked["model"]
+        if tag not in self.store:
+            return _missing(tag)
+        known = library_of(self.machine)[tag]
+        if known.part.purpose == "embedding":
+            return _json({"error": f'"{tag}" does not support chat'}, 400)
+        load_s = self._load(tag)
+        said: dict[str, Any] = {"model": tag, "created_at": "2026-11-26T12:00:00Z", "done": True}
+        messages = asked.get("messages") or []
+        if not messages:
+            message = {"role": "assistant", "content": ""}
+            return *_json(said | {"message": message, "done_reason": "load"})[:2], load_s
+        content = quoted(str(messages[-1].get("content", "")))
+        count = len(content.split())
+        takes_s = load_s + count / self._rate(known, self.loaded[tag]["layers"])
+        told = said | {
+            "message": {"role": "assistant", "content": content},
+            "done_reason": "stop",
+            "eval_count": count,
+            "total_duration": int(takes_s * 1e9),
+        }
+        return *_json(told)[:2], takes_s
+
     def _rate(self, known: Published, layers: int) -> float:
         """Tokens a second: what the card reaches of its bandwidth, and memory for the rest."""
         found = weights(known.part, known.quant)
@@ -405,17 +432,6 @@ def remembered(asks: Machine, url: str) -> Remembered | None:
     }
     store = {row["name"]: row["digest"] for row in said["tags"].get("models", ())}
     return Remembered(str(said["version"].get("version", "")), store, loaded)
-
-
-def embedding(text: str, size: int) -> list[float]:
-    """A vector for a text: texts that share words and parts of words are near each other."""
-    vector = [0.0] * size
-    padded = f" {text.lower()} "
-    for part in [*text.lower().split(), *(padded[i : i + 3] for i in range(len(padded) - 2))]:
-        digest = hashlib.sha256(part.encode()).digest()
-        vector[int.from_bytes(digest[:4]) % size] += 1.0
-    length = sum(each * each for each in vector) ** 0.5 or 1.0
-    return [round(each / length, 7) for each in vector]
 
 
 def _json(document: Any, status: int = 200) -> Answer:

@@ -5,24 +5,13 @@ Source: ollama/ollama docs/linux.mdx, envconfig/config.go.
 
 from homelab_lib.twin.machine.graphics_drivers import cards
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.ollama import Answer, Server, discover, remembered
+from homelab_lib.twin.machine.ollama import Server, discover, remembered
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 
 ollama_programs = Commands()
 
 PROGRAM = "/usr/local/bin/ollama"
 _UNIT = "ollama"
-
-
-class Door:
-    """What leads to a server from a port."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-
-    def __call__(self, path: str, headers: dict[str, str]) -> Answer:
-        """Method and body come beside the headers."""
-        return self.server.answer(headers.get(":method", "GET"), path, headers.get(":body", ""))
 
 
 @ollama_programs("ollama")
@@ -37,8 +26,8 @@ def ollama(machine: Machine, call: Call) -> Reply:
     env = call.env
     port = int(env.get("OLLAMA_HOST", "127.0.0.1:11434").rpartition(":")[2])
     before = machine.http.get(port)
-    if isinstance(before, Door):
-        before.server.stop()
+    if isinstance(before, Server):
+        before.stop()
     driven = [
         found
         for vendor, module in (("NVIDIA", "nvidia"), ("AMD", "amdgpu"))
@@ -49,18 +38,16 @@ def ollama(machine: Machine, call: Call) -> Reply:
     real = remembered(machine, f"http://127.0.0.1:{port}") if machine.ask else None
     if real is not None:
         store |= real.store
-    machine.http[port] = Door(
-        Server(
-            machine,
-            _UNIT,
-            real.version if real else entry.data.decode().strip(),
-            dict(env),
-            discover(driven, ("CUDA", "Vulkan"), env),
-            store,
-            lambda line: machine.log(unit.invocation, line),
-            real.loaded if real else {},
-            real is not None,
-        )
+    machine.http[port] = Server(
+        machine,
+        _UNIT,
+        real.version if real else entry.data.decode().strip(),
+        dict(env),
+        discover(driven, ("CUDA", "Vulkan"), env),
+        store,
+        lambda line: machine.log(unit.invocation, line),
+        real.loaded if real else {},
+        real is not None,
     )
     machine.listeners[port] = lambda: unit.active == "active"
     return Reply()

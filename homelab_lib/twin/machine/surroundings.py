@@ -13,6 +13,13 @@ from homelab_lib.twin.machine.files import FileSystem
 Ask = Callable[[str, Sequence[str]], tuple[int, str, str] | None]
 """Runs a reading command on a real host: status, output, errors; None where it can't be asked."""
 
+Answer = tuple[int, bytes, float]
+"""A web server's: status, body, and how long it takes [s]."""
+Answering = Callable[[str, Mapping[str, str]], Answer]
+"""What answers a path; these stand beside the headers, by names that no header can have:"""
+METHOD, BODY, FROM = ":method", ":body", ":from"
+"""The method, the body, and the address that the request comes from."""
+
 
 class NetError(Exception):
     """A connection that did not come about.
@@ -63,6 +70,7 @@ class Surroundings(Protocol):
     nfs_hindrances: list[Any]
     lenders: list[Any]
     resolvers: list[Any]
+    inside: list[Any]
     clock: Clock
     seed: int
     rng: random.Random

@@ -1,0 +1,35 @@
+"""Programs in pods that keep something and answer: which image holds which."""
+
+from collections.abc import Callable
+from typing import Any
+
+from homelab_lib.twin.kubernetes import model_servers, web_ui
+from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.ingress import is_ready
+from homelab_lib.twin.kubernetes.objects import Object
+
+_STARTED: dict[str, Callable[[Cluster, Object], Any]] = {
+    model_servers.IMAGE: model_servers.started,
+    web_ui.IMAGE: web_ui.started,
+}
+
+
+def serve(cluster: Cluster) -> None:
+    """Each pod that runs one has its own; one that is gone has given back what it held."""
+    running = {
+        pod["metadata"]["uid"]: pod
+        for pod in cluster.all("Pod")
+        if is_ready(pod)
+        and _image(pod) in _STARTED
+        and pod["spec"].get("restartPolicy") == "Always"
+    }
+    for uid in [each for each in cluster.programs if each not in running]:
+        cluster.programs.pop(uid).stop()
+    for uid, pod in running.items():
+        if uid not in cluster.programs:
+            cluster.programs[uid] = _STARTED[_image(pod)](cluster, pod)
+
+
+def _image(pod: Object) -> str:
+    image: str = pod["spec"]["containers"][0]["image"]
+    return image.partition(":")[0]

@@ -1,0 +1,241 @@
+"""Open WebUI: made, left alone, asked about a document; and what stops it."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from homelab_lib.errors import BadParameter, StepFailed
+from homelab_lib.recipes import graphics, inference, web_ui
+from recipes.bench import Bench
+from recipes.cards_bench import PHASE, described, pass_through
+
+SMALL = (
+    ("services.ollama.devices", ["proxmox.gpu1"]),
+    ("services.ollama-desktop.phase", None),
+    ("services.load-balancer.phase", None),
+    ("gpu_allocation.rx-7900-xt.phase", None),
+)
+"""One card that answers and one that embeds: less to wait for."""
+SECRETS = {
+    "OPEN_WEBUI_PASSWORD": "kestrel-over-nine-lakes",
+    "OPEN_WEBUI_SESSION_KEY": "wren-under-4-bridges",
+}
+VALUES = "services.open-webui.chart.values"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def secrets():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        yield patch
+
+
+def bench_steps(lab):
+    parts = (graphics.steps, inference.steps, web_ui.steps)
+    return tuple(step for part in parts for step in part(lab, PHASE))
+
+
+def bench():
+    lab = described(*SMALL)
+    made = Bench(lab, bench_steps(lab), PHASE)
+    pass_through(lab, made.world)
+    return made
+
+
+def run(made, mode="apply"):
+    engine = made.engine(mode)
+    return {step.name: engine.run_step(step.name) for step in made.steps}
+
+
+def only(made, step):
+    """The same twin, and one step: the others' things are an earlier phase's."""
+    other = copy.copy(made)
+    other.steps = (step,)
+    return other
+
+
+def stopped(made):
+    step, words = made.stops()
+    return step, " ".join(words.split())
+
+
+def page(made):
+    """The program in its pod."""
+    [cluster] = made.world.clusters.values()
+    [pod] = [p for p in cluster.all("Pod", "ai") if p["metadata"]["name"] == "open-webui-0"]
+    return cluster.programs[pod["metadata"]["uid"]]
+
+
+@pytest.fixture(scope="module")
+def done(secrets):
+    made = bench()
+    return made, run(made)
+
+
+def test_a_document_comes_back_and_the_answer_has_what_stands_in_it(done):
+    _, outcomes = done
+    assert all(check.holds for outcome in outcomes.values() for check in outcome.checks)
+    assert [check.says for check in outcomes["documents"].checks] == [
+        "“The spare key of the rack hangs on hook 47 behind the third shelf”",
+        "“The spare key of the rack hangs on hook 47 behind the third shelf.”",
+    ]
+    [check] = outcomes["web-ui"].checks
+    assert check.says == "status 401"
+
+
+def test_nobody_can_make_an_account_and_nothing_is_fetched_from_elsewhere(done):
+    made, _ = done
+    body = '{"email": "a@b", "password": "first-to-come", "name": "a"}'
+    status, _, _ = page(made)("/api/v1/auths/signup", {":method": "POST", ":body": body})
+    assert status == 403
+    [cluster] = made.world.clusters.values()
+    images = {p["spec"]["containers"][0]["image"] for p in cluster.all("Pod", "ai")}
+    assert images == {
+        "ollama/ollama:0.32.15",
+        "ollama/ollama:0.32.15-rocm",
+        "ghcr.io/open-webui/open-webui:0.11.0",
+    }
+    claim = cluster.get("PersistentVolumeClaim", "open-webui", "ai")
+    assert claim["spec"]["storageClassName"] == "local-path"
+
+
+def test_no_secret_is_in_what_was_sent(done):
+    made, _ = done
+    assert not [line for line in made.wire.sent for each in SECRETS.values() if each in line]
+
+
+def test_a_second_run_sends_nothing_and_verify_is_clean(done):
+    made, _ = done
+    sent = len(made.wire.sent)
+    assert {outcome.status for outcome in run(made).values()} == {"already"}
+    assert {outcome.status for outcome in run(made, "verify").values()} == {"already"}
+    assert made.wire.sent[sent:] == []
+
+
+def test_a_plan_of_what_is_done_has_nothing_to_send(done):
+    made, _ = done
+    other = made.likeness()
+    pass_through(other.lab, other.world)
+    assert other.stops() == ("", "")
+    assert other.wire.sent == []
+
+
+def test_another_password_than_at_its_first_start_is_told(done, secrets):
+    made, _ = done
+    page(made).users["admin@home.arpa"]["password"] = "changed-in-the-page"
+    kept = made.world.machines["k3s-control"].files
+    [answer] = [p for p in kept.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]
+    kept.remove(answer)
+    step, words = stopped(made)
+    page(made).users["admin@home.arpa"]["password"] = SECRETS["OPEN_WEBUI_PASSWORD"]
+    assert step == "documents"
+    assert "signing in" in words
+    assert "The email or password provided is incorrect" in words
+
+
+def test_a_model_that_is_missing_where_documents_are_read_is_named(done):
+    made, _ = done
+    [cluster] = made.world.clusters.values()
+    [server] = [
+        each
+        for each in cluster.programs.values()
+        if getattr(each, "seen", None) and each.seen.library == "ROCm"
+    ]
+    digest = server.store.pop("nomic-embed-text:latest")
+    [step] = [replace(step, needs=()) for step in made.steps if step.name == "documents"]
+    with pytest.raises(StepFailed) as caught:
+        only(made, step).step("documents")
+    server.store["nomic-embed-text:latest"] = digest
+    words = " ".join(str(caught.value).split())
+    assert "does not have nomic-embed-text:latest, by which open-webui reads documents" in words
+
+
+@pytest.fixture(scope="module")
+def other(secrets):
+    """One that is spoilt again and again."""
+    made = bench()
+    run(made)
+    return made
+
+
+def told_otherwise(made, **changed):
+    """The same lab, whose page has other variables."""
+    [step] = [s for s in web_ui.steps(described(*SMALL), PHASE) if s.name == "web-ui"]
+    own = step.ensure.__self__.release.chart.values["extraEnvVars"]
+    kept = [each for each in own if each["name"] not in changed]
+    told = [{"name": name, "value": value} for name, value in changed.items()]
+    values = {"extraEnvVars": [*kept, *told]}
+    made.steps = bench_steps(described(*SMALL, (VALUES, values)))
+    return made
+
+
+def test_a_page_where_anybody_makes_an_account_is_no_success(other):
+    step, words = stopped(told_otherwise(other, ENABLE_SIGNUP="True"))
+    assert step == "web-ui"
+    assert "lets anybody make an account" in words
+
+
+def test_a_page_without_an_administrator_is_no_success(other):
+    page(other).users.clear()
+    step, words = stopped(told_otherwise(other, WEBUI_ADMIN_EMAIL=""))
+    assert step == "web-ui"
+    assert "has no account, so whoever comes first becomes its administrator" in words
+
+
+def test_a_page_without_a_login_is_no_success(other):
+    step, words = stopped(told_otherwise(other, WEBUI_AUTH="False"))
+    assert step == "web-ui"
+    assert "asks nobody who he is" in words
+
+
+def test_a_wrong_address_of_the_embedding_model_stops_at_the_document(other):
+    files = other.world.machines["k3s-control"].files
+    [answer] = [p for p in files.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]
+    files.remove(answer)
+    page(other).files.clear()
+    url = "http://embeddings.ai.svc:11434"
+    step, words = stopped(told_otherwise(other, RAG_OLLAMA_BASE_URL=url))
+    assert step == "documents"
+    assert "reading the document" in words
+    assert page(other).files == {}, "what could not be read is taken away again"
+
+
+def refused(*changes):
+    with pytest.raises(BadParameter) as caught:
+        list(web_ui.steps(described(*SMALL, *changes), PHASE))
+    return " ".join(str(caught.value).split())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ("services.open-webui.web_ui.storage_class", "nfs-tank"),
+            "SQLite, which on NFS is damaged",
+        ),
+        (
+            ("services.embeddings.phase", None),
+            "reads documents with embeddings, and no Ollama serves that by phase 3",
+        ),
+        (
+            ("services.open-webui.web_ui.embeds_with", "chat-small"),
+            "chat-small answers, and open-webui needs a model that embeds",
+        ),
+        (
+            ("services.open-webui.needs", []),
+            "needs no service that has any",
+        ),
+        (
+            ("clusters.homelab.certificates", None),
+            "its password would go there unencrypted",
+        ),
+        (
+            ("services.open-webui.backend", None),
+            "nothing says what answers there where: services.open-webui.backend next: write",
+        ),
+    ],
+)
+def test_what_can_not_be_is_refused_before_anything_is_sent(change, expected):
+    assert expected in refused(change)
