@@ -3,6 +3,7 @@
 import pytest
 
 from homelab_lib.runbook.proof import check
+from recipes.test_web_ui import SECRETS
 from standing import served
 
 pytestmark = pytest.mark.sample
@@ -13,6 +14,8 @@ AGREED = {"confirm": ["second-start"]}
 def test_what_is_planned_is_sent_once_and_verify_is_clean(tmp_path, monkeypatch):
     with served(tmp_path / "lab", runbook="phase3") as there:
         there.surround(monkeypatch)
+        for name, value in SECRETS.items():
+            monkeypatch.setenv(name, value)
         planned = there.run("plan", **AGREED)
         assert planned.error is None
         applied = there.run("apply", planned.digest, **AGREED)
