@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.devices import AdapterPart
-from homelab_lib.lab.part import PcieLink
-from homelab_lib.models import inspection, pcie, transcode
+from homelab_lib.models import inspection, transcode
+from homelab_lib.wiring.pcie_link import carries, link_of
 
 FILM = {
     "1080p": transcode.Stream("hevc", "h264", transcode.PIXELS["1080p"],
@@ -68,33 +67,12 @@ def stream_facts(lab: Lab) -> list[StreamFacts]:
 
 
 def card_link_bps(lab: Lab, device: str) -> float | None:
-    """What the PCI Express link of ``host.device`` carries at least, through its adapters [bit/s].
-
-    None where no hop's link is known.
-    """
+    """What the PCI Express link of ``host.device`` is sure to carry [bit/s]; None: not known."""
     host_name, _, name = device.partition(".")
     host = lab.hosts[host_name]
-    if name not in host.devices:
-        return None
-    part, slot, hops = host.devices[name].part, host.devices[name].slot, []
-    own: PcieLink | None = getattr(part, "pcie", None)
-    if own is not None:
-        hops.append(pcie.Hop(name, own.generation, own.lanes))
-    while slot:
-        holder, _, place = slot.rpartition(".")
-        inside = host.devices.get(holder)
-        if inside is None:
-            slots = host.board.slots if host.board else {}
-        else:
-            slots = inside.part.slots if isinstance(inside.part, AdapterPart) else {}
-        facts = slots.get(place)
-        if facts and facts.generation and facts.lanes:
-            hops.append(pcie.Hop(slot, facts.generation, facts.lanes))
-        slot = inside.slot if inside else None
-    if not hops:
-        return None
-    link = pcie.negotiate(*hops)
-    return pcie.payload_gbps(link.gen, link.lanes).lower * 1e9
+    link = link_of(host, host.devices[name]) if name in host.devices else None
+    payload = carries(link) if link else None
+    return payload.lower * 1e9 if payload else None
 
 
 def inspection_bounds(

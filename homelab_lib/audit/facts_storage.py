@@ -5,16 +5,12 @@ from dataclasses import dataclass, replace
 
 from homelab_lib.audit.facts_capacity import made_of, openzfs, steps
 from homelab_lib.lab import Lab
-from homelab_lib.lab.host import Disk, Host
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
 from homelab_lib.models.durability import any_of, loss_probability, rebuild_seconds, ure_probability
-from homelab_lib.models.pcie import payload_gbps
 from homelab_lib.models.zfs import PoolCapacity, Vdev, capacity
 from homelab_lib.models.zfs_layout import parse_layout
-
-MPS_BYTES = 128
-"""Payload size taken for PCI Express: what small boards and desktops set [bytes]."""
+from homelab_lib.wiring.pcie_tree import common_uplink
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,7 @@ def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
             continue
         host = lab.hardware(pool.host)
         disks = [host.disks[disk] for disk in pool.disks_for("data")]
-        uplink, carries = _common_uplink(host, disks)
+        uplink, carries = common_uplink(lab, host.name, pool.disks_for("data"))
         parts = [disk.part for disk in disks]
         layout, width, vdevs = pool.shape
         vdev_list = made_of(lab, pool)
@@ -235,19 +231,6 @@ def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
 def _worst(values: list[float | None], choose: Callable[[list[float]], float]) -> float | None:
     known = [value for value in values if value is not None]
     return choose(known) if len(known) == len(values) else None
-
-
-def _common_uplink(host: Host, disks: list[Disk]) -> tuple[str, float]:
-    """The link that all of the disks hang on, and what it is sure to carry [bytes/s]."""
-    if host.board is None:
-        return "", float("inf")
-    slots = [host.board.slots.get(disk.slot or "") for disk in disks]
-    names = {slot.uplink if slot else None for slot in slots}
-    uplink = host.board.uplinks.get(names.pop() or "") if len(names) == 1 else None
-    if uplink is None or uplink.generation is None or uplink.lanes is None:
-        return "", float("inf")
-    sure = payload_gbps(uplink.generation, uplink.lanes, mps=MPS_BYTES).lower
-    return uplink.title, sure * 1e9 / 8
 
 
 def rated_pools(lab: Lab) -> dict[str, PoolFacts]:

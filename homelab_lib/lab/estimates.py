@@ -12,7 +12,12 @@ class LinkBudget(Record):
 
     device: str = Field(description="The device: 'host.device'.")
     link: str = Field(description="The link the design assumes, such as 'PCIe 3.0 x2'.")
-    needed_bytes_per_s: Number = Field(description="What the device is said to need [B/s].")
+    needed_bytes_per_s: Number | None = Field(
+        None, description="What the device is said to need [B/s]."
+    )
+    ideal_bytes_per_s: Number | None = Field(
+        None, description="What is said to be ideal for it, and not needed [B/s]."
+    )
     provided_bytes_per_s: Number = Field(description="What the link is said to give [B/s].")
     verdict: str = Field(description="The design's own judgement.")
 

@@ -25,6 +25,7 @@ _DLLP_BYTES = 8  # an acknowledgement or a flow-control update, framing included
 _TLP_OVERHEAD_BYTES = 28  # as the specification's latency tables count it
 _INTERNAL_DELAY_SYMBOLS = {1: 19, 2: 70}  # 115 from 8 GT/s on
 _SKP_SHARE = 4 / 1538
+_LEAST_COMPLETION_BYTES = 64  # the read completion boundary that a root port may split at
 
 
 class Payload(NamedTuple):
@@ -112,10 +113,10 @@ def link_layer_share(gen: int, lanes: int, *, mps: int = 256) -> float:
 def payload_gbps(
     gen: int, lanes: int, *, mps: int = 256, operation: Literal["write", "read"] = "write"
 ) -> Payload:
-    """What reaches memory in one direction, between what is sure and the ceiling.
+    """What reaches memory in one direction in packets of full size.
 
     The ceiling has packet headers alone, the lower figure the link layer's recommended traffic,
-    too. Reads need enough requests in flight besides: a slow device stays below both.
+    too. Hosts that answer reads in smaller pieces stay below both: see `carried_gbps`.
 
     Parameters
     ----------
@@ -147,6 +148,35 @@ def payload_gbps(
         raise ValueError(f"operation is {operation!r}; it has to be 'write' or 'read'")
     upper = raw * mps / (mps + _FRAMING_BYTES + _HEADER_BYTES[operation])
     return Payload(upper * (1 - link_layer_share(gen, lanes, mps=mps)), upper)
+
+
+def carried_gbps(gen: int, lanes: int, *, mps: int = 256) -> Payload:
+    """What a link carries in one direction, whichever way and whatever the host: a true band.
+
+    Parameters
+    ----------
+    gen, lanes
+        The negotiated link.
+    mps
+        Maximum payload size along the path, for the ceiling [bytes].
+
+    Returns
+    -------
+    Payload
+        ``lower``: reads that a host answers in pieces of 64 bytes, the least that it may, with the
+        link layer's recommended traffic for small packets. ``upper``: completions of full size with
+        headers alone. No published measurement of a device that keeps enough requests in flight is
+        known to lie below the first; those above the second are of hosts with larger packets.
+
+    References
+    ----------
+    PCI Express Base Specification 5.0, §2.3.1.1 (read completion boundary); Neugebauer et al. 2018,
+    §4, where hosts answer in pieces of 64 to 256 bytes.
+    """
+    least = _LEAST_COMPLETION_BYTES
+    pieces = least / (least + _FRAMING_BYTES + _HEADER_BYTES["read"])
+    sure = raw_gbps(gen, lanes) * pieces * (1 - link_layer_share(gen, lanes, mps=128))
+    return Payload(sure, payload_gbps(gen, lanes, mps=mps, operation="read").upper)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
-from homelab_lib.models import pcie
 from homelab_lib.models.compute import Guest
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.power import Draw, gpu_peak_w
 from homelab_lib.wiring.memory import promises
+from homelab_lib.wiring.pcie_tree import common_uplink
 from homelab_lib.wiring.serving import caches, read_bytes, to_place, weights
 
 GIB = 2**30
@@ -180,7 +180,7 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
         hypervisor=host.name if host.os.kind == "proxmox" else "",
         bays=_bays(nas, pool),
         disk=_disk(nas, pool, guesses),
-        uplink_bytes_per_s=_uplink(nas, pool),
+        uplink_bytes_per_s=common_uplink(lab, nas.name, pool.disks_for("data"))[1],
         card_slots=sum(
             slot.form == "PCIe" and (slot.mechanical_lanes or 0) >= 16 for slot in slots
         ),
@@ -241,17 +241,6 @@ def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
         ashift=pool.ashift,
         logical_block=part.logical_sector_bytes,
     )
-
-
-def _uplink(nas: Host, pool: Pool) -> float:
-    """What the disks' controller carries to the processor [bytes/s]."""
-    if nas.board is None:
-        return float("inf")
-    slot = nas.board.slots.get(nas.disks[pool.disks_for("data")[0]].slot or "")
-    above = nas.board.uplinks.get(slot.uplink or "") if slot else None
-    if above is None or above.generation is None or above.lanes is None:
-        return float("inf")
-    return pcie.payload_gbps(above.generation, above.lanes).lower * 1e9 / 8
 
 
 def _machine(host: Host, pool: Pool) -> Draw:

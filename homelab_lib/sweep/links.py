@@ -1,15 +1,14 @@
 """The ways from a lab's storage to those who use it, read from its cables."""
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.devices import AdapterPart
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.network import Cable
-from homelab_lib.models import pcie
 from homelab_lib.sweep.choices import LinkChoice
 from homelab_lib.sweep.facts import largest_pool
 from homelab_lib.units import format_bps
 from homelab_lib.wiring.cables import cable_speed
+from homelab_lib.wiring.pcie_link import carries, link_of_port
 
 
 def links(*labs: Lab) -> tuple[LinkChoice, ...]:
@@ -78,28 +77,10 @@ def _misfit(lab: Lab, cable: Cable) -> str:
 
 
 def _bus_bps(host: Host, port: str) -> float:
-    """What a network chip's PCI Express link carries, through all adapters before it."""
-    part = host.ports[port].part
-    if part.pcie is None:
-        return float("inf")
-    hops = [pcie.Hop(part.id, part.pcie.generation, part.pcie.lanes)]
-    device = next((d for d in host.devices.values() if d.part is part or d.part == part), None)
-    slot = device.slot if device else None
-    while slot:
-        holder, _, name = slot.rpartition(".")
-        inside = host.devices.get(holder)
-        if inside is None:
-            slots = host.board.slots if host.board else {}
-        else:
-            slots = inside.part.slots if isinstance(inside.part, AdapterPart) else {}
-        facts = slots.get(name)
-        if facts is None:
-            break
-        if facts.generation and facts.lanes:
-            hops.append(pcie.Hop(slot, facts.generation, facts.lanes))
-        slot = inside.slot if inside else None
-    link = pcie.negotiate(*hops)
-    return pcie.payload_gbps(link.gen, link.lanes).lower * 1e9
+    """What a network chip's PCI Express link is sure to carry [bit/s]."""
+    link = link_of_port(host, port)
+    payload = carries(link) if link else None
+    return payload.lower * 1e9 if payload else float("inf")
 
 
 def _price(lab: Lab, ways: list[Cable]) -> float:

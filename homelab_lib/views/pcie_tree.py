@@ -17,6 +17,7 @@ from homelab_lib.views.style import (
     house_style,
     svg,
 )
+from homelab_lib.wiring.pcie_link import MPS_BYTES
 from homelab_lib.wiring.pcie_tree import Leaf, Shared, leaves, shared_links
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _WORD = {
     "short": "less than it needs",
     "none": "no PCI Express of its own",
 }
+_PAYLOAD = f"payload [Gb/s], MPS {MPS_BYTES}"
 _X_CPU, _X_SHARED, _X_PATH, _X_LEAF = 0.0, 2.3, 4.5, 8.3
 _BAR = 2.2
 
@@ -58,7 +60,9 @@ def bandwidths(lab: Lab) -> "pd.DataFrame":
                     "could have": _link(leaf.could),
                     "gets": _link(leaf.gets),
                     "held down by": f"{held} ({leaf.note})" if leaf.note else held,
-                    "payload [Gb/s]": f"{sure:.1f} … {ceiling:.1f}" if leaf.gets else "–",
+                    f"payload [Gb/s], MPS {MPS_BYTES}": f"{sure:.1f} … {ceiling:.1f}"
+                    if leaf.gets
+                    else "–",
                     "needs [Gb/s]": f"{leaf.needs_gbps:g}" if leaf.needs_gbps else "–",
                     "so it has": _WORD[leaf.verdict],
                 }
@@ -85,7 +89,9 @@ def _sharing_rows(link: Shared) -> list[dict[str, object]]:
     return [
         {
             "link": f"{link.host}: {link.title}",
-            "carries [Gb/s]": f"{link.carries_gbps:.1f} ({_link(link.link)})",
+            "carries [Gb/s]": f"{link.carries_gbps:.1f} ({_link(link.link)})"
+            if link.link
+            else f"{link.carries_gbps:.1f}",
             "asked for": f"{link.oversold:.0%}",
             "device": name,
             "alone [Gb/s]": f"{alone:.2f}",
@@ -192,7 +198,8 @@ def _leaf(axes: "Axes", leaf: Leaf, start: tuple[float, float], y: float, hub: s
         _link(leaf.gets) if leaf.verdict == "full" else f"{_link(leaf.gets)} of {_link(leaf.could)}"
     )
     needs = f", needs {leaf.needs_gbps:g}" if leaf.verdict == "short" else ""
-    text += f": {leaf.payload[0]:.1f} Gb/s{needs}" if leaf.payload else ""
+    band = leaf.payload
+    text += f": {band.lower:.1f} … {band.upper:.1f} Gb/s{needs}" if band else ""
     axes.annotate(text, (left + _BAR + 0.12, y), va="center", fontsize=8, color=INK)
 
 

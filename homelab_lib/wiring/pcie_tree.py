@@ -1,17 +1,25 @@
 """The PCI Express tree of a host: what each device could have, what it gets, what it shares."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, DiskPart, GpuPart, NicPart
-from homelab_lib.lab.host import Device, Disk, Host
+from homelab_lib.lab.devices import (
+    AcceleratorPart,
+    AdapterPart,
+    BackplanePart,
+    DiskPart,
+    GpuPart,
+    HbaPart,
+    NicPart,
+)
+from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.part import PcieLink
-from homelab_lib.lab.platforms import Slot
-from homelab_lib.models.pcie import LANES, Hop, TrainedLink, negotiate, payload_gbps, shared_gbps
+from homelab_lib.models.pcie import Payload, TrainedLink, shared_gbps
+from homelab_lib.wiring.pcie_link import carries, is_switch, link_of, uplinks_above, way_to
 
-MPS_BYTES = 128
-"""Payload size taken: what small boards and desktops set [bytes]."""
+_SAS_LANES = 4
+_SAS_CODING = 8 / 10  # SAS to 12 Gb/s: SPL-3, §5.2
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,9 @@ class Leaf:
     note: str = ""
 
     @property
-    def payload(self) -> tuple[float, float] | None:
+    def payload(self) -> Payload | None:
         """Payload of its link, what is sure and the ceiling [Gb/s]."""
-        return payload_gbps(self.gets.gen, self.gets.lanes, mps=MPS_BYTES) if self.gets else None
+        return carries(self.gets) if self.gets else None
 
     @property
     def share(self) -> float | None:
@@ -86,8 +94,8 @@ class Shared:
         Where it is, and what it is.
     link
         What it trains to; None where the catalog is silent.
-    carries_gbps
-        What it is sure to carry in one direction [Gb/s].
+    payload
+        What it is sure to carry in one direction, and its ceiling; 0 where not known [Gb/s].
     takes, gets
         By device: what it takes alone, and what is left when all go at once [Gb/s].
     """
@@ -96,9 +104,14 @@ class Shared:
     name: str
     title: str
     link: TrainedLink | None
-    carries_gbps: float
+    payload: Payload
     takes: dict[str, float]
     gets: dict[str, float]
+
+    @property
+    def carries_gbps(self) -> float:
+        """What it is sure to carry in one direction; 0 where that is not known [Gb/s]."""
+        return self.payload.lower
 
     @property
     def oversold(self) -> float:
@@ -135,36 +148,49 @@ def _on_board(host: Host) -> Iterator[Leaf]:
             continue
         end = _link(port.part.title, port.part.pcie)
         speed = max(port.part.speeds_bps) / 1e9
-        names = _uplinks(host, uplink)
+        names = uplinks_above(host, uplink)
         yield Leaf(
             host.name, port.name, port.part.title, "nic", names, names, end, end, speed, speed
         )
 
 
 def _in_slots(lab: Lab, host: Host) -> Iterator[Leaf]:
-    budgets = {row.device: row.needed_bytes_per_s * 8 / 1e9 for row in lab.link_budgets}
+    budgets = {
+        row.device: row.needed_bytes_per_s * 8 / 1e9
+        for row in lab.link_budgets
+        if row.needed_bytes_per_s
+    }
     for name, item in (host.devices | host.disks).items():
         part = item.part
         if isinstance(part, AdapterPart) or not isinstance(
             part, GpuPart | NicPart | AcceleratorPart | DiskPart
         ):
             continue
-        hops, path, uplinks, note = _chain(host, item)
-        could = _link(part.title, part.pcie)
-        gets = None
-        if could is not None and hops:
-            gets = negotiate(*hops, Hop(part.title, could.gen, could.lanes))
+        way = way_to(host, item.slot)
+        could, gets = _link(part.title, part.pcie), link_of(host, item)
         kind, takes, needs = _demand(part, gets)
         needs = budgets.get(f"{host.name}.{name}", needs)
-        shared = tuple(p for p in path if p in uplinks)
-        yield Leaf(host.name, name, part.title, kind, path, shared, could, gets, takes, needs, note)
+        yield Leaf(
+            host.name,
+            name,
+            part.title,
+            kind,
+            way.path,
+            way.uplinks,
+            could,
+            gets,
+            takes,
+            needs,
+            way.note,
+        )
 
 
 def _demand(
     part: GpuPart | NicPart | AcceleratorPart | DiskPart, gets: TrainedLink | None
 ) -> tuple[str, float, float | None]:
     """What it is, the most it moves, and what it has to have [Gb/s]."""
-    sure = payload_gbps(gets.gen, gets.lanes, mps=MPS_BYTES).lower if gets else 0.0
+    payload = carries(gets) if gets else None
+    sure = payload.lower if payload else 0.0
     if isinstance(part, NicPart):
         speed = max(part.speeds_bps) / 1e9
         return "nic", min(speed * part.port_count, sure or speed), speed * part.port_count
@@ -174,66 +200,6 @@ def _demand(
     return "gpu" if isinstance(part, GpuPart) else "accelerator", sure, None
 
 
-def _chain(host: Host, item: Device | Disk) -> tuple[list[Hop], tuple[str, ...], set[str], str]:
-    """The passive hops, the names on the way from the processor, the shared links, a note."""
-    if item.slot is None:
-        return [], (), set(), "the design names no slot"
-    slots = host.board.slots if host.board else {}
-    hops: list[Hop] = []
-    path: list[str] = []
-    where = item.slot
-    while where not in slots:
-        device, _, inner = where.partition(".")
-        adapter = host.devices.get(device)
-        if adapter is None or not isinstance(adapter.part, AdapterPart) or adapter.slot is None:
-            return [], tuple(path), set(), f"nothing is known of slot {where}"
-        hops = [*_hop(where, adapter.part.slots.get(inner)), *hops]
-        hops = [*_end(device, adapter.part.pcie), *hops]
-        path = [device, *path]
-        where = adapter.slot
-    slot, note = _as_shared(host, where)
-    uplinks = _uplinks(host, slot.uplink)
-    return [*_hop(where, slot), *hops], (*uplinks, where, *path), set(uplinks), note
-
-
-def _as_shared(host: Host, name: str) -> tuple[Slot, str]:
-    """A board's slot with the lanes that slots in use leave it."""
-    slots = host.board.slots if host.board else {}
-    used = {str(item.slot).partition(".")[0] for item in (host.devices | host.disks).values()}
-    slot = slots[name]
-    rivals = [
-        r for r, other in slots.items() if r != name and r in used and name in other.shares_with
-    ]
-    if slot.lanes is None or not rivals:
-        return slot, ""
-    left = slot.lanes - sum(slots[rival].lanes or 0 for rival in rivals)
-    fitting = [lanes for lanes in LANES if lanes <= left]
-    if not fitting:
-        return slot, f"excluded while {' and '.join(rivals)} is used"
-    note = f"{slot.lanes} lanes, less those of {' and '.join(rivals)}"
-    return slot.model_copy(update={"lanes": fitting[-1]}), note
-
-
-def _uplinks(host: Host, name: str | None) -> tuple[str, ...]:
-    """The shared links from the processor down to `name`; none for the processor itself."""
-    found: list[str] = []
-    uplinks = host.board.uplinks if host.board else {}
-    while name and name != "cpu" and name in uplinks and name not in found:
-        found.insert(0, name)
-        name = uplinks[name].upstream
-    return tuple(found)
-
-
-def _hop(name: str, slot: Slot | None) -> list[Hop]:
-    if slot is None or slot.generation is None or slot.lanes is None:
-        return []
-    return [Hop(name, slot.generation, slot.lanes)]
-
-
-def _end(name: str, link: PcieLink | None) -> list[Hop]:
-    return [Hop(name, link.generation, link.lanes)] if link else []
-
-
 def _link(name: str, link: PcieLink | None) -> TrainedLink | None:
     return TrainedLink(link.generation, link.lanes, name) if link else None
 
@@ -241,20 +207,71 @@ def _link(name: str, link: PcieLink | None) -> TrainedLink | None:
 def shared_links(lab: Lab, host: str) -> list[Shared]:
     """The links of a host that several devices share, with everybody's part of them.
 
+    They are the board's uplinks, and those of adapters: of a host bus adapter or a card with a
+    switch to its slot, of an expander to its host bus adapter.
+
     Parameters
     ----------
     lab, host
         The lab, and which of its hosts.
     """
     machine = lab.hosts[host]
-    found = []
     everything = leaves(lab, host)
+    found = []
     for name, uplink in (machine.board.uplinks if machine.board else {}).items():
-        takes = {leaf.name: leaf.takes_gbps for leaf in everything if name in leaf.path}
-        link, carries = None, 0.0
+        link = None
         if uplink.generation and uplink.lanes:
             link = TrainedLink(uplink.generation, uplink.lanes, name)
-            carries = payload_gbps(link.gen, link.lanes, mps=MPS_BYTES).lower
-        gets = shared_gbps(carries, takes) if link else dict(takes)
-        found.append(Shared(host, name, uplink.title, link, carries, takes, gets))
+        takes = {leaf.name: leaf.takes_gbps for leaf in everything if name in leaf.path}
+        found.append(_shared(host, name, uplink.title, link, carries(uplink), takes))
+    for device in machine.devices.values():
+        takes = {leaf.name: leaf.takes_gbps for leaf in everything if device.name in leaf.path}
+        if not isinstance(device.part, AdapterPart) or not takes:
+            continue
+        if isinstance(device.part, HbaPart) or is_switch(device.part):
+            link = link_of(machine, device)
+            payload = carries(link) if link else None
+            found.append(_shared(host, device.name, device.part.title, link, payload, takes))
+        elif isinstance(device.part, BackplanePart) and device.part.expander_chip:
+            rate = _sas_gbps(machine, device, device.part)
+            payload = Payload(rate, rate) if rate else None
+            title = f"{device.part.title}, its SAS lanes"
+            found.append(_shared(host, device.name, title, None, payload, takes))
     return [each for each in found if each.takes]
+
+
+def _sas_gbps(host: Host, device: Device, part: BackplanePart) -> float:
+    """What the cables between an expander and its host bus adapter carry; 0 where not known."""
+    adapter = host.devices.get((device.slot or "").partition(".")[0])
+    if adapter is None or not isinstance(adapter.part, HbaPart | BackplanePart):
+        return 0.0
+    lanes = _SAS_LANES * (1 + len(device.more_slots))
+    return min(adapter.part.link_bps, part.link_bps) / 1e9 * _SAS_CODING * lanes
+
+
+def _shared(
+    host: str,
+    name: str,
+    title: str,
+    link: TrainedLink | None,
+    payload: Payload | None,
+    takes: dict[str, float],
+) -> Shared:
+    gets = shared_gbps(payload.lower, takes) if payload else dict(takes)
+    return Shared(host, name, title, link, payload or Payload(0.0, 0.0), takes, gets)
+
+
+def common_uplink(lab: Lab, host: str, disks: Collection[str]) -> tuple[str, float]:
+    """The narrowest link that all of these disks hang on, and what it is sure to carry [bytes/s].
+
+    Infinite where they share none that is known.
+    """
+    common = [
+        link
+        for link in shared_links(lab, host)
+        if link.carries_gbps and set(disks) <= link.takes.keys()
+    ]
+    if not common:
+        return "", float("inf")
+    least = min(common, key=lambda link: link.carries_gbps)
+    return least.title, least.carries_gbps * 1e9 / 8

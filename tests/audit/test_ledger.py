@@ -324,7 +324,7 @@ def test_what_only_the_machine_can_tell_names_a_command(judged):
     [
         ("pool-usable", 26_982_326_730_752, "B"),
         ("ure-one-in-8", 3.974e-16, "1/bit"),
-        ("bandwidth-nic", 0.914e9, "B/s"),
+        ("bandwidth-nic", 0.9275e9, "B/s"),
         ("suricata-10g", 2.5e9, "bit/s"),
         ("vm-overhead", 128 * 2**30, "B"),
         ("sum-48", 48 * 2**30, "B"),

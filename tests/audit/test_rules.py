@@ -19,7 +19,7 @@ WRITTEN = load_lab(DATA, decisions=False)
 DECIDED = load_lab(DATA)
 MINI = load_lab(DATA / "examples" / "minipc")
 
-NAS, PVE, FW = "hosts.truenas", "hosts.proxmox", "hosts.firewall"
+NAS, PVE, FW, DESK = (f"hosts.{name}" for name in ("truenas", "proxmox", "firewall", "desktop"))
 TANK, MIRROR = "pools.truenas.tank", "pools.proxmox.fastmirror"
 CLUSTER, CARD = "clusters.homelab", "gpu_allocation"
 
@@ -88,6 +88,10 @@ CASES = {
     "link-below-need": (
         (WRITTEN, [], "link_budgets.1"),
         (WRITTEN, [(f"link_budgets.{i}.needed_bytes_per_s", 9e8) for i in (0, 1)]),
+    ),
+    "ideal-without-basis": (
+        (WRITTEN, [], "link_budgets.0"),
+        (WRITTEN, [("link_budgets.0.ideal_bytes_per_s", 2e7)]),
     ),
     "link-slower-than-claimed": (
         (WRITTEN, [], "link_budgets.1"),
@@ -399,6 +403,31 @@ def test_a_model_that_spills_runs_and_one_that_no_memory_holds_does_not():
     assert [each.severity for each in stopped] == ["stops"]
 
 
+def shelf(slot, disks):
+    """A host bus adapter in a slot of the desktop, and so many disks behind its expander."""
+    bays = [(f"{DESK}.disks.d{n}", {"part": "sata-hdd-14tb", "slot": f"shelf.bay{n}"})
+            for n in range(1, disks + 1)]  # fmt: skip
+    return [
+        (f"{DESK}.devices.hba", {"part": "lsi-9300-8i", "slot": slot}),
+        (f"{DESK}.devices.shelf", {"part": "sas-expander-24", "slot": "hba.c0"}),
+        *bays,
+    ]
+
+
+@pytest.mark.parametrize(("disks", "narrow"), [(4, set()), (12, set()), (24, {"hba", "shelf"})])
+def test_what_hangs_on_an_adapter_shares_its_link(disks, narrow):
+    lab = changed(WRITTEN, *shelf("PCIE2", disks))  # x4
+    found = {each.subject: each for each in said("uplink-shared", lab) if DESK in each.subject}
+    assert set(found) == {f"{DESK}.devices.{name}" for name in narrow}
+    assert all(each.says.startswith("24 devices share") for each in found.values())
+
+
+def test_what_is_ideal_is_no_need():
+    says = said("ideal-without-basis", WRITTEN)[0].says
+    assert "4 GB/s are called ideal" in says
+    assert subjects("link-below-need", WRITTEN) == {"link_budgets.1"}
+
+
 def test_every_rule_has_a_case():
     assert set(CASES) == set(RULES)
 
@@ -515,7 +544,7 @@ def test_a_lab_of_nothing_has_no_findings(tmp_path):
 def test_the_numbers_of_the_shipped_lab():
     numbers = {(f.rule, f.subject): f.number for f in findings(WRITTEN)}
     assert numbers["capacity-before-overhead", f"{TANK}.claimed_usable_bytes"] == 26982326730752
-    assert 6.4 < numbers["link-below-nic", f"{NAS}.devices.nic10g"] < 7.4
+    assert numbers["link-below-nic", f"{NAS}.devices.nic10g"] == pytest.approx(7.42, abs=0.01)
     assert numbers["supply-not-named", PVE] > 1000
     assert numbers["link-slower-than-claimed", "link_budgets.1"] == 1e9
     dac = next(f for f in findings(WRITTEN) if f.rule == "cable-does-not-fit")

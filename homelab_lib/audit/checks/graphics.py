@@ -10,7 +10,6 @@ from homelab_lib.audit.facts_gpu import CardFacts, ModelFacts, card_facts, model
 from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
-from homelab_lib.models.pcie import payload_gbps
 from homelab_lib.models.transcode import PIXELS, Stream, bus_need_bps
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, run_of
 
@@ -201,8 +200,8 @@ def transcode(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     if device.endswith(".cpu"):
         carries = float("inf")
     else:
-        _, gets = leaf_of(lab, device)
-        carries = payload_gbps(gets.gen, gets.lanes, mps=128).lower * 1e9
+        leaf, _ = leaf_of(lab, device)
+        carries = leaf.payload.lower * 1e9 if leaf.payload else 0.0
         says += (
             f"; the link carries {carries / 1e9:.1f} Gb/s, and {need / 1e9:.2f} are needed, or "
             f"{raw / 1e9:.1f} if every raw frame crossed it"

@@ -6,8 +6,9 @@ from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
 from homelab_lib.audit.finding import Finding
 from homelab_lib.lab.lab import Lab
-from homelab_lib.models.pcie import TrainedLink, payload_gbps
+from homelab_lib.models.pcie import TrainedLink
 from homelab_lib.units import format_bps
+from homelab_lib.wiring.pcie_link import MPS_BYTES, carries
 from homelab_lib.wiring.pcie_tree import Leaf, leaves
 
 _GIGA = 1e9
@@ -31,9 +32,8 @@ def leaf_of(lab: Lab, device: str) -> tuple[Leaf, TrainedLink]:
 
 
 def _payload(link: TrainedLink) -> tuple[float, float]:
-    """What a link carries for packets of 128 bytes at least, and of 256 at most [B/s]."""
-    low = payload_gbps(link.gen, link.lanes, mps=128).lower
-    high = payload_gbps(link.gen, link.lanes, mps=256).upper
+    """What a link is sure to carry, and its ceiling [B/s]."""
+    low, high = carries(link) or (0.0, 0.0)
     return low * _GIGA / 8, high * _GIGA / 8
 
 
@@ -50,7 +50,8 @@ def provides(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     says = (
         f"{leaf.title} trains to PCI Express {gets.gen}.0 x{gets.lanes} (held by "
         f"{gets.limited_by}): {before / _GIGA:.2f} GB/s before packet overhead, "
-        f"{low / _GIGA:.2f} to {high / _GIGA:.2f} GB/s of payload; {claimed / _GIGA:g} are said."
+        f"{low / _GIGA:.2f} to {high / _GIGA:.2f} GB/s of payload (MPS {MPS_BYTES}); "
+        f"{claimed / _GIGA:g} are said."
     )
     rules = ("link-slower-than-claimed", "link-below-need", "link-below-nic")
     host, _, name = about["device"].partition(".")

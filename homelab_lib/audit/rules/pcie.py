@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 
+from homelab_lib.audit.facts_media import stream_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
-from homelab_lib.lab.devices import AdapterPart, GpuPart, NicPart
+from homelab_lib.lab.devices import AdapterPart, GpuPart
 from homelab_lib.lab.host import Device, Disk, Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.platforms import AccessoryPart, Slot
-from homelab_lib.models.pcie import Hop, TrainedLink, headroom, negotiate, payload_gbps
+from homelab_lib.models.pcie import TrainedLink, headroom
+from homelab_lib.wiring.pcie_link import carries, lanes_left, link_of, link_of_port, told
+from homelab_lib.wiring.pcie_tree import shared_links
 
 _GIGABIT = 1e9
+_FEW = 6  # devices that a sentence still names
 _PLUGS_INTO = {
     "USB-A 2": {"USB-A 2", "USB-A 3"},
     "USB-A 3": {"USB-A 2", "USB-A 3"},
@@ -29,17 +33,6 @@ def _slots(host: Host) -> dict[str, Slot]:
     return host.board.slots if host.board else {}
 
 
-def _lanes(host: Host, name: str) -> int:
-    """Lanes of a board's slot, less those that its neighbours take from it."""
-    slot = _slots(host)[name]
-    taken = [
-        other.lanes or 0
-        for other_name, other in _slots(host).items()
-        if name in other.shares_with and other_name in _occupied(host)
-    ]
-    return max((slot.lanes or 0) - sum(taken), 0)
-
-
 def _slot(host: Host, name: str | None) -> Slot | None:
     """The slot of that name, on the board or on an adapter."""
     if name is None or host.board is None:
@@ -49,53 +42,6 @@ def _slot(host: Host, name: str | None) -> Slot | None:
     adapter, _, place = name.partition(".")
     part = host.devices[adapter].part if adapter in host.devices else None
     return part.slots.get(place) if isinstance(part, AdapterPart) else None
-
-
-def hops(host: Host, name: str | None) -> list[Hop]:
-    """The passive hops from the processor's side to a slot.
-
-    Parameters
-    ----------
-    host
-        The machine.
-    name
-        The slot, as a device names it: ``PCIE1``, ``split.2``.
-
-    Returns
-    -------
-    list of Hop
-        The board's slot first. Empty where the slot has no PCI Express.
-    """
-    slot = _slot(host, name)
-    if slot is None or name is None:
-        return []
-    if name in _slots(host):
-        lanes = _lanes(host, name)
-        return [Hop(name, slot.generation, lanes)] if slot.generation and lanes else []
-    adapter = host.devices[name.partition(".")[0]]
-    found = hops(host, adapter.slot)
-    if found and isinstance(adapter.part, AdapterPart) and adapter.part.pcie is not None:
-        found.append(Hop(adapter.name, adapter.part.pcie.generation, adapter.part.pcie.lanes))
-    if found and slot.generation and slot.lanes:
-        found.append(Hop(name, slot.generation, slot.lanes))
-    return found
-
-
-def link_of(host: Host, device: Device | Disk) -> TrainedLink | None:
-    """What a device's link trains to, through all adapters; None where nothing is known.
-
-    Parameters
-    ----------
-    host
-        The machine it is in.
-    device
-        The card or drive.
-    """
-    pcie = getattr(device.part, "pcie", None)
-    path = hops(host, device.slot)
-    if pcie is None or not path:
-        return None
-    return negotiate(*path, Hop(device.name, pcie.generation, pcie.lanes))
 
 
 @rule("device-without-slot")
@@ -120,7 +66,7 @@ def has_slot(lab: Lab) -> Iterator[Finding]:
                 )
             elif device.slot in host.board.slots:
                 slot = host.board.slots[device.slot]
-                if slot.lanes and not _lanes(host, device.slot):
+                if slot.lanes and not lanes_left(host, device.slot)[0]:
                     yield Finding(
                         "device-without-slot",
                         "stops",
@@ -144,7 +90,7 @@ def _free_slot(host: Host, device: Device) -> str | None:
         (slot.lanes or 0, name)
         for name, slot in _slots(host).items()
         if name not in used and slot.form == form and not set(slot.shares_with) & set(used)
-        and _lanes(host, name)
+        and lanes_left(host, name)[0]
     ]  # fmt: skip
     return max(free)[1] if free else None
 
@@ -192,42 +138,35 @@ def splits(lab: Lab) -> Iterator[Finding]:
                 )
 
 
-def _nics(host: Host) -> Iterator[tuple[str, NicPart, list[Hop]]]:
-    """Every network chip that a port of the host uses, with the hops to it."""
-    slots = {device.part.id: device for device in host.devices.values()}
-    for name, part in {port.part.id: port.part for port in host.ports.values()}.items():
-        device = slots.get(name)
-        subject = f"devices.{device.name}" if device else "board"
-        yield f"hosts.{host.name}.{subject}", part, hops(host, device.slot) if device else []
-
-
 @rule("link-below-nic")
 def nic_has_lanes(lab: Lab) -> Iterator[Finding]:
     """A network card whose PCI Express link carries less than its ports."""
     for host in lab.hosts.values():
-        for subject, part, path in _nics(host):
-            if part.pcie is None:
+        cards = {device.part.id: device for device in host.devices.values()}
+        for part_id, port in {port.part.id: port for port in host.ports.values()}.items():
+            part, device, link = port.part, cards.get(part_id), link_of_port(host, port.name)
+            carried = carries(link) if link else None
+            if part.pcie is None or link is None or carried is None:
                 continue
-            link = negotiate(*path, Hop(part.id, part.pcie.generation, part.pcie.lanes))
             ports = [port for port in host.ports.values() if port.part.id == part.id]
             used = [p for p in ports if _wired(lab, host, p.name)] or ports[:1]
             needed = len(used) * max(part.speeds_bps) / _GIGABIT
-            carried = payload_gbps(link.gen, link.lanes)
             if headroom(carried.upper, needed) >= 1:
                 continue
+            subject = f"hosts.{host.name}." + (f"devices.{device.name}" if device else "board")
             yield Finding(
                 "link-below-nic",
                 "costs",
                 subject,
                 f"{part.title} has {needed:g} Gb/s outside and trains to PCI Express {link.gen}.0 "
-                f"x{link.lanes}: {carried.lower:.2f} to {carried.upper:.2f} Gb/s of payload.",
+                f"x{link.lanes}: {told(carried)}.",
                 carried.upper,
                 "Gb/s",
                 (
                     fact(part, f"PCI Express {part.pcie.generation}.0 x{part.pcie.lanes}"),
-                    f"Held down by {link.limited_by}; payload at 256 bytes.",
+                    f"Held down by {link.limited_by}.",
                 ),
-                _wider(host, subject, part, needed),
+                _wider(host, device, needed),
             )
 
 
@@ -235,16 +174,15 @@ def _wired(lab: Lab, host: Host, port: str) -> bool:
     return any(f"{host.name}.{port}" in (cable.a, cable.b) for cable in lab.cables)
 
 
-def _wider(host: Host, subject: str, part: NicPart, needed: float) -> Fix:
+def _wider(host: Host, device: Device | None, needed: float) -> Fix:
     """More lanes in a slot of this host that is free, where that is enough."""
-    device = next((d for d in host.devices.values() if d.part.id == part.id), None)
-    if device is not None:
-        free = _free_slot(host, device)
-        path = hops(host, free) if free else []
-        if path and part.pcie is not None:
-            link = negotiate(*path, Hop(part.id, part.pcie.generation, part.pcie.lanes))
-            if payload_gbps(link.gen, link.lanes).upper >= needed:
-                return Fix(f"slot {free}", changes=((f"{subject}.slot", free),))
+    free = _free_slot(host, device) if device else None
+    if device is not None and free is not None:
+        link = link_of(host, device, slot=free)
+        carried = carries(link) if link else None
+        if carried is not None and carried.upper >= needed:
+            path = f"hosts.{host.name}.devices.{device.name}.slot"
+            return Fix(f"slot {free}", changes=((path, free),))
     return Fix(f"a card of a later PCI Express generation, or all lanes of the slot: {needed:g} "
                "Gb/s in the lanes there are")  # fmt: skip
 
@@ -254,20 +192,41 @@ def budgets_met(lab: Lab) -> Iterator[Finding]:
     """A device that needs more than its link carries, by the document's own analysis."""
     for index, row in enumerate(lab.link_budgets):
         link = _of_row(lab, row.device)
-        if link is None:
+        band = carries(link) if link else None
+        if link is None or band is None or row.needed_bytes_per_s is None:
             continue
-        carried = payload_gbps(link.gen, link.lanes).upper * _GIGABIT / 8
+        carried = band.upper * _GIGABIT / 8
         if carried < row.needed_bytes_per_s:
             yield Finding(
                 "link-below-need",
                 "costs",
                 f"link_budgets.{index}",
                 f"{row.device} is said to need {row.needed_bytes_per_s / 1e9:g} GB/s; PCI Express "
-                f"{link.gen}.0 x{link.lanes} carries {carried / 1e9:.2f} GB/s at most.",
+                f"{link.gen}.0 x{link.lanes} carries {told(band, 8, 'GB/s')}.",
                 carried,
                 "B/s",
                 (f"Held down by {link.limited_by}.", f'The document: "{row.verdict}".'),
             )
+
+
+@rule("ideal-without-basis")
+def ideals_have_reasons(lab: Lab) -> Iterator[Finding]:
+    """A bandwidth called ideal for a card that no stream the document promises comes near."""
+    for index, row in enumerate(lab.link_budgets):
+        needs = [each.link_bps / 8 for each in stream_facts(lab) if each.device == row.device]
+        if row.ideal_bytes_per_s is None or not needs or max(needs) >= row.ideal_bytes_per_s:
+            continue
+        yield Finding(
+            "ideal-without-basis",
+            "note",
+            f"link_budgets.{index}",
+            f"{row.ideal_bytes_per_s / 1e9:g} GB/s are called ideal for {row.device}; what is "
+            f"promised of it moves {max(needs) / 1e9:.2f} GB/s over its link, since only "
+            "compressed video crosses it. It is no need, and nothing is short by it.",
+            max(needs),
+            "B/s",
+            fix=Fix("leave it out", changes=((f"link_budgets.{index}.ideal_bytes_per_s", None),)),
+        )
 
 
 @rule("link-slower-than-claimed")
@@ -304,47 +263,40 @@ def _of_row(lab: Lab, name: str) -> TrainedLink | None:
 
 @rule("uplink-shared")
 def uplinks_suffice(lab: Lab) -> Iterator[Finding]:
-    """A controller or chipset whose uplink carries less than what hangs on it."""
+    """A controller, chipset, adapter or expander whose uplink carries less than hangs on it."""
     for host in lab.hosts.values():
-        if host.board is None:
-            continue
-        for name, uplink in host.board.uplinks.items():
-            if not uplink.generation or not uplink.lanes:
+        for shared in shared_links(lab, host.name):
+            takes = {name: gbps for name, gbps in shared.takes.items() if gbps}
+            wanted = sum(takes.values())
+            if not shared.payload.upper or wanted <= shared.payload.upper:
                 continue
-            demands = dict(_behind(lab, host, name))
-            carried = payload_gbps(uplink.generation, uplink.lanes).upper
-            wanted = sum(demands.values())
-            if wanted <= carried:
-                continue
-            disks = [demand for demand in demands if demand in host.disks]
+            device = host.devices.get(shared.name)
+            part = device.part if device else host.board
+            names = ", ".join(takes) if len(takes) <= _FEW else f"{len(takes)} devices"
+            carried = f"{shared.payload.upper:.1f} Gb/s"
+            if (link := shared.link) is not None:
+                carried = f"PCI Express {link.gen}.0 x{link.lanes}: {told(shared.payload)}"
             yield Finding(
                 "uplink-shared",
-                "costs" if len(disks) == len(demands) else "note",
-                f"hosts.{host.name}.board",
-                f"{', '.join(demands)} share the uplink of {uplink.title}: {wanted:.1f} Gb/s "
-                f"together, and {carried:.1f} Gb/s (PCI Express {uplink.generation}.0 "
-                f"x{uplink.lanes}) for all.",
-                carried,
+                "costs" if set(takes) <= set(host.disks) else "note",
+                f"hosts.{host.name}." + (f"devices.{shared.name}" if device else "board"),
+                f"{names} share the uplink of {shared.title}: {wanted:.1f} Gb/s together, and "
+                f"{carried} for all.",
+                shared.payload.upper,
                 "Gb/s",
                 (
-                    fact(host.board, f"{uplink.title} hangs on x{uplink.lanes}"),
-                    *(f"{demand}: {gbps:.2f} Gb/s" for demand, gbps in demands.items()),
+                    *([fact(part, f"the uplink of {shared.title}")] if part else []),
+                    *(f"{name}: {gbps:.2f} Gb/s" for name, gbps in takes.items()),
                 ),
+                _more_lanes(host, device, wanted),
             )
 
 
-def _behind(lab: Lab, host: Host, uplink: str) -> Iterator[tuple[str, float]]:
-    """What hangs on an uplink, and how much each could take alone [Gb/s]."""
-    for slot, each in _occupied(host).items():
-        if slot not in _slots(host) or _slots(host)[slot].uplink != uplink:
-            continue
-        link = link_of(host, each)
-        rate = getattr(each.part, "outer_bytes_per_s", None)
-        if link is not None:
-            yield each.name, payload_gbps(link.gen, link.lanes).upper
-        elif rate:
-            yield each.name, rate * 8 / _GIGABIT
-    nics = host.board.nics if host.board else {}
-    for port in host.ports.values():
-        if nics.get(port.part.id) == uplink and _wired(lab, host, port.name):
-            yield port.name, max(port.speeds_bps) / _GIGABIT
+def _more_lanes(host: Host, device: Device | None, wanted: float) -> Fix | None:
+    """A free slot in which an adapter has room for all that hangs on it."""
+    free = _free_slot(host, device) if device else None
+    link = link_of(host, device, slot=free) if device and free else None
+    carried = carries(link) if link else None
+    if device is None or carried is None or carried.upper < wanted:
+        return None
+    return Fix(f"slot {free}", changes=((f"hosts.{host.name}.devices.{device.name}.slot", free),))
