@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from homelab_lib.audit.facts_capacity import made_of, openzfs, steps
 from homelab_lib.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
 from homelab_lib.models.durability import any_of, loss_probability, rebuild_seconds, ure_probability
 from homelab_lib.models.zfs import PoolCapacity, Vdev, capacity
 from homelab_lib.models.zfs_layout import parse_layout
+from homelab_lib.wiring.capacity import made_of, openzfs, steps
 from homelab_lib.wiring.pcie_tree import common_uplink
 
 
@@ -112,7 +112,7 @@ class PoolFacts:
         return capacity(self.vdev_list, openzfs=self.openzfs)
 
     def steps(self) -> dict[str, int]:
-        """Where the bytes between the labels and the files go [bytes]; see `facts_capacity`."""
+        """Where the bytes between labels and files go [bytes], as `wiring.capacity` has it."""
         return steps(self.vdev_list, self.capacity())
 
     def readers(self, failed: int = 1) -> int:

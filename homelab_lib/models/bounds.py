@@ -52,7 +52,13 @@ class Span:
         ValueError
             With the parameter, the value and the range.
         """
-        if not (self._holds(value) if isinstance(value, float | int) else self._all_hold(value)):
+        if isinstance(value, float | int):
+            inside = self._holds(value)
+        elif isinstance(value, tuple) and all(isinstance(each, float | int) for each in value):
+            inside = all(map(self._holds, value))  # arrays are slow for a few
+        else:
+            inside = self._all_hold(value)
+        if not inside:
             raise ValueError(f"{name} is {value}; it {self.says}")
 
     def _holds(self, value: float) -> bool:
@@ -80,6 +86,8 @@ COUNT = Span("has to be a whole number, at least 1", low=1.0, whole=True)
 WIDTH = Span("has to be a whole number from 1 to 255", low=1.0, high=255.0, whole=True)
 ASHIFT = Span("has to be a whole number from 9 to 16", low=9.0, high=16.0, whole=True)
 WHOLE = Span("has to be a whole number, not negative", whole=True)
+PORT = Span("has to be a whole number from 0 to 65535", high=65535.0, whole=True)
+FINITE = Span("has to be finite", low=-_LARGEST)
 
 
 def takes(**spans: Span) -> Callable[[Callable[P, T]], Callable[P, T]]:

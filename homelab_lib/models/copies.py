@@ -7,11 +7,14 @@ Source: P. Krogh, *The DAM Book*, 2nd ed., O'Reilly 2009, chapter 6 (the 3-2-1 r
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from homelab_lib.models.bounds import FINITE, POSITIVE, holds
+
 COPIES, MEDIA, ELSEWHERE = 3, 2, 1
 _SKEW_S = 300.0  # two machines' clocks; what is newer than that is dated wrongly
 
 
 @dataclass(frozen=True)
+@holds(age_s=FINITE, within_s=POSITIVE)
 class Copy:
     """One copy of some data; the data themselves are one.
 

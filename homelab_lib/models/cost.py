@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE, SHARE, takes
+from homelab_lib.models.bounds import FINITE, NOT_NEGATIVE, POSITIVE, SHARE, takes
 
 
 class Range(NamedTuple):
@@ -33,15 +33,18 @@ def total(prices: Iterable[Range]) -> Range:
     Prices that vary independently end nearer to the middle; this is what has to be at hand.
     """
     found = list(prices)
+    for price in found:
+        NOT_NEGATIVE.check("prices", price)
     return Range(sum(p.low for p in found), sum(p.high for p in found))
 
 
+@takes(spent=NOT_NEGATIVE, earned=NOT_NEGATIVE)
 def net(spent: Range, earned: Range) -> Range:
     """What is left to pay: at best dear sales against cheap buys, at worst the reverse."""
     return Range(spent.low - earned.high, spent.high - earned.low)
 
 
-@takes(tolerance=NOT_NEGATIVE)
+@takes(claimed=FINITE, computed=FINITE, tolerance=NOT_NEGATIVE)
 def covers(claimed: Range, computed: Range, *, tolerance: float = 0.005) -> bool:
     """Whether a claimed range is the computed one, give or take a share of it."""
     return all(

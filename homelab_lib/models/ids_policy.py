@@ -15,10 +15,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from homelab_lib.models.bounds import FINITE, WHOLE, holds
+
 Action = Literal["alert", "drop", "disable"]
 
 
 @dataclass(frozen=True)
+@holds(number=WHOLE)
 class Signature:
     """One rule of a ruleset, as its author wrote it.
 
@@ -47,6 +50,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
+@holds(priority=FINITE)
 class Policy:
     """What is done with many signatures at once.
 

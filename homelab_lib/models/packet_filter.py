@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Literal
 
+from homelab_lib.models.bounds import PORT, WHOLE, Span, holds
+
 Action = Literal["pass", "block", "reject"]
 Direction = Literal["in", "out", "any"]
 Address = IPv4Address | IPv6Address
@@ -25,11 +27,13 @@ Networks = tuple[Network, ...]
 PortRanges = tuple[tuple[int, int], ...]
 
 WITH_PORTS = ("tcp", "udp")
+_VERSION = Span("has to be 4 or 6", low=4.0, high=6.0, whole=True)
 ELSE = "else"
 """A protocol that no rule names."""
 
 
 @dataclass(frozen=True)
+@holds(destination_port=PORT, source_port=PORT)
 class Packet:
     """A packet that opens a connection; what follows it goes with its state.
 
@@ -58,6 +62,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
+@holds(versions=_VERSION, source_ports=PORT, destination_ports=PORT, sequence=WHOLE, group=WHOLE)
 class Rule:
     """One rule of the filter.
 

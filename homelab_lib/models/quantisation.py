@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from homelab_lib.models.architectures import Shapes, Widths
+from homelab_lib.models.bounds import COUNT, takes
 
 Types = dict[str, str]
 """GGML type by tensor: ``{"blk.0.attn_v.weight": "Q6_K", …}``."""
@@ -159,6 +160,8 @@ def quantised_types(quant: str, shapes: Shapes, widths: Widths) -> Types:
     """
     if quant not in _BASE:
         raise ValueError(f"quant is {quant!r}; it has to be one of {', '.join(QUANTS)}")
+    for name, shape in shapes.items():
+        COUNT.check(f"shapes of {name}", shape)
     base = _BASE[quant]
     types: Types = {}
     for name, shape in shapes.items():
@@ -175,6 +178,7 @@ def quantised_types(quant: str, shapes: Shapes, widths: Widths) -> Types:
     return types
 
 
+@takes(shape=COUNT)
 def tensor_bytes(type_name: str, shape: tuple[int, ...]) -> int:
     """What one tensor weighs, after the quantiser's fallback for rows that don't divide.
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from homelab_lib.models.bounds import ASHIFT, COUNT, WHOLE, Span, takes
-from homelab_lib.models.zfs_layout import GIB, MIB, Int, parse_layout, partition_bytes
+from homelab_lib.models.zfs_layout import GIB, MIB, Int, Partitioner, parse_layout, partition_bytes
 from homelab_lib.models.zfs_vdev import Role, VdevSpace, Version, vdev_space
 
 
-@takes(space_bytes=WHOLE, embedded_bytes=WHOLE)
+@takes(space_bytes=WHOLE, embedded_bytes=WHOLE, openzfs=WHOLE)
 def slop_bytes(space_bytes: Int, *, openzfs: Version = (2, 3, 0), embedded_bytes: Int = 0) -> Int:
     """What ZFS keeps back so that a full pool can still be cleared out.
 
@@ -65,7 +65,9 @@ class Vdev:
     ashift
         Binary logarithm of its sector size, 9 to 16.
     whole_disk
-        ZFS partitions the disks itself; False for files or ready partitions.
+        It is given whole disks; False for files or ready partitions.
+    partitioner
+        Who partitions a whole disk; see `partition_bytes`.
     logical_block
         Sector size that its disks report [bytes]: 512 or 4096; for all, or disk by disk.
     first_width, first_bytes
@@ -81,13 +83,14 @@ class Vdev:
     logical_block: int | tuple[int, ...] = 512
     first_width: int | None = None
     first_bytes: int | None = None
+    partitioner: Partitioner = "zpool"
 
     @property
     def logical_blocks(self) -> tuple[int, ...]:
         """The sector size of each of its disks [bytes]."""
-        if isinstance(self.logical_block, int):
-            return (self.logical_block,) * len(self.disk_bytes)
-        return self.logical_block
+        if isinstance(self.logical_block, tuple):
+            return self.logical_block
+        return (self.logical_block,) * len(self.disk_bytes)
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -95,7 +98,7 @@ class Vdev:
         if not self.whole_disk:
             return self.disk_bytes
         return tuple(
-            partition_bytes(size, logical_block=block)
+            int(partition_bytes(size, logical_block=block, by=self.partitioner))
             for size, block in zip(self.disk_bytes, self.logical_blocks, strict=True)
         )
 

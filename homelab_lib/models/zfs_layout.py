@@ -9,9 +9,11 @@ libzfs_pool_os.c), `efi_alloc_and_init` (lib/libefi/rdwr_efi.c), `vdev_set_defla
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from homelab_lib.models.bounds import ASHIFT, COUNT, WIDTH, Span, takes
+import numpy as np
+
+from homelab_lib.models.bounds import ASHIFT, COUNT, WIDTH, Span, holds, takes
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 SECTOR_BYTES = 512
@@ -19,13 +21,18 @@ SECTOR_BYTES = 512
 Int = Any
 """An int, or an integer array of any shape where a sweep needs it."""
 
+Partitioner = Literal["zpool", "truenas"]
+"""Who partitions a whole disk."""
+
 _SECTORS = Span("has to be 512 or 4096", low=512, high=4096, whole=True)
+_DISKS = Span("has to be a whole number from 0 to 255", high=255.0, whole=True)
 _COPIES = Span("goes from 1 to 3", low=1.0, high=3.0, whole=True)
 _DEFLATE_BLOCK = 128 * KIB  # the ratio is always taken from this size, whatever recordsize is
 _LAYOUT = re.compile(r"stripe|mirror|raidz([123])?|draid([123])?((?::\d+[dcs])*)")
 
 
 @dataclass(frozen=True)
+@holds(parity=_DISKS, data=_DISKS, spares=_DISKS)
 class Layout:
     """How a vdev spreads a block over its disks.
 
@@ -102,8 +109,8 @@ def first_width_of(first_width: int | None, layout: str, width: int) -> int:
 
 
 @takes(disk_bytes=COUNT, logical_block=_SECTORS)
-def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
-    """The data partition that `zpool` makes when it is given a whole disk on Linux.
+def partition_bytes(disk_bytes: Int, *, logical_block: int = 512, by: Partitioner = "zpool") -> Int:
+    """The data partition that a whole disk gets.
 
     Parameters
     ----------
@@ -111,6 +118,8 @@ def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
         The disk's exact size [bytes].
     logical_block
         The sector size it reports [bytes]: 512 (also for 512e) or 4096 (4Kn).
+    by
+        Who makes it: ``zpool`` on Linux, or the middleware of TrueNAS from 25.04 on.
 
     Returns
     -------
@@ -120,8 +129,12 @@ def partition_bytes(disk_bytes: Int, *, logical_block: int = 512) -> Int:
     References
     ----------
     `zpool_label_disk` and `efi_alloc_and_init`: 16384 sectors are kept at the end, the start is
-    at sector 2048, and the end is aligned to 2048 sectors, whatever a sector is.
+    at sector 2048, and the end is aligned to 2048 sectors, whatever a sector is. TrueNAS's
+    `disk.get_data_partition_size`: 2 GiB less, but no more than a hundredth, in whole MiB.
     """
+    if by == "truenas":
+        kept = np.minimum(2 * GIB, disk_bytes // 100)
+        return (disk_bytes - kept) // MIB * MIB
     table = 33 if logical_block == SECTOR_BYTES else 5  # the GPT's second copy, in sectors
     sectors = disk_bytes // logical_block - table - 16384 - 2048
     return (sectors - sectors % 2048) * logical_block

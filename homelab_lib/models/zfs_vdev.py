@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from homelab_lib.models.bounds import ASHIFT, COUNT, WIDTH, takes
+from homelab_lib.models.bounds import ASHIFT, COUNT, WHOLE, WIDTH, takes
 from homelab_lib.models.zfs_layout import (
     KIB,
     MIB,
@@ -64,7 +64,7 @@ def _highbit(value: Int) -> Int:
     return np.frexp(np.asarray(value, dtype=np.float64))[1]
 
 
-@takes(asize_bytes=COUNT)
+@takes(asize_bytes=COUNT, openzfs=WHOLE)
 def metaslab_shift(asize_bytes: Int, *, openzfs: Version = (2, 3, 0)) -> Int:
     """Binary logarithm of the metaslab size of a top-level vdev.
 
@@ -139,7 +139,14 @@ def _metaslabs_bytes(count: Int, shift: Int, layout: Layout, ashift: int) -> tup
     ), size // group * group
 
 
-@takes(width=WIDTH, partition_bytes=COUNT, ashift=ASHIFT, first_bytes=COUNT)
+@takes(
+    width=WIDTH,
+    partition_bytes=COUNT,
+    ashift=ASHIFT,
+    openzfs=WHOLE,
+    first_width=WIDTH,
+    first_bytes=COUNT,
+)
 def vdev_space(
     layout: str,
     width: int,

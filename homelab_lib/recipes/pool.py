@@ -11,17 +11,15 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool, draid
-from homelab_lib.models import zfs
-from homelab_lib.models.zfs_layout import GIB
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step
 from homelab_lib.units import format_seconds
+from homelab_lib.wiring.capacity import usable_of
 
 MAKES = ("pools",)
 BURN_IN = "nas-burn-in"
 """How the steps are called that look whether disks were tested."""
 
-_SLACK_BYTES = 2 * GIB  # TrueNAS leaves as much at the end of each disk, for one a bit smaller
 _TEST_BYTES_PER_S = 180e6  # a large disk's mean from its outer to its inner edge
 _PROPERTY: Shape = {"parsed": int}
 _ROOT: Shape = [{"used": _PROPERTY, "available": _PROPERTY}]
@@ -101,6 +99,7 @@ class _Made:
     def __init__(self, lab: Lab, pool: Pool) -> None:
         self.pool = pool
         self.disks = lab.hardware(pool.host).disks
+        self.predicted_bytes = usable_of(lab, pool)
         if pool.host not in lab.machines():
             raise BadParameter(
                 f"pool {pool.id} is on {pool.host}, which has no SSH login",
@@ -181,14 +180,4 @@ class _Made:
         for row in rows:
             holds = row["used"]["parsed"] + row["available"]["parsed"]
             name = f"usable capacity of pool {self.pool.name}"
-            yield Measurement(name, holds, "B", self._predicted())
-
-    def _predicted(self) -> int:
-        found = []
-        for group in self.pool.groups:
-            sizes = [self.disks[name].capacity_bytes - _SLACK_BYTES for name in group.disks]
-            alone = group.layout == "stripe"
-            for each in [[size] for size in sizes] if alone else [sizes]:
-                vdev = zfs.Vdev(group.layout, tuple(each), role=group.role, whole_disk=False)
-                found.append(vdev)
-        return int(zfs.capacity(found).usable_bytes)
+            yield Measurement(name, holds, "B", self.predicted_bytes)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from homelab_lib.audit.facts_capacity import pool_capacity_of
 from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.per_host import every
 from homelab_lib.units import format_bps, format_bytes, format_ibytes
+from homelab_lib.wiring.capacity import pool_capacity_of
 from homelab_lib.wiring.switching import port_table
 
 if TYPE_CHECKING:

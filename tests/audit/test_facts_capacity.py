@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from homelab_lib.audit.facts_capacity import made_of, pool_capacity_of, steps
 from homelab_lib.audit.facts_storage import pool_facts
 from homelab_lib.audit.run import findings
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.per_host import at
+from homelab_lib.wiring.capacity import made_of, pool_capacity_of, steps
 
 LAB = load_lab(Path(__file__).resolve().parents[2] / "data")
 TANK = "pools.truenas.tank"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from homelab_lib import paths
-from homelab_lib.audit.facts_capacity import pool_capacity_of
 from homelab_lib.audit.facts_storage import not_computed, pool_facts
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
@@ -19,6 +18,7 @@ from homelab_lib.lab.base import DatasetName, PoolName, StorageId
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.pools import draid
 from homelab_lib.views import tables
+from homelab_lib.wiring.capacity import pool_capacity_of
 
 MINIPC = paths.data() / "examples" / "minipc"
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from homelab_lib.audit.facts_capacity import usable_of
 from homelab_lib.audit.facts_storage import rated_pools
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -11,6 +10,7 @@ from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.units import format_bytes, format_ibytes
+from homelab_lib.wiring.capacity import usable_of
 
 FULL = 0.8
 """Share of a pool above which ZFS slows down, by its makers' advice."""

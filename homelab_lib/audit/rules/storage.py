@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from homelab_lib.audit.facts_capacity import usable_of
 from homelab_lib.audit.facts_storage import not_computed
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -11,6 +10,7 @@ from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.pools import Pool
 from homelab_lib.units import format_bytes, format_ibytes
+from homelab_lib.wiring.capacity import usable_of
 
 _TOLERANCE = 0.01
 _COPY = re.compile(r"back-?\s?up|archiv|snapshot|replica", re.IGNORECASE)

@@ -102,7 +102,7 @@ def _pools(nas: TrueNas, before_phase: int) -> None:
             names = [by_serial[d.serial or f"{nas.name}-{d.name}".upper()] for d in disks]
             kind = group.layout.partition(":")[0].upper()
             vdevs.append(Vdev(kind, names, group.role, group.layout))
-        size, usable = zpool_sizes(vdevs, nas.disks)
+        size, usable = zpool_sizes(vdevs, nas.disks, nas.release)
         number = len(nas.pools) + 1
         nas.pools[name] = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, 0.0)
         for each in nas.pools[name].disks:

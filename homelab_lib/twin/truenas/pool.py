@@ -65,7 +65,7 @@ def pool_create(nas: TrueNas, data: Row) -> Work:
         done = f"Formatting disks ({place + 1}/{len(disks)})"
         yield Progress(_WIPE_S, 30 * (place + 1) / len(disks), done)
     yield Progress(4.0, 90, "Creating ZFS Pool")
-    size, usable = zpool_sizes(vdevs, nas.disks)
+    size, usable = zpool_sizes(vdevs, nas.disks, nas.release)
     number = max((pool.id for pool in nas.pools.values()), default=0) + 1
     name, now_s = data["name"], nas.now_s()
     pool = ZPool(number, name, nas.guid(f"pool {name}"), vdevs, size, usable, now_s)

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib.models import zfs
-from homelab_lib.models.zfs_layout import parse_layout
+from homelab_lib.models.zfs_layout import parse_layout, partition_bytes
 from homelab_lib.twin.truenas.rpc import HALFMOON, Release
 
 Row = dict[str, Any]
-_TAIL_BYTES = 2 * 2**30
-"""TrueNAS leaves this much of each disk unused, so that a slightly smaller one can replace it."""
-
-
+_OPENZFS = {False: (2, 3), True: (2, 4)}
+"""Before 26.0, and since."""
 _ZFS_PARTITION = "6a898cc3-1dd2-11b2-99a6-080020736631"
 
 
@@ -78,7 +76,12 @@ class NasDisk:
     def format(self) -> None:
         """Wipe it, and give it the one partition that a pool lies on."""
         self.exported_zpool, self.fstype = None, ""
-        self.partitions = [self.partition(1, self.size_bytes - _TAIL_BYTES)]
+        self.partitions = [self.partition(1, self.data_bytes)]
+
+    @property
+    def data_bytes(self) -> int:
+        """What the partition for a pool gets: a bit less, so that a smaller disk can replace it."""
+        return int(partition_bytes(self.size_bytes, by="truenas"))
 
     @property
     def identifier(self) -> str:
@@ -231,7 +234,9 @@ def _leaf(disk: str, guid: str) -> Row:
     }
 
 
-def zpool_sizes(vdevs: Iterable[Vdev], disks: Mapping[str, NasDisk]) -> tuple[int, int]:
+def zpool_sizes(
+    vdevs: Iterable[Vdev], disks: Mapping[str, NasDisk], release: Release
+) -> tuple[int, int]:
     """A pool's raw and usable size [bytes]: the one place where the twin gets them from.
 
     Parameters
@@ -240,12 +245,14 @@ def zpool_sizes(vdevs: Iterable[Vdev], disks: Mapping[str, NasDisk]) -> tuple[in
         The pool's.
     disks
         The machine's, by name.
+    release
+        The machine's.
     """
     found = []
     for vdev in vdevs:
-        sizes = [disks[disk].size_bytes - _TAIL_BYTES for disk in vdev.disks]
+        sizes = [disks[disk].data_bytes for disk in vdev.disks]
         layout = vdev.layout or vdev.kind.lower()
         for each in [[size] for size in sizes] if layout == "stripe" else [sizes]:
             found.append(zfs.Vdev(layout, tuple(each), role=vdev.role, whole_disk=False))
-    holds = zfs.capacity(found)
+    holds = zfs.capacity(found, openzfs=_OPENZFS[release >= HALFMOON])
     return int(holds.size_bytes), int(holds.usable_bytes)

@@ -6,7 +6,7 @@ from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.pools import Pool
 from homelab_lib.lab.releases import series_of
 from homelab_lib.models.zfs import PoolCapacity, Vdev, capacity
-from homelab_lib.models.zfs_layout import parse_layout
+from homelab_lib.models.zfs_layout import Partitioner, parse_layout
 
 _OPENZFS = {
     "truenas 26.0": (2, 4),
@@ -27,6 +27,8 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
         The lab, and one of its pools.
     """
     disks = lab.hardware(pool.host).disks
+    system = lab.system(pool.host)
+    by: Partitioner = "truenas" if system and system.kind == "truenas" else "zpool"
     found = []
     for group in pool.groups:
         parts = [disks[name].part for name in group.disks]
@@ -39,6 +41,7 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
                     role=group.role,
                     ashift=pool.ashift,
                     logical_block=tuple(part.logical_sector_bytes for part in each),
+                    partitioner=by,
                 )
             )
     return tuple(found)
@@ -46,7 +49,9 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
 
 def openzfs(lab: Lab, pool: Pool) -> tuple[int, ...]:
     """The version of OpenZFS that the pool's machine has, by its release."""
-    system = lab.hardware(pool.host).os
+    system = lab.system(pool.host)
+    if system is None:
+        return _BEFORE
     return _OPENZFS.get(str(series_of(system.kind, system.version)), _BEFORE)
 
 
