@@ -14,8 +14,10 @@ from homelab_lib.lab.base import (
     Record,
     SecretReference,
     Slug,
+    StorageId,
     Tcp,
 )
+from homelab_lib.lab.guests import VmId
 from homelab_lib.lab.schedule import Cron
 
 RepositoryUrl = Annotated[
@@ -111,6 +113,35 @@ class FileBackup(Made):
     purpose: str = Field("", description="What is in it, for people.")
 
 
+class GuestBackup(Made):
+    """Guests of a Proxmox host that it backs up whole, again and again, onto one of its storages:
+    a folder, an NFS share, or a Proxmox Backup Server."""
+
+    host: Slug = Field(description="Proxmox host whose guests they are.")
+    guests: tuple[Slug, ...] = Field(min_length=1, description="VMs and containers, by name.")
+    storage: StorageId = Field(description="The host's storage that they go to.")
+    schedule: Cron = Field(description="When, as in crontab: '30 2 * * *'.")
+    within_hours: Positive = Field(26, description="The newest is never older than this [h].")
+    keep: Keep = Field(description="How long they are kept.")
+    medium: str = Field(description="What they lie on, such as 'tank of the NAS'.")
+    offsite: bool = Field(False, description="Whether that is in another place than the lab.")
+    purpose: str = Field("", description="What for, for people.")
+
+
+class GuestDrill(Made):
+    """A VM that is restored beside itself, compared and removed, again and again. It gets a number
+    and addresses of its own, no network, and none of the cards."""
+
+    backup: Slug = Field(description="Backup of guests that it is restored from.")
+    vm: Slug = Field(description="The VM.")
+    vmid: VmId = Field(description="Number that nobody has, under which it is restored.")
+    storage: StorageId = Field(description="The host's storage that it is restored onto.")
+    files: Positive = Field(10, le=200, description="How many files are compared.")
+    seed: Positive = Field(1, description="Which ones: another number picks others.")
+    every_days: Positive = Field(90, description="How old the last drill may be [days].")
+    start: bool = Field(False, description="Whether it is started, too, without its network.")
+
+
 class RestoreDrill(Made):
     """Files that are brought back into a place of their own and compared, again and again."""
 
@@ -139,6 +170,12 @@ class Backups(Record):
     )
     drills: Annotated[dict[Slug, RestoreDrill], BY_NAME] = Field(
         {}, description="What is brought back to see that it can be."
+    )
+    guests: Annotated[dict[Slug, GuestBackup], BY_NAME] = Field(
+        {}, description="VMs and containers that Proxmox backs up whole."
+    )
+    guest_drills: Annotated[dict[Slug, GuestDrill], BY_NAME] = Field(
+        {}, description="VMs that are restored to see that they can be."
     )
 
 

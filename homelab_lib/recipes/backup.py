@@ -27,7 +27,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
-from homelab_lib.recipes import cloud
+from homelab_lib.recipes import cloud, guest_backup
 from homelab_lib.recipes.restic import reached
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
@@ -74,6 +74,8 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         )
     for drill in drills:
         yield from _drill(lab, drill, made)
+    whole = list(guest_backup.steps(lab, phase))
+    yield from whole
     if made or clouds:
         yield Step(
             "three-two-one",
@@ -295,6 +297,7 @@ def health(lab: Lab, ctx: Context) -> Iterator[Check]:
         for task in nas.cloud_tasks.values():
             if task.phase or task.exists:
                 yield from cloud.Task(lab, host, task).check(ctx)
+    yield from guest_backup.health(lab, ctx)
     yield from gate(lab, ctx)
 
 

@@ -66,7 +66,8 @@ _ETCD = (
     'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; '
     'else echo "lost $p" >> "$d/said"; cat "$d/why" >&2; fi; '
 )
-_NOTE = (
+# Of what a drill has said in $d/said, from the copy $snap, a note in $r; fails where that is bad.
+NOTE = (
     'bad=$(grep -c -e "^lost " -e "^differs " "$d/said" || true); '
     'good=$(grep -c "^same " "$d/said" || true); '
     '{ echo "$(date +%s) $snap"; cat "$d/said"; } > "$r.new"; mv -fT -- "$r.new" "$r"; '
@@ -179,7 +180,7 @@ class RestoreDrill:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["last"] == "good" and observed["age_s"] <= self.within_s:
             return Diff()
-        drill = _COPY + (_ETCD if self.what == "etcd" else _FILES) + _NOTE
+        drill = _COPY + (_ETCD if self.what == "etcd" else _FILES) + NOTE
         script = _BEGIN + drill
         words = self.access.words()
         if self.paper is not None:

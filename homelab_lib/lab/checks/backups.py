@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.lab import Lab
 
+_BLOCKS = ("zfspool", "lvm", "lvmthin")
+
 
 def faults(lab: Lab) -> Iterator[Fault]:
     kept = lab.backups
@@ -38,3 +40,52 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if drill.from_paper and place is not None and place.kind != "s3":
             what = f"{place.name} is no s3: its login does not fit on a line of paper"
             yield Fault((*path, "from_paper"), what)
+    yield from _of_guests(lab)
+
+
+def _of_guests(lab: Lab) -> Iterator[Fault]:
+    kept = lab.backups
+    for name, each in kept.guests.items():
+        path = ("backups", "guests", name)
+        host = lab.hosts.get(each.host)
+        if host is None or host.os.kind != "proxmox":
+            known = [h.name for h in lab.hosts.values() if h.os.kind == "proxmox"]
+            yield unknown((*path, "host"), each.host, known, "Proxmox host")
+            continue
+        there = _guests(lab, each.host)
+        for guest in each.guests:
+            if guest not in there:
+                yield unknown((*path, "guests"), guest, there, f"guest of {each.host}")
+        stores = lab.storages.get(each.host, {})
+        store = stores.get(each.storage)
+        if store is None or "backup" not in store.content:
+            fit = [s.name for s in stores.values() if "backup" in s.content]
+            yield unknown((*path, "storage"), each.storage, fit, "storage for backups")
+    taken = {vmid for host in lab.hosts for vmid in _guests(lab, host).values()}
+    for name, drill in kept.guest_drills.items():
+        path = ("backups", "guest_drills", name)
+        backup = kept.guests.get(drill.backup)
+        if backup is None:
+            yield unknown((*path, "backup"), drill.backup, kept.guests, "backup of guests")
+            continue
+        if drill.vm not in backup.guests or drill.vm not in lab.vms:
+            fit = [each for each in backup.guests if each in lab.vms]
+            yield unknown((*path, "vm"), drill.vm, fit, f"VM that {drill.backup} backs up")
+        if drill.vmid in taken:
+            what = f"{drill.vmid} is a guest's number: a drill would be restored over it"
+            yield Fault((*path, "vmid"), what)
+        stores = lab.storages.get(backup.host, {})
+        store = stores.get(drill.storage)
+        if store is None or store.kind not in _BLOCKS:
+            fit = [s.name for s in stores.values() if s.kind in _BLOCKS]
+            where = "storage of block devices, whose disks can be looked at"
+            yield unknown((*path, "storage"), drill.storage, fit, where)
+    numbers = ((("backups", "guest_drills", n, "vmid"), d.vmid)
+               for n, d in kept.guest_drills.items())  # fmt: skip
+    yield from twice(numbers, "the number")
+
+
+def _guests(lab: Lab, host: str) -> dict[str, int]:
+    """VMs and containers of a host, and their numbers."""
+    every = (*lab.vms.values(), *lab.containers.values())
+    return {each.name: each.vmid for each in every if each.host == host}

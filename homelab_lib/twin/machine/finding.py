@@ -5,6 +5,7 @@ Source: POSIX.1-2024, find; the extensions and messages are GNU findutils 4's.
 
 import fnmatch
 import posixpath
+import re
 from dataclasses import dataclass
 
 from homelab_lib.twin.machine.entry import Entry, FileError
@@ -16,7 +17,8 @@ finding = Commands()
 
 _LETTERS = {"file": "f", "dir": "d", "link": "l", "pipe": "p", "socket": "s"}
 _LETTERS |= {"character device": "c", "block device": "b"}
-_TAKES = ("-name", "-path", "-type", "-maxdepth", "-mindepth", "-user", "-group", "-perm")
+_TAKES = ("-name", "-path", "-type", "-maxdepth", "-mindepth", "-user", "-group", "-perm",
+          "-size")  # fmt: skip
 _FLAGS = ("-print", "-print0", "-empty", "-xdev", "-mount", "-not", "!")
 
 
@@ -80,6 +82,8 @@ def _wanted(words: list[str]) -> _Wanted:
                 raise ValueError(f"missing argument to `{word}'")
             if word == "-maxdepth":
                 most = int(value)
+            elif word == "-size" and not re.fullmatch(r"[+-]?\d+[ckMG]", value):
+                raise ValueError(f"this twin knows sizes with c, k, M or G, and not `{value}'")
             elif word == "-mindepth":
                 least = int(value)
             else:
@@ -128,5 +132,9 @@ def _fits(machine: Machine, entry: Entry, path: str, shown: str, test: str, valu
             return entry.group == machine.accounts.group_called(value)
         case "-perm":
             return entry.mode == int(value, 8)
+        case "-size":
+            unit = {"c": 1, "k": 2**10, "M": 2**20, "G": 2**30}[value[-1]]
+            units, wanted = -(-entry.size // unit), int(value[:-1].lstrip("+-"))
+            return {"+": units > wanted, "-": units < wanted}.get(value[0], units == wanted)
     empty = not machine.files.listdir(path) if entry.kind == "dir" else not entry.size
     return empty and entry.kind in ("dir", "file")

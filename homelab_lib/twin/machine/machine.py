@@ -26,6 +26,7 @@ from homelab_lib.twin.machine.memory_module import Module
 from homelab_lib.twin.machine.nfs import NfsServer, NfsShare
 from homelab_lib.twin.machine.program import Body, Call, Commands, Reply
 from homelab_lib.twin.machine.surroundings import Ask, Export, Surroundings
+from homelab_lib.twin.machine.tree import Tree
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.usage import Misused
 from homelab_lib.twin.packet import Packet
@@ -123,6 +124,8 @@ class Machine:
         self.bus_is_known = False  # whether that is so, whatever the real machine behind it says
         self.blocks = [root_disk("sda", 32 * 2**30)]  # what disks there are
         self.root_source, self.root_fstype, self.root_bytes = "/dev/sda1", "ext4", 32 * 2**30
+        # What is on a block device of its own: file system and kind, or why it can't be mounted.
+        self.on_device: Callable[[Machine, str, str], tuple[Tree, str] | str] | None = None
         self.up = True
         self.boots = 0
         self.booted_s = world.clock.now() - 86400.0

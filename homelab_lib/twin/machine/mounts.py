@@ -213,11 +213,13 @@ def _aligned(table: list[list[str]], *, left: int) -> str:
 
 @mounts("mount")
 def mount(machine: Machine, call: Call) -> Reply:
-    """Mount an NFS export."""
+    """Mount an NFS export, or a file system that is on a device of this machine."""
     words, options = operands(call, "-t -o")
     if not words:
         form = "{source} on {target} type {fstype} ({options})\n"
         return Reply(0, "".join(form.format(**row) for row in mounted(machine)))
+    if words[0].startswith("/dev/") and machine.on_device is not None:
+        return _from_device(machine, words[0], posixpath.normpath(words[1]), options)
     if "nfs-common" not in machine.packages:
         text = "bad option; for several filesystems (e.g. nfs, cifs) you might need a "
         return Reply(32, stderr=f"mount: {words[1]}: {text}/sbin/mount.<type> helper program.\n")
@@ -233,10 +235,26 @@ def mount(machine: Machine, call: Call) -> Reply:
     return Reply()
 
 
+def _from_device(machine: Machine, device: str, target: str, options: dict[str, str]) -> Reply:
+    assert machine.on_device is not None
+    asked = options.get("-o") or "rw"
+    found = machine.on_device(machine, device, asked)
+    if isinstance(found, str):
+        return Reply(32, stderr=f"mount: {target}: {found}\n")
+    tree, kind = found
+    if not machine.files.is_dir(target):
+        return Reply(32, stderr=f"mount: {target}: mount point does not exist.\n")
+    machine.files.mount(Mount(target, tree, "/", device, kind, asked))
+    return Reply()
+
+
 @mounts("umount")
 def umount(machine: Machine, call: Call) -> Reply:
     """Take a mount away."""
-    machine.files.umount(operands(call)[0][0])
+    target = operands(call)[0][0]
+    if machine.on_device is not None and posixpath.normpath(target) not in machine.files.mounts:
+        return Reply(32, stderr=f"umount: {target}: not mounted.\n")
+    machine.files.umount(target)
     return Reply()
 
 

@@ -19,6 +19,7 @@ from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2, starts_network
 from homelab_lib.twin.proxmox.installed import stand_up
 from homelab_lib.twin.proxmox.interfaces import FILE, written
+from homelab_lib.twin.proxmox.loops import loops, on_device
 from homelab_lib.twin.proxmox.nics import nics, probe
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.passing import take
@@ -55,11 +56,12 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
         commands=(
-            *(qm, pct, pvesh, pvesm, ifupdown2, nics, disk_programs),
+            *(qm, pct, pvesh, pvesm, loops, ifupdown2, nics, disk_programs),
             *(booting, boot_loader.boot_loader, pci.pci_programs, *UNIX),
         ),
     )
     node.kernel = known.kernel
+    node.on_device = on_device
     furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)

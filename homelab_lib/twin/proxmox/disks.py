@@ -97,10 +97,11 @@ def source_digest(node: ProxmoxNode, source: str) -> str:
     return entry.sha256
 
 
-def with_mac(node: ProxmoxNode, value: str) -> str:
-    """A network card as it is stored: it has got an address where it had none."""
+def with_mac(node: ProxmoxNode, value: str, *, renew: bool = False) -> str:
+    """A network card as it is stored: it has got an address where it had none, or is to have
+    another one."""
     keys = split_net(value)
-    if "macaddr" not in keys:
+    if renew or "macaddr" not in keys:
         draw = node.world.rng.getrandbits(24)
         keys["macaddr"] = f"BC:24:11:{draw >> 16 & 255:02X}:{draw >> 8 & 255:02X}:{draw & 255:02X}"
     keys["macaddr"] = keys["macaddr"].upper()

@@ -14,6 +14,7 @@ _NETWORK = "pve-manager 9.2, PVE::API2::Network; pve-common, PVE::Network::Inter
 _AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
 _STORAGE = "pve-storage 9.1, PVE::API2::Storage"
 _MANAGER = "pve-manager 9.2, PVE::API2"
+_VZDUMP = "pve-manager 9.2, PVE::API2::{Backup,VZDump} and PVE::VZDump"
 _MAPPING = "pve-manager 9.2, PVE::API2::Cluster::Mapping::PCI; pve-guest-common, PVE::Mapping::PCI"
 _RAN = "ifupdown2 3.0.0 ran in a network namespace (tests/real)"
 _SHAPE = "output of a real node, its keys and types"
@@ -73,7 +74,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh get /nodes/{node}/storage",
         "pvesh get /nodes/{node}/storage/{storage}/content",
         "pvesh create /nodes/{node}/storage/{storage}/download-url",
-        *("pvesm set", "pvesm status", "pvesm list"),
+        *("pvesm set", "pvesm status", "pvesm list", "pvesm path"),
     ),
     _DISKS: (
         "pvesh get /nodes/{node}/disks/list",
@@ -89,6 +90,14 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh get /nodes/{node}/network/{iface}",
         "pvesh set /nodes/{node}/network/{iface}",
         "pvesh delete /nodes/{node}/network/{iface}",
+    ),
+    _VZDUMP: (
+        "pvesh get /cluster/backup",
+        "pvesh create /cluster/backup",
+        "pvesh get /cluster/backup/{id}",
+        "pvesh set /cluster/backup/{id}",
+        "pvesh delete /cluster/backup/{id}",
+        "pvesh create /nodes/{node}/vzdump",
     ),
     _MAPPING: (
         "pvesh get /cluster/mapping/pci",
@@ -124,6 +133,7 @@ GROUNDS: tuple[Grounds, ...] = (
     Grounds("ethtool", Fidelity.RECORDED, "output of real cards, its lines"),
     Grounds("dkms", Fidelity.RECORDED, "output of a real node"),
     Grounds("mokutil", Fidelity.DOCUMENTATION, "mokutil(1)"),
+    Grounds("losetup", Fidelity.DOCUMENTATION, "losetup(8); which partitions: a cloud image's"),
     Grounds("wipefs", Fidelity.DOCUMENTATION, "wipefs(8)"),
     Grounds("proxmox-boot-tool", Fidelity.DOCUMENTATION, "Administration Guide, Host Bootloader"),
     Grounds("proxmox-boot-tool kernel pin", Fidelity.GUESSED, "that it pins is documented"),

@@ -15,6 +15,7 @@ from homelab_lib.twin.proxmox.guest_calls import VM, found, unlocked
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.options import CREATE, UPDATE, VM_OPTIONS
 from homelab_lib.twin.proxmox.releases import release
+from homelab_lib.twin.proxmox.restoring import restored
 from homelab_lib.twin.proxmox.schema import (
     ParameterError,
     Property,
@@ -34,7 +35,7 @@ _KEY = re.compile(r"(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+")
 def _create(node: ProxmoxNode, given: Given) -> Any:
     vmid = int(given["vmid"])
     if "archive" in given:
-        raise PveError(f"unable to restore VM {vmid} - this twin knows no backups")
+        return restored(node, given)
     if taken := node.taken_by(vmid):
         raise PveError(f"unable to create VM {vmid} - {taken}")
     _assert_keys(given)

@@ -3,6 +3,7 @@
 from homelab_lib.twin.proxmox import (
     agent,
     apt_calls,
+    backup_calls,
     container_calls,
     disk_calls,
     guest_calls,
@@ -22,6 +23,7 @@ METHODS = Methods(
     | disk_calls.calls
     | apt_calls.calls
     | storage_calls.calls
+    | backup_calls.calls
     | guest_calls.calls
     | container_calls.calls
     | making.calls

@@ -13,6 +13,7 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
+from homelab_lib.twin.proxmox.archives import Archive
 from homelab_lib.twin.proxmox.card import Card
 from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.guest import Guest
@@ -30,6 +31,11 @@ _BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
 _SEEN_BY_CLOUD_INIT = (
     *("name", "ciuser", "sshkeys", "ipconfig0", "nameserver", "searchdomain", "cipassword"),
 )
+
+
+def _own_archives(node: "ProxmoxNode", store: Store) -> dict[str, Archive]:
+    """The backups on a server that nobody else of this world has."""
+    return store.archives
 
 
 class ProxmoxNode(Machine):
@@ -91,6 +97,9 @@ class ProxmoxNode(Machine):
         self.boot_partition_bytes = 2**30
         self.entries: list[str] | None = None  # a kernel's options as the boot loader has them
         self.mappings: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, str]] = {}  # backups that are made again and again
+        self.loops: dict[str, str] = {}  # what stands behind loop devices
+        self.served: Callable[[ProxmoxNode, Store], dict[str, Archive]] = _own_archives
         self.used: dict[str, int] = {}  # how often a card was given to a VM since the boot
         self.stubborn: dict[str, str] = {}  # cards that don't come back, and what is seen of it
         self.passes: Callable[[ProxmoxNode, VirtualMachine], list[Function]] = lambda *_: []
@@ -245,6 +254,7 @@ class ProxmoxNode(Machine):
         vm.running, vm.started, vm.since_s = True, dict(vm.config), self.world.clock.now()
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
+            vm.inside.put_into(vm.guest)
         vm.guest.sees()
         if given or vm.guest.bus:
             vm.guest.bus, vm.guest.bus_is_known = given, True
@@ -348,5 +358,8 @@ class ProxmoxNode(Machine):
             vms[vmid] = {"config": dict(sorted(container.config.items())),
                          "running": container.running}  # fmt: skip
         volumes = {name: dict(sorted(s.volumes.items())) for name, s in self.stores.items()}
+        backed_up = {name: sorted({a.vmid for a in s.archives.values()})
+                     for name, s in self.stores.items() if s.archives}  # fmt: skip
         maps = {name: sorted(each["map"]) for name, each in sorted(self.mappings.items())}
-        return super().state() | {"vms": vms, "volumes": volumes, "mappings": maps}
+        return super().state() | {"vms": vms, "volumes": volumes, "mappings": maps,
+                                "jobs": self.jobs, "backups": backed_up}  # fmt: skip

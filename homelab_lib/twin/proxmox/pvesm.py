@@ -8,6 +8,7 @@ from typing import Any
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.proxmox.api import invoke, replied
 from homelab_lib.twin.proxmox.arguments import parse_arguments
+from homelab_lib.twin.proxmox.loops import path_printed
 from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.node_calls import running_commit
@@ -27,6 +28,8 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     if call.user != "root":
         return Reply(255, stderr="please run as root\n")
     name, *words = [*call.argv[1:], ""][: max(len(call.argv) - 1, 1)]
+    if name == "path" and len(words) == 1:
+        return replied(lambda: path_printed(node, words[0]), lambda path: Reply(0, f"{path}\n"))
     if name not in _COMMANDS:
         return Reply(255, stderr=f"ERROR: unknown command 'pvesm {name}'\n")
     verb, path, arguments = _COMMANDS[name]

@@ -12,6 +12,7 @@ from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.pools import ZPool
 from homelab_lib.twin.proxmox.schema import split_properties
+from homelab_lib.twin.proxmox.seeding_backups import seed_backups
 from homelab_lib.twin.proxmox.seeding_network import seed_network
 from homelab_lib.twin.proxmox.seeding_pci import asked_later
 from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_size
@@ -109,6 +110,7 @@ def _seed_host(node: ProxmoxNode, ask: Ask, get: Get) -> None:
     node.unlearnt = {
         "disks": lambda: _seed_disks(node, get),
         "sources": lambda: _sources(node, get),
+        "backups": lambda: seed_backups(node, get),
     } | asked_later(node, ask, get)
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.twin.proxmox.archives import Archive
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError
 
 FOLDERS = {
@@ -46,6 +47,10 @@ class Store:
         What is neither used nor to be had: what a file system keeps for root [bytes].
     active, enabled
         Whether it is there, and whether it is to be.
+    archives
+        Backups of guests, by what stands behind ``backup/`` in their names.
+    full
+        No backup fits on it any more.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Store:
     reserved_bytes: int = 0
     active: bool = True
     enabled: bool = True
+    archives: dict[str, Archive] = field(default_factory=dict)
+    full: bool = False
 
     @property
     def thin(self) -> bool:

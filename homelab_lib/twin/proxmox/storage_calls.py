@@ -9,6 +9,8 @@ from typing import Any
 
 from homelab_lib.twin.machine.surroundings import NetError
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
+from homelab_lib.twin.proxmox.archives import archive_called, form_of
+from homelab_lib.twin.proxmox.backup_calls import listed
 from homelab_lib.twin.proxmox.formats import (
     BOOLEAN,
     CONTENT,
@@ -89,7 +91,10 @@ def _content(node: ProxmoxNode, given: Given) -> Any:
     store = node.stores.named(given["storage"])
     if not store.active:
         raise PveError(f"storage '{store.name}' is not online")
-    rows = [*_files(node, store), *_volumes(store)]
+    if given.get("content", "backup") == "backup" and "backup" in store.content:
+        node.learn("backups")
+    served = listed(node, store) if store.kind == "pbs" else ()
+    rows = [*_files(node, store), *_volumes(store), *served]
     return [
         row
         for row in rows
@@ -106,7 +111,10 @@ def _files(node: ProxmoxNode, store: Store) -> list[dict[str, Any]]:
             continue
         for file in node.files.listdir(path):
             entry = node.files.entry(posixpath.join(path, file))
-            if entry is not None and entry.kind == "file":
+            if content == "backup" and (found := archive_called(file)) is not None:
+                found = store.archives.get(file, found)
+                rows.append(found.row(f"{store.name}:backup/{file}", form_of(file)))
+            elif entry is not None and entry.kind == "file" and content != "backup":
                 form = "qcow2" if file.endswith((".qcow2", ".img")) else "raw"
                 form = {"snippets": "snippet", "iso": "iso"}.get(content, form)
                 named = {"volid": f"{store.name}:{content}/{file}", "content": content}

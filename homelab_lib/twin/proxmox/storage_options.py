@@ -38,7 +38,7 @@ def _kept(keys: Given) -> None:
         raise ValueError("keep-all cannot be set together with other options.")
 
 
-_KEEP = Format(
+KEEP = Format(
     "prune-backups",
     _kept,
     keys={"keep-all": BOOLEAN}
@@ -65,7 +65,7 @@ UPDATE = {
     "password": Property(max_length=256),
     "port": Property("integer", minimum=1, maximum=65535),
     "preallocation": Property(enum=("off", "metadata", "falloc", "full")),
-    "prune-backups": Property(format=_KEEP),
+    "prune-backups": Property(format=KEEP),
     "saferemove-stepsize": Property("integer", enum=("1", "2", "4", "8", "16", "32")),
     "server": Property(format=SERVER),
     "smbversion": Property(enum=("default", "2.0", "2.1", "3", "3.0", "3.11")),

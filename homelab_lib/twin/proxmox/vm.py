@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.twin.proxmox.archives import Inside
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.schema import flag, split_properties
 from homelab_lib.twin.proxmox.storage import parse_size
@@ -35,6 +36,8 @@ class VirtualMachine:
         The configuration that it runs with.
     firmware
         What its system was installed under; empty: nothing is installed yet.
+    inside
+        What is on its disks while no guest has run on them here.
     told, changed_s
         What the last broadcast said of it, and since when that is not so any more.
     since_s
@@ -48,6 +51,7 @@ class VirtualMachine:
     guest: Guest | None = None
     started: dict[str, str] = field(default_factory=dict)
     firmware: str = ""
+    inside: Inside = field(default_factory=Inside)
     told: dict[str, Any] = field(default_factory=dict)
     changed_s: float = -math.inf
     since_s: float = 0.0

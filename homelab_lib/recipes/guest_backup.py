@@ -1,0 +1,201 @@
+"""Whole guests: backed up by Proxmox onto one of its storages, and restored once to see that they
+can be."""
+
+from collections.abc import Iterator
+
+from homelab_lib.control.clock import clock_s
+from homelab_lib.control.linux.drills import last_drill
+from homelab_lib.control.linux.timers import on_calendar
+from homelab_lib.control.proxmox.backups import BackupJob, GuestsBackedUp, newest_backups
+from homelab_lib.control.proxmox.guest_drill import GuestDrill
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.backups import GuestBackup
+from homelab_lib.lab.backups import GuestDrill as Described
+from homelab_lib.models import copies as rule
+from homelab_lib.recipes.virtual_machine import node
+from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
+
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
+
+
+def steps(lab: Lab, phase: int) -> Iterator[Step]:
+    """The steps of the guests that a phase has backed up and restores.
+
+    Parameters
+    ----------
+    lab, phase
+        The lab, and the number of its phase.
+
+    Raises
+    ------
+    BadParameter
+        A host can't be reached.
+    """
+    made = [each for each in lab.backups.guests.values() if each.phase == phase]
+    for backup in made:
+        guests = Guests(lab, backup)
+        yield Step(
+            f"guests-{backup.name}",
+            f"Back up {guests.names} to {backup.storage} of {guests.node}",
+            why="Proxmox itself does it, by a job of its own, whether anybody looks or not. The "
+            "guests run on: a disk is frozen for a moment where the guest agent answers. What a "
+            "guest has on NFS, and a card, are not in it." + guests.where_it_stands,
+            ensure=guests.ensure,
+            check=guests.check,
+            measure=guests.ages,
+        )
+    for drill in lab.backups.guest_drills.values():
+        if drill.phase == phase and not drill.exists:
+            yield _drill(lab, drill, made)
+
+
+class Guests:
+    """Guests of a host, and their backups; see `steps`."""
+
+    def __init__(self, lab: Lab, backup: GuestBackup) -> None:
+        self.lab = lab
+        self.backup = backup
+        self.host = backup.host
+        self.node = node(lab, backup.host)
+        if lab.hosts[backup.host].ssh is None:
+            raise BadParameter(
+                f"{backup.host} is to back up its guests, and has no SSH login",
+                where=f"hosts.{backup.host}.ssh",
+                fix="add one",
+            )
+        every = {each.name: each for each in (*lab.vms.values(), *lab.containers.values())}
+        self.guests = tuple((every[name].vmid, name) for name in backup.guests)
+        self.storage = lab.storages[backup.host][backup.storage]
+
+    @property
+    def names(self) -> str:
+        """Whom, in words."""
+        return ", ".join(self.backup.guests)
+
+    @property
+    def by_server(self) -> bool:
+        """Whether a Proxmox Backup Server keeps them."""
+        return self.storage.kind == "pbs"
+
+    @property
+    def where_it_stands(self) -> str:
+        """What to think of where the backups are; empty where that is nothing special."""
+        if self.storage.kind in ("nfs", "cifs", "pbs"):
+            return ""
+        return (
+            f" {self.backup.storage} is a disk of {self.host} itself: what takes the host takes "
+            "the backups, so it counts for nothing more than a mistake undone."
+        )
+
+    def ensure(self, ctx: Context) -> Iterator[Wanted]:
+        """The job, and a first backup of each."""
+        backup = self.backup
+        keep = () if self.by_server else tuple(sorted(backup.keep.counts.items()))
+        ids = tuple(vmid for vmid, _ in self.guests)
+        yield BackupJob(
+            self.host, f"homelab-{backup.name}", ids, backup.storage,
+            on_calendar(backup.schedule), keep, self.by_server, self.lab.name,
+        )  # fmt: skip
+        yield GuestsBackedUp(
+            self.host, self.node, backup.storage, self.guests,
+            backup.within_hours * _HOUR_S, self.by_server,
+        )  # fmt: skip
+
+    def copies(self, ctx: Context) -> Iterator[rule.Copy]:
+        """What there is of each guest, by date."""
+        host = ctx.host(self.host)
+        there, now_s = newest_backups(host, self.node, self.backup.storage), clock_s(host)
+        for vmid, name in self.guests:
+            age_s = now_s - there[vmid].made_s if vmid in there else None
+            within_s = self.backup.within_hours * _HOUR_S
+            yield rule.Copy(name, self.backup.medium, self.backup.offsite, age_s, within_s)
+
+    def check(self, ctx: Context) -> Iterator[Check]:
+        """The newest backup of each guest is as new as was promised, and its server finds it
+        whole."""
+        for copy in self.copies(ctx):
+            says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
+            promised = f"of the {self.backup.within_hours} h that were promised"
+            title = f"the newest backup of {copy.name} on {self.backup.storage} is new"
+            yield Check(title, copy.counts, f"{says} {promised}")
+        there = newest_backups(ctx.host(self.host), self.node, self.backup.storage)
+        bad = [name for vmid, name in self.guests
+               if vmid in there and there[vmid].verified == "failed"]  # fmt: skip
+        says = f"the look through it failed: {', '.join(bad)}" if bad else "none was found broken"
+        yield Check(f"no newest backup on {self.backup.storage} is broken", not bad, says)
+
+    def ages(self, ctx: Context) -> Iterator[Measurement]:
+        """How old the newest backups are."""
+        for copy in self.copies(ctx):
+            if copy.age_s is not None:
+                yield Measurement(f"{copy.name}: age of the newest backup", copy.age_s, "s")
+
+
+def _drill(lab: Lab, drill: Described, made: list[GuestBackup]) -> Step:
+    backup = lab.backups.guests[drill.backup]
+    guests, vm = Guests(lab, backup), lab.vms[drill.vm]
+    wanted = GuestDrill(
+        guests.host, guests.node, drill.name, backup.storage, vm.vmid, vm.name, drill.vmid,
+        drill.storage, drill.files, drill.seed, drill.every_days * _DAY_S, drill.start, lab.name,
+    )  # fmt: skip
+
+    def done(ctx: Context) -> Check:
+        return drilled(ctx, lab, drill)
+
+    confirmed = None
+    if drill.start:
+        confirmed = Manual(
+            f"agree that a second {vm.name} is started on {guests.node} as VM {drill.vmid}: it has "
+            f"no network, and takes {vm.memory_bytes / 2**30:.0f} GiB of memory for some minutes",
+            verify=done,
+            or_confirmed=True,
+        )
+    return Step(
+        f"drill-{drill.name}",
+        f"Restore {vm.name} as VM {drill.vmid}, and compare it",
+        why=f"A backup is worth what was restored from it. {vm.name} runs on and is not touched: "
+        f"beside it stands, for some minutes, a VM {drill.vmid} with addresses of its own, its "
+        "links down and none of the cards, whose disk is only read. It is removed again, and the "
+        "plan names it: that is the one thing which this step may destroy.",
+        needs=(f"guests-{backup.name}",) if backup in made else (),
+        manual=confirmed,
+        ensure=lambda ctx: iter([wanted]),
+        check=lambda ctx: iter([done(ctx)]),
+    )
+
+
+def drilled(ctx: Context, lab: Lab, drill: Described) -> Check:
+    """What came of a VM's last drill, and whether that is as long ago as was promised.
+
+    Parameters
+    ----------
+    ctx, lab, drill
+        Gives the hosts; the lab, and its drill.
+    """
+    host = ctx.host(lab.backups.guests[drill.backup].host)
+    last = last_drill(host, drill.name)
+    title = f"{drill.vm} was restored as a whole"
+    if last is None:
+        return Check(title, False, "never")
+    age_s = clock_s(host) - last.made_s
+    says = (
+        f"{last.count('same')} of {len(last.files)} things looked at were the same, "
+        f"{last.count('changed')} changed since, {last.count('differs') + last.count('lost')} "
+        f"bad; {age_s / _DAY_S:.0f} of {drill.every_days} days ago"
+    )
+    return Check(title, last.good and age_s <= drill.every_days * _DAY_S, says)
+
+
+def health(lab: Lab, ctx: Context) -> Iterator[Check]:
+    """How old the backups of all guests are, and what came of the last drills.
+
+    Parameters
+    ----------
+    lab, ctx
+        The lab, and who gives its hosts.
+    """
+    for backup in lab.backups.guests.values():
+        yield from Guests(lab, backup).check(ctx)
+    for drill in lab.backups.guest_drills.values():
+        yield drilled(ctx, lab, drill)
