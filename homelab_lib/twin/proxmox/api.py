@@ -87,7 +87,7 @@ class Methods(dict[tuple[str, str], Method]):
 
         def register(body: Body) -> Body:
             of_path = {name: _OF_PATHS[name] for name in re.findall(r"{(\w+)}", path)}
-            self[verb, path] = Method(verb, path, {**(parameters or {}), **of_path}, body)
+            self[verb, path] = Method(verb, path, {**of_path, **(parameters or {})}, body)
             return body
 
         return register

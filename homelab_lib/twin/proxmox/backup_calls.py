@@ -12,7 +12,7 @@ from typing import Any
 from homelab_lib.twin.machine.calendar import elapses_s
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.archives import Archive, Inside, kept, options_in
-from homelab_lib.twin.proxmox.backup_options import CHANGED, JOB, NOW
+from homelab_lib.twin.proxmox.backup_options import CHANGED, JOB, JOB_ID, NOW
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.schema import (
     ParameterError,
@@ -40,7 +40,7 @@ def _jobs(node: ProxmoxNode, given: Given) -> Any:
     return [_shown(node, name) for name in node.jobs]
 
 
-@calls("GET", "/cluster/backup/{id}")
+@calls("GET", "/cluster/backup/{id}", {"id": JOB_ID})
 def _job(node: ProxmoxNode, given: Given) -> Any:
     return _shown(node, _known(node, given["id"]))
 
@@ -86,7 +86,7 @@ def _change_job(node: ProxmoxNode, given: Given) -> Any:
     wait_for(node, name)
 
 
-@calls("DELETE", "/cluster/backup/{id}")
+@calls("DELETE", "/cluster/backup/{id}", {"id": JOB_ID})
 def _delete_job(node: ProxmoxNode, given: Given) -> Any:
     del node.jobs[_known(node, given["id"])]
 

@@ -35,7 +35,7 @@ VZDUMP: dict[str, Property] = {
     "ionice": Property("integer", minimum=0, maximum=8),
     "lockwait": _COUNT,
     "mailnotification": Property(enum=("always", "failure")),
-    "mailto": TEXT,
+    "mailto": Property(format=many(Format("email-or-username"))),
     "maxfiles": Property("integer", minimum=1),
     "mode": Property(enum=("snapshot", "suspend", "stop")),
     "node": Property(format=NODE),
@@ -67,6 +67,8 @@ JOB = VZDUMP | {
     "schedule": Property(format=Format("pve-calendar-event", _event), max_length=128),
     "starttime": Property(pattern=r"\d{1,2}:\d{1,2}"),
 }
-CHANGED = {key: rule for key, rule in JOB.items() if key != "id"} | {
+JOB_ID = Property(max_length=50, pattern=r"\S+", required=True)
+CHANGED = JOB | {
+    "id": JOB_ID,
     "delete": Property(format=many(CONFIG_ID)),
 }
