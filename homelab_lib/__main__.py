@@ -53,7 +53,7 @@ def audit(arguments: argparse.Namespace) -> int:
 def twin(arguments: argparse.Namespace) -> int:
     """Serve a twin of a lab until interrupted; prints how to reach it with `ssh`."""
     from homelab_lib.lab import load_lab
-    from homelab_lib.target import serve_twin
+    from homelab_lib.served import serve_twin
 
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="homelab-twin-")).resolve()
     with serve_twin(

@@ -1,40 +1,31 @@
 """The few verbs of a runbook notebook: `begin`, then `plan`, `step` by step, and `finish`."""
 
 import atexit
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from homelab_lib import asked, paths
-from homelab_lib.errors import (
-    ApprovalMissing,
-    BadParameter,
-    Drift,
-    HomelabError,
-    StepFailed,
-    Unseen,
-)
+from homelab_lib import asked, ending, opening, paths
+from homelab_lib.approving import Approving
+from homelab_lib.errors import BadParameter, HomelabError, Unseen
 from homelab_lib.lab import load_lab
 from homelab_lib.planning import Undertaking, foretold
-from homelab_lib.recipes import health, named, runbook
-from homelab_lib.recipes.phase import Named
+from homelab_lib.recipes import health, named
 from homelab_lib.rehearsed import before
 from homelab_lib.reporting import Reporter
-from homelab_lib.runbook import approval, kept, lock
+from homelab_lib.runbook import lock
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.history import History
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
-from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
 from homelab_lib.target import SshTarget, Target, TwinTarget
 from homelab_lib.views.cards import Card, note_card, step_card, step_line
-from homelab_lib.views.looks import difference, looks_card
-from homelab_lib.views.plan import headline, plan_card, what_next
+from homelab_lib.views.looks import looks_card
+from homelab_lib.views.plan import plan_card, what_next
 from homelab_lib.views.progress import StepNews
 
 Mode = Literal["plan", "apply", "verify"]
@@ -152,10 +143,12 @@ class Run:
         else:
             self._target = SshTarget(self.lab, ssh_config, allow_changes=changing)
         self._stack.callback(self._target.close)
-        self.runbook = self._composed(what)
+        self.runbook = opening.composed(self.lab, self._target, what)
         public = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
         self._mask.public.update(public)
-        self.record = self._record(name, target, run_id)
+        under = self._history if target == "ssh" and changing else None
+        day = self._wall()[:10]
+        self.record = opening.record_of(name, target, run_id, under, self.approve, day)
         head = {
             "runbook": name,
             "lab": self.lab.name,
@@ -172,16 +165,6 @@ class Run:
             self._history.add(self.record.folder, self.approve)
         about = {"run_id": self.record.run_id, "title": self.runbook.title, "started": self._wall()}
         self._reporter = Reporter(self.record, self._journal, self._mask, about | head)
-
-    def _composed(self, what: Named | None) -> Runbook:
-        """The runbook; None asks for the look at everything that was carried out."""
-        key_of = self._target.public_key
-        if what is not None:
-            return runbook(self.lab, what.phase, key_of, what.part)
-        done = (
-            () if self._target.name == "twin" else kept.carried_out(paths.reports(), self.lab.name)
-        )
-        return health.runbook(self.lab, key_of, health.carried_out(self.lab, done))
 
     # ------------------------------------------------------------ three verbs
 
@@ -211,31 +194,10 @@ class Run:
         if self._sends and self._target.name == "ssh":
             self._work.await_hosts(lambda text: note("", text))
         plan = self._plan = self._work.rehearse(self.selected, note)
-        approved = plan
-        if isinstance(self._target, SshTarget):
-            self._target.meet(dict.fromkeys(change.host for change in plan.changes))
-            approval.save(plan, self._state / "plans")
-            if self._sends:
-                approved = approval.load(self.approve, self._state / "plans")
-        self._reporter.keep_plan(approved)
-        covered = approval.Covered()
-        if self._sends:
-            if plan.blocked:
-                raise StepFailed(
-                    f"the rehearsal did not get to the end: {plan.blocked_at}: {plan.blocked}"
-                )
-            covered = approval.assert_covers(
-                approved, plan, self._journal, self._work.allow_destroy
-            )
-        self._journal.append(
-            "plan",
-            digest=approved.digest,
-            fresh=plan.digest,
-            changes=len(plan.changes),
-            besides=covered.besides,
-            gone=covered.gone,
-            twin=self.evidence == "rehearsed",
+        approving = Approving(
+            self._work, self._state / "plans", self.approve, self._sends, self._reporter.keep_plan
         )
+        approving.hold(plan)
 
     def step(self, name: str) -> Card:
         """Carry out one step, or show what it would do; again, where its cell is run again."""
@@ -286,32 +248,21 @@ class Run:
         """
         plan = self._plan
         if plan is not None and plan.blocked:
-            error = StepFailed(
-                f"the rehearsal did not get to the end, so this plan can't be carried out:\n"
-                f"    {plan.blocked_at}: {plan.blocked}",
-                fix="mend that first",
-            )
+            error = ending.blocked(plan)
             self._broken_off(error, "blocked")
             raise error
         last = {outcome.step: outcome for outcome in self.outcomes}
-        self._assert_ran(last)
+        unseen = plan if plan is not None and plan.unseen and not self._sends else None
+        if (undone := ending.unfinished(self.selected, last, unseen)) is not None:
+            self._broken_off(undone, "failed")
+            raise undone
         drifted = [outcome for outcome in last.values() if outcome.status == "drift"]
         if drifted:
             self._conclude("drift")
-            lines = "\n".join(f"    {outcome.step}: {difference(outcome)}" for outcome in drifted)
-            mends = "mode=plan shows what would mend it"
-            if self.runbook.name == health.NAME:
-                mends = "RUNBOOK:STEP is mended by that runbook; with mode=plan it shows how"
-            raise Drift(
-                f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
-                fix=f"{mends}; the record: {self._reporter.place}",
-            )
+            raise ending.drift(self.runbook.name, drifted, self._reporter.place)
         self._conclude("completed" if self._sends or self.mode == "verify" else "planned")
         if plan is not None and plan.changes and self.mode == "apply" and not self._sends:
-            raise ApprovalMissing(
-                f"nothing was done: {headline(plan)[:-1]}, and nobody has approved it yet",
-                fix=f"read {self._reporter.place}/report.html; {what_next(plan, 'ssh', False)}",
-            )
+            raise ending.not_approved(plan, self._reporter.place)
         sent = sum(len(outcome.sent) for outcome in self.outcomes)
         return note_card(
             f"{self.runbook.title}: {self._status}, {sent} changes sent ({self.evidence}). "
@@ -331,30 +282,6 @@ class Run:
                 "this run was closed, and with it the lab's lock was given back",
                 fix="begin another one; it goes on where this one stopped",
             )
-
-    def _assert_ran(self, last: Mapping[str, StepOutcome]) -> None:
-        """See that every selected step ran, and that none of them failed when it ran last.
-
-        Raises
-        ------
-        StepFailed
-            One did not.
-        """
-        status = {name: last[name].status if name in last else "" for name in self.selected}
-        missing = [name for name, found in status.items() if found in ("", "not reached")]
-        if self._plan is not None and self._plan.unseen and not self._sends:
-            missing = [name for name in missing if self._plan.reached(name)]
-        failed = [name for name, found in status.items() if found == "failed"]
-        if not (missing or failed):
-            return
-        told = [f"{', '.join(failed)} failed"] if failed else []
-        told += [f"{', '.join(missing)} never ran"] if missing else []
-        error = StepFailed(
-            f"{' and '.join(told)}, so this run has not come to its end",
-            fix='each step of the runbook has its cell: run.step("NAME")',
-        )
-        self._broken_off(error, "failed")
-        raise error
 
     def _keep(self, outcome: StepOutcome) -> None:
         """Keep what came of a step; that it had not been reached before is no news any more."""
@@ -425,16 +352,6 @@ class Run:
         self._closed = True
         atexit.unregister(self.close)
         self._stack.close()
-
-    def _record(self, name: str, target: str, run_id: str) -> records.Record:
-        if run_id:
-            return records.find(paths.reports(), run_id)
-        if target == "ssh" and self.mode == "apply" and self.approve:
-            earlier = self._history.record_of(self.approve)
-            if earlier is not None:
-                return records.Record(earlier)
-        folder = f"{self._wall()[:10]}_{name}_{target}_r{secrets.token_hex(3)}"
-        return records.Record(paths.reports() / folder)
 
 
 def _unseen(outcome: StepOutcome) -> StepOutcome:

@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from homelab_lib import session, target
+from homelab_lib import session, ssh_target
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.recipes import named
 from homelab_lib.rehearsed import before
+from homelab_lib.served import vouch_for
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 
@@ -63,7 +64,7 @@ class Standing:
     def surround(self, patch: pytest.MonkeyPatch) -> None:
         """Have runs go by its clock, and leave their state and reports beside it."""
         folder = self.config.parent
-        patch.setattr(target, "WallClock", lambda: self.world.clock)
+        patch.setattr(ssh_target, "WallClock", lambda: self.world.clock)
         patch.setenv("HOMELAB_STATE", str(folder / "state"))
         patch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
 
@@ -172,7 +173,7 @@ def served(
         hosts.write_text("".join(f"{line}\n" for line in doors.known_hosts()))
         config = folder / "ssh_config"
         config.write_text(ssh_config(doors, identity_file=identity, known_hosts_file=hosts))
-        target.vouch_for(world, folder / "certificates")
+        vouch_for(world, folder / "certificates")
         yield Standing(world, config, path, runbook)
 
 

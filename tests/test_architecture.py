@@ -95,9 +95,9 @@ def test_a_room_uses_only_those_below_it(room):
     assert wrong == {}
 
 
-def test_only_the_target_knows_both_the_engine_and_the_twin():
+def test_only_what_serves_the_twin_and_what_runs_on_it_know_it():
     both = [file.stem for name, file in _files() if name != "twin" and "twin" in _rooms_used(file)]
-    assert both == ["target"]
+    assert both == ["served", "target"]
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ def get_password(service, user):
 _CELLS = (
     "import sys; sys.path[:0] = {path!r}\n"
     "from pathlib import Path\n"
-    "from homelab_lib import session\n"
+    "from homelab_lib import opening, session\n"
     "import canary_runbook\n"
     "book = canary_runbook.runbook({references!r}, Path({seen!r}))\n"
     "phase2 = session.named('phase2')\n"
     "session.named = lambda name: phase2\n"
-    "session.runbook = lambda lab, phase, key, part: book",
+    "opening.runbook = lambda lab, phase, key, part: book",
     'run = session.begin("canary", lab="data/examples/minipc")\nrun.plan()',
     'run.step("write")',
     'run.step("fail")',

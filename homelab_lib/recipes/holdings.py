@@ -24,6 +24,9 @@ _MADE_ON = {
 _SHOWN = 6
 
 Place = tuple[str, ...]
+_KEPT: dict[int, tuple[Lab, dict[int, list[str]]]] = {}
+"""By identity, with the lab, so that nobody else gets its number: each step of a runbook asks."""
+_KEPT_LABS = 8
 
 
 def holdings(lab: Lab) -> dict[int, list[str]]:
@@ -34,10 +37,14 @@ def holdings(lab: Lab) -> dict[int, list[str]]:
     lab
         The lab. A phase that it only names holds nothing.
     """
-    found: dict[int, list[str]] = {phase.number: [] for phase in lab.phases}
-    for place, number in _belonging((), lab):
-        found.setdefault(number, []).append(".".join(place))
-    return dict(sorted(found.items()))
+    if id(lab) not in _KEPT:
+        found: dict[int, list[str]] = {phase.number: [] for phase in lab.phases}
+        for place, number in _belonging((), lab):
+            found.setdefault(number, []).append(".".join(place))
+        if len(_KEPT) >= _KEPT_LABS:
+            _KEPT.clear()
+        _KEPT[id(lab)] = (lab, dict(sorted(found.items())))
+    return _KEPT[id(lab)][1]
 
 
 def _belonging(place: Place, value: object) -> Iterator[tuple[Place, int]]:

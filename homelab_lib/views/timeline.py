@@ -1,6 +1,13 @@
-"""When what was done: a bar for each step, a thinner one for each change within it."""
+"""When what was done: a bar for each step, a thinner one for each change within it.
 
+It is drawn by hand, since every run has one, and what draws the house's other figures takes longer
+to load than a run takes.
+"""
+
+from collections.abc import Iterator
 from functools import partial
+from html import escape
+from math import floor, isfinite, log10
 from typing import Any
 
 from homelab_lib.printable import printable
@@ -9,13 +16,12 @@ from homelab_lib.views.style import (
     BAD,
     BUSY,
     GOOD,
+    GRID,
     INK,
     QUIET,
     SOFT,
     WARN,
     Drawing,
-    house_style,
-    svg,
 )
 
 _COLOURS = {
@@ -27,6 +33,11 @@ _COLOURS = {
     "failed": BAD,
     "not reached": QUIET,
 }
+_WIDTH, _TOP, _ROW, _BOTTOM = 720, 30, 24, 42
+_LETTER = 6.0  # of the small print, about
+_ROOM = 70  # for the last bar's time
+_SHORTEST_S = 0.3  # what takes no time is seen, too
+_TICKS = 6
 
 
 _shown = partial(printable, one_line=True)
@@ -39,37 +50,69 @@ def timeline(summary: dict[str, Any]) -> Drawing:
     ----------
     summary
         A run's ``summary.json``. Times are on the target's clock, which for a twin is simulated.
-    """
-    from matplotlib.figure import Figure
 
+    Raises
+    ------
+    ValueError
+        A time in it is none.
+    """
     steps = summary["steps"]
-    with house_style():
-        figure = Figure(figsize=(7.5, 0.7 + 0.34 * max(len(steps), 1)))
-        axes = figure.subplots()
-        for row, step in enumerate(steps):
-            start, end = step["start_s"], max(step["end_s"], step["start_s"])
-            colour = _COLOURS[step["status"]]
-            axes.barh(row, max(end - start, 0.3), left=start, height=0.55, color=colour, alpha=0.3)
-            for resource in step["resources"]:
-                for sent in resource["sent"]:
-                    width = max(sent["end_s"] - sent["start_s"], 0.3)
-                    shade = colour if sent["outcome"] == "done" else BAD
-                    axes.barh(row, width, left=sent["start_s"], height=0.3, color=shade)
-            axes.annotate(
-                format_seconds(end - start),
-                (end, row),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=INK,
-            )
-        axes.set_yticks(range(len(steps)), [_shown(step["step"]) for step in steps])
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
-        axes.set_xlim(left=0)
-        clock = "simulated seconds" if summary["evidence"] == "rehearsed" else "seconds"
-        axes.set_xlabel(f"{clock} since the run began")
-        title = f"{summary['runbook']} on {summary['lab']} ({summary['evidence']})"
-        axes.set_title(_shown(title))
-        return Drawing(svg(figure), "timeline")
+    names = [_shown(step["step"]) for step in steps]
+    left = 16 + _LETTER * max(map(len, names), default=0)
+    times = [float(step[end]) for step in steps for end in ("start_s", "end_s")]
+    last_s = max([_SHORTEST_S, *times])
+    if not all(map(isfinite, times)):
+        raise ValueError("a time that is none")
+    scale = (_WIDTH - left - _ROOM) / last_s
+    floor_y = _TOP + _ROW * len(steps) + 4
+    height = floor_y + _BOTTOM
+    title = f"{summary['runbook']} on {summary['lab']} ({summary['evidence']})"
+    clock = "simulated seconds" if summary["evidence"] == "rehearsed" else "seconds"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        f'width="{_WIDTH}" height="{height}" font-family="DejaVu Sans, sans-serif" '
+        f'font-size="10" fill="{INK}">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        _text(8, 18, _shown(title), 'font-size="12" font-weight="bold"'),
+    ]
+    for tick in _ticks(last_s):
+        x = left + tick * scale
+        parts.append(_box(x, _TOP - 4, 1, floor_y - _TOP + 4, GRID))
+        parts.append(_text(x, floor_y + 14, f"{tick:g}", 'text-anchor="middle"'))
+    for row, (name, step) in enumerate(zip(names, steps, strict=True)):
+        y = _TOP + _ROW * row
+        parts.append(_text(left - 6, y + 14, name, 'text-anchor="end"'))
+        parts += _bars(step, left, scale, y)
+    parts.append(_text(left, floor_y + 32, f"{clock} since the run began"))
+    return Drawing("\n".join([*parts, "</svg>", ""]), "timeline")
+
+
+def _bars(step: dict[str, Any], left: float, scale: float, y: float) -> Iterator[str]:
+    """A step's bar with how long it took, and on it those of its changes."""
+    start, end = step["start_s"], max(step["end_s"], step["start_s"])
+    colour = _COLOURS[step["status"]]
+    wide = max(end - start, _SHORTEST_S)
+    yield _box(left + start * scale, y + 3, wide * scale, 14, colour, 'opacity="0.3"')
+    for resource in step["resources"]:
+        for sent in resource["sent"]:
+            wide = max(sent["end_s"] - sent["start_s"], _SHORTEST_S)
+            shade = colour if sent["outcome"] == "done" else BAD
+            yield _box(left + sent["start_s"] * scale, y + 6, wide * scale, 8, shade)
+    yield _text(left + end * scale + 5, y + 14, format_seconds(end - start))
+
+
+def _ticks(last_s: float) -> Iterator[float]:
+    """Round numbers of seconds up to the last: 0, 20, 40 …"""
+    rough = last_s / _TICKS
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
+    yield from (step * number for number in range(int(last_s / step) + 1))
+
+
+def _box(x: float, y: float, wide: float, high: float, colour: str, more: str = "") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}"'
+    return f'<rect {place} fill="{colour}" {more}/>'
+
+
+def _text(x: float, y: float, text: str, more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'

@@ -1,5 +1,6 @@
 """A wrong description: every mistake at once, with its line, what is allowed, and a near miss."""
 
+import copy
 import re
 import shutil
 
@@ -315,7 +316,9 @@ NAMES = {"files"}  # of things of the small lab; elsewhere it is a key
 KEYS = sorted(key for key in field_names(Lab) - NAMES if len(key) > 1 and f"    {key}:" in TEXT)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
 @given(key=st.sampled_from(KEYS), data=st.data())
 def test_any_typo_in_a_key_gets_a_suggestion(folder, key, data):
     """One letter left out, doubled or swapped with the next."""
@@ -337,6 +340,7 @@ def test_any_typo_in_a_key_gets_a_suggestion(folder, key, data):
     assert f"{typo!r} is no key here; did you mean {key!r}?" in found[0]
 
 
+DOCUMENT = yaml.safe_load(TEXT)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
@@ -347,11 +351,13 @@ VALUES = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
 @given(data=st.data())
 def test_loading_is_total_over_values(tmp_path_factory, data):
     """Whatever stands anywhere in the document, the answer is a lab or a `LabError`."""
-    document = yaml.safe_load(TEXT)
+    document = copy.deepcopy(DOCUMENT)
     place = document
     while isinstance(place, (dict, list)) and place:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))

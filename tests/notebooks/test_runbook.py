@@ -11,7 +11,7 @@ import pytest
 
 from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
-from homelab_lib.target import serve_twin
+from homelab_lib.served import serve_twin
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = ROOT / "runbooks" / "phase2.ipynb"
@@ -107,6 +107,7 @@ def test_plain_papermill_without_an_output_prints_the_notebook(papermill, tmp_pa
     )
 
 
+@pytest.mark.sample
 def test_a_notebook_that_was_written_runs(papermill, tmp_path):
     lab = str(LABS[SMALL])
     file = tmp_path / "written.ipynb"
@@ -154,7 +155,7 @@ def test_bad_parameters_are_told_by_plain_papermill_too(papermill, words, says):
 
 def test_a_reports_folder_that_can_not_be_written(papermill, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    ran = papermill(str(RUNBOOK), "out.ipynb", HOMELAB_REPORTS=str(tmp_path / "file" / "reports"))
+    ran = papermill(str(SMALL), "out.ipynb", HOMELAB_REPORTS=str(tmp_path / "file" / "reports"))
     assert ran.returncode == 1
     assert "can't be written" in ran.stderr
     assert "session.py" not in ran.stderr

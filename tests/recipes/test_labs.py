@@ -129,6 +129,7 @@ def test_the_mini_pc(stand):
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
+@pytest.mark.sample
 def test_three_servers_on_three_nodes_each_with_its_own_storage(lab, stand):
     vms = {"one": VM, "two": vm("two", "pve2"), "three": vm("three", "pve3")}
     servers = {**CLUSTER, "servers": ["one", "two", "three"], "storage_class": None}
