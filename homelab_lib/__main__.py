@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from homelab_lib import paths
 from homelab_lib.cli import guide, kept, runs
-from homelab_lib.cli.start import init
+from homelab_lib.cli.start import examples, init
 from homelab_lib.errors import HomelabError
 from homelab_lib.printable import printable
 
@@ -209,6 +209,7 @@ exit status: 0 done, or nothing to do; 1 an error, or an audit in which somethin
 
 examples:
   homelab init mylab                      a small lab of your own
+  homelab init mylab --like cluster       one like an example: home, cluster, server
   homelab check mylab                     what is wrong in it, with file and line
   homelab plan mylab 2                    rehearse phase 2 on a twin; every command
   homelab plan mylab 2 --target ssh       the same for the real hosts; nothing is sent
@@ -252,6 +253,12 @@ def _parser() -> argparse.ArgumentParser:
     beginning = add(init)
     beginning.add_argument("folder", help="a new folder")
     beginning.add_argument("--name", default="", help="the lab's name (default: the folder's)")
+    beginning.add_argument(
+        "--like",
+        default="minipc",
+        metavar="EXAMPLE",
+        help=f"what it begins as: {', '.join(examples())} (default: minipc)",
+    )
     runs.add_to(add)
     kept.add_to(add)
     guide.add_to(add)

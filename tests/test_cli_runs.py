@@ -1,12 +1,16 @@
 """`homelab init`, `plan`, `show` and `records`, as a newcomer meets them."""
 
 import json
+import re
 import sys
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from homelab_lib.__main__ import main
 from homelab_lib.cli import screen
+from homelab_lib.lab.document import read
 
 
 @pytest.fixture
@@ -42,6 +46,46 @@ def test_a_lab_of_ones_own_checks_clean_is_planned_and_leads_on(own, capsys):
         assert digest in capsys.readouterr().out
     assert main(["show", row["run"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["plan"] == digest
+
+
+@pytest.mark.parametrize("like", ["home", "cluster", "server"])
+def test_a_lab_like_an_example_is_whole_and_an_editor_completes_it(like, tmp_path, capsys):
+    folder = tmp_path / "Our House"
+    assert main(["init", str(folder), "--like", like]) == 0
+    told = capsys.readouterr().out
+    assert re.findall(r"homelab plan .* (phase\w+) ", told)
+    assert main(["check", str(folder)]) == 0
+    assert main(["audit", str(folder)]) == 0, "an example that stops is no beginning"
+    for file in (folder / "lab.yaml", folder / "catalog" / "parts.yaml"):
+        first = file.read_text().partition("\n")[0]
+        asked_for = file.parent / first.removeprefix("# yaml-language-server: $schema=")
+        schema = json.loads(asked_for.read_text())
+        written = json.loads(json.dumps(read(file)[0].plain()))
+        assert [e.message for e in Draft202012Validator(schema).iter_errors(written)] == []
+    parts = yaml.safe_load((folder / "catalog" / "parts.yaml").read_text())
+    own = [name for kind in parts.values() for name in kind]
+    offered = json.loads((folder / "lab.schema.json").read_text())["$defs"]
+    assert set(own) <= set(offered["disks-in-the-catalog"]["enum"]), "its own parts are offered"
+
+
+def test_a_part_written_since_is_offered_once_asked(own, capsys):
+    parts = own / "catalog" / "parts.yaml"
+    text = parts.read_text()
+    parts.write_text(text + """
+upses:
+  box-of-mine: {title: A UPS, sources: [its label], rated_va: 700, rated_w: 405}
+""")  # fmt: skip
+    assert main(["schema", str(own)]) == 0
+    assert "lab.schema.json" in capsys.readouterr().out
+    offered = json.loads((own / "lab.schema.json").read_text())["$defs"]["upses-in-the-catalog"]
+    place = offered["enum"].index("box-of-mine")
+    assert offered["enumDescriptions"][place] == "A UPS"
+
+
+def test_an_example_that_is_none(tmp_path, capsys):
+    assert main(["init", str(tmp_path / "x"), "--like", "serfer"]) == 1
+    assert "did you mean 'server'?" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_nothing_of_yours_is_written_over(own, capsys):

@@ -60,6 +60,15 @@ class Port(Named):
     mtu: Mtu = Field(1500, description="Largest packet [bytes].")
 
     @property
+    def untagged(self) -> int | None:
+        """The VLAN of its untagged frames on a switch that knows VLANs: the one that is written.
+
+        A port of which nothing is said is as it left the factory, in VLAN 1 (IEEE 802.1Q, the
+        default PVID); one that only carries tags drops what comes without.
+        """
+        return self.vlan if self.vlan is not None or self.tagged else 1
+
+    @property
     def connector(self) -> Connector:
         """The jack or cage."""
         return self.part.connector

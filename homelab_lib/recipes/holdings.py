@@ -95,14 +95,18 @@ def refuse_strangers(lab: Lab, phase: int, makes: Collection[str]) -> None:
         )
 
 
-def nothing(lab: Lab, phase: int, makes: Collection[str]) -> BadParameter:
-    """That a phase has nothing of what a runbook makes."""
+def nothing(
+    lab: Lab, phase: int, makes: Collection[str], others: Collection[str] = ()
+) -> BadParameter:
+    """That a phase has nothing of what a runbook makes, and which of its runbooks do."""
     held = holdings(lab)
     empty = f"has nothing that this runbook makes: {_some(held.get(phase, []))}"
     return BadParameter(
         f"phase {phase} of lab {lab.name!r} {empty if phase in held else 'is not there'}"
         + _all(lab),
-        fix=f"name another, or write  phase: {phase}  in what it is to make ({', '.join(makes)})",
+        fix=f"name {', '.join(others)}, which has something"
+        if others
+        else f"name another, or write  phase: {phase}  in what it is to make ({', '.join(makes)})",
     )
 
 

@@ -226,6 +226,13 @@ def _makes_any(lab: Lab, phase: int, part: Part) -> bool:
         return True  # which says why, once it is asked for
 
 
+def _others(lab: Lab, phase: int, part: Part) -> Iterator[Named]:
+    """The other runbooks of a phase that have a step."""
+    for other in PARTS:
+        if other is not part and _makes_any(lab, phase, other):
+            yield Named(phase, other)
+
+
 def first(lab: Lab) -> Named:
     """The first runbook of a lab that can be carried out.
 
@@ -266,6 +273,7 @@ def runbook(lab: Lab, phase: int, public_key_of: KeyOf, part: Part = PARTS[0]) -
     holdings.refuse_strangers(lab, phase, _MADE)
     steps = [step for each in part.recipes for step in each.steps(lab, phase, public_key_of)]
     if not steps:
-        raise holdings.nothing(lab, phase, part.makes)
+        others = [each.name for each in _others(lab, phase, part)]
+        raise holdings.nothing(lab, phase, part.makes, others)
     title = part.title or next((p.title for p in lab.phases if p.number == phase), lab.title)
     return Runbook(Named(phase, part).name, f"Phase {phase}: {title}", tuple(steps))

@@ -155,7 +155,7 @@ class Wires:
         switch = self.lab.switches[owner]
         arriving = switch.ports[port]
         if switch.managed:
-            known = arriving.vlan if tag is None else tag if tag in arriving.tagged else None
+            known = arriving.untagged if tag is None else tag if tag in arriving.tagged else None
             if known is None:
                 return
         for name, leaving in switch.ports.items():
@@ -163,7 +163,7 @@ class Wires:
                 continue
             if not switch.managed:
                 out: int | None = tag
-            elif known == leaving.vlan:
+            elif known == leaving.untagged:
                 out = None
             elif known in leaving.tagged:
                 out = known
@@ -340,6 +340,8 @@ class Network:
     def _allowed(
         self, router: str, source: int | None, to: int | str | None, port: int, protocol: str
     ) -> str:
+        if to == "internet" and not self.lab.rules:
+            return ""  # a provider's box lets everybody out, and the lab says nothing else of it
         for rule in self.lab.rules:
             fits = rule.source in ("any", source) and rule.destination in ("any", to)
             if fits and (not rule.ports or any(_covers(p, port, protocol) for p in rule.ports)):

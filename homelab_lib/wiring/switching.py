@@ -116,7 +116,7 @@ def differing(lab: Lab, switch: Switch) -> Iterator[tuple[str, Port, str]]:
     """
     for name, peer in peers(lab, switch).items() if switch.managed else ():
         port = switch.ports[name]
-        if (port.vlan, set(port.tagged)) != (peer.vlan, set(peer.tagged)):
+        if (port.untagged, set(port.tagged)) != (peer.untagged, set(peer.tagged)):
             here, there = carries(port), carries(peer)
             said = f"{switch.name}.{name} carries VLAN {here}, and the other end of its cable "
             yield name, peer, f"{said}{there}."

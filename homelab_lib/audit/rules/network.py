@@ -249,7 +249,8 @@ def router_has_wan(lab: Lab) -> Iterator[Finding]:
                 "stops",
                 f"hosts.{host.name}.ports",
                 f"{host.title} has {', '.join(sorted(inside)) or 'no port'} towards the house, and "
-                f"nothing says which port leads to the internet; unused: {', '.join(free)}.",
+                "nothing says which port leads to the internet; unused: "
+                f"{', '.join(free) or 'none'}.",
                 len(free),
                 "unused ports",
                 fix=Fix("name the port, and the module and cable that the provider's box takes"),
