@@ -10,12 +10,11 @@ PROGRAMS := $(VENV)/.programs
 # A file is one's alone, so that what its tests share is made once.
 BOTH := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo rehearse test test-contract test-real test-all test-crash test-mutants \
+.PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-mutants \
     lab fidelity guides notebooks bench lint example clean
 
 demo: $(INSTALLED)
 	$(PY) -m papermill --engine runbook runbooks/phase2.ipynb reports/phase2.ipynb
-
 
 # Every runbook of the lab in order on one twin, a look at all of it, and another weeks later.
 rehearse: $(INSTALLED)
@@ -23,7 +22,7 @@ rehearse: $(INSTALLED)
 	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant)"
+	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser)"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.
@@ -34,8 +33,12 @@ test-real: $(INSTALLED)
 test-contract: $(INSTALLED) $(PROGRAMS)
 	HOMELAB_STRICT=1 $(PY) -m pytest -q $(BOTH) -m "contract"
 
+# Reports and notebooks in a real Chromium, which is skipped where there is none.
+test-browser: $(INSTALLED)
+	$(PY) -m pytest -q -m "browser"
+
 # What CI runs: besides those, a sample of the faults at the changes of phase 2.
-test-all: test test-contract test-real
+test-all: test test-contract test-real test-browser
 	$(PY) -m pytest -q $(BOTH) -m "sample"
 
 # Every change of phase 2 under every kind of fault: half an hour. What came of it is written down.

@@ -16,10 +16,10 @@ def _earlier_phases_stand_as_described(monkeypatch):
     """Rehearsing phase 1 before each run of phase 2 takes seconds; `tests/recipes/test_phase1.py`
     and what runs in a process of its own do it."""
 
-    def before(lab, wanted, *, seed=0):
+    def before(lab, wanted, *, seed=0, note=lambda host, text: None):
         # What stands on workloads, claims and names of the house needs them made.
         since = wanted.phase if wanted and wanted.phase <= 3 else 1
-        return rehearsed.before(lab, wanted, seed=seed, since=since)
+        return rehearsed.before(lab, wanted, seed=seed, since=since, note=note)
 
     monkeypatch.setattr(session, "before", before)
 

@@ -156,11 +156,13 @@ def note_card(text: str, place: Any = None) -> Card:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows of text, the last cell of each HTML."""
+    """Rows of text that begin with a mark; the last cell of each is HTML."""
+    colours = {mark: colour for mark, colour, _ in MARKS.values()}
     style = "style='text-align:left;vertical-align:top'"
     cells = (
         "<tr>"
-        + "".join(f"<td {style}>{escape(cell)}</td>" for cell in row[:-1])
+        + f"<td {style}><b style='color:{colours.get(row[0], 'inherit')}'>{row[0]}</b></td>"
+        + "".join(f"<td {style}>{escape(cell)}</td>" for cell in row[1:-1])
         + f"<td {style}>{row[-1]}</td></tr>"
         for row in rows
     )

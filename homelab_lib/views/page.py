@@ -36,16 +36,25 @@ a { color: var(--busy); }
   .wide tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   .wide td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   .wide tr:has(th) { display: none; }
-  .wide td.number { text-align: left; }
-  .wide td.number::before { content: attr(data-name) ": "; color: var(--quiet); }
+  .wide td.number { display: inline-block; text-align: left; padding-right: .9rem; }
+  .wide td.none, .wide td:empty { display: none; }
+  .wide td:has(+ td) { padding-right: .6rem; } .wide td:nth-child(-n+2) { display: inline; }
+  .wide td.number::before { content: attr(data-name) " "; color: var(--quiet); }
   .homelab tr { display: block; padding: .3rem 0; border-bottom: 1px solid var(--line); }
+  .run b { flex-basis: 6.5rem; } .run > span:last-child { flex-basis: 4.5rem; }
   .homelab td { display: inline; border: 0; padding-right: .5rem; }
 }
 .add { color: var(--good); } .change { color: var(--busy); } .destroy, .bad { color: var(--bad); }
 nav { margin: .6rem 0; } td details { margin: 0; }
 .verdict { border-left: .4em solid; padding-left: .6em; font-size: 1.1rem; }
 ul.changes { list-style: none; padding-left: .5rem; } h5 { margin: .6rem 0 0; }
-code, td, li, p { overflow-wrap: anywhere; }
+code, td, li, p, pre { overflow-wrap: anywhere; }
+.homelab td:nth-child(2) { min-width: 6.5rem; }
+.run { display: flex; gap: .6rem; align-items: center; }
+.run b { flex: 0 0 9rem; font-weight: normal; } .run > span:last-child { flex: 0 0 6rem; }
+.track { flex: 1; position: relative; height: 1.2em; border-bottom: 1px solid var(--line); }
+.track i { position: absolute; top: .1em; height: 1em; min-width: 2px; background: var(--colour); }
+.track i.step { opacity: .35; } .track i.sent { top: .35em; height: .5em; }
 @media print { body { max-width: none; margin: 0; }
   details::details-content { content-visibility: visible; display: block; height: auto; } }
 """
@@ -64,7 +73,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int 
 
     def line(cells: Sequence[str], tag: str) -> str:
         told = (
-            f"<{tag}{' class=number' * (n >= numbers_from)}"
+            f"<{tag}{_class(cell, n >= numbers_from)}"
             f"{f' data-name={chr(34)}{escape(head[n])}{chr(34)}' * (tag == 'td')}>"
             f"{escape(cell)}</{tag}>"
             for n, cell in enumerate(cells)
@@ -73,6 +82,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int 
 
     body = "".join(line(row, "td") for row in rows)
     return f"<div class='wide'><table>{line(head, 'th')}{body}</table></div>"
+
+
+def _class(cell: str, is_number: bool) -> str:
+    """A cell's class; where there is no number, a phone does without the cell."""
+    if not is_number:
+        return ""
+    return " class='number none'" if cell == "–" else " class=number"
 
 
 def page(title: str, body: str) -> str:

@@ -15,6 +15,12 @@ from homelab_lib.views.cards import Card, fold, preformatted
 
 LEGEND = "+ added   ~ changed in place   - destroyed or replaced"
 NOT_UNDONE = "can't be undone"
+# Opens every toggle within, without a script: a page that is approved runs nothing.
+_ALL = (
+    "<style>.homelab:has(input.all:checked) details::details-content "
+    "{ content-visibility: visible; display: block; height: auto; }</style>"
+    "<label><input type='checkbox' class='all'> expand all</label>"
+)
 _WORDS = {"+": "add", "~": "change", "-": "destroy"}
 
 
@@ -167,7 +173,7 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
         told = f"<b>It goes as far as {escape(plan.unseen_at)}.</b>"
         parts.append(f"<div>{told} {preformatted(plan.unseen)}</div>")
     if plan.changes:
-        parts.append(f"<p class='quiet'>{escape(LEGEND)}</p>")
+        parts.append(f"<p class='quiet'>{escape(LEGEND)}</p>{_ALL}")
     parts += [f"<p>{escape(name)}: {escape(said)}</p>" for name, said in about(plan).items()]
     parts += [_step_html(plan, step) for step in plan.steps]
     if approval:

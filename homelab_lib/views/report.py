@@ -18,7 +18,7 @@ from homelab_lib.views.cards import fold, preformatted, step_card
 from homelab_lib.views.looks import difference, mended
 from homelab_lib.views.page import page, table
 from homelab_lib.views.plan import NOT_UNDONE, about, plan_card
-from homelab_lib.views.timeline import timeline
+from homelab_lib.views.timeline import bars, timeline
 from homelab_lib.views.verdict import verdict
 
 
@@ -47,7 +47,7 @@ def write_report(folder: Path) -> Path:
     try:
         summary = json.loads((folder / "summary.json").read_text())
         drawing = timeline(summary)
-        body = _body(summary, plan, _events(folder), drawing._repr_svg_())
+        body = _body(summary, plan, _events(folder))
         text = page(f"{summary['title']}: {summary['status']}", body)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise HomelabError(
@@ -78,9 +78,7 @@ def _events(folder: Path) -> list[dict[str, Any]]:
     return [event for event in events if event.get("kind") in ("intent", "result")]
 
 
-def _body(
-    summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str, Any]], drawing: str
-) -> str:
+def _body(summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str, Any]]) -> str:
     steps = [_outcome(step) for step in summary["steps"]]
     evidence = summary["evidence"]
     outputs = {e["intent"]: _output(e) for e in events if e["kind"] == "result"}
@@ -89,7 +87,7 @@ def _body(
         "What drifted": _drifted(steps),
         "Left for a person": _left(steps),
         "By host": _by_host(steps),
-        "When": f"<figure>{drawing}</figure>" if steps else "",
+        "When": bars(summary) if steps else "",
         "Numbers": _numbers(summary),
         "Steps": "".join(step_card(s, evidence=evidence, outputs=outputs).html for s in steps),
         "How to undo it": _undo(steps, events),
@@ -204,7 +202,7 @@ def _numbers(summary: dict[str, Any]) -> str:
             off = ""
             if predicted is not None:
                 known["predicted"] = format_quantity(predicted, unit)
-                off = f"{(predicted - value) / value:+.1%}" if value else ""
+                off = _off(predicted, value)
             told = (known.get(kind, "–") for kind in kinds)
             rows.append((step["step"], number["name"], *told, off or "–"))
     took = {step["step"]: step["end_s"] - step["start_s"] for step in summary["steps"]}
@@ -215,6 +213,12 @@ def _numbers(summary: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = ("step", "what", *kinds, "the model is off by")
     return table(head, rows, numbers_from=2) if rows else ""
+
+
+def _off(predicted: float, value: float) -> str:
+    if predicted == value:
+        return "nothing"
+    return f"{(predicted - value) / value:+.1%}" if value else ""
 
 
 def _undo(steps: Sequence[StepOutcome], events: Sequence[dict[str, Any]]) -> str:

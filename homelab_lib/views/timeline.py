@@ -12,6 +12,7 @@ from typing import Any
 
 from homelab_lib.printable import printable
 from homelab_lib.units import format_seconds
+from homelab_lib.views.cards import MARKS
 from homelab_lib.views.style import (
     BAD,
     BUSY,
@@ -36,11 +37,44 @@ _COLOURS = {
 _WIDTH, _TOP, _ROW, _BOTTOM = 720, 30, 24, 42
 _LETTER = 6.0  # of the small print, about
 _ROOM = 70  # for the last bar's time
-_SHORTEST_S = 0.3  # what takes no time is seen, too
+_NOTHING_S = 0.3  # of a run that took no time, so that there is an axis
+_THIN = 2.0  # what takes no time is seen, too
 _TICKS = 6
 
 
 _shown = partial(printable, one_line=True)
+
+
+def bars(summary: dict[str, Any]) -> str:
+    """The same as `timeline` in HTML, as wide as the page: a line a step, a bar where it ran.
+
+    Parameters
+    ----------
+    summary
+        A run's ``summary.json``.
+    """
+    steps = summary["steps"]
+    whole_s = max((step["end_s"] for step in steps), default=0.0) or 1.0
+    rows = []
+    for step in steps:
+        mark, colour, _ = MARKS[step["status"]]
+        start, took_s = step["start_s"], max(step["end_s"] - step["start_s"], 0.0)
+        pieces = [(start, took_s, "step")]
+        for resource in step["resources"]:
+            for sent in resource["sent"]:
+                pieces.append((sent["start_s"], sent["end_s"] - sent["start_s"], "sent"))
+        drawn = "".join(
+            f"<i class={kind} style='left:{100 * at / whole_s:.2f}%;"
+            f"width:{100 * max(length, 0.0) / whole_s:.2f}%'></i>"
+            for at, length, kind in pieces
+        )
+        rows.append(
+            f"<div class=run style='--colour:{colour}'><b>{mark} {escape(_shown(step['step']))}</b>"
+            f"<span class=track>{drawn}</span><span>{format_seconds(took_s)}</span></div>"
+        )
+    clock = "of the twin's time" if summary["evidence"] == "rehearsed" else "measured"
+    told = f"{format_seconds(whole_s)} {clock}; dark where something was sent, pale where it waited"
+    return f"<div class=runs>{''.join(rows)}</div><p class=quiet>{told}</p>"
 
 
 def timeline(summary: dict[str, Any]) -> Drawing:
@@ -57,10 +91,10 @@ def timeline(summary: dict[str, Any]) -> Drawing:
         A time in it is none.
     """
     steps = summary["steps"]
-    names = [_shown(step["step"]) for step in steps]
+    names = [f"{MARKS[step['status']][0]} {_shown(step['step'])}" for step in steps]
     left = 16 + _LETTER * max(map(len, names), default=0)
     times = [float(step[end]) for step in steps for end in ("start_s", "end_s")]
-    last_s = max([_SHORTEST_S, *times])
+    last_s = max([_NOTHING_S, *times])
     if not all(map(isfinite, times)):
         raise ValueError("a time that is none")
     scale = (_WIDTH - left - _ROOM) / last_s
@@ -91,13 +125,13 @@ def _bars(step: dict[str, Any], left: float, scale: float, y: float) -> Iterator
     """A step's bar with how long it took, and on it those of its changes."""
     start, end = step["start_s"], max(step["end_s"], step["start_s"])
     colour = _COLOURS[step["status"]]
-    wide = max(end - start, _SHORTEST_S)
-    yield _box(left + start * scale, y + 3, wide * scale, 14, colour, 'opacity="0.3"')
+    wide = max((end - start) * scale, _THIN)
+    yield _box(left + start * scale, y + 3, wide, 14, colour, 'opacity="0.3"')
     for resource in step["resources"]:
         for sent in resource["sent"]:
-            wide = max(sent["end_s"] - sent["start_s"], _SHORTEST_S)
+            wide = max((sent["end_s"] - sent["start_s"]) * scale, _THIN)
             shade = colour if sent["outcome"] == "done" else BAD
-            yield _box(left + sent["start_s"] * scale, y + 6, wide * scale, 8, shade)
+            yield _box(left + sent["start_s"] * scale, y + 6, wide, 8, shade)
     yield _text(left + end * scale + 5, y + 14, format_seconds(end - start))
 
 

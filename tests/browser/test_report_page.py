@@ -1,0 +1,143 @@
+"""The page of a run, as a browser shows it: on a desk, on a phone, at night and on paper."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
+from homelab_lib.views.report import write_report
+
+pytestmark = pytest.mark.browser
+EXAMPLE = Path(__file__).resolve().parents[2] / "reports" / "example"
+
+# What stands out of the page to the right, the drawings aside, which scale.
+_OVER = """() => {
+  const width = document.documentElement.clientWidth;
+  const all = [...document.querySelectorAll('body *')].filter(e => !e.closest('svg'));
+  return all.filter(e => e.getBoundingClientRect().right > width + 1).map(e => e.outerHTML);
+}"""
+
+# Each text with its colour and the colour of what it stands on.
+_TEXTS = """() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; node = walker.nextNode();) {
+    const element = node.parentElement;
+    if (!node.textContent.trim() || element.closest('svg, style') || !element.checkVisibility())
+      continue;
+    let behind = element, paper = 'rgba(0, 0, 0, 0)';
+    while (behind && paper === 'rgba(0, 0, 0, 0)') {
+      paper = getComputedStyle(behind).backgroundColor;
+      behind = behind.parentElement;
+    }
+    found.push([node.textContent.trim().slice(0, 60), getComputedStyle(element).color, paper]);
+  }
+  return found;
+}"""
+
+_LONG = "x" * 200  # what no line of a phone holds
+
+
+def _contrast(one: str, other: str) -> float:
+    """Source: WCAG 2.2, 'contrast ratio' and 'relative luminance'."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _destroying() -> Plan:
+    host = PlannedHost("nas", "192.0.2.1", 22, "root", "SHA256:one")
+    changes = (
+        PlannedChange("share", "nas", "pool tank", "make pool tank anew", f"zpool create {_LONG}",
+                      destroys=("pool tank",), rests="source"),
+        PlannedChange("share", "nas", "file /etc/a", f"write /etc/a {_LONG}", "cat > /etc/a",
+                      replaces="600 root:root", shows="b: 2",
+                      difference=f"--- now\\n+++ then\\n-b: 1 {_LONG}\\n+b: 2", rests="guessed"),
+    )  # fmt: skip
+    return Plan("phase1", "lab", "0", "ssh", ("share",), (host,), changes)
+
+
+@pytest.fixture(scope="module", params=["completed", "drift", "refused", "destroys"])
+def page(request, tmp_path_factory):
+    """Pages of runs that ended in different ways, made from the example's record."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for name in ("summary.json", "plan.json", "journal.jsonl"):
+        shutil.copy(EXAMPLE / name, folder / name)
+    summary = json.loads((folder / "summary.json").read_text())
+    if request.param == "drift":
+        summary |= {"status": "drift", "mode": "verify"}
+        step = summary["steps"][1]
+        step["status"] = step["resources"][0]["status"] = "drift"
+        step["resources"][0] |= {"wants": [f"write {_LONG}"], "sent": []}
+    elif request.param == "refused":
+        summary |= {"status": "refused", "error": f"the plan is stale\\n  where: {_LONG}"}
+        summary["steps"] = [
+            s | {"status": "not reached", "resources": []} for s in summary["steps"]
+        ]
+    elif request.param == "destroys":
+        summary |= {"status": "planned", "mode": "plan", "target": "ssh", "evidence": "measured"}
+        (folder / "plan.json").write_text(_destroying().to_json())
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return write_report(folder)
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_stands_out_of_the_page_and_all_text_is_told_from_its_paper(
+    chromium, page, width, theme
+):
+    """WCAG 2.2 AA: 1.4.10 (no sideways scrolling at 320 px), 1.4.3 (4.5 to 1)."""
+    shown = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+    try:
+        shown.goto(page.as_uri())
+        shown.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.evaluate(_OVER) == []
+        texts = shown.evaluate(_TEXTS)
+        assert len(texts) > 20
+        faint = [text for text, ink, paper in texts if _contrast(ink, paper) < 4.5]
+        assert faint == []
+    finally:
+        shown.close()
+
+
+def test_on_paper_and_expanded_every_command_is_there(chromium, page):
+    plan = Plan.from_json((page.parent / "plan.json").read_text(), where="")
+    shown = chromium.new_page()
+    try:
+        shown.goto(page.as_uri())
+        calls = shown.locator("#the-plan ~ .homelab details details code")
+        assert calls.count() == len(plan.changes)
+        # of a toggle that is shut the content keeps its size, and is not drawn
+        visible = "all => all.filter(e => e.checkVisibility({contentVisibilityAuto: true})).length"
+        assert calls.evaluate_all(visible) == 0
+        shown.emulate_media(media="print")
+        assert calls.evaluate_all(visible) == len(plan.changes)
+        assert shown.locator("body").inner_text().count(plan.changes[0].call) >= 1
+        shown.emulate_media(media="screen")
+        shown.locator("input.all").check()
+        assert calls.evaluate_all(visible) == len(plan.changes)
+    finally:
+        shown.close()
+
+
+def test_what_came_of_it_and_what_is_destroyed_stand_above_the_rest(chromium, page):
+    shown = chromium.new_page(viewport={"width": 1280, "height": 800})
+    try:
+        shown.goto(page.as_uri())
+        assert shown.locator(".verdict").bounding_box()["y"] < 200
+        danger = shown.locator(".danger")
+        if danger.count():
+            assert danger.evaluate("e => getComputedStyle(e).borderTopColor") == "rgb(198, 40, 40)"
+            first = shown.locator("ul.changes").first.bounding_box()["y"]
+            assert danger.bounding_box()["y"] < first
+    finally:
+        shown.close()
