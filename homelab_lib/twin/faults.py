@@ -9,6 +9,12 @@ _AROUND = re.compile(r"env LC_ALL=C |/bin/sh -c 'printf %s \S+ exec \S+' [0-9a-f
 Kind = Literal["cut-before", "cut-after", "cut-mid", "reboot", "hang", "fail"]
 
 
+def plain(line: str) -> str:
+    """A command without what is put around each so that it speaks English and shows what the login
+    is like."""
+    return _AROUND.sub("", line)
+
+
 @dataclass
 class Fault:
     """Something that goes wrong when a command comes.
@@ -57,8 +63,7 @@ class Faults:
         return fault
 
     def strike(self, machine: str, line: str) -> Kind | None:
-        """What goes wrong with this command, if anything does: with itself, not with what is put
-        around each so that it speaks English and shows what the login is like."""
-        line = _AROUND.sub("", line)
+        """What goes wrong with this command, if anything does."""
+        line = plain(line)
         hits = [fault.kind for fault in self.armed if fault.strikes(machine, line)]
         return hits[0] if hits else None
