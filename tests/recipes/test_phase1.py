@@ -7,9 +7,11 @@ from homelab_lib.lab import load_lab
 from homelab_lib.recipes import named, runbook, runbooks
 from homelab_lib.rehearsed import before, earlier, rehearse
 from homelab_lib.runbook.proof import check
+from releases import RELEASES, SHIPPED, lab_of
 from standing import standing as serve_standing
 
 SECRETS = ("OPNSENSE_API_KEY", "OPNSENSE_API_SECRET", "NAS_FAMILY_PASSWORD", "TAILSCALE_AUTH_KEY")
+SAMPLE, LONG = pytest.mark.sample, pytest.mark.long
 PHASE1 = [each.name for each in runbooks(load_lab()) if each.phase == 1]
 
 
@@ -17,12 +19,20 @@ def test_phase_1_is_four_runbooks():
     assert PHASE1 == ["phase1", "phase1_proxmox", "phase1_network", "phase1_access"]
 
 
-@pytest.mark.sample
 @pytest.mark.parametrize("name", PHASE1)
-def test_plan_apply_apply_again_verify(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "releases",
+    [
+        pytest.param(each, id=" ".join(each), marks=SAMPLE if each == SHIPPED else LONG)
+        for each in RELEASES
+    ],
+)
+def test_plan_apply_apply_again_verify(releases, name, tmp_path, monkeypatch):
     for secret in SECRETS:
         monkeypatch.setenv(secret, f"nobody's {secret.lower()}")
-    with serve_standing(tmp_path, monkeypatch, runbook=name) as there:
+    folder = lab_of(tmp_path / "lab", releases)
+    path = str(folder)
+    with serve_standing(tmp_path / "there", monkeypatch, path=path, runbook=name) as there:
         before = there.world.state()
         planned = there.run("plan")
         assert planned.error is None

@@ -1,0 +1,198 @@
+"""Mistakes that people make, by name: each stops at its step, with words that tell what to do.
+
+Beside these stand those of the firewall (`test_firewall_mistakes`), of pools (`test_pool`), of what
+machines are built of (`test_assembly`), and of the Proxmox host (`test_proxmox`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from homelab_lib.errors import LabError
+from homelab_lib.lab import Lab, load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes import named, runbook
+from homelab_lib.twin.truenas.disks import blocks_of
+from homelab_lib.twin.world import World
+from recipes.bench import Bench
+
+LAB = load_lab()
+ENCODING = "/mnt/.ix-apps/app_mounts/jellyfin/config/config/encoding.xml"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something that somebody did wrong.
+
+    Parameters
+    ----------
+    book, steps
+        The runbook, and those of its steps that are carried out; the last is where it stops.
+    words
+        What is said, in part.
+    lab
+        What the lab says otherwise.
+    world
+        What there is otherwise, before the first step.
+    late
+        What there is otherwise, before the last one.
+    """
+
+    book: str
+    steps: tuple[str, ...]
+    words: str
+    lab: tuple[tuple[str, object], ...] = ()
+    world: Callable[[World], object] = lambda world: None
+    late: Callable[[World], object] = lambda world: None
+
+
+def disk(name: str, **said: object) -> Callable[[World], None]:
+    """A disk of the NAS that is not as it was bought."""
+
+    def put(world: World) -> None:
+        nas = world.machines["truenas"]
+        for field, value in said.items():
+            setattr(nas.disks[name], field, value)
+        nas.blocks = blocks_of(nas)
+
+    return put
+
+
+def swapped(world: World) -> None:
+    """The cable by which one comes is in the NAS's other port."""
+    nas = world.machines["truenas"]
+    lan1, lan2 = (one for one in nas.interfaces if one.name in ("enp1s0", "enp2s0"))
+    lan1.cidr, lan2.cidr, lan2.gateway = "", lan1.cidr, lan1.gateway
+    nas.connect(configured=False)
+
+
+def small_window(world: World) -> None:
+    card = next(each for each in world.machines["truenas"].bus if each.name == "b580")
+    card.window_bytes = 256 * 2**20
+
+
+def old_kernel(world: World) -> None:
+    node = world.machines["proxmox"]
+    node.kernel = "6.8.12-20-pve"
+    node.reboot()
+    world.clock.sleep(300.0)
+
+
+def small_packets(world: World) -> None:
+    far = world.machines["proxmox"].interfaces
+    next(each for each in far if each.cidr.startswith("10.0.60.2/")).mtu = 1500
+
+
+def somebodys_dataset(world: World) -> None:
+    words = '{"name": "tank/family", "share_type": "GENERIC"}'
+    made = world.machines["truenas"].run(f"midclt call pool.dataset.create '{words}'").finished()
+    assert made.status == 0
+
+
+def other_node(world: World) -> None:
+    files = world.machines["truenas"].files
+    files.mkdir(ENCODING.rpartition("/")[0], parents=True)
+    text = "<HardwareAccelerationType>vaapi</HardwareAccelerationType>"
+    text += "<VaapiDevice>/dev/dri/renderD128</VaapiDevice>"
+    files.put(ENCODING, f"<EncodingOptions>{text}</EncodingOptions>")
+
+
+NETWORK = ("nas-network",)
+POOL = ("nas-pool",)
+VLANS = {id_: vlan.model_dump(exclude={"id"}, exclude_none=True) for id_, vlan in LAB.vlans.items()}
+DIRECT = {"name": "direct", "purpose": "x", "subnet": "10.0.60.0/30", "gateway": "10.0.60.2"}
+
+MISTAKES = {
+    "a DAC into a jack of RJ45": Mistake(
+        "phase1", NETWORK, "no link: ",
+        lab=(("cables.dac.medium", "DAC"), ("cables.dac.part", "dac-sfp+"))),
+    "a disk with a foreign pool": Mistake(
+        "phase1", POOL, "carries the label of pool photos",
+        world=disk("sdc", exported_zpool="photos")),
+    "a wrong serial number": Mistake(
+        "phase1", POOL, "truenas has no disk with the serial number HLNAS14T0003",
+        world=disk("sdd", serial="ZL2OTHER")),
+    "two disks of one serial number": Mistake(
+        "phase1", POOL, "sda and sdb both say that their serial number is HLNAS14T0001",
+        world=disk("sda", serial="HLNAS14T0001")),
+    "a rule between VLANs that is missing": Mistake(
+        "phase2", ("room", "image"), "no rule that lets VLAN 30 into the internet",
+        lab=(("rules.servers-internet", None),)),
+    "a gateway on the direct link": Mistake(
+        "phase1", NETWORK, "a machine has one default route",
+        lab=(("vlans", {**VLANS, 60: DIRECT}),)),
+    "large packets at one end only": Mistake(
+        "phase1", NETWORK, "small packets pass, and those of 9000 bytes do not",
+        lab=(("hosts.proxmox.phase", None),), late=small_packets),
+    "an export to the wrong network": Mistake(
+        "phase2", ("share", "volume"), "",
+        lab=(("nfs_shares.truenas.k3s.networks", ["10.0.40.0/24"]),)),
+    "an SMB share on a dataset that tells capitals apart": Mistake(
+        "phase1", ("nas-pool", "nas-smb"),
+        "SMB share family lies on dataset tank/family, which tells capitals apart",
+        lab=(("datasets.truenas.tank/family.exists", True),
+             ("datasets.truenas.tank/family.phase", None), ("nas.truenas.acls.tank/family", None)),
+        late=somebodys_dataset),
+    "a B580 without Resizable BAR": Mistake(
+        "phase1", ("parts-truenas",), "256 MiB; switch on Above 4G Decoding and Resizable BAR",
+        world=small_window),
+    "an RTL8126 under an old kernel": Mistake(
+        "phase1_network", ("drivers",), "kernel 6.8.12-20-pve is older than 6.9",
+        world=old_kernel),
+    "a change of interfaces that cuts us off": Mistake(
+        "phase1", NETWORK, "this would cut us off: we come by 10.0.30.5 on enp2s0",
+        world=swapped),
+    "a render node that is not the B580's": Mistake(
+        "phase1", ("nas-pool", "nas-datasets", "nas-apps", "app-jellyfin", "transcode-jellyfin"),
+        "by /dev/dri/renderD128; it has to be", late=other_node),
+}  # fmt: skip
+
+
+def stops(lab: Lab, mistake: Mistake) -> tuple[str, str]:
+    """The step at which it stops, and the words."""
+    what = named(mistake.book)
+    every = {each.name: each for each in
+             runbook(lab, what.phase, lambda vm: "ssh-ed25519 AAAA", what.part).steps}  # fmt: skip
+    bench = Bench(
+        lab, tuple(replace(every[name], needs=()) for name in mistake.steps), phase=what.phase
+    )
+    mistake.world(bench.world)
+    *first, last = bench.steps
+    bench.steps = tuple(first)
+    assert bench.stops() == ("", "")
+    mistake.late(bench.world)
+    bench.steps = (last,)
+    return bench.stops()
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_stops_at_its_step(name: str) -> None:
+    mistake = MISTAKES[name]
+    lab = changed(LAB, *mistake.lab) if mistake.lab else LAB
+    where, said = stops(lab, mistake)
+    assert where == mistake.steps[-1]
+    assert mistake.words in said
+
+
+REFUSED = {
+    "IPS on a VLAN's device": (
+        ("firewalls.firewall.ids.interfaces", [30]),
+        "netmap looks at whole ports: write lan, which carries VLAN 30"),
+    "a DHCP range outside of its network": (
+        ("dhcp.firewall.ranges.trusted.first", "10.0.99.5"), "10.0.99.5 is outside of"),
+    "large packets at one end of a cable": (
+        ("hosts.proxmox.ports.lan10g.mtu", 1500), "its ends have different mtu"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_is_no_lab_at_all(name: str) -> None:
+    change, words = REFUSED[name]
+    with pytest.raises(LabError) as refused:
+        changed(LAB, change)
+    assert words in str(refused.value)
+
+
+def test_they_are_fifteen_and_more() -> None:
+    assert len({*MISTAKES, *REFUSED}) >= 15
