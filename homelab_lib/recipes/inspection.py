@@ -1,6 +1,6 @@
 """Inspection of what passes a firewall, by Suricata: first it only tells, then it drops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.opnsense.api import Api
@@ -16,15 +16,14 @@ from homelab_lib.control.opnsense.row import Row, described
 from homelab_lib.control.opnsense.rulesets import Rulesets, ids_of
 from homelab_lib.control.opnsense.section import Section, setting
 from homelab_lib.lab.firewall import Ids, IdsPolicy
-from homelab_lib.models import inspection
 from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.recipes.inspected import Throughput
 from homelab_lib.recipes.written import stands, written
 from homelab_lib.runbook.resource import Resource
-from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
+from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 
 _TELLS = "pcap"
 _FETCH_S = 1800.0  # tens of megabytes, from servers that are not ours
-_RULES = 30_000  # about what the larger rulesets come to together
 _NO_OFFLOADS = {
     "disablechecksumoffloading": "1",
     "disablesegmentationoffloading": "1",
@@ -51,6 +50,7 @@ def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
         needs=needs,
         ensure=suricata.tell,
         check=suricata.check,
+        measure=suricata.measures,
     )
     if ids.mode == "ips":
         yield Step(
@@ -69,6 +69,7 @@ def steps(gateway: Gateway, needs: tuple[str, ...]) -> Iterator[Step]:
             ),
             ensure=suricata.drop,
             check=suricata.check,
+            measure=suricata.measures,
         )
 
 
@@ -81,6 +82,8 @@ class Suricata:
         self.lab = gateway.lab.name
         self._written: list[Resource] = []
         self.policies = [each for each in ids.policies.values() if gateway.makes(each)]
+        ways = tuple(map(str, ids.interfaces))
+        self.throughput = Throughput(gateway, inline=ids.mode == "ips", ways=ways)
 
     def _aside(self, what: str, *, guarded: bool = True) -> Aside:
         return Aside(self.gateway.host, self.lab, f"{what}{self.gateway.end}", guarded)
@@ -212,40 +215,13 @@ class Suricata:
     # ------------------------------------------------------------------ check
 
     def check(self, ctx: Context) -> Iterator[Check]:
-        """It runs; and whether it keeps up, as far as a model can tell."""
+        """It runs; and whether it keeps up."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         yield stands(host, self._written)
         status = api.ask(host, "ids/service/status", _STATUS)["status"]
         yield Check(f"Suricata runs on {host.name}", status == "running", f"it is {status}")
-        line = self._line_bps()
-        bound = self._bound()
-        if line is not None and bound is not None:
-            says = (
-                f"by the model {bound.throughput_bps / 1e9:.2g} Gb/s at most with {_RULES} rules, "
-                f"{bound.flow_bps / 1e9:.2g} Gb/s for one flow; nothing was measured"
-            )
-            title = f"inspection keeps up with {line / 1e9:g} Gb/s"
-            yield Check(title, bound.throughput_bps >= line, says)
+        yield from self.throughput.check(ctx)
 
-    def _line_bps(self) -> float | None:
-        """The speed of the line to the world; None where nobody says it."""
-        host = self.gateway.host
-        lines = [
-            line.down_bps
-            for line in self.gateway.lab.internet.values()
-            if line.port.partition(".")[0] == host and line.down_bps is not None
-        ]
-        return max(lines, default=None)
-
-    def _bound(self) -> inspection.Bound | None:
-        machine = self.gateway.machine
-        if machine.cpu is None:
-            return None
-        ports = {name: port for name, port in machine.ports.items() if port.speeds_bps}
-        ways = {name: float(port.speeds_bps[0]) for name, port in ports.items()
-                if name in (*self.gateway.outside, *map(str, self.ids.interfaces))}  # fmt: skip
-        if not ways:
-            return None
-        rate = inspection.bps_per_thread(rules=_RULES, inline=self.ids.mode == "ips")
-        threads = machine.cpu.threads * machine.cpu_count
-        return inspection.inspection_bound(threads, ways, thread_bps=rate)
+    def measures(self, ctx: Context) -> Iterable[Measurement]:
+        """What got through it, where somebody lets that be measured."""
+        return self.throughput.measures(ctx)

@@ -10,6 +10,8 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.network import Cable
 from homelab_lib.lab.ports import Bond, HostPort, static
+from homelab_lib.wiring import direct_links as wiring
+from homelab_lib.wiring.direct_links import in_one_network
 
 _BOND_MODES = {"lacp": "802.3ad"}
 
@@ -38,26 +40,19 @@ class Direct:
 
 
 def direct_links(lab: Lab, host: Host) -> Iterator[Direct]:
-    """The links of a host that lead to another host, with addresses at both ends."""
-    for cable in lab.cables:
-        for own, other in ((cable.a, cable.b), (cable.b, cable.a)):
-            name, _, port = own.partition(".")
-            peer, _, peer_port = other.partition(".")
-            if name != host.name or peer not in lab.hosts:
-                continue
-            near, far = host.ports[port], lab.hosts[peer].ports[peer_port]
-            answers = _in_its_network(near, far)
-            if near.interface and answers:
-                yield Direct(
-                    port, near.interface, near.mtu, lab.hosts[peer], peer_port, answers, cable
-                )
-
-
-def _in_its_network(near: HostPort, far: HostPort) -> str:
-    """The far end's address in a network of the near one; empty for none."""
-    networks = [ipaddress.ip_interface(cidr).network for cidr in static(near.on_untagged)]
-    addresses = [ipaddress.ip_interface(cidr).ip for cidr in static(far.on_untagged)]
-    return next((str(ip) for ip in addresses for net in networks if ip in net), "")
+    """The links of a host that lead to another host, with addresses of one network at both ends."""
+    for link in wiring.direct_links(lab, host.name):
+        near, far = link.seen_from(host.name)
+        if near.port.interface and in_one_network(link):
+            yield Direct(
+                near.name,
+                near.port.interface,
+                near.port.mtu,
+                lab.hosts[far.host],
+                far.name,
+                far.address,
+                link.cable,
+            )
 
 
 def wanted_links(lab: Lab, host: Host) -> Iterator[Link]:

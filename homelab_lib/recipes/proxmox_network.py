@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from homelab_lib.control.linux import Download as Fetched
 from homelab_lib.control.linux import KernelModule, Packages
+from homelab_lib.control.linux.links import answers_ping, link_bps, sends_whole
 from homelab_lib.control.proxmox.dkms import DkmsModule
 from homelab_lib.control.proxmox.links import running, ways_out
 from homelab_lib.control.proxmox.network import ProxmoxNetwork
 from homelab_lib.control.proxmox.nics import (
     RunningKernel,
-    driven,
+    driver,
     kernel_numbers,
     links,
     older,
@@ -23,7 +24,7 @@ from homelab_lib.control.proxmox.nics import (
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Download
 from homelab_lib.lab.host import Host
-from homelab_lib.lab.ports import HostPort
+from homelab_lib.lab.ports import Bond, HostPort
 from homelab_lib.recipes.proxmox_links import Direct, direct_links, wanted_links
 from homelab_lib.recipes.virtual_machine import node
 from homelab_lib.runbook.resource import Host as ReadingHost
@@ -33,7 +34,6 @@ from homelab_lib.wiring.cables import cable_speed
 MAKES = ("hosts",)
 
 _AGREE_S = 15.0
-_HEADERS_BYTES = 28  # of IPv4 and ICMP, beside what a ping carries
 _NEWER_KERNELS = {"8": ("proxmox-kernel-6.14", "6.14")}
 """By major release of Proxmox VE: the package of a kernel newer than its own, and its version."""
 
@@ -111,7 +111,7 @@ class HostNetwork:
                 verify=lambda ctx: self.is_linked(ctx, link),
             ),
             check=lambda ctx: self.carries(ctx, link),
-            measure=lambda ctx: [self._speed(ctx, self.host.ports[link.port])],
+            measure=lambda ctx: [self._speed(ctx, self.host.attached[link.port])],
         )
 
     # ------------------------------------------------------------------ drivers
@@ -172,7 +172,7 @@ class HostNetwork:
             name = str(port.interface)
             title = f"{name} ({port.part.chip}) is driven by kernel {kernel}"
             if name in named:
-                yield Check(title, True, self._driver(driven(host, name).driver, port))
+                yield Check(title, True, self._driver(driver(host, name), port))
                 continue
             bare = undriven(host, self.node)
             since = port.part.in_tree_since
@@ -207,20 +207,18 @@ class HostNetwork:
             if port.name not in apart and self._predicted(port):
                 yield self._speed(ctx, port)
 
-    def _speed(self, ctx: Context, port: HostPort) -> Measurement:
+    def _speed(self, ctx: Context, port: HostPort | Bond) -> Measurement:
         found = self._linked(ctx, str(port.interface))
         return Measurement(f"{port.interface}: link", found, "bit/s", self._predicted(port))
 
-    def _linked(self, ctx: Context, interface: str) -> int:
+    def _linked(self, ctx: Context, interface: str) -> float:
         """What a link has come up at [bit/s]; two ends take seconds to agree."""
-        found = 0
         for _ in ctx.looks(_AGREE_S):
-            found = driven(ctx.host(self.host.name), interface).bps
-            if found:
-                break
-        return found
+            if found := link_bps(ctx.host(self.host.name), interface):
+                return found
+        return 0.0
 
-    def _predicted(self, port: HostPort) -> float | None:
+    def _predicted(self, port: HostPort | Bond) -> float | None:
         end = f"{self.host.name}.{port.name}"
         cable = next((each for each in self.lab.cables if end in (each.a, each.b)), None)
         return cable_speed(self.lab, cable).speed_bps if cable is not None else None
@@ -240,18 +238,16 @@ class HostNetwork:
         """The other end answers; packets of the full size pass; it is as fast as it can be."""
         host = ctx.host(self.host.name)
         far = link.peer_address
-        near = host.read("ping", "-c", "1", "-W", "2", far, ok=None)
-        answers = near.exit_status == 0
+        answers = answers_ping(host, far)
         says = "" if answers else f"nobody answers: is {far} set up on {link.peer.name}?"
         yield Check(f"{far} answers {self.node}", answers, says)
-        size = str(link.mtu - _HEADERS_BYTES)
-        whole = host.read("ping", "-c", "3", "-M", "do", "-s", size, "-W", "2", far, ok=None)
-        passes = whole.exit_status == 0
+        passes = sends_whole(host, far, link.mtu)
         wrong = (
             f"a small packet passes and one of {link.mtu} does not: an end has a smaller MTU; it "
             f"is {link.mtu} here, so look at {link.peer.name}'s port {link.peer_port}"
         )
         yield Check(f"packets of {link.mtu} bytes pass uncut", passes, "" if passes else wrong)
-        found, best = driven(host, link.interface).bps, self._predicted(self.host.ports[link.port])
+        found = link_bps(host, link.interface) or 0.0
+        best = self._predicted(self.host.attached[link.port])
         says = f"{found / 1e9:g} Gb/s; cable and ends can do {(best or 0) / 1e9:g} Gb/s"
         yield Check(f"{link.interface} is as fast as its cable", found >= (best or 0), says)

@@ -17,6 +17,13 @@ def _few(words: Words) -> bool:
     )
 
 
+def _asks_a_server(words: Words) -> bool:
+    """It asks one server, for no more than ten seconds."""
+    seconds = words.values("--time")
+    ends = bool(seconds) and seconds[-1].isdecimal() and 0 < int(seconds[-1]) < 11
+    return not words.operands and len(words.values("--client")) == 1 and ends
+
+
 def _fetches(words: Words) -> bool:
     """A GET or HEAD over HTTP whose answer goes to standard output."""
     given = words.values("-w", "--write-out", "-H", "--header")
@@ -120,6 +127,10 @@ PROGRAMS: dict[str, Judge] = {
     "lsmod": Allowed(),
     "lspci": Allowed("", "-n -v -k -m -D -t", "-s -d"),
     "lsusb": Allowed("", "-t -v", "-d -s"),
+    # A client only, and one that ends: it sends what a server throws away.
+    "iperf3": Allowed(
+        "", "--json", "--client --time --parallel --connect-timeout", also=_asks_a_server
+    ),
     "modinfo": Allowed("", "-0", "-F -k --field"),
     "nproc": Allowed("", "--all", "--ignore"),
     # Without a count it never ends.

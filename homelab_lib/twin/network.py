@@ -89,6 +89,10 @@ class Wires:
             return 0
         return int(cable_speed(self.lab, cable).speed_bps)
 
+    def rate_bps(self, host: str, segment: str) -> int:
+        """The rate of a segment's fastest link [bit/s]: of a bond, one connection takes one."""
+        return max((self.link_bps(f"{host}.{p}") for p in self._ports_of(host, segment)), default=0)
+
     def carries(self, end: str) -> str:
         """The other end of the cable in a port; empty for none that works."""
         end = self._plugged(end)
@@ -243,6 +247,20 @@ class Network:
                 ends.append((here, here.mtu))
         through = min(min(mtu, self.wires.switch_mtu(i.host, i.segment)) for i, mtu in ends)
         return own.mtu, through
+
+    def carries_bps(self, source: Machine, address: str) -> int:
+        """The rate of the slowest link on the way to an address [bit/s]; 0 for no way."""
+        target = self.owner(address)
+        own = self._interface_towards(source, address)
+        own = own or next((i for i in source.interfaces if i.gateway and i.up), None)
+        if target is None or own is None:
+            return 0
+        router = self.owner(own.gateway) if own.gateway else None
+        ends = [own]
+        for machine in (router, target):
+            here = self._interface_towards(machine, address) if machine else None
+            ends += [] if here is None else [here]
+        return min(self.wires.rate_bps(each.host, each.segment) for each in ends)
 
     def internet(self, source: Machine, port: int = 443, protocol: str = "tcp") -> str:
         """Why `source` can't reach a port in the internet; empty where it can."""

@@ -203,6 +203,10 @@ class World:
         there and back [bytes]."""
         return self.network.packets(source, address)
 
+    def carries_bps(self, source: Machine, address: str) -> int:
+        """The rate of the slowest link on the way to an address [bit/s]."""
+        return self.network.carries_bps(source, address)
+
     def find_ip(self, address: str) -> Any:
         """The machine with that address; None for nobody."""
         return self.network.owner(address)

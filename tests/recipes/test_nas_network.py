@@ -1,6 +1,7 @@
 """The network of a NAS: pinned, given, committed and confirmed; taken back where we are cut off."""
 
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -245,6 +246,37 @@ def test_planned_from_what_the_nas_says_and_sent_as_planned(standing):
     again = standing.run("apply", planned.digest)
     assert (again.error, again.sent) == (None, 0)
     assert standing.run("verify").error is None
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["interface.update enp1s0", "interface.update enp4s0", "interface.save", "interface.commit"],
+)
+def test_a_middleware_that_restarts_in_the_transaction(bench, match):
+    """It forgets what waited, and whom it was to go back to: the same command finishes the job."""
+    there, struck = bench(), []
+
+    def restarts(call, run):
+        if match in " ".join(call.argv) and not struck:
+            struck.append(match)
+            reply = run()
+            there.nas.network.forgotten()
+            return reply
+        return None
+
+    there.nas.instead.append(restarts)
+    for _ in range(3):
+        with suppress(HomelabError):
+            there.apply()
+            break
+        there.world.clock.sleep(300)
+    assert struck
+    there.world.clock.sleep(600)
+    assert addresses(there.nas) == WANTED
+    assert there.nas.network.settings["ipv4gateway"] == "10.0.30.1"
+    assert not there.nas.network.pending
+    there.apply()
+    assert there.sent == []
 
 
 LONG = pytest.mark.long

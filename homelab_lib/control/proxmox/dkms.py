@@ -11,7 +11,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.proxmox.api import api
-from homelab_lib.control.proxmox.nics import driven, installed_kernels, running_kernel
+from homelab_lib.control.proxmox.nics import driver, installed_kernels, running_kernel
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
@@ -58,7 +58,7 @@ class DkmsModule:
             "kernels": sorted({runs, *installed_kernels(packages)}),
             "headers": sorted(p for p in packages if p.startswith("proxmox-headers-")),
             "secure": bool(status.get("boot-info", {}).get("secureboot")),
-            "way_in": {card: driven(host, card).driver for card in self.way_in},
+            "way_in": {card: driver(host, card) for card in self.way_in},
         }
 
     def _is(self, name: str) -> bool:

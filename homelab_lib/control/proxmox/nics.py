@@ -23,22 +23,6 @@ _KERNEL = re.compile(r"(?:proxmox|pve)-kernel-((?:\d{1,5}\.){2}\d{1,5}-\d{1,5}-p
 _RUNS = re.compile(r"\d{1,5}\.\d{1,5}[\w.+~-]{0,60}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Driven:
-    """What a kernel says of a card.
-
-    Parameters
-    ----------
-    driver
-        What drives it; empty for nothing.
-    bps
-        What its link came up at [bit/s]; 0 for no link.
-    """
-
-    driver: str
-    bps: int = 0
-
-
 def kernel_numbers(kernel: str) -> tuple[int, ...]:
     """``6.8.12-20-pve`` as numbers that can be compared."""
     return tuple(int(number) for number in re.findall(r"\d+", kernel))
@@ -69,16 +53,11 @@ def older(kernel: str, since: str | None) -> bool:
     return since is not None and kernel_numbers(kernel)[:2] < kernel_numbers(since)[:2]
 
 
-def driven(host: Host, interface: str) -> Driven:
-    """What drives an interface, and what its link came up at."""
+def driver(host: Host, interface: str) -> str:
+    """What drives an interface; empty for nothing."""
     shown = host.read("ethtool", "-i", interface, ok=(0, *_NO_DEVICE), sudo=True)
     found = re.search(r"(?m)^driver: (\S+)", shown.stdout)
-    if shown.exit_status or found is None:
-        return Driven("")
-    told = host.read("ethtool", interface, ok=(0, *_NO_DEVICE), sudo=True).stdout
-    speed = re.search(r"(?m)^\s*Speed: (\d+)Mb/s", told)
-    linked = "Link detected: yes" in told
-    return Driven(found[1], int(speed[1]) * 10**6 if speed and linked else 0)
+    return "" if shown.exit_status or found is None else found[1]
 
 
 def links(host: Host) -> list[dict[str, Any]]:

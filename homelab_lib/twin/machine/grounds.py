@@ -24,6 +24,7 @@ _DOCUMENTED = {
     "free": "free(1)",
     "git": "git-fast-import(1), git-ls-tree(1), git-log(1)",
     "hostname": "hostname(1)",
+    "iperf3": "iperf3(1), its --json",
     "journalctl": "journalctl(1), systemd.journal-fields(7)",
     "local": "dash(1)",
     "logger": "logger(1)",

@@ -14,6 +14,7 @@ from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
 from homelab_lib.twin.machine.git import git_programs
 from homelab_lib.twin.machine.graphics_drivers import graphics_drivers
+from homelab_lib.twin.machine.iperf import iperf
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.links import links
@@ -69,6 +70,7 @@ UNIX = (
     netutils,
     git_programs,
     pinging,
+    iperf,
     links,
     blocks,
     mounts,

@@ -162,12 +162,16 @@ class Network:
         if waiting_s is not None:
             self._until(waiting_s)
 
-    def restarted(self) -> None:
-        """What waited and the timers were in the middleware's memory, and are gone; what is in its
-        database holds from the boot on (`ix-netif` has it call `interface.sync`), committed or
-        not."""
+    def forgotten(self) -> None:
+        """The middleware was restarted: what waited and the timers were in its memory. What is in
+        its database stays there, committed or not, and what runs goes on as it did."""
         self._deadline_s = self._before = None
         self._stopped |= set(range(self._timer + 1))
+
+    def restarted(self) -> None:
+        """The NAS was: what is in the middleware's database holds from the boot on (`ix-netif` has
+        it call `interface.sync`)."""
+        self.forgotten()
         self._apply()
 
     def _apply(self) -> None:
