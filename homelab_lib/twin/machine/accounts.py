@@ -68,7 +68,9 @@ def env(machine: Machine, call: Call) -> Reply:
     if not words:
         return Reply(0, "".join(f"{name}={value}\n" for name, value in more.items()))
     begun = machine.call(replace(call, argv=tuple(words), env=more))
-    if begun.status in (126, 127) and begun.err.startswith(b"sh: 1: "):
+    # What a shell that it runs says of another program is that shell's.
+    itself = f"sh: 1: {words[0]}: ".encode()
+    if begun.status in (126, 127) and begun.err.startswith(itself):
         why = NOTHING if begun.status == 127 else ACCESS
         return Reply(begun.status, stderr=f"env: {quoted(words[0], call)}: {why}\n")
     return begun

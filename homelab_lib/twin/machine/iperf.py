@@ -30,7 +30,7 @@ def iperf3(machine: Machine, call: Call) -> Reply:
     target = machine.world.resolve(machine, asked)
     why = machine.world.reach(machine, target, PORT) if target else "no such name"
     if why:
-        said = {"start": {}, "intervals": [], "end": {}}
+        said: dict[str, object] = {"start": {}, "intervals": [], "end": {}}
         text = "error - unable to connect to server: Connection refused"
         return Reply(1, json.dumps(said | {"error": text}) + "\n", takes_s=3.0)
     bps = machine.world.carries_bps(machine, target) * tcp_share()
