@@ -85,3 +85,6 @@ class Balancer(Record):
     """HAProxy in front of model servers, by what each of them has."""
 
     routes: tuple[Route, ...] = Field(min_length=1, description="Its ports.")
+    asked_from: tuple[Network, ...] = Field(
+        (), description="Networks whose machines may ask it; none: its own machine alone may."
+    )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
+from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Rollout
 from homelab_lib.control.linux.card_memory import amd_memory, nvidia_memory
 from homelab_lib.control.ollama.api import LOADED, TAGS, answered
@@ -14,6 +15,7 @@ from homelab_lib.lab.compute import ServedModel
 from homelab_lib.models.vram import decode_tokens_per_second
 from homelab_lib.recipes import ollama_host
 from homelab_lib.recipes.charts import installed
+from homelab_lib.recipes.model_access import admitted, closed, policy
 from homelab_lib.recipes.model_servers import ModelServer, servers_of
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 from homelab_lib.units import format_ibytes
@@ -51,8 +53,9 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         f"Install Ollama for each card: {named}",
         why="A server of its own for each card, so that none reckons with the memory of two. Its "
         "context, its slots, the type of its cache and how long a model stays are set, for left to "
-        "itself it guesses them from the memory that it sees. It has no password: whoever reaches "
-        "its port may use it, and pull and delete.",
+        "itself it guesses them from the memory that it sees. It has no password, and whoever "
+        f"reaches it may pull and delete; so it is open to {_asked_by(lab, servers)}, and to "
+        "nobody else.",
         needs=("drivers",),
         ensure=inference.install,
         check=inference.libraries,
@@ -80,6 +83,15 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     )
 
 
+def _asked_by(lab: Lab, servers: Sequence[ModelServer]) -> str:
+    """Who may ask them, for a person."""
+    shared = [each for each in servers if each.card.cluster is not None]
+    networks = [net.removesuffix("/32") for each in shared for net in admitted(lab, each)]
+    pages = [s.title for s in lab.services.values() if s.web_ui is not None] if shared else []
+    own = [f"{each.card.machine} itself" for each in servers if each.card.cluster is None]
+    return ", ".join(dict.fromkeys((*networks, *pages, *own)))
+
+
 class Inference:
     """Model servers; see `steps`."""
 
@@ -101,12 +113,16 @@ class Inference:
                 whole = chart.model_copy(update={"name": each.name, "values": values})
                 yield from installed(ctx, each.asks, self.lab, whole)
                 yield Rollout(each.asks, "deployment", chart.namespace, each.release)
+                yield Applied(each.asks, self.lab.name, policy(self.lab, each))
             yield ServerUp(each.asks, each.url, each.ollama.version)
 
     def libraries(self, ctx: Context) -> Iterator[Check]:
-        """Each has found its card: the log alone says so."""
+        """Each has found its card: the log alone says so. Nobody else gets an answer."""
         for each in self.servers:
             yield self._library(each, self._told(ctx, each))
+        for each in self.servers:
+            if each.card.cluster is not None:
+                yield from closed(ctx, self.lab, each)
 
     def _library(self, each: ModelServer, told: Told) -> Check:
         title = f"{each.name} computes by {each.card.runtime}"

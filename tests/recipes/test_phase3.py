@@ -8,7 +8,7 @@ from standing import served
 
 pytestmark = pytest.mark.sample
 
-AGREED = {"confirm": ["second-start"]}
+AGREED = {"confirm": ["second-start", "failover"]}
 
 
 def test_what_is_planned_is_sent_once_and_verify_is_clean(tmp_path, monkeypatch):

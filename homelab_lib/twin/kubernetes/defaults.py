@@ -49,6 +49,8 @@ def fill_in(kind: Kind, document: Object) -> None:
         document.setdefault("reclaimPolicy", "Delete")
         document.setdefault("volumeBindingMode", "Immediate")
     elif kind.name == "Namespace":
+        meta = document["metadata"]
+        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
         document.setdefault("spec", {"finalizers": ["kubernetes"]})
         document.setdefault("status", {"phase": "Active"})
 

@@ -100,8 +100,8 @@ def of_pod(
         The pod's policies do not let it in.
     """
     if not admits(cluster, pod, peer):
-        address = dig(pod, "status.podIP")
-        raise NetError(7, f"Failed to connect to {address} after 0 ms: Connection refused")
+        asked = headers.get("host") or dig(pod, "status.podIP")
+        raise NetError(7, f"Failed to connect to {asked} after 0 ms: Connection refused")
     program = cluster.programs.get(pod["metadata"]["uid"])
     if program is None:
         return *page(pod, dict(headers)), 0.0

@@ -8,7 +8,8 @@ from homelab_lib.twin.kubernetes import graphics
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import endpoints
 from homelab_lib.twin.kubernetes.objects import Object, dig
-from homelab_lib.twin.machine.ollama import Remembered, Server, discover, remembered
+from homelab_lib.twin.machine.ollama import Server, discover
+from homelab_lib.twin.machine.ollama_real import Remembered, remembered
 
 IMAGE = "ollama/ollama"
 _EPHEMERAL = "a folder of the pod's own"

@@ -23,6 +23,7 @@ _DOCUMENTED = {
     "ethtool": "ethtool(8), its lines as recorded",
     "free": "free(1)",
     "git": "git-fast-import(1), git-ls-tree(1), git-log(1)",
+    "haproxy": "its configuration manual; 2.6 ran beside it (tests/real)",
     "hostname": "hostname(1)",
     "iperf3": "iperf3(1), its --json",
     "journalctl": "journalctl(1), systemd.journal-fields(7)",

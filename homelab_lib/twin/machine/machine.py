@@ -46,6 +46,7 @@ _PACKAGES = {
     "curl": "curl",
     "dmidecode": "dmidecode",
     "etcdctl": "etcd-client",
+    "haproxy": "haproxy",
     "lspci": "pciutils",
     "restic": "restic",
     "tailscale": "tailscale",

@@ -190,6 +190,8 @@ def _kept(machine: Machine, call: Call, entry: Entry, target: str, shown: str) -
     takes_s = entry.served_s + entry.size / machine.world.internet_bytes_per_s
     if not target:
         return Reply(0, entry.data + shown.encode(), takes_s=takes_s)
+    if target == "/dev/null":
+        return Reply(0, shown, takes_s=takes_s)
 
     def done() -> Reply:
         facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}

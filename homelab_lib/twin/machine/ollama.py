@@ -6,6 +6,7 @@ llm/llama_server.go of 0.32 (context by the memory of all cards, ROCm targets th
 llama.cpp src/llama-model.cpp (the lines about layers and buffers).
 """
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import take, total_bytes, used_bytes
 from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.surroundings import BODY, METHOD, Answer
+from homelab_lib.twin.machine.surroundings import BODY, FROM, METHOD, Answer, NetError
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, weights
 
 _MIB = 2**20
@@ -165,8 +166,17 @@ class Server:
             self._unload(tag)
 
     def __call__(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """What it says to a request."""
+        """What it says to a request; one of its own machine's tells only hosts of known names."""
+        if self._is_local:
+            if headers.get(FROM) not in ("127.0.0.1", self.machine.address, None):
+                raise NetError(7, "Connection refused")
+            if not _is_allowed(headers.get("host", "")):
+                return 403, b"", 0.0
         return self.answer(headers.get(METHOD, "GET"), path, headers.get(BODY, ""))
+
+    @property
+    def _is_local(self) -> bool:
+        return self.env.get("OLLAMA_HOST", "").startswith(("127.", "localhost"))
 
     def answer(self, method: str, path: str, body: str) -> Answer:
         """The same of a method, a path and a body."""
@@ -393,45 +403,16 @@ class Server:
         return *_json(told)[:2], load_s + _EMBEDDED_S
 
 
-@dataclass
-class Remembered:
-    """What a real server has.
-
-    Parameters
-    ----------
-    version
-        Its release.
-    store, loaded
-        The digests of its models by tag, and which are in memory.
-    """
-
-    version: str
-    store: dict[str, str]
-    loaded: dict[str, dict[str, int]]
-
-
-def remembered(asks: Machine, url: str) -> Remembered | None:
-    """What the real server behind a seeded twin has; None where none answers."""
-    said = {}
-    for path in ("version", "tags", "ps"):
-        reply = asks.said("curl", "-sS", "-f", "-m", "30", f"{url}/api/{path}")
-        if reply is None or reply.status:
-            return None
-        try:
-            said[path] = json.loads(reply.out)
-        except ValueError:
-            return None
-    loaded = {
-        row["name"]: {
-            "size": row["size"],
-            "size_vram": row["size_vram"],
-            "context": row.get("context_length", 0),
-            "layers": 0,
-        }
-        for row in said["ps"].get("models", ())
-    }
-    store = {row["name"]: row["digest"] for row in said["tags"].get("models", ())}
-    return Remembered(str(said["version"].get("version", "")), store, loaded)
+def _is_allowed(host: str) -> bool:
+    """Whether a host that is asked for is one of a loopback's (routes.go, allowedHost)."""
+    name = host.rpartition(":")[0] or host
+    if name in ("", "localhost") or name.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private
 
 
 def _json(document: Any, status: int = 200) -> Answer:

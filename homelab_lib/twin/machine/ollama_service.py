@@ -5,7 +5,8 @@ Source: ollama/ollama docs/linux.mdx, envconfig/config.go.
 
 from homelab_lib.twin.machine.graphics_drivers import cards
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.ollama import Server, discover, remembered
+from homelab_lib.twin.machine.ollama import Server, discover
+from homelab_lib.twin.machine.ollama_real import remembered
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 
 ollama_programs = Commands()

@@ -14,6 +14,7 @@ from homelab_lib.twin.machine.finding import finding
 from homelab_lib.twin.machine.firmware import firmware
 from homelab_lib.twin.machine.git import git_programs
 from homelab_lib.twin.machine.graphics_drivers import graphics_drivers
+from homelab_lib.twin.machine.haproxy import haproxy_programs
 from homelab_lib.twin.machine.iperf import iperf
 from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
@@ -76,6 +77,7 @@ UNIX = (
     mounts,
     exportfs_programs,
     cloudflared_programs,
+    haproxy_programs,
     ollama_programs,
     restic_programs,
     tailscale_programs,

@@ -1,0 +1,35 @@
+"""How the servers behind an HAProxy are, as it tells its own machine.
+
+Source: HAProxy's management manual, 9.1 (statistics as CSV).
+"""
+
+import csv
+from collections.abc import Mapping
+
+from homelab_lib import answers
+from homelab_lib.runbook.resource import Host
+from homelab_lib.transport.command import read
+
+_COLUMNS = {"pxname", "svname", "stot", "status"}
+_TOTALS = ("FRONTEND", "BACKEND")
+
+
+def servers(host: Host, url: str) -> dict[tuple[str, str], Mapping[str, str]] | None:
+    """Each server by its port's name and its own; None where nothing answers.
+
+    Raises
+    ------
+    NotUnderstood
+        What answers is no such table.
+    """
+    words = ("curl", "-sS", "-f", "-m", "10", url)
+    shown = host.read(*words, ok=None)
+    return None if shown.exit_status else table(shown.stdout, host.name, read(*words).line)
+
+
+def table(text: str, host: str, line: str) -> dict[tuple[str, str], Mapping[str, str]]:
+    """The same of what was printed; see `servers`."""
+    rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
+    if not rows or not rows[0].keys() >= _COLUMNS:
+        raise answers.not_understood(host, line, f"no statistics of HAProxy: {text[:80]!r}")
+    return {(row["pxname"], row["svname"]): row for row in rows if row["svname"] not in _TOTALS}

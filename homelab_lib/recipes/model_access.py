@@ -1,0 +1,115 @@
+"""Who may ask a cluster's model servers: they have no password, so a network policy says it.
+
+Sources: kubernetes.io, Network Policies; kube-router, by which k3s enforces them: what comes from
+the pod's own node always passes, and of what comes by another node's port that node is the sender.
+A client that asks at the node on which the server runs, as ours do, keeps its own address.
+"""
+
+from collections.abc import Iterator
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Service
+from homelab_lib.recipes import manifests
+from homelab_lib.recipes.model_servers import PORT, ModelServer
+from homelab_lib.runbook.step import Check, Context
+
+_PATIENCE_S = 5
+
+
+def policy(lab: Lab, server: ModelServer) -> manifests.Object:
+    """The policy of a server's pod.
+
+    Parameters
+    ----------
+    lab, server
+        The lab, and a server that runs on a cluster.
+    """
+    chart = server.service.chart
+    assert chart is not None
+    labels = {"app.kubernetes.io/name": chart.chart, "app.kubernetes.io/instance": server.name}
+    blocks = [{"ipBlock": {"cidr": each}} for each in admitted(lab, server)]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": server.release, "namespace": chart.namespace},
+        "spec": {
+            "podSelector": {"matchLabels": labels},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [*blocks, *_pods(lab, server)],
+                    "ports": [{"port": PORT, "protocol": "TCP"}],
+                }
+            ],
+        },
+    }
+
+
+def admitted(lab: Lab, server: ModelServer) -> list[str]:
+    """The networks from which it is asked: the machine from which we look at it, balancers in front
+    of it, nodes of other clusters whose pages need it, and those that the lab names."""
+    machines = [server.asks]
+    own = {model.name for model in server.models}
+    for service in lab.services.values():
+        routes = service.balancer.routes if service.balancer is not None else ()
+        if service.runs_on is not None and any(own & set(route.models) for route in routes):
+            machines.append(service.runs_on)
+        if _is_page_of(lab, service, server) and service.runs_on != _cluster(server):
+            machines += lab.clusters[service.runs_on or ""].vms
+    found = [f"{_address(lab, machine)}/32" for machine in machines]
+    return list(dict.fromkeys((*found, *server.ollama.asked_from)))
+
+
+def _pods(lab: Lab, server: ModelServer) -> Iterator[manifests.Object]:
+    """The pages of its own cluster."""
+    for service in lab.services.values():
+        if _is_page_of(lab, service, server) and service.runs_on == _cluster(server):
+            chart = service.chart
+            assert chart is not None
+            labels = {
+                "app.kubernetes.io/component": chart.chart,
+                "app.kubernetes.io/instance": chart.name,
+            }
+            space = {"kubernetes.io/metadata.name": chart.namespace}
+            yield {
+                "namespaceSelector": {"matchLabels": space},
+                "podSelector": {"matchLabels": labels},
+            }
+
+
+def _is_page_of(lab: Lab, service: Service, server: ModelServer) -> bool:
+    page = service.web_ui
+    if page is None:
+        return False
+    own = {model.name for model in server.models}
+    return server.service.name in service.needs or page.embeds_with in own
+
+
+def _cluster(server: ModelServer) -> str:
+    return server.card.cluster.name if server.card.cluster is not None else ""
+
+
+def _address(lab: Lab, machine: str) -> str:
+    if (vm := lab.vms.get(machine)) is not None:
+        return vm.ip or ""
+    login = lab.hosts[machine].ssh
+    return login.address if login is not None else ""
+
+
+def closed(ctx: Context, lab: Lab, server: ModelServer) -> Iterator[Check]:
+    """Another node of the cluster, which is none of those, gets no answer."""
+    cluster = server.card.cluster
+    assert cluster is not None
+    may = admitted(lab, server)
+    others = [
+        name
+        for name in cluster.vms
+        if name != server.card.machine and f"{lab.vms[name].ip}/32" not in may
+    ]
+    if not others or server.ollama.asked_from:
+        return
+    words = ("curl", "-sS", "-m", str(_PATIENCE_S), f"{server.url}/api/version")
+    said = ctx.host(others[0]).read(*words, ok=None)
+    says = said.stderr.strip() if said.exit_status else f"it answers: {said.stdout.strip()[:60]}"
+    title = f"{server.name} is closed to {others[0]}, which the lab does not name"
+    yield Check(title, bool(said.exit_status), says)
