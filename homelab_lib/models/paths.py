@@ -18,7 +18,7 @@ import math
 from collections import deque
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import networkx
@@ -56,11 +56,6 @@ def checked(graph: "networkx.Graph", *nodes: Node) -> None:
             raise ValueError(f"{node!r} is no node of the graph, which has {len(graph)}")
 
 
-def forwards(graph: "networkx.Graph", node: Node, forwarding: Collection[Node] = ()) -> bool:
-    """Whether traffic of others passes through a node."""
-    return graph.nodes[node].get("kind") not in _ENDS or node in forwarding
-
-
 def node_bps(graph: "networkx.Graph", node: Node) -> float:
     """What a node carries [bit/s]."""
     return _limit(node, graph.nodes[node].get("bandwidth_bps"))
@@ -68,11 +63,14 @@ def node_bps(graph: "networkx.Graph", node: Node) -> float:
 
 def edge_bps(graph: "networkx.Graph", a: Node, b: Node) -> float:
     """What an edge carries, its ends left out [bit/s]."""
-    facts = graph.edges[a, b]
+    return _edge_limit((a, b), graph.adj[a][b])
+
+
+def _edge_limit(edge: Edge, facts: Mapping[str, Any]) -> float:
     given = facts.get("bandwidth_bps")
     if given is None and "speed_bps" in facts:
         given = facts["speed_bps"] or 0.0
-    return _limit((a, b), given)
+    return _limit(edge, given)
 
 
 def _limit(element: Node | Edge, given: float | None) -> float:
@@ -92,15 +90,23 @@ def widths(graph: "networkx.Graph") -> dict[Node, dict[Node, float]]:
         The network.
     """
     checked(graph)
-    nodes = {node: node_bps(graph, node) for node in graph}
-    found: dict[Node, dict[Node, float]] = {node: {} for node in graph}
-    for a, b in graph.edges:
-        if a == b:
-            continue
-        width = min(edge_bps(graph, a, b), nodes[a], nodes[b])
-        if width > 0:
-            found[a][b] = found[b][a] = width
+    nodes = {
+        node: _limit(node, facts.get("bandwidth_bps")) for node, facts in graph.nodes(data=True)
+    }
+    found: dict[Node, dict[Node, float]] = {}
+    for a, others in graph.adjacency():
+        found[a] = near = {}
+        for b, facts in others.items():
+            width = min(_edge_limit((a, b), facts), nodes[a], nodes[b])
+            if width > 0 and a != b:
+                near[b] = width
     return found
+
+
+def passing(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> set[Node]:
+    """All nodes that traffic of others passes through."""
+    found = {node for node, kind in graph.nodes(data="kind") if kind not in _ENDS}
+    return found.union(node for node in forwarding if node in graph)
 
 
 def path_bandwidth(
@@ -135,14 +141,14 @@ def path_bandwidth(
     if a == b:
         limit = node_bps(graph, a)
         return PathBandwidth(limit, a if limit < math.inf else None, (a,))
-    near = widths(graph)
+    near, between = widths(graph), passing(graph, forwarding)
     best, done, waiting = {a: math.inf}, set(), [(-math.inf, 0, a)]
     count = 0  # nodes need not have an order
     while waiting:
         width, _, here = heapq.heappop(waiting)
         if here == b:
             break
-        if here in done or (here != a and not forwards(graph, here, forwarding)):
+        if here in done or (here != a and here not in between):
             continue
         done.add(here)
         for there, across in near[here].items():
@@ -152,23 +158,18 @@ def path_bandwidth(
                 heapq.heappush(waiting, (-through, count, there))
     if b not in best:
         return PathBandwidth(0.0, None, ())
-    path = _fewest(graph, near, a, b, best[b], forwarding)
+    path = _fewest(near, a, b, best[b], between)
     return PathBandwidth(best[b], _bottleneck(graph, path, best[b]), path)
 
 
 def _fewest(
-    graph: "networkx.Graph",
-    near: Mapping[Node, Mapping[Node, float]],
-    a: Node,
-    b: Node,
-    width: float,
-    forwarding: Collection[Node],
+    near: Mapping[Node, Mapping[Node, float]], a: Node, b: Node, width: float, between: set[Node]
 ) -> tuple[Node, ...]:
     """Of the paths that are so wide one with the fewest nodes."""
     came, waiting = {a: a}, deque([a])
     while b not in came:
         here = waiting.popleft()
-        if here != a and not forwards(graph, here, forwarding):
+        if here != a and here not in between:
             continue
         for there, across in near[here].items():
             if across >= width and there not in came:
@@ -221,14 +222,14 @@ def widest_routes(
     pairs = list(pairs)
     near = widths(graph)
     checked(graph, *(end for pair in pairs for end in pair))
-    passing = {node for node in graph if forwards(graph, node, forwarding)}
-    parent, depth, root = _spanning_tree(near, passing)
+    between = passing(graph, forwarding)
+    parent, depth, root = _spanning_tree(near, between)
     found: list[tuple[Node, ...]] = []
     for a, b in pairs:
         if a == b:
             found.append((a,))
             continue
-        doors = [[x] if x in passing else [n for n in near[x] if n in passing] for x in (a, b)]
+        doors = [[x] if x in between else [n for n in near[x] if n in between] for x in (a, b)]
         ways = [[a, b]] if b in near[a] else []
         for x in doors[0]:
             for y in doors[1]:
@@ -245,14 +246,14 @@ def _width(near: Mapping[Node, Mapping[Node, float]], way: Sequence[Node]) -> fl
 
 
 def _spanning_tree(
-    near: Mapping[Node, Mapping[Node, float]], passing: set[Node]
+    near: Mapping[Node, Mapping[Node, float]], between: set[Node]
 ) -> tuple[dict[Node, Node], dict[Node, int], dict[Node, Node]]:
     """Parent, depth and root of each node that forwards."""
     parent: dict[Node, Node] = {}
     depth: dict[Node, int] = {}
     root: dict[Node, Node] = {}
     count = 0
-    for start in sorted((n for n in near if n in passing), key=lambda n: -len(near[n])):
+    for start in sorted((n for n in near if n in between), key=lambda n: -len(near[n])):
         waiting = [] if start in depth else [(-math.inf, 0, 0, start, start)]
         while waiting:
             _, level, _, here, came = heapq.heappop(waiting)
@@ -260,7 +261,7 @@ def _spanning_tree(
                 continue
             parent[here], depth[here], root[here] = came, level, start
             for there, across in near[here].items():
-                if there in passing and there not in depth:
+                if there in between and there not in depth:
                     count += 1
                     heapq.heappush(waiting, (-across, level + 1, count, there, here))
     return parent, depth, root

@@ -13,7 +13,7 @@ Communications of the ACM 16 (1973): cut vertices, bridges and blocks in linear 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from homelab_lib.models.blocks import BlockTree, Near
@@ -23,7 +23,7 @@ from homelab_lib.models.paths import (
     Edge,
     Node,
     checked,
-    forwards,
+    passing,
     path_bandwidth,
     widest_routes,
     widths,
@@ -73,31 +73,31 @@ class _Direct(NamedTuple):
 
 def _networks(
     graph: "networkx.Graph",
+    near: Mapping[Node, Collection[Node]],
     forwarding: Collection[Node],
     dead: Collection[Node] = (),
     cut: Collection[Node] = (),
 ) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]], list[Node]]:
     """What forwards, with its neighbours; what hangs on it, with where; and the ends."""
-    near = widths(graph)
     core: dict[Node, list[Node]] = {}
     doors: dict[Node, list[Node]] = {}
-    alive = [node for node in graph if node not in dead]
+    between = passing(graph, forwarding)
+    alive = [node for node in graph if node not in dead] if dead else list(graph)
     for node in alive:
-        (core if forwards(graph, node, forwarding) else doors)[node] = []
+        (core if node in between else doors)[node] = []
     for node in alive:
+        own = core[node] if node in between else doors[node]
         for other in near[node]:
             if other in dead or (cut and node in cut and other in cut):
                 continue
-            if node in core and other in core:
-                core[node].append(other)
-            elif node in doors and other in core:
-                doors[node].append(other)
-            elif node in doors:
+            if other in between:
+                own.append(other)
+            elif node not in between:
                 direct = _Direct(other, node)
                 if direct not in core:
                     direct = _Direct(node, other)
                     core[direct] = []
-                doors[node].append(direct)
+                own.append(direct)
     ends = list(doors) if any("kind" in graph.nodes[node] for node in graph) else alive
     ends = [*dict.fromkeys([*ends, *(n for n in forwarding if n in core)])]
     return core, doors, ends
@@ -165,8 +165,9 @@ def lost_when(
         cut = element
     else:
         raise ValueError(f"element is {element!r}; it has to be a node or an edge of the graph")
-    before = _joined(graph, pairs, forwarding)
-    after = _joined(graph, pairs, forwarding, dead, cut)
+    near = widths(graph)
+    before = _joined(graph, near, pairs, forwarding)
+    after = _joined(graph, near, pairs, forwarding, dead, cut)
     return [
         pair for pair, was, still in zip(pairs, before, after, strict=True) if was and not still
     ]
@@ -174,16 +175,20 @@ def lost_when(
 
 def _joined(
     graph: "networkx.Graph",
+    near: Mapping[Node, Collection[Node]],
     pairs: list[Edge],
     forwarding: Collection[Node],
     dead: Collection[Node] = (),
     cut: Collection[Node] = (),
 ) -> list[bool]:
-    core, doors, _ = _networks(graph, forwarding, dead, cut)
+    core, doors, _ = _networks(graph, near, forwarding, dead, cut)
     label = _labels(core)
-    on = {node: {label[door] for door in places} for node, places in doors.items()}
-    on |= {node: {number} for node, number in label.items()}
-    return [a in on and b in on and (a == b or not on[a].isdisjoint(on[b])) for a, b in pairs]
+
+    def on(node: Node) -> set[int]:
+        """The networks that a node is on; none where it failed."""
+        return {label[door] for door in doors.get(node, (node,) if node in core else ())}
+
+    return [(a == b and (a in core or a in doors)) or not on(a).isdisjoint(on(b)) for a, b in pairs]
 
 
 def single_points_of_failure(
@@ -216,7 +221,7 @@ def single_points_of_failure(
     ----------
     Hopcroft & Tarjan 1973; pairs are counted on the tree of blocks and cut vertices.
     """
-    core, doors, ends = _networks(graph, forwarding)
+    core, doors, ends = _networks(graph, widths(graph), forwarding)
     tree = BlockTree(core)
     for node in ends:
         if node in core:

@@ -4,6 +4,7 @@ Every page that says what a model takes asks here, so that there is one number f
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.llm import ModelPart
@@ -147,9 +148,15 @@ def _counted(part: ModelPart, quant: str) -> Weights:
         rope_length=part.rope_length,
         value_length=part.value_length,
     )
-    shapes = tensor_shapes(part.architecture, widths)
-    layers, active = [0] * part.n_layer, [0.0] * part.n_layer
     used = part.n_expert_used / part.n_expert if part.n_expert else 1.0
+    return _summed(part.architecture, widths, quant, used)
+
+
+@cache
+def _summed(architecture: str, widths: Widths, quant: str, used: float) -> Weights:
+    """All tensors of a model, of whose experts a share is in use; an audit asks for it often."""
+    shapes = tensor_shapes(architecture, widths)
+    layers, active = [0] * widths.n_layer, [0.0] * widths.n_layer
     head = tail = 0
     for name, chosen in quantised_types(quant, shapes, widths).items():
         size = tensor_bytes(chosen, shapes[name])
@@ -163,7 +170,7 @@ def _counted(part: ModelPart, quant: str) -> Weights:
             tail += size
     whole = sum(layers) + head + tail
     read = tuple(map(round, active))
-    out = tail + (head if part.tied else 0)
+    out = tail + (head if widths.tied else 0)
     return Weights(tuple(layers), read, head, out, whole, "tensors")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.audit.finding import Finding
+from homelab_lib.audit.ledger import judge
 from homelab_lib.audit.rules import RULES, fact, rule
 from homelab_lib.audit.run import BROKEN, findings
 from homelab_lib.errors import LabError
@@ -557,12 +558,13 @@ def test_evidence_names_its_source():
     assert fact(part, "190 W").startswith("Intel Arc B580: 190 W [techpowerup.com")
 
 
-def test_the_time_an_audit_takes(capsys):
-    findings(WRITTEN)
-    begun = time.perf_counter()
-    findings(WRITTEN)
-    with capsys.disabled():
-        print(f"\n  full audit of the shipped lab: {1e3 * (time.perf_counter() - begun):.1f} ms")
+def test_an_audit_takes_less_than_a_tenth_of_a_second():
+    taken = []
+    for _ in range(5):
+        begun = time.process_time()
+        judge(WRITTEN, findings(WRITTEN))
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.1
 
 
 # with_change -------------------------------------------------------------------------------------
