@@ -41,6 +41,8 @@ def audit(arguments: argparse.Namespace) -> int:
     from homelab_lib.audit.run import findings
     from homelab_lib.lab import load_lab
 
+    if arguments.apply:
+        return _decide(Path(arguments.lab), arguments.apply)
     lab = load_lab(arguments.lab, decisions=not arguments.as_written)
     found = findings(lab)
     judged = judge(lab, found)
@@ -48,6 +50,28 @@ def audit(arguments: argparse.Namespace) -> int:
     print(printable(show[arguments.format](lab, found, judged)))
     bad = any(f.severity == "stops" for f in found) or any(j.verdict == "fails" for j in judged)
     return 1 if bad else 0
+
+
+def _decide(place: Path, rule: str) -> int:
+    """Write the fix of a rule into a lab as a decision, and say what became of it."""
+    from homelab_lib.audit.cure import cure
+    from homelab_lib.audit.finding import Finding
+    from homelab_lib.lab import load_lab
+    from homelab_lib.lab.deciding import decide
+
+    def tell(mark: str, findings: Sequence[Finding]) -> None:
+        for each in findings:
+            print(printable(f"{mark} {each.rule}: {each.subject}: {each.says}"))
+
+    found = cure(load_lab(place), rule)
+    file, _ = decide(place, found.decision)
+    print(printable(f"Decided in {file}: {found.title}"))
+    for path, value in found.changes:
+        print(printable(f"  {path}: {value if value is not None else 'taken away'}"))
+    tell("✓", found.answered)
+    tell("left:", found.left)
+    tell("new:", found.new)
+    return 0
 
 
 def twin(arguments: argparse.Namespace) -> int:
@@ -211,6 +235,8 @@ examples:
   homelab init mylab                      a small lab of your own
   homelab init mylab --like cluster       one like an example: home, cluster, server
   homelab check mylab                     what is wrong in it, with file and line
+  homelab audit mylab --apply cable-does-not-fit
+                                          write the cheapest fix into it, as a decision
   homelab plan mylab 2                    rehearse phase 2 on a twin; every command
   homelab plan mylab 2 --target ssh       the same for the real hosts; nothing is sent
   homelab apply mylab 2 --target ssh --approve p6310…
@@ -269,6 +295,11 @@ def _parser() -> argparse.ArgumentParser:
     auditing = commands.choices["audit"]
     auditing.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     auditing.add_argument("--as-written", action="store_true", help="leave the decisions out")
+    auditing.add_argument(
+        "--apply",
+        metavar="RULE",
+        help="write the fix of what a rule says into the lab, as a decision with its reason",
+    )
     commands.choices["draw"].add_argument("-o", "--output", default="topology.svg", help="the file")
     writing = commands.choices["runbook"]
     writing.add_argument(

@@ -99,7 +99,8 @@ def simulate_loss(
     if biased and drives * failure > 0.1 * mend:
         raise ValueError("failures are not rare beside repairs here; use biased=False")
     states = np.arange(parity + 1)
-    mending = mend * (states if repair == "parallel" else np.minimum(states, 1))
+    busy = states if repair == "parallel" else np.minimum(states, 1)
+    mending = np.asarray(mend * busy, dtype=np.float64)
     odds = _Odds.of((drives - states) * failure, mending, biased)
     mission = years * HOURS_PER_YEAR
     weight, squared = 0.0, 0.0

@@ -1,0 +1,160 @@
+"""A fix is written into the lab as a decision: it cures, and all that was written stays."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from homelab_lib.__main__ import main
+from homelab_lib.audit.cure import cure
+from homelab_lib.audit.finding import Finding, Fix
+from homelab_lib.audit.rules import RULES
+from homelab_lib.audit.run import findings
+from homelab_lib.errors import BadParameter, LabError
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.lab.deciding import decide
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+RULE = "capacity-before-overhead"
+OTHER = {
+    "id": "other", "title": "No: it is, \"quoted\"", "reason": "1e9", "answers": [],
+    "changes": [{"path": "hosts.mini.title", "value": "0x1F"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def mini(tmp_path):
+    shutil.copytree(DATA / "examples" / "minipc", tmp_path / "mini")
+    return tmp_path / "mini"
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The design as written, before anybody decided anything."""
+    shutil.copytree(DATA, tmp_path / "lab", ignore=shutil.ignore_patterns("examples"))
+    (tmp_path / "lab" / "decisions.yaml").unlink()
+    return tmp_path / "lab"
+
+
+def test_what_is_applied_is_in_the_lab_and_cures(written, capsys):
+    before = {file.name: file.read_text() for file in written.glob("*.yaml")}
+    answered = {each.subject for each in cure(load_lab(written), RULE).answered}
+    assert main(["audit", str(written), "--apply", RULE]) == 0
+    told = capsys.readouterr().out
+    lab = load_lab(written)
+    assert answered
+    assert not answered & {each.subject for each in RULES[RULE](lab)}
+    assert [each.id for each in lab.decisions] == [RULE]
+    assert lab.decisions[0].answers == (RULE,)
+    assert all(subject in told for subject in answered)
+    assert {name: (written / name).read_text() for name in before} == before
+
+
+def test_every_fix_that_an_audit_offers_cures_one_after_the_other():
+    lab, cured = load_lab(DATA, decisions=False), set()
+    offered = {each.rule for each in findings(lab) if each.fix and each.fix.changes}
+    for rule in sorted(offered):
+        if any(each.fix and each.fix.changes for each in RULES[rule](lab)):  # else by another's
+            lab = changed(lab, *cure(lab, rule).changes)
+            cured.add(rule)
+    assert len(cured) > 18
+    left = [each for each in findings(lab) if each.rule in cured and each.fix]
+    assert not [each.rule for each in left if each.fix.changes and each.severity == "stops"]
+
+
+PLACES = {
+    "no decisions yet": ("", "decisions:\n  - id: other"),
+    "none so far": ("decisions: []  # none so far\n", "# none so far\ndecisions:\n  - id: other"),
+    "between others": (
+        "decisions:\n"
+        "# by me\n"
+        "- {id: mine, title: Mine, reason: So., answers: [], changes: []}\n"
+        "\n"
+        "# what we own\n"
+        "sales: []\n",
+        "\n\n- id: other\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_text_that_is_there_stays(name, alone, mini):
+    more, wanted = PLACES[name]
+    file = mini / "lab.yaml"
+    file.write_text(file.read_text() + more)
+    text = file.read_text()
+    place, lab = decide(file if alone else mini, OTHER)
+    now = place.read_text()
+    assert wanted in now
+    if place == file:
+        kept = [line for line in text.splitlines() if line and not line.startswith("decisions:")]
+        assert [line for line in now.splitlines() if line in kept] == kept
+    assert lab.hosts["mini"].title == "0x1F"
+    assert lab == load_lab(file if alone else mini)
+    assert (lab.decisions[-1].title, lab.decisions[-1].reason) == (OTHER["title"], "1e9")
+
+
+def test_a_name_that_is_taken_gets_a_number(mini):
+    decide(mini, OTHER)
+    again = OTHER | {"changes": [{"path": "hosts.mini.role", "value": "r"}]}
+    _, lab = decide(mini, again)
+    assert [each.id for each in lab.decisions] == ["other", "other-2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "says"),
+    [
+        ("", [{"path": "hosts.mini.titel", "value": "x"}], "titel"),
+        ("", [{"path": "hosts.nobody.title", "value": "x"}], "nobody"),
+        ("decisions: [{id: a, title: A, reason: R, answers: [], changes: []}]\n", [], "brackets"),
+    ],
+)
+def test_a_lab_that_would_be_wrong_is_left_alone(more, changes, says, mini):
+    file = mini / "lab.yaml"
+    file.write_text(file.read_text() + more)
+    before = {each: each.read_text() for each in mini.glob("*.yaml")}
+    with pytest.raises(LabError, match=says):
+        decide(mini, OTHER | {"changes": changes})
+    assert {each: each.read_text() for each in mini.glob("*.yaml")} == before
+
+
+def test_what_another_decision_changes_already_is_not_changed_again(mini):
+    decide(mini, OTHER)
+    with pytest.raises(LabError, match="changed by another decision already"):
+        decide(mini, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("no-such-rule", "there is no rule"),
+        ("cable-too-long", "nothing to say"),
+        ("uplink-shared", "no fix that can be written down"),
+    ],
+)
+def test_what_can_not_be_applied_says_why(rule, says, capsys):
+    assert main(["audit", str(DATA), "--apply", rule]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_fix_that_does_not_cure_or_stops_something_else_is_not_written(monkeypatch, mini):
+    def useless(lab):
+        yield Finding("useless", "note", "title", "So.", fix=Fix("x", changes=(("title", "T"),)))
+
+    def harmful(lab):
+        if lab.hosts["mini"].cpu:
+            fix = Fix("x", changes=(("hosts.mini.cpu", None),))
+            yield Finding("harmful", "note", "title", "So.", fix=fix)
+        else:
+            yield Finding("gone", "stops", "hosts.mini", "It has no processor.")
+
+    monkeypatch.setitem(RULES, "useless", useless)
+    monkeypatch.setitem(RULES, "harmful", harmful)
+    monkeypatch.setitem(RULES, "gone", lambda lab: (f for f in harmful(lab) if f.rule == "gone"))
+    lab = load_lab(mini)
+    with pytest.raises(BadParameter, match="says the same afterwards"):
+        cure(lab, "useless")
+    with pytest.raises(BadParameter, match="It has no processor"):
+        cure(lab, "harmful")
