@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from homelab_lib.answers import Shape
 from homelab_lib.control.kubernetes.joining import Forgotten, LetIn, known_by_password
 from homelab_lib.control.kubernetes.k3s import (
     AGENT_TOKEN,
@@ -23,6 +24,11 @@ from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 
 Role = Literal["server", "agent"]
+_FLANNEL = "flannel.alpha.coreos.com/public-ip"
+_NODE: Shape = {
+    "metadata": {"name": str, "annotations?": {str: str}},
+    "status": {"addresses?": [{"type": str, "address": str}]},
+}
 
 
 def steps(lab: Lab, cluster: Cluster, end: str, machines: tuple[str, ...]) -> Iterator[Step]:
@@ -280,11 +286,13 @@ class Nodes:
     def nodes_ready(self, ctx: Context) -> Iterator[Check]:
         """As many nodes as the lab describes, and no stranger among them; those that join later
         may be there."""
-        nodes = listed(ctx.host(self.first), "nodes")
+        nodes = listed(ctx.host(self.first), "nodes", shape=_NODE)
         found = {node["metadata"]["name"] for node in nodes}
         wanted, known = set(self.cluster.vms), set(self.lab.clusters[self.cluster.name].vms)
         title = "the nodes are those of the lab"
         yield Check(title, wanted <= found <= known, ", ".join(sorted(found)))
+        lost = [why for node in nodes if (why := _beside(node))]
+        yield Check("the pods of all nodes find each other", not lost, "; ".join(lost))
 
     def capacity(self, ctx: Context) -> Iterator[Measurement]:
         """Processors that the cluster can give away, against what the VMs were given."""
@@ -294,6 +302,22 @@ class Nodes:
         total = sum(node["status"]["allocatable"]["cpu"] for node in wanted)
         predicted = sum(self.lab.vms[name].vcpu for name in self.cluster.vms)
         yield Measurement("allocatable processors", total, "processors", predicted)
+
+
+def _beside(node: dict[str, Any]) -> str:
+    """Where flannel sends the traffic of a node's pods by another network card than the one by
+    which the other nodes know it; empty where it does not. The node is ready all the same."""
+    told = node["metadata"].get("annotations", {}).get(_FLANNEL)
+    every = node["status"].get("addresses", ())
+    own = [each["address"] for each in every if each["type"] == "InternalIP"]
+    if told is None or not own or told in own:
+        return ""
+    name = node["metadata"]["name"]
+    return (
+        f"flannel of {name} is at {told}, and the node at {own[0]}: it takes the network card of "
+        f"the default route. Write flannel-iface and that card's name into {CONFIG} of {name}, and "
+        "restart its k3s"
+    )
 
 
 def _api_ready(ctx: Context, cluster: Cluster) -> Iterator[Check]:

@@ -3,12 +3,13 @@
 import copy
 import json
 import random
+import re
 
 import pytest
 
 from contract.clusters import MINORS, kubectl, standing
 from contract.kubernetes_schemas import utils, why_not
-from contract.manifests import objects
+from contract.manifests import objects, planned
 from contract.mutations import mutated
 from contract.oracle import contract
 from homelab_lib.twin.kubernetes import charts, traefik
@@ -21,9 +22,15 @@ MUTATIONS = 5000  # for each minor release
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Where runs and labs may lie."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def ours(folder):
     """What our runbooks apply, over every lab that is here; each object once."""
-    found = objects(tmp_path_factory.mktemp("runs"))
+    found = objects(folder)
     assert {each["kind"] for each in found} >= {"Deployment", "Job", "StorageClass", "HelmChart"}
     return found
 
@@ -39,6 +46,15 @@ def native(ours):
         for name in sorted(spaces - there - {None}):
             assert kubectl(cluster, f"create namespace {name}").status == 0
     return found
+
+
+def test_all_that_we_apply_is_applied_by_the_server(ours, folder):
+    """A client keeps what it applied in an annotation, which a chart's definitions don't fit in."""
+    lines = {
+        c.call for c in planned(folder) if re.search(r" kubectl (apply|create|replace) ", c.call)
+    }
+    assert len(lines) > 1
+    assert [line for line in lines if "apply --server-side" not in line] == []
 
 
 @pytest.mark.parametrize("minor", MINORS)

@@ -25,6 +25,7 @@ RUNS = (
     ("phase2", "", "room,image,machines"),
     ("phase2", "data/examples/minipc", "room,image,machines"),
     ("phase2", "tests/recipes/labs/cards.yaml", "groups,boot,mappings,passthrough,second-start"),
+    ("phase3", "", "room,image,machines,agents,groups,boot,mappings,passthrough,second-start"),
     ("phase1_proxmox", "tests/recipes/labs/proxmox.yaml", ""),
     ("phase1_network", "tests/recipes/labs/proxmox.yaml", ""),
 )

@@ -31,7 +31,7 @@ def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, 
         {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": name, "labels": labels, "annotations": _notes(machine)},
+            "metadata": {"name": name, "labels": labels, "annotations": _notes(machine, config)},
             "spec": {"podCIDR": cidr, "podCIDRs": [cidr], "providerID": f"k3s://{name}"}
             | ({"taints": taints} if taints else {}),
             "status": statuses.node(cluster, machine, _left(machine.threads, config)),
@@ -39,14 +39,16 @@ def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, 
     )
 
 
-def _notes(machine: Machine) -> dict[str, str]:
-    """What k3s and flannel write on a node."""
+def _notes(machine: Machine, config: dict[str, Any]) -> dict[str, str]:
+    """What k3s and flannel write on a node. The latter takes the network card of the default route,
+    whatever address the node has, unless it is told another: its `LookupExtInterface`."""
     address = machine.address or ""
+    taken = machine.world.habits.get("flannel_at", {}).get(machine.name, address)
     return {
         "alpha.kubernetes.io/provided-node-ip": address,
         "flannel.alpha.coreos.com/backend-type": "vxlan",
         "flannel.alpha.coreos.com/kube-subnet-manager": "true",
-        "flannel.alpha.coreos.com/public-ip": address,
+        "flannel.alpha.coreos.com/public-ip": address if "flannel-iface" in config else taken,
         "k3s.io/hostname": machine.name,
         "k3s.io/internal-ip": address,
         "node.alpha.kubernetes.io/ttl": "0",

@@ -142,3 +142,19 @@ def node_password(worker: Machine) -> None:
     """
     worker.files.remove(PASSWORD)
     worker.run("systemctl restart k3s-agent").finished()
+
+
+@surprise("flannel-wrong-nic")
+def flannel_wrong_nic(node: Machine, *, address: str = "10.99.0.12") -> None:
+    """The default route of a node leads by another network card, and flannel takes that one.
+
+    Its pods find those of no other node, and the node is ready all the same.
+
+    Parameters
+    ----------
+    node
+        A machine that joins a cluster afterwards.
+    address
+        Of the other card.
+    """
+    node.world.habits.setdefault("flannel_at", {})[node.name] = address
