@@ -82,9 +82,9 @@ def _passing(
     rules: Sequence[Rule], others: Sequence[Rule], at: str, source: Network, to: Network
 ) -> Iterator[tuple[Packet, Verdict]]:
     """What rules let pass, cut into pieces in which `others` decide alike, too: copies that stand
-    behind everything cut and decide nothing."""
+    behind everything cut and decide nothing: a firewall counts from 1."""
     cuts = [
-        replace(rule, action="block", quick=False, interfaces=None, group=None, sequence=-1)
+        replace(rule, action="block", quick=False, interfaces=None, group=None, sequence=0)
         for rule in others
         if rule.seen(at, "in")
     ]
