@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Literal
 
-from homelab_lib.models.bounds import PORT, WHOLE, Span, holds
+from homelab_lib.models.bounds import FINITE, PORT, WHOLE, Span, holds
 
 Action = Literal["pass", "block", "reject"]
 Direction = Literal["in", "out", "any"]
@@ -62,7 +62,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-@holds(versions=_VERSION, source_ports=PORT, destination_ports=PORT, sequence=WHOLE, group=WHOLE)
+@holds(versions=_VERSION, source_ports=PORT, destination_ports=PORT, sequence=FINITE, group=WHOLE)
 class Rule:
     """One rule of the filter.
 
