@@ -32,7 +32,7 @@ from homelab_lib.recipes.restic import reached
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
 
-MAKES = ("backups", *cloud.MAKES)
+MAKES = ("backups", "storages", *cloud.MAKES)
 _LINUX = ("proxmox", "debian", "ubuntu", "linux")
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _LONGEST_S = 86_400

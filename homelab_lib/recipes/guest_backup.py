@@ -13,6 +13,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import GuestBackup
 from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.models import copies as rule
+from homelab_lib.recipes.proxmox_host import made_storage
 from homelab_lib.recipes.virtual_machine import node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 
@@ -32,7 +33,10 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     BadParameter
         A host can't be reached.
     """
+    stores = list(_storages(lab, phase))
+    yield from stores
     made = [each for each in lab.backups.guests.values() if each.phase == phase]
+    there = {step.name for step in stores}
     for backup in made:
         guests = Guests(lab, backup)
         yield Step(
@@ -41,6 +45,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             why="Proxmox itself does it, by a job of its own, whether anybody looks or not. The "
             "guests run on: a disk is frozen for a moment where the guest agent answers. What a "
             "guest has on NFS, and a card, are not in it." + guests.where_it_stands,
+            needs=tuple({f"storage-{backup.storage}"} & there),
             ensure=guests.ensure,
             check=guests.check,
             measure=guests.ages,
@@ -48,6 +53,28 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     for drill in lab.backups.guest_drills.values():
         if drill.phase == phase and not drill.exists:
             yield _drill(lab, drill, made)
+
+
+def _storages(lab: Lab, phase: int) -> Iterator[Step]:
+    """The storages that are there for backups alone."""
+    for host, stores in lab.storages.items():
+        for store in stores.values():
+            if store.phase != phase or store.exists or not store.keeps_backups:
+                continue
+            if store.kind in ("cifs", "pbs"):
+                raise BadParameter(
+                    f"storage {store.name!r} is of kind {store.kind}, which asks for a password",
+                    where=f"storages.{host}.{store.name}",
+                    fix="make it by hand in Proxmox, and say exists: true of it",
+                )
+            wanted = made_storage(host, node(lab, host), store)
+            yield Step(
+                f"storage-{store.name}",
+                f"Tell {wanted.node} where backups of its guests go",
+                why="A storage is a name for a folder or a share, and what may lie there: here "
+                "backups and nothing else. One of that name which lies elsewhere is left alone.",
+                ensure=lambda ctx, wanted=wanted: iter([wanted]),  # type: ignore[misc]
+            )
 
 
 class Guests:

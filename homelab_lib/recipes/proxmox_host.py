@@ -65,7 +65,11 @@ class ProxmoxHost:
         self.is_new = host.phase == phase and not host.standalone
         pools, storages = lab.pools.get(host.name, {}), lab.storages.get(host.name, {})
         self.pools = [pool for pool in pools.values() if pool.phase == phase and not pool.exists]
-        self.storages = [s for s in storages.values() if s.phase == phase and not s.exists]
+        self.storages = [
+            s
+            for s in storages.values()
+            if s.phase == phase and not s.exists and not s.keeps_backups
+        ]
 
     @property
     def has_steps(self) -> bool:
@@ -267,11 +271,7 @@ class ProxmoxHost:
                 where=f"storages.{self.host.name}.{storage.name}",
                 fix="make it by hand in Proxmox, and say exists: true of it",
             )
-        needs, _ = STORAGE_KINDS[storage.kind]
-        place = tuple((key, str(getattr(storage, key))) for key in needs)
-        return Storage(
-            self.host.name, self.node, storage.name, storage.kind, place, storage.content
-        )
+        return made_storage(self.host.name, self.node, storage)
 
     def are_active(self, ctx: Context) -> Iterator[Check]:
         """Each storage of the step is in use."""
@@ -303,3 +303,16 @@ class ProxmoxHost:
 
 def _since(version: str | None) -> tuple[int, ...]:
     return tuple(int(part) for part in (version or "999").split(".") if part.isdigit())
+
+
+def made_storage(host: str, node: str, storage: VmStorage) -> Storage:
+    """A storage that asks for no password, as it is described.
+
+    Parameters
+    ----------
+    host, node, storage
+        The machine, its node name, and what is described.
+    """
+    needs, _ = STORAGE_KINDS[storage.kind]
+    place = tuple((key, str(getattr(storage, key))) for key in needs)
+    return Storage(host, node, storage.name, storage.kind, place, storage.content)

@@ -30,7 +30,7 @@ def test_plan_apply_apply_again_verify(tmp_path, monkeypatch):
         assert there.world.state() == before, "a plan changed something"
         unsigned = there.run("apply", planned.digest)
         assert "a person has to act" in str(unsigned.error)
-        everything = {"confirm": names}
+        everything = {"confirm": names, "allow_destroy": ["VM 9201 (drill of k3s-control)"]}
         applied = there.run("apply", planned.digest, **everything)
         assert applied.error is None
         assert unsigned.sent + applied.sent == planned.changes, "what was sent is what was planned"

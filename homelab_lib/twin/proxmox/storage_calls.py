@@ -147,10 +147,14 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
     place = given.pop("pool" if kind == "zfspool" else "path", "") or mounted_at(name, kind)
     if kind == "zfspool" and place.partition("/")[0] not in node.zpools:
         raise PveError(f"create storage failed: no such pool '{place}'")
+    enabled = given.pop("disable", "0") != "1"
+    if kind == "nfs" and enabled:  # it is tried at once, and not made where that fails
+        found, why = node.world.nfs(node, given.get("server", ""), given.get("export", ""))
+        if found is None:
+            raise PveError(f"create storage failed: mount error: mount.nfs: {why}")
     size = node.rootfs_bytes[0]
     if kind == "zfspool":
         size = int(node.zpools[place.partition("/")[0]].size_bytes * 31 / 32)
-    enabled = given.pop("disable", "0") != "1"
     node.stores[name] = Store(
         name, kind, content, place, size, options=dict(given), enabled=enabled
     )
