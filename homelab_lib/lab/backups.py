@@ -178,6 +178,10 @@ class Backups(Record):
         {}, description="VMs that are restored to see that they can be."
     )
 
+    def storages_of(self, host: str) -> set[str]:
+        """The storages of a host that its guests are backed up to."""
+        return {each.storage for each in self.guests.values() if each.host == host}
+
 
 def sftp_parts(url: str) -> tuple[str, str, str]:
     """User, host and folder of an sftp repository."""

@@ -118,11 +118,6 @@ class VmStorage(OnHost):
         None, description="What it holds [bytes], where nothing else here says it."
     )
 
-    @property
-    def keeps_backups(self) -> bool:
-        """Whether it is there for backups alone: then it is made with these."""
-        return self.content == ("backup",)
-
 
 class Tier(Named):
     """A storage tier of the design."""

@@ -56,10 +56,11 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
 
 
 def _storages(lab: Lab, phase: int) -> Iterator[Step]:
-    """The storages that are there for backups alone."""
+    """The storages that guests are backed up to."""
     for host, stores in lab.storages.items():
+        used = lab.backups.storages_of(host)
         for store in stores.values():
-            if store.phase != phase or store.exists or not store.keeps_backups:
+            if store.phase != phase or store.exists or store.name not in used:
                 continue
             if store.kind in ("cifs", "pbs"):
                 raise BadParameter(
@@ -71,8 +72,8 @@ def _storages(lab: Lab, phase: int) -> Iterator[Step]:
             yield Step(
                 f"storage-{store.name}",
                 f"Tell {wanted.node} where backups of its guests go",
-                why="A storage is a name for a folder or a share, and what may lie there: here "
-                "backups and nothing else. One of that name which lies elsewhere is left alone.",
+                why="A storage is a name for a folder or a share, and what may lie there. "
+                "One of that name which lies elsewhere is left alone.",
                 ensure=lambda ctx, wanted=wanted: iter([wanted]),  # type: ignore[misc]
             )
 

@@ -65,10 +65,12 @@ class ProxmoxHost:
         self.is_new = host.phase == phase and not host.standalone
         pools, storages = lab.pools.get(host.name, {}), lab.storages.get(host.name, {})
         self.pools = [pool for pool in pools.values() if pool.phase == phase and not pool.exists]
+        # Where guests are backed up to is made with these, once what it lies on is there.
+        later = lab.backups.storages_of(host.name)
         self.storages = [
-            s
-            for s in storages.values()
-            if s.phase == phase and not s.exists and not s.keeps_backups
+            each
+            for each in storages.values()
+            if each.phase == phase and not each.exists and each.name not in later
         ]
 
     @property

@@ -43,6 +43,7 @@ def bench_of(**changes):
     lab = LAB.model_copy(update={"backups": described(**changes), "nas": {}})
     bench = Bench(lab, backup.steps(lab, 4), phase=4)
     node = bench.world.machines["proxmox"]
+    node.vms[VM].config["protection"] = "1"  # as our own VMs have it; a restore takes it along
     for path, text in FILES.items():
         node.vms[VM].guest.files.put(path, text)
     return bench, node

@@ -1,7 +1,7 @@
 """A drill of a whole VM: its newest backup is restored beside it, looked at, and removed.
 
 What is restored has a number of its own, new network addresses with their links down, none of the
-cards, and does not start with its node. Its system disk is looked at from the node, by a loop
+cards, does not start with its node, and is not protected from being removed, as ours are. Its system disk is looked at from the node, by a loop
 device and a mount that only read; files are picked by a seed, and their checksums compared with
 those that the guest agent of the running VM tells. All of it is one command, which takes away what
 it made however it ends: a restore that fails leaves a torso behind.
@@ -35,6 +35,7 @@ _BEGIN = (
     'unseen() { ! findmnt "$d/disk" > /dev/null 2>&1 || umount "$d/disk"; '
     '[ -z "$loop" ] || losetup -d "$loop"; loop=; }; '
     'away() { unseen || true; if [ -n "$ours" ]; then qm stop "$n" > /dev/null 2>&1 || true; '
+    'qm set "$n" --protection 0 > /dev/null 2>&1 || true; '
     'qm destroy "$n" --purge 1 --destroy-unreferenced-disks 1 > /dev/null || '
     'echo "VM $n is still there: qm destroy $n" >&2; fi; '
     'rm -f -- "$d/said" "$d/config" "$d/nets" "$d/task" "$d/list" "$d/now" "$d/why" "$r.why"; '
@@ -53,7 +54,8 @@ _RESTORE = (
     'sed -n "s/^\\([^ ]*:backup\\/[^ ]*\\) .*/\\1/p" | sort | tail -n 1); '
     '[ -n "$snap" ] || { echo "there is no backup of VM $orig on $from" >&2; exit 1; }; '
     'upid=$(pvesh create "/nodes/$node/qemu" --vmid "$n" --archive "$snap" --storage "$onto" '
-    '--unique 1 --onboot 0 --name "$name" --tags "$tag" --output-format json 2> "$d/why" | '
+    '--unique 1 --onboot 0 --protection 0 --name "$name" --tags "$tag" --output-format json '
+    '2> "$d/why" | '
     "tail -n 1 | tr -d '\"'); "
     # Without a task nothing was made, and whatever has the number is somebody else's.
     'case "$upid" in UPID:*) ours=1;; *) cat "$d/why" >&2; exit 1;; esac; '

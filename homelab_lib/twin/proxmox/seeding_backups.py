@@ -24,6 +24,7 @@ _BACKUPS: Shape = [
         "verification?": {"state": str},
     }
 ]
+_STORES: Shape = [{"storage": str, "active?": whole}]
 _NOT_OPTIONS = ("id", "type", "next-run")
 
 
@@ -43,9 +44,11 @@ def seed_backups(node: ProxmoxNode, get: Callable[..., Any]) -> None:
                 wait_for(node, job["id"])
             except ValueError:
                 continue  # written by a person, in a form that nobody here knows
-    for store in node.stores.values():
-        if store.active and store.enabled and "backup" in store.content:
-            path = f"/nodes/{node.node}/storage/{store.name}/content"
+    there = f"/nodes/{node.node}/storage"  # the twin may have got others since it was seeded
+    for told in get(there, "--content", "backup", "--enabled", "1", shape=_STORES):
+        store = node.stores.get(told["storage"])
+        if store is not None and told.get("active"):
+            path = f"{there}/{store.name}/content"
             for row in get(path, "--content", "backup", shape=_BACKUPS):
                 _seed(node, store, row)
 
