@@ -1,10 +1,11 @@
 """A drill of a whole VM: its newest backup is restored beside it, looked at, and removed.
 
 What is restored has a number of its own, new network addresses with their links down, none of the
-cards, does not start with its node, and is not protected from being removed, as ours are. Its system disk is looked at from the node, by a loop
-device and a mount that only read; files are picked by a seed, and their checksums compared with
-those that the guest agent of the running VM tells. All of it is one command, which takes away what
-it made however it ends: a restore that fails leaves a torso behind.
+cards, does not start with its node, and is not protected from being removed, as ours are. Its
+system disk is looked at from the node, by a loop device and a mount that only read; files are
+picked by a seed, and their checksums compared with those that the guest agent of the running VM
+tells. All of it is one command, which takes away what it made however it ends: a restore that fails
+leaves a torso behind.
 
 Sources: `create_vm` with ``archive``, `restore_merge_config` (qemu-server 9.2): options that are
 given go before those of the backup, so that it never stands there with ``onboot``; `pvesh` ends
