@@ -10,7 +10,7 @@ PROGRAMS := $(VENV)/.programs
 # A file is one's alone, so that what its tests share is made once.
 BOTH := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-mutants \
+.PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-mutants test-machine \
     lab fidelity guides notebooks bench lint example clean
 
 demo: $(INSTALLED)
@@ -22,7 +22,7 @@ rehearse: $(INSTALLED)
 	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser)"
+	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine)"
 	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.
@@ -48,6 +48,10 @@ test-crash: $(INSTALLED)
 # Faults that once went unnoticed, put in anew one by one: whether a test fails for each.
 test-mutants: $(INSTALLED)
 	$(PY) tests/proof.py mutants -- -q -m "mutant"
+
+# Debian with OpenZFS under qemu, built once as root; the runbooks are run on it, its power is cut.
+test-machine: $(INSTALLED)
+	HOMELAB_STRICT=1 $(PY) tests/proof.py machine -- -q -m "machine"
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py

@@ -15,6 +15,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.services import SERVICES
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.machine.zfs import add, has_zfs, stand_up_datasets
 from homelab_lib.twin.opnsense import built as opnsense
 from homelab_lib.twin.opnsense import surprises as opnsense_surprises
 from homelab_lib.twin.proxmox import built as proxmox
@@ -88,4 +89,16 @@ def _other(world: World, name: str, host: Host, before_phase: int) -> Machine:
     own = (freebsd,) if host.os.kind in _FREEBSD else ()
     machine = Machine(name, world, user=user, commands=(*own, *UNIX, *world.programs))
     furnish(machine, host, before_phase)
+    _pools(machine, before_phase)
     return machine
+
+
+def _pools(machine: Machine, before_phase: int) -> None:
+    """ZFS on a machine on which somebody has made pools, and what lies on them."""
+    pools = machine.world.lab.pools.get(machine.name, {}).values()
+    there = [pool for pool in pools if pool.exists or made(pool.phase, before_phase)]
+    if there:
+        has_zfs(machine)
+        for pool in there:
+            add(machine, pool.name)
+        stand_up_datasets(machine, before_phase)

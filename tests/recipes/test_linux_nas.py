@@ -242,3 +242,14 @@ def test_windows_shares_are_refused_by_name():
     lab = changed(share(), ("smb_shares", {"nas": {"pub": {"path": "/srv/files", "phase": 1}}}))
     with pytest.raises(BadParameter, match=r"holds what no recipe makes yet: smb_shares.nas.pub"):
         runbook(lab, 1, lambda vm: "", named("phase1").part)
+
+
+def test_datasets_lie_on_a_pool_that_somebody_has_made():
+    there = Bench(lab := load_lab("tests/machine/lab"), linux_nas.steps(lab, 1))
+    assert there.stops() == ("", "")
+    nas = there.world.machines["nas"]
+    shown = nas.run("zfs list -H -o name,mountpoint").finished().out.decode().splitlines()
+    assert shown[1:] == ["tank/files\t/tank/files", "tank/photos\t/tank/photos"]
+    there.wire.sent.clear()
+    assert there.stops() == ("", "")
+    assert there.wire.sent == []

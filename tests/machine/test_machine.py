@@ -1,0 +1,210 @@
+"""The real thing: Debian with OpenZFS boots, and the runbooks that a user runs are run on it.
+
+``make test-machine``. The machine is built once and cached. What a rehearsal says would happen is
+held against what happens; capacities against the model's, to the byte.
+"""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from homelab_lib import session
+from homelab_lib.errors import HomelabError
+from homelab_lib.lab import load_lab
+from homelab_lib.models.zfs import Vdev, capacity
+from homelab_lib.runbook.proof import check
+from machine.image import PROGRAMS
+from machine.machine import machine
+
+pytestmark = pytest.mark.machine
+
+LAB = "tests/machine/lab"
+SERIALS = [f"MACHINE{number:04}" for number in range(1, 7)]
+GIB = 2**30
+OPENZFS = (2, 3, 9)
+MISSING = [
+    package
+    for program, package in ({"qemu-system-x86_64": "qemu-system-x86"} | PROGRAMS).items()
+    if shutil.which(program) is None
+]
+
+
+@pytest.fixture(scope="module")
+def nas(tmp_path_factory):
+    """A machine with six disks and no pool, for the whole file."""
+    if MISSING:
+        pytest.skip(f"this machine lacks {', '.join(MISSING)}")
+    with machine(tmp_path_factory.mktemp("nas"), dict.fromkeys(SERIALS, GIB)) as made:
+        yield made
+
+
+@pytest.fixture
+def tank(nas, tmp_path, monkeypatch):
+    """A pool of four of them, found by serial, as a person makes it; and nothing of ours yet."""
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+    blank(nas)
+    nas.ssh(f"zpool create -o ashift=12 tank raidz2 {by_serial(nas, SERIALS[:4])}")
+    yield nas
+    nas.ssh("exportfs -ua; rm -f /etc/exports.d/*; zpool destroy -f tank", check=False)
+
+
+def by_serial(nas, serials):
+    """The stable names of disks with these serial numbers."""
+    return " ".join(f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{each}" for each in serials)
+
+
+def blank(nas):
+    """Disks on which nothing is."""
+    nas.ssh("for p in $(zpool list -H -o name); do zpool destroy -f $p; done; "
+            "for d in /dev/sd?; do wipefs -qaf $d?* $d; done; "
+            "partprobe; udevadm settle", check=False)  # fmt: skip
+
+
+def run(nas, mode="apply", approve="", **more):
+    """Run phase 1 as its notebook does; gives what was sent, and the error that ended it."""
+    ran, error = None, None
+    try:
+        ran = session.begin(
+            "phase1",
+            lab=LAB,
+            target="ssh",
+            mode=mode,
+            approve=approve,
+            ssh_config=str(nas.folder / "ssh_config"),
+            **more,
+        )
+        ran.plan()
+        for name in ran.runbook.names:
+            ran.step(name)
+        ran.finish()
+    except HomelabError as caught:
+        error = caught
+    finally:
+        if ran is not None:
+            ran.close()
+    return ran, error
+
+
+def sent(ran):
+    return sum(len(outcome.sent) for outcome in ran.outcomes)
+
+
+def planned(nas):
+    ran, error = run(nas, "plan")
+    assert error is None, error
+    return ran._plan
+
+
+def test_what_was_foretold_is_what_happens_and_it_happens_once(tank):
+    plan = planned(tank)
+    ran, error = run(tank, approve=plan.digest)
+    assert error is None, error
+    assert sent(ran) == len(plan.changes)
+    assert list(check(ran.record.folder)) == []
+    again, error = run(tank, approve=plan.digest)
+    assert (error, sent(again)) == (None, 0)
+    assert run(tank, "verify")[1] is None
+    assert planned(tank).changes == ()
+    shown = tank.says("zfs get -Hp -o value recordsize,quota,homelab:lab tank/files").split()
+    assert shown == [str(2**20), str(64 * 2**20), "machine"]
+
+
+def test_a_client_mounts_the_share_and_its_quota_holds(tank):
+    run(tank, approve=planned(tank).digest)
+    address = tank.says("hostname -I").split()[0]
+    tank.ssh("chmod 777 /tank/files")  # a person lets the house in
+    tank.ssh(f"mkdir -p /mnt/files && mount -t nfs4 {address}:/tank/files /mnt/files")
+    try:
+        full = tank.ssh("dd if=/dev/urandom of=/mnt/files/a bs=1M count=80 conv=fsync", check=False)
+        assert "quota" in full.stderr.lower(), full.stderr
+    finally:
+        tank.ssh("umount /mnt/files")
+
+
+def test_what_somebody_else_made_in_the_place_stops_it_before_anything_is_sent(tank):
+    tank.ssh("zfs create -o recordsize=16K tank/files && echo photos > /tank/files/photo")
+    _, error = run(tank, "plan")
+    assert "somebody's" in str(error)
+    assert tank.says("cat /tank/files/photo") == "photos"
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_the_power_goes_in_the_middle_and_the_same_command_goes_on(tank, after):
+    plan = planned(tank)
+    cutter = threading.Thread(target=cut, args=(tank, plan, after))
+    cutter.start()
+    _, error = run(tank, approve=plan.digest)
+    cutter.join()
+    assert error is not None, "the power went too late"
+    tank.start()
+    assert tank.says("zpool list -H -o health tank") == "ONLINE"
+    for _ in range(3):
+        ran, error = run(tank, approve=plan.digest)
+        if error is None:
+            break
+    assert error is None, error
+    assert list(check(ran.record.folder)) == []
+    assert run(tank, "verify")[1] is None
+
+
+def cut(nas, plan, after):
+    """Cut the power as soon as so many changes are written down as sent."""
+    import os
+
+    reports = Path(os.environ["HOMELAB_REPORTS"])
+    while True:
+        intents = 0
+        for journal in reports.glob("*_ssh_*/journal.jsonl"):
+            intents += sum('"intent"' in line for line in journal.read_text().splitlines())
+        if intents >= after:
+            nas.cut_power()
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("layout", "width"),
+    [("stripe", 1), ("mirror", 2), ("raidz1", 3), ("raidz2", 4), ("raidz2", 6), ("raidz3", 6)],
+)
+@pytest.mark.parametrize("ashift", [9, 12])
+def test_a_pool_holds_what_the_model_says_to_the_byte(nas, layout, width, ashift):
+    blank(nas)
+    kind = "" if layout == "stripe" else layout
+    disks = by_serial(nas, SERIALS[:width])
+    nas.ssh(f"zpool create -o ashift={ashift} try {kind} {disks}")
+    used, free = map(int, nas.says("zfs list -Hp -o used,avail try").split())
+    size = int(nas.says("zpool list -Hp -o size try"))
+    nas.ssh("zpool destroy try")
+    found = capacity([Vdev(layout, (GIB,) * width, ashift=ashift)], openzfs=OPENZFS)
+    assert (size, used + free) == (found.size_bytes, found.usable_bytes)
+
+
+def test_a_disk_is_pulled_and_it_is_told(tank):
+    run(tank, approve=planned(tank).digest)
+    tank.pull(SERIALS[0])
+    tank.ssh("dd if=/dev/urandom of=/tank/photos/a bs=1M count=8 conv=fsync")
+    assert tank.says("zpool list -H -o health tank") == "DEGRADED"
+    tank.ssh(f"zpool replace tank {by_serial(tank, SERIALS[:1])} {by_serial(tank, SERIALS[4:5])}")
+    for _ in range(60):
+        if tank.says("zpool list -H -o health tank") == "ONLINE":
+            break
+        time.sleep(1)
+    assert "resilvered" in tank.says("zpool status tank")
+    assert run(tank, "verify")[1] is None
+    tank.plug(SERIALS[0])
+
+
+def test_what_it_says_of_its_disks_can_be_read(nas):
+    told = json.loads(nas.says("lsblk -J -b -o NAME,SIZE,SERIAL,TYPE"))
+    disks = {row["serial"]: row["size"] for row in told["blockdevices"] if row["serial"]}
+    assert {serial: disks[serial] for serial in SERIALS} == dict.fromkeys(SERIALS, GIB)
+
+
+def test_the_description_fits_the_machine():
+    lab = load_lab(LAB)
+    assert [disk.serial for disk in lab.hardware("nas").disks.values()] == SERIALS[:4]
