@@ -15,6 +15,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.releases import is_known, known_names, series_of
+from homelab_lib.recipes import cluster_looks
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step
 
@@ -59,13 +60,16 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
         if host.os.kind == "truenas":
             yield _nas(host.name)
         if host.os.kind == "proxmox":
-            yield _node(lab, host)
+            there = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
+            yield _node(host, [vm for vm in there if vm.host == host.name])
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
-    inside = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
+    inside = [host.name for host in hosts if host.os.kind == "proxmox"]
+    inside += [vm.name for vm in lab.vms.values() if vm.exists or vm.phase in phases]
     if (url := _somewhere(lab)) and inside:
         yield _outside(inside, url)
+    yield from cluster_looks.looks(lab, phases)
 
 
 def _nas(name: str) -> Step:
@@ -79,14 +83,18 @@ def _nas(name: str) -> Step:
             yield Check(f"{title} is whole", well, f"it is {pool['status']}{mends}")
             if pool.get("size"):
                 used = pool.get("allocated", 0) / pool["size"]
-                yield Check(f"{title} has room", used < _FULL, f"{used:.0%} are taken")
+                well = used < _FULL
+                mends = "" if well else "; delete old snapshots or data, or add a vdev"
+                yield Check(f"{title} has room", well, f"{used:.0%} are taken{mends}")
             yield _scrubbed(title, pool.get("scan", {}), now_s)
         names = serials(host)
         known = identities(host)
         for disk in sorted(name for name, serial in names.items() if serial in known):
             found = look_at_health(host, disk)
             bad = found.passed is False or found.long_test is False
-            yield Check(f"disk {disk} ({names[disk]}) calls itself well", not bad, found.says)
+            mends = "; replace it under Storage while the pool is whole" if bad else ""
+            title = f"disk {disk} ({names[disk]}) calls itself well"
+            yield Check(title, not bad, f"{found.says}{mends}")
 
     why = "Disks fail by and by, and a pool goes on with one less: only who asks hears of it."
     return Step(f"pools-{name}", f"Pools and disks of {name}", why=why, check=check)
@@ -99,10 +107,14 @@ def _scrubbed(title: str, scan: dict[str, object], now_s: float) -> Check:
     days = (now_s - ended["$date"] / 1000) / 86_400
     errors = scan.get("errors") or 0
     says = f"{days:.0f} days ago, with {errors} errors"
+    if days >= _SCRUB_DAYS:
+        says += "; start one under Storage, and see whether its scrub task is on"
+    elif errors:
+        says += "; `zpool status -v` names what is lost: bring it back from a copy"
     return Check(f"{title} was scrubbed", days < _SCRUB_DAYS and not errors, says)
 
 
-def _node(lab: Lab, host: Machine) -> Step:
+def _node(host: Machine, vms: list[Vm]) -> Step:
     node = host.os.node or host.name
 
     def check(ctx: Context) -> Iterator[Check]:
@@ -110,18 +122,19 @@ def _node(lab: Lab, host: Machine) -> Step:
         for disk in api(asked, f"/nodes/{node}/disks/list", shape=_DISKS):
             said = disk.get("health", "UNKNOWN")
             title = f"disk {disk['devpath']} ({disk.get('serial', '?')}) calls itself well"
-            yield Check(title, said in _WELL, f"it says {said}")
+            mends = "" if said in _WELL else "; replace it while its pool is whole"
+            yield Check(title, said in _WELL, f"it says {said}{mends}")
         for pool in api(asked, f"/nodes/{node}/disks/zfs", shape=_NODE_POOLS):
             well = pool["health"] == "ONLINE"
-            yield Check(f"pool {pool['name']} is whole", well, f"it is {pool['health']}")
+            mends = "" if well else "; `zpool status` names the disk, `zpool replace` its successor"
+            yield Check(f"pool {pool['name']} is whole", well, f"it is {pool['health']}{mends}")
         for store in api(asked, f"/nodes/{node}/storage", shape=_STORAGES):
             if str(store.get("enabled", 1)) == "1":
                 well = str(store.get("active", 0)) == "1"
                 says = "" if well else "it is away; `pvesm status` says why"
                 yield Check(f"storage {store['storage']} is there", well, says)
-        for vm in lab.vms.values():
-            if vm.host == host.name:
-                yield from _locked(asked, node, vm)
+        for vm in vms:
+            yield from _locked(asked, node, vm)
 
     why = "A node says nothing by itself of a disk that fails, a storage that is away, or a lock."
     return Step(
@@ -166,14 +179,14 @@ def _somewhere(lab: Lab) -> str:
     return urls[0] if urls else ""
 
 
-def _outside(inside: list[Vm], url: str) -> Step:
+def _outside(inside: list[str], url: str) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
-        for vm in inside:
-            said = ctx.host(vm.name).read("curl", "-sSIL", "-m", "20", url, ok=None)
+        for name in inside:
+            said = ctx.host(name).read("curl", "-sSIL", "-m", "20", url, ok=None)
             well = said.exit_status == 0
             says = said.stderr.strip()
             mends = "" if well else "; what inspects inline may hold packets back: restart it"
-            yield Check(f"{vm.name} reaches the internet", well, f"{says}{mends}" if says else "")
+            yield Check(f"{name} reaches the internet", well, f"{says}{mends}" if says else "")
 
     why = "An inspection that hangs, or a gateway that lost its way, is seen from inside only."
     return Step("outside", "Whether the machines inside reach the world", why=why, check=check)

@@ -171,7 +171,8 @@ class Engine:
         except (Unreachable, StepFailed) as error:
             if mode == "apply":
                 raise
-            outcome.status, outcome.note = "drift", error.what
+            note = "; ".join(filter(None, (error.what, error.fix)))
+            outcome.status, outcome.note = "drift", note
 
     def _note_check(self, step: Step, outcome: StepOutcome, check: Check) -> None:
         outcome.checks.append(check)

@@ -64,7 +64,8 @@ PROGRAMS: dict[str, Judge] = {
     "cloud-init": Allowed("status", "--wait -w --long -l", "--format"),
     "curl": Allowed(
         "",
-        "-s -S -f -L -k -I -i -g -4 -6 --silent --show-error --fail --location --head --insecure",
+        "-s -S -f -L -k -v -I -i -g -4 -6 --silent --show-error --fail --location --head "
+        "--insecure",
         "-H -m -w --header --max-time --max-filesize --connect-timeout --retry --cacert --resolve "
         "--write-out",
         also=_fetches,
@@ -135,6 +136,8 @@ PROGRAMS: dict[str, Judge] = {
     "nproc": Allowed("", "--all", "--ignore"),
     # Without a count it never ends.
     "ping": Allowed("", "-n -q -4 -6", "-c -W -w -M -s -I -t", also=_few),
+    # Of the processes that are named by their numbers, and of each what stands in the list.
+    "ps": Allowed("", "", "-o -p"),
     "readlink": Allowed("", "-e -f -m -n -q -s -v -z"),
     "sha256sum": Allowed("", "-b -c -t -w -z --check --quiet --status --tag --zero"),
     "showmount": Allowed("", "-a -d -e --all --directories --exports --no-headers"),

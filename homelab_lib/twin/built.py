@@ -5,7 +5,9 @@ from homelab_lib.lab.host import Host
 from homelab_lib.twin.clock import Clock
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes import built as kubernetes
+from homelab_lib.twin.kubernetes import decays as kubernetes_decays
 from homelab_lib.twin.kubernetes import surprises as kubernetes_surprises
+from homelab_lib.twin.machine import decays as machine_decays
 from homelab_lib.twin.machine import surprises as machine_surprises
 from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.freebsd import freebsd
@@ -17,10 +19,13 @@ from homelab_lib.twin.machine.services import SERVICES
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.machine.zfs import add, has_zfs, stand_up_datasets
 from homelab_lib.twin.opnsense import built as opnsense
+from homelab_lib.twin.opnsense import decays as opnsense_decays
 from homelab_lib.twin.opnsense import surprises as opnsense_surprises
 from homelab_lib.twin.proxmox import built as proxmox
+from homelab_lib.twin.proxmox import decays as proxmox_decays
 from homelab_lib.twin.proxmox import surprises as proxmox_surprises
 from homelab_lib.twin.truenas import built as truenas
+from homelab_lib.twin.truenas import decays as truenas_decays
 from homelab_lib.twin.truenas import surprises as truenas_surprises
 from homelab_lib.twin.world import World
 
@@ -33,6 +38,8 @@ SURPRISES = (
     truenas_surprises,
 )
 """Modules of the rooms that register surprises; importing them does it."""
+DECAYS = (kubernetes_decays, machine_decays, opnsense_decays, proxmox_decays, truenas_decays)
+"""The same for what decays."""
 _FREEBSD = ("pfsense",)
 
 

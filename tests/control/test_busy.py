@@ -120,6 +120,22 @@ def test_a_firewall_that_has_answered(status, body):
     assert busy.meaning(RUNNING, said) is None
 
 
+def test_a_service_without_pods_is_no_api_server_that_is_overloaded():
+    asked = read(
+        *KUBECTL[:3], "--raw", "/api/v1/namespaces/m/services/http:p:9090/proxy/api/v1/rules"
+    )
+    head = "Error from server (ServiceUnavailable): "
+    told = {
+        'no endpoints available for service "http:p:9090"\n': "no pod of a service is ready",
+        "the server is currently unable to handle the request\n": "the API server is overloaded, "
+        "or starting",
+    }
+    for says, means in told.items():
+        found = busy.meaning(asked, Result(1, "", head + says))
+        assert found is not None
+        assert found.means == means
+
+
 def test_a_login_while_the_system_boots():
     says = "pve refuses root: it closed the connection\n    it says: {}"
     booting = '"System is booting up. Unprivileged users are not permitted to log in yet.'

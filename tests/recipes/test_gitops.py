@@ -142,7 +142,10 @@ def test_what_gave_up_is_told(done):
     kustomizations[0]["spec"]["suspend"] = True
     assert other.stops() == ("", "")
     kustomizations[0]["spec"]["suspend"] = False
-    assert told == [[], ["kustomization homelab is suspended"]]
+    assert told[0] == []
+    [said] = told[1]
+    assert said.startswith("kustomization homelab is suspended; `k3s kubectl patch kustomization")
+    assert "-n flux-system" in said
 
 
 def test_no_secret_is_in_the_repository():

@@ -24,6 +24,12 @@ declare(
         "etcd has no leader, or its disk is too slow",
         source="etcd server/etcdserver/errors; k3s-io/k3s#2853",
     ),
+    # Of a service behind it, and not of itself: it says both by the same status.
+    NotNow(
+        r'\(ServiceUnavailable\): no endpoints available for service "',
+        "no pod of a service is ready",
+        source="apiserver pkg/util/proxy; kubernetes pkg/registry/core/service/storage, 503",
+    ),
     NotNow(
         r"\(ServiceUnavailable\)|the server is currently unable to handle the request|"
         r"apiserver not ready|\(Timeout\)|unable to return a response in the time allotted|"

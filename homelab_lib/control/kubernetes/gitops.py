@@ -13,10 +13,11 @@ from homelab_lib.runbook.resource import Diff, Host
 
 SOURCE = "gitrepository.source.toolkit.fluxcd.io"
 KUSTOMIZATION = "kustomization.kustomize.toolkit.fluxcd.io"
+_RELEASES = "helmreleases.helm.toolkit.fluxcd.io"
 LABEL = "kustomize.toolkit.fluxcd.io/name"
 _CONDITIONS: Shape = [{"type": str, "status": str, "message?": str, "reason?": str}]
 _KEPT: Shape = {
-    "metadata": {"name": str, "generation?": int},
+    "metadata": {"name": str, "namespace?": str, "generation?": int},
     "spec?": {"suspend?": bool},
     "status?": {
         "conditions?": _CONDITIONS,
@@ -32,7 +33,7 @@ _PODS: Shape = {"metadata": {"name": str, "namespace?": str, "uid": str}}
 def _ready(found: Any) -> tuple[bool, str]:
     said = {each["type"]: each for each in found.get("status", {}).get("conditions", ())}
     each = said.get("Ready", {})
-    return each.get("status") == "True", each.get("message", "")
+    return each.get("status") == "True", " ".join(each.get("message", "").split())
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,35 @@ class Kept:
 
 
 def gave_up(host: Host) -> list[str]:
-    """What Flux does not go on with, and why: sources, kustomizations and releases that are not
-    ready or that somebody has suspended. Nothing where there is no Flux."""
+    """What Flux does not go on with, why, and what has it go on: sources, kustomizations and
+    releases that are not ready, have stalled, or that somebody has suspended."""
+    releases = get(host, "customresourcedefinition", _RELEASES) is not None
     found = []
-    for kind in (SOURCE, KUSTOMIZATION):
+    for kind in (SOURCE, KUSTOMIZATION, *((_RELEASES,) if releases else ())):
         for each in listed(host, kind, shape=_KEPT):
+            called = f"{kind.partition('.')[0].removesuffix('s')} {each['metadata']['name']}"
             ready, why = _ready(each)
-            called = f"{kind.partition('.')[0]} {each['metadata']['name']}"
+            resumes = (
+                f"`k3s kubectl patch {kind} {each['metadata']['name']} "
+                f"-n {each['metadata'].get('namespace', 'default')} --type=merge -p "
+                """'{"spec":{"suspend":false}}'`"""
+            )
             if each.get("spec", {}).get("suspend"):
-                found.append(f"{called} is suspended")
+                found.append(f"{called} is suspended; {resumes} resumes it")
             elif not ready:
-                found.append(f"{called} is not ready: {why or 'it does not say why'}")
+                told = f"{called} is not ready: {why or 'it does not say why'}"
+                found.append(told + _goes_on(each, resumes))
     return found
+
+
+def _goes_on(found: Any, resumes: str) -> str:
+    """What has an object that is not ready tried again."""
+    if any(
+        each["type"] == "Stalled" and each["status"] == "True"
+        for each in found.get("status", {}).get("conditions", ())
+    ):
+        return f"; it has stalled and is not tried again: mend that, suspend it, then {resumes}"
+    return "; mend that in the repository, it is tried again by itself"
 
 
 def pods(host: Host) -> dict[str, str]:

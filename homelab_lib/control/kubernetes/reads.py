@@ -42,6 +42,8 @@ _K3S = Allowed("check-config,etcd-snapshot ls,etcd-snapshot list", "", "-o --out
 
 def _k3s(words: Sequence[str]) -> bool:
     match words:
+        case ["kubectl", "exec", "-n", _, pod, "--", "nvidia-smi", "-L"]:
+            return not pod.startswith("-")
         case ["kubectl", *rest]:
             return KUBECTL(rest)
         case ["--version"]:

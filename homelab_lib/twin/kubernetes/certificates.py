@@ -34,7 +34,7 @@ _NO_WEBHOOK = (
 
 def run(cluster: Cluster) -> None:
     """What cert-manager's controller does, where it runs."""
-    if CERTIFICATES not in cluster.kinds or not _runs(cluster, "cert-manager-controller"):
+    if CERTIFICATES not in cluster.kinds or controller(cluster) is None:
         return
     for key in _ISSUERS.values():
         for issuer in cluster.all(key):
@@ -58,10 +58,21 @@ def admit(cluster: Cluster, document: Object) -> None:
 
 
 def _runs(cluster: Cluster, image: str) -> bool:
-    return any(
-        is_ready(pod) and f"/{image}:" in pod["spec"]["containers"][0]["image"]
-        for pod in cluster.all("Pod")
-    )
+    return _pod(cluster, image) is not None
+
+
+def _pod(cluster: Cluster, image: str) -> Object | None:
+    """A pod of an image that is ready and does not hang."""
+    for pod in cluster.all("Pod"):
+        ours = f"/{image}:" in pod["spec"]["containers"][0]["image"]
+        if ours and is_ready(pod) and pod["metadata"]["uid"] not in cluster.hanging:
+            return pod
+    return None
+
+
+def controller(cluster: Cluster) -> Object | None:
+    """The pod that issues and renews; None where there is none, or it hangs."""
+    return _pod(cluster, "cert-manager-controller")
 
 
 def duration_s(text: object, default_s: float) -> float:
@@ -114,7 +125,9 @@ def _certify(cluster: Cluster, it: Object) -> None:
         if now < ends_s - before_s or secret is None:
             _condition(cluster, it, True, "Ready", "Certificate is up to date and has not expired")
             return
-    _condition(cluster, it, False, "DoesNotExist", "Issuing certificate as Secret does not exist")
+    if not (secret and until and now < datetime.fromisoformat(until).timestamp()):
+        text = "Issuing certificate as Secret does not exist"
+        _condition(cluster, it, False, "DoesNotExist", text)
     revision = (dig(it, "status.revision") or 0) + 1
     request = _request(cluster, it, revision)
     issuer, why = _issuer(cluster, it)
@@ -124,6 +137,19 @@ def _certify(cluster: Cluster, it: Object) -> None:
     if cluster.age_s(request) < _TAKES_S:
         return
     _condition(cluster, request, True, "Issued", "Certificate fetched from issuer successfully")
+    _issue(cluster, it, issuer, revision, now)
+    for late_s in (0.0, _TAKES_S + 1.0):  # somebody has to look then
+        due_s = valid_s - before_s + late_s
+        cluster.world.after(due_s, cluster.settle, label="a certificate is due")
+    _condition(cluster, it, True, "Ready", "Certificate is up to date and has not expired")
+
+
+def _issue(
+    cluster: Cluster, it: Object, issuer: Identity | None, revision: int, now: float
+) -> None:
+    """Sign it as of a moment, and keep it in its Secret."""
+    meta, spec = it["metadata"], it["spec"]
+    valid_s = duration_s(spec.get("duration"), _DEFAULT_S)
     # Unless it says Never, each renewal is made with a new key: of an authority, too.
     always = dig(spec, "privateKey.rotationPolicy") != "Never"
     drawn_by = f"{cluster.world.seed}/{meta['namespace']}/{meta['name']}"
@@ -139,7 +165,14 @@ def _certify(cluster: Cluster, it: Object) -> None:
         "notBefore": made.certificate.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "notAfter": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    _condition(cluster, it, True, "Ready", "Certificate is up to date and has not expired")
+
+
+def ends_in(cluster: Cluster, it: Object, left_s: float) -> None:
+    """A certificate is as old as it is when only so much of its time is left [s]."""
+    issuer, _ = _issuer(cluster, it)
+    valid_s = duration_s(it["spec"].get("duration"), _DEFAULT_S)
+    begun_s = cluster.world.clock.now() + left_s - valid_s
+    _issue(cluster, it, issuer, dig(it, "status.revision") or 1, begun_s)
 
 
 def _request(cluster: Cluster, it: Object, revision: int) -> Object:

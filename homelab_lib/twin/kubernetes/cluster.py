@@ -70,7 +70,10 @@ class Cluster:
         self.deleted_secrets: set[tuple[str, str]] = set()  # of a seeded one: gone here alone
         self.old_log: Callable[[str, str], str] = lambda namespace, pod: ""  # of before the twin
         self.requests = 0  # that came in by the ingress
+        self.hanging: set[str] = set()  # pods that are ready and do nothing, by their uids
+        self.bereft: set[str] = set()  # pods from which the host took their cards, by their uids
         self.programs: dict[str, Any] = {}  # servers in pods that keep something, by the pod's uid
+        self.begun: dict[str, int] = {}  # and at which boot of its node each was started
         self._revision = 0
         self._addresses = 1
         self._settling = False

@@ -14,7 +14,7 @@ from homelab_lib.twin.kubernetes.objects import ApiError, Key, Object, dig, kind
 from homelab_lib.twin.machine.git import repository
 
 _SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
-_KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
+KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 _MANAGER = "kustomize-controller"
 _OVERRIDES = "--override-manager="
 _LABELS = "kustomize.toolkit.fluxcd.io"
@@ -29,7 +29,7 @@ def run(cluster: Cluster) -> None:
             _fetch(cluster, source)
     keeper = _controller(cluster, _MANAGER)
     if keeper is not None:
-        for kustomization in cluster.all(_KUSTOMIZATIONS):
+        for kustomization in cluster.all(KUSTOMIZATIONS):
             _keep(cluster, kustomization, keeper)
 
 
@@ -47,6 +47,17 @@ def _say(cluster: Cluster, it: Object, holds: bool, reason: str, message: str) -
     since = before[0].get("lastTransitionTime") if same else cluster.stamp()
     it.setdefault("status", {})["conditions"] = [said | {"lastTransitionTime": since}]
     it["status"]["observedGeneration"] = it["metadata"].get("generation", 1)
+
+
+def branch_of(cluster: Cluster, kustomization: Object) -> dict[str, Any]:
+    """The branch that a Kustomization is kept by: its commit, and its files."""
+    space = kustomization["metadata"]["namespace"]
+    source = cluster.get(_SOURCES, kustomization["spec"]["sourceRef"]["name"], space)
+    where = urlsplit(dig(source, "spec.url"))
+    machine = cluster.world.find_ip(where.hostname or "")
+    held = repository(machine, where.path) or {}
+    branch: dict[str, Any] = held[dig(source, "spec.ref.branch") or "master"]
+    return branch
 
 
 def _fetch(cluster: Cluster, source: Object) -> None:

@@ -161,6 +161,8 @@ def visible(cluster: Cluster, pod: Object) -> Iterator[tuple[Function, GpuPart]]
         module = "nvidia" if vendor == "NVIDIA" else "amdgpu"
         if vendor == "NVIDIA" and pod["spec"].get("runtimeClassName") != "nvidia":
             continue
+        if pod["metadata"]["uid"] in cluster.bereft:
+            continue
         if module in machine.modules:
             yield from list(cards(machine, vendor))[:count]
 

@@ -15,7 +15,8 @@ _STARTED: dict[str, Callable[[Cluster, Object], Any]] = {
 
 
 def serve(cluster: Cluster) -> None:
-    """Each pod that runs one has its own; one that is gone has given back what it held."""
+    """Each pod that runs one has its own; one that is gone has given back what it held. Where the
+    node was restarted the pod stays, and what runs in it is begun anew."""
     running = {
         pod["metadata"]["uid"]: pod
         for pod in cluster.all("Pod")
@@ -23,11 +24,16 @@ def serve(cluster: Cluster) -> None:
         and _image(pod) in _STARTED
         and pod["spec"].get("restartPolicy") == "Always"
     }
-    for uid in [each for each in cluster.programs if each not in running]:
-        cluster.programs.pop(uid).stop()
+    boots = {
+        uid: cluster.members[pod["spec"]["nodeName"]].boots for uid, pod in running.items()
+    }
+    for uid in list(cluster.programs):
+        if boots.get(uid) != cluster.begun.get(uid):
+            cluster.programs.pop(uid).stop()
     for uid, pod in running.items():
         if uid not in cluster.programs:
             cluster.programs[uid] = _STARTED[_image(pod)](cluster, pod)
+            cluster.begun[uid] = boots[uid]
 
 
 def _image(pod: Object) -> str:

@@ -94,6 +94,19 @@ def parsed(pem: str) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(pem.encode()) if "BEGIN CERTIFICATE" in pem else []
 
 
+def described(certificate: x509.Certificate) -> str:
+    """What ``curl -v`` tells of what a server shows (lib/vtls/openssl.c)."""
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    lines = (
+        "Server certificate:",
+        f" subject: {certificate.subject.rfc4514_string()}",
+        f" start date: {begins:%b %e %H:%M:%S %Y} GMT",
+        f" expire date: {ends:%b %e %H:%M:%S %Y} GMT",
+        f" issuer: {certificate.issuer.rfc4514_string()}",
+    )
+    return "".join(f"* {line}\n" for line in lines)
+
+
 def objection(
     chain: Sequence[x509.Certificate],
     believed: Sequence[x509.Certificate],

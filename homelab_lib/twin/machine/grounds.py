@@ -38,6 +38,7 @@ _DOCUMENTED = {
     "nvidia-smi": "nvidia-smi(1), lines of real ones",
     "ollama": "its sources: server, llm, discover",
     "ping": "ping(8)",
+    "ps": "ps(1)",
     "readonly": "POSIX.1-2024",
     "sha1sum": "sha1sum(1)",
     "sha512sum": "sha512sum(1)",

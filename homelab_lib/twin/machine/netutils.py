@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -52,12 +53,13 @@ def curl(machine: Machine, call: Call) -> Reply:
         return Reply(26, stderr=f"curl: (26) Failed to open/read local data: {error.says}\n")
     target = options.get("-o", "")
     url = words[-1]
+    told = ""
     try:
-        _believed(machine, call, url, options)
+        told = _believed(machine, call, url, options)
         status, entry = machine.world.fetch(machine, *_sent_to(call, url, named))
         if {"-L", "--location"} & options.keys() and (status, entry.data) == _TO_HTTPS:
             url = url.replace("http://", "https://", 1)
-            _believed(machine, call, url, options)
+            told += _believed(machine, call, url, options)
             status, entry = machine.world.fetch(machine, *_sent_to(call, url, named))
     except NetError as error:
         return Reply(error.code, stderr=f"curl: ({error.code}) {error}\n", takes_s=error.takes_s)
@@ -71,7 +73,11 @@ def curl(machine: Machine, call: Call) -> Reply:
             else _failed_into(machine, call, entry, target, status)
         )
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
-    return _kept(machine, call, entry, target, shown)
+    if {"-I", "--head"} & options.keys():
+        kept = Reply(0, f"HTTP/1.1 {status}\r\nContent-Length: {entry.size}\r\n\r\n{shown}")
+    else:
+        kept = _kept(machine, call, entry, target, shown)
+    return replace(kept, stderr=told) if "-v" in options else kept
 
 
 def _headers(call: Call) -> list[str]:
@@ -142,21 +148,26 @@ def _sent_to(call: Call, url: str, headers: dict[str, str]) -> tuple[str, dict[s
     return there, {"host": parts.hostname or ""} | headers
 
 
-def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -> None:
-    """That a server shows a certificate that is believed here; where servers show any."""
+def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -> str:
+    """See that a server shows a certificate that is believed here, where servers show any; what
+    ``-v`` tells of it."""
     parts = urlsplit(url)
     name = parts.hostname or ""
     server = machine.world.find_ip(_resolved(call, url) or machine.world.resolve(machine, name))
     shows = server.tls.get(parts.port or 443) if server and parts.scheme == "https" else None
-    if shows is None or {"-k", "--insecure"} & options.keys():
-        return
+    if shows is None:
+        return ""
     chain = certificates.parsed(shows(name))
+    told = certificates.described(chain[0])
+    if {"-k", "--insecure"} & options.keys():
+        return told
     believed = machine.files.text(options.get("--cacert") or certificates.BUNDLE)
     # A twin that is seeded does not know what time it is where it was seeded.
     now_s = machine.world.clock.now() if machine.ask is None else None
     why = certificates.objection(chain, certificates.parsed(believed), name, now_s)
     if why:
         raise NetError(60, f"SSL certificate problem: {why}")
+    return told
 
 
 @netutils("update-ca-certificates")

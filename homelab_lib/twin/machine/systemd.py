@@ -2,6 +2,7 @@
 
 from homelab_lib.twin.machine import unit_files
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.processes import pid
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.machine.unit import Unit
 
@@ -21,6 +22,7 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
             "SubState": "dead",
             "UnitFileState": "",
             "ExecMainStatus": "0",
+            "MainPID": "0",
             "InvocationID": "",
             "InactiveExitTimestampMonotonic": "0",
             "ConditionResult": "no",
@@ -35,6 +37,7 @@ def _properties(unit: Unit | None, name: str) -> dict[str, str]:
         if unit.transient
         else ("enabled" if unit.enabled else "disabled"),
         "ExecMainStatus": str(unit.status),
+        "MainPID": str(pid(unit)),
         "InvocationID": unit.invocation,
         "Type": "exec",
         "InactiveExitTimestampMonotonic": str(int(unit.ran or unit.active == "active")),

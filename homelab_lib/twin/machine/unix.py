@@ -27,6 +27,7 @@ from homelab_lib.twin.machine.ollama_service import ollama_programs
 from homelab_lib.twin.machine.packages import packages
 from homelab_lib.twin.machine.permissions import permissions
 from homelab_lib.twin.machine.pinging import pinging
+from homelab_lib.twin.machine.processes import processes
 from homelab_lib.twin.machine.processors import processors
 from homelab_lib.twin.machine.restic import restic_programs
 from homelab_lib.twin.machine.running import running
@@ -60,6 +61,7 @@ UNIX = (
     journal,
     accounts,
     system,
+    processes,
     processors,
     firmware,
     lspci_programs,

@@ -1,0 +1,50 @@
+"""What decays of any Linux machine: its graphics driver, and the copies that it makes.
+
+Sources: NVIDIA's `nvidia-smi` (a library that is newer than the loaded module); restic's
+doc/design.rst (locks) and 047_tuning_backup_parameters.rst: a lock that is not exclusive lets
+copies go on, and whoever forgets old ones is refused.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from homelab_lib.twin.decays import decay
+from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
+from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.restic_store import Lock, Repository
+
+
+def _drives_nvidia(machine: Machine) -> bool:
+    return "nvidia" in machine.modules and "nvidia" in machine.kept
+
+
+@decay("nvidia-driver-split", r"Driver/library version mismatch", fits=_drives_nvidia)
+def driver_split(machine: Machine) -> Iterator[None]:
+    """A night's upgrade brought a newer library than the NVIDIA module that is loaded."""
+    held, machine.kept["held"] = machine.kept.get("held", []), []  # --allow-change-held-packages
+    upgrade_at_night(machine)
+    machine.kept["held"] = held
+    yield
+    machine.reboot()
+
+
+def _copied_by(machine: Machine) -> list[Repository]:
+    """The repositories that a machine has copies of its own in."""
+    known = machine.world.repositories.repositories.values()
+    return [each for each in known if any(s.host == machine.name for s in each.snapshots)]
+
+
+@decay(
+    "restic-half-locked",
+    r"no lock was left behind|take away locks that nobody holds",
+    r"ended well on",
+    fits=lambda machine: bool(_copied_by(machine)),
+)
+def half_locked(machine: Machine) -> Iterator[None]:
+    """A copy was cut off and left its lock: copies go on, and nothing old is forgotten."""
+    held = _copied_by(machine)[0]
+    drawn = hashlib.sha256(f"{machine.world.seed}/{machine.name}/cut off".encode()).hexdigest()
+    lock = Lock(drawn, machine.now_s(), machine.name, 4711)
+    held.locks.append(lock)
+    yield
+    held.locks = [each for each in held.locks if each is not lock]  # restic unlock

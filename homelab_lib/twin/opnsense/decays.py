@@ -1,0 +1,32 @@
+"""What decays of a firewall."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from homelab_lib.twin.decays import decay
+
+
+def _inspects(machine: Any) -> bool:
+    suricata = getattr(machine, "suricata", None)
+    return suricata is not None and bool(suricata.runs)
+
+
+@decay("ids-dies", r"Suricata runs on", fits=_inspects)
+def ids_dies(box: Any) -> Iterator[None]:
+    """Suricata ends at a night's rule update, and nothing is inspected any more."""
+    box.started["ids"] = False
+    yield
+    box.suricata.restart()
+
+
+@decay(
+    "ips-holds-back",
+    r"reaches the internet",
+    r"reaches|answers|in the cluster|repository|copy|webhook|was shown none",
+    fits=lambda machine: _inspects(machine) and machine.suricata.mode != "pcap",
+)
+def ips_holds_back(box: Any) -> Iterator[None]:
+    """Suricata runs, and passes on nothing of what waits for it."""
+    box.holds_back = "Suricata runs inline and passes nothing on"
+    yield
+    box.suricata.restart()

@@ -1,0 +1,27 @@
+"""What decays of a hypervisor."""
+
+from collections.abc import Iterator
+
+from homelab_lib.twin.decays import decay
+from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.surprises import named
+
+
+@decay("pve-stale-lock", r"is not left locked", r"VM \d+ is locked", on="proxmox")
+def stale_lock(node: ProxmoxNode) -> Iterator[None]:
+    """A backup was cut off in the night, and its lock stayed."""
+    named("stale-guest-lock").play(node)
+    locked = [vmid for vmid, vm in node.vms.items() if "lock" in vm.config]
+    yield
+    for vmid in locked:
+        node.run(f"qm unlock {vmid}").finished()
+
+
+@decay("pve-disk-fails", r"disk /dev/\S+ \(.+\) calls itself well", on="proxmox")
+def disk_fails(node: ProxmoxNode) -> Iterator[None]:
+    """A disk of the node says that it fails."""
+    row = node.disk_rows[-1]
+    said = row.get("health")
+    row["health"] = "FAILED"
+    yield
+    row["health"] = said  # another one in its place
