@@ -9,6 +9,7 @@ import pytest
 
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.recipes import cluster_looks, firewall, looks
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin import decays
@@ -54,8 +55,9 @@ def gateway():
 
 
 def production():
-    bench = in_production.bench_of(LAB, storage=True)
-    bench.steps += tuple(cluster_looks.looks(LAB, {2, 4}))
+    lab = changed(LAB, ("services.open-webui.phase", None))
+    bench = in_production.bench_of(lab, storage=True)
+    bench.steps += tuple(cluster_looks.looks(lab, {2, 4}))
     return bench
 
 

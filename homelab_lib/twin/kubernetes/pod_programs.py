@@ -24,9 +24,7 @@ def serve(cluster: Cluster) -> None:
         and _image(pod) in _STARTED
         and pod["spec"].get("restartPolicy") == "Always"
     }
-    boots = {
-        uid: cluster.members[pod["spec"]["nodeName"]].boots for uid, pod in running.items()
-    }
+    boots = {uid: cluster.members[pod["spec"]["nodeName"]].boots for uid, pod in running.items()}
     for uid in list(cluster.programs):
         if boots.get(uid) != cluster.begun.get(uid):
             cluster.programs.pop(uid).stop()
