@@ -13,7 +13,7 @@ from releases import RELEASES, lab_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 15.0
-"""On two cores that have nothing else to do; a test that is slower says so and no more."""
+"""On two cores that have nothing else to do."""
 BOOKS = ("phase1", "phase1_proxmox", "phase1_network", "access")
 
 
@@ -23,7 +23,7 @@ BOOKS = ("phase1", "phase1_proxmox", "phase1_network", "access")
 def test_is_rehearsed_in_time(book, releases, tmp_path):
     lab = lab_of(tmp_path / "lab", releases)
     words = ("-m", "papermill", "--no-progress-bar", "-p", "lab", str(lab))
-    began = time.perf_counter(), os.times().children_user + os.times().children_system
+    began_s = time.perf_counter()
     ran = subprocess.run(
         [sys.executable, *words, str(ROOT / "runbooks" / f"{book}.ipynb"), "out.ipynb"],
         cwd=tmp_path,
@@ -37,10 +37,9 @@ def test_is_rehearsed_in_time(book, releases, tmp_path):
         text=True,
         check=False,
     )
-    took_s = time.perf_counter() - began[0]
-    worked_s = os.times().children_user + os.times().children_system - began[1]
+    took_s = time.perf_counter() - began_s
     assert ran.returncode == 0, ran.stderr[-3000:]
     (record,) = (tmp_path / "reports").iterdir()
     assert json.loads((record / "summary.json").read_text())["status"] == "completed"
-    print(f"{book} on {' '.join(releases)}: {took_s:.1f} s, {worked_s:.1f} s of them at work")
-    assert worked_s < WITHIN_S
+    print(f"{book} on {' '.join(releases)}: {took_s:.1f} s")
+    assert took_s < WITHIN_S

@@ -4,6 +4,7 @@ Each save leaves a backup that holds the state *after* it. The files are the sta
 one over the other from a shell has restored it.
 """
 
+import copy
 import datetime as dt
 import re
 from collections.abc import Callable
@@ -58,6 +59,7 @@ class Config:
         self._files = files
         self._now_s = now_s
         self._last_s = last_s
+        self._read: tuple[str, ET.Element] = "", ET.Element("opnsense")  # what was parsed last
         files.mkdir("/conf", parents=True)
         files.make_folder(BACKUPS, mode=0o750)
 
@@ -69,10 +71,13 @@ class Config:
         ValueError
             The file is no XML any more.
         """
-        try:
-            return ET.fromstring(self._files.text(PLACE))
-        except ET.ParseError as error:
-            raise ValueError(f"{PLACE}: {error}") from None
+        text = self._files.text(PLACE)
+        if text != self._read[0]:
+            try:
+                self._read = text, ET.fromstring(text)
+            except ET.ParseError as error:
+                raise ValueError(f"{PLACE}: {error}") from None
+        return copy.deepcopy(self._read[1])
 
     def put(self, root: ET.Element) -> None:
         """Write it and make no backup, as an installer does."""
@@ -151,7 +156,7 @@ class Config:
 
 def written(root: ET.Element) -> str:
     """The file's text."""
-    whole = ET.fromstring(ET.tostring(root))
+    whole = copy.deepcopy(root)
     ET.indent(whole)
     return '<?xml version="1.0"?>\n' + ET.tostring(whole, encoding="unicode") + "\n"
 
