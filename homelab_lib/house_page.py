@@ -1,12 +1,16 @@
 """The page of a house, from the lab and the records of its runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homelab_lib import paths
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import health, runbook
+from homelab_lib.recipes import health, runbook, runbooks
 from homelab_lib.runbook import kept
 from homelab_lib.views.house import house_body, write_house
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def manual_steps(lab: Lab) -> dict[str, str]:
@@ -17,6 +21,34 @@ def manual_steps(lab: Lab) -> dict[str, str]:
         for step in runbook(lab, book.phase, lambda vm: "", book.part).steps
         if step.manual is not None
     }
+
+
+def phases(lab: Lab) -> "pd.DataFrame":
+    """The phases with their runbooks, in order, and how far each of these is.
+
+    A runbook is as far as its last run that came to its end: *measured* on the real hosts, or
+    *rehearsed* on a twin.
+    """
+    import pandas as pd
+
+    done = [run for run in kept.runs(paths.reports(), lab.name) if run.was_carried_out]
+    titles = {phase.number: phase.title for phase in lab.phases}
+    rows = []
+    for book in runbooks(lab):
+        own = [run for run in done if run["runbook"] == book.name]
+        last = max(
+            own, key=lambda run: (run["evidence"] == "measured", run["started"]), default=None
+        )
+        rows.append(
+            {
+                "phase": f"{book.phase}. {titles.get(book.phase, '')}",
+                "runbook": book.name,
+                "state": f"● {last['evidence']}" if last else "○ not yet",
+                "when": last["started"][:10] if last else "–",
+                "changes": str(last["changes_sent"]) if last else "–",
+            }
+        )
+    return pd.DataFrame(rows).set_index("phase") if rows else pd.DataFrame()
 
 
 def write(lab: Lab) -> Path:

@@ -10,6 +10,7 @@ from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.secret import Mask
+from homelab_lib.views.frames import frames
 from homelab_lib.views.report import write_report
 from homelab_lib.views.scrap import glue
 
@@ -88,7 +89,9 @@ class Reporter:
         self.record.write_json("summary.json", summary, self.mask)
         write_report(self.record.folder)
         records.seal(self.journal, self.record.folder, _KEPT)
-        glue("steps", [_row(step) for step in summary["steps"]], frame=True)
+        for name, rows in frames(self.mask.clean(summary)).items():
+            if rows:
+                glue(name, rows, frame=True)
         glue("record", {"path": self.place, "status": status})
 
     def glue_step(self, outcome: StepOutcome, evidence: str) -> None:
@@ -111,15 +114,3 @@ class Reporter:
                 "numbers": numbers,
             },
         )
-
-
-def _row(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as a row of the table that `scrapbook` gives back as a data frame."""
-    return {
-        "step": step["step"],
-        "title": step["title"],
-        "status": step["status"],
-        "changes_sent": step["changes_sent"],
-        "checks": len(step["checks"]),
-        "duration_s": round(step["end_s"] - step["start_s"], 3),
-    }

@@ -1,5 +1,6 @@
 """The audit for people: findings and judgements as coloured tables."""
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -8,7 +9,7 @@ from homelab_lib.audit.run import findings
 from homelab_lib.lab import Lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.project import Decision
-from homelab_lib.views.cards import Card
+from homelab_lib.views.cards import Card, fold
 from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, SOFT, WARN
 
 _SEVERITY = {"stops": BAD, "risks": WARN, "costs": BUSY, "note": QUIET}
@@ -59,6 +60,67 @@ def findings_table(findings: Sequence[Finding]) -> Card:
     ]
     text = "\n".join(f"{f.severity:>6}  {f.rule}: {f.subject}: {f.says}" for f in ordered)
     return Card(_table(("", "rule", "about", "what is the matter", "cheapest fix"), rows), text)
+
+
+def by_host(findings: Sequence[Finding]) -> Card:
+    """What the rules found, folded: a count of each kind on top, then a fold for each part of the
+    lab, those with what stops the build open.
+
+    Parameters
+    ----------
+    findings
+        As `homelab_lib.audit.run.findings` gives them.
+    """
+    counts = Counter(finding.severity for finding in findings)
+    told = " · ".join(
+        f"{_mark(str(counts[each]), colour)} {each}" for each, colour in _SEVERITY.items()
+    )
+    groups: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda f: (_ORDER[f.severity], f.subject)):
+        groups.setdefault(_part_of(finding.subject), []).append(finding)
+    folds = "".join(
+        fold(
+            f"<b>{escape(part)}</b>: {_counted(own)}",
+            findings_table(own).html,
+            is_open=any(each.severity == "stops" for each in own),
+        )
+        for part, own in groups.items()
+    )
+    lines = [f"{part}: {len(own)}" for part, own in groups.items()]
+    return Card(f"<p>{told}</p>{folds}", "\n".join(lines))
+
+
+def _part_of(subject: str) -> str:
+    """The host, or whatever else of the lab a finding is about, without its place within."""
+    kind, _, rest = subject.partition(".")
+    return rest.split(".")[0] if kind in ("hosts", "pools") and rest else kind or "the lab"
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{counts[each]} {each}" for each in _SEVERITY if counts[each])
+
+
+def claims(judgements: Sequence[Judgement]) -> Card:
+    """Each claim with its verdict, folded by verdict; what holds is shut.
+
+    Parameters
+    ----------
+    judgements
+        As `homelab_lib.audit.ledger.judge` gives them.
+    """
+    order = ("fails", "contradicts", "holds-if", "untestable-here", "as-written", "holds")
+    groups = {name: [j for j in judgements if j.verdict == name] for name in order}
+    folds = "".join(
+        fold(
+            f"{_mark(name, _VERDICT[name])}: {len(own)}",
+            judgements_table(own).html,
+            is_open=name == "fails",
+        )
+        for name, own in groups.items()
+        if own
+    )
+    return Card(folds, "\n".join(f"{name}: {len(own)}" for name, own in groups.items() if own))
 
 
 def _fix(finding: Finding | Judgement) -> str:

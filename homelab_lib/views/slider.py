@@ -31,12 +31,15 @@ def ask(show: Callable[..., Any], *, sliders: bool, **axes: Axis) -> Any:
     if not sliders:
         return show(**{name: axis[3] for name, axis in axes.items()})
     import ipywidgets
+    from IPython.display import display
 
     handles = {
         name: ipywidgets.FloatSlider(
             value=first, min=low, max=high, step=step, description=name.replace("_", " "),
             continuous_update=False, readout_format=".3g",
+            style={"description_width": "initial"}, layout={"width": "36em", "max_width": "95%"},
         )
         for name, (low, high, step, first) in axes.items()
     }  # fmt: skip
-    return ipywidgets.interactive(show, **handles)
+    # `interactive` shows what is displayed, and drops what is returned.
+    return ipywidgets.interactive(lambda **values: display(show(**values)), **handles)

@@ -31,6 +31,7 @@ __all__ = [
     "agreement",
     "by_failure_rate",
     "capacity",
+    "grid",
     "layouts",
     "loss_curve",
     "main_pool",
@@ -209,6 +210,53 @@ def layouts(pool: PoolFacts, *, fill: float = 0.8, wait_hours: float = 72.0) -> 
             }
         )
     return pd.DataFrame(rows).set_index("layout")
+
+
+def grid(
+    pool: PoolFacts,
+    *,
+    most: int = 8,
+    usd_per_tb: float = 18.0,
+    fill: float = 0.8,
+    wait_hours: float = 72.0,
+) -> "pd.DataFrame":
+    """Disks by layout, as capacity calculators have it: room, chance of loss in ten years, cost.
+
+    Parameters
+    ----------
+    pool
+        The pool whose kind of disk is taken.
+    most
+        The largest number of disks.
+    usd_per_tb
+        What a new disk costs for each TB on its label [$/TB]; a guess, as prices are.
+    fill, wait_hours
+        As `layouts` has them.
+    """
+    import pandas as pd
+
+    if not pool.rated:
+        return _note(_UNRATED)
+    shapes = {
+        "mirrors of 2": lambda disks: ("mirror", 2, disks // 2) if disks % 2 == 0 else None,
+        "raidz1": lambda disks: ("raidz1", disks, 1) if disks >= 3 else None,
+        "raidz2": lambda disks: ("raidz2", disks, 1) if disks >= 4 else None,
+        "raidz3": lambda disks: ("raidz3", disks, 1) if disks >= 5 else None,
+    }
+    rows = []
+    for disks in range(2, most + 1):
+        cost = disks * pool.disk_bytes / 1e12 * usd_per_tb
+        row: dict[str, object] = {"disks": disks, "cost [$]": f"{cost:,.0f}"}
+        for name, shape in shapes.items():
+            shaped = shape(disks)
+            usable, lost = "–", "–"
+            if shaped is not None:
+                other = pool.laid_out(*shaped)
+                usable = f"{other.capacity().usable_bytes / 2**40:.1f}"
+                lost = odds(other.loss(wait_hours + other.rebuild(fill) / 3600, YEARS))
+            row |= {f"{name} [TiB]": usable, f"{name} is lost": lost}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("disks")
 
 
 def by_failure_rate(pool: PoolFacts, rates: tuple[float, ...]) -> "pd.DataFrame":
