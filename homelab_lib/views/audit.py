@@ -71,7 +71,7 @@ def by_host(findings: Sequence[Finding]) -> Card:
     findings
         As `homelab_lib.audit.run.findings` gives them.
     """
-    counts = Counter(finding.severity for finding in findings)
+    counts = Counter(str(finding.severity) for finding in findings)
     told = " · ".join(
         f"{_mark(str(counts[each]), colour)} {each}" for each, colour in _SEVERITY.items()
     )
@@ -97,7 +97,7 @@ def _part_of(subject: str) -> str:
 
 
 def _counted(findings: Sequence[Finding]) -> str:
-    counts = Counter(finding.severity for finding in findings)
+    counts = Counter(str(finding.severity) for finding in findings)
     return ", ".join(f"{counts[each]} {each}" for each in _SEVERITY if counts[each])
 
 

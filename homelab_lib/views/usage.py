@@ -17,16 +17,20 @@ def usage(lab: Lab) -> Drawing:
     """
     from matplotlib.figure import Figure
 
-    guests = [*lab.vms.values(), *lab.containers.values(), *lab.reservations.values()]
+    guests = [
+        (guest.host, guest.memory_bytes, guest.vcpu)
+        for kind in (lab.vms, lab.containers, lab.reservations)
+        for guest in kind.values()
+    ]
     bars: list[tuple[str, float, str]] = []
-    for name in dict.fromkeys(guest.host for guest in guests):
-        host, own = lab.hosts[name], [guest for guest in guests if guest.host == name]
+    for name in dict.fromkeys(host for host, _, _ in guests):
+        host = lab.hosts[name]
         if host.memory_bytes:
-            taken = sum(guest.memory_bytes for guest in own)
+            taken = sum(memory for on, memory, _ in guests if on == name)
             told = f"{format_ibytes(taken)} of {format_ibytes(host.memory_bytes)}"
             bars.append((f"{name}: memory", taken / host.memory_bytes, told))
         if host.threads:
-            threads = sum(guest.vcpu for guest in own)
+            threads = sum(vcpu for on, _, vcpu in guests if on == name)
             told = f"{threads} virtual processors on {host.threads} threads"
             bars.append((f"{name}: processors", threads / host.threads, told))
     with house_style():
