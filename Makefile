@@ -23,7 +23,7 @@ rehearse: $(INSTALLED)
 
 test: $(INSTALLED) lint
 	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine)"
-	$(PY) -m pytest -q -c tests/nbval.ini --rootdir . --nbval notebooks
+	$(PY) -m pytest -q $(BOTH) -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.
 test-real: $(INSTALLED)
