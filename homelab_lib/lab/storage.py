@@ -16,6 +16,7 @@ from homelab_lib.lab.base import (
     PoolName,
     Record,
     Ref,
+    SecretReference,
     ShareName,
     Slug,
     StorageId,
@@ -113,7 +114,26 @@ class VmStorage(OnHost):
     datastore: Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a datastore's name")] | None = (
         Field(None, description="Datastore of a pbs.")
     )
-    username: str | None = Field(None, description="Login of a cifs or pbs.")
+    username: str | None = Field(
+        None, description="Login of a cifs or pbs: of a pbs a token, such as 'pve@pbs!node'."
+    )
+    password: SecretReference | None = Field(
+        None, description="Where the secret of a pbs's token is kept."
+    )
+    fingerprint: (
+        Annotated[
+            str,
+            Form(
+                r"([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}",
+                "a certificate's SHA-256 as `proxmox-backup-manager cert info` shows it",
+            ),
+        ]
+        | None
+    ) = Field(None, description="By which the server of a pbs is known.")
+    encrypted: bool = Field(
+        False, description="Whether a pbs gets backups that are encrypted by a key of the host's."
+    )
+    paper: str = Field("", description="Who has that key on paper, and where.")
     size_bytes: Bytes | None = Field(
         None, description="What it holds [bytes], where nothing else here says it."
     )

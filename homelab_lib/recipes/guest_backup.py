@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.control.linux.timers import on_calendar
+from homelab_lib.control.proxmox.backup_server import KEYS, BackupServer
 from homelab_lib.control.proxmox.backups import BackupJob, GuestsBackedUp, newest_backups
 from homelab_lib.control.proxmox.guest_drill import GuestDrill
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import GuestBackup
 from homelab_lib.lab.backups import GuestDrill as Described
+from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.proxmox_host import made_storage
 from homelab_lib.recipes.virtual_machine import node
@@ -62,7 +64,10 @@ def _storages(lab: Lab, phase: int) -> Iterator[Step]:
         for store in stores.values():
             if store.phase != phase or store.exists or store.name not in used:
                 continue
-            if store.kind in ("cifs", "pbs"):
+            if store.kind == "pbs":
+                yield from _server(lab, host, store)
+                continue
+            if store.kind == "cifs":
                 raise BadParameter(
                     f"storage {store.name!r} is of kind {store.kind}, which asks for a password",
                     where=f"storages.{host}.{store.name}",
@@ -76,6 +81,64 @@ def _storages(lab: Lab, phase: int) -> Iterator[Step]:
                 "One of that name which lies elsewhere is left alone.",
                 ensure=lambda ctx, wanted=wanted: iter([wanted]),  # type: ignore[misc]
             )
+
+
+def _server(lab: Lab, host: str, store: VmStorage) -> Iterator[Step]:
+    """A backup server's datastore, and the key to what is in it."""
+    where = f"storages.{host}.{store.name}"
+    for key in ("username", "password", "fingerprint"):
+        if getattr(store, key) is None:
+            raise BadParameter(
+                f"storage {store.name!r} is a backup server's, and has no {key}",
+                where=f"{where}.{key}",
+                fix="make a token there that may back up to this datastore alone (role "
+                "DatastoreBackup), and write its name, where its secret is kept and the server's "
+                "fingerprint: see `proxmox-backup-manager cert info`",
+            )
+    server, datastore, username = str(store.server), str(store.datastore), str(store.username)
+    password, fingerprint = str(store.password), str(store.fingerprint)
+
+    def ensure(ctx: Context) -> Iterator[Wanted]:
+        yield BackupServer(
+            host, node(lab, host), store.name, server, datastore, username, fingerprint,
+            store.encrypted, ctx.secret(password),
+        )  # fmt: skip
+
+    yield Step(
+        f"storage-{store.name}",
+        f"Have {node(lab, host)} back up to datastore {datastore} of {server}",
+        why="The server is known by its certificate, and is entered by a token that may write "
+        "backups and nothing else: whoever takes this host over can't forget what is there. What "
+        "is kept how long is the server's affair, and so is looking through it."
+        + _stands_on(lab, host, server),
+        ensure=ensure,
+    )
+    if store.encrypted:
+        path = f"{KEYS}/{store.name}.enc"
+        yield Step(
+            f"key-{store.name}",
+            f"Write the key to {store.name} on paper",
+            why="What is on the server can't be read without it, and it lies on the very host that "
+            "is to be brought back.",
+            needs=(f"storage-{store.name}",),
+            manual=Manual(
+                f"print on {host}: proxmox-backup-client key paperkey --output-format text {path}"
+                f"\n    and give it to: {store.paper or 'somebody who lives elsewhere'}"
+            ),
+        )
+
+
+def _stands_on(lab: Lab, host: str, server: str) -> str:
+    """In which order all comes back where the server is a guest of the host that it backs up."""
+    every = (*lab.vms.values(), *lab.containers.values())
+    guest = next((each for each in every if each.ip == server and each.host == host), None)
+    if guest is None:
+        return ""
+    return (
+        f" It is {guest.name}, a guest of {host} itself: if that is lost, install {host} anew, "
+        f"make {guest.name} anew from the lab, mount its datastore where it still lies, enter it "
+        "with the key from paper, and only then restore the others. It is not backed up to itself."
+    )
 
 
 class Guests:

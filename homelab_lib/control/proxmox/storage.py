@@ -19,10 +19,16 @@ _FOLDERS = {
 }  # of a storage, by content
 
 
-def _row(host: Host, storage: str) -> dict[str, Any] | None:
+def storage_row(host: Host, storage: str) -> dict[str, Any] | None:
     """What a node's configuration says of a storage; None where it has none of that name."""
     rows = api(host, "/storage", shape=_STORAGES)
     return next((row for row in rows if row["storage"] == storage), None)
+
+
+def is_active(host: Host, node: str, storage: str) -> bool:
+    """Whether a node can use a storage just now."""
+    status = api(host, f"/nodes/{node}/storage", shape=_STATUS)
+    return any(row["storage"] == storage and row.get("active") for row in status)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class StorageContent:
         return f"storage {self.storage}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        found = _row(host, self.storage)
+        found = storage_row(host, self.storage)
         if found is None:
             return None
         return {"type": found["type"], "content": sorted(found.get("content", "").split(","))}
@@ -93,15 +99,14 @@ class Storage:
         return f"storage {self.storage}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        found = _row(host, self.storage)
+        found = storage_row(host, self.storage)
         if found is None:
             return None
         keys = ("type", *(key for key, _ in self.place))
         kept = {key: found[key] for key in keys if key in found}
         line = "pvesh get /storage"
         answers.expected(kept, {str: SCALAR}, host=host.name, line=line)
-        status = api(host, f"/nodes/{self.node}/storage", shape=_STATUS)
-        active = any(row["storage"] == self.storage and row.get("active") for row in status)
+        active = is_active(host, self.node, self.storage)
         content = sorted(each for each in found.get("content", "").split(",") if each)
         return {key: str(value) for key, value in kept.items()} | {
             "content": content,

@@ -143,6 +143,7 @@ def begin_backup(node: ProxmoxNode, given: Given) -> Any:
             raise PveError(f"could not get storage information for '{store.name}': {why}")
         if not (store.active and store.enabled):
             raise PveError(f"could not activate storage '{store.name}': it is not online")
+        archives_of(node, store)
     except PveError as error:
         node.tasks.end(upid, error.text)
         return Task(upid, failure=error.text)

@@ -10,6 +10,7 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.machine.zfs import has_zfs, stand_up_datasets
 from homelab_lib.twin.proxmox import boot_loader, pci
 from homelab_lib.twin.proxmox.apt_calls import sources
+from homelab_lib.twin.proxmox.backup_servers import Server, served
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, starts
 from homelab_lib.twin.proxmox.card import cards_of
 from homelab_lib.twin.proxmox.container import Container
@@ -62,6 +63,11 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     )
     node.kernel = known.kernel
     node.on_device = on_device
+    node.served = served
+    for store in world.lab.storages.get(name, {}).values():
+        if store.kind == "pbs" and store.server and store.datastore and store.fingerprint:
+            server = Server(store.fingerprint, {store.datastore: {}}, {store.username or "": None})
+            node.backup_servers[store.server] = server
     furnish(node, host, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)

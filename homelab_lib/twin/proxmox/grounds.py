@@ -74,7 +74,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh get /nodes/{node}/storage",
         "pvesh get /nodes/{node}/storage/{storage}/content",
         "pvesh create /nodes/{node}/storage/{storage}/download-url",
-        *("pvesm set", "pvesm status", "pvesm list", "pvesm path"),
+        *("pvesm set", "pvesm status", "pvesm list", "pvesm path", "pvesm add"),
     ),
     _DISKS: (
         "pvesh get /nodes/{node}/disks/list",

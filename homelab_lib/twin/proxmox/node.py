@@ -98,6 +98,7 @@ class ProxmoxNode(Machine):
         self.entries: list[str] | None = None  # a kernel's options as the boot loader has them
         self.mappings: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, str]] = {}  # backups that are made again and again
+        self.backup_servers: dict[str, Any] = {}  # by address, those that it can know
         self.loops: dict[str, str] = {}  # what stands behind loop devices
         self.served: Callable[[ProxmoxNode, Store], dict[str, Archive]] = _own_archives
         self.used: dict[str, int] = {}  # how often a card was given to a VM since the boot

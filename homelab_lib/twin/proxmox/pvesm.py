@@ -17,6 +17,7 @@ from homelab_lib.twin.proxmox.releases import series
 pvesm = Commands()
 _COMMANDS = {
     "set": ("PUT", "/storage/{storage}", ("storage",)),
+    "add": ("POST", "/storage", ("type", "storage")),
     "status": ("GET", "/nodes/{node}/storage", ()),
     "list": ("GET", "/nodes/{node}/storage/{storage}/content", ("storage",)),
 }
@@ -30,6 +31,11 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     name, *words = [*call.argv[1:], ""][: max(len(call.argv) - 1, 1)]
     if name == "path" and len(words) == 1:
         return replied(lambda: path_printed(node, words[0]), lambda path: Reply(0, f"{path}\n"))
+    if name == "add" and words[-1:] == ["--password"]:  # without a terminal a line is read
+        given = call.stdin.decode()
+        if not given:
+            return Reply(255, stderr="EOF while reading password\n")
+        words.append(given.partition("\n")[0])
     if name not in _COMMANDS:
         return Reply(255, stderr=f"ERROR: unknown command 'pvesm {name}'\n")
     verb, path, arguments = _COMMANDS[name]
@@ -40,7 +46,7 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     def answer() -> Any:
         return invoke(node, method, parse_arguments(words, schema, arguments) | here)
 
-    return replied(answer, {"set": _quiet, "status": _status, "list": _list}[name])
+    return replied(answer, {"set": _quiet, "add": _quiet, "status": _status, "list": _list}[name])
 
 
 def _quiet(value: Any) -> Reply:

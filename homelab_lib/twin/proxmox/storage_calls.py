@@ -11,6 +11,7 @@ from homelab_lib.twin.machine.surroundings import NetError
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.archives import archive_called, form_of
 from homelab_lib.twin.proxmox.backup_calls import listed
+from homelab_lib.twin.proxmox.backup_servers import entered, why_not
 from homelab_lib.twin.proxmox.formats import (
     BOOLEAN,
     CONTENT,
@@ -70,6 +71,9 @@ def statuses(node: ProxmoxNode, given: Given) -> list[dict[str, Any]]:
     if "storage" in given and given["storage"] not in node.stores:
         raise ParameterError({"storage": "No such storage."})
     contents = set(given.get("content", "").split(",")) - {""}
+    for store in node.stores.values():
+        if store.kind == "pbs" and str(store.options.get("server")) in node.backup_servers:
+            store.active = not why_not(node, store)
     return [
         store.status
         for name, store in sorted(node.stores.items())
@@ -155,9 +159,11 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
     size = node.rootfs_bytes[0]
     if kind == "zfspool":
         size = int(node.zpools[place.partition("/")[0]].size_bytes * 31 / 32)
-    node.stores[name] = Store(
-        name, kind, content, place, size, options=dict(given), enabled=enabled
-    )
+    password = given.pop("password", "")
+    store = Store(name, kind, content, place, size, options=dict(given), enabled=enabled)
+    if kind == "pbs":
+        entered(node, store, password)
+    node.stores[name] = store
     if kind in FILES:
         node.files.mkdir(place, parents=True)
         for folder in FOLDERS.values():
