@@ -137,7 +137,7 @@ class DocumentAsked:
             f"give {self.place.service} the document {self.title}, which {self.embeds} reads, and "
             f"ask {self.model} about it"
         )
-        undo = f"delete the document in {self.place.service}, and {self._file}"
+        undo = f"delete the document on the page of {self.place.service}; rm {self._file}"
         return Diff((Change(what, call, undo=undo),))
 
     def _login(self) -> str:

@@ -26,7 +26,8 @@ def _runs_agent(machine: Machine) -> bool:
     "k3s-agent-killed",
     r"k3s-agent runs on|start k3s-agent",
     r"not ready|not running|pods of|answers|no pod of a service|does not hear from|Flux|"
-    r"holds too much memory|in pods|No route|was not scheduled|computes|it is not there",
+    r"holds too much memory|in pods|No route|was not scheduled|computes|it is not there|"
+    r"behind port|does not answer|tells nobody",
     fits=_runs_agent,
 )
 def agent_killed(machine: Machine) -> Iterator[None]:

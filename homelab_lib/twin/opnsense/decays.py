@@ -22,7 +22,7 @@ def ids_dies(box: Any) -> Iterator[None]:
 @decay(
     "ips-holds-back",
     r"reaches the internet",
-    r"reaches|answers|in the cluster|repository|copy|webhook|was shown none",
+    r"reaches|answers|in the cluster|repository|copy|webhook|was shown none|behind port",
     fits=lambda machine: _inspects(machine) and machine.suricata.mode != "pcap",
 )
 def ips_holds_back(box: Any) -> Iterator[None]:
