@@ -38,12 +38,12 @@ def table_html(frame: "pd.DataFrame") -> str:
     """
     shown = frame.head(_MOST_ROWS)
     counts = frame.index.name is None and frame.index.dtype.kind == "i"
-    shown = shown if counts else shown.reset_index(names=frame.index.names)
+    named = ["" if name is None else name for name in frame.index.names]
+    shown = shown if counts else shown.reset_index(names=named)
     columns = [[_text(value) for value in shown.iloc[:, n]] for n in range(shown.shape[1])]
     right = [bool(cells) and all(map(_NUMBER.fullmatch, cells)) for cells in columns]
     right = [is_right and (n > 0 or counts) for n, is_right in enumerate(right)]
-    names = ["" if name is None else str(name) for name in shown.columns]
-    head = "".join(_cell("th", name, at) for name, at in zip(names, right, strict=True))
+    head = "".join(_cell("th", str(name), at) for name, at in zip(shown, right, strict=True))
     rows = "".join(
         f"<tr>{''.join(_cell('td', text, at) for text, at in zip(row, right, strict=True))}</tr>"
         for row in zip(*columns, strict=True)

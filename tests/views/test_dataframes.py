@@ -84,3 +84,8 @@ def test_findings_are_folded_by_what_they_are_about():
     assert page.count("<details") == 2
     assert page.count("<details open") == 1
     assert "<b>nas</b>: 1 stops, 1 note" in page
+
+
+def test_an_index_without_a_name_has_no_heading():
+    html = table_html(pd.DataFrame({"bytes": ["12"]}, index=["usable"]))
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", html) == ["", "bytes"]
