@@ -222,6 +222,7 @@ def pool_capacity(
     whole_disk: bool = True,
     logical_block: int = 512,
     first_width: int | None = None,
+    partitioner: Partitioner = "zpool",
 ) -> PoolCapacity:
     """What a pool of `vdevs` equal vdevs shows and holds; for sweeps, `disk_bytes` is an array.
 
@@ -235,7 +236,7 @@ def pool_capacity(
         Exact size of the smallest disk [bytes]; an array for a sweep.
     vdevs
         Vdevs in the pool.
-    ashift, openzfs, whole_disk, logical_block, first_width
+    ashift, openzfs, whole_disk, logical_block, first_width, partitioner
         As for `Vdev` and `capacity`.
 
     Raises
@@ -257,7 +258,9 @@ def pool_capacity(
     part = vdev_space(
         layout,
         wide,
-        partition_bytes(disks, logical_block=logical_block) if whole_disk else disks,
+        partition_bytes(disks, logical_block=logical_block, by=partitioner)
+        if whole_disk
+        else disks,
         ashift=ashift,
         openzfs=openzfs,
         first_width=first_width,

@@ -69,6 +69,8 @@ class LinkChoice:
         What its modules draw [W].
     fault
         Why it can't be plugged in; empty where it can.
+    mtu
+        Largest packet on the way [bytes].
     """
 
     name: str
@@ -77,6 +79,7 @@ class LinkChoice:
     usd: float = 0.0
     power_w: float = 0.0
     fault: str = ""
+    mtu: int = 1500
 
     def __str__(self) -> str:
         return self.name

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from homelab_lib.models import compute, durability, power, zfs
+from homelab_lib.models.ethernet import tcp_bytes_per_s
 from homelab_lib.models.placement import Card, place
 from homelab_lib.models.vram import decode_tokens_per_second
 from homelab_lib.models.zfs_layout import parse_layout
@@ -101,6 +102,8 @@ class Evaluator:
                 vdevs=pool.vdevs,
                 ashift=disk.ashift,
                 logical_block=disk.logical_block,
+                openzfs=disk.openzfs,
+                partitioner=disk.partitioner,
             )
             shape = parse_layout(pool.layout, pool.width)
         except ValueError as error:
@@ -132,7 +135,7 @@ class Evaluator:
         """What the way to the storage carries, and what holds it down."""
         link = variant.link
         parts = {
-            "the wire": link.speed_bps * self._guesses.wire_share,
+            "the wire": 8 * tcp_bytes_per_s(link.speed_bps, link.mtu) if link.speed_bps else 0.0,
             "the network card's slot": link.bus_bps,
             "the disks": 8 * pool_bytes_per_s,
             "the disks' controller": 8 * self._facts.uplink_bytes_per_s,

@@ -12,6 +12,8 @@ from homelab_lib.lab.pools import Pool
 from homelab_lib.models.compute import Guest
 from homelab_lib.models.placement import Card, Model
 from homelab_lib.models.power import Draw, gpu_peak_w
+from homelab_lib.models.zfs_layout import Partitioner
+from homelab_lib.wiring.capacity import openzfs, partitioner
 from homelab_lib.wiring.memory import promises
 from homelab_lib.wiring.pcie_tree import common_uplink
 from homelab_lib.wiring.serving import caches, read_bytes, to_place, weights
@@ -36,8 +38,6 @@ class Assumptions:
         Share of the time at full load; the rest is idle.
     efficiency
         The power supplies'.
-    wire_share
-        What Ethernet, IP and TCP leave of a link.
     decode_share
         What decoding reaches of a card's memory bandwidth.
     card_overhead_bytes
@@ -55,7 +55,6 @@ class Assumptions:
     spare_hours: float = 72.0
     duty: float = 0.2
     efficiency: float = 0.9
-    wire_share: float = 0.94
     decode_share: float = 0.6
     card_overhead_bytes: int = GIB // 2
     vcpu_ratio: float = 1.5
@@ -79,6 +78,8 @@ class DiskFacts:
     usd_per_tb: float
     ashift: int = 12
     logical_block: int = 512
+    partitioner: Partitioner = "zpool"
+    openzfs: tuple[int, ...] = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def facts(lab: Lab, guesses: Assumptions) -> Facts:
         nas=nas.name,
         hypervisor=host.name if host.os.kind == "proxmox" else "",
         bays=_bays(nas, pool),
-        disk=_disk(nas, pool, guesses),
+        disk=_disk(lab, nas, pool, guesses),
         uplink_bytes_per_s=common_uplink(lab, nas.name, pool.disks_for("data"))[1],
         card_slots=sum(
             slot.form == "PCIe" and (slot.mechanical_lanes or 0) >= 16 for slot in slots
@@ -217,7 +218,7 @@ def _bays(nas: Host, pool: Pool) -> int:
     return sum(slot.form == form for slot in slots) - others or len(pool.disks_for("data"))
 
 
-def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
+def _disk(lab: Lab, nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
     part = nas.disks[pool.disks_for("data")[0]].part
     if not part.annual_failure_rate:
         raise BadParameter(
@@ -240,6 +241,8 @@ def _disk(nas: Host, pool: Pool, guesses: Assumptions) -> DiskFacts:
         else guesses.disk_usd_per_tb,
         ashift=pool.ashift,
         logical_block=part.logical_sector_bytes,
+        partitioner=partitioner(lab, pool),
+        openzfs=openzfs(lab, pool),
     )
 
 

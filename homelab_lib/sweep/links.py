@@ -7,7 +7,7 @@ from homelab_lib.lab.network import Cable
 from homelab_lib.sweep.choices import LinkChoice
 from homelab_lib.sweep.facts import largest_pool
 from homelab_lib.units import format_bps
-from homelab_lib.wiring.cables import cable_speed
+from homelab_lib.wiring.cables import cable_mtu, cable_speed
 from homelab_lib.wiring.pcie_link import carries, link_of_port
 
 
@@ -57,6 +57,7 @@ def _choice(lab: Lab, nas: str, cable: Cable) -> LinkChoice:
         usd=_price(lab, ways),
         power_w=sum(module.power_w or 0.0 for module in modules),
         fault="; ".join(filter(None, (_misfit(lab, way) for way in ways))),
+        mtu=min(cable_mtu(lab, way) or 1500 for way in ways),
     )
 
 

@@ -27,8 +27,7 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
         The lab, and one of its pools.
     """
     disks = lab.hardware(pool.host).disks
-    system = lab.system(pool.host)
-    by: Partitioner = "truenas" if system and system.kind == "truenas" else "zpool"
+    by = partitioner(lab, pool)
     found = []
     for group in pool.groups:
         parts = [disks[name].part for name in group.disks]
@@ -45,6 +44,12 @@ def made_of(lab: Lab, pool: Pool) -> tuple[Vdev, ...]:
                 )
             )
     return tuple(found)
+
+
+def partitioner(lab: Lab, pool: Pool) -> Partitioner:
+    """Who partitions the disks of a pool."""
+    system = lab.system(pool.host)
+    return "truenas" if system and system.kind == "truenas" else "zpool"
 
 
 def openzfs(lab: Lab, pool: Pool) -> tuple[int, ...]:
