@@ -3,6 +3,7 @@ that."""
 
 import pytest
 
+from homelab_lib.audit.rules.backups import drilled
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.checks.backups import faults
@@ -307,3 +308,12 @@ def test_a_plan_on_a_likeness_finds_the_same_to_do(made):
 def test_a_description_that_can_not_be_is_refused(change, words):
     lab = LAB.model_copy(update={"backups": described(**change)})
     assert any(words in fault.what for fault in faults(lab))
+
+
+def test_whole_backups_that_nobody_restores_are_found():
+    kept = described()
+    lab = LAB.model_copy(update={"backups": kept})
+    assert not [each for each in drilled(lab) if each.subject == "backups.guests.vms"]
+    lab = LAB.model_copy(update={"backups": kept.model_copy(update={"guest_drills": {}})})
+    [found] = [each for each in drilled(lab) if each.subject == "backups.guests.vms"]
+    assert "k3s-control" in found.says

@@ -61,6 +61,17 @@ def keys_on_paper(lab: Lab) -> Iterator[Finding]:
                 "brought back by it.",
                 fix=Fix("write it down, and say under paper who keeps it"),
             )
+    for host, stores in lab.storages.items():
+        for store in stores.values():
+            if store.kind == "pbs" and store.encrypted and not store.paper:
+                yield Finding(
+                    "key-on-no-paper",
+                    "risks",
+                    f"storages.{host}.{store.name}",
+                    f"Nobody has the key to {store.name} on paper: it lies on {host}, which is to "
+                    "be brought back by it.",
+                    fix=Fix("write it down, and say under paper who keeps it"),
+                )
 
 
 @rule("copy-never-brought-back")
@@ -77,4 +88,15 @@ def drilled(lab: Lab) -> Iterator[Finding]:
                 f"{', '.join(each.paths)} of {each.machine} goes to {each.repository}, and no "
                 "drill brings anything back from there.",
                 fix=Fix("a drill of it, under backups.drills"),
+            )
+    restored = {each.backup for each in lab.backups.guest_drills.values()}
+    for name, guests in lab.backups.guests.items():
+        if name not in restored:
+            yield Finding(
+                "copy-never-brought-back",
+                "risks",
+                f"backups.guests.{name}",
+                f"{', '.join(guests.guests)} are backed up to {guests.storage}, and no drill "
+                "restores one of them.",
+                fix=Fix("a drill of one, under backups.guest_drills"),
             )
