@@ -30,15 +30,19 @@ OUT_S = 400.0
 """Longer than any timer of ours takes."""
 _DRAWN = ("revision", "modified", "created", "updated")
 CONFIG, BACKUPS = "/conf/config.xml", "/conf/backup"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AT_BOOT = "/usr/local/etc/rc.syshook.d/early"
 
 
 def told(root: ET.Element) -> list[str]:
-    """A configuration, line by line, without the times at which something was written."""
+    """A configuration, line by line, without the times at which something was written; what a
+    firewall draws an id for is known by its place."""
     for parent in list(root.iter()):
         for child in [each for each in parent if each.tag in _DRAWN]:
             parent.remove(child)
-    return ET.tostring(root, encoding="unicode").split("\n")
+    ids: dict[str, str] = {}
+    text = ET.tostring(root, encoding="unicode")
+    return _ID.sub(lambda found: ids.setdefault(found[0], f"id {len(ids)}"), text).split("\n")
 
 
 def stands(box: Box) -> dict[str, Any]:
