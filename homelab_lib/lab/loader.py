@@ -30,7 +30,7 @@ def load_lab(path: str | Path | None = None, *, decisions: bool = True) -> Lab:
     LabError
         The description is wrong; ``problems`` has every mistake with file, line and path.
     """
-    place = Path(path) if path is not None else paths.data()
+    place = paths.data() if path is None else _place(path)
     files, own_parts = _files(place)
     parts, problems = _parts(own_parts)
     root, found = merged(files, depth=1)
@@ -62,7 +62,7 @@ def load_catalog(path: str | Path | None = None) -> Catalog:
     LabError
         A part is described wrongly.
     """
-    place = Path(path) if path is not None else paths.data()
+    place = paths.data() if path is None else _place(path)
     parts, problems = _parts((place.parent if place.is_file() else place) / "catalog")
     if parts is None:
         raise _error(place, problems)
@@ -71,6 +71,12 @@ def load_catalog(path: str | Path | None = None) -> Catalog:
     if catalog.value is None or problems:
         raise _error(place, problems)
     return catalog.value
+
+
+def _place(path: str | Path) -> Path:
+    """Where a lab is; a notebook in its own folder means the same by it as a command outside."""
+    place = paths.locate(str(path))
+    return place if place.exists() else Path(path)
 
 
 def _files(place: Path) -> tuple[list[Path], Path]:
