@@ -3,13 +3,14 @@
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
+from homelab_lib.models import power
 from homelab_lib.sweep import choices
 from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice, ServingChoice
 from homelab_lib.sweep.facts import GIB, Assumptions, Facts, facts, largest_pool
@@ -70,6 +71,8 @@ class Space:
         The axes.
     guesses, wants
         What was assumed, and what is asked for.
+    has_own
+        Whether the first choice of each axis is the lab's own.
     """
 
     facts: Facts
@@ -80,6 +83,12 @@ class Space:
     servings: tuple[ServingChoice, ...] = (ServingChoice("no model"),)
     guesses: Assumptions = field(default_factory=Assumptions)
     wants: Wants = field(default_factory=Wants)
+    has_own: bool = False
+
+    @property
+    def own(self) -> int | None:
+        """The number of the lab's own design; None where no choice here can express it."""
+        return 0 if self.has_own else None
 
     def __post_init__(self) -> None:
         for axis in ("pools", "links", "cards", "supplies_w", "servings"):
@@ -110,10 +119,15 @@ class Space:
         return range(len(self))
 
     def sample(self, count: int, *, seed: int = 0) -> list[int]:
-        """The numbers of so many variants, drawn without repetition; the same for one seed."""
+        """The numbers of so many variants, drawn without repetition; the same for one seed.
+
+        The lab's own design is always among them.
+        """
         if count >= len(self):
             return list(self.grid())
-        return sorted(random.Random(seed).sample(self.grid(), count))
+        own = [] if self.own is None else [self.own]
+        others = range(len(own), len(self))
+        return sorted(own + random.Random(seed).sample(others, max(count - len(own), 0)))
 
     @property
     def digest(self) -> str:
@@ -161,23 +175,65 @@ def space_of(
     guesses = guesses or Assumptions()
     known = facts(lab, guesses)
     pool = largest_pool(lab)
-    own = lab.hardware(pool.host).disks[pool.disks_for("data")[0]].capacity_bytes
-    sizes = tuple(choices.drive_bytes(gb) for gb in disk_gigabytes) or (own,)
+    size = lab.hardware(pool.host).disks[pool.disks_for("data")[0]].capacity_bytes
+    sizes = tuple(choices.drive_bytes(gb) for gb in disk_gigabytes) or (size,)
+    own = [PoolChoice(*pool.shape, size)] if pool.shape else []
+    layouts = (*layouts, *(each.layout for each in own if ":" not in each.layout))
+    disks = (*disks, *(each.disks for each in own))
     host = lab.hosts.get(known.hypervisor)
     parts = tuple(card.id for card in host.gpus.values()) if host else ()
     rated = tuple(psu.power_w for psu in host.psus) if host else ()
+    varied = choices.cards(
+        parts, tuple(gib * GIB for gib in card_vm_gib), every_selection=every_selection
+    )
     return Space(
         facts=known,
-        pools=choices.pools(tuple(layouts), tuple(disks), sizes),
-        links=links(lab, *versions) + tuple(extra_links),
-        cards=choices.cards(
-            parts, tuple(gib * GIB for gib in card_vm_gib), every_selection=every_selection
-        ),
-        supplies_w=tuple(supplies_w) or rated or ((1500,) if parts else (120,)),
+        pools=_once(own, choices.pools(_once(layouts), _once(sorted(disks)), sizes)),
+        links=links(lab, *versions) + tuple(extra_links) or (_WITHIN,),
+        cards=_once(_own_cards(lab, known.hypervisor), varied),
+        supplies_w=_once(rated, supplies_w) or (_supply_w(lab, known, parts),),
         servings=_servings(lab, known.hypervisor),
         guesses=guesses,
         wants=wants or Wants(),
+        has_own=bool(own),
     )
+
+
+_WITHIN = LinkChoice("within one machine", float("inf"))
+"""The way to a pool that no cable leads to: those who use it are on its own host."""
+
+
+def _once(*several: Iterable[Any]) -> tuple[Any, ...]:
+    """All of them in order, each once."""
+    return tuple(dict.fromkeys(each for some in several for each in some))
+
+
+def _own_cards(lab: Lab, host: str) -> list[CardsChoice]:
+    """The cards as the lab hands them out, in the order of the slots: in one VM, or in VMs with as
+    much memory together as its own have."""
+    cards = lab.hosts[host].gpus if host else {}
+    holders = [vm for vm in lab.vms.values() if vm.host == host and vm.gpus]
+    given = tuple(cards[name].id for name in cards if any(name in vm.gpus for vm in holders))
+    if not given:
+        return []
+    memory = sum(vm.memory_bytes for vm in holders)
+    together = len(holders) == 1 and len(given) > 1
+    return [CardsChoice(given, together, memory // len(given))]
+
+
+def _supply_w(lab: Lab, known: Facts, parts: Sequence[str]) -> int:
+    """The rating of a supply where the lab names none: what its board asks for, or what the machine
+    needs with all of its cards and disks, in steps of 50 W."""
+    host = lab.hosts.get(known.hypervisor)
+    if host and host.board and host.board.needs_supply_w and not parts:
+        return int(host.board.needs_supply_w)
+    draws = [known.machine, *(known.cards[part].draw for part in parts)]
+    if known.storage is None:
+        disk, bays = known.disk, known.bays
+        draws.append(
+            power.Draw("disks", *(bays * w for w in (disk.idle_w, disk.load_w, disk.peak_w)))
+        )
+    return int(-(-power.supply_w(power.budget(draws)) // 50) * 50)
 
 
 def _servings(lab: Lab, host: str) -> tuple[ServingChoice, ...]:
@@ -188,8 +244,6 @@ def _servings(lab: Lab, host: str) -> tuple[ServingChoice, ...]:
         if served.devices and all(d.partition(".")[0] == host for d in served.devices)
     }
     apart = tuple(name for name, served in here.items() if len(served.devices) == 1)
-    found = [ServingChoice("no model")]
-    if apart:
-        found.append(ServingChoice(" + ".join(apart), apart))
-    found += [ServingChoice(name, (name,)) for name in here if name not in apart]
-    return tuple(found)
+    own = [ServingChoice(" + ".join(apart), apart)] if apart else []
+    several = [ServingChoice(name, (name,)) for name in here if name not in apart]
+    return (*own, ServingChoice("no model"), *several)

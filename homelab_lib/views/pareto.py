@@ -38,7 +38,9 @@ _COLOURS = (QUIET, BUSY, SOFT, WARN, GOOD)
 _MARKS = ("o", "s", "D", "^", "v")
 
 
-def pareto(rows: Rows, front: Sequence[int], *, by: str = "serving") -> Drawing:
+def pareto(
+    rows: Rows, front: Sequence[int], *, own: int | None = None, by: str = "serving"
+) -> Drawing:
     """What designs cost against what they bring: pale those that are beaten, full the front.
 
     Parameters
@@ -47,6 +49,8 @@ def pareto(rows: Rows, front: Sequence[int], *, by: str = "serving") -> Drawing:
         Designs that were not ruled out.
     front
         The numbers of those in `rows` that nothing beats.
+    own
+        The number of the lab's own design in the sweep: it has a ring around it.
     by
         The column that colours and marks tell apart.
     """
@@ -58,6 +62,7 @@ def pareto(rows: Rows, front: Sequence[int], *, by: str = "serving") -> Drawing:
         panels = figure.subplots(2, 2)
         for axes, (column, label, scale, log) in zip(panels.flat, _PANELS, strict=True):
             _panel(axes, rows, front, kinds, (column, scale, by))
+            _ring(axes, [row for row in rows if row["variant"] == own], column, scale)
             axes.set_title(label)
             if log and all(row[column] > 0 for row in rows):
                 axes.set_yscale("log")
@@ -106,8 +111,58 @@ def _panel(
             )
 
 
-def front_table(rows: Rows, front: Sequence[int]) -> "pd.DataFrame":
-    """The designs that nothing beats, cheapest first; equal values are one line.
+def _ring(axes: "Axes", own: Rows, column: str, scale: float) -> None:
+    """A ring around the lab's own design."""
+    for row in own:
+        axes.plot(
+            [row["cost_usd"]], [row[column] / scale], "o", color="none", markersize=15,
+            markeredgecolor=INK, markeredgewidth=1.6, zorder=4, label="your own design",
+        )  # fmt: skip
+
+
+def own_design(rows: Rows, own: int | None, front: Sequence[int] = ()) -> str:
+    """How the lab's own design fares, in a sentence.
+
+    Parameters
+    ----------
+    rows
+        All designs of a sweep.
+    own
+        The number of the lab's own; None where the sweep can't express it.
+    front
+        The numbers, among those that were not ruled out, of the designs that nothing beats.
+    """
+    found = next((row for row in rows if row["variant"] == own), None)
+    if own is None or found is None:
+        return "Your own design is of another kind than these (unequal vdevs), and stands apart."
+    named = f"Your own design ({found['pool']}; {found['link']}; {found['cards']})"
+    if found["ruled_out"]:
+        return f"{named} is ruled out: {'; '.join(found['ruled_out'])}."
+    standing = [row for row in rows if not row["ruled_out"]]
+    unbeaten = any(standing[number]["variant"] == own for number in front)
+    return f"{named} is {'one that nothing beats' if unbeaten else 'beaten by another'}."
+
+
+def paths(rows: Rows) -> "pd.DataFrame":
+    """What the way to the storage carries for each link and pool, and what holds it down.
+
+    Parameters
+    ----------
+    rows
+        Designs that were not ruled out.
+    """
+    import pandas as pd
+
+    if not rows:
+        return pd.DataFrame({"": ["no design of these could be built, so no path is left"]})
+    path = pd.DataFrame(rows)
+    path["path [Gb/s]"] = (path["storage_path_bps"] / 1e9).round(2)
+    return path.groupby(["link", "pool", "limited_by"], sort=True)["path [Gb/s]"].first().to_frame()
+
+
+def front_table(rows: Rows, front: Sequence[int], own: int | None = None) -> "pd.DataFrame":
+    """The designs that nothing beats, cheapest first; equal values are one line, and the lab's own
+    design stands among them, marked, even where others beat it.
 
     Where several designs come to the same, the first is named, and how many more there are.
     """
@@ -116,11 +171,14 @@ def front_table(rows: Rows, front: Sequence[int]) -> "pd.DataFrame":
     values = ("serving", "cost_usd", "power_w", "usable_bytes", "loss_probability",
               "storage_path_bps", "tokens_per_s")  # fmt: skip
     alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for number in front:
-        alike.setdefault(tuple(rows[number][name] for name in values), []).append(rows[number])
+    shown = [rows[number] for number in front]
+    shown += [row for row in rows if row["variant"] == own and row not in shown]
+    for row in sorted(shown, key=lambda each: each["variant"] != own):
+        alike.setdefault(tuple(row[name] for name in values), []).append(row)
     found = [
         {
             "serves": row["serving"],
+            "yours": "← yours" if own is not None and row["variant"] == own else "",
             "pool": row["pool"],
             "link": row["link"],
             "cards": row["cards"],
@@ -136,9 +194,9 @@ def front_table(rows: Rows, front: Sequence[int]) -> "pd.DataFrame":
         for row in same[:1]
     ]
     if not found:
-        return pd.DataFrame()
+        return pd.DataFrame({"": ["none of these designs could be built; the reasons are below"]})
     table = pd.DataFrame(found).set_index("serves")
-    return table if any(table["also"]) else table.drop(columns="also")
+    return table.drop(columns=[name for name in ("yours", "also") if not any(table[name])])
 
 
 def _cost(same: list[Mapping[str, Any]]) -> tuple[float, int]:

@@ -10,6 +10,7 @@ from homelab_lib.audit.facts_losses import YEARS, losses
 from homelab_lib.audit.facts_storage import PoolFacts, main_pool, other_layouts
 from homelab_lib.models.durability import ure_probability, ure_rate_for
 from homelab_lib.units import format_bytes, format_ibytes, format_seconds
+from homelab_lib.views.missing import of_what_is_there
 from homelab_lib.views.style import (
     BAD,
     BUSY,
@@ -64,6 +65,7 @@ def _note(text: str) -> "pd.DataFrame":
     return pd.DataFrame({"": [text]})
 
 
+@of_what_is_there
 def capacity(pool: PoolFacts) -> "pd.DataFrame":
     """Every step from the labels to the files, to the byte; the steps add up to the labels."""
     import pandas as pd
@@ -85,6 +87,7 @@ def capacity(pool: PoolFacts) -> "pd.DataFrame":
     )
 
 
+@of_what_is_there
 def waterfall(pool: PoolFacts) -> Drawing:
     """From what the labels promise down to what can be stored, one step a row."""
     from matplotlib.figure import Figure
@@ -117,6 +120,7 @@ def waterfall(pool: PoolFacts) -> Drawing:
         return Drawing(svg(figure), f"capacity of {pool.name}")
 
 
+@of_what_is_there
 def unreadable(pool: PoolFacts, quoted: float = 1 / 8) -> "pd.DataFrame":
     """The chance of at least one unreadable sector, by what is read and by quoted rate.
 
@@ -144,6 +148,7 @@ def unreadable(pool: PoolFacts, quoted: float = 1 / 8) -> "pd.DataFrame":
     return pd.DataFrame(rows).set_index("what is read")
 
 
+@of_what_is_there
 def rebuild(pool: PoolFacts) -> "pd.DataFrame":
     """How long a resilver takes, by fill and by how busy the disks are; the wait is not in it."""
     import pandas as pd
@@ -163,6 +168,7 @@ def rebuild(pool: PoolFacts) -> "pd.DataFrame":
     return pd.DataFrame(rows).set_index("fill")
 
 
+@of_what_is_there
 def uplink(pool: PoolFacts) -> str:
     """What the link that the disks share leaves to each of them, in a sentence."""
     if not pool.uplink or not pool.rated:
@@ -180,6 +186,7 @@ def uplink(pool: PoolFacts) -> str:
     )
 
 
+@of_what_is_there
 def layouts(pool: PoolFacts, *, fill: float = 0.8, wait_hours: float = 72.0) -> "pd.DataFrame":
     """The same disks in other layouts: room against the chance of loss within ten years.
 
@@ -212,6 +219,7 @@ def layouts(pool: PoolFacts, *, fill: float = 0.8, wait_hours: float = 72.0) -> 
     return pd.DataFrame(rows).set_index("layout")
 
 
+@of_what_is_there
 def grid(
     pool: PoolFacts,
     *,
@@ -259,6 +267,7 @@ def grid(
     return pd.DataFrame(rows).set_index("disks")
 
 
+@of_what_is_there
 def by_failure_rate(pool: PoolFacts, rates: tuple[float, ...]) -> "pd.DataFrame":
     """`layouts` with other annual failure rates beside the catalog's: how the pool is lost."""
     import pandas as pd
@@ -270,6 +279,7 @@ def by_failure_rate(pool: PoolFacts, rates: tuple[float, ...]) -> "pd.DataFrame"
     return pd.DataFrame(lost)
 
 
+@of_what_is_there
 def agreement(pool: PoolFacts) -> "pd.DataFrame":
     """The points of `losses` as numbers: the chain beside the simulation's interval."""
     import pandas as pd
@@ -290,6 +300,7 @@ def agreement(pool: PoolFacts) -> "pd.DataFrame":
     return pd.DataFrame(rows).set_index("layout") if rows else _note(_UNRATED)
 
 
+@of_what_is_there
 def loss_curve(pool: PoolFacts) -> Drawing:
     """The chance of losing the pool within ten years over the hours without full redundancy."""
     from matplotlib.figure import Figure

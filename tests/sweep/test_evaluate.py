@@ -6,7 +6,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.models import zfs
-from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice
+from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice, ServingChoice
 from homelab_lib.sweep.evaluate import AIMS, Evaluator, passed
 from homelab_lib.sweep.space import GIB, Wants, space_of
 
@@ -23,7 +23,7 @@ def space():
 def _row(space, **axes):
     one = replace(space, **{name: (value,) for name, value in axes.items()})
     links = axes.get("links", space.links[0])
-    servings = axes.get("servings", space.servings[0])
+    servings = axes.get("servings", ServingChoice("no model"))
     cards = axes.get("cards", CardsChoice())
     return Evaluator(replace(one, links=(links,), servings=(servings,), cards=(cards,)))(0)
 

@@ -6,8 +6,10 @@ import pytest
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.paths import data
 from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice, cards, drive_bytes, pools
+from homelab_lib.sweep.facts import largest_pool
 from homelab_lib.sweep.space import space_of
 
 
@@ -83,3 +85,49 @@ def test_two_equal_cards_are_chosen_once():
 
 def test_a_link_says_its_name():
     assert str(LinkChoice("a wire", 1e9)) == "a wire"
+
+
+EXAMPLES = data() / "examples"
+
+
+@pytest.mark.parametrize("name", ["", "minipc", "cluster", "server"])
+def test_the_labs_own_design_is_the_first_and_in_every_sample(name):
+    lab = load_lab(EXAMPLES / name if name else None)
+    space = space_of(lab, layouts=("mirror",), disks=(2,))
+    assert space.own == 0
+    own, pool = space[0], largest_pool(lab)
+    assert (own.pool.layout, own.pool.width, own.pool.vdevs) == pool.shape
+    assert own.pool.disk_bytes == lab.hardware(pool.host).disks[pool.disks[0]].capacity_bytes
+    assert own.link == space.links[0]
+    host = lab.hosts.get(space.facts.hypervisor)
+    if host and host.psus:
+        assert own.supply_w == host.psus[0].power_w
+    assert all(0 in space.sample(3, seed=seed) for seed in range(5))
+    assert len(space.sample(3, seed=1)) == min(3, len(space))
+
+
+def test_a_pool_of_unequal_vdevs_is_no_choice_here(tmp_path):
+    lab = changed(
+        load_lab(EXAMPLES / "server"),
+        ("pools.vault.tank.layout", None),
+        ("pools.vault.tank.disks", None),
+        ("pools.vault.tank.vdevs", [
+            {"layout": "raidz2", "disks": ["d1", "d2", "d3", "d4"]},
+            {"layout": "raidz2", "disks": [f"d{n}" for n in range(5, 13)]},
+        ]),
+    )  # fmt: skip
+    assert space_of(lab).own is None
+
+
+def test_a_supply_that_nobody_names_is_reckoned_and_not_a_constant():
+    small = space_of(load_lab(EXAMPLES / "cluster")).supplies_w
+    assert len(small) == 1
+    assert 50 <= small[0] <= 200, "an office PC of 35 W"
+
+
+def test_the_memory_of_the_labs_own_design_is_that_of_its_vms():
+    lab = load_lab()
+    own = space_of(lab)[0].cards
+    holders = [vm for vm in lab.vms.values() if vm.gpus]
+    assert own.cards == tuple(card.id for card in lab.hosts["proxmox"].gpus.values())
+    assert len(own.cards) * own.vm_bytes == sum(vm.memory_bytes for vm in holders)
