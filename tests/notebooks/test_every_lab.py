@@ -63,12 +63,12 @@ def test_a_notebook_on_a_lab(file, name):
     assert run_cells(file, str(LABS[name])) is not None
 
 
-def test_what_is_missing_is_said(capsys):
+def test_what_is_missing_is_said():
     """A lab without a pool: each question about one is answered with that."""
     shown = run_cells(paths.root() / "notebooks" / "01_storage.ipynb", str(LABS["home"]))
-    answers = {str(each) for each in shown if each is not None}
-    assert answers == {"lab 'home' has no pool"}
-    assert "has no pool" in capsys.readouterr().out
+    answers = [str(getattr(each, "data", each)) for each in shown if each is not None]
+    assert answers.count("lab 'home' has no pool") >= 9
+    assert len(set(answers)) == 2, "besides that, only what durability doesn't reckon with"
 
 
 def test_a_folder_means_the_same_from_a_notebooks_own(capsys):
