@@ -5,16 +5,25 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_budgets import CostFacts, MemoryFacts, PowerFacts
 from homelab_lib.models import power
-from homelab_lib.views.style import BAD, BUSY, GOOD, INK, QUIET, SOFT, Drawing, house_style, svg
+from homelab_lib.views.style import (
+    BUSY,
+    GOOD,
+    HATCH,
+    INK,
+    PALE,
+    QUIET,
+    SOFT,
+    WARN,
+    Drawing,
+    house_style,
+    svg,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _GIB = 2**30
-_COLOURS = ("#90a4ae", "#1565c0", "#6a1b9a", "#00838f", "#2e7d32", "#9e9d24", "#e65100", "#ad1457")
-
-
-_KINDS = {"board and processor": "#546e7a", "disks": BUSY, "graphics": SOFT, "the rest": "#9e9d24"}
+_KINDS = {"board and processor": QUIET, "disks": BUSY, "graphics": GOOD, "the rest": SOFT}
 
 
 def _kind(draw: power.Draw) -> str:
@@ -31,30 +40,32 @@ def power_bars(facts: Sequence[PowerFacts]) -> Drawing:
     with house_style():
         figure = Figure(figsize=(9.4, 0.62 * len(facts) + 1.9))
         axes = figure.subplots()
+        most = max((each.needs.peak_w for each in facts), default=0.0)
         for row, each in enumerate(facts):
             start = 0.0
             for draw in each.draws:
                 axes.barh(row, draw.load_w, left=start, color=_KINDS[_kind(draw)], height=0.55,
-                          ec="white")  # fmt: skip
-                if draw.load_w > 140:
+                          ec="white", hatch=HATCH[_KINDS[_kind(draw)]])  # fmt: skip
+                if draw.load_w > most / 135 * len(draw.name):  # there is room for it
                     middle = (start + draw.load_w / 2, row)
                     axes.annotate(draw.name, middle, ha="center", va="center", color="white",
                                   fontsize=6.5)  # fmt: skip
                 start += draw.load_w
             axes.plot([start, each.needs.peak_w], [row, row], color=QUIET, lw=2, zorder=0)
             axes.plot(each.needs.peak_w, row, "|", color=INK, ms=9)
-            axes.plot([each.least_w] * 2, [row - 0.38, row + 0.38], color=BAD, lw=1.8)
+            axes.plot([each.least_w] * 2, [row - 0.38, row + 0.38], color=WARN, lw=2.2)
             for rated in each.rated_w or ((each.asked_w,) if each.asked_w else ()):
                 axes.plot([rated] * 2, [row - 0.38, row + 0.38], color=GOOD, lw=1.8, ls="--")
+        axes.plot([], [], color=QUIET, marker="|", mec=INK, ms=9, label="up to the peak")
+        axes.plot([], [], color=WARN, lw=2.2, label="the least supply")
+        axes.plot([], [], color=GOOD, lw=1.8, ls="--", label="the supply that is named")
         axes.set_yticks(range(len(facts)), [each.supply for each in facts])
         axes.invert_yaxis()
         axes.set_xlabel("W at the supply's output")
-        axes.set_title(
-            "Full load (bars), peaks (line), the least supply (red), the one named (green)"
-        )
+        axes.set_title("What each supply bears at full load, part by part")
         axes.set_xlim(left=0)
         for kind, colour in _KINDS.items():
-            axes.barh(0, 0, color=colour, label=kind)
+            axes.barh(0, 0, color=colour, label=kind, hatch=HATCH[colour], ec="white")
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         return Drawing(svg(figure), "power budget per supply")
 
@@ -70,7 +81,7 @@ def memory_bars(facts: Sequence[MemoryFacts]) -> Drawing:
             start = 0.0
             for place, (title, size) in enumerate(each.shares):
                 gib = size / _GIB
-                colour = _COLOURS[place % len(_COLOURS)]
+                colour = (GOOD, BUSY)[place % 2]  # the labels say what is what
                 axes.barh(row, gib, left=start, color=colour, height=0.42, ec="white")
                 label = f"{title}\n{gib:.1f}"
                 above = place % 2 == 0
@@ -84,15 +95,18 @@ def memory_bars(facts: Sequence[MemoryFacts]) -> Drawing:
                 start += gib
             installed = each.installed_bytes / _GIB
             below = len(each.shares) % 2 == 1  # away from the last label
-            axes.plot([installed] * 2, [row - 0.24, row + 0.24], color=BAD, lw=2.2)
+            if start > installed:
+                axes.barh(row, start - installed, left=installed, color=PALE[WARN], height=0.42,
+                          ec=WARN, hatch=HATCH[WARN])  # fmt: skip
+            axes.plot([installed] * 2, [row - 0.24, row + 0.24], color=WARN, lw=2.2)
             at = (installed, row + (0.26 if below else -0.26))
-            axes.annotate(f" installed: {installed:.0f}", at, color=BAD, weight="bold", fontsize=8,
+            axes.annotate(f"installed: {installed:.0f}", at, color=WARN, weight="bold", fontsize=8,
                           va="top" if below else "bottom", ha="left")  # fmt: skip
         axes.set_yticks(range(len(facts)), [each.host for each in facts])
         axes.set_ylim(len(facts) - 0.4, -0.75)
         axes.set_xlim(left=0)
         axes.set_xlabel("GiB")
-        axes.set_title("Memory: what is promised, in order")
+        axes.set_title("Memory: what is promised, in order; hatched what is not there")
         return Drawing(svg(figure), "memory of the hypervisor")
 
 
@@ -110,7 +124,8 @@ def cost_bars(facts: CostFacts) -> Drawing:
             axes.barh(row, low, color=colour, height=0.55)
             axes.barh(row, high - low, left=low, color=colour, alpha=0.35, height=0.55)
             text = f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
-            axes.annotate(f" {text}", (high, row), va="center", fontsize=8)
+            axes.annotate(text, (high, row), xytext=(4, 0), textcoords="offset points",
+                          va="center", fontsize=8)  # fmt: skip
         axes.set_yticks(
             range(len(items)), [i.title + (" (optional)" if i.optional else "") for i in items]
         )
@@ -186,8 +201,8 @@ def inspection_curve(
         axes.plot([r for r, _ in points], [b / 1e9 for _, b in points], color=BUSY, lw=2.2,
                   label="what all threads inspect")  # fmt: skip
         for name, speed in ceilings.items():
-            axes.axhline(speed / 1e9, color=BAD, lw=1.6)
-            axes.annotate(f"port {name}: {speed / 1e9:g} Gb/s", (most, speed / 1e9), color=BAD,
+            axes.axhline(speed / 1e9, color=WARN, lw=1.6, ls="--")
+            axes.annotate(f"port {name}: {speed / 1e9:g} Gb/s", (most, speed / 1e9), color=WARN,
                           ha="right", va="bottom", fontsize=8)  # fmt: skip
         for speed, says in promised:
             axes.axhline(speed / 1e9, color=SOFT, lw=0.9, ls=":")

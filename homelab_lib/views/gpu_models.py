@@ -9,7 +9,19 @@ from homelab_lib.lab.compute import ServedModel
 from homelab_lib.models.architectures import ARCHITECTURES
 from homelab_lib.models.placement import place
 from homelab_lib.units import format_ibytes
-from homelab_lib.views.style import INK, QUIET, Drawing, house_style, svg
+from homelab_lib.views.style import (
+    BUSY,
+    GOOD,
+    HATCH,
+    INK,
+    PALE,
+    PAPER,
+    QUIET,
+    WARN,
+    Drawing,
+    house_style,
+    svg,
+)
 from homelab_lib.wiring.serving import Run, run_of
 
 if TYPE_CHECKING:
@@ -94,16 +106,20 @@ def heat_map(lab: Lab) -> Drawing:
             return Drawing(svg(figure), "no graphics card")
         figure = Figure(figsize=(1.75 * len(there) + 2.6, 0.62 * len(asked) + 1.4))
         axes = figure.subplots()
-        greens = LinearSegmentedColormap.from_list("fit", ["#fff8e1", "#a5d6a7", "#2e7d32"])
+        blues = LinearSegmentedColormap.from_list("fit", [PAPER, PALE[GOOD], BUSY, GOOD])
         for row, model in enumerate(asked):
             for column, (name, card) in enumerate(there.items()):
                 tokens = found[model.title][name]
                 share = tokens / model.part.context_length
-                color = greens(share**0.5) if tokens else "#ffcdd2"
+                color = blues(share**0.5) if tokens else PALE[WARN]
                 text = _cell(model, card, tokens)
-                ink = "white" if share > 0.6 else INK
-                axes.barh(row, 1, left=column - 0.5, height=1, color=color, ec="white", lw=2)
-                axes.annotate(text, (column, row), ha="center", va="center", color=ink, fontsize=8)
+                ink = "white" if share > 0.3 else INK
+                axes.barh(row, 0.97, left=column - 0.485, height=0.94, color=color,
+                          ec=GOOD if tokens else WARN, lw=0.6,
+                          hatch="" if tokens else HATCH[WARN])  # fmt: skip
+                ground = None if tokens else {"fc": PALE[WARN], "lw": 0, "pad": 1.5}
+                axes.annotate(text, (column, row), ha="center", va="center", color=ink, fontsize=8,
+                              bbox=ground)  # fmt: skip
         titles = [f"{name}\n{card.vram_bytes / 2**30:.0f} GiB" for name, card in there.items()]
         axes.set_xticks(range(len(there)), titles)
         labels = [f"{model.title}\n{format_ibytes(model.weights_bytes)}" for model in asked]
@@ -112,7 +128,7 @@ def heat_map(lab: Lab) -> Drawing:
         axes.set(xlim=(-0.5, len(there) - 0.5), ylim=(len(asked) - 0.5, -0.5))
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.set_xlabel(
-            "largest context in tokens; the greener, the nearer to the model's own limit",
+            "largest context in tokens; the darker, the nearer to the model's own limit",
             color=QUIET,
         )
         return Drawing(svg(figure), f"models on the cards of {lab.name}")
@@ -121,7 +137,7 @@ def heat_map(lab: Lab) -> Drawing:
 def _cell(model: ModelFacts, card: CardFacts, tokens: int) -> str:
     if not tokens:
         short = -model.fit(card, Run(256)).left_bytes
-        return f"does not fit\n{format_ibytes(short, digits=1)} short"
+        return f"✕ does not fit\n{format_ibytes(short, digits=1)} short"
     whole = tokens >= model.part.context_length // 256 * 256
     return f"{tokens:,}\n{'all of it' if whole else 'tokens'}"
 

@@ -1,13 +1,24 @@
 """The network for people: cables, paths, shares, rules, and what fails with what."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import Lab
 from homelab_lib.models.ethernet import tcp_bytes_per_s
 from homelab_lib.units import format_bps, format_bytes
-from homelab_lib.views.style import BAD, BUSY, GOOD, QUIET, Drawing, house_style, svg
+from homelab_lib.views.style import (
+    BUSY,
+    GOOD,
+    HATCH,
+    PALE,
+    QUIET,
+    WARN,
+    Drawing,
+    house_style,
+    svg,
+)
 from homelab_lib.wiring.cables import cable_mtu, cable_speed
 
 if TYPE_CHECKING:
@@ -78,7 +89,7 @@ def shares(lab: Lab) -> Drawing:
         axes = figure.subplots()
         axes.set_title("Reading from the NAS, alone and all at once")
         names = [f"{nas} → {reader}" for nas, reader in pairs]
-        axes.barh(names, [alone[p] for p in pairs], color="#cfd8dc", height=0.6, label="alone")
+        axes.barh(names, [alone[p] for p in pairs], color=PALE[GOOD], height=0.6, label="alone")
         axes.barh(names, [together[p] for p in pairs], color=BUSY, height=0.32, label="all at once")
         for place, pair in enumerate(pairs):
             text = f"{together[pair]:.2f} of {alone[pair]:.2f} Gb/s"
@@ -105,7 +116,7 @@ def passages(lab: Lab) -> Drawing:
     sources = list(lab.vlans)
     targets: list[object] = [*lab.vlans, "internet"]
     with house_style():
-        figure = Figure(figsize=(1.25 * len(targets) + 1.6, 0.55 * len(sources) + 1.2))
+        figure = Figure(figsize=(1.35 * len(targets) + 1.6, 0.55 * len(sources) + 1.2))
         axes = figure.subplots()
         axes.set_title("From the row into the column")
         for row, source in enumerate(sources):
@@ -113,10 +124,12 @@ def passages(lab: Lab) -> Drawing:
                 reach = found.get((source, target))
                 allowed = source == target or (reach is not None and reach.allowed)
                 rule = "" if source == target or reach is None else reach.verdicts[0].rule or ""
-                colour = QUIET if source == target else GOOD if allowed else BAD
-                axes.add_patch(_cell(column, row, colour, 0.16 if source == target else 0.28))
-                text = "same network" if source == target else rule if allowed else "refused"
-                axes.annotate(text, (column, row), ha="center", va="center", fontsize=6)
+                colour = QUIET if source == target else GOOD if allowed else WARN
+                axes.add_patch(_cell(column, row, colour))
+                text = f"✓ {_broken(rule)}" if allowed else "✕ refused"
+                text = "same network" if source == target else text
+                axes.annotate(text, (column, row), ha="center", va="center", fontsize=7,
+                              bbox={"fc": PALE[colour], "lw": 0, "pad": 1.5})  # fmt: skip
         axes.set_xticks(range(len(targets)), [_label(lab, each) for each in targets], fontsize=7)
         axes.set_yticks(range(len(sources)), [_label(lab, each) for each in sources], fontsize=7)
         axes.set_xlim(-0.5, len(targets) - 0.5)
@@ -126,10 +139,16 @@ def passages(lab: Lab) -> Drawing:
         return Drawing(svg(figure), "passages between VLANs")
 
 
-def _cell(column: int, row: int, colour: str, alpha: float) -> "Rectangle":
+def _cell(column: int, row: int, colour: str) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
-    return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fc=colour, alpha=alpha, lw=0)
+    return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fc=PALE[colour], ec=colour, lw=0.6,
+                     hatch=HATCH[colour])  # fmt: skip
+
+
+def _broken(rule: str) -> str:
+    """The name of a rule in lines that a cell has room for."""
+    return "\n".join(wrap(rule, 17))
 
 
 def _label(lab: Lab, network: object) -> str:

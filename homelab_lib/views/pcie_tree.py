@@ -1,15 +1,16 @@
 """The bus of a host, drawn: processor, shared links, slots, and what each device gets of it."""
 
-import re
 from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.called import short
 from homelab_lib.models.pcie import TrainedLink
 from homelab_lib.views.style import (
     BAD,
     BUSY,
     GOOD,
     GRID,
+    HATCH,
     INK,
     QUIET,
     WARN,
@@ -176,7 +177,7 @@ def _box(axes: "Axes", at: tuple[float, float], text: str, color: str, width: fl
             boxstyle="round,pad=0,rounding_size=0.1", fc="white", ec=color, lw=1.4, zorder=2,
         )
     )  # fmt: skip
-    axes.annotate(text, (x, y), ha="center", va="center", fontsize=7.4, zorder=3)
+    axes.annotate(text, (x, y), ha="center", va="center", fontsize=7, zorder=3)
 
 
 def _leaf(axes: "Axes", leaf: Leaf, start: tuple[float, float], y: float, hub: str) -> None:
@@ -184,8 +185,8 @@ def _leaf(axes: "Axes", leaf: Leaf, start: tuple[float, float], y: float, hub: s
     color = _COLOR[leaf.verdict]
     _wire(axes, start, (_X_LEAF - 1.45, y), color, 1.6)
     way = " → ".join(step for step in leaf.path if step not in leaf.shared)
-    axes.annotate(way, (_X_PATH - 0.95, y + 0.07), va="bottom", fontsize=7, zorder=3)
-    name = re.sub(r" \([^)]*\)", "", leaf.title).partition(",")[0]
+    axes.annotate(way, (start[0] + 0.4, y + 0.07), va="bottom", fontsize=7, zorder=3)
+    name = short(leaf.title).partition(",")[0]
     _box(axes, (_X_LEAF, y), f"{leaf.name}\n{name}", color, 2.9)
     if leaf.gets is None or leaf.could is None or leaf.share is None:
         text = f"{leaf.takes_gbps:.1f} Gb/s at most" if leaf.takes_gbps else ""
@@ -193,7 +194,8 @@ def _leaf(axes: "Axes", leaf: Leaf, start: tuple[float, float], y: float, hub: s
         return
     left = _X_LEAF + 1.6
     axes.barh(y, _BAR, left=left, height=0.42, color=GRID, ec=QUIET, lw=0.8)
-    axes.barh(y, _BAR * leaf.share, left=left, height=0.42, color=color)
+    axes.barh(y, _BAR * leaf.share, left=left, height=0.42, color=color, ec="white", lw=0,
+              hatch=HATCH[color])  # fmt: skip
     text = (
         _link(leaf.gets) if leaf.verdict == "full" else f"{_link(leaf.gets)} of {_link(leaf.could)}"
     )
@@ -204,6 +206,5 @@ def _leaf(axes: "Axes", leaf: Leaf, start: tuple[float, float], y: float, hub: s
 
 
 def _box_title(axes: "Axes") -> None:
-    axes.annotate(
-        "gets, of what it could have", (_X_LEAF + 1.6, 0.62), va="center", fontsize=7.5, color=QUIET
-    )
+    said = "gets, of what it could have: hatched where that is less, crossed where it needs more"
+    axes.annotate(said, (_X_LEAF + 1.6, 0.62), va="center", fontsize=7.5, color=QUIET)

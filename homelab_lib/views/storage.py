@@ -15,6 +15,8 @@ from homelab_lib.views.style import (
     BAD,
     BUSY,
     GOOD,
+    GRID,
+    HATCH,
     INK,
     QUIET,
     SOFT,
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 _UNRATED = "The catalog does not say how fast this pool's disks are, or how they fail."
-_COLORS = (BAD, BUSY, WARN, SOFT, INK)
+_LINES = ((BAD, "s", "--"), (WARN, "^", ":"), (BUSY, "D", "-."), (SOFT, "v", "--"), (INK, "P", ":"))
 
 
 def odds(probability: float) -> str:
@@ -106,7 +108,8 @@ def waterfall(pool: PoolFacts) -> Drawing:
         axes = figure.subplots()
         for row, (_, start, size, color) in enumerate(rows):
             pale = 0.55 if row == len(rows) - 1 else 1.0
-            axes.barh(row, size / 1e12, left=start / 1e12, color=color, height=0.62, alpha=pale)
+            axes.barh(row, size / 1e12, left=start / 1e12, color=color, height=0.62, alpha=pale,
+                      ec="white", lw=0, hatch=HATCH[color])  # fmt: skip
             end = (start + size) / 1e12 + raw / 1e12 * 0.012
             text = f"{format_bytes(size)} = {format_ibytes(size)}"
             axes.annotate(text, (end, row), va="center", fontsize=8)
@@ -314,15 +317,16 @@ def loss_curve(pool: PoolFacts) -> Drawing:
             axes.annotate(_UNRATED, (0, 0.5), xycoords="axes fraction")
             return Drawing(svg(figure), f"chance of losing {pool.name}: not known")
         ends = _apart([np.log10(each.markov[-1]) for each in found])
-        for each, other, end in zip(found, _COLORS, ends, strict=False):
-            color, width = (GOOD, 2.6) if each.planned else (other, 1.5)
-            axes.plot(each.hours, each.markov, color=color, lw=width)
+        for each, other, end in zip(found, _LINES, ends, strict=False):
+            color, mark, line = (GOOD, "o", "-") if each.planned else other
+            width = 2.6 if each.planned else 1.5
+            axes.plot(each.hours, each.markov, color=color, lw=width, ls=line)
             spread = [
                 np.subtract(each.played, each.low),
                 np.subtract(each.high, each.played),
             ]
             axes.errorbar(
-                each.played_hours, each.played, yerr=spread, fmt="o", ms=4, capsize=3, color=color
+                each.played_hours, each.played, yerr=spread, fmt=mark, ms=4, capsize=3, color=color
             )
             name = each.layout + (" (planned)" if each.planned else "")
             axes.annotate(
@@ -338,7 +342,7 @@ def loss_curve(pool: PoolFacts) -> Drawing:
         marks = {8: "8 h", 24: "1 day", 72: "3 days", 168: "1 week", 336: "2 weeks", 720: "30 days"}
         axes.set_xticks(list(marks), list(marks.values()))
         axes.minorticks_off()
-        axes.grid(color="#eceff1")
+        axes.grid(color=GRID)
         axes.set_xlabel("from a disk's failure to full redundancy: wait for a spare, then rebuild")
         axes.set_ylabel(f"pool lost within {YEARS:.0f} years")
         axes.set_title("Lines: Markov chain. Points: simulation, with its 95 % interval.")

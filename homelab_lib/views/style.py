@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-INK, QUIET, GRID = "#263238", "#90a4ae", "#eceff1"
-GOOD, BUSY, WARN, BAD, SOFT = "#2e7d32", "#1565c0", "#e65100", "#c62828", "#6a1b9a"
+PAPER, INK, QUIET, GRID = "#ffffff", "#263238", "#5b7480", "#eceff1"
+# Blue is well, orange is not, the darker the more so: whoever sees no red or green tells them
+# apart, and on paper the hatching does. White text can be read on each.
+GOOD, BUSY, WARN, BAD, SOFT = "#0b3f75", "#1f78c1", "#b8560a", "#7f2704", "#8e55a8"
+PALE = {GOOD: "#d3e4f3", WARN: "#fbe0c8", BAD: "#f3c9a8", QUIET: "#eceff1"}
+HATCH = {GOOD: "", BUSY: "", SOFT: "..", WARN: "///", BAD: "xxx", QUIET: ""}
 
 _RC: dict[Any, object] = {  # matplotlib would have each key as a Literal
     "svg.hashsalt": "homelab",  # element ids are random without it
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "text.parse_math": False,  # "$5 or $6" is no formula
+    "figure.facecolor": PAPER,  # a figure brings its own paper, and so is read on a dark page
+    "savefig.facecolor": PAPER,
+    "hatch.linewidth": 0.6,
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "figure.constrained_layout.use": True,

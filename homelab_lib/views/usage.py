@@ -2,7 +2,7 @@
 
 from homelab_lib.lab import Lab
 from homelab_lib.units import format_ibytes
-from homelab_lib.views.style import BUSY, GRID, INK, WARN, Drawing, house_style, svg
+from homelab_lib.views.style import BUSY, GRID, HATCH, INK, WARN, Drawing, house_style, svg
 
 
 def usage(lab: Lab) -> Drawing:
@@ -40,7 +40,7 @@ def usage(lab: Lab) -> Drawing:
             axes.barh(row, 1.0, height=0.6, color=GRID, edgecolor=INK, linewidth=0.8)
             axes.barh(row, min(share, 1.0), height=0.6, color=BUSY)
             if share > 1.0:
-                axes.barh(row, share - 1.0, left=1.0, height=0.6, color=WARN, hatch="///",
+                axes.barh(row, share - 1.0, left=1.0, height=0.6, color=WARN, hatch=HATCH[WARN],
                           edgecolor="white")  # fmt: skip
             axes.text(max(share, 1.0) + 0.02, row, f"{share:.0%}: {told}", va="center")
         axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])

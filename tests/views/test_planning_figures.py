@@ -1,16 +1,19 @@
 """The numbers behind the figures of the planning notebooks."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from homelab_lib.audit import facts_network
 from homelab_lib.audit.facts_gpu import card_facts, model_facts
 from homelab_lib.audit.facts_losses import losses
 from homelab_lib.audit.facts_storage import other_layouts, pool_facts, rated_pools
 from homelab_lib.lab import load_lab
-from homelab_lib.views import gpu_models, pcie_tree, storage
+from homelab_lib.views import gpu_models, network, pcie_tree, storage, style
 from homelab_lib.wiring.pcie_tree import leaves, shared_links
 from homelab_lib.wiring.serving import Run
 
@@ -236,3 +239,61 @@ def test_a_planning_notebook_takes_the_lab_as_a_parameter(name):
     assert code[0]["metadata"].get("tags") == ["parameters"]
     assert "lab_folder" in "".join(code[0]["source"])
     assert all(len(cell["source"]) <= 12 for cell in code)
+
+
+# Colours ------------------------------------------------------------------------------------------
+
+# How a deuteranope sees linear light: Machado, Oliveira and Fernandes (2009), severity 1.
+_DEUTERANOPE = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413),
+                (-0.011820, 0.042940, 0.968881))  # fmt: skip
+
+
+def _light(colour):
+    values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+
+
+def _lab(light):
+    """CIELAB of linear sRGB under D65."""
+    to_xyz = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    xyz = (np.dot(row, light) for row in to_xyz)
+    x, y, z = (
+        (v / white) ** (1 / 3) if v / white > 0.008856 else 7.787 * v / white + 16 / 116
+        for v, white in zip(xyz, (0.9505, 1.0, 1.089), strict=True)
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def _seen(colour):
+    light = _light(colour)
+    return _lab([min(max(np.dot(row, light), 0.0), 1.0) for row in _DEUTERANOPE])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(style.GOOD, style.WARN), (style.GOOD, style.BAD), (style.BUSY, style.WARN),
+     (style.WARN, style.BAD), (style.GOOD, style.BUSY),
+     (style.PALE[style.GOOD], style.PALE[style.WARN])],
+)  # fmt: skip
+def test_a_deuteranope_tells_good_from_bad(one, other):
+    assert (
+        math.dist(_seen(one), _seen(other)) > 20
+    )  # the green and red that were: 16, and 6 where pale
+    assert style.HATCH[style.GOOD] != style.HATCH[style.WARN] != style.HATCH[style.BAD]
+
+
+@pytest.mark.parametrize("colour", [style.GOOD, style.BUSY, style.WARN, style.BAD, style.SOFT,
+                                    style.QUIET, style.INK])  # fmt: skip
+def test_text_in_a_colour_can_be_read_on_the_paper(colour):
+    bright = np.dot((0.2126, 0.7152, 0.0722), _light(colour))
+    assert 1.05 / (bright + 0.05) >= 4.5  # WCAG AA
+
+
+def test_a_figure_brings_its_own_paper(lab):
+    found = network.passages(lab).document
+    assert f"fill: {style.PAPER}" in found.partition('id="axes_1"')[0]
+    assert found.count("✕ refused") == sum(
+        not each.allowed
+        for (source, target), each in facts_network.passages(lab).items()
+        if source != target
+    )
