@@ -24,6 +24,7 @@ from homelab_lib.lab.base import (
     Tcp,
     Url,
 )
+from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.guests import FileName, Guests
 from homelab_lib.lab.inference import (
@@ -233,6 +234,7 @@ class Service(Named):
     path: AbsolutePath | None = Field(None, description="Folder with its data.")
     purpose: str = Field("", description="What it does.")
     phase: Phase = Field(None, description="Phase that installs it.")
+    covered: Coverage | None = Field(None, description="What of this project is about it.")
 
     @property
     def is_made(self) -> bool:

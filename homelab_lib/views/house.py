@@ -17,6 +17,7 @@ from homelab_lib.lab.project import Task
 from homelab_lib.runbook.kept import KeptRun
 from homelab_lib.runbook.plan import FIDELITY, Plan
 from homelab_lib.units import format_quantity, format_seconds
+from homelab_lib.views.coverage import coverage
 from homelab_lib.views.page import page
 from homelab_lib.views.sales import sales_list
 
@@ -155,6 +156,7 @@ def house_body(lab: Lab, runs: Sequence[KeptRun], manual: Mapping[str, str], rep
     parts.append("<h2>The last look at everything</h2>" + _health(runs, reports))
     if lab.sales:
         parts.append("<h2>Before something is sold</h2>" + sales_list(lab))
+    parts.append(coverage(lab))
     parts.append("<h2>Runs</h2>" + _runs(runs, reports))
     return "\n".join(parts)
 
