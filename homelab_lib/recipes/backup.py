@@ -13,7 +13,6 @@ from homelab_lib.control.kubernetes.etcd import EtcdSnapshot
 from homelab_lib.control.linux import File, Packages
 from homelab_lib.control.linux.copies import Copied, check_commands, commands
 from homelab_lib.control.linux.drills import RestoreDrill as Drill
-from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.control.linux.restic import Access, locks, newest, tags
 from homelab_lib.control.linux.timers import (
     OwnTimer,
@@ -28,6 +27,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes import cloud, guest_backup
+from homelab_lib.recipes.drilled import drilled
 from homelab_lib.recipes.restic import reached
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
@@ -240,7 +240,7 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
         )
 
     def check(ctx: Context) -> Iterator[Check]:
-        yield drilled(ctx, drill, backup)
+        yield _drilled(ctx, drill, backup)
 
     yield Step(
         f"drill-{drill.name}",
@@ -264,20 +264,8 @@ def _written(repository: Repository, drill: RestoreDrill, ctx: Context) -> Secre
     return Secret(parts[0].name, lambda: "".join(each.reveal().strip() + "\n" for each in parts))
 
 
-def drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
-    """What came of the last drill, and whether that is as long ago as was promised."""
-    host = ctx.host(backup.machine)
-    last = last_drill(host, drill.name)
-    title = f"{backup.name} was brought back"
-    if last is None:
-        return Check(title, False, "never")
-    age_s = clock_s(host) - last.made_s
-    says = (
-        f"{last.count('same')} of {len(last.files)} files were the same, {last.count('changed')} "
-        f"changed since, {last.count('differs') + last.count('lost')} bad; "
-        f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
-    )
-    return Check(title, last.good and age_s <= drill.every_days * _DAY_S, says)
+def _drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
+    return drilled(ctx, backup.machine, drill, f"{backup.name} was brought back")
 
 
 def health(lab: Lab, ctx: Context) -> Iterator[Check]:
@@ -330,4 +318,4 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
         )
         yield Check(title, how.good, (how.missing or dates) + late)
     for drill in lab.backups.drills.values():
-        yield drilled(ctx, drill, lab.backups.files[drill.backup])
+        yield _drilled(ctx, drill, lab.backups.files[drill.backup])

@@ -4,7 +4,6 @@ can be."""
 from collections.abc import Iterator
 
 from homelab_lib.control.clock import clock_s
-from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.control.linux.timers import on_calendar
 from homelab_lib.control.proxmox.backup_server import KEYS, BackupServer
 from homelab_lib.control.proxmox.backups import BackupJob, GuestsBackedUp, newest_backups
@@ -15,6 +14,7 @@ from homelab_lib.lab.backups import GuestBackup
 from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
+from homelab_lib.recipes.drilled import drilled
 from homelab_lib.recipes.proxmox_host import made_storage
 from homelab_lib.recipes.virtual_machine import node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -232,7 +232,7 @@ def _drill(lab: Lab, drill: Described, made: list[GuestBackup]) -> Step:
     )  # fmt: skip
 
     def done(ctx: Context) -> Check:
-        return drilled(ctx, lab, drill)
+        return _drilled(ctx, lab, drill)
 
     confirmed = None
     if drill.start:
@@ -256,26 +256,9 @@ def _drill(lab: Lab, drill: Described, made: list[GuestBackup]) -> Step:
     )
 
 
-def drilled(ctx: Context, lab: Lab, drill: Described) -> Check:
-    """What came of a VM's last drill, and whether that is as long ago as was promised.
-
-    Parameters
-    ----------
-    ctx, lab, drill
-        Gives the hosts; the lab, and its drill.
-    """
-    host = ctx.host(lab.backups.guests[drill.backup].host)
-    last = last_drill(host, drill.name)
-    title = f"{drill.vm} was restored as a whole"
-    if last is None:
-        return Check(title, False, "never")
-    age_s = clock_s(host) - last.made_s
-    says = (
-        f"{last.count('same')} of {len(last.files)} things looked at were the same, "
-        f"{last.count('changed')} changed since, {last.count('differs') + last.count('lost')} "
-        f"bad; {age_s / _DAY_S:.0f} of {drill.every_days} days ago"
-    )
-    return Check(title, last.good and age_s <= drill.every_days * _DAY_S, says)
+def _drilled(ctx: Context, lab: Lab, drill: Described) -> Check:
+    machine = lab.backups.guests[drill.backup].host
+    return drilled(ctx, machine, drill, f"{drill.vm} was restored as a whole")
 
 
 def health(lab: Lab, ctx: Context) -> Iterator[Check]:
@@ -289,4 +272,4 @@ def health(lab: Lab, ctx: Context) -> Iterator[Check]:
     for backup in lab.backups.guests.values():
         yield from Guests(lab, backup).check(ctx)
     for drill in lab.backups.guest_drills.values():
-        yield drilled(ctx, lab, drill)
+        yield _drilled(ctx, lab, drill)
