@@ -11,6 +11,7 @@ from homelab_lib.views.style import (
     HATCH,
     INK,
     PALE,
+    PAPER,
     QUIET,
     SOFT,
     WARN,
@@ -205,9 +206,10 @@ def inspection_curve(
             axes.annotate(f"port {name}: {speed / 1e9:g} Gb/s", (most, speed / 1e9), color=WARN,
                           ha="right", va="bottom", fontsize=8)  # fmt: skip
         for speed, says in promised:
-            axes.axhline(speed / 1e9, color=SOFT, lw=0.9, ls=":")
+            axes.axhline(speed / 1e9, color=SOFT, lw=0.9, ls=":", zorder=0)
             axes.annotate(f"{speed / 1e9:g} Gb/s: “{says}”", (0, speed / 1e9), color=SOFT,
-                          va="bottom", fontsize=8)  # fmt: skip
+                          xytext=(5, 3), textcoords="offset points", va="bottom", fontsize=8,
+                          bbox={"fc": PAPER, "lw": 0, "pad": 0.6}, zorder=3)  # fmt: skip
         axes.set_ylim(bottom=0)
         axes.set_xlim(0, most)
         axes.set_xlabel("enabled rules")

@@ -12,7 +12,9 @@ from homelab_lib.units import format_bps, format_ibytes
 from homelab_lib.views.style import (
     BUSY,
     GOOD,
+    GRID,
     INK,
+    PAPER,
     QUIET,
     SOFT,
     WARN,
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Rows = Sequence[Mapping[str, Any]]
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
 
 _PANELS = (
     ("usable_bytes", "usable [TiB]", 2**40, False),
@@ -34,14 +37,15 @@ _PANELS = (
     ("storage_path_bps", "storage path [Gb/s]", 1e9, False),
     ("tokens_per_s", "tokens per second of the largest model", 1.0, False),
 )
-_COLOURS = (QUIET, BUSY, SOFT, WARN, GOOD)
+_COLOURS = (QUIET, BUSY, GOOD, WARN, SOFT)
 _MARKS = ("o", "s", "D", "^", "v")
 
 
 def pareto(
-    rows: Rows, front: Sequence[int], *, own: int | None = None, by: str = "serving"
+    rows: Rows, front: Sequence[int], *, yours: Row | None = None, by: str = "serving"
 ) -> Drawing:
-    """What designs cost against what they bring: pale those that are beaten, full the front.
+    """What designs cost against what they bring: pale those that are beaten, full the front, with
+    the numbers that `front_table` gives them.
 
     Parameters
     ----------
@@ -49,8 +53,8 @@ def pareto(
         Designs that were not ruled out.
     front
         The numbers of those in `rows` that nothing beats.
-    own
-        The number of the lab's own design in the sweep: it has a ring around it.
+    yours
+        The lab's own design: a star, hollow where it is ruled out.
     by
         The column that colours and marks tell apart.
     """
@@ -58,24 +62,28 @@ def pareto(
 
     kinds = list(dict.fromkeys(row[by] for row in rows))
     with house_style():
-        figure = Figure(figsize=(9.4, 6.2))
+        figure = Figure(figsize=(9.4, 8.2))
         panels = figure.subplots(2, 2)
         for axes, (column, label, scale, log) in zip(panels.flat, _PANELS, strict=True):
             _panel(axes, rows, front, kinds, (column, scale, by))
-            _ring(axes, [row for row in rows if row["variant"] == own], column, scale)
+            _star(axes, yours, column, scale)
+            axes.margins(0.07)
             axes.set_title(label)
             if log and all(row[column] > 0 for row in rows):
                 axes.set_yscale("log")
                 powers_of_ten(axes.yaxis)
             else:
                 axes.set_ylim(bottom=0)
-            axes.grid(color="#eceff1", lw=0.7)
+            axes.grid(color=GRID, lw=0.7)
             axes.set_axisbelow(True)
         for axes in panels[-1]:
             axes.set_xlabel("what the parts that vary cost [US dollars]")
         if kinds:
             handles, labels = panels.flat[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        figure.draw_without_rendering()  # from here on it is known where each point lies
+        for axes, (column, _, scale, _) in zip(panels.flat, _PANELS, strict=True):
+            _numbers(axes, _numbered(rows, front, yours), column, scale)
         return Drawing(svg(figure), f"{len(front)} designs of {len(rows)} that nothing beats")
 
 
@@ -111,13 +119,53 @@ def _panel(
             )
 
 
-def _ring(axes: "Axes", own: Rows, column: str, scale: float) -> None:
-    """A ring around the lab's own design."""
-    for row in own:
-        axes.plot(
-            [row["cost_usd"]], [row[column] / scale], "o", color="none", markersize=15,
-            markeredgecolor=INK, markeredgewidth=1.6, zorder=4, label="your own design",
-        )  # fmt: skip
+def _star(axes: "Axes", yours: Row | None, column: str, scale: float) -> None:
+    if yours is None or yours[column] is None:
+        return
+    out = bool(yours["ruled_out"])
+    axes.plot(
+        [yours["cost_usd"]], [yours[column] / scale], "*", color=PAPER if out else WARN,
+        markersize=12, markeredgecolor=WARN if out else INK, markeredgewidth=1.2, zorder=4,
+        label="yours, which is ruled out" if out else "yours",
+    )  # fmt: skip
+
+
+def _numbers(axes: "Axes", numbered: Sequence[Rows], column: str, scale: float) -> None:
+    """The numbers of the table above the points; those that fall together stand in one pile."""
+    piles: list[tuple[float, float, list[str]]] = []
+    for number, same in enumerate(numbered, start=1):
+        x, y = axes.transData.transform((same[0]["cost_usd"], same[0][column] / scale))
+        for place, (left, low, pile) in enumerate(piles):
+            if abs(x - left) < 6 and abs(y - low) < 24:
+                piles[place] = (left, max(low, y), [*pile, str(number)])
+                break
+        else:
+            piles.append((x, y, [str(number)]))
+    for x, y, pile in piles:
+        across, up = axes.transData.inverted().transform((x, y))
+        axes.annotate("\n".join(pile), (across, up),
+                      xytext=(0, 6), textcoords="offset points", ha="center", va="bottom",
+                      fontsize=6.5, linespacing=1.0, zorder=5)  # fmt: skip
+
+
+def row_of(rows: Rows, number: int | None) -> Row | None:
+    """The design of a number in the sweep; None where there is none."""
+    return next((row for row in rows if row["variant"] == number), None)
+
+
+def told(axes: Mapping[str, Sequence[object]]) -> str:
+    """What may differ, as a list in Markdown.
+
+    Parameters
+    ----------
+    axes
+        For each thing that may differ the choices that there are.
+    """
+    lines = []
+    for name, choices in axes.items():
+        lines.append(f"- **{name}**: {len(choices)}")
+        lines += [f"    - {choice}" for choice in choices]
+    return "\n".join(lines)
 
 
 def own_design(rows: Rows, own: int | None, front: Sequence[int] = ()) -> str:
@@ -132,7 +180,7 @@ def own_design(rows: Rows, own: int | None, front: Sequence[int] = ()) -> str:
     front
         The numbers, among those that were not ruled out, of the designs that nothing beats.
     """
-    found = next((row for row in rows if row["variant"] == own), None)
+    found = row_of(rows, own)
     if own is None or found is None:
         return "Your own design is of another kind than these (unequal vdevs), and stands apart."
     named = f"Your own design ({found['pool']}; {found['link']}; {found['cards']})"
@@ -168,17 +216,11 @@ def front_table(rows: Rows, front: Sequence[int], own: int | None = None) -> "pd
     """
     import pandas as pd
 
-    values = ("serving", "cost_usd", "power_w", "usable_bytes", "loss_probability",
-              "storage_path_bps", "tokens_per_s")  # fmt: skip
-    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    shown = [rows[number] for number in front]
-    shown += [row for row in rows if row["variant"] == own and row not in shown]
-    for row in sorted(shown, key=lambda each: each["variant"] != own):
-        alike.setdefault(tuple(row[name] for name in values), []).append(row)
     found = [
         {
+            "no.": number,
+            "yours": "★ yours" if own is not None and row["variant"] == own else "",
             "serves": row["serving"],
-            "yours": "← yours" if own is not None and row["variant"] == own else "",
             "pool": row["pool"],
             "link": row["link"],
             "cards": row["cards"],
@@ -190,16 +232,29 @@ def front_table(rows: Rows, front: Sequence[int], own: int | None = None) -> "pd
             "path": f"{format_bps(row['storage_path_bps'])}, by {row['limited_by']}",
             "tokens/s": f"{row['tokens_per_s']:.1f}" if row["tokens_per_s"] else "–",
         }
-        for same in sorted(alike.values(), key=lambda each: (each[0]["serving"], _cost(each)))
+        for number, same in enumerate(_numbered(rows, front, row_of(rows, own)), start=1)
         for row in same[:1]
     ]
     if not found:
         return pd.DataFrame({"": ["none of these designs could be built; the reasons are below"]})
-    table = pd.DataFrame(found).set_index("serves")
+    table = pd.DataFrame(found).set_index("no.")
     return table.drop(columns=[name for name in ("yours", "also") if not any(table[name])])
 
 
-def _cost(same: list[Mapping[str, Any]]) -> tuple[float, int]:
+def _numbered(rows: Rows, front: Sequence[int], yours: Row | None) -> list[list[Row]]:
+    """The front in the table's order, with your own if it could be built; equal values together,
+    your own the first of them."""
+    values = ("serving", "cost_usd", "power_w", "usable_bytes", "loss_probability",
+              "storage_path_bps", "tokens_per_s")  # fmt: skip
+    shown = [rows[number] for number in front]
+    shown += [row for row in rows if row is yours and row not in shown]
+    alike: dict[tuple[Any, ...], list[Row]] = {}
+    for row in sorted(shown, key=lambda each: each is not yours):
+        alike.setdefault(tuple(row[name] for name in values), []).append(row)
+    return sorted(alike.values(), key=lambda each: (each[0]["serving"], _cost(each)))
+
+
+def _cost(same: list[Row]) -> tuple[float, int]:
     return same[0]["cost_usd"], same[0]["variant"]
 
 
