@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.called import short
 from homelab_lib.lab.devices import AdapterPart, GpuPart
 from homelab_lib.lab.host import Host
 from homelab_lib.lab.platforms import SystemPart
@@ -128,7 +129,7 @@ def _device(name: str, part: object, guessed: list[str]) -> power.Draw | None:
     if isinstance(part, GpuPart):
         board = part.board_power_w or 150.0
         peak = part.transient_power_w or power.gpu_peak_w(board)
-        return power.Draw(part.id, part.idle_power_w or 15.0, board, peak)
+        return power.Draw(short(part.title), part.idle_power_w or 15.0, board, peak)
     watts = getattr(part, "power_w", None)
     if watts is None:
         if isinstance(part, AdapterPart):

@@ -34,6 +34,12 @@ def _kind(draw: power.Draw) -> str:
     return "graphics" if draw.peak_w > draw.load_w else "the rest"
 
 
+def _supply(facts: PowerFacts) -> str:
+    """Whose supply it is: a host's, or the one of a card that has its own."""
+    host, _, device = facts.supply.partition(".")
+    return f"{facts.draws[0].name} ({host})" if device else host
+
+
 def power_bars(facts: Sequence[PowerFacts]) -> Drawing:
     """What each supply bears at full load, part by part, against its rating."""
     from matplotlib.figure import Figure
@@ -60,7 +66,7 @@ def power_bars(facts: Sequence[PowerFacts]) -> Drawing:
         axes.plot([], [], color=QUIET, marker="|", mec=INK, ms=9, label="up to the peak")
         axes.plot([], [], color=WARN, lw=2.2, label="the least supply")
         axes.plot([], [], color=GOOD, lw=1.8, ls="--", label="the supply that is named")
-        axes.set_yticks(range(len(facts)), [each.supply for each in facts])
+        axes.set_yticks(range(len(facts)), [_supply(each) for each in facts])
         axes.invert_yaxis()
         axes.set_xlabel("W at the supply's output")
         axes.set_title("What each supply bears at full load, part by part")
@@ -142,7 +148,7 @@ def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame":
 
     return pd.DataFrame(
         {
-            "supply": each.supply,
+            "supply": _supply(each),
             "idle [W]": round(each.needs.idle_w, 1),
             "load [W]": round(each.needs.load_w),
             "peak [W]": round(each.needs.peak_w),
@@ -164,7 +170,7 @@ def energy_table(
     rows = []
     for each in facts:
         mean = each.needs.idle_w + duty * (each.needs.load_w - each.needs.idle_w)
-        rows.append((each.supply, power.wall_w(mean, efficiency=efficiency)))
+        rows.append((_supply(each), power.wall_w(mean, efficiency=efficiency)))
     rows.append(("all of them", sum(watts for _, watts in rows)))
     return pd.DataFrame(
         {

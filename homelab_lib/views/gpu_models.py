@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_gpu import CardFacts, ModelFacts, card_facts, model_facts, placing
 from homelab_lib.lab import Lab
+from homelab_lib.lab.called import told_apart
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.models.architectures import ARCHITECTURES
 from homelab_lib.models.placement import place
@@ -49,16 +50,22 @@ def _missing(lab: Lab, *, served: bool = True) -> str:
     return NO_MODEL if served and not lab.models else ""
 
 
+def _called(lab: Lab) -> dict[str, str]:
+    """What a person calls each card."""
+    return told_apart({name: card.title for name, card in card_facts(lab).items()})
+
+
 def cards(lab: Lab) -> "pd.DataFrame":
     """The cards: what is on the box, what is left of it, and who may use it."""
     import pandas as pd
 
     if why := _missing(lab, served=False):
         return _said(why)
+    called = _called(lab)
     rows = [
         {
-            "card": card.name,
-            "what": card.title,
+            "card": called[card.name],
+            "in": card.name.partition(".")[0],
             "memory": format_ibytes(card.vram_bytes),
             "left for models": format_ibytes(card.free_bytes),
             "bandwidth [GB/s]": f"{card.bandwidth_bps / 1e9:.0f}",
@@ -97,6 +104,7 @@ def heat_map(lab: Lab) -> Drawing:
     from matplotlib.figure import Figure
 
     there, asked, found = card_facts(lab), models_to_ask(lab), contexts(lab)
+    called = _called(lab)
     with house_style():
         if not there or not asked:
             figure = Figure(figsize=(6.5, 0.6))
@@ -120,7 +128,10 @@ def heat_map(lab: Lab) -> Drawing:
                 ground = None if tokens else {"fc": PALE[WARN], "lw": 0, "pad": 1.5}
                 axes.annotate(text, (column, row), ha="center", va="center", color=ink, fontsize=8,
                               bbox=ground)  # fmt: skip
-        titles = [f"{name}\n{card.vram_bytes / 2**30:.0f} GiB" for name, card in there.items()]
+        titles = [
+            f"{called[name]}\n{card.vram_bytes / 2**30:.0f} GiB, in {name.partition('.')[0]}"
+            for name, card in there.items()
+        ]
         axes.set_xticks(range(len(there)), titles)
         labels = [f"{model.title}\n{format_ibytes(model.weights_bytes)}" for model in asked]
         axes.set_yticks(range(len(asked)), labels)
@@ -148,7 +159,7 @@ def served(lab: Lab) -> "pd.DataFrame":
 
     if why := _missing(lab):
         return _said(why)
-    there = card_facts(lab)
+    there, called = card_facts(lab), _called(lab)
     rows = []
     for name, wanted in lab.models.items():
         if len(wanted.devices) != 1 or wanted.devices[0] not in there:
@@ -160,7 +171,7 @@ def served(lab: Lab) -> "pd.DataFrame":
             {
                 "model": name,
                 "what": f"{model.title}, {_run(wanted)}",
-                "on": card.name,
+                "on": called[card.name],
                 "weights": format_ibytes(fit.weights_bytes),
                 "cache": format_ibytes(fit.cache_bytes),
                 "buffer": format_ibytes(fit.compute_bytes),
@@ -196,7 +207,7 @@ def ways_out(lab: Lab) -> "pd.DataFrame":
 
     if why := _missing(lab):
         return _said(why)
-    there = card_facts(lab)
+    there, called = card_facts(lab), _called(lab)
     rows = []
     for name, wanted in lab.models.items():
         card = there.get(wanted.devices[0]) if len(wanted.devices) == 1 else None
@@ -206,7 +217,7 @@ def ways_out(lab: Lab) -> "pd.DataFrame":
             continue
         for quant in dict.fromkeys((wanted.quant, "Q4_K_S", "Q3_K_L", "Q3_K_M", "Q3_K_S")):
             model = model_facts(wanted.part, quant)
-            row = {"model": f"{name} on {card.name}", "quant": quant}
+            row = {"model": f"{name} on {called[card.name]}", "quant": quant}
             row["weights"] = format_ibytes(model.weights_bytes)
             for cache in ("f16", "q8_0", "q4_0"):
                 largest = model.largest_context(card, replace(run_of(wanted), cache_type=cache))
@@ -259,11 +270,13 @@ def together(lab: Lab) -> "pd.DataFrame":
 
     if why := _missing(lab):
         return _said(why)
-    columns = {}
+    columns, called = {}, _called(lab)
     for way, (runtimes, one_vm) in _WAYS.items():
         found = place(*placing(lab, runtimes=runtimes, one_vm=one_vm))
         columns[way] = {
-            name: ", ".join(found.layers[name]) if name in found.layers else found.unplaced[name]
+            name: ", ".join(called[card] for card in found.layers[name])
+            if name in found.layers
+            else found.unplaced[name]
             for name in lab.models
         }
     return pd.DataFrame(columns)

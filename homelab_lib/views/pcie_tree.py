@@ -1,9 +1,10 @@
 """The bus of a host, drawn: processor, shared links, slots, and what each device gets of it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.called import short
+from homelab_lib.lab.called import short, told_apart
 from homelab_lib.models.pcie import TrainedLink
 from homelab_lib.views.style import (
     BAD,
@@ -43,12 +44,18 @@ def _link(link: TrainedLink | None) -> str:
     return f"Gen{link.gen} x{link.lanes}" if link else "–"
 
 
+def _called(lab: Lab, host: str) -> dict[str, str]:
+    """What a person calls each device of a host."""
+    return told_apart({leaf.name: leaf.title for leaf in leaves(lab, host)})
+
+
 def bandwidths(lab: Lab) -> "pd.DataFrame":
     """Every device of every host: what its own end could do, what it gets, and why."""
     import pandas as pd
 
     rows = []
     for host in lab.hosts:
+        called = _called(lab, host)
         for leaf in leaves(lab, host):
             if leaf.gets is None and not leaf.note:
                 continue
@@ -56,8 +63,8 @@ def bandwidths(lab: Lab) -> "pd.DataFrame":
             held = leaf.gets.limited_by if leaf.gets and leaf.verdict != "full" else "–"
             rows.append(
                 {
-                    "device": f"{host}.{leaf.name}",
-                    "what": leaf.title,
+                    "device": called[leaf.name],
+                    "in": host,
                     "could have": _link(leaf.could),
                     "gets": _link(leaf.gets),
                     "held down by": f"{held} ({leaf.note})" if leaf.note else held,
@@ -80,13 +87,13 @@ def sharing(lab: Lab) -> "pd.DataFrame":
     rows = []
     for host in lab.hosts:
         for link in shared_links(lab, host):
-            rows += _sharing_rows(link)
+            rows += _sharing_rows(link, _called(lab, host))
     if not rows:
         return pd.DataFrame({"": ["No two devices of this lab share a link."]})
     return pd.DataFrame(rows).set_index("link")
 
 
-def _sharing_rows(link: Shared) -> list[dict[str, object]]:
+def _sharing_rows(link: Shared, called: Mapping[str, str]) -> list[dict[str, object]]:
     return [
         {
             "link": f"{link.host}: {link.title}",
@@ -94,7 +101,7 @@ def _sharing_rows(link: Shared) -> list[dict[str, object]]:
             if link.link
             else f"{link.carries_gbps:.1f}",
             "asked for": f"{link.oversold:.0%}",
-            "device": name,
+            "device": called.get(name, name),
             "alone [Gb/s]": f"{alone:.2f}",
             "all at once [Gb/s]": f"{link.gets[name]:.2f}",
             "so it keeps": f"{link.gets[name] / alone:.0%}",

@@ -195,7 +195,7 @@ def test_seventy_billion_need_one_runtime_for_all_cards(lab):
 
 def test_what_does_not_fit_has_ways_out():
     table = gpu_models.ways_out(load_lab(decisions=False))
-    assert {name for name, _ in table.index} == {"chat-large on proxmox.gpu2"}
+    assert {name for name, _ in table.index} == {"chat-large on RX 7900 XT"}
     assert "✓" not in table.iloc[0]["context, cache q8_0"]
     assert "✓" in table.xs("Q4_K_S", level="quant").iloc[0]["context, cache q8_0"]
 
