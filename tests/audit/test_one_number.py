@@ -93,7 +93,7 @@ def test_what_the_10g_card_gets_of_its_slot(swept):
     for says in (need.says, JUDGED["bandwidth-nic"].says):
         assert f"MPS {MPS_BYTES}" in says
         assert bands(says) == [pytest.approx(band, rel=0.01)]
-    row = pcie_tree.bandwidths(LAB).loc["truenas.nic10g"]
+    row = pcie_tree.bandwidths(LAB).loc["Euqvos M.2 10GbE network card"]
     assert bands(row[f"payload [Gb/s], MPS {MPS_BYTES}"]) == [pytest.approx(band, abs=0.05)]
     assert facts_media.card_link_bps(LAB, "truenas.nic10g") == low * 1e9
     assert swept[0].links[0].bus_bps == low * 1e9
