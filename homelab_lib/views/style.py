@@ -18,7 +18,9 @@ PAPER, INK, QUIET, GRID = "#ffffff", "#263238", "#5b7480", "#eceff1"
 # Blue is well, orange is not, the darker the more so: whoever sees no red or green tells them
 # apart, and on paper the hatching does. White text can be read on each.
 GOOD, BUSY, WARN, BAD, SOFT = "#0b3f75", "#1f78c1", "#b8560a", "#7f2704", "#8e55a8"
-PALE = {GOOD: "#d3e4f3", WARN: "#fbe0c8", BAD: "#f3c9a8", QUIET: "#eceff1"}
+PALE = {
+    GOOD: "#d3e4f3", WARN: "#fbe0c8", BAD: "#f3c9a8", SOFT: "#f3e5f5", QUIET: "#eceff1",
+}  # fmt: skip
 HATCH = {GOOD: "", BUSY: "", SOFT: "..", WARN: "///", BAD: "xxx", QUIET: ""}
 
 _RC: dict[Any, object] = {  # matplotlib would have each key as a Literal

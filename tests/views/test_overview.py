@@ -28,6 +28,21 @@ def test_a_drawing_has_every_machine_and_no_date(path):
     assert topology(lab).document == document
 
 
+def test_a_drawing_says_what_is_in_the_hosts_what_the_wires_carry_and_what_holds_them_down():
+    document = topology(load_lab()).document
+    for said in (
+        "RTX 4070 Ti Super",
+        "4 × HDD 14 TB",
+        "VLAN 30: servers, 10.0.30.0/24",
+        "VLAN 1; tagged 10, 20, 30, 40",
+        "1 Gb/s, Cat6",
+        "▼ 7.42 Gb/s: the slot",
+    ):
+        assert f">{said}" in document, said
+    as_written = topology(load_lab(decisions=False)).document
+    assert ">no link, DAC<" in as_written, "RJ45 is no plug of a DAC cable"
+
+
 @pytest.mark.parametrize("path", [None, MINIPC])
 def test_every_table_can_be_made_of_any_lab(path):
     lab = load_lab(path)
