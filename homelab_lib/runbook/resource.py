@@ -60,6 +60,10 @@ class Progress:
     fraction: float | None = None
 
 
+NOT_UNDONE = "can't be undone"
+"""How the undo of a change begins that nobody can take back."""
+
+
 @dataclass(frozen=True)
 class Rollback:
     """The undo of a change to the path by which we came: the host carries it out by itself, unless
@@ -103,7 +107,8 @@ class Change:
     difference
         The same as a unified diff of its text, where it has one that may be shown.
     undo
-        How it is undone, as a line to read; empty where it can't be.
+        How it is undone, as a line to read; `NOT_UNDONE` and why where nothing can, and empty where
+        a person does it by hand.
     detached
         Long work of a command: it runs as a unit of its own on the host and is polled, so that
         neither a dropped link nor a dead engine ends it half-way.

@@ -10,11 +10,11 @@ from html import escape
 from itertools import groupby
 
 from homelab_lib.runbook.plan import Plan, PlannedChange
+from homelab_lib.runbook.resource import NOT_UNDONE
 from homelab_lib.units import format_seconds
 from homelab_lib.views.cards import Card, fold, preformatted
 
 LEGEND = "+ added   ~ changed in place   - destroyed or replaced"
-NOT_UNDONE = "can't be undone"
 # Opens every toggle within, without a script: a page that is approved runs nothing.
 _ALL = (
     "<style>.homelab:has(input.all:checked) details::details-content "
@@ -73,7 +73,8 @@ def about(plan: Plan) -> dict[str, str]:
 
 def undone(change: PlannedChange) -> str:
     """How a change is undone, or that it can't be."""
-    told = [change.rollback, f"undo: {change.undo}" if change.undo else ""]
+    undo = change.undo if change.undo.startswith(NOT_UNDONE) else f"undo: {change.undo}"
+    told = [change.rollback, undo if change.undo else ""]
     return "; ".join(filter(None, told)) or (NOT_UNDONE if change.destroys else "undo: by hand")
 
 

@@ -12,12 +12,13 @@ from homelab_lib import durable
 from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
+from homelab_lib.runbook.resource import NOT_UNDONE
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
 from homelab_lib.views.cards import fold, preformatted, step_card
 from homelab_lib.views.looks import difference, mended
 from homelab_lib.views.page import page, table
-from homelab_lib.views.plan import NOT_UNDONE, about, plan_card
+from homelab_lib.views.plan import about, plan_card
 from homelab_lib.views.timeline import bars, timeline
 from homelab_lib.views.verdict import verdict
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
-from homelab_lib.views.plan import NOT_UNDONE, counted, headline, plan_card, plan_text
+from homelab_lib.runbook.resource import NOT_UNDONE
+from homelab_lib.views.plan import counted, headline, plan_card, plan_text
 
 HOST = PlannedHost("nas", "192.0.2.1", 22, "root", "SHA256:one")
 CONFIG = PlannedChange(
@@ -97,6 +98,14 @@ def test_what_is_destroyed_stands_above_everything():
     page = plan_card(plan(CONFIG, SHARE, POOL)).html
     assert page.index("class='danger'") < page.index("rewrite the settings")
     assert page.count(NOT_UNDONE.replace("'", "&#x27;")) == 1
+
+
+def test_who_could_not_undo_it_by_hand_is_not_told_to():
+    why = f"{NOT_UNDONE}: a disk is never made smaller"
+    said = plan_text(plan(replace(SHARE, undo=why)))
+    assert why in said
+    assert "by hand" not in said
+    assert f"undo: {NOT_UNDONE}" not in said
 
 
 def test_each_change_counts_once():

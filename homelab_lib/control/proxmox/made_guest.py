@@ -17,7 +17,7 @@ from homelab_lib.control.proxmox.api import (
     follow_task,
 )
 from homelab_lib.runbook.detached import unit_name
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.transport.command import Command, change
 
 _KINDS = {"lxc": "container", "qemu": "VM"}
@@ -231,7 +231,8 @@ class MadeGuest(ABC):
         call = changing("set", path, "--disk", drive, "--size", f"{wanted_gib}G")
         which = "disk" if drive == self.first_disk else f"disk {drive}"
         summary = f"grow {self.guest_name}'s {which} to {wanted_gib} GiB"
-        return Change(summary, call, follow=follow_task(self.node))
+        undo = f"{NOT_UNDONE}: a disk is never made smaller"
+        return Change(summary, call, undo=undo, follow=follow_task(self.node))
 
 
 def gib(size_bytes: int) -> int:

@@ -13,7 +13,7 @@ from homelab_lib.control import mark
 from homelab_lib.control.truenas.family import Family, Field, Values
 from homelab_lib.control.truenas.midclt import Release, call, changing
 from homelab_lib.control.truenas.row import Row
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 
 PORTAL = Family(
@@ -206,7 +206,9 @@ class Volume:
                 "its comments"
             )
         call_ = changing("pool.dataset.update", self.volume, {"volsize": self.size_bytes})
-        return Diff((Change(f"let {self.name} grow", call_, replaces=f"volsize {size}"),))
+        undo = f"{NOT_UNDONE}: a zvol that gets smaller loses what lies at its end"
+        change = Change(f"let {self.name} grow", call_, replaces=f"volsize {size}", undo=undo)
+        return Diff((change,))
 
     def _create(self) -> Diff:
         if self.size_bytes is None:
