@@ -189,6 +189,8 @@ ANY_NUMBER = {
     ("cost.covers", "computed.0"): "what is left to pay may be below nothing",
     ("cost.covers", "computed.1"): "what is left to pay may be below nothing",
     ("ids_policy.decide", "policies.0.priority"): "negative goes before all",
+    ("packet_filter.decide", "rules.0.sequence"): "negative goes before all",
+    ("packet_filter.passing", "rules.0.sequence"): "negative goes before all",
 }
 """Parameters of which some of the odd numbers can be, and why; nan never can."""
 WITHOUT_NUMBERS = {

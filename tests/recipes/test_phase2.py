@@ -343,6 +343,9 @@ def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
         vm["storage"] = "local-lvm"
     for name, document in (("storage", storage), ("compute", compute)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    backups = yaml.safe_load((folder / "backups.yaml").read_text())
+    del backups["backups"]["guests"], backups["backups"]["guest_drills"]  # onto what is not there
+    (folder / "backups.yaml").write_text(yaml.safe_dump(backups, sort_keys=False))
     decisions = folder / "decisions.yaml"
     decisions.write_text(decisions.read_text().replace("storage: local-zfs", "storage: local-lvm"))
     with serve_standing(tmp_path / "lab", monkeypatch, path=str(folder)) as there:
