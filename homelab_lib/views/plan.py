@@ -120,6 +120,7 @@ def plan_text(plan: Plan, *, calls: bool = True) -> str:
     lines = [headline(plan)]
     for name in _destroyed(plan):
         lines.append(f"  ! DESTROYS {name}; runs only if allow_destroy names it")
+    lines += [f"  for {host}" for host in plan.hosts]
     if plan.blocked:
         lines.append(f"  The rehearsal stopped in {plan.blocked_at}: {plan.blocked}")
     if plan.unseen:
@@ -167,6 +168,9 @@ def plan_card(plan: Plan, *, approval: str = "") -> Card:
             "<div class='danger' style='border:3px solid #c62828;padding:.3em .8em'><b>Destroys, "
             f"and runs only if allow_destroy names it:</b><ul>{items}</ul></div>"
         )
+    if plan.hosts:
+        hosts = "".join(f"<li>{escape(str(host))}</li>" for host in plan.hosts)
+        parts.append(f"<p>For these hosts, by their keys:</p><ul>{hosts}</ul>")
     if plan.blocked:
         told = f"<b>The rehearsal stopped in {escape(plan.blocked_at)}.</b>"
         parts.append(f"<div class='bad'>{told} {preformatted(plan.blocked)}</div>")

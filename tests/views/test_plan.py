@@ -32,6 +32,7 @@ def plan(*changes, **more):
 
 GOLDEN = """\
 Plan {digest}: 1 to add, 1 to change, 0 to destroy, on 1 host; about 4 min 30 s.
+  for nas = root@192.0.2.1:22 (SHA256:one)
   + added   ~ changed in place   - destroyed or replaced
   of these: 1 × file, 1 × share
   rests on: 1 recorded, 1 validator
@@ -55,6 +56,7 @@ share: 1 to add, 4 min 0 s
 DESTROYS = """\
 Plan {digest}: 0 to add, 0 to change, 1 to destroy, on 1 host; about 4 min 30 s.
   ! DESTROYS pool tank; runs only if allow_destroy names it
+  for nas = root@192.0.2.1:22 (SHA256:one)
   + added   ~ changed in place   - destroyed or replaced
   of these: 1 × pool
   rests on: 1 source
@@ -69,6 +71,7 @@ share: 1 to destroy, 4 min 0 s
 
 BLOCKED = """\
 Plan {digest}: nothing to change.
+  for nas = root@192.0.2.1:22 (SHA256:one)
   The rehearsal stopped in config: nas does not answer
 
 config: no changes
@@ -131,3 +134,7 @@ def test_a_plan_from_before_there_were_differences_keeps_its_name():
     document = json.loads(plan(SHARE).to_json())
     del document["took_s"], document["changes"][0]["difference"]
     assert Plan.from_json(json.dumps(document), where="").digest == plan(SHARE).digest
+
+
+def test_a_card_says_whom_it_is_for():
+    assert "root@192.0.2.1:22 (SHA256:one)" in plan_card(plan(SHARE)).html
