@@ -8,8 +8,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from homelab_lib import paths
 from homelab_lib.__main__ import main
 from homelab_lib.cli import screen
+from homelab_lib.cli.runs import _besides
 from homelab_lib.lab.document import read
 
 
@@ -145,3 +147,11 @@ def test_the_exit_codes_and_examples_are_in_the_help(capsys):
     told = capsys.readouterr().out
     assert "3 an approval is missing; 4 drift" in told
     assert "homelab plan mylab 2 --target ssh" in told
+
+
+def test_a_plan_says_what_else_its_phase_has_and_what_would_stop_it():
+    shipped = list(_besides(str(paths.data()), "phase1_network"))
+    assert shipped[0] == "Phase 1 has more runbooks: phase1, phase1_proxmox, phase1_access"
+    assert re.fullmatch(r"The audit finds \d+ things that stop: homelab audit \S+", shipped[1])
+    home = paths.data() / "examples" / "home"
+    assert list(_besides(str(home), "phase1")) == [], "one runbook, and nothing that stops"

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ def plan(arguments: argparse.Namespace) -> int:
         if status == 0:
             print()
             screen.show(closing(folder, _apply_words(arguments, made)), wraps=False)
+            for line in _besides(arguments.lab, made.runbook):
+                screen.show(line)
     if status == 0 and arguments.exit_code and made.changes:
         return CHANGES_TO_MAKE
     return status
@@ -75,6 +79,24 @@ def add_to(add: Any) -> None:
         if action is plan:
             told = "end with 2 where there are changes to make"
             command.add_argument("--exit-code", action="store_true", help=told)
+
+
+def _besides(folder: str, name: str) -> Iterator[str]:
+    """What a plan of one runbook does not say: the phase's others, and what would stop it all."""
+    from homelab_lib.audit.run import findings
+    from homelab_lib.lab import load_lab
+    from homelab_lib.recipes import named, runbooks
+
+    lab = load_lab(folder)
+    if name.startswith("phase"):
+        phase = named(name).phase
+        others = [each.name for each in runbooks(lab) if each.phase == phase and each.name != name]
+        if others:
+            yield f"Phase {phase} has more runbooks: {', '.join(others)}"
+    stops = sum(finding.severity == "stops" for finding in findings(lab))
+    if stops:
+        what = "thing that stops" if stops == 1 else "things that stop"
+        yield f"The audit finds {stops} {what}: homelab audit {shlex.quote(folder)}"
 
 
 def _run(arguments: argparse.Namespace, mode: str) -> tuple[Path | None, int]:
