@@ -25,6 +25,8 @@ class Approving:
         Of the plan that was approved; empty for none.
     sends
         Whether this run sends anything.
+    carried_out
+        Whether an earlier run has carried that plan out, and its record is not gone on with.
     keep
         Keeps the plan in the record, and does so before anything is refused.
     """
@@ -33,6 +35,7 @@ class Approving:
     folder: Path
     digest: str
     sends: bool
+    carried_out: bool
     keep: Callable[[Plan], None]
 
     def hold(self, plan: Plan) -> None:
@@ -52,7 +55,12 @@ class Approving:
             approval.save(plan, self.folder)
             if self.sends:
                 approved = approval.load(self.digest, self.folder)
-        self.keep(approved)
+        if self.sends and self.carried_out:
+            self.keep(plan)
+            approval.assert_carried_out(approved, plan)
+            approved = plan  # nothing is left of the other one
+        else:
+            self.keep(approved)
         covered = approval.Covered()
         if self.sends:
             if plan.blocked:

@@ -34,6 +34,8 @@ def record_of(
 ) -> records.Record:
     """The record of a run: the one that was named, the one of the same approval, or a new one.
 
+    One that has ended well is evidence: it is gone on with only where it is named.
+
     Parameters
     ----------
     name, target
@@ -47,7 +49,8 @@ def record_of(
     """
     if run_id:
         return records.find(paths.reports(), run_id)
-    before = earlier.record_of(approve) if earlier is not None else None
-    if before is not None:
-        return records.Record(before)
+    if earlier is not None and not earlier.carried_out(approve):
+        before = earlier.record_of(approve)
+        if before is not None:
+            return records.Record(before)
     return records.Record(paths.reports() / f"{day}_{name}_{target}_r{secrets.token_hex(3)}")

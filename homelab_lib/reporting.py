@@ -84,7 +84,7 @@ class Reporter:
             plan=plan,
             outcomes=outcomes,
             evidence=evidence,
-            journal_head=self.journal.head,
+            journal=self.journal,
         )
         self.record.write_json("summary.json", summary, self.mask)
         write_report(self.record.folder)

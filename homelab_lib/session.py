@@ -62,7 +62,7 @@ class Run:
         Releases to plan for although the twin does not know them: ``proxmox 12.7``.
     run_id
         Continue that run's record. Without it a run that died under the same approval is
-        continued by itself.
+        continued by itself; one that ended well is not.
     seed
         The twin's seed.
     ssh_config
@@ -147,6 +147,7 @@ class Run:
         public = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
         self._mask.public.update(public)
         under = self._history if target == "ssh" and changing else None
+        self._carried_out = bool(under and not run_id and under.carried_out(self.approve))
         day = self._wall()[:10]
         self.record = opening.record_of(name, target, run_id, under, self.approve, day)
         head = {
@@ -195,7 +196,12 @@ class Run:
             self._work.await_hosts(lambda text: note("", text))
         plan = self._plan = self._work.rehearse(self.selected, note)
         approving = Approving(
-            self._work, self._state / "plans", self.approve, self._sends, self._reporter.keep_plan
+            self._work,
+            self._state / "plans",
+            self.approve,
+            self._sends,
+            self._carried_out,
+            self._reporter.keep_plan,
         )
         approving.hold(plan)
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from homelab_lib import session
+from homelab_lib.__main__ import main
 from homelab_lib.errors import ApprovalMissing, BadParameter, HostKeyRefused, PlanStale, StepFailed
 from homelab_lib.runbook.proof import check
 from standing import Ran
@@ -146,6 +147,66 @@ def test_an_index_of_runs_that_was_torn_bricks_nothing(standing):
     assert again.error is None
     assert again.record == first.record, "it went on where it had stopped"
     assert list(check(again.record)) == []
+
+
+def test_the_record_of_a_run_that_ended_well_is_not_written_over(standing, capsys):
+    share = {"only": "share"}
+    digest = standing.planned(**share)
+    first = standing.run("apply", digest, **share)
+    left = {file.name: file.read_bytes() for file in first.record.iterdir()}
+    for _ in range(2):
+        again = standing.run("apply", digest, **share)
+        assert (again.error, again.sent) == (None, 0)
+        assert again.record != first.record
+        assert list(check(again.record)) == []
+    assert {file.name: file.read_bytes() for file in first.record.iterdir()} == left
+    assert main(["records", "--json"]) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["mode"] == "apply"]
+    assert sorted(row["changes"] for row in rows) == [0, 0, first.sent]
+
+
+def test_a_run_that_was_killed_is_listed_and_then_counts_all_that_was_sent(standing, capsys):
+    some = ["room", "image", "share"]
+    digest = standing.planned(only=some)
+    with cells(standing, approve=digest, only=some) as run:  # and no more cells: it was killed
+        run.step("room")
+        run.step("image")
+        before = sum(len(outcome.sent) for outcome in run.outcomes)
+    assert main(["records", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[-1]
+    assert row["run"] == run.record.folder.name
+    assert (row["mode"], row["status"], row["changes"]) == ("apply", "not ended", before)
+
+    again = standing.run("apply", digest, only=some)
+    assert (again.error, again.record) == (None, run.record.folder)
+    assert again.sent > 0 < before
+    assert list(check(again.record)) == []
+    summary = json.loads((again.record / "summary.json").read_text())
+    assert summary["changes_sent"] == summary["changes_planned"] + before == again.sent + before
+    page = (again.record / "report.html").read_text()
+    assert f"{before} of them before this run was continued" in page
+    assert f"{before + again.sent} changes, the last first" in page
+    assert main(["records", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["changes"] == before + again.sent
+
+
+def test_what_was_carried_out_once_is_not_sent_again_under_that_approval(standing):
+    share = {"only": "share"}
+    digest = standing.planned(**share)
+    assert standing.run("apply", digest, **share).error is None
+    nas = standing.world.machines["truenas"]
+    [made] = [
+        each["id"]
+        for each in json.loads(nas.run("midclt call sharing.nfs.query").finished().stdout)
+        if each["path"] == "/mnt/tank/k3s"
+    ]
+    nas.run(f"midclt call sharing.nfs.delete {made}").finished()
+    for _ in range(2):
+        ran = standing.run("apply", digest, **share)
+        assert isinstance(ran.error, PlanStale)
+        assert "was carried out" in str(ran.error)
+        assert ran.sent == 0
+        assert list(check(ran.record)) == []
 
 
 def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):

@@ -8,6 +8,7 @@ from typing import Any
 from homelab_lib import paths
 from homelab_lib.cli import screen
 from homelab_lib.errors import BadParameter, Unreadable
+from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as kept
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.views.cards import MARKS
@@ -52,12 +53,20 @@ def add_to(add: Any) -> None:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    """A record in a line; one without a summary is of a run that did not end."""
+    """A record in a line; of a run that did not end, or not yet, its journal tells."""
+    events = journals.read(folder / "journal.jsonl")
+    ended = next((e["kind"] == "end" for e in reversed(events) if e["kind"] in ("run", "end")), 0)
     try:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text()) if ended else {}
     except (OSError, ValueError):
+        summary = {}
+    if not summary:
         name = folder.name.split("_")
-        summary = {"started": name[0], "runbook": "_".join(name[1:-2]), "status": "not ended"}
+        summary = {"started": name[0], "runbook": "_".join(name[1:-2])}
+        if events and events[0]["kind"] == "run":
+            summary = events[0] | {"started": events[0]["at"]}
+        sent = [each for each in journals.intents(events) if each["outcome"] != "failed"]
+        summary |= {"status": "not ended", "changes_sent": len(sent)}
     row = {key: summary.get(key) or "" for key in ("runbook", "target", "mode", "status")}
     date = str(summary.get("started", ""))[:16].replace("T", " ")
     changes = summary.get("changes_sent", "")

@@ -104,16 +104,7 @@ def assert_covers(
     """
     if fresh.digest == approved.digest:
         return Covered()
-    for title, old, new in (
-        ("runbook", approved.runbook, fresh.runbook),
-        ("target", approved.target, fresh.target),
-        ("lab", approved.lab, fresh.lab),
-        ("lab's description", approved.lab_digest, fresh.lab_digest),
-        ("selection of steps", approved.steps, fresh.steps),
-    ):
-        if old != new:
-            raise PlanStale(f"the {title} is not the one that was planned", fix=_AGAIN)
-    _same_hosts(approved.hosts, fresh.hosts)
+    _same_undertaking(approved, fresh)
     if approved.blocked:
         raise PlanStale(
             "the plan under this name did not get to its end, and can't be carried out:\n"
@@ -157,6 +148,45 @@ def assert_covers(
         lines = "\n    ".join(differences)
         raise PlanStale(f"the hosts are not as they were planned for:\n    {lines}", fix=_AGAIN)
     return Covered(tuple(besides), tuple(gone))
+
+
+def assert_carried_out(approved: Plan, fresh: Plan) -> None:
+    """Refuse to send anything under an approval that was carried out to its end.
+
+    Parameters
+    ----------
+    approved, fresh
+        The plan the person read, all of which was done, and the plan as it would be made now.
+
+    Raises
+    ------
+    PlanStale
+        It is for something else, or there is something to send again.
+    """
+    _same_undertaking(approved, fresh)
+    lines = [f"+ {change.host}: {change.summary}{_from(change)}" for change in fresh.changes]
+    lines += [f"! {fresh.blocked_at}: {fresh.blocked}"] if fresh.blocked else []
+    if lines:
+        told = "\n    ".join(lines)
+        raise PlanStale(
+            "this plan was carried out, and since then the hosts are not as it left them:\n"
+            f"    {told}",
+            fix=_AGAIN,
+        )
+
+
+def _same_undertaking(approved: Plan, fresh: Plan) -> None:
+    """Both plans are of one runbook for one lab, and for the very same hosts."""
+    for title, old, new in (
+        ("runbook", approved.runbook, fresh.runbook),
+        ("target", approved.target, fresh.target),
+        ("lab", approved.lab, fresh.lab),
+        ("lab's description", approved.lab_digest, fresh.lab_digest),
+        ("selection of steps", approved.steps, fresh.steps),
+    ):
+        if old != new:
+            raise PlanStale(f"the {title} is not the one that was planned", fix=_AGAIN)
+    _same_hosts(approved.hosts, fresh.hosts)
 
 
 def _again(change: PlannedChange, done: Sequence[PlannedChange]) -> bool:

@@ -1,4 +1,5 @@
-"""Which record each approval has: so that a run that died is continued where it stopped.
+"""Which records each approval has: so that a run that died is continued where it stopped, and one
+that ended well is left as it is.
 
 An index in the lab's state folder names the records. One that was deleted is forgotten, and that
 errs on the safe side: what nobody remembers sending was done by somebody else.
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError
+from homelab_lib.runbook import journal
 
 
 class History:
@@ -46,14 +48,26 @@ class History:
 
     def record_of(self, approve: str) -> Path | None:
         """Where the latest run under an approval keeps its record; None where it is gone."""
+        return next(reversed(self._records(approve)), None)
+
+    def carried_out(self, approve: str) -> bool:
+        """Whether a run under an approval has ended well, so that nothing of it is to be sent."""
+        return any(_ended_well(record) for record in self._records(approve))
+
+    def _records(self, approve: str) -> list[Path]:
+        """The records under an approval that are still there, in order."""
         if not approve or not self._index.exists():
-            return None
-        found = None
-        for line in self._index.read_bytes().splitlines():
-            entry = _entry(line)
-            if entry is not None and entry[0] == approve:
-                found = entry[1]
-        return found if found is not None and (found / "journal.jsonl").exists() else None
+            return []
+        entries = map(_entry, self._index.read_bytes().splitlines())
+        found = [entry[1] for entry in entries if entry is not None and entry[0] == approve]
+        return [record for record in found if (record / "journal.jsonl").exists()]
+
+
+def _ended_well(record: Path) -> bool:
+    """Whether a record tells of a whole run, sealed: one that is torn is to be gone on with."""
+    events = journal.read(record / "journal.jsonl")
+    ends = [event["status"] for event in events if event["kind"] == "end"]
+    return bool(ends) and ends[-1] == "completed" and events[-1]["kind"] == "sealed"
 
 
 def _entry(line: bytes) -> tuple[str, Path] | None:

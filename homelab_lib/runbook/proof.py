@@ -14,7 +14,7 @@ from homelab_lib.errors import HomelabError
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook.journal import Event
 from homelab_lib.runbook.plan import Plan, PlannedChange
-from homelab_lib.runbook.record import digest_of
+from homelab_lib.runbook.record import digest_of, sent_before
 
 _AFTER_END = ("sealed",)
 _NOT_RUN = ("skipped", "planned", "not reached")
@@ -94,12 +94,18 @@ def _ends(folder: Path, events: list[Event]) -> Iterator[str]:
 
 
 def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
-    """What the summary tells of the last session's steps is what the journal has of them."""
+    """What the summary tells of the last session's steps is what the journal has of them, and
+    what was sent in those before it is counted, too."""
     begun = max(n for n, event in enumerate(events) if event["kind"] == "run")
     session = list(_of_its_own_steps(events[begun:]))
     outcomes = {intent["seq"]: intent["outcome"] for intent in journals.intents(events)}
     sent = {e["seq"] for e in session if e["kind"] == "intent"}
     summed = [one for step in told["steps"] for r in step["resources"] for one in r["sent"]]
+    if "sent_before" in told:  # not in one that was kept before there was this
+        if told["sent_before"] != sent_before(events):
+            yield "the summary tells of other changes before it was gone on with than the journal"
+        summed += told["sent_before"]
+        sent |= {one["intent"] for one in told["sent_before"]}
     reached = sum(one["outcome"] != "failed" for one in summed)
     if {one["intent"] for one in summed} != sent or told["changes_sent"] != reached:
         yield "the summary tells of other changes than the journal"

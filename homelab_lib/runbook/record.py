@@ -6,14 +6,14 @@ The journal is the evidence; everything else here can be made from it and is che
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError
-from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.journal import Event, Journal, intents
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.secret import Mask
@@ -147,13 +147,30 @@ def _sent(change: dict[str, Any]) -> dict[str, Any]:
     return told | {key: change[key] for key in ("outcome", "start_s", "end_s", "intent")}
 
 
+def sent_before(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What was sent before a record was gone on with, by the journal's number of each change.
+
+    Parameters
+    ----------
+    events
+        Of its journal; the last ``run`` among them is the one that goes on with it.
+    """
+    begun = max((event["seq"] for event in events if event["kind"] == "run"), default=0)
+    kept = ("step", "host", "resource", "summary", "call", "outcome")
+    return [
+        {key: intent[key] for key in kept} | {"intent": intent["seq"]}
+        for intent in intents(events)
+        if intent["seq"] < begun
+    ]
+
+
 def summary(
     *,
     head: dict[str, Any],
     plan: Plan | None,
     outcomes: Iterable[StepOutcome],
     evidence: str,
-    journal_head: str,
+    journal: Journal,
 ) -> dict[str, Any]:
     """The run as one document.
 
@@ -163,8 +180,11 @@ def summary(
         Who, what, when: run_id, runbook, lab, target, mode, status, started, error …
     evidence
         How the measured numbers were come by: ``rehearsed`` or ``measured``.
+    journal
+        It tells of what was sent before the record was gone on with: that counts, too.
     """
     steps = []
+    earlier = sent_before(journal.events)
     for outcome in outcomes:
         document = asdict(outcome)
         document["changes_sent"] = len(outcome.sent)
@@ -181,7 +201,9 @@ def summary(
         "evidence": evidence,
         "plan": plan.digest if plan else None,
         "changes_planned": len(plan.changes) if plan else None,
-        "changes_sent": sum(step["changes_sent"] for step in steps),
+        "changes_sent": sum(step["changes_sent"] for step in steps)
+        + sum(each["outcome"] != "failed" for each in earlier),
+        "sent_before": earlier,
         "steps": steps,
-        "journal_head": journal_head,
+        "journal_head": journal.head,
     }

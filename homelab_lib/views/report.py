@@ -91,7 +91,8 @@ def _body(summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str,
         "When": bars(summary) if steps else "",
         "Numbers": _numbers(summary),
         "Steps": "".join(step_card(s, evidence=evidence, outputs=outputs).html for s in steps),
-        "How to undo it": _undo(steps, events),
+        "Sent before it was continued": _before(summary.get("sent_before", ())),
+        "How to undo it": _undo(_reached(steps, summary), events),
         "The plan": plan_card(plan).html if plan is not None else "",
         "The record": _record(summary, plan),
     }
@@ -105,6 +106,14 @@ def _body(summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str,
             *(f"<h2 id='{_anchor(name)}'>{name}</h2>{html}" for name, html in shown.items()),
         ]
     )
+
+
+def _before(sent: Sequence[dict[str, Any]]) -> str:
+    """What the runs before the last one have sent."""
+    if not sent:
+        return ""
+    rows = [(each["step"], each["host"], each["summary"], each["outcome"]) for each in sent]
+    return table(("step", "host", "change", "outcome"), rows)
 
 
 def _anchor(name: str) -> str:
@@ -129,7 +138,7 @@ def _record(summary: dict[str, Any], plan: Plan | None) -> str:
         "target": f"{summary['target']} · {summary['evidence']}",
         "mode": summary["mode"],
         "status": summary["status"],
-        "changes": f"{summary['changes_sent']} sent, {summary['changes_planned'] or 0} foretold",
+        "changes": f"{summary['changes_sent']} sent, {len(plan.changes) if plan else 0} foretold",
         "plan": summary["plan"] or "none",
         **{f"plan, {name}": said for name, said in (about(plan) if plan else {}).items()},
         "begun": _date(summary["started"]),
@@ -222,15 +231,21 @@ def _off(predicted: float, value: float) -> str:
     return f"{(predicted - value) / value:+.1%}" if value else ""
 
 
-def _undo(steps: Sequence[StepOutcome], events: Sequence[dict[str, Any]]) -> str:
+def _reached(steps: Sequence[StepOutcome], summary: dict[str, Any]) -> set[int]:
+    """The journal's numbers of all that reached a host, in whichever run of this record."""
+    before = summary.get("sent_before", ())
+    found = {each["intent"] for each in before if each["outcome"] != "failed"}
+    return found | {change.intent for step in steps for change in step.sent}
+
+
+def _undo(sent: set[int], events: Sequence[dict[str, Any]]) -> str:
     """How to take back what was sent, the last first."""
-    intents = {event["seq"]: event for event in events if event["kind"] == "intent"}
-    sent = [change for step in steps for change in step.sent if change.intent in intents]
     rows = []
-    for change in sorted(sent, key=lambda change: -change.intent):
-        intent = intents[change.intent]
+    for intent in reversed(events):
+        if intent["kind"] != "intent" or intent["seq"] not in sent:
+            continue
         how = intent.get("undo") or (NOT_UNDONE if intent.get("destroys") else "by hand")
-        rows.append((intent["host"], change.summary, how))
+        rows.append((intent["host"], intent["summary"], how))
     if not rows:
         return ""
     return fold(

@@ -57,7 +57,8 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
         done = "Nothing was done." if summary["mode"] == "apply" else "Nothing was sent."
         return f"{headline(plan)} {done}"
     if status == "completed" and summary["mode"] == "apply":
-        made = _made(summary["steps"])
+        before = summary.get("sent_before", ())
+        made = _made(summary["steps"], before)
         if not sent:
             return f"Nothing had to be done: {steps} {_are(steps)} as described {where}."
         told = (
@@ -65,6 +66,9 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
             if made
             else f"{steps[0].upper()}{steps[1:]} {_are(steps)} done {where}."
         )
+        if before:
+            told += f" {_changes(sent)} sent"
+            return f"{told}, {len(before)} of them before this run was continued."
         return f"{told} {_changes(sent)} sent, in {took}."
     if status == "completed":
         return (
@@ -83,7 +87,7 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
     return f"{why}: {_changes(sent, none='no change was')} sent, {where}."
 
 
-def _made(steps: Iterable[dict[str, Any]]) -> str:
+def _made(steps: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]) -> str:
     """``Three VMs, three k3s nodes and one NFS share now run``; empty where none is of note."""
     names = {
         (resource["host"], resource["name"])
@@ -91,6 +95,7 @@ def _made(steps: Iterable[dict[str, Any]]) -> str:
         for resource in step["resources"]
         if any(sent["outcome"] == "done" for sent in resource["sent"])
     }
+    names |= {(each["host"], each["resource"]) for each in before if each["outcome"] == "done"}
     nouns = Counter(_NOUNS[kind] for _, name in names if (kind := name.split()[0]) in _NOUNS)
     order = list(dict.fromkeys(_NOUNS.values()))
     found = [_count(nouns[noun], noun) for noun in order if nouns[noun]]
