@@ -6,7 +6,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.recipes.inference import steps
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
-from recipes.cards_bench import PHASE, bench, described, pass_through
+from recipes.cards_bench import PHASE, bench, described
 
 CHAT = ("services.ollama.devices", ["proxmox.gpu1"])
 """One card, which is NVIDIA's: less to wait for."""
@@ -69,9 +69,48 @@ def test_a_second_run_sends_nothing_and_verify_is_clean(done):
 def test_a_plan_of_what_is_done_has_nothing_to_send(done):
     made, _ = done
     other = made.likeness()
-    pass_through(other.lab, other.world)
     assert other.stops() == ("", "")
     assert other.wire.sent == []
+
+
+@pytest.mark.parametrize("vendor", ["NVIDIA", "AMD"])
+def test_after_whichever_step_it_was_killed_a_plan_ends_and_is_what_the_rest_sends(vendor):
+    """The real cards hold no model yet, and those of the rehearsal come to hold some."""
+    made = bench(described(*(ALONE if vendor == "NVIDIA" else EMBEDDINGS)))
+    planned = []
+    for step in made.steps:
+        other = made.likeness()
+        assert (step.name, other.stops()) == (step.name, ("", ""))
+        planned.append((len(made.wire.sent), other.wire.sent))
+        made.step(step.name)
+    assert planned[0][1], "there is something to do"
+    for before, sent in planned:
+        assert sent == made.wire.sent[before:]
+
+
+def taken_bytes(world, name):
+    """What a VM's card has of its memory in use, by its own driver."""
+    machine = world.machines[name]
+    if "nvidia" in machine.modules:
+        asked = "nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits"
+        return int(machine.run(asked).finished().out) * 2**20
+    [path] = machine.run("find /sys/devices -name mem_info_vram_used").finished().out.split()
+    return int(machine.run(f"cat {path.decode()}").finished().out)
+
+
+@pytest.mark.parametrize("name", ["k3s-gpu1", "k3s-gpu2", "k3s-gpu3"])
+def test_what_real_servers_hold_is_given_back_when_they_end_in_a_rehearsal(done, name):
+    made, _ = done
+    held = taken_bytes(made.world, name)
+    world = made.likeness().world
+    assert taken_bytes(world, name) == held
+    [cluster] = world.clusters.values()
+    for pod in cluster.all("Pod"):
+        if pod["spec"].get("nodeName") == name and "ollama/ollama" in str(pod["spec"]):
+            words = f"-n {pod['metadata']['namespace']} {pod['metadata']['name']}"
+            line = f"sudo -n k3s kubectl delete pod {words}"
+            world.machines["k3s-control"].run(line).finished()
+    assert taken_bytes(world, name) < 32 * 2**20, "the drivers' own is left"
 
 
 def test_a_night_s_upgrade_leaves_driver_and_library_together(done):

@@ -73,6 +73,7 @@ class Cluster:
         self.hanging: set[str] = set()  # pods that are ready and do nothing, by their uids
         self.bereft: set[str] = set()  # pods from which the host took their cards, by their uids
         self.programs: dict[str, Any] = {}  # servers in pods that keep something, by the pod's uid
+        self.ran_before: set[str] = set()  # the uids of pods of before the twin
         self.begun: dict[str, int] = {}  # and at which boot of its node each was started
         self._revision = 0
         self._addresses = 1

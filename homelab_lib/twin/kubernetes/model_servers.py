@@ -27,7 +27,9 @@ def started(cluster: Cluster, pod: Object) -> Server:
     claim = next(filter(None, claims), f"{_EPHEMERAL} {uid}")
     kept = machine.kept.setdefault("ollama", {})
     store = kept.setdefault(f"{pod['metadata']['namespace']}/{claim}", {})
-    real = _real(cluster, pod) if cluster.server.ask else None
+    # Once: what is started anew here, or in a pod that is made here, is the real one no more.
+    real = _real(cluster, pod) if uid in cluster.ran_before else None
+    cluster.ran_before.discard(uid)
     cluster.logs[uid] = ""
     if real is not None:
         store |= real.store

@@ -63,7 +63,9 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
         key = (kind_of(document, cluster.kinds).key, meta.get("namespace", ""), meta["name"])
         cluster.objects[key] = document
         cluster.since[meta.get("uid", "")] = world.clock.now() - _LONG_AGO_S
-        if key[0] in ("HelmChart", "HelmChartConfig"):
+        if key[0] == "Pod":
+            cluster.ran_before.add(meta.get("uid", ""))
+        elif key[0] in ("HelmChart", "HelmChartConfig"):
             _settled(cluster, document)
         elif key[0] == certificates.CERTIFICATES:
             cluster.installed[meta["uid"]] = meta.get("generation", 1)

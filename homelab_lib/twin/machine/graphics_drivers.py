@@ -28,6 +28,10 @@ _GFX = {"gfx1100": 110000, "gfx1102": 110002, "gfx1031": 100301, "gfx1030": 1003
 _IDLE_BYTES = {"NVIDIA": 2**20, "AMD": 18 * 2**20}
 _KEPT_BY_DRIVER_BYTES = {"NVIDIA": 8 * 2**20, "AMD": 16 * 2**20}
 _MIB = 2**20
+_NO_PROGRAM = 127
+_FOUND = ("nvidia-smi", "--query-gpu=pci.bus_id,memory.used", "--format=csv,noheader,nounits")
+_KFD_NODES = "/sys/class/kfd/kfd/topology/nodes"
+_NODE = re.compile(r"/dev/(kfd|dri/(card|renderD)\d+)")
 _CARD = re.compile(r"^(\S+) .*? \[(03\d\d)\]: (.*)\[([0-9a-f]{4}:[0-9a-f]{4})\]", re.MULTILINE)
 
 
@@ -61,9 +65,23 @@ def total_bytes(part: GpuPart) -> int:
 
 
 def used_bytes(machine: Machine, card: Function, part: GpuPart) -> int:
-    """What is taken of a card's memory [bytes]."""
-    taken = machine.kept.get("vram", {}).get(card.slot, {})
-    return int(_IDLE_BYTES[part.vendor] + sum(taken.values()))
+    """What is taken of a card's memory [bytes]: of a seeded machine's, as its driver told, and what
+    has been taken and given back since."""
+    found = machine.kept.get("vram_found", {}).get(card.slot, _IDLE_BYTES[part.vendor])
+    return max(int(found + _taken_since_bytes(machine, card)), 0)
+
+
+def _taken_since_bytes(machine: Machine, card: Function) -> int:
+    """What programs hold of a card's memory, but for what its driver had counted already
+    [bytes]."""
+    held, counted = (machine.kept.get(key, {}).get(card.slot, {}) for key in ("vram", "counted"))
+    return int(sum(held.values()) - sum(counted.values()))
+
+
+def holds_already(machine: Machine, card: Function, who: str, size_bytes: int) -> None:
+    """A program of a seeded machine has so much of a card's memory, and its driver counted it."""
+    for key in ("vram", "counted"):
+        machine.kept.setdefault(key, {}).setdefault(card.slot, {})[who] = size_bytes
 
 
 def take(machine: Machine, card: Function, part: GpuPart, who: str, size_bytes: int) -> None:
@@ -73,7 +91,7 @@ def take(machine: Machine, card: Function, part: GpuPart, who: str, size_bytes: 
     if not size_bytes:
         del taken[who]
     if part.vendor == "AMD":
-        _tell(machine)
+        _tell_memory(machine)
 
 
 def has_module(machine: Machine, name: str) -> bool:
@@ -102,8 +120,10 @@ def load(machine: Machine, name: str) -> None:
     machine.modules.add(name)
     if name == "nvidia":
         machine.kept["nvidia"] = _library(machine)
+        machine.kept.pop("nvidia_found", None)
     if name == "amdgpu":
-        _tell(machine)
+        _tell_memory(machine)
+        _tell_nodes(machine)
 
 
 def booted(machine: Machine) -> None:
@@ -112,7 +132,8 @@ def booted(machine: Machine) -> None:
     if any(p in brings_kernel or p.startswith("linux-modules-nvidia") for p in machine.packages):
         machine.kernel = _newest(machine)
     machine.modules -= {"nvidia", "amdgpu"}
-    machine.kept.pop("vram", None)
+    for key in ("vram", "vram_found", "counted", "nvidia_found"):
+        machine.kept.pop(key, None)
     for vendor, module in (("NVIDIA", "nvidia"), ("AMD", "amdgpu")):
         if next(cards(machine, vendor), None) is not None and has_module(machine, module):
             load(machine, module)
@@ -127,15 +148,41 @@ def upgrade_at_night(machine: Machine, version: str = "580.126.09") -> None:
 
 
 def seed_graphics(machine: Machine, ask: Ask) -> None:
-    """What the real amdgpu says of its cards, and which version of NVIDIA's was loaded."""
+    """What the real drivers say of their cards. It holds until it is changed here: by a program
+    that takes memory, by another driver, by a restart."""
     if "nvidia" in machine.modules:
-        machine.kept["nvidia"] = _library(machine)
+        _seed_nvidia(machine)
     if "amdgpu" not in machine.modules:
         return
     words = ("find", "/sys/devices", "-name", "mem_info_vram_total", "-type", "f")
     for path in lines_of(ask, machine.name, *words, ok=(0, 1)) or ():
         for file in (path, path.replace("_total", "_used")):
             machine.files.put(file, printed(ask, machine.name, "cat", "--", file) or "")
+        used = machine.files.text(path.replace("_total", "_used")).strip()
+        if used.isdecimal():
+            machine.kept.setdefault("vram_found", {})[path.split("/")[-2]] = int(used)
+    words = ("find", _KFD_NODES, "-name", "properties", "-type", "f")
+    for path in lines_of(ask, machine.name, *words, ok=(0, 1)) or ():
+        machine.files.put(path, printed(ask, machine.name, "cat", "--", path) or "")
+    for path in lines_of(ask, machine.name, "find", "/dev/kfd", "/dev/dri", ok=(0, 1)) or ():
+        if _NODE.fullmatch(path):
+            machine.files.put(path, "")
+
+
+def _seed_nvidia(machine: Machine) -> None:
+    """Which version was loaded, and what was taken of each card. Where there is no `nvidia-smi`,
+    the module is of the version that the archive has."""
+    said = machine.said(*_FOUND)
+    machine.kept["nvidia"] = _library(machine)
+    if said is None or said.status == _NO_PROGRAM:
+        machine.kept["nvidia"] = _library(machine) or NVIDIA_VERSION
+        return
+    machine.kept["nvidia_found"] = True
+    for line in said.out.decode(errors="replace").splitlines() if not said.status else ():
+        slot, _, used = line.partition(", ")
+        if used.strip().isdecimal():
+            # Its domain has eight digits, and lspci's four.
+            machine.kept.setdefault("vram_found", {})[slot[4:].lower()] = int(used) * _MIB
 
 
 def _library(machine: Machine) -> str:
@@ -145,30 +192,38 @@ def _library(machine: Machine) -> str:
     return machine.packages.get(found, "").partition("-")[0]
 
 
-def _tell(machine: Machine) -> None:
-    """What amdgpu writes in sysfs, and its device nodes."""
+def _tell_memory(machine: Machine) -> None:
+    """What amdgpu writes in sysfs of its cards' memory."""
     if "amdgpu" not in machine.modules:
         return
-    for number, (card, part) in enumerate(cards(machine, "AMD")):
-        folder = f"/sys/devices/pci0000:00/{card.slot}"
+    for card, part in cards(machine, "AMD"):
         facts = {"total": total_bytes(part), "used": used_bytes(machine, card, part)}
         for name, value in facts.items():
-            machine.files.put(f"{folder}/mem_info_vram_{name}", f"{value}\n")
+            file = f"{card.slot}/mem_info_vram_{name}"
+            known = (path for path in machine.files.entries if path.endswith(f"/{file}"))
+            path = next(known, "")
+            if name == "used" or not path:
+                machine.files.put(path or f"/sys/devices/pci0000:00/{file}", f"{value}\n")
+
+
+def _tell_nodes(machine: Machine) -> None:
+    """Its device nodes, and what its compute driver says of them."""
+    for number, (_, part) in enumerate(cards(machine, "AMD")):
         machine.files.put(f"/dev/dri/renderD{128 + number}", "")
         machine.files.put("/dev/kfd", "")
         gfx = _GFX.get(part.architecture or "", 0)
-        node = f"/sys/class/kfd/kfd/topology/nodes/{number + 1}/properties"
+        node = f"{_KFD_NODES}/{number + 1}/properties"
         machine.files.put(node, f"simd_count 96\ngfx_target_version {gfx}\n")
-    cpu = "/sys/class/kfd/kfd/topology/nodes/0/properties"
+    cpu = f"{_KFD_NODES}/0/properties"
     machine.files.put(cpu, "cpu_cores_count 8\ngfx_target_version 0\n")
 
 
 @graphics_drivers("nvidia-smi")
 def nvidia_smi(machine: Machine, call: Call) -> Reply:
     """NVIDIA's cards, by ``--query-gpu``."""
-    said = machine.said(*call.argv)
-    if said is not None and said.status == 0:
-        return said  # what fails there may be mended here
+    as_found = machine.kept.get("nvidia_found") and machine.kept["nvidia"] == _library(machine)
+    if as_found and (said := machine.said(*call.argv)) is not None:
+        return _with_memory(machine, call, said)
     if not any(name.startswith("nvidia-utils") for name in machine.packages):
         return Reply(127, stderr="sh: 1: nvidia-smi: not found\n")
     if "nvidia" not in machine.modules:
@@ -177,10 +232,6 @@ def nvidia_smi(machine: Machine, call: Call) -> Reply:
             "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make "
             "sure that the latest NVIDIA driver is installed and running.\n\n",
         )
-    if machine.ask is not None and "nvidia" not in machine.kept:
-        # A twin of a real one, whose module was loaded there: it alone knows of which version.
-        told = machine.ask(machine.name, call.argv)
-        return Reply(*told) if told else Reply(1, stderr="the real host could not be asked\n")
     if machine.kept.get("nvidia") != _library(machine):
         return Reply(
             18,
@@ -204,6 +255,7 @@ def nvidia_smi(machine: Machine, call: Call) -> Reply:
             "index": str(number),
             "name": _named(part),
             "driver_version": machine.kept["nvidia"],
+            "pci.bus_id": f"0000{card.slot.upper()}",
             "memory.total": str(total_bytes(part) // _MIB),
             "memory.used": str(used_bytes(machine, card, part) // _MIB),
         }
@@ -213,6 +265,22 @@ def nvidia_smi(machine: Machine, call: Call) -> Reply:
             return Reply(2, f'Field "{unknown[0]}" is not a valid field to query.\n')
         out += ", ".join(facts[name] for name in wanted) + "\n"
     return Reply(0, out)
+
+
+def _with_memory(machine: Machine, call: Call, said: Reply) -> Reply:
+    """What the real driver says, with what has been taken of its cards' memory since."""
+    _, options = operands(call)
+    asked = options.get("--query-gpu", "").split(",")
+    rows = [line.split(", ") for line in said.out.decode(errors="replace").splitlines()]
+    found = list(cards(machine, "NVIDIA"))
+    if said.status or "memory.used" not in asked or len(rows) != len(found):
+        return said
+    column = asked.index("memory.used") - len(asked)  # from the end: a name comes first
+    for row, (card, _) in zip(rows, found, strict=True):
+        since = _taken_since_bytes(machine, card) // _MIB
+        if since and len(row) >= -column and row[column].isdecimal():
+            row[column] = str(max(int(row[column]) + since, 0))
+    return Reply(said.status, "".join(", ".join(row) + "\n" for row in rows))
 
 
 def _named(part: GpuPart) -> str:

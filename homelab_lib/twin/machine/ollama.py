@@ -16,7 +16,7 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.vram import decode_tokens_per_second, split_layers
 from homelab_lib.twin.machine.bus import Function
-from homelab_lib.twin.machine.graphics_drivers import take, total_bytes, used_bytes
+from homelab_lib.twin.machine.graphics_drivers import holds_already, take, total_bytes, used_bytes
 from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import BODY, FROM, METHOD, Answer, NetError
@@ -149,6 +149,11 @@ class Server:
 
     def __post_init__(self) -> None:
         if self.runs_already:
+            over = _OVERHEAD_BYTES.get(self.seen.library, 0)
+            for tag, held in self.loaded.items():
+                if self.seen.card is not None and held["size_vram"]:
+                    size = held["size_vram"] + over
+                    holds_already(self.machine, self.seen.card, f"{self.name}/{tag}", size)
             return
         if self.seen.said:
             self.say(self.seen.said)

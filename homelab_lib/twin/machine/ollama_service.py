@@ -29,20 +29,25 @@ def ollama(machine: Machine, call: Call) -> Reply:
     before = machine.http.get(port)
     if isinstance(before, Server):
         before.stop()
+    version = entry.data.decode().strip()
+    if not version and isinstance(before, Server):
+        version = before.version  # of a real binary the digest alone is known
     driven = [
-        found
+        each
         for vendor, module in (("NVIDIA", "nvidia"), ("AMD", "amdgpu"))
         if module in machine.modules
-        for found in cards(machine, vendor)
+        for each in cards(machine, vendor)
     ]
     store = machine.kept.setdefault("ollama", {}).setdefault("systemd", {})
-    real = remembered(machine, f"http://127.0.0.1:{port}") if machine.ask else None
+    # What is started here is the real one no more: it has another binary, say, and nothing loaded.
+    found = machine.ask is not None and not unit.starts
+    real = remembered(machine, f"http://127.0.0.1:{port}") if found else None
     if real is not None:
         store |= real.store
     machine.http[port] = Server(
         machine,
         _UNIT,
-        real.version if real else entry.data.decode().strip(),
+        real.version if real else version,
         dict(env),
         discover(driven, ("CUDA", "Vulkan"), env),
         store,
