@@ -147,7 +147,7 @@ class RunbookEngine(NBClientEngine):
             raise SystemExit(128 + signal.Signals[by])
         if _left_early(manager.nb):
             raise click.ClickException(f"a cell left by sys.exit; {_what_ran(manager.nb)}")
-        raise_for_errors(manager.nb, output_path)
+        raise_for_errors(manager.nb, output_path, "papermill" if says_closing else None)
         if says_closing:
             _say_closing(manager.nb, source, output_path)
         return manager.nb

@@ -105,6 +105,7 @@ class Undertaking:
             blocked, blocked_at, unseen, unseen_at = "", "", "", ""
             checks: list[str] = []
             took_s: dict[str, float] = {}
+            asks: list[str] = []
             for number, name in enumerate(steps, start=1):
                 note("", f"rehearsing {name}, step {number} of {len(steps)}")
                 try:
@@ -115,6 +116,8 @@ class Undertaking:
                 except HomelabError as error:
                     blocked, blocked_at = self.mask(str(error)), name
                     break
+                if any(check.taken for check in outcome.checks):
+                    asks.append(name)
                 took_s[name] = outcome.end_s - outcome.start_s
                 checks += [self.mask(f"{name}: {check.title}") for check in outcome.checks]
             return Plan(
@@ -135,6 +138,7 @@ class Undertaking:
                 unseen=unseen,
                 unseen_at=unseen_at,
                 took_s=took_s,
+                asks=tuple(asks) if self.target.name == "ssh" else (),
             )
         finally:
             twin.close()

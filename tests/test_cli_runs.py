@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import click
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -113,6 +114,15 @@ def test_what_is_wrong_is_said_without_a_kernel(own, words, says, capsys):
     told = capsys.readouterr().err
     assert says in told
     assert "Traceback" not in told
+
+
+def test_who_has_to_act_is_told_so_in_words_of_the_command(own, monkeypatch, capsys):
+    def stops(*_, **__):
+        raise click.ClickException('do it, then run again with confirm=["cabling", "second-start"]')
+
+    monkeypatch.setattr("papermill.execute.execute_notebook", stops)
+    assert main(["apply", str(own), "2", "--confirm", "cabling"]) == 1
+    assert "again with --confirm cabling --confirm second-start" in capsys.readouterr().err
 
 
 def test_no_records_yet(own, capsys):

@@ -109,6 +109,7 @@ def _run(arguments: argparse.Namespace, mode: str) -> tuple[Path | None, int]:
     from homelab_lib.cli.notebooks import notebook_of
     from homelab_lib.notebook.ending import CellFailed
     from homelab_lib.notebook.record import folder_of
+    from homelab_lib.notebook.ways import in_words_of
     from homelab_lib.papermill_engine import RunbookEngine
 
     given = {name: getattr(arguments, name) for name in ("target", "ssh_config", "seed", *_LISTS)}
@@ -134,7 +135,8 @@ def _run(arguments: argparse.Namespace, mode: str) -> tuple[Path | None, int]:
                 says_closing=False,
             )
         except click.ClickException as error:
-            print(printable(error.format_message()), file=sys.stderr)
+            told = in_words_of("homelab", error.format_message())
+            print(printable(told), file=sys.stderr)
             left = folder_of(error.notebook) if isinstance(error, CellFailed) else None
             return left, error.exit_code
     return folder_of(ran), 0

@@ -19,7 +19,7 @@ _COLOURS = (  # of a line, by how it begins
     (re.compile(r"\s*(\+|✓)"), _GREEN),
     (re.compile(r"\s*(~|▲)"), _YELLOW),
     (re.compile(r"\s*(-|✕|! )"), _RED),
-    (re.compile(r"(Plan |Read: |Apply: |\w[\w-]*: (no changes|not |\d+ to ))"), _BOLD),
+    (re.compile(r"(Plan |Read: |Asks: |Apply: |\w[\w-]*: (no changes|not |\d+ to ))"), _BOLD),
 )
 _PROSE = re.compile(r"  (of these|rests on|[A-Z])|Plan |    what |  where:|  next:")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib import paths
+from homelab_lib.notebook.ways import given
 from homelab_lib.printable import printable
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.views.verdict import verdict
@@ -16,7 +17,7 @@ def closing(folder: Path, apply_line: Sequence[str]) -> str:
     """The last lines of a run.
 
     ``Plan p6310…: 43 to add … Nothing was sent.``, ``Read:  reports/…/report.html``,
-    ``Apply: …-p approve p6310…``.
+    ``Apply: …-p approve p6310…``. Above that, where steps will ask for a person, ``Asks:  …``.
 
     Parameters
     ----------
@@ -39,9 +40,22 @@ def closing(folder: Path, apply_line: Sequence[str]) -> str:
     if (folder / "report.html").exists():
         lines.append(f"Read:  {paths.shown(folder / 'report.html')}")
     if plan is not None and plan.changes and not plan.blocked and summary["status"] == "planned":
+        if plan.asks:
+            lines.append(f"Asks:  {_asks(plan.asks, apply_line)}")
         words = (plan.digest if word == "PLAN" else word for word in apply_line)
         lines.append(f"Apply: {shlex.join(words)}")
     return printable("\n".join(lines))
+
+
+def _asks(asks: Sequence[str], apply_line: Sequence[str]) -> str:
+    """Where the command will stop for a person, and what is added to it when that is done."""
+    if "papermill" not in apply_line[:1]:
+        each = "; ".join(f"{name}: {given('confirm', [name], 'homelab')}" for name in asks)
+        return f"it stops for a person in {each}, added once that is done"
+    words = list(apply_line)
+    before = words[words.index("confirm") + 1].split(",") if "confirm" in words else []
+    told = given("confirm", [*before, *asks], "papermill")
+    return f"it stops for a person in {', '.join(asks)}; once all is done: {told}"
 
 
 def summary_of(folder: Path) -> dict[str, Any]:
@@ -59,20 +73,20 @@ def plan_of(folder: Path) -> Plan | None:
     return Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
 
 
-def by_papermill(source: str, output: str, given: Mapping[str, Any]) -> list[str]:
+def by_papermill(source: str, output: str, parameters: Mapping[str, Any]) -> list[str]:
     """The command with which papermill carries out what a notebook has planned.
 
     Parameters
     ----------
     source, output
         The notebook, and where the executed one goes.
-    given
-        The parameters that were given for the plan.
+    parameters
+        Those that were given for the plan.
     """
     words = ["papermill", "--engine", "runbook", source, output]
-    for name, value in given.items():
+    for name, value in parameters.items():
         if name not in ("mode", "approve", "run_id"):
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             words += ["-p", name, text]
-    real = ["-p", "approve", "PLAN"] if given.get("target") == "ssh" else []
-    return [*words, *(["-p", "mode", "apply"] if "mode" in given else []), *real]
+    real = ["-p", "approve", "PLAN"] if parameters.get("target") == "ssh" else []
+    return [*words, *(["-p", "mode", "apply"] if "mode" in parameters else []), *real]

@@ -13,6 +13,7 @@ import nbformat
 from papermill.exceptions import PapermillExecutionError
 
 from homelab_lib import errors
+from homelab_lib.notebook.ways import Way, in_words_of
 
 
 class CellFailed(PapermillExecutionError, click.ClickException):
@@ -47,8 +48,17 @@ def status_of(error: str) -> int:
     return int(kind.exit_status) if kind and _ours(kind) else 1
 
 
-def raise_for_errors(notebook: nbformat.NotebookNode, output_path: str | None) -> None:
+def raise_for_errors(
+    notebook: nbformat.NotebookNode, output_path: str | None, way: Way | None = None
+) -> None:
     """Write papermill's marks into a notebook in which a cell failed, and say what failed.
+
+    Parameters
+    ----------
+    notebook, output_path
+        What was run, and where it goes.
+    way
+        In whose words; None: in the cell's own.
 
     Raises
     ------
@@ -63,6 +73,7 @@ def raise_for_errors(notebook: nbformat.NotebookNode, output_path: str | None) -
     except PapermillExecutionError as found:
         ours = _ours(getattr(errors, found.ename, None))
         message = found.evalue if ours else str(found)
+        message = in_words_of(way, message) if ours and way else message
         raise CellFailed(found, message, status_of(found.ename), notebook) from None
 
 

@@ -255,7 +255,7 @@ class Engine:
             fix = "do it, then run the same command again"
             if manual.or_confirmed:
                 done = done or confirmed
-                fix += f', or with confirm=["{step.name}"]'
+                fix = self._signing(step)
             taken = done and not check.holds and step.name not in self.confirm
             self._note_check(step, outcome, replace(check, holds=done, taken=taken))
         else:
@@ -264,11 +264,16 @@ class Engine:
                 signed = step.name in self.confirm
                 word = "signed" if signed else TAKEN
                 self._note_check(step, outcome, Check(manual.ask, True, word, taken=not signed))
-            fix = f'do it, then run again with confirm=["{step.name}"]'
+            fix = self._signing(step)
         if not done:
             raise StepFailed(
                 f"a person has to act: {manual.ask}\n    {says}", where=step.name, fix=fix
             )
+
+    def _signing(self, step: Step) -> str:
+        """How a person says that a step's act is done; what was said before is said again."""
+        names = ", ".join(f'"{name}"' for name in (*sorted(self.confirm), step.name))
+        return f"do it, then run the same command again with confirm=[{names}]"
 
     def _in_parallel(
         self,

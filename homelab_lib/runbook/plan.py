@@ -194,6 +194,9 @@ class Plan:
     took_s
         How long each step took in the rehearsal, on the twin's clock [s]. It is an estimate and no
         part of what is approved.
+    asks
+        Steps in which the real run stops until a person says that an act is done, which the
+        rehearsal took for done. It follows from the runbook and is no part of what is approved.
     """
 
     runbook: str
@@ -210,6 +213,7 @@ class Plan:
     unseen: str = ""
     unseen_at: str = ""
     took_s: Mapping[str, float] = field(default_factory=dict, compare=False)
+    asks: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -218,7 +222,7 @@ class Plan:
         It begins with a letter, since papermill takes what looks like a number for one.
         """
         essence = asdict(self)
-        del essence["took_s"]
+        del essence["took_s"], essence["asks"]
         for change in essence["changes"]:
             if not change["difference"]:
                 del change["difference"]
@@ -265,6 +269,7 @@ class Plan:
                 changes=tuple(PlannedChange.from_json(c) for c in document.pop("changes")),
                 steps=tuple(document.pop("steps")),
                 checks=tuple(document.pop("checks")),
+                asks=tuple(document.pop("asks", ())),
                 unknown_releases=tuple(document.pop("unknown_releases")),
                 **document,
             )

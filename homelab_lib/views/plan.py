@@ -40,16 +40,18 @@ def counted(plan: Plan) -> dict[str, int]:
 def headline(plan: Plan) -> str:
     """A plan in one line.
 
-    ``Plan p6310…: 43 to add, 0 to change, 0 to destroy, on 6 hosts; about 4 min 30 s.``
+    ``Plan p6310…: 43 to add, 0 to change, 0 to destroy, on 6 hosts; about 4 min 30 s.`` Where a
+    person has to act meanwhile: ``…; it stops for a person in second-start.``
     """
+    stops = f"; it stops for a person in {', '.join(plan.asks)}" if plan.asks else ""
     hosts = {change.host for change in plan.changes}
     if not plan.changes:
-        return f"Plan {plan.digest}: nothing to change."
+        return f"Plan {plan.digest}: nothing to change{stops}."
     told = ", ".join(f"{count} to {_WORDS[each]}" for each, count in counted(plan).items())
     where = f"on {len(hosts)} host{'s' * (len(hosts) != 1)}"
     took_s = sum(plan.took_s.values())
     about = f"; about {format_seconds(took_s)}" if took_s >= 1 else ""
-    return f"Plan {plan.digest}: {told}, {where}{about}."
+    return f"Plan {plan.digest}: {told}, {where}{about}{stops}."
 
 
 def by_kind(plan: Plan) -> str:

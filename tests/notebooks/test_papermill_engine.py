@@ -45,6 +45,16 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(tmp_path):
     assert not marker.exists()
 
 
+def test_a_list_that_an_error_asks_for_is_said_as_papermill_takes_it(tmp_path):
+    cell = """
+from homelab_lib.errors import StepFailed
+raise StepFailed('a person has to act', fix='run again with confirm=["a", "b"]')
+"""
+    ran = papermill(written(tmp_path / "in.ipynb", cell, NEVER)).ended()
+    assert ran.returncode == 1
+    assert "run again with -p confirm a,b" in ran.stderr
+
+
 def test_a_failed_cell_stops_the_run_and_its_error_is_all_that_is_said(tmp_path):
     """Not what papermill and click were at; a fault of ours comes with the cell's own traceback."""
     drift = "from homelab_lib.errors import Drift; raise Drift('it is not so', fix='look')"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.notebook.closing import closing
 from homelab_lib.recipes import kubernetes
 from homelab_lib.runbook.proof import check
 from recipes.bench import Bench
@@ -69,7 +70,19 @@ def test_a_plan_names_the_guests_that_go_down_with_the_host(tmp_path, monkeypatc
 def test_nobody_is_started_twice_who_has_not_agreed(tmp_path, monkeypatch):
     with served(tmp_path, path=CARDS, runbook="phase2") as there:
         there.surround(monkeypatch)
-        digest = there.run("plan", only=STEPS).digest
+        planned = there.run("plan", only=STEPS)
+        digest = planned.digest
+        told = closing(planned.record, ["homelab", "apply", CARDS, "--approve", "PLAN"])
+        assert "; it stops for a person in second-start. Nothing was sent." in told
+        asks, apply = told.splitlines()[-2:]
+        assert asks.startswith("Asks:  ")
+        assert "--confirm second-start" in asks
+        assert "--confirm" not in apply, "nobody signs beforehand by copying a line"
+        told = closing(planned.record, ["papermill", "x", "y", "-p", "confirm", "one"])
+        assert told.splitlines()[-2].endswith("-p confirm one,second-start")
+        signed = there.run("plan", only=STEPS, confirm=["second-start"])
+        assert signed.digest == digest
+        assert "for a person" not in closing(signed.record, ["homelab"])
         ran = there.run("apply", digest, only=STEPS)
         assert "a person has to act" in str(ran.error)
         assert 'confirm=["second-start"]' in str(ran.error)

@@ -3,6 +3,7 @@
 import pytest
 
 from homelab_lib.errors import StepFailed
+from homelab_lib.notebook.ways import in_words_of
 from homelab_lib.runbook.step import Check, Manual, Runbook, Step
 from homelab_lib.views.cards import step_card
 from runbook.toy import Value, Wire, engine, plan_of, run_all
@@ -38,6 +39,19 @@ def test_what_it_can_not_tell_has_to_be_named():
     assert wire.ran == []
     run_all(wanted, wire, plan=plan, confirm=frozenset({"seat-card"}))
     assert wire.ran == ["one: put a 1"]
+
+
+@pytest.mark.parametrize("manual", [Manual("Label."), Manual("Label.", seen, or_confirmed=True)])
+def test_who_signs_is_told_all_that_the_next_command_has_to_say(manual):
+    wire = Wire()
+    wanted = Runbook("toy", "A toy", tuple(Step(name, name, manual=manual) for name in "ab"))
+    run = engine(wanted, wire, plan=plan_of(wanted, wire), confirm=frozenset("a"))
+    run.run_step("a")
+    with pytest.raises(StepFailed) as stopped:
+        run.run_step("b")
+    assert stopped.value.fix.endswith('again with confirm=["a", "b"]')
+    assert in_words_of("homelab", stopped.value.fix).endswith("with --confirm a --confirm b")
+    assert in_words_of("papermill", stopped.value.fix).endswith("with -p confirm a,b")
 
 
 def test_what_was_never_signed_for_holds_up_what_stands_on_it():

@@ -1,0 +1,41 @@
+"""A parameter with a list of names, in the words of the way by which one came.
+
+An error names it as Python has it, ``confirm=["second-start"]``, as who works in a notebook writes
+it. On a command line that is no help.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Literal
+
+Way = Literal["homelab", "papermill"]
+_NAMED = re.compile(
+    r'\b(confirm|allow_destroy|only|skip|unknown_releases)=(\["[^"\n]*"(?:, "[^"\n]*")*\])'
+)
+
+
+def given(parameter: str, names: Sequence[str], way: Way) -> str:
+    """What is written for a parameter.
+
+    ``--confirm a --confirm b``; for papermill ``-p confirm a,b``.
+
+    Parameters
+    ----------
+    parameter
+        Its name, as Python has it.
+    names
+        The list.
+    way
+        The command that is given.
+    """
+    if way == "papermill":
+        return shlex.join(["-p", parameter, ",".join(names)])
+    flag = f"--{parameter.replace('_', '-')}"
+    return shlex.join(word for name in names for word in (flag, name))
+
+
+def in_words_of(way: Way, text: str) -> str:
+    """A message, each list of names in it as it is given to a command."""
+    return _NAMED.sub(lambda found: given(found[1], json.loads(found[2]), way), text)
