@@ -3,9 +3,11 @@
 import pytest
 
 from homelab_lib.errors import BadParameter
+from homelab_lib.lab.changes import changed
 from homelab_lib.recipes.inference import steps
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
+from homelab_lib.twin.machine.program import Reply
 from recipes.cards_bench import PHASE, bench, described
 
 CHAT = ("services.ollama.devices", ["proxmox.gpu1"])
@@ -86,6 +88,27 @@ def test_after_whichever_step_it_was_killed_a_plan_ends_and_is_what_the_rest_sen
     assert planned[0][1], "there is something to do"
     for before, sent in planned:
         assert sent == made.wire.sent[before:]
+
+
+def test_a_card_whose_title_has_a_comma_is_called_as_its_driver_calls_it():
+    name, lab = "rtx-4060-ti-16gb", described(*ALONE)
+    part = lab.catalog.gpus[name].model_copy(update={"pci_ids": ("10de:2805",)})
+    catalog = lab.catalog.model_copy(update={"gpus": {**lab.catalog.gpus, name: part}})
+    lab = lab.model_copy(update={"catalog": catalog})
+    made = bench(changed(lab, ("hosts.proxmox.devices.gpu1.part", name)))
+    assert "," in part.title
+    says = [each.says for each in made.step("drivers").checks if each.holds]
+    assert says[0].startswith("NVIDIA GeForce RTX 4060 Ti, 580.")
+
+
+def test_a_name_with_a_comma_is_read():
+    made = bench(described(*ALONE))
+    made.step("drivers")
+    row = b"NVIDIA GRID A100, Q1, 580.95.05, 16380, 3\n"
+    smi = made.world.machines["k3s-gpu1"].instead
+    smi.append(lambda call, go: Reply(0, row) if call.argv[0] == "nvidia-smi" else None)
+    [check] = made.step("drivers", "verify").checks
+    assert check.says == "NVIDIA GRID A100, Q1, 580.95.05, 16 GiB"
 
 
 def taken_bytes(world, name):

@@ -60,7 +60,8 @@ def nvidia_memory(host: Host) -> list[CardMemory]:
 
 
 def _card(host: Host, line: str) -> CardMemory:
-    parts = [part.strip() for part in line.split(",")]
+    # From the end: nvidia-smi quotes nothing, and a name may hold a comma.
+    parts = [part.strip() for part in line.rsplit(",", len(_ASKED) - 1)]
     if len(parts) != len(_ASKED) or not (parts[2].isdecimal() and parts[3].isdecimal()):
         why = f"expected are name, driver and memory of a card: {line[:100]!r}"
         raise answers.not_understood(host.name, read(*_SMI).line, why)

@@ -284,8 +284,9 @@ def _with_memory(machine: Machine, call: Call, said: Reply) -> Reply:
 
 
 def _named(part: GpuPart) -> str:
-    """``NVIDIA GeForce RTX 4070 Ti SUPER``"""
-    return part.title.replace("Super", "SUPER")
+    """``NVIDIA GeForce RTX 4070 Ti SUPER``. A driver's names tell no sizes after a comma, by which
+    a catalog tells two cards apart: both are ``NVIDIA GeForce RTX 4060 Ti``."""
+    return part.title.partition(",")[0].replace("Super", "SUPER")
 
 
 @graphics_drivers("modinfo")
