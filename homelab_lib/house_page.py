@@ -1,11 +1,14 @@
 """The page of a house, from the lab and the records of its runs."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homelab_lib import paths
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import health, runbook, runbooks
+from homelab_lib.recipes.phase import Named
 from homelab_lib.runbook import kept
 from homelab_lib.views.house import house_body, write_house
 
@@ -34,7 +37,7 @@ def phases(lab: Lab) -> "pd.DataFrame":
     done = [run for run in kept.runs(paths.reports(), lab.name) if run.was_carried_out]
     titles = {phase.number: phase.title for phase in lab.phases}
     rows = []
-    for book in runbooks(lab):
+    for book in _books(lab):
         own = [run for run in done if run["runbook"] == book.name]
         last = max(
             own, key=lambda run: (run["evidence"] == "measured", run["started"]), default=None
@@ -49,6 +52,13 @@ def phases(lab: Lab) -> "pd.DataFrame":
             }
         )
     return pd.DataFrame(rows).set_index("phase") if rows else pd.DataFrame()
+
+
+def _books(lab: Lab) -> list[Named]:
+    """The lab's runbooks; none where no phase makes anything."""
+    with suppress(BadParameter):
+        return runbooks(lab)
+    return []
 
 
 def write(lab: Lab) -> Path:

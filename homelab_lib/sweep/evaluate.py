@@ -4,6 +4,7 @@ Each model is asked once for each thing it depends on: ten thousand variants hav
 pools and a few hundred placements among them. What is kept changes no result, only the time.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from homelab_lib.models.ethernet import tcp_bytes_per_s
 from homelab_lib.models.placement import Card, place
 from homelab_lib.models.vram import decode_tokens_per_second
 from homelab_lib.models.zfs_layout import parse_layout
-from homelab_lib.sweep.choices import CardsChoice, PoolChoice, ServingChoice
+from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice, ServingChoice
 from homelab_lib.sweep.pareto import Sense
 from homelab_lib.sweep.space import Space, Variant
 from homelab_lib.units import format_bps, format_bytes, format_ibytes
@@ -135,7 +136,7 @@ class Evaluator:
         """What the way to the storage carries, and what holds it down."""
         link = variant.link
         parts = {
-            "the wire": 8 * tcp_bytes_per_s(link.speed_bps, link.mtu) if link.speed_bps else 0.0,
+            "the wire": _tcp_bps(link),
             "the network card's slot": link.bus_bps,
             "the disks": 8 * pool_bytes_per_s,
             "the disks' controller": 8 * self._facts.uplink_bytes_per_s,
@@ -229,6 +230,13 @@ class Evaluator:
         if values["storage_path_bps"] < wants.storage_path_bps:
             faults.append(f"the storage path is below {format_bps(wants.storage_path_bps)}")
         return faults
+
+
+def _tcp_bps(link: LinkChoice) -> float:
+    """What TCP carries of a link; of one that has no end of speed (no wire at all), the same."""
+    if link.speed_bps in (0.0, math.inf):
+        return link.speed_bps
+    return 8 * tcp_bytes_per_s(link.speed_bps, link.mtu)
 
 
 def passed(rows: Iterable[Row]) -> list[Row]:

@@ -7,7 +7,14 @@ from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.surprises import named
 
 
-@decay("pve-stale-lock", r"is not left locked", r"VM \d+ is locked", on="proxmox")
+# What is locked is backed up no more.
+@decay(
+    "pve-stale-lock",
+    r"is not left locked",
+    r"VM \d+ is locked",
+    r"back up \S+ \(\d+ h old\) to",
+    on="proxmox",
+)
 def stale_lock(node: ProxmoxNode) -> Iterator[None]:
     """A backup was cut off in the night, and its lock stayed."""
     named("stale-guest-lock").play(node)
