@@ -21,7 +21,7 @@ _COLUMNS = ("date", "run", "runbook", "target", "mode", "status", "changes")
 def records(arguments: argparse.Namespace) -> int:
     """List the runs that have left a record, the newest last."""
     folders = [file.parent for file in paths.reports().glob("*/journal.jsonl")]
-    rows = sorted(map(_row, folders), key=lambda row: (row["date"], row["run"]))
+    rows = [row for _, row in sorted(map(_row, folders), key=lambda found: found[0])]
     if arguments.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
@@ -52,8 +52,9 @@ def add_to(add: Any) -> None:
     command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
 
 
-def _row(folder: Path) -> dict[str, Any]:
-    """A record in a line; of a run that did not end, or not yet, its journal tells."""
+def _row(folder: Path) -> tuple[str, dict[str, Any]]:
+    """When a run began, and its record in a line; of one that did not end, or not yet, its journal
+    tells."""
     events = journals.read(folder / "journal.jsonl")
     ended = next((e["kind"] == "end" for e in reversed(events) if e["kind"] in ("run", "end")), 0)
     try:
@@ -68,9 +69,10 @@ def _row(folder: Path) -> dict[str, Any]:
         sent = [each for each in journals.intents(events) if each["outcome"] != "failed"]
         summary |= {"status": "not ended", "changes_sent": len(sent)}
     row = {key: summary.get(key) or "" for key in ("runbook", "target", "mode", "status")}
-    date = str(summary.get("started", ""))[:16].replace("T", " ")
+    started = str(summary.get("started", ""))
+    date = started[:16].replace("T", " ")
     changes = summary.get("changes_sent", "")
-    return {"date": date, "run": folder.name, **row, "changes": changes}
+    return started, {"date": date, "run": folder.name, **row, "changes": changes}
 
 
 def _found(what: str) -> tuple[Any, dict[str, Any]]:

@@ -11,10 +11,12 @@ import pytest
 
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
+from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 from homelab_lib.runbook.record import summary
 from homelab_lib.runbook.step import Check, Measurement
+from homelab_lib.secret import Mask
 from homelab_lib.views.cards import step_card
 from homelab_lib.views.plan import plan_card
 from homelab_lib.views.report import write_report
@@ -97,7 +99,7 @@ SUMMARY = json.loads(
             plan=None,
             outcomes=[outcome("word")],
             evidence="rehearsed",
-            journal_head="0",
+            journal=Journal(None, mask=Mask(), wall=lambda: "word"),
         )
     )
 )
