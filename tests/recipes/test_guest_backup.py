@@ -4,8 +4,10 @@ that."""
 import pytest
 
 from homelab_lib.audit.rules.backups import drilled
+from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.checks.backups import faults
 from homelab_lib.recipes import backup
 from homelab_lib.twin.proxmox.vm import VirtualMachine
@@ -308,6 +310,13 @@ def test_a_plan_on_a_likeness_finds_the_same_to_do(made):
 def test_a_description_that_can_not_be_is_refused(change, words):
     lab = LAB.model_copy(update={"backups": described(**change)})
     assert any(words in fault.what for fault in faults(lab))
+
+
+def test_a_disk_that_may_hold_lvm_is_not_looked_at_from_the_node():
+    """lvm2's udev rules activate what lies on a loop device's partitions, as on any disk."""
+    with pytest.raises(LabError) as caught:
+        changed(LAB, ("vms.k3s-control.image", None), ("vms.k3s-control.exists", True))
+    assert "may hold LVM" in str(caught.value)
 
 
 def test_whole_backups_that_nobody_restores_are_found():

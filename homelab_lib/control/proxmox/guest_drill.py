@@ -74,7 +74,7 @@ _LOOK = (
     "udevadm settle > /dev/null 2>&1 || true; found=; "
     'for p in "$loop"p*; do for o in ro,noload ro,norecovery ro; do '
     '[ -z "$found" ] || break; '
-    'if mount -o "$o" "$p" "$d/disk" 2>> "$d/why"; then '
+    'if mount -o "nodev,nosuid,noexec,$o" "$p" "$d/disk" 2>> "$d/why"; then '
     'if [ -d "$d/disk/etc" ]; then found=1; else umount "$d/disk"; fi; break; fi; done; done; '
     '[ -n "$found" ] || { cat "$d/why" >&2; echo "no system is on its disk $disk" >&2; exit 1; }; '
     '(cd "$d/disk"; find etc home root opt srv usr/local var/lib -xdev -type f -size -65537k '

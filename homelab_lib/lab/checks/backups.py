@@ -71,6 +71,14 @@ def _of_guests(lab: Lab) -> Iterator[Fault]:
         if drill.vm not in backup.guests or drill.vm not in lab.vms:
             fit = [each for each in backup.guests if each in lab.vms]
             yield unknown((*path, "vm"), drill.vm, fit, f"VM that {drill.backup} backs up")
+        elif not _of_a_cloud_image(lab, drill.vm):
+            # A node's LVM takes up what it finds on a loop device: a guest's volume group would
+            # become one of the node's own, by whatever name. A cloud image has none.
+            what = (
+                f"{drill.vm} was not made from a cloud image: its disk may hold LVM, which the "
+                "node would take for its own when it looks at it. Restore it by hand"
+            )
+            yield Fault((*path, "vm"), what)
         if drill.vmid in taken:
             what = f"{drill.vmid} is a guest's number: a drill would be restored over it"
             yield Fault((*path, "vmid"), what)
@@ -83,6 +91,11 @@ def _of_guests(lab: Lab) -> Iterator[Fault]:
     numbers = ((("backups", "guest_drills", n, "vmid"), d.vmid)
                for n, d in kept.guest_drills.items())  # fmt: skip
     yield from twice(numbers, "the number")
+
+
+def _of_a_cloud_image(lab: Lab, vm: str) -> bool:
+    image = lab.images.get(lab.vms[vm].image or "")
+    return image is not None and image.kind == "cloud"
 
 
 def _guests(lab: Lab, host: str) -> dict[str, int]:
