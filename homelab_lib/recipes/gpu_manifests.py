@@ -5,7 +5,7 @@ Source: the charts nvidia-device-plugin 0.20.0 and amd-gpu 0.21.0, their values 
 
 from typing import Any
 
-from homelab_lib.recipes.manifests import Object
+from homelab_lib.recipes.manifests import Object, full_name
 from homelab_lib.recipes.placed_cards import RESOURCES
 
 TEST = "gpu-test"
@@ -35,8 +35,7 @@ def plugin(vendor: str, release: str) -> str:
     """The daemon set that a plugin's chart makes of a release."""
     if vendor == "AMD":
         return f"{release}-device-plugin-daemonset"
-    chart = "nvidia-device-plugin"
-    return release if chart in release else f"{release}-{chart}"
+    return full_name(release, "nvidia-device-plugin")
 
 
 def plugin_values(vendor: str) -> dict[str, Any]:

@@ -43,6 +43,11 @@ def helm_chart(chart: HelmChart) -> Object:
     }
 
 
+def full_name(release: str, chart: str) -> str:
+    """What a chart calls what it makes of a release, as charts that `helm create` began do."""
+    return release if chart in release else f"{release}-{chart}"
+
+
 def helm_chart_config(chart: str, values: dict[str, Any]) -> Object:
     """Values for a chart that k3s itself brings."""
     return {

@@ -15,6 +15,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, ServedModel, Service
 from homelab_lib.lab.inference import Ollama
 from homelab_lib.models.vram import Fit
+from homelab_lib.recipes.manifests import full_name
 from homelab_lib.recipes.placed_cards import PlacedCard, placed
 from homelab_lib.units import format_ibytes
 from homelab_lib.wiring.serving import caches, fit
@@ -91,7 +92,7 @@ class ModelServer:
         """What its chart calls what it brings."""
         chart = self.service.chart
         assert chart is not None
-        return self.name if chart.chart in self.name else f"{self.name}-{chart.chart}"
+        return full_name(self.name, chart.chart)
 
     def url_in(self, cluster: Cluster) -> str | None:
         """Where a pod of a cluster asks it; None where it listens on its own machine alone."""

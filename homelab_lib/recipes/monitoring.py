@@ -175,7 +175,7 @@ class Watch:
 
     def _web(self, what: str, port: int) -> Web:
         chart = self.release.chart
-        name = chart.name if chart.chart in chart.name else f"{chart.name}-{chart.chart}"
+        name = manifests.full_name(chart.name, chart.chart)
         return Web(self.server, self.space, f"{name[:_NAME_AT_MOST].rstrip('-')}-{what}", port)
 
     @property

@@ -17,6 +17,7 @@ from homelab_lib.lab.compute import Cluster, ServedModel, Service
 from homelab_lib.lab.inference import WebUi
 from homelab_lib.recipes.charts import Release
 from homelab_lib.recipes.inference import KEPT
+from homelab_lib.recipes.manifests import full_name
 from homelab_lib.recipes.model_servers import ModelServer, server_of, servers_for
 from homelab_lib.recipes.published import ingress
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
@@ -182,8 +183,7 @@ class Page:
         """Its service."""
         chart = self.service.chart
         assert chart is not None
-        name = chart.name if chart.chart in chart.name else f"{chart.name}-{chart.chart}"
-        return Place(chart.namespace, name, 80)
+        return Place(chart.namespace, full_name(chart.name, chart.chart), 80)
 
     def _values(self) -> dict[str, Any]:
         """What its chart is told; the chart would bring a server of models, a broker and an API
