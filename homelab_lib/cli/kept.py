@@ -57,10 +57,7 @@ def _row(folder: Path) -> tuple[str, dict[str, Any]]:
     tells."""
     events = journals.read(folder / "journal.jsonl")
     ended = next((e["kind"] == "end" for e in reversed(events) if e["kind"] in ("run", "end")), 0)
-    try:
-        summary = json.loads((folder / "summary.json").read_text()) if ended else {}
-    except (OSError, ValueError):
-        summary = {}
+    summary = kept.summary_of(folder) if ended else {}
     if not summary:
         name = folder.name.split("_")
         summary = {"started": name[0], "runbook": "_".join(name[1:-2])}
@@ -90,12 +87,7 @@ def _found(what: str) -> tuple[Any, dict[str, Any]]:
                 ) from None
     if place.is_file():
         return Plan.from_json(place.read_text(errors="replace"), where=str(place)), {}
-    file = place / "plan.json"
-    plan = Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
-    try:
-        summary = json.loads((place / "summary.json").read_text())
-    except (OSError, ValueError):
-        summary = {}
+    plan, summary = kept.plan_of(place), kept.summary_of(place)
     if plan is None and not summary:
         raise Unreadable("there is neither a plan nor a summary in it", where=str(place))
     return plan, summary

@@ -12,9 +12,10 @@ from typing import Any
 from homelab_lib import paths
 from homelab_lib.cli import screen
 from homelab_lib.errors import BadParameter
-from homelab_lib.notebook.closing import closing, plan_of, summary_of
+from homelab_lib.notebook.closing import closing
 from homelab_lib.printable import printable
 from homelab_lib.runbook.plan import Plan
+from homelab_lib.runbook.record import plan_of, summary_of
 from homelab_lib.views.plan import plan_text
 
 CHANGES_TO_MAKE = 2

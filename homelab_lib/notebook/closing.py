@@ -1,6 +1,5 @@
 """What a run says at its end, whoever ran it: what came of it, where to read it, what is next."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from homelab_lib import paths
 from homelab_lib.notebook.ways import given
 from homelab_lib.printable import printable
-from homelab_lib.runbook.plan import Plan
+from homelab_lib.runbook.record import plan_of, summary_of
 from homelab_lib.views.verdict import verdict
 
 
@@ -56,21 +55,6 @@ def _asks(asks: Sequence[str], apply_line: Sequence[str]) -> str:
     before = words[words.index("confirm") + 1].split(",") if "confirm" in words else []
     told = given("confirm", [*before, *asks], "papermill")
     return f"it stops for a person in {', '.join(asks)}; once all is done: {told}"
-
-
-def summary_of(folder: Path) -> dict[str, Any]:
-    """A record's summary; empty where there is none."""
-    try:
-        found = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def plan_of(folder: Path) -> Plan | None:
-    """A record's plan; None where there is none."""
-    file = folder / "plan.json"
-    return Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
 
 
 def by_papermill(source: str, output: str, parameters: Mapping[str, Any]) -> list[str]:

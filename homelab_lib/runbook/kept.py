@@ -1,9 +1,10 @@
 """The runs that have left a record, as their summaries tell of them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from homelab_lib.runbook.record import summary_of
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,7 @@ def runs(reports: Path, lab: str) -> list[KeptRun]:
     """
     found = []
     for file in reports.glob("*/summary.json"):
-        try:
-            summary = json.loads(file.read_text())
-        except (OSError, ValueError):
-            continue
-        if isinstance(summary, dict) and summary.get("lab") == lab:
+        if (summary := summary_of(file.parent)).get("lab") == lab:
             found.append(KeptRun(file.parent, summary))
     return sorted(found, key=lambda run: str(run.summary.get("started", "")))
 

@@ -87,6 +87,27 @@ def find(reports: Path, run_id: str) -> Record:
     return Record(found[-1])
 
 
+def summary_of(folder: Path) -> dict[str, Any]:
+    """The summary in a record's folder; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def plan_of(folder: Path) -> Plan | None:
+    """The plan in a record's folder; None where there is none.
+
+    Raises
+    ------
+    BadParameter, PlanStale
+        It is none any more; see `Plan.from_json`.
+    """
+    file = folder / "plan.json"
+    return Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
+
+
 def assert_same_run(journal: Journal, head: dict[str, Any], *, where: str) -> None:
     """See that a record that is to be continued is of the very same run.
 

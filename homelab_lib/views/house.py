@@ -15,7 +15,8 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.project import Task
 from homelab_lib.runbook.kept import KeptRun
-from homelab_lib.runbook.plan import FIDELITY, Plan
+from homelab_lib.runbook.plan import FIDELITY
+from homelab_lib.runbook.record import plan_of
 from homelab_lib.units import format_quantity, format_seconds
 from homelab_lib.views.coverage import coverage
 from homelab_lib.views.page import page
@@ -88,13 +89,12 @@ class Found:
 
 def _rests(run: KeptRun) -> dict[str, str]:
     """The weakest that the changes of each step rest on."""
-    file = run.folder / "plan.json"
     try:
-        changes = Plan.from_json(file.read_text(), where=str(file)).changes
+        plan = plan_of(run.folder)
     except (OSError, HomelabError):
         return {}
     found: dict[str, str] = {}
-    for change in changes:
+    for change in plan.changes if plan is not None else ():
         known = [each for each in (found.get(change.step), change.rests) if each in FIDELITY]
         if known:
             found[change.step] = max(known, key=FIDELITY.index)

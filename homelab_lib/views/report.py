@@ -12,6 +12,7 @@ from homelab_lib import durable
 from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
+from homelab_lib.runbook.record import plan_of
 from homelab_lib.runbook.resource import NOT_UNDONE
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
@@ -41,10 +42,7 @@ def write_report(folder: Path) -> Path:
     HomelabError
         The summary is not what a run leaves; nothing was written. Or it can't be written.
     """
-    plan_file = folder / "plan.json"
-    plan = (
-        Plan.from_json(plan_file.read_text(), where=str(plan_file)) if plan_file.exists() else None
-    )
+    plan = plan_of(folder)
     try:
         summary = json.loads((folder / "summary.json").read_text())
         drawing = timeline(summary)
