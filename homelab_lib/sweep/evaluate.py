@@ -170,10 +170,8 @@ class Evaluator:
         self, pool: PoolChoice, choice: CardsChoice, supply_w: int
     ) -> tuple[float, list[str]]:
         """Mean power at the wall [W], and whether the hypervisor's supply bears its load."""
-        facts, guesses, disk = self._facts, self._guesses, self._facts.disk
-        spin = power.Draw(
-            "disks", pool.disks * disk.idle_w, pool.disks * disk.load_w, pool.disks * disk.peak_w
-        )
+        facts, guesses = self._facts, self._guesses
+        spin = facts.disk.draw(pool.disks)
         cards = [facts.cards[name].draw for name in choice.cards]
         storage = [] if facts.storage is None else [power.budget([facts.storage, spin])]
         machine = power.budget([facts.machine, *cards, *([] if storage else [spin])])

@@ -84,6 +84,10 @@ class DiskFacts:
     partitioner: Partitioner = "zpool"
     openzfs: tuple[int, ...] = (2, 3)
 
+    def draw(self, count: int) -> Draw:
+        """What so many of them draw."""
+        return Draw("disks", count * self.idle_w, count * self.load_w, count * self.peak_w)
+
 
 @dataclass(frozen=True)
 class CardFacts:

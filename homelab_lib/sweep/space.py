@@ -229,10 +229,7 @@ def _supply_w(lab: Lab, known: Facts, parts: Sequence[str]) -> int:
         return int(host.board.needs_supply_w)
     draws = [known.machine, *(known.cards[part].draw for part in parts)]
     if known.storage is None:
-        disk, bays = known.disk, known.bays
-        draws.append(
-            power.Draw("disks", *(bays * w for w in (disk.idle_w, disk.load_w, disk.peak_w)))
-        )
+        draws.append(known.disk.draw(known.bays))
     return int(-(-power.supply_w(power.budget(draws)) // 50) * 50)
 
 
