@@ -11,6 +11,8 @@ from homelab_lib.models.bounds import COUNT, POSITIVE, SHARE, WHOLE, takes
 
 REFERENCE_RULES = 14_312
 REFERENCE_BPS_PER_THREAD = 0.83e9
+MANY_RULES = 30_000
+"""About what the larger rulesets come to together."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from homelab_lib.control.linux.iperf import STREAMS, Through, through
 from homelab_lib.lab.host import Host
 from homelab_lib.models import inspection
 from homelab_lib.models.ethernet import tcp_share
+from homelab_lib.models.inspection import MANY_RULES
 from homelab_lib.models.reachability import vlan_reachability
 from homelab_lib.recipes.gateway import Gateway
 from homelab_lib.recipes.holdings import LINUX
@@ -13,8 +14,6 @@ from homelab_lib.recipes.policy import policy_of
 from homelab_lib.runbook.step import Check, Context, Measurement
 from homelab_lib.wiring.cables import cable_speed
 
-RULES = 30_000
-"""About what the larger rulesets come to together."""
 _PORT = "tcp/5201"
 _RUNS_IPERF = (*LINUX, "truenas")
 
@@ -44,8 +43,8 @@ class Throughput:
         line, bound = self._line_bps(), self._bound()
         if line is not None and bound is not None:
             says = (
-                f"by the model {bound.throughput_bps / 1e9:.2g} Gb/s at most with {RULES} rules, "
-                f"{bound.flow_bps / 1e9:.2g} Gb/s for one flow"
+                f"by the model {bound.throughput_bps / 1e9:.2g} Gb/s at most with {MANY_RULES} "
+                f"rules, {bound.flow_bps / 1e9:.2g} Gb/s for one flow"
             )
             title = f"inspection keeps up with {line / 1e9:g} Gb/s"
             yield Check(title, bound.throughput_bps >= line, says)
@@ -90,16 +89,15 @@ class Throughput:
 
     def _bound(self) -> inspection.Bound | None:
         machine = self.gateway.machine
-        if machine.cpu is None:
+        if machine.threads is None:
             return None
         ports = {name: port for name, port in machine.ports.items() if port.speeds_bps}
         ways = {name: float(port.speeds_bps[0]) for name, port in ports.items()
                 if name in (*self.gateway.outside, *self.ways)}  # fmt: skip
         if not ways:
             return None
-        rate = inspection.bps_per_thread(rules=RULES, inline=self.inline)
-        threads = machine.cpu.threads * machine.cpu_count
-        return inspection.inspection_bound(threads, ways, thread_bps=rate)
+        rate = inspection.bps_per_thread(rules=MANY_RULES, inline=self.inline)
+        return inspection.inspection_bound(machine.threads, ways, thread_bps=rate)
 
     # ------------------------------------------------------------------- ends
 

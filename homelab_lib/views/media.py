@@ -10,6 +10,7 @@ from homelab_lib.audit import facts_media as facts
 from homelab_lib.lab import Lab
 from homelab_lib.lab.called import short
 from homelab_lib.models import inspection
+from homelab_lib.models.inspection import MANY_RULES
 from homelab_lib.units import format_bps
 from homelab_lib.views.budgets import inspection_curve
 from homelab_lib.views.missing import Missing
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PIXELS_4K = 3840 * 2160
-RULES = 30_000
-"""Rules that a large set of an inspecting firewall has enabled."""
 
 
 def _frame(rows: Sequence[Mapping[str, object]], missing: str) -> "pd.DataFrame | Missing":
@@ -92,7 +91,7 @@ def inspected(lab: Lab) -> Drawing | Missing:
     firewall = lab.inspection[0].host
     threads = lab.hosts[firewall].threads or 0
     rates = [(n, threads * inspection.bps_per_thread(rules=n)) for n in range(0, 40_001, 1_000)]
-    _, ways = facts.inspection_bounds(lab, firewall, RULES)
+    _, ways = facts.inspection_bounds(lab, firewall, MANY_RULES)
     return inspection_curve(rates, ways, [(row.internet_bps, row.says) for row in lab.inspection])
 
 
@@ -100,7 +99,7 @@ def inspection_promises(lab: Lab) -> str:
     """Whether each promised speed is within what passes, as a list in Markdown."""
     lines = []
     for row in lab.inspection:
-        bound, _ = facts.inspection_bounds(lab, row.host, RULES)
+        bound, _ = facts.inspection_bounds(lab, row.host, MANY_RULES)
         holds = bound.throughput_bps >= row.internet_bps
         lines.append(
             f"- {'✓' if holds else '✕'} {format_bps(row.internet_bps)}, “{row.says}”: "
@@ -110,7 +109,7 @@ def inspection_promises(lab: Lab) -> str:
     return "\n".join(lines) or "This lab promises no inspection."
 
 
-def single_flow(rules: Sequence[int] = (5_000, 15_000, RULES)) -> "pd.DataFrame":
+def single_flow(rules: Sequence[int] = (5_000, 15_000, MANY_RULES)) -> "pd.DataFrame":
     """What one thread inspects, and so one flow gets, by the number of rules."""
     import pandas as pd
 
