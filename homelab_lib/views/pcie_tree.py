@@ -35,7 +35,6 @@ _WORD = {
     "short": "less than it needs",
     "none": "no PCI Express of its own",
 }
-_PAYLOAD = f"payload [Gb/s], MPS {MPS_BYTES}"
 _X_CPU, _X_SHARED, _X_PATH, _X_LEAF = 0.0, 2.3, 4.5, 8.3
 _BAR = 2.2
 
