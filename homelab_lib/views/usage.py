@@ -3,10 +3,11 @@
 from homelab_lib.lab import Lab
 from homelab_lib.units import format_ibytes
 from homelab_lib.views.style import BUSY, GRID, HATCH, INK, WARN, Drawing, house_style, svg
+from homelab_lib.wiring.memory import promises
 
 
 def usage(lab: Lab) -> Drawing:
-    """What VMs, containers and reservations take of the hosts that they are on.
+    """What guests, reservations and the host itself take of the hosts that promise something.
 
     What is promised twice stands out of the frame, hatched.
 
@@ -17,22 +18,7 @@ def usage(lab: Lab) -> Drawing:
     """
     from matplotlib.figure import Figure
 
-    guests = [
-        (guest.host, guest.memory_bytes, guest.vcpu)
-        for kind in (lab.vms, lab.containers, lab.reservations)
-        for guest in kind.values()
-    ]
-    bars: list[tuple[str, float, str]] = []
-    for name in dict.fromkeys(host for host, _, _ in guests):
-        host = lab.hosts[name]
-        if host.memory_bytes:
-            taken = sum(memory for on, memory, _ in guests if on == name)
-            told = f"{format_ibytes(taken)} of {format_ibytes(host.memory_bytes)}"
-            bars.append((f"{name}: memory", taken / host.memory_bytes, told))
-        if host.threads:
-            threads = sum(vcpu for on, _, vcpu in guests if on == name)
-            told = f"{threads} virtual processors on {host.threads} threads"
-            bars.append((f"{name}: processors", threads / host.threads, told))
+    bars = _bars(lab)
     with house_style():
         figure = Figure(figsize=(7.5, 0.6 + 0.42 * max(len(bars), 1)))
         axes = figure.subplots()
@@ -50,3 +36,19 @@ def usage(lab: Lab) -> Drawing:
         axes.invert_yaxis()
         axes.set_title("What is given away of each host")
         return Drawing(svg(figure), "what is given away of each host")
+
+
+def _bars(lab: Lab) -> list[tuple[str, float, str]]:
+    """What each is of, its share, and both in words; the sums are those that the audit judges."""
+    bars = []
+    for name, host in lab.hosts.items():
+        given = promises(lab, host) if lab.promised(name) else None
+        if given is None:
+            continue
+        room = given.room
+        taken = room.guests_bytes + room.host_bytes
+        told = f"{format_ibytes(taken)} of {format_ibytes(room.memory_bytes)}"
+        bars.append((f"{name}: memory", taken / room.memory_bytes, told))
+        told = f"{room.vcpu} virtual processors on {room.threads} threads"
+        bars.append((f"{name}: processors", room.vcpu_ratio, told))
+    return bars

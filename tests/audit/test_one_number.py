@@ -26,6 +26,7 @@ from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.units import format_bytes, format_ibytes
 from homelab_lib.views import budgets, gpu_models, network, pcie_tree, storage, tables
+from homelab_lib.views.usage import usage
 from homelab_lib.wiring.pcie_link import MPS_BYTES
 from homelab_lib.wiring.pcie_tree import leaves, shared_links
 from homelab_lib.wiring.serving import run_of
@@ -138,6 +139,9 @@ def test_what_a_host_has_too_little_memory_by():
     assert {re.search(r"[\d.]+ GiB too many", says)[0] for says in claims} == {told}
     assert sum(size for _, size in facts.shares) - facts.installed_bytes == -facts.room.left_bytes
     assert f"{-facts.room.left_bytes / GIB:.1f}" in budgets.memory_bars([facts]).document
+    given = facts.room.memory_bytes - facts.room.left_bytes
+    drawn = f"{given / facts.room.memory_bytes:.0%}: {format_ibytes(given)} of "
+    assert drawn in usage(LAB).document
     assert all(told in text for text in TEXTS)
 
 
