@@ -100,14 +100,20 @@ class Bench:
         """What came of one step."""
         return self.engine(mode).run_step(name)
 
+    def every(self, mode="apply"):
+        """What came of each step."""
+        engine = self.engine(mode)
+        return {step.name: engine.run_step(step.name) for step in self.steps}
+
     def stops(self):
-        """The step at which a rehearsal of all of them stops, and its words; nothing if it ends."""
+        """The step at which a rehearsal of all of them stops, and its words in one line; nothing
+        if it ends."""
         engine = self.engine()
         for step in self.steps:
             try:
                 engine.run_step(step.name)
             except HomelabError as error:
-                return step.name, str(error)
+                return step.name, " ".join(str(error).split())
         return "", ""
 
     def likeness(self):

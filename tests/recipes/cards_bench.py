@@ -15,12 +15,18 @@ def described(*changes):
     return changed(load_lab(), ("vms.k3s-gpu3.phase", 2), *changes)
 
 
-def bench(lab=None):
-    """A twin before phase 3, each VM with its card on its bus."""
+def bench(lab=None, *above):
+    """A twin before phase 3, each VM with its card on its bus; with what stands above models."""
     lab = lab or described()
-    made = Bench(lab, (*graphics.steps(lab, PHASE), *inference.steps(lab, PHASE)), PHASE)
+    made = Bench(lab, steps_of(lab, *above), PHASE)
     pass_through(lab, made.world)
     return made
+
+
+def steps_of(lab, *above):
+    """The steps of cards and models, and of what stands above these."""
+    parts = (graphics, inference, *above)
+    return tuple(step for part in parts for step in part.steps(lab, PHASE))
 
 
 def pass_through(lab, world):

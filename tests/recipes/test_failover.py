@@ -3,11 +3,10 @@
 import pytest
 
 from homelab_lib.errors import BadParameter
-from homelab_lib.recipes import failover, graphics, inference
+from homelab_lib.recipes import failover
 from homelab_lib.recipes.balancing import End, Way, configuration
 from homelab_lib.twin.machine.haproxy import Broken, parsed
-from recipes.bench import Bench
-from recipes.cards_bench import PHASE, described, pass_through
+from recipes.cards_bench import PHASE, bench, described, pass_through
 
 ROUTES = "services.load-balancer.balancer.routes"
 SMALL = (
@@ -19,28 +18,10 @@ SMALL = (
 )
 
 
-def bench():
-    lab = described(*SMALL)
-    parts = (graphics.steps, inference.steps, failover.steps)
-    made = Bench(lab, tuple(step for part in parts for step in part(lab, PHASE)), PHASE)
-    pass_through(lab, made.world)
-    return made
-
-
-def run(made, mode="apply"):
-    engine = made.engine(mode)
-    return {step.name: engine.run_step(step.name) for step in made.steps}
-
-
-def stopped(made):
-    step, words = made.stops()
-    return step, " ".join(words.split())
-
-
 @pytest.fixture(scope="module")
 def done():
-    made = bench()
-    return made, run(made)
+    made = bench(described(*SMALL), failover)
+    return made, made.every()
 
 
 def test_a_server_is_stopped_and_requests_go_on(done):
@@ -58,8 +39,8 @@ def test_it_is_stopped_once_and_by_agreement(done):
     [step] = [step for step in made.steps if step.name == "failover"]
     assert step.manual.or_confirmed
     sent = len(made.wire.sent)
-    assert {outcome.status for outcome in run(made).values()} == {"already"}
-    assert {outcome.status for outcome in run(made, "verify").values()} == {"already"}
+    assert {outcome.status for outcome in made.every().values()} == {"already"}
+    assert {outcome.status for outcome in made.every("verify").values()} == {"already"}
     assert made.wire.sent[sent:] == []
 
 
@@ -94,7 +75,7 @@ def test_another_policy_that_opens_it_is_no_success(done):
         "spec": {"podSelector": {}, "ingress": [{}], "policyTypes": ["Ingress"]},
     }
     cluster.create(open_to_all)
-    step, words = stopped(made)
+    step, words = made.stops()
     cluster.delete("NetworkPolicy", "all", "ai")
     assert step == "model-servers"
     assert "ollama is closed to k3s-gpu2, which the lab does not name: it answers" in words

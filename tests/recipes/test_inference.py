@@ -27,15 +27,10 @@ EMBEDDINGS = (
 )
 
 
-def run(made, mode="apply"):
-    engine = made.engine(mode)
-    return {step.name: engine.run_step(step.name) for step in made.steps}
-
-
 @pytest.fixture(scope="module")
 def done():
     made = bench()
-    return made, run(made)
+    return made, made.every()
 
 
 def test_every_card_serves_its_model(done):
@@ -62,10 +57,10 @@ def test_memory_and_speed_stand_beside_what_was_foretold(done):
 def test_a_second_run_sends_nothing_and_verify_is_clean(done):
     made, _ = done
     sent = len(made.wire.sent)
-    again = run(made)
+    again = made.every()
     assert made.wire.sent[sent:] == []
     assert {o.status for o in again.values()} == {"already"}
-    assert {o.status for o in run(made, "verify").values()} == {"already"}
+    assert {o.status for o in made.every("verify").values()} == {"already"}
 
 
 def test_a_plan_of_what_is_done_has_nothing_to_send(done):
@@ -154,16 +149,11 @@ def test_a_driver_that_is_not_held_is_split_at_night_and_the_step_says_so():
     assert "library and kernel module have to be of one version" in words
 
 
-def stopped(made):
-    step, words = made.stops()
-    return step, " ".join(words.split())
-
-
 def test_without_a_card_nothing_is_installed():
     made = bench(described(*ALONE))
     vga = Function("vga", "0000:00:01.0", "1234:1111", "0300", "QEMU VGA", "", "", 0, 0, 0, 0)
     made.world.machines["k3s-gpu1"].bus[:] = [vga]
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "drivers"
     assert "RTX 4070 Ti Super is not on the bus of k3s-gpu1" in words
     assert "its graphics cards: 1234:1111" in words
@@ -175,7 +165,7 @@ def test_a_taint_that_keeps_the_plugin_away_is_named():
     [cluster] = made.world.clusters.values()
     taint = {"key": "dedicated", "value": "ml", "effect": "NoSchedule"}
     cluster.get("Node", "k3s-gpu1")["spec"]["taints"] = [taint]
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "gpu-plugins"
     assert "offers 0 of 1 nvidia.com/gpu" in words
     assert "taint dedicated=ml:NoSchedule of k3s-gpu1 keeps nvdp-nvidia-device-plugin away" in words
@@ -184,7 +174,7 @@ def test_a_taint_that_keeps_the_plugin_away_is_named():
 def test_a_plugin_without_nvidia_s_runtime_is_named():
     key = "clusters.homelab.device_plugins.NVIDIA.values"
     made = bench(described(*ALONE, (key, {"runtimeClassName": ""})))
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "gpu-plugins"
     assert "Incompatible strategy detected auto" in words
 
@@ -192,7 +182,7 @@ def test_a_plugin_without_nvidia_s_runtime_is_named():
 def test_a_runtime_class_that_no_node_has_is_named():
     key = "clusters.homelab.device_plugins.NVIDIA.values"
     made = bench(described(*ALONE, (key, {"runtimeClassName": "nvidia-experimental"})))
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "gpu-plugins"
     assert 'no runtime for "nvidia-experimental" is configured' in words
 
@@ -200,7 +190,7 @@ def test_a_runtime_class_that_no_node_has_is_named():
 def test_a_card_that_the_server_leaves_out_is_no_success():
     key = "services.embeddings.chart.values"
     made = bench(described(*EMBEDDINGS, (key, {"extraEnv": []})))
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "model-servers"
     assert "embeddings computes by ROCm: it leaves the card out: dropping ROCm device" in words
 
@@ -208,7 +198,7 @@ def test_a_card_that_the_server_leaves_out_is_no_success():
 def test_another_digest_than_the_lab_s_stops_before_the_model_is_used():
     made = bench(described(*ALONE))
     made.world.habits["ollama_tags"] = {"llama3.1:8b": "f" * 64}
-    step, words = stopped(made)
+    step, words = made.stops()
     assert step == "models"
     assert "has digest ffffffffffff, and the lab has 46e0c10c039e" in words
     assert not [line for line in made.wire.sent if "/api/generate" in line]

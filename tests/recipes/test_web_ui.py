@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.errors import BadParameter, StepFailed
-from homelab_lib.recipes import graphics, inference, web_ui
-from recipes.bench import Bench
-from recipes.cards_bench import PHASE, described, pass_through
+from homelab_lib.recipes import web_ui
+from recipes.cards_bench import PHASE, bench, described, pass_through, steps_of
 
 SMALL = (
     ("services.ollama.devices", ["proxmox.gpu1"]),
@@ -32,33 +31,11 @@ def secrets():
         yield patch
 
 
-def bench_steps(lab):
-    parts = (graphics.steps, inference.steps, web_ui.steps)
-    return tuple(step for part in parts for step in part(lab, PHASE))
-
-
-def bench():
-    lab = described(*SMALL)
-    made = Bench(lab, bench_steps(lab), PHASE)
-    pass_through(lab, made.world)
-    return made
-
-
-def run(made, mode="apply"):
-    engine = made.engine(mode)
-    return {step.name: engine.run_step(step.name) for step in made.steps}
-
-
 def only(made, step):
     """The same twin, and one step: the others' things are an earlier phase's."""
     other = copy.copy(made)
     other.steps = (step,)
     return other
-
-
-def stopped(made):
-    step, words = made.stops()
-    return step, " ".join(words.split())
 
 
 def page(made):
@@ -70,8 +47,8 @@ def page(made):
 
 @pytest.fixture(scope="module")
 def done(secrets):
-    made = bench()
-    return made, run(made)
+    made = bench(described(*SMALL), web_ui)
+    return made, made.every()
 
 
 def test_a_document_comes_back_and_the_answer_has_what_stands_in_it(done):
@@ -109,8 +86,8 @@ def test_no_secret_is_in_what_was_sent(done):
 def test_a_second_run_sends_nothing_and_verify_is_clean(done):
     made, _ = done
     sent = len(made.wire.sent)
-    assert {outcome.status for outcome in run(made).values()} == {"already"}
-    assert {outcome.status for outcome in run(made, "verify").values()} == {"already"}
+    assert {outcome.status for outcome in made.every().values()} == {"already"}
+    assert {outcome.status for outcome in made.every("verify").values()} == {"already"}
     assert made.wire.sent[sent:] == []
 
 
@@ -128,7 +105,7 @@ def test_another_password_than_at_its_first_start_is_told(done, secrets):
     kept = made.world.machines["k3s-control"].files
     [answer] = [p for p in kept.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]
     kept.remove(answer)
-    step, words = stopped(made)
+    step, words = made.stops()
     page(made).users["admin@home.arpa"]["password"] = SECRETS["OPEN_WEBUI_PASSWORD"]
     assert step == "documents"
     assert "signing in" in words
@@ -155,8 +132,8 @@ def test_a_model_that_is_missing_where_documents_are_read_is_named(done):
 @pytest.fixture(scope="module")
 def other(secrets):
     """One that is spoilt again and again."""
-    made = bench()
-    run(made)
+    made = bench(described(*SMALL), web_ui)
+    made.every()
     return made
 
 
@@ -167,25 +144,25 @@ def told_otherwise(made, **changed):
     kept = [each for each in own if each["name"] not in changed]
     told = [{"name": name, "value": value} for name, value in changed.items()]
     values = {"extraEnvVars": [*kept, *told]}
-    made.steps = bench_steps(described(*SMALL, (VALUES, values)))
+    made.steps = steps_of(described(*SMALL, (VALUES, values)), web_ui)
     return made
 
 
 def test_a_page_where_anybody_makes_an_account_is_no_success(other):
-    step, words = stopped(told_otherwise(other, ENABLE_SIGNUP="True"))
+    step, words = told_otherwise(other, ENABLE_SIGNUP="True").stops()
     assert step == "web-ui"
     assert "lets anybody make an account" in words
 
 
 def test_a_page_without_an_administrator_is_no_success(other):
     page(other).users.clear()
-    step, words = stopped(told_otherwise(other, WEBUI_ADMIN_EMAIL=""))
+    step, words = told_otherwise(other, WEBUI_ADMIN_EMAIL="").stops()
     assert step == "web-ui"
     assert "has no account, so whoever comes first becomes its administrator" in words
 
 
 def test_a_page_without_a_login_is_no_success(other):
-    step, words = stopped(told_otherwise(other, WEBUI_AUTH="False"))
+    step, words = told_otherwise(other, WEBUI_AUTH="False").stops()
     assert step == "web-ui"
     assert "asks nobody who he is" in words
 
@@ -196,7 +173,7 @@ def test_a_wrong_address_of_the_embedding_model_stops_at_the_document(other):
     files.remove(answer)
     page(other).files.clear()
     url = "http://embeddings.ai.svc:11434"
-    step, words = stopped(told_otherwise(other, RAG_OLLAMA_BASE_URL=url))
+    step, words = told_otherwise(other, RAG_OLLAMA_BASE_URL=url).stops()
     assert step == "documents"
     assert "reading the document" in words
     assert page(other).files == {}, "what could not be read is taken away again"
