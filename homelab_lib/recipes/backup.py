@@ -27,7 +27,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes import cloud, guest_backup
-from homelab_lib.recipes.drilled import drilled
+from homelab_lib.recipes.promised import drilled, is_new
 from homelab_lib.recipes.restic import reached
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
@@ -177,11 +177,7 @@ class Files:
 
     def check(self, ctx: Context) -> Iterator[Check]:
         """The newest copy is as new as was promised, and nobody left a lock behind."""
-        copy = self.copy(ctx)
-        says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
-        promised = f"of the {self.backup.within_hours} h that were promised"
-        yield Check(f"the newest copy of {self.backup.name} is new", copy.counts,
-                    f"{says} {promised}")  # fmt: skip
+        yield is_new(self.copy(ctx), f"the newest copy of {self.backup.name} is new")
         yield from self.units(ctx)
         held = locks(ctx.host(self.backup.machine), self.access)
         stale = [each.says for each in held if each.stale]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.timers import on_calendar
 from homelab_lib.control.proxmox.backup_server import KEYS, BackupServer
-from homelab_lib.control.proxmox.backups import BackupJob, GuestsBackedUp, newest_backups
+from homelab_lib.control.proxmox.backups import Backup, BackupJob, GuestsBackedUp, newest_backups
 from homelab_lib.control.proxmox.guest_drill import GuestDrill
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
@@ -14,7 +14,7 @@ from homelab_lib.lab.backups import GuestBackup
 from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
-from homelab_lib.recipes.drilled import drilled
+from homelab_lib.recipes.promised import drilled, is_new
 from homelab_lib.recipes.proxmox_host import made_storage
 from homelab_lib.recipes.virtual_machine import node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -193,10 +193,12 @@ class Guests:
             backup.within_hours * _HOUR_S, self.by_server,
         )  # fmt: skip
 
-    def copies(self, ctx: Context) -> Iterator[rule.Copy]:
+    def _newest(self, ctx: Context) -> dict[int, Backup]:
+        return newest_backups(ctx.host(self.host), self.node, self.backup.storage)
+
+    def _copies(self, ctx: Context, there: dict[int, Backup]) -> Iterator[rule.Copy]:
         """What there is of each guest, by date."""
-        host = ctx.host(self.host)
-        there, now_s = newest_backups(host, self.node, self.backup.storage), clock_s(host)
+        now_s = clock_s(ctx.host(self.host))
         for vmid, name in self.guests:
             age_s = now_s - there[vmid].made_s if vmid in there else None
             within_s = self.backup.within_hours * _HOUR_S
@@ -205,12 +207,10 @@ class Guests:
     def check(self, ctx: Context) -> Iterator[Check]:
         """The newest backup of each guest is as new as was promised, and its server finds it
         whole."""
-        for copy in self.copies(ctx):
-            says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
-            promised = f"of the {self.backup.within_hours} h that were promised"
+        there = self._newest(ctx)
+        for copy in self._copies(ctx, there):
             title = f"the newest backup of {copy.name} on {self.backup.storage} is new"
-            yield Check(title, copy.counts, f"{says} {promised}")
-        there = newest_backups(ctx.host(self.host), self.node, self.backup.storage)
+            yield is_new(copy, title)
         bad = [name for vmid, name in self.guests
                if vmid in there and there[vmid].verified == "failed"]  # fmt: skip
         says = f"the look through it failed: {', '.join(bad)}" if bad else "none was found broken"
@@ -218,7 +218,7 @@ class Guests:
 
     def ages(self, ctx: Context) -> Iterator[Measurement]:
         """How old the newest backups are."""
-        for copy in self.copies(ctx):
+        for copy in self._copies(ctx, self._newest(ctx)):
             if copy.age_s is not None:
                 yield Measurement(f"{copy.name}: age of the newest backup", copy.age_s, "s")
 

@@ -1,11 +1,26 @@
-"""What came of the last drill of a backup, and whether that is as long ago as was promised."""
+"""Whether backups are what was promised of them: how new the newest is, and what came of the last
+drill."""
 
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.lab.backups import GuestDrill, RestoreDrill
+from homelab_lib.models.copies import Copy
 from homelab_lib.runbook.step import Check, Context
 
-_DAY_S = 86_400.0
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
+
+
+def is_new(copy: Copy, title: str) -> Check:
+    """Whether a copy is as new as was promised.
+
+    Parameters
+    ----------
+    copy, title
+        What there is of it, and what has to hold.
+    """
+    says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
+    promised = f"of the {copy.within_s / _HOUR_S:g} h that were promised"
+    return Check(title, copy.counts, f"{says} {promised}")
 
 
 def drilled(ctx: Context, machine: str, drill: RestoreDrill | GuestDrill, title: str) -> Check:
