@@ -5,12 +5,14 @@ the pod's own node always passes, and of what comes by another node's port that 
 A client that asks at the node on which the server runs, as ours do, keeps its own address.
 """
 
+import ipaddress
 from collections.abc import Iterator
 
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Service
 from homelab_lib.recipes import manifests
-from homelab_lib.recipes.model_servers import PORT, ModelServer
+from homelab_lib.recipes.model_servers import PORT, ModelServer, address_of
 from homelab_lib.runbook.step import Check, Context
 
 _PATIENCE_S = 5
@@ -47,7 +49,13 @@ def policy(lab: Lab, server: ModelServer) -> manifests.Object:
 
 def admitted(lab: Lab, server: ModelServer) -> list[str]:
     """The networks from which it is asked: the machine from which we look at it, balancers in front
-    of it, nodes of other clusters whose pages need it, and those that the lab names."""
+    of it, nodes of other clusters whose pages need it, and those that the lab names.
+
+    Raises
+    ------
+    BadParameter
+        The address of one is not known, and the lab names no network.
+    """
     machines = [server.asks]
     own = {model.name for model in server.models}
     for service in lab.services.values():
@@ -56,8 +64,8 @@ def admitted(lab: Lab, server: ModelServer) -> list[str]:
             machines.append(service.runs_on)
         if _is_page_of(lab, service, server) and service.runs_on != _cluster(server):
             machines += lab.clusters[service.runs_on or ""].vms
-    found = [f"{_address(lab, machine)}/32" for machine in machines]
-    return list(dict.fromkeys((*found, *server.ollama.asked_from)))
+    found = [_alone(lab, machine, server) for machine in machines]
+    return list(dict.fromkeys((*filter(None, found), *server.ollama.asked_from)))
 
 
 def _pods(lab: Lab, server: ModelServer) -> Iterator[manifests.Object]:
@@ -89,11 +97,20 @@ def _cluster(server: ModelServer) -> str:
     return server.card.cluster.name if server.card.cluster is not None else ""
 
 
-def _address(lab: Lab, machine: str) -> str:
-    if (vm := lab.vms.get(machine)) is not None:
-        return vm.ip or ""
-    login = lab.hosts[machine].ssh
-    return login.address if login is not None else ""
+def _alone(lab: Lab, machine: str, server: ModelServer) -> str:
+    """A machine as a network of its own; empty where only a network that the lab names has it."""
+    address = address_of(lab, machine)
+    try:
+        return str(ipaddress.ip_network(address))
+    except ValueError:
+        if server.ollama.asked_from:
+            return ""
+        raise BadParameter(
+            f"{machine} asks {server.name}, which lets in addresses and no names, and the lab has "
+            f"{address or 'none'} for it",
+            where=f"services.{server.service.name}.ollama.asked_from",
+            fix=f"write the network that {machine} is in, or its own address where it is described",
+        ) from None
 
 
 def closed(ctx: Context, lab: Lab, server: ModelServer) -> Iterator[Check]:
@@ -104,7 +121,7 @@ def closed(ctx: Context, lab: Lab, server: ModelServer) -> Iterator[Check]:
     others = [
         name
         for name in cluster.vms
-        if name != server.card.machine and f"{lab.vms[name].ip}/32" not in may
+        if name != server.card.machine and _alone(lab, name, server) not in may
     ]
     if not others or server.ollama.asked_from:
         return

@@ -74,12 +74,7 @@ class ModelServer:
     @property
     def address(self) -> str:
         """Its machine's address."""
-        machine = self.card.machine
-        vm = self.lab.vms.get(machine)
-        if vm is not None:
-            return vm.ip or machine
-        host = self.lab.hosts[machine]
-        return host.ssh.address if host.ssh else machine
+        return address_of(self.lab, self.card.machine) or self.card.machine
 
     @property
     def url(self) -> str:
@@ -153,6 +148,15 @@ class ModelServer:
     def predicted_bytes(self) -> int:
         """What its models take together; each has a process of its own [bytes]."""
         return sum(each.needed_bytes for _, each in self.fits())
+
+
+def address_of(lab: Lab, machine: str) -> str:
+    """Where a machine is reached, as the lab has it: for a host that may be a name. Empty where
+    the lab does not say."""
+    if (vm := lab.vms.get(machine)) is not None:
+        return vm.ip or ""
+    login = lab.hosts[machine].ssh
+    return login.address if login is not None else ""
 
 
 def servers_of(lab: Lab, phase: int) -> list[ModelServer]:

@@ -3,7 +3,7 @@
 import pytest
 
 from homelab_lib.errors import BadParameter
-from homelab_lib.recipes import failover
+from homelab_lib.recipes import failover, inference
 from homelab_lib.recipes.balancing import End, Way, configuration
 from homelab_lib.twin.machine.haproxy import Broken, parsed
 from recipes.cards_bench import PHASE, bench, described, pass_through
@@ -155,6 +155,16 @@ def test_what_can_not_be_is_refused_before_anything_is_sent(changes, expected):
     with pytest.raises(BadParameter) as caught:
         list(failover.steps(lab, PHASE))
     assert expected in " ".join(str(caught.value).split())
+
+
+def test_a_balancer_of_which_only_a_name_is_known_has_to_be_in_a_network_that_is_written():
+    named = (*SMALL, ("hosts.desktop.ssh.address", "desktop"))
+    with pytest.raises(BadParameter) as caught:
+        list(inference.steps(described(*named), PHASE))
+    assert "lets in addresses and no names, and the lab has desktop for it" in str(caught.value)
+    lab = described(*named, ("services.ollama.ollama.asked_from", ["10.0.10.0/24"]))
+    [step] = [step for step in inference.steps(lab, PHASE) if step.name == "model-servers"]
+    assert "10.0.10.0/24" in step.why
 
 
 def test_a_lab_without_such_things_has_no_such_step():
