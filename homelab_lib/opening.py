@@ -3,6 +3,7 @@
 import secrets
 
 from homelab_lib import paths
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.recipes import health, runbook
 from homelab_lib.recipes.phase import Named
@@ -34,7 +35,7 @@ def record_of(
 ) -> records.Record:
     """The record of a run: the one that was named, the one of the same approval, or a new one.
 
-    One that has ended well is evidence: it is gone on with only where it is named.
+    One that has ended well is evidence, and no run that sends goes on with it.
 
     Parameters
     ----------
@@ -46,10 +47,23 @@ def record_of(
         What was sent under which approval, where this run sends under one.
     day
         ``2026-01-31``
+
+    Raises
+    ------
+    BadParameter
+        There is no record of that name, or what was approved was carried out.
     """
+    whole = earlier is not None and earlier.carried_out(approve)
     if run_id:
-        return records.find(paths.reports(), run_id)
-    if earlier is not None and not earlier.carried_out(approve):
+        found = records.find(paths.reports(), run_id)
+        if whole:
+            raise BadParameter(
+                "what was approved was carried out, so there is no run of it to go on with",
+                where=str(found.folder),
+                fix="leave run_id empty: the hosts are looked at again, and nothing is sent twice",
+            )
+        return found
+    if earlier is not None and not whole:
         before = earlier.record_of(approve)
         if before is not None:
             return records.Record(before)

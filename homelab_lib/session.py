@@ -62,7 +62,7 @@ class Run:
         Releases to plan for although the twin does not know them: ``proxmox 12.7``.
     run_id
         Continue that run's record. Without it a run that died under the same approval is
-        continued by itself; one that ended well is not.
+        continued by itself; one that ended well is not, not even where it is named.
     seed
         The twin's seed.
     ssh_config
@@ -147,7 +147,7 @@ class Run:
         public = (name, self.lab.name, *self.lab.hosts, *self.lab.vms, *self.runbook.names)
         self._mask.public.update(public)
         under = self._history if target == "ssh" and changing else None
-        self._carried_out = bool(under and not run_id and under.carried_out(self.approve))
+        self._carried_out = bool(under and under.carried_out(self.approve))
         day = self._wall()[:10]
         self.record = opening.record_of(name, target, run_id, under, self.approve, day)
         head = {

@@ -209,6 +209,28 @@ def test_what_was_carried_out_once_is_not_sent_again_under_that_approval(standin
         assert list(check(ran.record)) == []
 
 
+def test_a_run_that_was_killed_at_its_end_tells_what_it_had_to_do_again(standing):
+    share = {"only": ["share"]}
+    digest = standing.planned(**share)
+    with cells(standing, approve=digest, **share) as run:  # killed before it could finish
+        run.step("share")
+    nas = standing.world.machines["truenas"]
+    [made] = [
+        each["id"]
+        for each in json.loads(nas.run("midclt call sharing.nfs.query").finished().stdout)
+        if each["path"] == "/mnt/tank/k3s"
+    ]
+    nas.run(f"midclt call sharing.nfs.delete {made}").finished()
+    again = standing.run("apply", digest, **share)
+    assert (again.error, again.record) == (None, run.record.folder)
+    assert list(check(again.record)) == []
+    left = {file.name: file.read_bytes() for file in again.record.iterdir()}
+    run_id = again.record.name.rpartition("_")[2]
+    named = standing.run("apply", digest, run_id=run_id, **share)
+    assert isinstance(named.error, BadParameter)
+    assert {file.name: file.read_bytes() for file in again.record.iterdir()} == left
+
+
 def test_what_is_remembered_is_its_owners_alone_whatever_the_umask(standing):
     before = os.umask(0)
     try:

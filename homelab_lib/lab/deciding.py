@@ -43,13 +43,14 @@ def decide(place: Path, decision: Mapping[str, Any]) -> tuple[Path, Lab]:
     Raises
     ------
     LabError
-        The lab would be wrong with it, or its decisions are written so that nothing can be added.
+        The lab would be wrong with it, or its decisions are written so that nothing can be added;
+        or the file can't be written, is a link to somebody else's, or was changed meanwhile.
     """
     known = {each.id for each in load_lab(place).decisions}
     numbers = (f"-{number}" if number > 1 else "" for number in range(1, len(known) + 2))
     wanted = str(decision["id"])
     entry = {**decision, "id": next(wanted + n for n in numbers if wanted + n not in known)}
-    file, text = _with(place, entry)
+    file, before, text = _with(place, entry)
     with tempfile.TemporaryDirectory(prefix="homelab-decide-") as folder:
         trial = Path(folder) / "lab"
         if place.is_file():
@@ -58,10 +59,35 @@ def decide(place: Path, decision: Mapping[str, Any]) -> tuple[Path, Lab]:
                 shutil.copytree(place.parent / "catalog", trial / "catalog")
         else:
             shutil.copytree(place, trial, ignore=_no_other_labs)
-        (trial / file.name).write_text(text, encoding="utf-8")
+        (trial / file.name).write_bytes(text.encode())
         lab = load_lab(trial / file.name if place.is_file() else trial)
-    durable.replace(file, text)
+    _replace(file, before, text)
     return file, lab
+
+
+def _replace(file: Path, before: str, text: str) -> None:
+    """Put the text in the place of what was read, and of nothing else."""
+    if file.is_symlink():
+        raise LabError(
+            f"it is a link to {file.resolve()}, which others may read, too; nothing was written",
+            where=str(file),
+            fix="put a file of the lab's own in its place, or name what it leads to",
+        )
+    if _read(file) != before:
+        raise LabError(
+            "it was changed meanwhile; nothing was written",
+            where=str(file),
+            fix="close it elsewhere, then run the same command again",
+        )
+    try:
+        durable.replace(file, text)
+    except OSError as error:
+        raise LabError(f"it can't be written: {error.strerror}", where=str(file)) from None
+
+
+def _read(file: Path) -> str:
+    """A file's text, its ends of lines as they are; empty where there is none."""
+    return file.read_bytes().decode() if file.exists() else ""
 
 
 def _no_other_labs(folder: str, names: list[str]) -> set[str]:
@@ -70,31 +96,36 @@ def _no_other_labs(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name != "catalog" and not name.endswith(kept)}
 
 
-def _with(place: Path, entry: Mapping[str, Any]) -> tuple[Path, str]:
-    """The file that the decision goes in, and its text with it."""
+def _with(place: Path, entry: Mapping[str, Any]) -> tuple[Path, str, str]:
+    """The file that the decision goes in, its text, and its text with it."""
     files = [place] if place.is_file() else sorted(place.glob("*.y*ml"))
     for file in files:
-        text = file.read_text(encoding="utf-8")
+        text = _read(file)
         root = compose(text)
         for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
             if key.value == _KEY:
-                return file, _added(file, text, value, entry)
+                return file, text, _added(file, text, value, entry)
     file = place if place.is_file() else place / _FILE
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    gap = "\n" if text else ""
-    return file, f"{text.rstrip()}{gap}{gap}{_KEY}:\n" + "".join(_lines(entry, 2))
+    text, end = _read(file), _end(_read(file))
+    gap = end if text else ""
+    return file, text, f"{text.rstrip()}{gap}{gap}{_KEY}:{end}" + "".join(_lines(entry, 2, end))
+
+
+def _end(text: str) -> str:
+    """How its lines end."""
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _added(file: Path, text: str, value: yaml.Node, entry: Mapping[str, Any]) -> str:
-    lines = text.splitlines(keepends=True)
+    lines, end = text.splitlines(keepends=True), _end(text)
     at, column = value.start_mark, value.start_mark.column
     if not value.value:  # nothing, or []
         row = lines[at.line]
-        ends = value.end_mark.column if value.end_mark.line == at.line else len(row.rstrip("\n"))
+        ends = value.end_mark.column if value.end_mark.line == at.line else len(row.rstrip("\r\n"))
         head = row[:column].rstrip()
-        lines[at.line : at.line + 1] = [f"{head}\n", *_lines(entry, 2)]
+        lines[at.line : at.line + 1] = [f"{head}{end}", *_lines(entry, 2, end)]
         if rest := row[ends:].strip():
-            lines.insert(at.line, f"{rest}\n")
+            lines.insert(at.line, f"{rest}{end}")
         return "".join(lines)
     if getattr(value, "flow_style", False):
         raise LabError(
@@ -106,8 +137,8 @@ def _added(file: Path, text: str, value: yaml.Node, entry: Mapping[str, Any]) ->
     while last > at.line + 1 and _between(lines[last - 1]):
         last -= 1
     if not lines[last - 1].endswith("\n"):
-        lines[last - 1] += "\n"
-    return "".join([*lines[:last], "\n", *_lines(entry, column), *lines[last:]])
+        lines[last - 1] += end
+    return "".join([*lines[:last], end, *_lines(entry, column, end), *lines[last:]])
 
 
 def _between(line: str) -> bool:
@@ -127,13 +158,14 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 _Dumper.add_representer(str, _text)
 
 
-def _lines(entry: Mapping[str, Any], column: int) -> Iterable[str]:
+def _lines(entry: Mapping[str, Any], column: int, end: str) -> Iterable[str]:
     written = yaml.dump(
         [_plain(entry)],
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=_WIDTH - column,
+        line_break=end,
     )
     return [f"{' ' * column}{line}" if line.strip() else line for line in
             written.splitlines(keepends=True)]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError, PlanStale
-from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.journal import Journal, intents
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 
 _AGAIN = "run with mode=plan again, read it, and approve the new digest"
@@ -102,7 +102,8 @@ def assert_covers(
     PlanStale
         With all lines that differ.
     """
-    if fresh.digest == approved.digest:
+    sent = Counter(each["id"] for each in intents(journal.events) if each["outcome"] == "done")
+    if fresh.digest == approved.digest and not sent:
         return Covered()
     _same_undertaking(approved, fresh)
     if approved.blocked:
@@ -111,11 +112,11 @@ def assert_covers(
             f"    {approved.blocked_at}: {approved.blocked}",
             fix=_AGAIN,
         )
-    left = Counter(change.identity for change in approved.changes)
+    left = Counter(change.identity for change in approved.changes) - sent
     differences: list[str] = []
     besides: list[str] = []
     gone: list[str] = []
-    done = [each for each in approved.changes if journal.outcome(each.identity) == "done"]
+    done = [each for each in approved.changes if sent[each.identity]]
     for change in fresh.changes:
         if left[change.identity]:
             left[change.identity] -= 1
@@ -190,10 +191,16 @@ def _same_undertaking(approved: Plan, fresh: Plan) -> None:
 
 
 def _again(change: PlannedChange, done: Sequence[PlannedChange]) -> bool:
-    """Whether a change sends no more than what was approved and sent, and replaces nothing."""
-    plain = not (change.destroys or change.replaces)
-    return plain and any(
-        change.step == each.step and change.rollback == each.rollback and change.sends_as(each)
+    """Whether a change sends no more than what was approved and sent: it destroys nothing, and what
+    it replaces is nothing, or what it was approved to replace."""
+    return not change.destroys and any(
+        change.identity == each.identity
+        or (
+            not change.replaces
+            and change.step == each.step
+            and change.rollback == each.rollback
+            and change.sends_as(each)
+        )
         for each in done
     )
 

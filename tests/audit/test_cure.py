@@ -11,7 +11,7 @@ from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import RULES
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import BadParameter, LabError
-from homelab_lib.lab import load_lab
+from homelab_lib.lab import deciding, load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.deciding import decide
 
@@ -94,6 +94,50 @@ def test_the_text_that_is_there_stays(name, alone, mini):
     assert lab.hosts["mini"].title == "0x1F"
     assert lab == load_lab(file if alone else mini)
     assert (lab.decisions[-1].title, lab.decisions[-1].reason) == (OTHER["title"], "1e9")
+
+
+def test_the_ends_of_lines_stay_as_they_are(mini):
+    file = mini / "lab.yaml"
+    text = file.read_text() + PLACES["between others"][0]
+    file.write_bytes(text.replace("\n", "\r\n").encode())
+    decide(mini, OTHER)
+    now = file.read_bytes()
+    assert b"\r\n- id: other\r\n" in now
+    assert now.count(b"\n") == now.count(b"\r\n")
+
+
+def test_a_file_that_somebody_changes_meanwhile_keeps_what_he_wrote(mini, monkeypatch):
+    file = mini / "decisions.yaml"
+    file.write_text(PLACES["between others"][0])
+
+    def slow(place):
+        if place != mini:
+            file.write_text("# by me, just now\n" + PLACES["between others"][0])
+        return load_lab(place)
+
+    monkeypatch.setattr(deciding, "load_lab", slow)
+    with pytest.raises(LabError, match="was changed meanwhile"):
+        decide(mini, OTHER)
+    assert file.read_text().startswith("# by me, just now\n")
+    assert "other" not in file.read_text()
+
+
+def test_a_file_that_others_share_by_a_link_is_left_alone(mini, tmp_path):
+    shared = tmp_path / "shared.yaml"
+    shared.write_text(PLACES["between others"][0])
+    (mini / "decisions.yaml").symlink_to(shared)
+    with pytest.raises(LabError, match="is a link"):
+        decide(mini, OTHER)
+    assert shared.read_text() == PLACES["between others"][0]
+
+
+def test_a_file_that_can_not_be_written_says_so(mini, monkeypatch):
+    def full(file, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(deciding.durable, "replace", full)
+    with pytest.raises(LabError, match="No space left on device"):
+        decide(mini, OTHER)
 
 
 def test_a_name_that_is_taken_gets_a_number(mini):

@@ -203,6 +203,18 @@ class TestAgain:
         found = covers(self.APPROVED, self.NOTHING_THERE, log)
         assert found.besides == (self.NOTHING_THERE.changes[0].identity,)
 
+    def test_what_is_done_once_more_is_written_down(self):
+        log = journal(self.APPROVED, "a", outcome="done")
+        found = covers(self.APPROVED, self.APPROVED, log)
+        assert found.besides == (self.APPROVED.changes[0].identity,)
+
+    @pytest.mark.parametrize("destroy", [[], ["a's data"]])
+    def test_what_destroys_is_approved_for_once(self, destroy):
+        plan = plan_of(runbook(Value("one", "a", "1", destroys=("a's data",))), Wire())
+        covers(plan, plan, journal(plan, "a", outcome="failed"), destroy)
+        with pytest.raises(PlanStale, match="one: a"):
+            covers(plan, plan, journal(plan, "a", outcome="done"), destroy)
+
     def test_what_was_not_sent_is_not_begun_where_something_went_missing(self):
         with pytest.raises(PlanStale):
             covers(self.APPROVED, self.NOTHING_THERE)
