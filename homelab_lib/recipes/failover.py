@@ -218,9 +218,9 @@ class Failover:
             statuses, served = trial.told(ctx.host(self.machine))
             bad = [each for each in statuses if each != "200"]
             says = f"{len(statuses) - len(bad)} of {len(statuses)} answered"
-            yield Check(
-                f"no request at port {trial.port} was lost", not bad and bool(statuses), says
-            )
+            well = not bad and bool(statuses)
+            anew = "" if well else f"; rm {trial.keep} on {self.machine} has it tried once more"
+            yield Check(f"no request at port {trial.port} was lost", well, f"{says}{anew}")
             first = self.servers[trial.way][0].name
             others = {name: count for name, count in served.items() if name != first and count}
             says = ", ".join(f"{name}: {count}" for name, count in served.items())

@@ -3,6 +3,7 @@ is killed under load, and nobody's request is lost but those that were with it."
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from homelab_lib.control.haproxy.status import table
+from homelab_lib.control.haproxy.trial import Tried
 from homelab_lib.recipes.balancing import End, Way, configuration
 from real.opensshd import until
 from real.test_restic import free_port
@@ -187,3 +189,31 @@ def test_without_any_server_it_says_so_at_once(tmp_path):
     with house(tmp_path) as made:
         until("it answers", is_up(made))
         assert made.ask()[0] == 503
+
+
+def test_a_trial_that_is_ended_in_the_middle_starts_what_it_stopped(tmp_path):
+    """Systemd ends all processes of its unit at once, and so does a shutdown."""
+    told = tmp_path / "told"
+    programs = {
+        "systemctl": f'echo "$@" >> {told}\n',
+        "curl": f"grep -q stop {told} 2>/dev/null && {{ echo asked >> {told}; exec sleep 60; }}\n"
+        "echo 200\n",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}")
+        (tmp_path / name).chmod(0o755)
+    tried = Tried("here", "ollama", "small", 1, TAG, "http://own", "http://s", str(tmp_path / "k"))
+    [change] = tried.diff(False).changes
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    process = subprocess.Popen(
+        change.call.argv, env={"PATH": path}, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        until("it is stopped", lambda: told.exists() and "asked" in told.read_text())
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+    assert told.read_text().splitlines()[0] == "stop ollama"
+    assert told.read_text().splitlines()[-1] == "start ollama"
+    assert not (tmp_path / "k").exists(), "nothing is kept of half a trial"

@@ -65,6 +65,29 @@ def test_the_port_of_the_models_is_closed_to_whom_the_lab_does_not_name(done):
     assert asked.status == 7
 
 
+def test_a_port_that_could_not_be_asked_is_not_taken_for_closed(done):
+    made, _ = done
+    packages = made.world.machines["k3s-gpu2"].packages
+    version = packages.pop("curl")
+    step, words = made.stops()
+    packages["curl"] = version
+    assert step == "model-servers"
+    assert "ollama is closed to k3s-gpu2, which the lab does not name" in words
+    assert "curl" in words
+
+
+def test_what_was_tried_in_vain_says_how_it_is_tried_again(done):
+    made, _ = done
+    files = made.world.machines["desktop"].files
+    [kept] = [p for p in files.entries if p.startswith("/var/lib/homelab/answers/load-balancer")]
+    good = files.text(kept)
+    files.write(kept, good.replace("200\n", "failed\n", 1))
+    step, words = made.stops()
+    files.write(kept, good)
+    assert step == "failover"
+    assert f"7 of 8 answered; rm {kept} on desktop" in words
+
+
 def test_another_policy_that_opens_it_is_no_success(done):
     made, _ = done
     [cluster] = made.world.clusters.values()

@@ -7,6 +7,7 @@ import pytest
 
 from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.recipes import web_ui
+from homelab_lib.twin.kubernetes import web_ui as twin
 from recipes.cards_bench import PHASE, bench, described, pass_through, steps_of
 
 SMALL = (
@@ -102,14 +103,56 @@ def test_a_plan_of_what_is_done_has_nothing_to_send(done):
 def test_another_password_than_at_its_first_start_is_told(done, secrets):
     made, _ = done
     page(made).users["admin@home.arpa"]["password"] = "changed-in-the-page"
-    kept = made.world.machines["k3s-control"].files
-    [answer] = [p for p in kept.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]
-    kept.remove(answer)
+    ask_anew(made)
     step, words = made.stops()
     page(made).users["admin@home.arpa"]["password"] = SECRETS["OPEN_WEBUI_PASSWORD"]
     assert step == "documents"
     assert "signing in" in words
     assert "The email or password provided is incorrect" in words
+
+
+def ask_anew(made):
+    """What was asked and kept is gone; the rest stays."""
+    kept = made.world.machines["k3s-control"].files
+    for each in [p for p in kept.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]:
+        kept.remove(each)
+
+
+def test_somebody_elses_document_of_the_same_name_is_neither_asked_nor_taken_away(done):
+    made, _ = done
+    files = page(made).files
+    own = dict(files)
+    theirs = {"id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "user_id": "somebody", "error": "x",
+              "filename": "homelab-key.txt", "text": "His own.", "status": "failed"}  # fmt: skip
+    files.clear()
+    files[theirs["id"]] = theirs
+    ask_anew(made)
+    outcome = made.every()["documents"]
+    left = dict(files)
+    files.clear()
+    files.update(own)
+    assert left[theirs["id"]] == theirs
+    assert len(left) == 2
+    assert all(check.holds for check in outcome.checks)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_where_documents_can_not_be_looked_for_none_is_uploaded(done, monkeypatch, status):
+    made, _ = done
+
+    def broken(*asked):
+        raise twin.Refused(status, "Not Found" if status == 404 else "broken")
+
+    monkeypatch.setitem(twin._ROUTES, ("GET", "/api/v1/files/search"), (True, broken))
+    before = dict(page(made).files)
+    ask_anew(made)
+    step, words = made.stops()
+    monkeypatch.undo()
+    after = dict(page(made).files)
+    made.every()
+    assert step == "documents"
+    assert "looking for the document" in words
+    assert after == before
 
 
 def test_a_model_that_is_missing_where_documents_are_read_is_named(done):
@@ -168,9 +211,7 @@ def test_a_page_without_a_login_is_no_success(other):
 
 
 def test_a_wrong_address_of_the_embedding_model_stops_at_the_document(other):
-    files = other.world.machines["k3s-control"].files
-    [answer] = [p for p in files.entries if p.startswith("/var/lib/homelab/answers/open-webui-")]
-    files.remove(answer)
+    ask_anew(other)
     page(other).files.clear()
     url = "http://embeddings.ai.svc:11434"
     step, words = told_otherwise(other, RAG_OLLAMA_BASE_URL=url).stops()

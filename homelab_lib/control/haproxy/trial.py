@@ -1,7 +1,7 @@
 """A server that is stopped while requests go on, and what came of them.
 
 It is started again whatever happens: by the script that stopped it, which runs as a unit of its own
-on the machine, or by the machine's next start.
+on the machine, also where that unit is ended; or by the machine's next start.
 """
 
 import json
@@ -25,12 +25,13 @@ ask() {
   curl -sS -f -o "$keep.body" -w '%{http_code}\n' -m 600 -X POST -H "$json" --data-binary "$2" \
     "$1/api/generate" || echo failed
 }
-trap 'systemctl start "$unit"' EXIT
 {
   echo '== before'
   curl -sS -f -m 10 "$page"
   echo '== answers'
   ask "$way" "$body"
+  trap 'exit 143' TERM INT HUP  # else a signal ends the shell without its EXIT
+  trap 'systemctl start "$unit"' EXIT
   systemctl stop "$unit"
   while [ "$left" -gt 1 ]; do ask "$way" "$body"; left=$((left - 1)); done
   echo '== after'

@@ -2,13 +2,14 @@
 by one that answers.
 
 Sources: docs.openwebui.com, API endpoints; open-webui/open-webui 0.11 routers/auths.py, files.py
-(an upload answers 200 also where its document could not be read: its status says so),
-retrieval.py.
+(an upload answers 200 also where its document could not be read: its status says so; who
+administers it finds everybody's documents, by their names alone), retrieval.py.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from homelab_lib import answers
@@ -28,21 +29,26 @@ _ANSWER: Shape = {
 # standard input; what comes of it is nowhere among the processes, for printf is the shell's own.
 _SCRIPT = r"""set -eu; umask 077
 mkdir -p "${1%/*}"
+trap 'rm -f "$1.text" "$1.new"' EXIT
 said=$(curl -sS --fail-with-body -m 60 -H 'Content-Type: application/json' --data-binary @- \
   "$2/api/v1/auths/signin") || { echo "signing in: $said" >&2; exit 1; }
 token=$(printf '%s\n' "$said" | grep -o '"token":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
+[ -n "$token" ] || { echo "signing in: it gives no token" >&2; exit 1; }
 ask() {
   printf 'Authorization: Bearer %s\n' "$token" | curl -sS --fail-with-body -m 600 -H @- "$@"
 }
 number() { grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4; }
 json='Content-Type: application/json'
-found=$(ask "$2/api/v1/files/search?filename=$3" || true)
-file=$(printf '%s\n' "$found" | number || true)
+said=$(ask "$2/api/v1/files/search?filename=$3" || true)
+case $said in
+  '[]' | '{"detail":"No files found'*) file=;;
+  '[{'*'"id":"'*) file=$(printf '%s\n' "$said" | number);;
+  *) echo "looking for the document: ${said:-no answer}" >&2; exit 1;;
+esac
 if [ -z "$file" ]; then
   printf '%s' "$4" > "$1.text"
   said=$(ask -F "file=@$1.text;filename=$3;type=text/plain" \
     "$2/api/v1/files/?process_in_background=false") || { echo "uploading: $said" >&2; exit 1; }
-  rm -f "$1.text"
   file=$(printf '%s\n' "$said" | number)
 fi
 said=$(ask "$2/api/v1/files/$file/process/status")
@@ -74,7 +80,8 @@ class DocumentAsked:
     email, password
         Its administrator's login.
     title, text
-        The document.
+        The document. Its name there tells of its text and of who reads it, too: one that is called
+        so is ours, whatever else there is of that title.
     question
         What is asked of it.
     embeds, model
@@ -105,6 +112,13 @@ class DocumentAsked:
         told = "\n".join((self.title, self.text, self.question, self.embeds, self.model))
         return f"{self.keep}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
 
+    @property
+    def _called(self) -> str:
+        """What the document is called there."""
+        title = PurePosixPath(self.title)
+        told = hashlib.sha256(f"{self.text}\n{self.embeds}".encode()).hexdigest()[:12]
+        return f"{title.stem}-{told}{title.suffix}"
+
     def observe(self, host: Host) -> dict[str, Any]:
         kept = bool(read_file(host, self._file).strip())
         return {"kept": kept, "url": "" if kept else self.place.url(host)}
@@ -121,7 +135,7 @@ class DocumentAsked:
             "files": [{"type": "file", "id": "FILE"}],
             "stream": False,
         }
-        words = (self._file, observed["url"], self.title, self.text, json.dumps(query))
+        words = (self._file, observed["url"], self._called, self.text, json.dumps(query))
         call = change(
             "sh",
             "-c",
@@ -137,7 +151,7 @@ class DocumentAsked:
             f"give {self.place.service} the document {self.title}, which {self.embeds} reads, and "
             f"ask {self.model} about it"
         )
-        undo = f"delete the document on the page of {self.place.service}; rm {self._file}"
+        undo = f"delete {self._called} on the page of {self.place.service}; rm {self._file}"
         return Diff((Change(what, call, undo=undo),))
 
     def _login(self) -> str:
