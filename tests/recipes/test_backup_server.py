@@ -84,7 +84,7 @@ def test_entered_by_the_token_encrypted_backed_up_and_restored():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda server: setattr(server, "fingerprint", "00:" * 31 + "00"), "certificate verify"),
+        (lambda server: setattr(server, "fingerprint", "00:" * 31 + "00"), "not verified, abort!"),
         (lambda server: server.tokens.update({STORE["username"]: "another"}), "401"),
         (lambda server: server.tokens.clear(), "401"),
         (lambda server: server.datastores.clear(), "check permissions and existence"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from homelab_lib.control.haproxy.status import table
 from homelab_lib.errors import BadParameter
 from homelab_lib.recipes import failover, inference
 from homelab_lib.recipes.balancing import End, Way, configuration
@@ -110,7 +111,8 @@ def test_a_server_that_lost_its_model_is_not_taken_for_one_that_stands_in(done):
     digest = server.store.pop("llama3.1:8b")
     asked = made.world.machines["desktop"].run("curl -sS 'http://127.0.0.1:8404/;csv'").finished()
     server.store["llama3.1:8b"] = digest
-    assert "small,ollama-desktop,1,DOWN" in asked.out.decode()
+    row = table(asked.out.decode(), "desktop", "stats")["small", "ollama-desktop"]
+    assert (row["stot"], row["status"]) == ("1", "DOWN")
 
 
 def test_by_the_balancer_nobody_pulls_or_deletes(done):

@@ -1,7 +1,8 @@
 """`kubectl exec`: a program in a container that runs.
 
-Source: kubectl `pkg/cmd/exec`; runc, `exec failed`; NVIDIA/nvidia-container-toolkit#48 and
-NVIDIA's "Troubleshooting with the Container Toolkit" (containers that lose their cards).
+Source: kubectl `pkg/cmd/exec`; containerd and runc, `exec failed`;
+NVIDIA/nvidia-container-toolkit#48 and NVIDIA's "Troubleshooting with the Container Toolkit"
+(containers that lose their cards).
 """
 
 from dataclasses import replace
@@ -15,6 +16,11 @@ from homelab_lib.twin.machine.graphics_drivers import nvidia_smi
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 
+_NO_PROGRAM = (
+    "error: Internal error occurred: error executing command in container: failed to exec in "
+    "container: OCI runtime exec failed: exec failed: unable to start container process: exec: "
+    '"{}": executable file not found in $PATH: unknown\n'
+)
 _LOST = "Failed to initialize NVML: Unknown Error\n"
 
 
@@ -33,8 +39,7 @@ def execute(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Rep
     if program != ("nvidia-smi", "-L"):
         return Reply(127, stderr="twin: its kubectl exec runs nvidia-smi -L alone\n")
     if pod["spec"].get("runtimeClassName") != "nvidia":
-        says = f'exec: "{program[0]}": executable file not found in $PATH'
-        return Reply(1, stderr=f"error: Internal error occurred: {says}\n")
+        return Reply(1, stderr=_NO_PROGRAM.format(program[0]))
     if pod["metadata"]["uid"] in cluster.bereft:
         return Reply(255, _LOST, "command terminated with exit code 255\n")
     node = cluster.members[pod["spec"]["nodeName"]]

@@ -34,7 +34,9 @@ GROUNDS: tuple[Grounds, ...] = (
         for grounds in _kubectl(f"get {kind}", Fidelity.RECORDED, "outputs of real clusters")
     ),
     *_kubectl("get --raw", Fidelity.DOCUMENTATION, "kubernetes.io, API health endpoints"),
-    *_kubectl("exec", Fidelity.SOURCE, "kubectl pkg/cmd/exec; NVIDIA/nvidia-container-toolkit#48"),
+    *_kubectl(
+        "exec", Fidelity.DOCUMENTATION, "its words; NVIDIA/nvidia-container-toolkit#48, nvidia-smi"
+    ),
     *_kubectl("delete", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl delete"),
     *_kubectl("logs", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl logs"),
     *_kubectl("label", Fidelity.SOURCE, "kubernetes/kubectl, pkg/cmd/label"),

@@ -1,7 +1,8 @@
 """Who may come in to a pod: network policies, as k3s enforces them.
 
 Sources: kubernetes.io, Network Policies; kube-router (`pkg/controllers/netpol`), which k3s has in
-it: what comes from the pod's own node always passes, and what is refused is rejected at once.
+it: what comes from the pod's own node always passes, and what is refused is rejected at once. A
+rule's ports are not looked at: whoever may come in at one may come in at all.
 """
 
 import ipaddress

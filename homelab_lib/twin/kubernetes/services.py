@@ -63,7 +63,7 @@ def _by_node(
     cluster.settle()
     pods = endpoints(cluster, cluster.get("Service", name, space))
     if not pods:
-        return 503, b"", 0.0
+        raise NetError(7, _REFUSED.format(cluster.members[node].address, "of the service"))
     address = headers.get(FROM, "")
     if pods[0]["spec"]["nodeName"] != node:
         address = cluster.members[node].address or ""

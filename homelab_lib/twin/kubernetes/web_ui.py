@@ -4,7 +4,8 @@ Sources: open-webui/open-webui 0.11: main.py (`lifespan`, `/api/config`, `/healt
 utils/auth.py (`create_admin_user`), routers/auths.py, files.py (a document that could not be
 embedded is kept as *failed*, and its upload answers 200), retrieval.py and retrieval/utils.py;
 models/config.py (settings of the first start go before the environment, unless that is switched
-off). What a language model makes of a document nobody can foretell: see `language.quoted`.
+off). What a language model makes of a document nobody can foretell: see `language.quoted`. The
+words of a document that could not be embedded are those of older releases.
 """
 
 import base64
@@ -12,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,6 +38,14 @@ _WRONG = (
 _PROHIBITED = (
     "You do not have permission to access this resource. Please contact your administrator for "
     "assistance."
+)
+_TOO_LONG = (
+    "Uh-oh! The password you entered is too long. Please make sure your password is less than 72 "
+    "bytes long."
+)
+_TAKEN = (
+    "Uh-oh! This email is already registered. Sign in with your existing account or choose another "
+    "email to start anew."
 )
 _NOT_FOUND = "We could not find what you're looking for :/"
 _NOTHING_CAME = "'NoneType' object is not iterable"
@@ -134,7 +144,9 @@ class WebUi:
         if not token:
             raise Refused(401, "Not authenticated")
         for email, user in self.users.items():
-            if token == self._token(email) and user["role"] in ("user", "admin"):
+            if token == self._token(email):
+                if user["role"] not in ("user", "admin"):
+                    raise Refused(401, _PROHIBITED)
                 return email
         raise Refused(
             401, "Your session has expired or the token is invalid. Please sign in again."
@@ -159,12 +171,14 @@ class WebUi:
     def _signup(self, asked: Any, headers: Mapping[str, str], body: str) -> Any:
         if self._has_users() and self.settings["ENABLE_SIGNUP"].lower() != "true":
             raise Refused(403, _PROHIBITED)
-        form = json.loads(body)
+        form, first = json.loads(body), not self._has_users()
+        if form["email"].lower() in self.users:
+            raise Refused(400, _TAKEN)
         if len(form["password"].encode()) > _MOST_PASSWORD_BYTES:
-            raise Refused(400, "The password you entered is too long.")
-        role = self.settings["DEFAULT_USER_ROLE"] if self._has_users() else "admin"
+            raise Refused(400, _TOO_LONG)
+        role = "admin" if first else self.settings["DEFAULT_USER_ROLE"]
         self.users[form["email"].lower()] = {"password": form["password"], "role": role}
-        if role == "admin":
+        if first:
             self.settings["ENABLE_SIGNUP"] = "False"
         return self._signin(asked, headers, body)
 
@@ -213,7 +227,8 @@ class WebUi:
     # ------------------------------------------------------------------ documents
 
     def _search(self, asked: Any, headers: Mapping[str, str], body: str) -> Any:
-        found = [each for each in self.files.values() if each["filename"] == asked["filename"]]
+        wanted = asked["filename"].lower()
+        found = [f for f in self.files.values() if fnmatch(f["filename"].lower(), wanted)]
         if not found:
             raise Refused(404, "No files found matching the pattern.")
         return [_shown(each) for each in found]
@@ -305,10 +320,8 @@ _ROUTES: dict[tuple[str, str], tuple[bool, Handler]] = {
 
 
 def _shown(file: Mapping[str, Any]) -> dict[str, Any]:
-    data = {
-        "status": file["status"],
-        "content": file["text"] if file["status"] != "pending" else "",
-    }
+    data = {"status": file["status"]}
+    data |= {"content": file["text"]} if file["status"] != "pending" else {}
     data |= {"error": file["error"]} if file["error"] else {}
     own = {key: file[key] for key in ("id", "user_id", "filename")}
     return own | {"data": data, "meta": {"name": file["filename"], "content_type": "text/plain"}}

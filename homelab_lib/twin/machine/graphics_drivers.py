@@ -11,6 +11,7 @@ drivers/gpu/drm/amd/amdkfd/kfd_topology.c.
 
 import re
 from collections.abc import Iterator
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.twin.machine.bus import Function
@@ -243,7 +244,10 @@ def nvidia_smi(machine: Machine, call: Call) -> Reply:
         return Reply(6, "No devices were found\n")
     _, options = operands(call)
     if "-L" in options:
-        rows = [f"GPU {n}: {_named(part)} (UUID: GPU-{n})" for n, (_, part) in enumerate(found)]
+        rows = [
+            f"GPU {number}: {_named(part)} (UUID: GPU-{_uuid(machine, card)})"
+            for number, (card, part) in enumerate(found)
+        ]
         return Reply(0, "".join(f"{row}\n" for row in rows))
     asked = options.get("--query-gpu", "")
     form = options.get("--format", "").split(",")
@@ -265,6 +269,10 @@ def nvidia_smi(machine: Machine, call: Call) -> Reply:
             return Reply(2, f'Field "{unknown[0]}" is not a valid field to query.\n')
         out += ", ".join(facts[name] for name in wanted) + "\n"
     return Reply(0, out)
+
+
+def _uuid(machine: Machine, card: Function) -> UUID:
+    return uuid5(NAMESPACE_OID, f"{machine.world.seed}/{machine.name}/{card.slot}")
 
 
 def _with_memory(machine: Machine, call: Call, said: Reply) -> Reply:

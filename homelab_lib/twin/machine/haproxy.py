@@ -1,9 +1,10 @@
 """HAProxy in front of web servers, by its own configuration.
 
 Sources: HAProxy's configuration manual 2.6 (4.2 keywords, 5.2 server options, 7.1 conditions in
-braces, 9.1 the columns of its statistics); its words for a keyword that it does not know. When a
-server is asked, its check has the verdict that it has by then: the seconds that a real one takes to
-notice are not waited for, since it asks another at once where a connection fails (`on-error`).
+braces); its management manual, 9.1, and the first columns of a 2.6 that ran. When a server is
+asked, its check has the verdict that it has by then: the seconds that a real one takes to notice
+are not waited for, since it asks another at once where a connection fails (`on-error`). A real one
+knows more keywords than this one, which refuses them in the same words.
 """
 
 import csv
@@ -34,7 +35,15 @@ _FORBIDDEN = b"""<html><body><h1>403 Forbidden</h1>
 Request forbidden by administrative rules.
 </body></html>
 """
-_COLUMNS = ("pxname", "svname", "stot", "status")
+_COLUMNS = (
+    *("pxname", "svname", "qcur", "qmax", "scur", "smax", "slim", "stot", "bin", "bout", "dreq"),
+    *("dresp", "ereq", "econ", "eresp", "wretr", "wredis", "status", "weight", "act", "bck"),
+)
+_PAGE_OF_NUMBERS = (
+    b'<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN"\n'
+    b'"http://www.w3.org/TR/html4/loose.dtd">\n'
+    b"<html><head><title>Statistics Report for HAProxy</title>\n</head></html>\n"
+)
 
 
 class Broken(Exception):
@@ -48,6 +57,7 @@ class Backend:
     name: str
     url: str
     backup: bool
+    checked: bool
     served: int = 0
 
 
@@ -58,6 +68,7 @@ class Listen:
     name: str
     binds: list[tuple[str, int]] = field(default_factory=list)
     servers: list[Backend] = field(default_factory=list)
+    defaults: list[str] = field(default_factory=list)  # what its servers have, too
     headers: dict[str, str] = field(default_factory=dict)
     denies: list[list[tuple[str, list[str]]]] = field(default_factory=list)  # unless one fits
     check: dict[str, str] = field(default_factory=dict)
@@ -75,6 +86,7 @@ def parsed(text: str, path: str) -> list[Listen]:
     """
     found: list[Listen] = []
     section = ""
+    defaults: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = shlex.split(line, comments=True)
         if not words:
@@ -82,10 +94,16 @@ def parsed(text: str, path: str) -> list[Listen]:
         if words[0] in _KNOWN:
             section = words[0]
             if section == "listen":
-                found.append(Listen(words[1]))
+                found.append(Listen(words[1], defaults=list(defaults)))
         elif words[0] not in _KNOWN.get(section, "").split():
             says = f"unknown keyword '{words[0]}' in '{section}' section"
-            raise Broken(f"[ALERT]    (1) : config : parsing [{path}:{number}] : {says}\n")
+            raise Broken(
+                f"[ALERT]    (1) : config : parsing [{path}:{number}] : {says}\n"
+                f"[ALERT]    (1) : config : Error(s) found in configuration file : {path}\n"
+                "[ALERT]    (1) : config : Fatal errors found in configuration.\n"
+            )
+        elif words[0] == "default-server" and section == "defaults":
+            defaults += words[1:]
         elif section == "listen":
             _take(found[-1], words)
     return found
@@ -97,7 +115,11 @@ def _take(listen: Listen, words: list[str]) -> None:
             address, _, port = place.rpartition(":")
             listen.binds.append((address, int(port)))
         case ["server", name, place, *options]:
-            listen.servers.append(Backend(name, f"http://{place}", "backup" in options))
+            known = {*listen.defaults, *options}
+            flags = ("backup" in options, "check" in known and "no-check" not in options)
+            listen.servers.append(Backend(name, f"http://{place}", *flags))
+        case ["default-server", *options]:
+            listen.defaults += options
         case ["http-request", "set-header", name, value]:
             listen.headers[name.lower()] = value
         case ["http-request", "deny", "unless", *condition]:
@@ -140,7 +162,8 @@ class Balancer:
         if address.startswith("127.") and not own:
             raise NetError(7, "Connection refused")
         if listen.statistics and path.startswith(listen.statistics):
-            return 200, self._statistics().encode(), 0.0
+            table = path.partition("?")[0].endswith(";csv")
+            return 200, self._statistics().encode() if table else _PAGE_OF_NUMBERS, 0.0
         asked = "127.0.0.1" if own else source
         for conditions in listen.denies:
             if not any(_fits(kind, values, path, asked) for kind, values in conditions):
@@ -157,7 +180,9 @@ class Balancer:
         return 503, _NO_SERVER, 0.0
 
     def is_up(self, listen: Listen, server: Backend) -> bool:
-        """What its check says of a server."""
+        """What its check says of a server; one that none looks at is always asked."""
+        if not server.checked:
+            return True
         told = dict(listen.check)
         try:
             return self._sent(server, told.pop(":path", "/"), told)[0] == listen.expected
@@ -171,12 +196,27 @@ class Balancer:
 
     def _statistics(self) -> str:
         page = io.StringIO()
-        rows = csv.writer(page, lineterminator=",\n")
+        rows = csv.DictWriter(page, _COLUMNS, restval="", lineterminator=",\n")
         for listen in self.sections:
+            served = sum(server.served for server in listen.servers)
+            states = {each.name: self._state(listen, each) for each in listen.servers}
+            whole = "DOWN" if set(states.values()) == {"DOWN"} else "UP"
+            rows.writerow(_row(listen.name, "FRONTEND", served, "OPEN"))
             for server in listen.servers:
-                up = "UP" if self.is_up(listen, server) else "DOWN"
-                rows.writerow((listen.name, server.name, server.served, up))
+                row = _row(listen.name, server.name, server.served, states[server.name])
+                kind = {"act": int(not server.backup), "bck": int(server.backup)}
+                rows.writerow(row | kind | {"weight": 1})
+            rows.writerow(_row(listen.name, "BACKEND", served, whole))
         return f"# {','.join(_COLUMNS)},\n{page.getvalue()}"
+
+    def _state(self, listen: Listen, server: Backend) -> str:
+        if not server.checked:
+            return "no check"
+        return "UP" if self.is_up(listen, server) else "DOWN"
+
+
+def _row(listen: str, name: str, served: int, status: str) -> dict[str, object]:
+    return {"pxname": listen, "svname": name, "stot": served, "status": status}
 
 
 def _fits(kind: str, values: list[str], path: str, source: str) -> bool:

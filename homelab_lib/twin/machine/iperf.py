@@ -31,7 +31,10 @@ def iperf3(machine: Machine, call: Call) -> Reply:
     why = machine.world.reach(machine, target, PORT) if target else "no such name"
     if why:
         said: dict[str, object] = {"start": {}, "intervals": [], "end": {}}
-        text = "error - unable to connect to server: Connection refused"
+        text = (
+            "error - unable to connect to server - server may have stopped running or use a "
+            "different port, firewall issue, etc.: Connection refused"
+        )
         return Reply(1, json.dumps(said | {"error": text}) + "\n", takes_s=3.0)
     bps = machine.world.carries_bps(machine, target) * tcp_share()
     ended = {"sum_sent": {"bits_per_second": bps}, "sum_received": {"bits_per_second": bps}}

@@ -16,8 +16,8 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.tree import Loader
 from homelab_lib.twin.machine.unit import Unit
 
-_PERIODS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V", "monthly": "%Y%m",
-            "yearly": "%Y"}  # fmt: skip
+_PERIODS = {"last": "%Y%m%d%H%M%S", "hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V",
+            "monthly": "%Y%m", "yearly": "%Y"}  # fmt: skip
 _NAMED = re.compile(
     r"vzdump-(qemu|lxc)-(\d+)-(\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d)\.((?:vma|tar)(?:\.\w+)?)"
 )
@@ -94,6 +94,8 @@ class Archive:
         Fingerprint of the key that it needs; empty for none.
     verified
         What the last look through it came to: ``ok`` or ``failed``; empty: there was none.
+    protected
+        Whether it is kept, whatever a policy says.
     """
 
     kind: str
@@ -108,6 +110,7 @@ class Archive:
     broken: str = ""
     encrypted: str = ""
     verified: str = ""
+    protected: bool = False
 
     def file_name(self, compressed: str) -> str:
         """Its name on a storage that keeps files; the node's time is UTC."""
@@ -133,6 +136,7 @@ class Archive:
             "size": self.size_bytes,
         }
         found |= {"notes": self.notes} if self.notes else {}
+        found |= {"protected": 1} if self.protected else {}
         found |= {"encrypted": self.encrypted} if self.encrypted else {}
         return found | ({"verification": {"state": self.verified}} if self.verified else {})
 
@@ -155,6 +159,9 @@ def form_of(file: str) -> str:
 def kept(archives: Mapping[str, Archive], keep: Mapping[str, str]) -> set[str]:
     """The names of one guest's backups that a policy keeps; all of them where it names none.
 
+    One period after the other has its say. What a finer one has found too many is not looked at by
+    a coarser one, even where it is the last of its month: `prune_mark_backup_group` of pve-storage.
+
     Parameters
     ----------
     archives
@@ -165,16 +172,21 @@ def kept(archives: Mapping[str, Archive], keep: Mapping[str, str]) -> set[str]:
     counts = {key.removeprefix("keep-"): int(value) for key, value in keep.items()}
     if counts.pop("all", 0) or not any(counts.values()):
         return set(archives)
-    rows = sorted(archives, key=lambda name: archives[name].made_s, reverse=True)
-    found = set(rows[: counts.get("last", 0)])
+    safe = {name for name, each in archives.items() if each.protected}
+    rows = sorted(archives.keys() - safe, key=lambda n: archives[n].made_s, reverse=True)
+    found: dict[str, bool] = {}
     for period, form in _PERIODS.items():
-        already = {_slot(archives[name], form) for name in found}
-        newest: dict[str, str] = {}
+        already = {_slot(archives[name], form) for name, stays in found.items() if stays}
+        fresh: set[str] = set()
         for name in rows:
-            newest.setdefault(_slot(archives[name], form), name)
-        fresh = [name for slot, name in newest.items() if slot not in already]
-        found |= set(fresh[: counts.get(period, 0)])
-    return found
+            slot = _slot(archives[name], form)
+            if name in found or slot in already:
+                continue
+            if slot not in fresh and len(fresh) >= counts.get(period, 0):
+                break
+            found[name] = slot not in fresh
+            fresh.add(slot)
+    return safe | {name for name, stays in found.items() if stays}
 
 
 def _slot(archive: Archive, form: str) -> str:

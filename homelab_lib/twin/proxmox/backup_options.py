@@ -1,7 +1,10 @@
 """The parameters of the API's calls that make backups, now or again and again.
 
-Source: the API schema of Proxmox VE 9.2.
+Source: the API schema of Proxmox VE 9.2. Of calendar events this twin knows those of daily times
+and those that are lists of numbers or stars.
 """
+
+import re
 
 from homelab_lib.twin.machine.calendar import elapses_s
 from homelab_lib.twin.proxmox.formats import BOOLEAN, CONFIG_ID, NODE, STORAGE_OF, TEXT, VMID, many
@@ -9,21 +12,55 @@ from homelab_lib.twin.proxmox.schema import Format, Property
 from homelab_lib.twin.proxmox.storage_options import KEEP
 
 _COUNT = Property("integer", minimum=0)
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+_DAILY = re.compile(rf"(?i:((?:{'|'.join(DAYS)})(?:,(?:{'|'.join(DAYS)}))*) )?(\d{{1,2}}:\d\d)")
+
+
+def next_run_s(event: str, after_s: float) -> float | None:
+    """The first moment after another at which a job runs [s since 1970]; None for never.
+
+    Raises
+    ------
+    ValueError
+        It is no calendar event, or one of a form that this twin does not know.
+    """
+    if daily := _DAILY.fullmatch(event):
+        days = f"{daily[1].title()} " if daily[1] else ""
+        event = f"{days}*-*-* {daily[2]}:00"
+    return elapses_s(event, after_s)
 
 
 def _event(value: str) -> None:
     try:
-        elapses_s(value, 0.0)
+        next_run_s(value, 0.0)
     except ValueError:
-        why = f"unable to parse calendar event '{value}'"
-        raise ValueError(f"invalid format - {why}") from None
+        raise ValueError(f"invalid format - twin: it knows no event '{value}'") from None
 
 
 def _day(value: str) -> None:
-    if value not in _DAYS:
+    if value not in DAYS:
         raise ValueError(f"invalid day '{value}'")
 
+
+def _fleecing(keys: dict[str, str]) -> None:
+    if keys.get("enabled") == "1" and not keys.get("storage"):
+        raise ValueError("'storage' parameter is required when 'enabled' is set")
+
+
+_FLEECING = Format(
+    "backup-fleecing",
+    _fleecing,
+    keys={"enabled": Property("boolean", bare=True), "storage": STORAGE_OF},
+)
+_PERFORMANCE = Format(
+    "backup-performance",
+    keys={
+        "max-workers": Property("integer", minimum=1, maximum=256),
+        "pbs-entries-max": Property("integer", minimum=1),
+    },
+)
 
 VZDUMP: dict[str, Property] = {
     "bwlimit": _COUNT,
@@ -31,7 +68,7 @@ VZDUMP: dict[str, Property] = {
     "dumpdir": TEXT,
     "exclude": Property(format=many(VMID)),
     "exclude-path": Property("array", items=TEXT),
-    "fleecing": Property(format=Format("backup-fleecing")),
+    "fleecing": Property(format=_FLEECING),
     "ionice": Property("integer", minimum=0, maximum=8),
     "lockwait": _COUNT,
     "mailnotification": Property(enum=("always", "failure")),
@@ -42,7 +79,7 @@ VZDUMP: dict[str, Property] = {
     "notes-template": Property(max_length=1024, requires="storage"),
     "notification-mode": Property(enum=("auto", "legacy-sendmail", "notification-system")),
     "pbs-change-detection-mode": Property(enum=("legacy", "data", "metadata")),
-    "performance": Property(format=Format("backup-performance")),
+    "performance": Property(format=_PERFORMANCE),
     "pigz": Property("integer"),
     "pool": TEXT,
     "protected": Property("boolean", requires="storage"),

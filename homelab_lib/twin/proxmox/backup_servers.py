@@ -1,8 +1,9 @@
 """Proxmox Backup Servers that nodes know: whom they let in, and what they keep.
 
 Source: `PVE::Storage::PBSPlugin` (pve-storage 9.1): each time the storage is used the server is
-asked for its datastores, with the token, its certificate being known by its fingerprint. What
-Perl's HTTP client says of a certificate is put together here.
+asked for its datastores, with the token, its certificate being known by its fingerprint; the words
+are those of `PVE::APIClient::LWP` (pve-apiclient 3.4). Guessed: that a server which nobody here has
+described refuses the connection, and what a key's file holds beside its fingerprint.
 """
 
 import hashlib
@@ -56,9 +57,10 @@ def why_not(node: ProxmoxNode, store: Store) -> str:
     server = node.backup_servers.get(address)
     begin = f"{name}: error fetching datastores - "
     if server is None:  # of one that somebody else has described nothing is known
-        return "" if store.active else f"{begin}500 Can't connect to {address}:8007"
+        refused = f"500 Can't connect to {address}:8007 (Connection refused)"
+        return "" if store.active else begin + refused
     if str(options.get("fingerprint", "")).lower() != server.fingerprint.lower():
-        return f"{begin}500 Can't connect to {address}:8007 (certificate verify failed)"
+        return f"{begin}fingerprint '{server.fingerprint.upper()}' not verified, abort!"
     user = str(options.get("username", "root@pam"))
     secret = node.files.text(f"{KEYS}/{name}.pw").strip()
     if user not in server.tokens or server.tokens[user] not in (None, secret):

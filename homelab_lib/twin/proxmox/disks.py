@@ -41,9 +41,7 @@ def attach(node: ProxmoxNode, vm: VirtualMachine, drive: str, value: str) -> str
     keys = {"file" if key == "volume" else key: v for key, v in _split(value).items()}
     file = keys["file"]
     if file.endswith(":cloudinit"):
-        store = file.partition(":")[0]
-        volume = node.stores.allocate(store, f"vm-{vm.vmid}-cloudinit", _CLOUD_INIT_BYTES)
-        return f"{volume},media=cdrom"
+        return f"{cloud_init_disk(node, vm.vmid, file.partition(':')[0])},media=cdrom"
     made = NEW_DISK.fullmatch(file)
     if made is None:
         return _existing(node, keys, value)
@@ -59,6 +57,11 @@ def attach(node: ProxmoxNode, vm: VirtualMachine, drive: str, value: str) -> str
         raise PveError(f"{drive}: invalid disk size")
     keys["file"] = node.stores.allocate(made[1] or "local", node.stores.free_name(vm.vmid), size)
     return print_properties(keys | {"size": print_size(size)}, "file")
+
+
+def cloud_init_disk(node: ProxmoxNode, vmid: int, store: str) -> str:
+    """Make the disk from which a VM's cloud-init reads."""
+    return node.stores.allocate(store, f"vm-{vmid}-cloudinit", _CLOUD_INIT_BYTES)
 
 
 def _split(value: str) -> dict[str, str]:
@@ -95,6 +98,12 @@ def source_digest(node: ProxmoxNode, source: str) -> str:
     if entry is None:
         raise PveError(f"cannot import from '{source}' - no such volume", NO_SUCH_FILE)
     return entry.sha256
+
+
+def identifier(node: ProxmoxNode) -> str:
+    """A UUID that nothing else has."""
+    text = f"{node.world.rng.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def with_mac(node: ProxmoxNode, value: str, *, renew: bool = False) -> str:

@@ -13,8 +13,9 @@ _DISKS = "pve-storage 9.1, PVE::API2::Disks and PVE::Diskmanage"
 _NETWORK = "pve-manager 9.2, PVE::API2::Network; pve-common, PVE::Network::Interfaces"
 _AGENT = "qemu-server 9.2, PVE::API2::Qemu::Agent"
 _STORAGE = "pve-storage 9.1, PVE::API2::Storage"
+_PLUGINS = "pve-storage 9.1, PVE::CLI::pvesm and its plugins; pve-apiclient 3.4"
 _MANAGER = "pve-manager 9.2, PVE::API2"
-_VZDUMP = "pve-manager 9.2, PVE::API2::{Backup,VZDump} and PVE::VZDump"
+_VZDUMP = "pve-manager 9.2, PVE::API2::{Backup,VZDump}, PVE::VZDump; times and sizes guessed"
 _MAPPING = "pve-manager 9.2, PVE::API2::Cluster::Mapping::PCI; pve-guest-common, PVE::Mapping::PCI"
 _RAN = "ifupdown2 3.0.0 ran in a network namespace (tests/real)"
 _SHAPE = "output of a real node, its keys and types"
@@ -74,8 +75,9 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh get /nodes/{node}/storage",
         "pvesh get /nodes/{node}/storage/{storage}/content",
         "pvesh create /nodes/{node}/storage/{storage}/download-url",
-        *("pvesm set", "pvesm status", "pvesm list", "pvesm path", "pvesm add"),
+        *("pvesm set", "pvesm status", "pvesm list"),
     ),
+    _PLUGINS: ("pvesm path", "pvesm add"),
     _DISKS: (
         "pvesh get /nodes/{node}/disks/list",
         "pvesh get /nodes/{node}/disks/zfs",

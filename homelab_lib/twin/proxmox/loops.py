@@ -11,7 +11,7 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, fails
 from homelab_lib.twin.machine.tree import Tree
 from homelab_lib.twin.machine.usage import Misused, Usage
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError
+from homelab_lib.twin.proxmox.schema import PveError
 from homelab_lib.twin.proxmox.storage import FILES, Store, guest_of
 
 loops = Commands()
@@ -114,12 +114,14 @@ def on_device(node: Machine, device: str, options: str) -> tuple[Tree, str] | st
 
 
 def path_printed(node: ProxmoxNode, volid: str) -> str:
-    """What ``pvesm path`` prints."""
+    """What ``pvesm path`` prints: where a volume would be, whether or not it is there."""
     name, _, volume = volid.partition(":")
     store = node.stores.named(name)
-    if volume in store.volumes:
-        return path_of(store, volume)
-    try:
-        return node.volume_path(volid)
-    except PveError:
-        raise PveError(f"volume '{volid}' does not exist", NO_SUCH_FILE) from None
+    if store.kind == "pbs":
+        return f"pbs://{_repository(store)}/{volume.removeprefix('backup/')}"
+    return path_of(store, volume) if guest_of(volume) else node.volume_path(volid)
+
+
+def _repository(store: Store) -> str:
+    options = store.options
+    return f"{options.get('username', 'root@pam')}@{options['server']}:{options['datastore']}"

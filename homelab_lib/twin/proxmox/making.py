@@ -9,7 +9,13 @@ from urllib.parse import unquote
 
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.devices import NETS
-from homelab_lib.twin.proxmox.disks import VIRTUAL_BYTES, attach, source_digest, with_mac
+from homelab_lib.twin.proxmox.disks import (
+    VIRTUAL_BYTES,
+    attach,
+    identifier,
+    source_digest,
+    with_mac,
+)
 from homelab_lib.twin.proxmox.drives import DISKS
 from homelab_lib.twin.proxmox.guest_calls import VM, found, unlocked
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -105,14 +111,13 @@ def _made(node: ProxmoxNode, vm: VirtualMachine, given: Given) -> Given:
 
 def _drawn(node: ProxmoxNode, config: Given) -> Given:
     """What every VM gets that was not given it."""
-
-    def identifier() -> str:
-        text = f"{node.world.rng.getrandbits(128):032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
     devices = [key for key in config if DISKS.fullmatch(key) or NETS.fullmatch(key)]
     order = ";".join(key for key in devices if not key.startswith(("efi", "tpm")))
-    drawn = {"smbios1": f"uuid={identifier()}", "vmgenid": identifier(), "boot": f"order={order}"}
+    drawn = {
+        "smbios1": f"uuid={identifier(node)}",
+        "vmgenid": identifier(node),
+        "boot": f"order={order}",
+    }
     return {key: value for key, value in drawn.items() if key != "boot" or order}
 
 

@@ -20,6 +20,7 @@ _BACKUPS: Shape = [
         "size?": whole,
         "subtype?": str,
         "notes?": str,
+        "protected?": whole,
         "encrypted?": SCALAR,
         "verification?": {"state": str},
     }
@@ -66,6 +67,7 @@ def _seed(node: ProxmoxNode, store: Store, row: dict[str, Any]) -> None:
     vm = node.vms.get(row["vmid"])
     found = Archive(row.get("subtype", "qemu"), row["vmid"], float(row["ctime"]))
     found.size_bytes, found.notes = row.get("size", 0), row.get("notes", "")
+    found.protected = bool(row.get("protected"))
     found.encrypted = str(row.get("encrypted", ""))
     found.verified = row.get("verification", {}).get("state", "")
     if vm is not None:
