@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 from contextlib import suppress
 from typing import Any
@@ -32,6 +33,8 @@ class KernelClient(PapermillNotebookClient):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._of_news: set[str | None] = set()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the kernel lives)
+        self._told_bytes: int | None = None
 
     def create_kernel_manager(self) -> Any:
         """A manager whose kernel is spoken to over sockets in a folder of its own.
@@ -45,6 +48,16 @@ class KernelClient(PapermillNotebookClient):
             self._sockets = tempfile.TemporaryDirectory(prefix="kernel-", dir="/tmp")
             manager.transport, manager.ip = "ipc", f"{self._sockets.name}/channel"
         return manager
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        """Start it; what it says that is no output of a cell is kept until it has ended."""
+        super().start_new_kernel(stderr=self._said, **kwargs)
+
+    def _cleanup_kernel(self) -> None:
+        # A kernel that is asked to go may stumble over its own closed sockets: that is no news.
+        if self._told_bytes is None and self.km is not None and run_sync(self.km.is_alive)():
+            self._told_bytes = os.fstat(self._said.fileno()).st_size
+        super()._cleanup_kernel()
 
     def process_message(self, msg: dict[str, Any], *args: Any, **options: Any) -> Any:
         if msg["msg_type"] in ("display_data", "update_display_data"):
@@ -90,3 +103,7 @@ class KernelClient(PapermillNotebookClient):
             run_sync(self.km.shutdown_kernel)(now=True)
         if self._sockets is not None:
             self._sockets.cleanup()
+        with self._said:
+            self._said.seek(0)
+            said = self._said.read(self._told_bytes)
+        print(said.decode(errors="replace"), end="", file=sys.stderr)

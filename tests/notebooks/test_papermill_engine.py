@@ -27,6 +27,21 @@ def test_a_good_run(tmp_path):
         assert noise not in ran.stderr.lower()
 
 
+def test_what_a_kernel_stumbles_over_when_it_is_told_to_go_is_no_news(tmp_path):
+    """It may find its own sockets closed, and its streams put back."""
+    file = written(
+        tmp_path / "in.ipynb",
+        "import atexit, os, sys\n"
+        "own = os.dup(sys.__stderr__.fileno())\n"
+        "os.write(own, b'said at work')\n"
+        "atexit.register(os.write, own, b'Traceback: Socket operation on non-socket')",
+    )
+    ran = papermill(file).ended()
+    assert ran.returncode == 0
+    assert "said at work" in ran.stderr
+    assert "Socket" not in ran.stderr
+
+
 def test_wrong_parameters_are_refused_before_a_kernel_starts(tmp_path):
     marker = tmp_path / "ran"
     file = written(tmp_path / "in.ipynb", f"open({str(marker)!r}, 'w')")
