@@ -15,7 +15,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.releases import is_known, known_names, series_of
-from homelab_lib.recipes import cluster_looks
+from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step
 

@@ -13,32 +13,18 @@ from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.recipes import (
-    access,
-    assembly,
-    backup,
-    containers,
-    desktop,
-    failover,
-    firewall,
-    graphics,
-    holdings,
-    inference,
-    kubernetes,
-    linux_nas,
-    nas,
-    nas_apps,
-    nas_backup,
-    nas_network,
-    nas_power,
-    passthrough,
-    production,
-    proxmox_host,
-    proxmox_network,
-    switch,
-    web_ui,
-)
+from homelab_lib.recipes import holdings
 from homelab_lib.recipes import looks as besides
+from homelab_lib.recipes.backup import files
+from homelab_lib.recipes.firewall import opnsense
+from homelab_lib.recipes.graphics import drivers, passthrough
+from homelab_lib.recipes.hardware import assembly, desktop, switch
+from homelab_lib.recipes.inference import failover, ollama, web_ui
+from homelab_lib.recipes.kubernetes import compute, production
+from homelab_lib.recipes.nas import apps, configuration, linux, network, power, truenas
+from homelab_lib.recipes.proxmox import containers, host
+from homelab_lib.recipes.proxmox import network as proxmox_network
+from homelab_lib.recipes.ways_in import access
 from homelab_lib.runbook.step import Runbook, Step
 
 KeyOf = Callable[[str], str]
@@ -104,26 +90,26 @@ PARTS = (
         "",
         "",
         (
-            *map(_of, (assembly, firewall, switch)),
-            _made(nas_backup.MAKES, nas_backup.before),
-            *map(_of, (nas_network, nas_power, nas, linux_nas, nas_apps)),
-            _made(nas_backup.MAKES, nas_backup.after),
+            *map(_of, (assembly, opnsense, switch)),
+            _made(configuration.MAKES, configuration.before),
+            *map(_of, (network, power, truenas, linux, apps)),
+            _made(configuration.MAKES, configuration.after),
             _of(desktop),
             _of(containers),
-            Recipe(kubernetes.MAKES, kubernetes.steps),
+            Recipe(compute.MAKES, compute.steps),
             _of(passthrough),
-            *map(_of, (graphics, inference, failover, web_ui)),
+            *map(_of, (drivers, ollama, failover, web_ui)),
             _of(production),
         ),
     ),
     Part(
         "proxmox",
         "Proxmox host",
-        (_of(proxmox_host), _made(linux_nas.MAKES, linux_nas.on_proxmox)),
+        (_of(host), _made(linux.MAKES, linux.on_proxmox)),
     ),
     Part("network", "Network of the Proxmox host", (_of(proxmox_network),)),
     Part("access", "Ways in from outside", (_of(access),)),
-    Part("backup", "Backups that were restored once", (_of(backup),)),
+    Part("backup", "Backups that were restored once", (_of(files),)),
 )
 """In the order in which a phase's runbooks are carried out."""
 

@@ -18,7 +18,7 @@ from homelab_lib.audit.run import findings
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.per_host import at
 from homelab_lib.models.ethernet import tcp_bytes_per_s
-from homelab_lib.recipes import pool as pool_recipe
+from homelab_lib.recipes.nas import pool as pool_recipe
 from homelab_lib.sweep.choices import CardsChoice, PoolChoice
 from homelab_lib.sweep.evaluate import Evaluator
 from homelab_lib.sweep.space import space_of

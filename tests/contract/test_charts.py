@@ -6,7 +6,7 @@ import pytest
 from contract.kubernetes_schemas import why_not
 from contract.oracle import contract
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import certificates, gitops, ingress, monitoring, moves
+from homelab_lib.recipes.kubernetes import certificates, gitops, ingress, monitoring, moves
 from homelab_lib.twin.kubernetes import charts
 
 pytestmark = pytest.mark.contract

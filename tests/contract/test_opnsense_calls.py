@@ -14,8 +14,8 @@ from homelab_lib.control.opnsense import families
 from homelab_lib.control.opnsense.row import Family
 from homelab_lib.control.opnsense.section import Settings
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import policy, translation
-from homelab_lib.recipes.gateway import Gateway, Names
+from homelab_lib.recipes.firewall import policy, translation
+from homelab_lib.recipes.firewall.gateway import Gateway, Names
 from homelab_lib.secret import Secret
 from homelab_lib.transport.request import Request
 from recipes.firewall_box import Box, wide
@@ -77,7 +77,7 @@ def test_what_a_case_sends_is_known(file: Path) -> None:
 def test_every_path_in_the_source_is_known(series: tuple[int, int]) -> None:
     """Whatever is written there as a path: what 26.1 has not is asked for in 26.7 alone."""
     schema = Schema(series)
-    files = [*Path(room.__file__).parent.glob("*.py"), *RECIPES.glob("*.py")]
+    files = [*Path(room.__file__).parent.glob("*.py"), *RECIPES.rglob("*.py")]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     found = set(re.findall(r'f?"((?:[a-z_0-9]+)/(?:[a-z_0-9]+)/[a-zA-Z]+)[/"{]', text))
     assert len(found) > 40

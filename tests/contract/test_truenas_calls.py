@@ -31,7 +31,8 @@ from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas, nas_backup, nas_power, nas_tasks
+from homelab_lib.recipes.nas import configuration, power, tasks
+from homelab_lib.recipes.nas import truenas as nas
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
@@ -155,7 +156,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield Settings("nas", "mail", mail, {"pass": password})
     yield from lent(where, later, password)
     yield from outside(later, password)
-    monthly = nas_tasks.cron("0 4 1 * *" if later else "0 3 1 * *")
+    monthly = tasks.cron("0 4 1 * *" if later else "0 3 1 * *")
     yield watching.Scrub("nas", "attic", "tank", monthly, 20)
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
@@ -198,7 +199,7 @@ def outside(later: bool, password: Secret) -> Iterator[Any]:
         "transfer_mode": "SYNC" if later else "COPY",
         "snapshot": True,
         "attributes": {"bucket": "b", "folder": "/f", "fast_list": True, "chunk_size": 96},
-        "schedule": nas_tasks.cron("0 4 * * *" if later else "0 3 * * *"),
+        "schedule": tasks.cron("0 4 * * *" if later else "0 3 * * *"),
         "encryption": True,
         "bwlimit": [
             {"time": "08:00", "bandwidth": 2_500_000},
@@ -254,7 +255,7 @@ def recorded(release: str, monkeypatch: pytest.MonkeyPatch) -> Wire:
             midclt.release(ctx.host("nas")), c)))  # fmt: skip
     lab = changed(load_lab(), ("hosts.truenas.os.version", release), ("upses", {"cellar": UPS}))
     wire.nas = built(lab, before_phase=1, clock=SimulatedClock()).machines["truenas"]
-    sent_by(wire, *nas_backup.before(lab, 1), *nas_power.steps(lab, 1), *nas.steps(lab, 1))
+    sent_by(wire, *configuration.before(lab, 1), *power.steps(lab, 1), *nas.steps(lab, 1))
     monkeypatch.setattr(midclt, "parse", parse)
     json_of = seeding.json_of
 
@@ -315,8 +316,7 @@ def _there(schema: dict[str, Any], real: dict[str, Any], path: list[str]) -> boo
 def test_no_call_of_the_source_is_left_out(monkeypatch):
     """Names of methods in the control room and the recipes, sent by one of the resources above."""
     root = Path(homelab_lib.__file__).parent
-    sources = [*root.glob("control/truenas/*.py"), *root.glob("recipes/nas*.py")]
-    sources += [root / "recipes" / f"{name}.py" for name in ("share", "pool", "datasets")]
+    sources = [*root.glob("control/truenas/*.py"), *root.glob("recipes/nas/*.py")]
     sources.append(root / "twin" / "truenas" / "seeding.py")
     every = {
         name for release in RELEASES for name in contract(f"truenas-{release}.json.gz")["methods"]

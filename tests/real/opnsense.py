@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from homelab_lib.lab import Lab
 from homelab_lib.models.packet_filter import Rule
-from homelab_lib.recipes import readback
-from homelab_lib.recipes.gateway import Gateway, Names
-from homelab_lib.recipes.policy import filter_rules
-from homelab_lib.recipes.translation import aliases
+from homelab_lib.recipes.firewall import readback
+from homelab_lib.recipes.firewall.gateway import Gateway, Names
+from homelab_lib.recipes.firewall.policy import filter_rules
+from homelab_lib.recipes.firewall.translation import aliases
 from real import nft
 from twin.neighbours import with_rules
 

@@ -17,7 +17,7 @@ import pytest
 
 from homelab_lib.control.haproxy.status import table
 from homelab_lib.control.haproxy.trial import Tried
-from homelab_lib.recipes.balancing import End, Way, configuration
+from homelab_lib.recipes.inference.balancing import End, Way, configuration
 from real.opensshd import until
 from real.test_restic import free_port
 

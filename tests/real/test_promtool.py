@@ -8,7 +8,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes import alerts
+from homelab_lib.recipes.kubernetes import alerts
 
 pytestmark = pytest.mark.real
 PROMTOOL = shutil.which("promtool")

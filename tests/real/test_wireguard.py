@@ -17,8 +17,8 @@ from homelab_lib.control.linux.wireguard import (
 )
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.remote import WireGuard
-from homelab_lib.recipes.peers import typed_in
-from homelab_lib.recipes.wireguard import Tunnel
+from homelab_lib.recipes.ways_in.peers import typed_in
+from homelab_lib.recipes.ways_in.wireguard import Tunnel
 from homelab_lib.secret import Secret
 from real.box import box
 from real.wires import why_no_namespaces

@@ -4,7 +4,8 @@ import copy
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import graphics, inference
+from homelab_lib.recipes.graphics import drivers
+from homelab_lib.recipes.inference import ollama
 from recipes.bench import Bench
 
 PHASE = 3
@@ -25,7 +26,7 @@ def bench(lab=None, *above):
 
 def steps_of(lab, *above):
     """The steps of cards and models, and of what stands above these."""
-    parts = (graphics, inference, *above)
+    parts = (drivers, ollama, *above)
     return tuple(step for part in parts for step in part.steps(lab, PHASE))
 
 

@@ -11,7 +11,7 @@ from homelab_lib.errors import Unreachable
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.lab.firewall import Alias, FilterRule, Outbound, OutboundRule, PortForward
 from homelab_lib.lab.naming import DhcpLease, DnsForward
-from homelab_lib.recipes import firewall
+from homelab_lib.recipes.firewall import opnsense as firewall
 from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome

@@ -4,7 +4,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import production, volumes, workloads
+from homelab_lib.recipes.kubernetes import production, volumes, workloads
 from recipes.bench import Bench
 
 LAB = changed(load_lab(), ("services.open-webui.hostname", None))

@@ -4,8 +4,8 @@ import pytest
 
 from homelab_lib.errors import Unreachable
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import assembly
-from homelab_lib.recipes.parts import same_processor
+from homelab_lib.recipes.hardware import assembly
+from homelab_lib.recipes.hardware.parts import same_processor
 from recipes.bench import Bench
 
 LAB = load_lab()

@@ -6,7 +6,7 @@ from homelab_lib.control.kubernetes import etcd
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
-from homelab_lib.recipes import backup
+from homelab_lib.recipes.backup import files as backup
 from homelab_lib.twin.machine.restic_store import Lock, Repository, Snapshot
 from recipes.bench import Bench
 

@@ -6,7 +6,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.storage import VmStorage
-from homelab_lib.recipes import backup
+from homelab_lib.recipes.backup import files as backup
 from recipes.bench import Bench
 
 LAB = load_lab()

@@ -4,7 +4,7 @@ import pytest
 
 from homelab_lib.control.linux.pci import Card, Link
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes.cards import fitted, foretold, link_measures, links
+from homelab_lib.recipes.graphics.cards import fitted, foretold, link_measures, links
 
 LAB = load_lab()
 B580 = Card("0000:03:00.0", "8086:e20b", "0300", "Arc B580", "xe", link=Link(8, 2))

@@ -6,7 +6,7 @@ import pytest
 
 from homelab_lib.errors import Unreachable
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import passthrough
+from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
 from recipes.bench import Bench, Wire
 from standing import differences

@@ -5,7 +5,7 @@ import pytest
 from homelab_lib.control.truenas.midclt import changing
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.nas import CloudCredential, CloudTask
-from homelab_lib.recipes import cloud
+from homelab_lib.recipes.nas import cloud
 from recipes.bench import Bench
 
 LAB = load_lab()

@@ -5,7 +5,7 @@ import pytest
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.remote import CloudflareTunnel
-from homelab_lib.recipes import cloudflare
+from homelab_lib.recipes.ways_in import cloudflare
 from homelab_lib.twin.machine.program import Reply
 from recipes.bench import Bench
 

@@ -10,7 +10,9 @@ import pytest
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import cluster_looks, firewall, looks
+from homelab_lib.recipes import looks
+from homelab_lib.recipes.firewall import opnsense
+from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin import decays
 from homelab_lib.views.looks import findings
@@ -51,7 +53,7 @@ def appliances():
 
 def gateway():
     outside = (step for step in looks.looks(LAB, {1}) if step.name == "outside")
-    return Bench(LAB, (*firewall.steps(LAB, 1), *outside), phase=1)
+    return Bench(LAB, (*opnsense.steps(LAB, 1), *outside), phase=1)
 
 
 def production():

@@ -7,7 +7,7 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, LabError
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import desktop
+from homelab_lib.recipes.hardware import desktop
 from recipes.bench import Bench
 
 LAB = load_lab()

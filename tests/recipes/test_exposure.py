@@ -5,8 +5,8 @@ import pytest
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.firewall import PortForward
 from homelab_lib.lab.remote import InternetAccess
-from homelab_lib.recipes import access, exposure
-from homelab_lib.recipes.exposure import _passes
+from homelab_lib.recipes.ways_in import access, exposure
+from homelab_lib.recipes.ways_in.exposure import _passes
 from homelab_lib.twin.machine.program import Reply
 from recipes.bench import Bench
 

@@ -4,8 +4,8 @@ import pytest
 
 from homelab_lib.control.haproxy.status import table
 from homelab_lib.errors import BadParameter
-from homelab_lib.recipes import failover, inference
-from homelab_lib.recipes.balancing import End, Way, configuration
+from homelab_lib.recipes.inference import failover, ollama
+from homelab_lib.recipes.inference.balancing import End, Way, configuration
 from homelab_lib.twin.machine.haproxy import Broken, parsed
 from recipes.cards_bench import PHASE, bench, described, pass_through
 
@@ -185,10 +185,10 @@ def test_what_can_not_be_is_refused_before_anything_is_sent(changes, expected):
 def test_a_balancer_of_which_only_a_name_is_known_has_to_be_in_a_network_that_is_written():
     named = (*SMALL, ("hosts.desktop.ssh.address", "desktop"))
     with pytest.raises(BadParameter) as caught:
-        list(inference.steps(described(*named), PHASE))
+        list(ollama.steps(described(*named), PHASE))
     assert "lets in addresses and no names, and the lab has desktop for it" in str(caught.value)
     lab = described(*named, ("services.ollama.ollama.asked_from", ["10.0.10.0/24"]))
-    [step] = [step for step in inference.steps(lab, PHASE) if step.name == "model-servers"]
+    [step] = [step for step in ollama.steps(lab, PHASE) if step.name == "model-servers"]
     assert "10.0.10.0/24" in step.why
 
 

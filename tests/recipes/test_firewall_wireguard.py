@@ -8,7 +8,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.firewall import FilterRule
 from homelab_lib.lab.remote import InternetAccess, WireGuard
-from homelab_lib.recipes import firewall_wireguard
+from homelab_lib.recipes.firewall import wireguard
 from recipes.bench import Bench
 
 LAB = load_lab()
@@ -56,7 +56,7 @@ def secrets(monkeypatch):
 
 
 def bench_of(lab):
-    return Bench(lab, firewall_wireguard.steps(lab, 1), phase=2)
+    return Bench(lab, wireguard.steps(lab, 1), phase=2)
 
 
 def kept(bench, path):
@@ -121,4 +121,4 @@ def test_what_is_no_key_is_told_by_its_name(monkeypatch):
 
 def test_a_key_is_wanted_beforehand():
     with pytest.raises(BadParameter, match="has no private key"):
-        list(firewall_wireguard.steps(lab_with(PEERS, private_key=None), 1))
+        list(wireguard.steps(lab_with(PEERS, private_key=None), 1))

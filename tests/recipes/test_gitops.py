@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.control.kubernetes.gitops import gave_up
-from homelab_lib.recipes.gitops import Repository
+from homelab_lib.recipes.kubernetes.gitops import Repository
 from homelab_lib.runbook.step import Check, Step
 from recipes.in_production import (
     LAB,

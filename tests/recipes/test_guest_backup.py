@@ -9,7 +9,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.checks.backups import faults
-from homelab_lib.recipes import backup
+from homelab_lib.recipes.backup import files as backup
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 from recipes.bench import Bench
 

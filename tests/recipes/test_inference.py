@@ -4,7 +4,7 @@ import pytest
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes.inference import steps
+from homelab_lib.recipes.inference.ollama import steps
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
 from homelab_lib.twin.machine.program import Reply

@@ -5,8 +5,9 @@ import pytest
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import linux_nas, named, runbook, runbooks
-from homelab_lib.recipes.proxmox_host import steps as proxmox_steps
+from homelab_lib.recipes import named, runbook, runbooks
+from homelab_lib.recipes.nas import linux
+from homelab_lib.recipes.proxmox.host import steps as proxmox_steps
 from homelab_lib.runbook.proof import check
 from recipes.bench import Bench
 from standing import served
@@ -94,7 +95,7 @@ def share(**more):
 
 
 def bench(lab):
-    made = Bench(lab, linux_nas.steps(lab, 1))
+    made = Bench(lab, linux.steps(lab, 1))
     made.world.machines["router"].packages["nfs-common"] = "1"
     return made
 
@@ -157,7 +158,7 @@ def test_another_network_in_the_lab_takes_the_old_one_back():
     there = bench(share())
     assert there.stops() == ("", "")
     lab = share(networks=["10.0.60.0/30"])
-    there.steps = tuple(linux_nas.steps(lab, 1))
+    there.steps = tuple(linux.steps(lab, 1))
     there.lab = lab
     assert there.stops() == ("", "")
     shown = there.world.machines["nas"].run("sudo exportfs -s").finished().out.decode()
@@ -170,7 +171,7 @@ def test_another_network_in_the_lab_takes_the_old_one_back():
 @pytest.fixture
 def mini():
     """The small example's host with its pool."""
-    made = Bench(MINIPC, (*proxmox_steps(MINIPC, 1), *linux_nas.on_proxmox(MINIPC, 1)))
+    made = Bench(MINIPC, (*proxmox_steps(MINIPC, 1), *linux.on_proxmox(MINIPC, 1)))
     made.step("pool-tank")
     return made
 
@@ -229,13 +230,13 @@ def test_whether_the_pool_is_scrubbed_is_looked_at(mini):
 
 def test_a_clients_root_becomes_root_or_nobody():
     with pytest.raises(BadParameter, match="root is to become ann on share"):
-        list(linux_nas.steps(share(maproot_user="ann"), 1))
+        list(linux.steps(share(maproot_user="ann"), 1))
 
 
 def test_a_machine_on_which_nobody_logs_in():
     lab = changed(share(), ("hosts.nas.ssh", None))
     with pytest.raises(BadParameter, match="no runbook logs in there"):
-        list(linux_nas.steps(lab, 1))
+        list(linux.steps(lab, 1))
 
 
 def test_windows_shares_are_refused_by_name():
@@ -245,7 +246,7 @@ def test_windows_shares_are_refused_by_name():
 
 
 def test_datasets_lie_on_a_pool_that_somebody_has_made():
-    there = Bench(lab := load_lab("tests/machine/lab"), linux_nas.steps(lab, 1))
+    there = Bench(lab := load_lab("tests/machine/lab"), linux.steps(lab, 1))
     assert there.stops() == ("", "")
     nas = there.world.machines["nas"]
     shown = nas.run("zfs list -H -o name,mountpoint").finished().out.decode().splitlines()

@@ -9,7 +9,7 @@ from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes import alerts
+from homelab_lib.recipes.kubernetes import alerts
 from recipes.in_production import (
     CLUSTER,
     LAB,

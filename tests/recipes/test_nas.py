@@ -8,8 +8,8 @@ from contract.small_nas import made
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas as recipe
-from homelab_lib.recipes import pool
+from homelab_lib.recipes.nas import pool
+from homelab_lib.recipes.nas import truenas as recipe
 from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from recipes.on_nas import PASSWORD, likeness, run

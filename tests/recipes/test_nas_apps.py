@@ -7,7 +7,7 @@ import pytest
 from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas_apps
+from homelab_lib.recipes.nas import apps as nas_apps
 from nas_bench import Bench
 
 LAB = load_lab()

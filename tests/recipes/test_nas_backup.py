@@ -4,7 +4,7 @@ import pytest
 
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import nas_backup
+from homelab_lib.recipes.nas import configuration
 from nas_bench import Bench
 
 LAB = load_lab()
@@ -13,7 +13,7 @@ FOLDER = "/root/homelab"
 
 @pytest.fixture
 def bench():
-    there = Bench(LAB, nas_backup.before, nas_backup.after)
+    there = Bench(LAB, configuration.before, configuration.after)
     yield there
     there.close()
 

@@ -8,7 +8,8 @@ import pytest
 from homelab_lib.errors import BadParameter, HomelabError, LabError, StepFailed
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas_network, phase
+from homelab_lib.recipes import phase
+from homelab_lib.recipes.nas import network as nas_network
 from homelab_lib.recipes.phase import Part, Recipe
 from nas_bench import Bench
 from standing import standing as standing_lab

@@ -7,7 +7,7 @@ import pytest
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import nas_power
+from homelab_lib.recipes.nas import power
 from nas_bench import Bench
 
 LAB = load_lab()
@@ -29,7 +29,7 @@ def bench():
     def up(*changes):
         part = next(iter(LAB.catalog.upses))
         ups = UPS | {"part": part, "nut": NUT}
-        made.append(Bench(changed(LAB, ("upses", {"cellar": ups}), *changes), nas_power.steps))
+        made.append(Bench(changed(LAB, ("upses", {"cellar": ups}), *changes), power.steps))
         return made[-1]
 
     yield up
@@ -100,4 +100,4 @@ def test_the_house_s_clock_is_asked_besides_others(bench, release):
 
 
 def test_a_lab_without_either_has_no_step():
-    assert list(nas_power.steps(changed(LAB, ("ntp", {})), 1)) == []
+    assert list(power.steps(changed(LAB, ("ntp", {})), 1)) == []

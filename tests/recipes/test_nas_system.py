@@ -7,17 +7,18 @@ import pytest
 
 from homelab_lib import paths
 from homelab_lib.lab import Lab, load_lab
-from homelab_lib.recipes import nas_apps, nas_backup, nas_network, nas_power, phase
+from homelab_lib.recipes import phase
+from homelab_lib.recipes.nas import apps, configuration, network, power
 from homelab_lib.recipes.phase import Part, Recipe
 from homelab_lib.runbook.proof import check
 from standing import standing as standing_lab
 
 RECIPES = (
-    nas_backup.before,
-    nas_network.steps,
-    nas_power.steps,
-    nas_apps.steps,
-    nas_backup.after,
+    configuration.before,
+    network.steps,
+    power.steps,
+    apps.steps,
+    configuration.after,
 )
 UPS = """
 upses:

@@ -6,7 +6,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.closing import closing
-from homelab_lib.recipes import kubernetes
+from homelab_lib.recipes.kubernetes import compute
 from homelab_lib.runbook.proof import check
 from recipes.bench import Bench
 from standing import served
@@ -92,7 +92,7 @@ def test_nobody_is_started_twice_who_has_not_agreed(tmp_path, monkeypatch):
 
 def test_a_worker_that_a_later_phase_makes_joins_then():
     lab = load_lab()
-    there = Bench(lab, kubernetes.steps(lab, 3, lambda vm: KEY), phase=3)
+    there = Bench(lab, compute.steps(lab, 3, lambda vm: KEY), phase=3)
     assert there.stops() == ("", "")
     said = (
         there.world.machines["k3s-control"].run("sudo -n k3s kubectl get nodes -o json").finished()
@@ -100,5 +100,5 @@ def test_a_worker_that_a_later_phase_makes_joins_then():
     nodes = [each["metadata"]["name"] for each in json.loads(said.out)["items"]]
     assert nodes == ["k3s-control", "k3s-gpu1", "k3s-gpu2", "k3s-gpu3"]
     # The runbook that made the cluster does not take it for a stranger.
-    there.steps = tuple(kubernetes.steps(lab, 2, lambda vm: KEY))
+    there.steps = tuple(compute.steps(lab, 2, lambda vm: KEY))
     assert all(each.holds for each in there.step("agents", "verify").checks)

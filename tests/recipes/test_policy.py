@@ -14,10 +14,10 @@ from homelab_lib.lab.firewall import FilterRule
 from homelab_lib.lab.network import FirewallRule
 from homelab_lib.models.packet_filter import Packet, Rule, decide
 from homelab_lib.models.reachability import INTERNET, vlan_reachability
-from homelab_lib.recipes import flows, readback
-from homelab_lib.recipes.gateway import Gateway, Names
-from homelab_lib.recipes.policy import filter_rules, operators, policy_of
-from homelab_lib.recipes.translation import aliases
+from homelab_lib.recipes.firewall import flows, readback
+from homelab_lib.recipes.firewall.gateway import Gateway, Names
+from homelab_lib.recipes.firewall.policy import filter_rules, operators, policy_of
+from homelab_lib.recipes.firewall.translation import aliases
 
 WORLD = {4: "198.51.100.9", 6: "2001:db8:9::9"}
 PORTS = ("tcp/22", "tcp/80", "udp/53", "tcp/8000-8010", "icmp")

@@ -11,7 +11,7 @@ from homelab_lib.control.truenas.pool import Pool, Vdev
 from homelab_lib.errors import BadParameter, OutcomeUnknown, Refused
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import pool as recipe
+from homelab_lib.recipes.nas import pool as recipe
 from homelab_lib.runbook.promises import destroys_only
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin.built import built

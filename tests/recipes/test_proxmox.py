@@ -10,7 +10,9 @@ import yaml
 
 from homelab_lib.errors import BadParameter, LabError, StepFailed
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import named, proxmox_host, proxmox_network
+from homelab_lib.recipes import named
+from homelab_lib.recipes.proxmox import host as proxmox_host
+from homelab_lib.recipes.proxmox import network as proxmox_network
 from homelab_lib.rehearsed import rehearse
 from homelab_lib.runbook.proof import check
 from homelab_lib.target import TwinTarget

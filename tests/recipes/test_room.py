@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import room
+from homelab_lib.recipes.proxmox import room
 from homelab_lib.transport.command import Result
 from homelab_lib.twin.built import built
 from homelab_lib.twin.proxmox.vm import VirtualMachine

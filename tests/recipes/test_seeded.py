@@ -6,7 +6,8 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.remote import CloudflareTunnel, WireGuard, WireGuardPeer
-from homelab_lib.recipes import assembly, cloudflare, desktop, tailscale, wireguard
+from homelab_lib.recipes.hardware import assembly, desktop
+from homelab_lib.recipes.ways_in import cloudflare, tailscale, wireguard
 from recipes.bench import Bench
 
 LAB = load_lab()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import switch
+from homelab_lib.recipes.hardware import switch
 from homelab_lib.wiring.switching import port_table, spare_ports
 from recipes.bench import Bench
 

@@ -8,7 +8,7 @@ from homelab_lib.control.linux.placing import LEDGER
 from homelab_lib.control.linux.tailscale import Settings, TailscaleNode
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
-from homelab_lib.recipes import tailscale
+from homelab_lib.recipes.ways_in import tailscale
 from homelab_lib.secret import Secret
 from recipes.bench import Bench
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.errors import BadParameter, StepFailed
-from homelab_lib.recipes import web_ui
+from homelab_lib.recipes.inference import web_ui
 from homelab_lib.twin.kubernetes import web_ui as twin
 from recipes.cards_bench import PHASE, bench, described, pass_through, steps_of
 

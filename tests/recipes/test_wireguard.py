@@ -10,7 +10,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.firewall import PortForward
 from homelab_lib.lab.remote import WireGuard
-from homelab_lib.recipes import wireguard
+from homelab_lib.recipes.ways_in import wireguard
 from homelab_lib.transport.reads import reads_only
 from recipes.bench import Bench
 

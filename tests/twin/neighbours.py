@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.network import FirewallRule
-from homelab_lib.recipes.gateway import Gateway, Names
-from homelab_lib.recipes.policy import filter_rules
-from homelab_lib.recipes.translation import aliases
+from homelab_lib.recipes.firewall.gateway import Gateway, Names
+from homelab_lib.recipes.firewall.policy import filter_rules
+from homelab_lib.recipes.firewall.translation import aliases
 from homelab_lib.twin.built import built
 from homelab_lib.twin.network import Network
 from homelab_lib.twin.opnsense import policy

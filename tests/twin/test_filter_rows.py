@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from homelab_lib.models.packet_filter import Packet, decide
-from homelab_lib.recipes import readback
+from homelab_lib.recipes.firewall import readback
 from homelab_lib.twin import packet as twin
 from twin.neighbours import Neighbours, crowded
 

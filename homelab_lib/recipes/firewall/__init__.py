@@ -1,0 +1,1 @@
+"""An OPNsense: its networks, addresses and names, what may pass it, what is inspected."""

@@ -1,0 +1,1 @@
+"""Graphics cards: given to VMs, driven there, and shown to containers."""

@@ -1,0 +1,1 @@
+"""Language models: served, guarded, balanced, and asked by a page."""

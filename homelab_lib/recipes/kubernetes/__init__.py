@@ -1,0 +1,1 @@
+"""Clusters: their nodes, volumes, services, certificates, and who watches them."""

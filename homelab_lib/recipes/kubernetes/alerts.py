@@ -1,0 +1,183 @@
+"""What somebody is told of: alert rules for what a lab has, and whom Alertmanager tells.
+
+Sources of the metrics' names: prometheus/node_exporter (`collector/zfs_linux.go`,
+`drm_linux.go`, `netclass_linux.go`); DRuggeri/nut_exporter;
+cert-manager.io/docs/devops-tips/prometheus-metrics.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.production import Receiver, Target
+from homelab_lib.recipes.kubernetes import manifests
+
+SPEAKS = "HomelabSpeaks"
+"""Always on: the one that shows that a message arrives, and once a month that it still does."""
+CONFIG = "homelab"
+SECRET = "alert-receiver"
+KEYS = {"webhook": "url", "telegram": "token"}
+_FULL, _SOON_S = 0.2, 14 * 86400
+
+Rule = dict[str, Any]
+
+
+def rules(lab: Lab, cluster: Cluster) -> list[Rule]:
+    """The rules of a lab, each with a sentence for the person whom it tells.
+
+    Parameters
+    ----------
+    lab, cluster
+        What there is, and the cluster that watches it.
+    """
+    assert cluster.monitoring is not None
+    found = [
+        _rule(SPEAKS, "vector(1)", "0m", "info", f"Alerts of lab {lab.name} arrive here"),
+        _rule(
+            "CertificateEndsSoon",
+            f"certmanager_certificate_expiration_timestamp_seconds - time() < {_SOON_S}",
+            "1h",
+            "warning",
+            "Certificate {{ $labels.name }} ends within two weeks and was not renewed",
+        ),
+    ]
+    if has_cards(lab, cluster):
+        yours = "node_drm_memory_vram_used_bytes / node_drm_memory_vram_size_bytes > 0.97"
+        says = "Memory of {{ $labels.card }} is full: models go to the processor"
+        found.append(_rule("GpuMemoryFull", yours, "10m", "warning", says))
+    for target in cluster.monitoring.targets:
+        found += _of_target(lab, target)
+    return found
+
+
+def has_cards(lab: Lab, cluster: Cluster) -> bool:
+    """Whether nodes of a cluster have graphics cards."""
+    return any(lab.vms[name].gpus for name in cluster.vms)
+
+
+def _of_target(lab: Lab, target: Target) -> Iterator[Rule]:
+    job, name = f'job="{target.name}"', _camel(target.name)
+    yield _rule(
+        f"{name}Silent", f"up{{{job}}} == 0", "5m", "critical", f"{target.name} does not answer"
+    )
+    if "pool" in target.watches:
+        yield _rule(
+            f"{name}PoolSick",
+            f'node_zfs_zpool_state{{{job},state!="online"}} == 1',
+            "1m",
+            "critical",
+            "Pool {{ $labels.zpool }} is {{ $labels.state }}",
+        )
+        zfs = f'{job},fstype="zfs"'
+        yield _rule(
+            f"{name}PoolFull",
+            f"node_filesystem_avail_bytes{{{zfs}}} / node_filesystem_size_bytes{{{zfs}}} < {_FULL}",
+            "30m",
+            "warning",
+            "{{ $labels.mountpoint }} is more than 80 % full: ZFS gets slow from there on",
+        )
+    if "link" in target.watches:
+        for interface, speed_bps in _links(lab, target):
+            where = f'{job},device="{interface}"'
+            yield _rule(
+                f"{name}LinkSlow{_camel(interface)}",
+                f"node_network_speed_bytes{{{where}}} * 8 < {speed_bps} "
+                f"or node_network_carrier{{{where}}} == 0",
+                "5m",
+                "warning",
+                f"{interface} of {target.name} is down, or slower than {speed_bps / 1e9:g} Gb/s",
+            )
+    if "ups" in target.watches:
+        yield _rule(
+            f"{name}OnBattery",
+            f'network_ups_tools_ups_status{{{job},flag="OB"}} == 1',
+            "1m",
+            "critical",
+            "{{ $labels.ups }} runs on its battery",
+        )
+
+
+def _links(lab: Lab, target: Target) -> Iterator[tuple[str, int]]:
+    """The cabled interfaces of a host, and what each runs at when all is well [bit/s]."""
+    host = lab.hosts.get(target.name)
+    cabled = {end for cable in lab.cables for end in (cable.a, cable.b)}
+    for name, port in host.ports.items() if host else ():
+        if f"{target.name}.{name}" in cabled and port.interface and port.speeds_bps:
+            yield port.interface, _agreed_bps(lab, f"{target.name}.{name}")
+
+
+def _agreed_bps(lab: Lab, end: str) -> int:
+    """The highest speed that both ends of a cable have [bit/s]; of one that only one is known of,
+    its own."""
+    ends = next((c.a, c.b) for c in lab.cables if end in (c.a, c.b))
+    speeds = [set(port.speeds_bps) for each in ends if (port := _port(lab, each)) is not None]
+    return max(set.intersection(*speeds), default=0)
+
+
+def _port(lab: Lab, end: str) -> Any:
+    machine, _, name = end.partition(".")
+    for room in (lab.hosts, lab.switches):
+        if machine in room:
+            return room[machine].ports.get(name)
+    return None
+
+
+def _rule(name: str, expression: str, for_: str, severity: str, summary: str) -> Rule:
+    return {
+        "alert": name,
+        "expr": expression,
+        "for": for_,
+        "labels": {"severity": severity},
+        "annotations": {"summary": summary},
+    }
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))
+
+
+def document(lab: Lab, cluster: Cluster, namespace: str) -> manifests.Object:
+    """The rules as the operator of Prometheus takes them."""
+    group = {"name": "homelab", "interval": "30s", "rules": rules(lab, cluster)}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": CONFIG, "namespace": namespace},
+        "spec": {"groups": [group]},
+    }
+
+
+def receiving(receiver: Receiver | None, namespace: str) -> manifests.Object:
+    """Whom Alertmanager tells. What is secret of it stands in a Secret."""
+    person: dict[str, Any] = {"name": "person"}
+    if receiver is not None:
+        source = {"name": SECRET, "key": KEYS[receiver.kind]}
+        if receiver.kind == "webhook":
+            person["webhookConfigs"] = [{"urlSecret": source, "sendResolved": True}]
+        else:
+            chat = {"botToken": source, "chatID": receiver.chat, "sendResolved": True}
+            person["telegramConfigs"] = [chat]
+    speaks = _matched("alertname", SPEAKS, "person") | {"repeatInterval": "720h"}
+    quiet = [_matched("alertname", "Watchdog", "nobody"), _matched("severity", "info", "nobody")]
+    return {
+        "apiVersion": "monitoring.coreos.com/v1alpha1",
+        "kind": "AlertmanagerConfig",
+        "metadata": {"name": CONFIG, "namespace": namespace},
+        "spec": {
+            "route": {
+                "receiver": "person",
+                "groupBy": ["alertname"],
+                "groupWait": "30s",
+                "groupInterval": "5m",
+                "repeatInterval": "12h",
+                "routes": [speaks, *quiet],
+            },
+            "receivers": [person, {"name": "nobody"}],
+        },
+    }
+
+
+def _matched(name: str, value: str, receiver: str) -> dict[str, Any]:
+    matcher = {"name": name, "value": value, "matchType": "="}
+    return {"matchers": [matcher], "receiver": receiver}

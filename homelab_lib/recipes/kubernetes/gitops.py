@@ -1,0 +1,264 @@
+"""The repository that a cluster is kept by: what runbooks applied goes into it, and Flux takes
+over.
+
+Flux, and not Argo CD: it needs no web interface of its own that has to be kept safe, its whole
+state is objects that can be looked at as all others, and setting it up twice changes nothing.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from homelab_lib.control.kubernetes.charts import Served
+from homelab_lib.control.kubernetes.gitops import Kept, pods
+from homelab_lib.control.kubernetes.objects import Applied
+from homelab_lib.control.kubernetes.secrets import SecretObject
+from homelab_lib.control.linux import File, Packages, read_file
+from homelab_lib.control.linux.git import GitFolder
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.production import GitOps
+from homelab_lib.recipes.kubernetes import manifests
+from homelab_lib.recipes.kubernetes.certificates import Issuing
+from homelab_lib.recipes.kubernetes.charts import Release
+from homelab_lib.recipes.kubernetes.ingress import WayIn
+from homelab_lib.recipes.kubernetes.monitoring import Watch
+from homelab_lib.recipes.kubernetes.volumes import Volumes
+from homelab_lib.runbook.step import Check, Context, Step, Wanted
+from homelab_lib.secret import Secret
+
+NAME = "homelab"
+_OBJECTS = ("source.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1")
+_KINDS = ("gitrepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io")
+_KEY = "repository-key"
+_HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+# Whom a runbook has applied by before Flux takes over: without it Flux and the runbook would own
+# each field together, and what leaves the repository would stay in the cluster.
+_TAKES_OVER = "--override-manager=homelab"
+_UNUSED = ("helmController", "imageAutomationController", "imageReflectionController")
+
+
+def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
+    """The steps of a cluster's repository; none where it gets none in this phase.
+
+    Parameters
+    ----------
+    lab, cluster
+        What is described.
+    phase
+        The number of the phase.
+    end
+        What the steps' names end with.
+
+    Raises
+    ------
+    BadParameter
+        Something can't be made: its key and what to do.
+    """
+    described = cluster.gitops
+    if described is None or lab.services[described.service].phase != phase:
+        return
+    kept = Repository(lab, cluster, described, phase)
+    yield Step(
+        f"repository{end}",
+        "Write what was applied into a repository",
+        why="Each object that runbooks made of this cluster, as a file of its own, in one commit. "
+        "No Secret is among them: a list says which there have to be, and by which reference each "
+        "is had. What others keep in the repository stays, and what they changed is not written "
+        "over.",
+        ensure=kept.written,
+    )
+    yield Step(
+        f"gitops{end}",
+        "Have Flux keep the cluster as the repository says",
+        why="Flux rather than Argo CD: no web interface that has to be kept safe, a state of plain "
+        "objects, and setting it up again changes nothing. It takes over what is there, with all "
+        "its fields, and starts nothing anew: the pods before are the pods after. It does not "
+        "delete what leaves the repository.",
+        needs=(f"repository{end}",),
+        ensure=kept.taken_over,
+        check=kept.undisturbed,
+    )
+
+
+class Repository:
+    """A cluster's repository, and who keeps the cluster by it; see `steps`."""
+
+    def __init__(self, lab: Lab, cluster: Cluster, described: GitOps, phase: int) -> None:
+        self.lab = lab
+        self.cluster = cluster
+        self.described = described
+        self.phase = phase
+        self.server = cluster.first_server
+        service = lab.services[described.service]
+        if service.chart is None:
+            raise BadParameter(
+                f"{service.name} keeps the cluster, and nothing says by which chart it comes",
+                where=f"services.{service.name}.chart",
+                fix="write name, repo, chart, version and namespace there",
+            )
+        values: dict[str, object] = {each: {"create": False} for each in _UNUSED}
+        values["kustomizeController"] = {"container": {"additionalArgs": [_TAKES_OVER]}}
+        self.release = Release(lab, service, values)
+
+    @property
+    def folder(self) -> str:
+        """Where in the repository the cluster's files are."""
+        return f"clusters/{self.cluster.name}"
+
+    @property
+    def space(self) -> str:
+        """Flux's namespace."""
+        return self.release.chart.namespace
+
+    # What goes into it --------------------------------------------------------------------------
+
+    def documents(self) -> Iterator[manifests.Object]:
+        """Every object that runbooks keep in the cluster, in the order in which they made them."""
+        cluster, lab, phase = self.cluster, self.lab, self.phase
+        yield from Volumes(lab, cluster).documents()
+        for space in sorted({workload.namespace for workload in cluster.workloads}):
+            yield manifests.namespace(space)
+        for workload in cluster.workloads:
+            yield from manifests.workload(workload)
+        if cluster.ingress is not None:
+            yield from WayIn(lab, cluster, phase).documents()
+        if cluster.certificates is not None:
+            issuing = Issuing(lab, cluster, cluster.certificates, phase)
+            yield from issuing.release.documents()
+            yield from issuing.documents()
+        if cluster.monitoring is not None:
+            watch = Watch(lab, cluster, cluster.monitoring, phase)
+            yield from watch.release.documents()
+            yield from watch.documents()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Their texts by the names of their files, and what is to be known of the Secrets."""
+        found = {"README.md": self._readme()}
+        for document in self.documents():
+            whole = Applied(self.server, self.lab.name, document).whole
+            assert whole["kind"] != "Secret", "no Secret goes into a repository"
+            meta = whole["metadata"]
+            parts = (whole["kind"], meta.get("namespace", ""), meta["name"])
+            name = "-".join(filter(None, parts)).lower()
+            text = json.dumps(whole, indent=2, sort_keys=True) + "\n"  # JSON is YAML
+            found[f"{re.sub(r'[^a-z0-9.-]', '-', name)}.yaml"] = text
+        return found
+
+    def _readme(self) -> str:
+        lines = [
+            f"# Cluster {self.cluster.name} of lab {self.lab.name}",
+            "",
+            "Flux keeps the cluster as the files of this folder say. Runbooks write them; what you",
+            "change here they will not write over.",
+            "",
+            "These Secrets are not here. Runbooks make them, each value from where it is kept:",
+            "",
+        ]
+        for service in self.lab.services.values():
+            if service.chart is not None and service.runs_on == self.cluster.name:
+                for name, values in service.chart.secrets.items():
+                    told = ", ".join(f"{key} from {where}" for key, where in values.items())
+                    lines.append(f"- {service.chart.namespace}/{name}: {told}")
+        return "\n".join(lines) + "\n"
+
+    def written(self, ctx: Context) -> Iterator[Wanted]:
+        """Git, one commit with all of it, and the key by which it is read."""
+        host = self.described.host
+        yield Packages(host, ("git",))
+        yield self._folder()
+        yield self._reader(ctx)
+
+    def _folder(self) -> GitFolder:
+        where = self.described
+        return GitFolder(
+            where.host, where.path, where.branch, self.folder, self.files, self.lab.name
+        )
+
+    # Who keeps it -------------------------------------------------------------------------------
+
+    def _reader(self, ctx: Context) -> File:
+        """A file of its own with the one key that may read that repository, and do nothing else:
+        of the file that people use Proxmox makes a link to where its cluster keeps it."""
+        where = self.described
+        home = "/root" if where.user == "root" else f"/home/{where.user}"
+        key = ctx.secret(where.deploy_key_public)
+
+        def line() -> str:
+            only = f"restrict,command=\"git-upload-pack '{where.path}'\""
+            return f"{only} {key.reveal().strip()}\n"
+
+        return File(
+            where.host,
+            f"{home}/.ssh/authorized_keys2",
+            Secret("key that may read the repository", line),
+            mode="600",
+            owner=f"{where.user}:{where.user}",
+            what=f"a key that may read {where.path}, and nothing else",
+            lab=self.lab.name,
+        )
+
+    def source(self) -> manifests.Object:
+        """Where Flux reads."""
+        where = self.described
+        return self._object(
+            _OBJECTS[0],
+            "GitRepository",
+            {
+                "interval": "5m0s",
+                "url": f"ssh://{where.user}@{where.address}{where.path}",
+                "ref": {"branch": where.branch},
+                "secretRef": {"name": _KEY},
+            },
+        )
+
+    def kustomization(self) -> manifests.Object:
+        """What of it is the cluster's; nothing is deleted when it leaves the repository."""
+        return self._object(
+            _OBJECTS[1],
+            "Kustomization",
+            {
+                "interval": "10m0s",
+                "path": f"./{self.folder}",
+                "prune": False,
+                "timeout": "5m0s",
+                "sourceRef": {"kind": "GitRepository", "name": NAME},
+            },
+        )
+
+    def _object(self, version: str, kind: str, spec: manifests.Object) -> manifests.Object:
+        meta = {"name": NAME, "namespace": self.space}
+        return {"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec}
+
+    def taken_over(self, ctx: Context) -> Iterator[Wanted]:
+        """Flux, the key by which it reads, and the cluster as the newest commit says."""
+        where, host = self.described, ctx.host(self.server)
+        yield from self.release.ensure(ctx)
+        yield Served(self.server, _KINDS)
+        yield self.release.ready()
+        home = ctx.host(where.host)
+        known = Secret(f"host key of {where.host}", lambda: _known(home, where.address))
+        key = {"identity": ctx.secret(where.deploy_key), "known_hosts": known}
+        yield SecretObject(self.server, self.lab.name, _KEY, self.space, key)
+        ctx.outputs["pods before GitOps"] = pods(host)
+        yield Applied(self.server, self.lab.name, self.source())
+        yield Applied(self.server, self.lab.name, self.kustomization())
+        commit = self._folder().observe(home)["head"]
+        yield Kept(self.server, self.space, NAME, commit)
+
+    def undisturbed(self, ctx: Context) -> Iterator[Check]:
+        """No pod of before was replaced."""
+        before = ctx.outputs.get("pods before GitOps", {})
+        gone = sorted(
+            name for uid, name in before.items() if uid not in pods(ctx.host(self.server))
+        )
+        says = f"gone: {', '.join(gone)}" if gone else f"all {len(before)} are there"
+        yield Check("the pods before are the pods after", not gone, says)
+
+
+def _known(host: object, address: str) -> str:
+    """The line by which SSH knows the machine."""
+    kind, key = read_file(host, _HOST_KEY).split()[:2]  # type: ignore[arg-type]
+    return f"{address} {kind} {key}"

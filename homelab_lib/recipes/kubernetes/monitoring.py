@@ -1,0 +1,274 @@
+"""Who watches the house: Prometheus, Grafana and Alertmanager, whom they ask and whom they tell."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from homelab_lib.control.kubernetes.charts import Served
+from homelab_lib.control.kubernetes.monitoring import (
+    Reconciled,
+    RulesLoaded,
+    TargetsUp,
+    Told,
+    Web,
+    silenced,
+)
+from homelab_lib.control.kubernetes.objects import Applied
+from homelab_lib.control.kubernetes.secrets import SecretObject
+from homelab_lib.control.linux import Packages, SystemdService
+from homelab_lib.errors import BadParameter
+from homelab_lib.lab import Lab
+from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.production import Monitoring
+from homelab_lib.recipes.kubernetes import alerts, dashboard, manifests
+from homelab_lib.recipes.kubernetes.charts import Release
+from homelab_lib.recipes.kubernetes.published import published
+from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
+
+_GROUP = "monitoring.coreos.com"
+_KINDS = tuple(
+    f"{kind}.{_GROUP}"
+    for kind in ("prometheuses", "alertmanagers", "alertmanagerconfigs", "prometheusrules",
+                 "scrapeconfigs", "podmonitors")
+)  # fmt: skip
+_EXPORTER = "prometheus-node-exporter"
+_EXPORTER_PORT = 9100
+# The chart's own two, and graphics cards: whoever gives one replaces them all.
+_EXPORTER_ARGUMENTS = (
+    "--collector.filesystem.mount-points-exclude="
+    "^/(dev|proc|sys|var/lib/docker/.+|var/lib/kubelet/.+)($|/)",
+    "--collector.filesystem.fs-types-exclude=^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|"
+    "devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|"
+    "rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
+    "--collector.drm",
+)
+_DEBIANS = ("linux", "proxmox")
+_PROMETHEUS, _ALERTMANAGER = 9090, 9093
+_NAME_AT_MOST = 26
+
+
+def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
+    """The steps of a cluster's monitoring; none where it gets none in this phase.
+
+    Parameters
+    ----------
+    lab, cluster
+        What is described.
+    phase
+        The number of the phase.
+    end
+        What the steps' names end with.
+
+    Raises
+    ------
+    BadParameter
+        Something can't be made: its key and what to do.
+    """
+    described = cluster.monitoring
+    if described is None or lab.services[described.service].phase != phase:
+        return
+    watch = Watch(lab, cluster, described, phase)
+    if watch.told_by_package:
+        yield Step(
+            f"exporters{end}",
+            "Have the hosts tell numbers of themselves",
+            why="The distribution's node exporter on each host that Prometheus is to ask: pools, "
+            "links, temperatures. It answers whoever asks, so it stays inside of the house.",
+            ensure=watch.exporters,
+        )
+    yield Step(
+        f"monitoring{end}",
+        "Install Prometheus, Grafana and Alertmanager",
+        why="One chart for all three. What k3s has no port for is not asked, or it would be said "
+        "to be down for ever. The numbers lie on the node's own disk: on NFS Prometheus loses "
+        "them. How many series there are is measured by what answers: each target has to be up.",
+        needs=(f"exporters{end}",) if watch.told_by_package else (),
+        ensure=watch.ensure,
+        check=watch.local,
+        measure=watch.count,
+    )
+    yield Step(
+        f"alerts{end}",
+        "Watch this lab, and tell somebody",
+        why="Rules and a dashboard of this lab's own. One alert is always on: it shows that a "
+        "message arrives, comes again once a month, and goes to the same person as all others.",
+        needs=(f"monitoring{end}",),
+        ensure=watch.rules,
+    )
+    if described.receiver is not None:
+        yield Step(
+            f"told{end}",
+            "See that a message has arrived",
+            why="Alertmanager knows that its receiver took the message, and not that anybody saw "
+            "it. Whoever did silences that alert in Alertmanager: that can be looked up.",
+            needs=(f"alerts{end}",),
+            manual=Manual(
+                f"look whether {alerts.SPEAKS} has arrived by {described.receiver.kind}; then "
+                "silence it in Alertmanager for a month, or confirm this step",
+                verify=watch.seen,
+                or_confirmed=True,
+            ),
+        )
+
+
+class Watch:
+    """A cluster's monitoring; see `steps`."""
+
+    def __init__(self, lab: Lab, cluster: Cluster, described: Monitoring, phase: int) -> None:
+        self.lab = lab
+        self.cluster = cluster
+        self.described = described
+        self.phase = phase
+        self.server = cluster.first_server
+        service = lab.services[described.service]
+        if service.chart is None:
+            raise BadParameter(
+                f"{service.name} watches the house, and nothing says by which chart it comes",
+                where=f"services.{service.name}.chart",
+                fix="write name, repo, chart, version and namespace there",
+            )
+        self.release = Release(lab, service, self._values())
+
+    @property
+    def space(self) -> str:
+        """The namespace of all of it."""
+        return self.release.chart.namespace
+
+    @property
+    def told_by_package(self) -> list[str]:
+        """The hosts that a package of their distribution makes tell."""
+        return [
+            target.name
+            for target in self.described.targets
+            if target.port == _EXPORTER_PORT
+            and (host := self.lab.hosts.get(target.name)) is not None
+            and host.ssh is not None
+            and not host.standalone
+            and host.os.kind in _DEBIANS
+        ]
+
+    def _values(self) -> dict[str, Any]:
+        """What k3s and this house need of the chart."""
+        absent = ("kubeControllerManager", "kubeScheduler", "kubeProxy", "kubeEtcd")
+        kinds = ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
+        spec: dict[str, Any] = {f"{kind}SelectorNilUsesHelmValues": False for kind in kinds}
+        spec |= {
+            "retention": f"{self.described.retention_d}d",
+            "storageSpec": self._kept(self.described.storage),
+        }
+        told = {
+            "alertmanagerConfiguration": {"name": alerts.CONFIG},
+            "storage": self._kept("1Gi"),
+        }
+        return {name: {"enabled": False} for name in absent} | {
+            "prometheus": {"prometheusSpec": spec},
+            "alertmanager": {"alertmanagerSpec": told},
+            "prometheus-node-exporter": {"extraArgs": list(_EXPORTER_ARGUMENTS)},
+        }
+
+    def _kept(self, size: str) -> dict[str, Any]:
+        claim = {
+            "storageClassName": self.described.storage_class,
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+        }
+        return {"volumeClaimTemplate": {"spec": claim}}
+
+    def _web(self, what: str, port: int) -> Web:
+        chart = self.release.chart
+        name = manifests.full_name(chart.name, chart.chart)
+        return Web(self.server, self.space, f"{name[:_NAME_AT_MOST].rstrip('-')}-{what}", port)
+
+    @property
+    def prometheus(self) -> Web:
+        """Prometheus itself."""
+        return self._web("prometheus", _PROMETHEUS)
+
+    @property
+    def alertmanager(self) -> Web:
+        """Alertmanager itself."""
+        return self._web("alertmanager", _ALERTMANAGER)
+
+    def documents(self) -> Iterator[manifests.Object]:
+        """What is applied besides the chart."""
+        yield alerts.receiving(self.described.receiver, self.space)
+        yield alerts.document(self.lab, self.cluster, self.space)
+        yield dashboard.document(self.lab, self.cluster, self.space)
+        for target in self.described.targets:
+            yield {
+                "apiVersion": f"{_GROUP}/v1alpha1",
+                "kind": "ScrapeConfig",
+                "metadata": {"name": target.name, "namespace": self.space},
+                "spec": {
+                    "jobName": target.name,
+                    "staticConfigs": [{"targets": [f"{target.address}:{target.port}"]}],
+                },
+            }
+        if self.cluster.certificates is not None:
+            yield self._certificates()
+        yield from published(self.lab, self.cluster, self.phase)
+
+    def _certificates(self) -> manifests.Object:
+        """cert-manager's own numbers: when each certificate ends."""
+        labels = {"app.kubernetes.io/name": "cert-manager"}
+        assert self.cluster.certificates is not None
+        chart = self.lab.services[self.cluster.certificates.service].chart
+        return {
+            "apiVersion": f"{_GROUP}/v1",
+            "kind": "PodMonitor",
+            "metadata": {"name": "cert-manager", "namespace": self.space},
+            "spec": {
+                "namespaceSelector": {"matchNames": [chart.namespace if chart else ""]},
+                "selector": {"matchLabels": labels},
+                "podMetricsEndpoints": [{"port": "http-metrics"}],
+            },
+        }
+
+    def exporters(self, ctx: Context) -> Iterator[Wanted]:
+        """The exporter's package, and its service."""
+        for host in self.told_by_package:
+            yield Packages(host, (_EXPORTER,))
+            yield SystemdService(host, _EXPORTER)
+
+    def ensure(self, ctx: Context) -> Iterator[Wanted]:
+        """The chart, whom it tells, and what its operator makes of both."""
+        yield from self.release.ensure(ctx)
+        yield Served(self.server, _KINDS)
+        receiver = self.described.receiver
+        if receiver is not None:
+            values = {alerts.KEYS[receiver.kind]: ctx.secret(receiver.secret)}
+            yield SecretObject(self.server, self.lab.name, alerts.SECRET, self.space, values)
+        yield self._applied(alerts.receiving(receiver, self.space))
+        yield Reconciled(self.server, self.space, "prometheuses")
+        yield Reconciled(self.server, self.space, "alertmanagers")
+        yield self.release.ready()
+
+    def _applied(self, document: manifests.Object) -> Applied:
+        return Applied(self.server, self.lab.name, document)
+
+    def local(self, ctx: Context) -> Iterator[Check]:
+        """Its numbers lie where it is safe for them."""
+        nfs = self.cluster.nfs
+        wanted = self.described.storage_class
+        good = nfs is None or wanted != nfs.name
+        yield Check("numbers are kept on a disk of the node", good, f"storage class {wanted}")
+
+    def count(self, ctx: Context) -> Iterator[Measurement]:
+        """How many targets answer."""
+        up = TargetsUp(self.prometheus, ()).observe(ctx.host(self.server))["up"]
+        yield Measurement("targets that answer", up, "targets")
+
+    def rules(self, ctx: Context) -> Iterator[Wanted]:
+        """Rules, dashboard and targets; that all of them answer, and that a message went out."""
+        for document in self.documents():
+            yield self._applied(document)
+        names = [rule["alert"] for rule in alerts.rules(self.lab, self.cluster)]
+        yield RulesLoaded(self.prometheus, tuple(names))
+        pools = [f"scrapeConfig/{self.space}/{target.name}" for target in self.described.targets]
+        yield TargetsUp(self.prometheus, tuple(pools))
+        if self.described.receiver is not None:
+            yield Told(self.prometheus, self.described.receiver.kind)
+
+    def seen(self, ctx: Context) -> Check:
+        """Whether somebody has silenced the alert that is always on."""
+        done = silenced(ctx.host(self.server), self.alertmanager, alerts.SPEAKS)
+        return Check(f"{alerts.SPEAKS} is silenced", done, "silenced" if done else "not silenced")

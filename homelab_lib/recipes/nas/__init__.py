@@ -1,0 +1,1 @@
+"""What stores and shares: a TrueNAS with pools, shares, users, apps and tasks; a plain Linux."""

@@ -1,0 +1,1 @@
+"""Proxmox hosts, their network, and the machines on them."""

@@ -1,0 +1,1 @@
+"""The ways in from outside, and what they leave open."""
