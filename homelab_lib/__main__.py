@@ -77,7 +77,7 @@ def _decide(place: Path, rule: str) -> int:
 def twin(arguments: argparse.Namespace) -> int:
     """Serve a twin of a lab until interrupted; prints how to reach it with `ssh`."""
     from homelab_lib.lab import load_lab
-    from homelab_lib.served import serve_twin
+    from homelab_lib.target.served import serve_twin
 
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="homelab-twin-")).resolve()
     with serve_twin(
@@ -213,8 +213,8 @@ def schema(arguments: argparse.Namespace) -> int:
 
 def gguf(arguments: argparse.Namespace) -> int:
     """Say what a GGUF file is, and what it takes when it is run, by its header."""
-    from homelab_lib.gguf_header import read_header
-    from homelab_lib.gguf_takes import told
+    from homelab_lib.gguf.header import read_header
+    from homelab_lib.gguf.takes import told
 
     try:
         lines = list(

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import settings
 
-from homelab_lib import rehearsed, session
+from homelab_lib.session import rehearsed
+from homelab_lib.session import run as session
 from standing import standing as serve_standing
 
 # How long one example takes says how busy the machine is, and nothing of the code.

@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from homelab_lib import session, ssh_target
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
 from homelab_lib.recipes import named
-from homelab_lib.rehearsed import before
-from homelab_lib.served import vouch_for
+from homelab_lib.session import run as session
+from homelab_lib.session.rehearsed import before
+from homelab_lib.target import ssh as ssh_target
+from homelab_lib.target.served import vouch_for
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
 

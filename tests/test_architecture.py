@@ -97,7 +97,7 @@ def test_a_room_uses_only_those_below_it(room):
 
 def test_only_what_serves_the_twin_and_what_runs_on_it_know_it():
     both = [file.stem for name, file in _files() if name != "twin" and "twin" in _rooms_used(file)]
-    assert both == ["served", "target"]
+    assert both == ["served", "twin"]
 
 
 @pytest.mark.parametrize(

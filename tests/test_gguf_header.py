@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from homelab_lib.__main__ import main
 from homelab_lib.errors import BadParameter
-from homelab_lib.gguf_header import Skipped, read_header
+from homelab_lib.gguf.header import Skipped, read_header
 from homelab_lib.models.quantisation import weight_bytes
 from homelab_lib.units import format_ibytes
 

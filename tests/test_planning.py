@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from homelab_lib import planning
 from homelab_lib.errors import HostKeyRefused, Unreachable
-from homelab_lib.planning import Undertaking
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.step import Check, Runbook, Step
 from homelab_lib.secret import Mask, resolve
+from homelab_lib.session import planning
+from homelab_lib.session.planning import Undertaking
 from homelab_lib.transport.command import Result
 from runbook.toy import HOSTS, Clock, Value, Wire, engine, runbook
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from homelab_lib import session
 from homelab_lib.__main__ import main
 from homelab_lib.errors import ApprovalMissing, BadParameter, HostKeyRefused, PlanStale, StepFailed
 from homelab_lib.runbook.proof import check
+from homelab_lib.session import run as session
 from standing import Ran
 from standing import standing as serve_standing
 

@@ -7,9 +7,9 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import load_lab
-from homelab_lib.login_keys import operator_key
-from homelab_lib.served import serve_twin
 from homelab_lib.target import SshTarget, TwinTarget
+from homelab_lib.target.login_keys import operator_key
+from homelab_lib.target.served import serve_twin
 from homelab_lib.transport.command import change
 from homelab_lib.twin import server
 

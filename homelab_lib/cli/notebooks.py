@@ -9,7 +9,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.notebook.writing import looking, whole, written
 from homelab_lib.recipes import first, health, named, runbook
 from homelab_lib.recipes.holdings import described
-from homelab_lib.rehearsed import earlier
+from homelab_lib.session.rehearsed import earlier
 
 
 def notebook_of(folder: str, name: str) -> tuple[str, NotebookNode]:

@@ -6,12 +6,13 @@ from typing import Any
 
 import nbformat
 
-from homelab_lib import asked, paths
+from homelab_lib import paths
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.parameters import defaults
 from homelab_lib.recipes import health, named, runbook
 from homelab_lib.runbook import approval
+from homelab_lib.session import asked
 
 
 def runbook_of(notebook: nbformat.NotebookNode) -> str:

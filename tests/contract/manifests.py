@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from homelab_lib import paths, session
+from homelab_lib import paths
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import runbook
 from homelab_lib.runbook.plan import PlannedChange
+from homelab_lib.session import run as session
 
 _DESCRIBED = Path(__file__).parents[1] / "recipes" / "labs"
 

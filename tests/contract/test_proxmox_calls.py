@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from contract.pve_schema import parameters, paths, refusals
-from homelab_lib import answers, session
+from homelab_lib import answers
+from homelab_lib.session import run as session
 from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.pvesh import pvesh
 from homelab_lib.twin.proxmox.pvesm import pvesm

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from homelab_lib import session
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.models.zfs import Vdev, capacity
 from homelab_lib.runbook.proof import check
+from homelab_lib.session import run as session
 from machine.image import PROGRAMS
 from machine.machine import machine
 

@@ -11,7 +11,7 @@ import pytest
 
 from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
-from homelab_lib.served import serve_twin
+from homelab_lib.target.served import serve_twin
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = ROOT / "runbooks" / "phase2.ipynb"

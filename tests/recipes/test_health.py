@@ -3,12 +3,13 @@ mends it."""
 
 import pytest
 
-from homelab_lib import paths, session
+from homelab_lib import paths
 from homelab_lib.errors import BadParameter, Drift, Refused
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import health
-from homelab_lib.rehearsed import before
 from homelab_lib.runbook.proof import check
+from homelab_lib.session import run as session
+from homelab_lib.session.rehearsed import before
 from homelab_lib.target import TwinTarget
 from homelab_lib.transport.command import change, read
 

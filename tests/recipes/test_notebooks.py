@@ -16,7 +16,7 @@ from homelab_lib.__main__ import main
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.parameters import declared
 from homelab_lib.recipes import health, named, runbook
-from homelab_lib.rehearsed import earlier
+from homelab_lib.session.rehearsed import earlier
 
 LOOKS, HOUSE = (paths.root() / "runbooks" / f"{name}.ipynb" for name in ("health", "house"))
 SHIPPED = sorted({*(paths.root() / "runbooks").glob("*.ipynb")} - {LOOKS, HOUSE})

@@ -5,8 +5,8 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import named, runbook, runbooks
-from homelab_lib.rehearsed import before, earlier, rehearse
 from homelab_lib.runbook.proof import check
+from homelab_lib.session.rehearsed import before, earlier, rehearse
 from releases import RELEASES, SHIPPED, lab_of
 from standing import standing as serve_standing
 

@@ -13,8 +13,8 @@ from homelab_lib.lab import load_lab
 from homelab_lib.recipes import named
 from homelab_lib.recipes.proxmox import host as proxmox_host
 from homelab_lib.recipes.proxmox import network as proxmox_network
-from homelab_lib.rehearsed import rehearse
 from homelab_lib.runbook.proof import check
+from homelab_lib.session.rehearsed import rehearse
 from homelab_lib.target import TwinTarget
 from homelab_lib.twin.machine.machine import BOOT_S
 from homelab_lib.twin.proxmox.booting import ARC_LIMIT, starts

@@ -9,13 +9,13 @@ import pytest
 
 from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError
-from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.plan import PlannedChange
 from homelab_lib.runbook.proof import check
 from homelab_lib.secret import Mask
+from homelab_lib.session.reporting import Reporter
 from homelab_lib.views.report import write_report
 from runbook.toy import Value, Wire, engine, plan_of, runbook
 

@@ -7,9 +7,10 @@ from contextlib import closing
 import pytest
 
 from contract.table import README, page
-from homelab_lib import paths, session
+from homelab_lib import paths
 from homelab_lib.errors import UnknownRelease
 from homelab_lib.lab.releases import KNOWN, is_known, series_of
+from homelab_lib.session import run as session
 from homelab_lib.twin.fidelity import Fidelity, Grounds, Shelf, rests_on
 from homelab_lib.twin.kubernetes import kubectl as kubernetes
 from homelab_lib.twin.kubernetes.grounds import GROUNDS as KUBERNETES

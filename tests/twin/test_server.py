@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.served import serve_twin
+from homelab_lib.target.served import serve_twin
 from homelab_lib.twin.clock import ScaledClock
 
 SSH = shutil.which("ssh")

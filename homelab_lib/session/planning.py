@@ -18,7 +18,7 @@ from homelab_lib.runbook.plan import Plan, in_order
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
-from homelab_lib.target import Target, rehearsal
+from homelab_lib.target.twin import Target, rehearsal
 from homelab_lib.transport.command import read
 
 _RESTART_S = 300.0  # a server with much memory takes minutes to start

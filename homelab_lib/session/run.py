@@ -6,14 +6,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from homelab_lib import asked, ending, opening, paths
-from homelab_lib.approving import Approving
+from homelab_lib import paths
 from homelab_lib.errors import BadParameter, HomelabError, Unseen
 from homelab_lib.lab import load_lab
-from homelab_lib.planning import Undertaking, foretold
 from homelab_lib.recipes import health, named
-from homelab_lib.rehearsed import before
-from homelab_lib.reporting import Reporter
 from homelab_lib.runbook import lock
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.engine import Engine
@@ -22,7 +18,13 @@ from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.secret import Mask
-from homelab_lib.target import SshTarget, Target, TwinTarget
+from homelab_lib.session import asked, ending, opening
+from homelab_lib.session.approving import Approving
+from homelab_lib.session.planning import Undertaking, foretold
+from homelab_lib.session.rehearsed import before
+from homelab_lib.session.reporting import Reporter
+from homelab_lib.target import SshTarget, TwinTarget
+from homelab_lib.target.twin import Target
 from homelab_lib.views.cards import Card, note_card, step_card, step_line
 from homelab_lib.views.looks import looks_card
 from homelab_lib.views.plan import plan_card, what_next

@@ -16,13 +16,13 @@ import homelab_lib.control  # noqa: F401  (which of the twin's questions only re
 from homelab_lib.errors import HomelabError, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import Lab
 from homelab_lib.lab.releases import is_known, series_of
-from homelab_lib.likeness import Likeness
-from homelab_lib.login_keys import key_pair
 from homelab_lib.runbook.patience import Patience
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.secret import Secret, resolve
-from homelab_lib.served import vouch_for
-from homelab_lib.ssh_target import SshTarget, left_alone
+from homelab_lib.target.likeness import Likeness
+from homelab_lib.target.login_keys import key_pair
+from homelab_lib.target.served import vouch_for
+from homelab_lib.target.ssh import SshTarget, left_alone
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import pin

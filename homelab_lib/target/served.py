@@ -7,7 +7,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.lab import Lab
-from homelab_lib.login_keys import key_pair, own_folder
+from homelab_lib.target.login_keys import key_pair, own_folder
 from homelab_lib.transport.certificates import fingerprint
 from homelab_lib.transport.certificates import pin as pin_certificate
 from homelab_lib.twin.built import built

@@ -7,12 +7,12 @@ from pathlib import Path
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.login_keys import operator_key
-from homelab_lib.logins import endpoints, resolve_login, vouched
 from homelab_lib.runbook.clock import WallClock
 from homelab_lib.runbook.plan import PlannedHost
 from homelab_lib.seal import Seal
 from homelab_lib.secret import Secret, resolve
+from homelab_lib.target.login_keys import operator_key
+from homelab_lib.target.logins import endpoints, resolve_login, vouched
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.fleet import Fleet
 from homelab_lib.transport.hostkeys import HostKey, check, keys_for, pin

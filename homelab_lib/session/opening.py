@@ -11,7 +11,7 @@ from homelab_lib.runbook import kept
 from homelab_lib.runbook import record as records
 from homelab_lib.runbook.history import History
 from homelab_lib.runbook.step import Runbook
-from homelab_lib.target import Target
+from homelab_lib.target.twin import Target
 
 
 def composed(lab: Lab, target: Target, what: Named | None) -> Runbook:

@@ -10,7 +10,7 @@ from homelab_lib.runbook.engine import Engine
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.secret import Mask
-from homelab_lib.target import TwinTarget
+from homelab_lib.target.twin import TwinTarget
 
 
 def before(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from homelab_lib.gguf_header import GgufHeader, PerLayer
+from homelab_lib.gguf.header import GgufHeader, PerLayer
 from homelab_lib.models.context import (
     Serving,
     Transformer,

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from homelab_lib.errors import BadParameter
-from homelab_lib.gguf_bytes import Reader, Skipped, Value, bad, value
+from homelab_lib.gguf.bytes import Reader, Skipped, Value, bad, value
 
 _MAX_KEY_BYTES = 2**16 - 1  # as the specification has it
 _MAX_NAME_BYTES = 1024  # 63 in llama.cpp, more in its offspring

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homelab_lib.errors import StepFailed
-from homelab_lib.planning import Undertaking
 from homelab_lib.runbook import approval
 from homelab_lib.runbook.plan import Plan
-from homelab_lib.target import SshTarget
+from homelab_lib.session.planning import Undertaking
+from homelab_lib.target.twin import SshTarget
 
 
 @dataclass(frozen=True)
