@@ -10,7 +10,7 @@ PROGRAMS := $(VENV)/.programs
 # A file is one's alone, so that what its tests share is made once.
 BOTH := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-mutants test-machine \
+.PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-kills test-mutants test-machine \
     lab fidelity guides notebooks bench lint example clean
 
 demo: $(INSTALLED)
@@ -43,7 +43,11 @@ test-all: test test-contract test-real test-browser
 
 # Every change of phase 2 under every kind of fault: half an hour. What came of it is written down.
 test-crash: $(INSTALLED)
-	$(PY) tests/proof.py crash -- -q $(BOTH) -m "sample or long"
+	$(PY) tests/proof.py crash -- -q $(BOTH) -m "sample or long" --ignore tests/notebooks/test_kills.py
+
+# Phase 2 by papermill, killed sixty times at random moments; it ends as if undisturbed.
+test-kills: $(INSTALLED)
+	$(PY) tests/proof.py kills -- -q -m "long" tests/notebooks/test_kills.py
 
 # Faults that once went unnoticed, put in anew one by one: whether a test fails for each.
 test-mutants: $(INSTALLED)

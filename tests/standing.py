@@ -120,7 +120,7 @@ class Standing:
         raise AssertionError(f"not done after {tries} tries: {ran.error}")
 
 
-def _login(folder: Path) -> tuple[Path, str]:
+def login(folder: Path) -> tuple[Path, str]:
     """A login key that is the same in every test, so that what comes of runs can be compared."""
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     file = folder / "id_ed25519"
@@ -166,7 +166,7 @@ def served(
     twin.close()
     world = twin.world
     folder.mkdir(parents=True, exist_ok=True)
-    identity, key = _login(folder)
+    identity, key = login(folder)
     # Machines that were made before let in whoever made them.
     acting = {key: twin.public_key("")} if wanted.phase > 3 else {}
     with serve(world, authorized_keys=[key], acting_for=acting) as doors:
