@@ -138,6 +138,46 @@ def test_one_that_was_broken_off_is_named_and_cleared_away(standing):
     assert standing.run("verify").error is None
 
 
+@pytest.fixture
+def cut_in_its_setting_up(standing):
+    """Container 301, and its neighbour, when the node restarted after they were unpacked."""
+    hyper, strike, struck = node(standing), standing.world.faults.strike, []
+
+    def watch(machine, line):
+        if "pct create 301" in line and not struck:
+            struck.append(line)
+            standing.world.after(21.0, hyper.reboot)
+        return strike(machine, line)
+
+    standing.world.faults.strike = watch
+    digest = standing.planned()
+    assert standing.run("apply", digest).error is not None
+    assert "lock" not in hyper.containers[301].config, "it looks whole"
+    assert hyper.tasks.listed("all", "301")[0]["status"] == "unexpected status"
+    return digest
+
+
+def test_one_whose_setting_up_was_cut_off_is_made_anew(standing, cut_in_its_setting_up):
+    """Its whole configuration is written before it is set up, and it starts with the node."""
+    ran = standing.run("apply", cut_in_its_setting_up)
+    assert 'allow_destroy=["container 301 (dns)"' in str(ran.error)
+    standing.until_done(cut_in_its_setting_up)
+    assert node(standing).tasks.listed("all", "301")[-1]["type"] == "vzcreate"
+    assert standing.run("verify").error is None
+
+
+def test_one_that_was_cut_off_under_another_approval_is_left_alone(standing, cut_in_its_setting_up):
+    before = dict(node(standing).containers[301].config)
+    ran = standing.run("plan")
+    assert "VMID 301 is not whole: vzcreate did not come to its end (unexpected status)" in str(
+        ran.error
+    )
+    assert node(standing).containers[301].config == before
+    # Its owner restores it from a backup: then that counts.
+    node(standing).tasks.end(node(standing).tasks.begin("vzrestore", "301"))
+    assert standing.run("plan").error is None
+
+
 def test_what_no_node_takes_stops_before_anything_is_sent(described):
     def onto_files(document):
         document["containers"]["dns"]["storage"] = "local"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from homelab_lib.answers import Shape
+from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import STATUS, api
@@ -13,6 +13,8 @@ from homelab_lib.runbook.resource import Diff, Host
 from homelab_lib.transport.command import Command, change
 
 _CARDS: Shape = [{"name": str, "inet?": str}]
+_TASKS: Shape = [{"type": str, "status?": str, "endtime?": whole}]
+_MAKERS = ("vzcreate", "vzrestore")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,25 @@ class Container(MadeGuest):
         # A locked one is never destroyed, by force neither.
         script = 'pct unlock "$1" && pct destroy "$1"'
         return change("sh", "-c", script, "sh", str(self.vmid), sudo=True)
+
+    @property
+    def _clear_unlocked(self) -> Command:
+        # It starts with the node as any other, and is protected.
+        script = 'pct set "$1" --protection 0 && pct destroy "$1" --force 1'
+        return change("sh", "-c", script, "sh", str(self.vmid), sudo=True)
+
+    def _cut_short(self, host: Host) -> str:
+        """Once it is unpacked its whole configuration is written, without the lock, and only then
+        is it set up: network, host name, keys (`create_vm` of PVE::API2::LXC). A cut from there on
+        leaves one that looks whole; how the task ended that made it tells."""
+        words = ("--source", "all", "--vmid", str(self.vmid))
+        tasks = api(host, f"/nodes/{self.node}/tasks", *words, shape=_TASKS)
+        last = next((task for task in tasks if task["type"] in _MAKERS), None)  # newest first
+        if last is None:
+            return ""
+        end = last.get("status", "") if "endtime" in last else "it is at work"
+        good = end == "OK" or end.startswith("WARNINGS")
+        return "" if good else f"{last['type']} did not come to its end ({end})"
 
     def _from(self) -> str:
         return "from its template"

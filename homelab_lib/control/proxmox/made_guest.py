@@ -62,6 +62,15 @@ class MadeGuest(ABC):
         """The call that destroys one that is locked by its own making, in one go, so that there is
         no half-way at which it is neither locked nor gone."""
 
+    @property
+    def _clear_unlocked(self) -> Command:
+        """The call that destroys one whose making was broken off when its lock was gone."""
+        return self._clear
+
+    def _cut_short(self, host: Host) -> str:
+        """How its making ended, where that was not well and no lock says so; empty for well."""
+        return ""
+
     @abstractmethod
     def _from(self) -> str:
         """What it is made from, in words."""
@@ -103,6 +112,7 @@ class MadeGuest(ABC):
         config = api(host, f"{path}/config", *current, shape=CONFIG)
         config.pop("cipassword", None)
         lock = str(config.get("lock", ""))
+        cut_short = "" if lock else self._cut_short(host)
         return {
             "elsewhere": "",
             "name": str(config.get(self.name_key, "")),
@@ -111,8 +121,9 @@ class MadeGuest(ABC):
             "config": config,
             "begun": host.begun(self.name),
             "blank": self._blank(host.sent(self.name)),
-            "at_work": bool(lock) and self._at_work(host),
-            "task": active_task(host, self.node, self.vmid) if lock else "",
+            "cut_short": cut_short,
+            "at_work": bool(lock or cut_short) and self._at_work(host),
+            "task": active_task(host, self.node, self.vmid) if lock or cut_short else "",
         }
 
     def _blank(self, sent: Sequence[str]) -> bool:
@@ -138,7 +149,7 @@ class MadeGuest(ABC):
                 conflict=f"VMID {self.vmid} is taken by {observed['elsewhere']}: numbers are the "
                 f"whole cluster's; give {self.guest_name} another vmid in the lab"
             )
-        if observed["lock"] == "create":
+        if observed["lock"] == "create" or observed["cut_short"]:
             return self._half_made(observed)
         if observed["name"] != self.guest_name or not self._is_ours(observed):
             return self._foreign(observed)
@@ -167,13 +178,20 @@ class MadeGuest(ABC):
         if named or observed["task"] or not observed["begun"]:
             what = repr(observed["name"]) if named else "something"
             doing = f"{observed['task']} is at work on it" if observed["task"] else "nobody is"
-            return Diff(
-                conflict=f"VMID {self.vmid} is locked: {what} is being made or restored there, and "
-                f"not by us ({doing}); look at it in Proxmox"
+            conflict = (
+                f"VMID {self.vmid} is locked: {what} is being made or restored there, and not by "
+                f"us ({doing}); look at it in Proxmox"
             )
+            if not observed["lock"]:
+                conflict = (
+                    f"VMID {self.vmid} is not whole: {observed['cut_short']}, and that was not "
+                    f"under this approval ({doing}). Look at it in Proxmox, and remove it there "
+                    "if nobody has used it"
+                )
+            return Diff(conflict=conflict)
         remove = Change(
             f"remove what our broken-off attempt left of {self._itself}",
-            self._clear,
+            self._clear if observed["lock"] else self._clear_unlocked,
             destroys=(self.name,),
             replaces=f"a {self.called} whose making was begun under this approval and broken off",
         )

@@ -5,11 +5,12 @@ Source: `PVE::API2::LXC` with its `Config` and `Status` (pve-container 6.0).
 
 import posixpath
 import re
+from contextlib import suppress
 from typing import Any
 
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.container import Container
-from homelab_lib.twin.proxmox.container_options import CARDS, CREATE, OPTIONS, VOLUMES
+from homelab_lib.twin.proxmox.container_options import CARDS, CREATE, OPTIONS, UPDATE, VOLUMES
 from homelab_lib.twin.proxmox.formats import BOOLEAN, CONFIG_ID
 from homelab_lib.twin.proxmox.leases import lease
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -29,7 +30,7 @@ calls = Methods()
 
 CT = "/nodes/{node}/lxc/{vmid}"
 _NEW = re.compile(r"([A-Za-z][\w.-]*):(\d+(?:\.\d+)?)")
-_UNPACK_S, _START_S, _STOP_S = 20.0, 3.0, 5.0
+_UNPACK_S, _SET_UP_S, _START_S, _STOP_S = 20.0, 2.0, 3.0, 5.0
 
 
 def found(node: ProxmoxNode, given: Given) -> Container:
@@ -133,11 +134,19 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
     container = Container(vmid, {"lock": "create"})
     node.containers[vmid] = container
 
+    def unpacked() -> None:
+        """Its configuration is written as a whole, without the lock, and then it is set up."""
+        if node.containers.get(vmid) is not container or not node.tasks.running(given["vmid"]):
+            return
+        with suppress(PveError):  # which comes up again at the end, and is told there
+            container.config = _made(node, vmid, given)
+
     def act() -> None:
         if node.containers.get(vmid) is not container:
             raise PveError(f"unable to create CT {vmid} - it is gone")
         try:
-            container.config = _made(node, vmid, given)
+            if "lock" in container.config:
+                container.config = _made(node, vmid, given)
         except PveError as error:
             node.containers.pop(vmid, None)
             node.stores.free_volumes(vmid)
@@ -145,7 +154,8 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
         if given.get("start") == "1":
             start(node, container)
 
-    return _as_task(node, "vzcreate", given, _UNPACK_S, act)
+    node.world.after(_UNPACK_S, unpacked, label=f"unpacking of CT {vmid}")
+    return _as_task(node, "vzcreate", given, _UNPACK_S + _SET_UP_S, act)
 
 
 def _made(node: ProxmoxNode, vmid: int, given: Given) -> Given:
@@ -188,6 +198,22 @@ def _card(node: ProxmoxNode, value: str) -> str:
         keys["hwaddr"] = f"BC:24:11:{draw >> 16 & 255:02X}:{draw >> 8 & 255:02X}:{draw & 255:02X}"
     keys["hwaddr"] = keys["hwaddr"].upper()
     return f"name={keys.pop('name')},{print_properties(keys)}"
+
+
+@calls("PUT", f"{CT}/config", UPDATE)
+def _update(node: ProxmoxNode, given: Given) -> Any:
+    """What of it waits for a restart of one that runs is not told apart here."""
+    container = found(node, given)
+    if given.get("digest", "") not in ("", digest_of(container.config)):
+        raise PveError("detected modified configuration - file changed by other user? Try again.")
+    _unlocked(container)
+    for key in split_list(given.get("delete", "")):
+        container.config.pop(key, None)
+    for key, value in given.items():
+        if CARDS.fullmatch(key):
+            container.config[key] = _card(node, value)
+        elif key in OPTIONS and not VOLUMES.fullmatch(key):
+            container.config[key] = value
 
 
 # On, off, larger, gone ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import re
 from homelab_lib.twin.proxmox.formats import (
     ADDRESS,
     BOOLEAN,
+    CONFIG_ID,
     DISK_SIZE,
     DNS_NAME,
     IPV4,
@@ -135,3 +136,8 @@ CREATE: Schema = (
     }
     | dict.fromkeys(("force", "ha-managed", "ignore-unpack-errors", "restore", "start"), BOOLEAN)
 )
+UPDATE: Schema = OPTIONS | {
+    "delete": Property(format=many(CONFIG_ID)),
+    "revert": Property(format=many(CONFIG_ID)),
+    "digest": Property(max_length=40),
+}

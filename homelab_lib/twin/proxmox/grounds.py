@@ -33,6 +33,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh create /nodes/{node}/lxc",
         f"pvesh delete {_CT}",
         f"pvesh get {_CT}/config",
+        f"pvesh set {_CT}/config",
         f"pvesh get {_CT}/interfaces",
         f"pvesh get {_CT}/status/current",
         f"pvesh create {_CT}/status/start",
@@ -40,7 +41,7 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         f"pvesh create {_CT}/status/shutdown",
         f"pvesh set {_CT}/resize",
         *("pct list", "pct config", "pct create", "pct start", "pct stop", "pct shutdown"),
-        *("pct destroy", "pct unlock"),
+        *("pct destroy", "pct set", "pct unlock"),
     ),
     _QEMU: (
         "pvesh get /nodes/{node}/qemu",

@@ -13,6 +13,7 @@ from homelab_lib.twin.proxmox.container_calls import CT, found
 from homelab_lib.twin.proxmox.formats import VMID_OF
 from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.schema import PveError
 
 pct = Commands()
 
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, Sequence[str], Callable[[Any], Reply]]] = {
     "list": ("GET", "/nodes/{node}/lxc", (), _list),
     "config": ("GET", f"{CT}/config", _VMID, _config),
     "create": ("POST", "/nodes/{node}/lxc", ("vmid", "ostemplate"), _task),
+    "set": ("PUT", f"{CT}/config", _VMID, lambda value: Reply()),
     "start": ("POST", f"{CT}/status/start", _VMID, _task),
     "stop": ("POST", f"{CT}/status/stop", _VMID, _task),
     "shutdown": ("POST", f"{CT}/status/shutdown", _VMID, _task),
@@ -72,5 +74,6 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
 
 def _unlock(node: ProxmoxNode, words: Sequence[str]) -> Reply:
     given = parse_arguments(words, {"vmid": VMID_OF}, _VMID)
-    found(node, given).config.pop("lock", None)
+    if found(node, given).config.pop("lock", None) is None:
+        raise PveError("no lock found trying to remove any lock")
     return Reply()

@@ -53,7 +53,7 @@ _POOLS: Shape = [{"name": str, "size?": whole, "health?": str}]
 _POOL: Shape = {"name": str, "state?": str, "children?": [dict]}
 _REPOSITORIES: Shape = {"files": [{"path": str, "file-type": str, "repositories": [dict]}]}
 _SUBSCRIPTION: Shape = {"status": str}
-_TASKS: Shape = [{"upid": str, "type": str, "id": str, "endtime?": whole}]
+_TASKS: Shape = [{"upid": str, "type": str, "id": str, "endtime?": whole, "status?": str}]
 
 
 def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
@@ -96,6 +96,8 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
     for row in get(f"/nodes/{node.node}/lxc", shape=_GUESTS):
         config = get(f"/nodes/{node.node}/lxc/{row['vmid']}/config", shape={str: SCALAR})
         _seed_container(node, row, config)
+        if any(row["vmid"] == each.vmid for each in node.world.lab.containers.values()):
+            _seed_making(node, row["vmid"], get)
     for name, row in room.items():
         if row.get("active"):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
@@ -182,6 +184,13 @@ def _seed_tasks(node: ProxmoxNode, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if "endtime" not in row:
             node.tasks.take_over(row)
+
+
+def _seed_making(node: ProxmoxNode, vmid: int, get: Get) -> None:
+    """The tasks of a container, among them the one that made it: a list has the newest first."""
+    words = ("--source", "all", "--vmid", str(vmid))
+    for row in reversed(get(f"/nodes/{node.node}/tasks", *words, shape=_TASKS)):
+        node.tasks.take_over(row)
 
 
 def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask: Ask) -> None:

@@ -44,8 +44,9 @@ class Tasks:
         return upid
 
     def take_over(self, row: dict[str, Any]) -> None:
-        """One that somebody else has begun, as a list has it."""
-        self._known[row["upid"]] = row | {"status": "running"}
+        """One that somebody else has begun, and that may have ended, as a list has it."""
+        ended = {"status": "stopped", "exitstatus": row.get("status", "unexpected status")}
+        self._known[row["upid"]] = row | (ended if "endtime" in row else {"status": "running"})
 
     def end(self, upid: str, exitstatus: str = "OK") -> None:
         """A task's end."""
