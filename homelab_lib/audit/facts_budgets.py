@@ -12,6 +12,7 @@ from homelab_lib.models import compute, cost, power
 from homelab_lib.wiring.memory import promises
 
 GIB = 2**30
+_OLD_SUPPLY = 1.3  # excursion that a supply bears that is not known to be ATX 3
 
 # Power -------------------------------------------------------------------------------------------
 
@@ -92,7 +93,8 @@ def _supply(
     guessed: tuple[str, ...],
 ) -> PowerFacts:
     needs = power.budget(draws)
-    return PowerFacts(name, tuple(draws), needs, power.supply_w(needs), rated, asked, guessed)
+    least = power.supply_w(needs, excursion=_OLD_SUPPLY)
+    return PowerFacts(name, tuple(draws), needs, least, rated, asked, guessed)
 
 
 def _machine(host: Host, guessed: list[str]) -> power.Draw:
@@ -137,6 +139,51 @@ def _device(name: str, part: object, guessed: list[str]) -> power.Draw | None:
         guessed.append(name)
         watts = 5.0
     return power.Draw(name, watts, watts, watts)
+
+
+@dataclass(frozen=True)
+class UpsFacts:
+    """What hangs on a UPS.
+
+    Parameters
+    ----------
+    name
+        Which.
+    feeds
+        Machines on it of which it is known what they draw.
+    idle_w, load_w
+        What they take of it together [W].
+    rated_w
+        What it gives [W].
+    evidence
+        What each takes.
+    """
+
+    name: str
+    feeds: tuple[str, ...]
+    idle_w: float
+    load_w: float
+    rated_w: float
+    evidence: tuple[str, ...]
+
+
+def ups_facts(lab: Lab) -> list[UpsFacts]:
+    """One entry for each UPS that feeds hosts: what their supplies, and those of their cards, draw
+    from the socket. Switches, some watts each, are not counted."""
+    found = []
+    for name, ups in lab.upses.items():
+        fed = [each for each in power_facts(lab) if each.supply.partition(".")[0] in ups.feeds]
+        drawn = [(power.wall_w(e.needs.idle_w), power.wall_w(e.needs.load_w)) for e in fed]
+        if not fed:
+            continue
+        said = [
+            f"{each.supply}: {idle:.0f} to {load:.0f} W"
+            for each, (idle, load) in zip(fed, drawn, strict=True)
+        ]
+        idle_w, load_w = (sum(each[end] for each in drawn) for end in (0, 1))
+        feeds = tuple(each.supply for each in fed)
+        found.append(UpsFacts(name, feeds, idle_w, load_w, float(ups.part.rated_w), tuple(said)))
+    return found
 
 
 # Memory ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 
@@ -23,6 +24,10 @@ from homelab_lib.wiring.serving import (
 
 _STEP = 256
 _ONE = Run(_STEP)
+LEAST_BITS = 4.5
+"""Per weight: Q4_0, the smallest of the common four-bit quantisations."""
+USEFUL_TOKENS = 4096
+"""A context with which one can still work: some pages of text."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,46 @@ def model_facts(part: ModelPart, quant: str) -> ModelFacts:
         What it weighs is not known.
     """
     return ModelFacts(part.name, quant, part, weights(part, quant))
+
+
+def nearest_chat(lab: Lab, parameters: float) -> ModelFacts | None:
+    """The catalog's chat model nearest in size, at Q4_K_M; None where the catalog has none."""
+    chats = [part for part in lab.catalog.models.values() if part.purpose == "chat"]
+    if not chats:
+        return None
+    return model_facts(min(chats, key=lambda p: abs(log(p.parameters / parameters))), "Q4_K_M")
+
+
+def class_bytes(like: ModelFacts, parameters: float, bits: float) -> int:
+    """Weights, and buffers without a context, of a model of some size [bytes].
+
+    Parameters
+    ----------
+    like
+        A model of about that size, whose shape it has.
+    parameters
+        How many weights.
+    bits
+        Bits of one.
+    """
+    return round(parameters * bits / 8) + int(buffer_bytes(like.part, _ONE))
+
+
+def class_context(like: ModelFacts, parameters: float, bits: float, card: CardFacts) -> int:
+    """The longest context with which a card holds a model of some size; 0 for none [tokens].
+
+    Parameters
+    ----------
+    like, parameters, bits
+        As for `class_bytes`.
+    card
+        The card, with nothing else on it: no desktop either.
+    """
+    tokens = np.arange(_STEP, like.part.context_length + 1, _STEP)
+    many = Run(tokens)
+    needed = parameters * bits / 8 + cache_bytes(like.part, many) + buffer_bytes(like.part, many)
+    held = tokens[needed <= card.free_bytes]
+    return int(held[-1]) if len(held) else 0
 
 
 def placing(

@@ -94,6 +94,32 @@ def offload(lab: Lab, served: ServedModel) -> Offload | None:
     return Offload(counts, rest, taken, (speeds[0], speeds[1]))
 
 
+def on_processor(lab: Lab, host: Host, served: ServedModel) -> tuple[float, float] | None:
+    """How fast a host's processor alone decodes a model with a full context.
+
+    Parameters
+    ----------
+    lab, host, served
+        The lab, one of its hosts, and the model as it is to be served.
+
+    Returns
+    -------
+    tuple or None
+        From the least to the most that is likely [1/s]; None where it has no room in the host's
+        memory, or nothing says how fast that is.
+    """
+    rate = memory_rate(host)
+    try:
+        facts, run = model_facts(served.part, served.quant), run_of(served)
+    except ValueError:
+        return None
+    whole = sum(_layers(facts, run)) + facts.weights.output_bytes
+    if rate is None or whole > visible_memory_bytes(host.memory_bytes or 0) - _SYSTEM_BYTES:
+        return None
+    low, high = (_speed(facts, run, [], (), rate, end) for end in (0, 1))
+    return low, high
+
+
 def _layers(facts: ModelFacts, run: Run) -> list[int]:
     """Weights and cache of each layer [bytes]."""
     return [size + facts.cache_per_layer(run) for size in facts.weights.layer_bytes]

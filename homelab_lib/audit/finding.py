@@ -55,6 +55,8 @@ class Finding:
         What it was computed from: facts with their sources.
     fix
         The cheapest way out, where the audit knows one.
+    assumed
+        What it rests on that somebody invented who wrote the lab down, and why.
     """
 
     rule: str
@@ -65,6 +67,12 @@ class Finding:
     unit: str = ""
     evidence: tuple[str, ...] = ()
     fix: Fix | None = None
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What it says, and what of it nobody said."""
+        return self.says + "".join(f" Assumed: {why}" for why in self.assumed)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from homelab_lib.audit.checks import (
     CannotTell,
     Outcome,
     budgets,
+    clusters,
     facts,
     graphics,
     links,
@@ -17,7 +18,7 @@ from homelab_lib.audit.finding import Finding, Judgement
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.project import Claim
 
-SUBJECTS = (facts, storage, links, network, graphics, budgets)
+SUBJECTS = (facts, storage, links, network, graphics, budgets, clusters)
 """The modules with checks."""
 
 

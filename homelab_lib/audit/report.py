@@ -3,7 +3,8 @@
 The JSON is an object with ``schema`` (1), ``lab`` (the lab's name), ``findings`` and ``claims``::
 
     {"schema": 1, "lab": "homelab",
-     "findings": [{"rule", "severity", "subject", "says", "number", "unit", "evidence", "fix"}],
+     "findings": [{"rule", "severity", "subject", "says", "number", "unit", "evidence", "fix",
+                   "assumed"}],
      "claims": [{"claim", "section", "quote", "verdict", "says", "number", "unit",
                  "decided", "findings", "fix"}]}
 
@@ -58,6 +59,7 @@ def as_json(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judgemen
                 "unit": each.unit,
                 "evidence": list(each.evidence),
                 "fix": _fix(each.fix),
+                "assumed": list(each.assumed),
             }
             for each in findings
         ],
@@ -98,7 +100,7 @@ def as_table(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judgeme
     """The audit for a terminal of 100 columns."""
     lines = [lab.title, *wrap(summary(findings, judgements), _WIDTH), ""]
     for each in findings:
-        lines += _entry(each.severity, f"{each.rule}: {each.subject}", each.says, each.fix)
+        lines += _entry(each.severity, f"{each.rule}: {each.subject}", each.told, each.fix)
     if judgements:
         lines.append("")
     for judged in judgements:
@@ -130,7 +132,7 @@ def as_markdown(lab: Lab, findings: Sequence[Finding], judgements: Sequence[Judg
         lines += ["## Findings", "", "| | Rule | About | What is the matter | Cheapest fix |"]
         lines.append("|---|---|---|---|---|")
         for each in findings:
-            cells = (each.severity, each.rule, f"`{each.subject}`", each.says, _cell(each.fix))
+            cells = (each.severity, each.rule, f"`{each.subject}`", each.told, _cell(each.fix))
             lines.append(_row(cells))
         lines.append("")
     if judgements:

@@ -1,20 +1,28 @@
 """All rules on one lab."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.finding import Finding
 from homelab_lib.audit.rules import (
     RULES,
     Rule,
     backups,
+    budget,
     cabling,
     clusters,
     compute,
+    exports,
     firmware,
     fitting,
+    graphics,
+    internet,
     models,
     network,
     pcie,
+    pooled,
+    power,
     project,
     releases,
     room,
@@ -26,18 +34,24 @@ from homelab_lib.lab.lab import Lab
 SUBJECTS = (
     cabling,
     network,
+    internet,
+    exports,
     pcie,
     fitting,
     compute,
+    power,
     clusters,
     models,
+    pooled,
     storage,
     room,
     speed,
     backups,
     firmware,
+    graphics,
     releases,
     project,
+    budget,
 )
 """The modules with rules."""
 
@@ -69,7 +83,9 @@ def findings(lab: Lab) -> list[Finding]:
 
 def _said(name: str, rule: Rule, lab: Lab) -> Iterator[Finding]:
     try:
-        yield from rule(lab)
+        for finding in rule(lab):
+            own = assumptions(lab, [finding.subject]) if finding.severity == "stops" else ()
+            yield replace(finding, assumed=tuple(dict.fromkeys((*finding.assumed, *own))))
     except Exception as error:
         what = f"The rule {name} could not be carried out: {type(error).__name__}: {error}"
         yield Finding(BROKEN, "note", name, what)

@@ -100,6 +100,7 @@ class Memory(Record):
 
     part: Annotated[MemoryPart, FromCatalog] = Field(description="The module.")
     count: Positive = Field(description="How many of it.")
+    assumed: str = Field("", description="Why something of it is invented; empty: nothing is.")
 
     @property
     def capacity_bytes(self) -> int:

@@ -32,6 +32,7 @@ class Part(Named):
         {}, description="How well a fact is known, by the fact's field name."
     )
     price: PriceRange | None = Field(None, description="What one costs [US dollars].")
+    scarce: str = Field("", description="Why it is hard to get; empty: it is not.")
 
     @property
     def id(self) -> str:

@@ -139,6 +139,7 @@ class BoardPart(Part):
     )
     resizable_bar: bool | None = Field(None, description="Whether its firmware offers it.")
     needs_supply_w: Number | None = Field(None, description="Power brick it asks for [W].")
+    supply_included: bool = Field(False, description="Whether that is in its box.")
     idle_power_w: Number | None = Field(None, description="Board and processor when idle [W].")
     load_power_w: Number | None = Field(None, description="Board and processor under load [W].")
 

@@ -53,12 +53,12 @@ def findings_table(findings: Sequence[Finding]) -> Card:
             _mark(each.severity, _SEVERITY[each.severity]),
             escape(each.rule),
             f"<code>{escape(each.subject)}</code>",
-            escape(each.says),
+            escape(each.told),
             _fix(each),
         ]
         for each in ordered
     ]
-    text = "\n".join(f"{f.severity:>6}  {f.rule}: {f.subject}: {f.says}" for f in ordered)
+    text = "\n".join(f"{f.severity:>6}  {f.rule}: {f.subject}: {f.told}" for f in ordered)
     return Card(_table(("", "rule", "about", "what is the matter", "cheapest fix"), rows), text)
 
 

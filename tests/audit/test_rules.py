@@ -19,6 +19,7 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 WRITTEN = load_lab(DATA, decisions=False)
 DECIDED = load_lab(DATA)
 MINI = load_lab(DATA / "examples" / "minipc")
+RACK = load_lab(DATA / "examples" / "server")
 
 NAS, PVE, FW, DESK = (f"hosts.{name}" for name in ("truenas", "proxmox", "firewall", "desktop"))
 TANK, MIRROR = "pools.truenas.tank", "pools.proxmox.fastmirror"
@@ -133,6 +134,10 @@ CASES = {
         (WRITTEN, [(f"{PVE}.psus", ["atx-750w"])], f"{PVE}.psus"),
         (WRITTEN, []),
     ),
+    "ups-too-small": (
+        (RACK, [("upses.rack.part", "eaton-5p-650")], "upses.rack"),
+        (RACK, []),
+    ),
     "card-without-power": (
         (WRITTEN, [(f"{NAS}.devices.b580.psu", None)], f"{NAS}.devices.b580"),
         (WRITTEN, []),
@@ -155,11 +160,16 @@ CASES = {
     ),
     "size-class-does-not-fit": (
         (WRITTEN, [], "model_classes.2"),
-        (WRITTEN, [("model_classes.2.devices", ["proxmox.gpu2"])]),
+        (WRITTEN, [("model_classes.2.devices", ["proxmox.gpu2"]),
+                   ("model_classes.1.devices", ["proxmox.gpu3"])]),
     ),
     "memory-not-pooled": (
         (WRITTEN, [], "pooled_vram.0"),
         (WRITTEN, [("models.pooled-70b", None), ("pooled_vram", [])]),
+    ),
+    "model-server-for-each-machine": (
+        (WRITTEN, [], "services.ollama"),
+        (WRITTEN, [("services.ollama.devices", ["proxmox.gpu1"])]),
     ),
     "models-crowd-a-card": (
         (WRITTEN, [("models.embeddings.devices", ["proxmox.gpu1"]),
@@ -180,6 +190,15 @@ CASES = {
         (DECIDED, [("rules.trusted-servers", None)], "rules"),
         (DECIDED, []),
     ),
+    "packets-too-large": (
+        (WRITTEN, [(f"{PVE}.ports.lan5g.mtu", 9000)], "vlans.30"),
+        (WRITTEN, []),
+    ),
+    "line-faster-than-port": (
+        (WRITTEN, [("internet", {"line": {"port": "firewall.sfp1", "down_bps": "5 Gb/s"}})],
+         "internet.line"),
+        (WRITTEN, [("internet", {"line": {"port": "firewall.sfp1", "down_bps": "2.5 Gb/s"}})]),
+    ),
     "gateway-nobody-has": (
         (WRITTEN, [("vlans.40.gateway", "10.0.40.2")], "vlans.40"),
         (WRITTEN, []),
@@ -190,7 +209,7 @@ CASES = {
     ),
     "no-port-to-internet": (
         (WRITTEN, [], f"{FW}.ports"),
-        (WRITTEN, [(f"{FW}.ports.sfp1.address", "192.0.2.2/30")]),
+        (WRITTEN, [("internet", {"line": {"port": "firewall.sfp1"}})]),
     ),
     "nfs-address-unreachable": (
         (WRITTEN, [], f"{CLUSTER}.storage_class.server_address"),
@@ -279,8 +298,16 @@ CASES = {
         (WRITTEN, [(f"{NAS}.memory", [{"part": "ddr5-udimm-16gb", "count": 1}])]),
     ),
     "memory-slower-than-rated": (
-        (WRITTEN, [], f"{PVE}.memory"),
-        (WRITTEN, [(f"{PVE}.memory", [{"part": "ddr5-sodimm-32gb", "count": 2}])]),
+        (WRITTEN, [], f"{DESK}.memory"),
+        (WRITTEN, [(f"{PVE}.memory", [{"part": "ddr5-sodimm-32gb", "count": 2}]),
+                   (f"{DESK}.memory.0.count", 2)]),
+    ),
+    "card-longer-than-case": (
+        (WRITTEN, [("sales", []), (f"{DESK}.case", "jonsbo-n3"),
+                   (f"{DESK}.devices.gpu.part", "rtx-3090")],
+         f"{DESK}.devices.gpu"),
+        (WRITTEN, [("sales", []), (f"{DESK}.case", "jonsbo-n3"),
+                   (f"{DESK}.devices.gpu.part", "rtx-4060-ti-16gb")]),
     ),
     "memory-without-ecc": (
         (WRITTEN, [], f"{NAS}.memory"),
@@ -324,6 +351,10 @@ CASES = {
         (WRITTEN, [], f"{CLUSTER}.storage_class"),
         (WRITTEN, [(f"{CLUSTER}.storage_class", "local-path")]),
     ),
+    "card-without-fast-peer": (
+        (WRITTEN, [], f"{FW}.devices.x710"),
+        (WRITTEN, [("internet", {"line": {"port": "firewall.sfp1", "down_bps": "10 Gb/s"}})]),
+    ),
     "pool-slower-than-its-link": (
         (WRITTEN, [], TANK),
         (WRITTEN, [(f"links.{name}.claimed_speed_bps", "1 Gb/s")
@@ -336,6 +367,14 @@ CASES = {
     "dkms-not-needed": (
         (WRITTEN, [], f"{PVE}.ports.lan5g"),
         (WRITTEN, [(f"{PVE}.os.version", "8.2")]),
+    ),
+    "no-lan-at-first-boot": (
+        (WRITTEN, [(f"{PVE}.os.version", "8.2")], f"{PVE}.ports.lan5g"),
+        (WRITTEN, []),  # 9.1 has a driver of its own
+    ),
+    "microcode-first": (
+        (WRITTEN, [], f"{DESK}.cpu"),
+        (WRITTEN, [(f"{DESK}.cpu", "core-i5-12600k")]),
     ),
     "driver-since-differs": (
         (WRITTEN, [], f"{PVE}.ports.wifi.kernel_status"),
@@ -379,9 +418,13 @@ CASES = {
          "cables.dac"),
         (MINI, [("purchases", [])]),
     ),
+    "part-hard-to-get": (
+        (WRITTEN, [], f"{NAS}.board"),
+        (WRITTEN, [(f"{NAS}.purchase_pending", False)]),
+    ),
     "price-too-low": (
-        (WRITTEN, [], "purchases.board.price"),
-        (WRITTEN, [("purchases.board.price.high_usd", 180)]),
+        (WRITTEN, [("purchases.board.price.high_usd", 150)], "purchases.board.price"),
+        (WRITTEN, []),  # nine dollars are within what shops differ by
     ),
 }  # fmt: skip
 

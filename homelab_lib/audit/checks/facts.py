@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.checks import CHECKS, About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.finding import Finding, Ground, Verdict
+from homelab_lib.audit.paths import below
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 from homelab_lib.units import BINARY, DECIMAL, RATES, format_bps, format_bytes, format_ibytes
@@ -55,24 +57,13 @@ def follow(lab: Lab, path: str) -> tuple[Any, str | None]:
     steps = path.split(".")
     while steps:
         joined = (".".join(steps[: count + 1]) for count in range(len(steps)))  # a.b may be a name
-        step = next((each for each in joined if _below(value, each) is not None), None)
+        step = next((each for each in joined if below(value, each) is not None), None)
         if step is None:
             raise CannotTell(f"the lab has no {path} (nothing at {steps[0]!r})")
         if isinstance(value, Part):
             status = value.status.get(step, "")
-        value, steps = _below(value, step), steps[step.count(".") + 1 :]
+        value, steps = below(value, step), steps[step.count(".") + 1 :]
     return value, status
-
-
-def _below(value: Any, step: str) -> Any:
-    if isinstance(value, Mapping):
-        return next((each for key, each in value.items() if str(key) == step), None)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        named = (each for each in value if getattr(each, "name", None) == step)
-        if step.isdecimal():
-            return value[int(step)] if int(step) < len(value) else None
-        return next(named, None)
-    return getattr(value, step, None)
 
 
 def shown(value: Any, like: object = None) -> str:
@@ -128,6 +119,8 @@ def fact(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
     number = float(value) if isinstance(value, int | float) else None
     says = f"{path} is {reads}" + (f" ({status})." if status else ".")
     decided: tuple[Ground, ...] = ("transcription",) if status is None else ("catalog",)
+    made_up = assumptions(lab, [path]) if status is None else ()
+    says += "".join(f" Assumed: {why}" for why in made_up)
     if not agrees:
         because = about.get("because", "")
         return Outcome("fails", f"{says} {because}".strip(), number, decided=decided)

@@ -1,12 +1,21 @@
 """Checks of graphics cards: memory for language models, cards taken as one, video."""
 
 from collections.abc import Sequence
-from math import log
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import follow, matching, quantity
 from homelab_lib.audit.checks.links import leaf_of
-from homelab_lib.audit.facts_gpu import CardFacts, ModelFacts, card_facts, model_facts
+from homelab_lib.audit.facts_gpu import (
+    LEAST_BITS,
+    USEFUL_TOKENS,
+    CardFacts,
+    ModelFacts,
+    card_facts,
+    class_bytes,
+    class_context,
+    model_facts,
+    nearest_chat,
+)
 from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
@@ -15,7 +24,6 @@ from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, run_of
 
 GIB = 2**30
 _SHORT, _LONG = 4096, 8192
-_LEAST_BITS = 4.5  # per weight: Q4_0, the smallest of the common four-bit quantisations
 _FILM_FPS = 24.0
 
 
@@ -28,10 +36,10 @@ def _card(lab: Lab, name: str) -> CardFacts:
 
 def _nearest(lab: Lab, parameters: float) -> ModelFacts:
     """The catalog's chat model nearest in size, at Q4_K_M."""
-    chats = [part for part in lab.catalog.models.values() if part.purpose == "chat"]
-    if not chats:
+    found = nearest_chat(lab, parameters)
+    if found is None:
         raise CannotTell("the catalog has no chat model to scale from")
-    return model_facts(min(chats, key=lambda p: abs(log(p.parameters / parameters))), "Q4_K_M")
+    return found
 
 
 def _takes(model: ModelFacts, parameters: float, tokens: int, overhead: int) -> float:
@@ -69,19 +77,27 @@ def vram_class(lab: Lab, about: About, findings: Sequence[Finding]) -> Outcome:
         verdict = "holds-if"
         says.append(f"Said are {row.vram_low_bytes / GIB:g} to {most / GIB:g}.")
     rules: tuple[str, ...] = ()
-    least = row.parameters_low * _LEAST_BITS / 8 + GIB // 2
-    buffer = _buffer(_nearest(lab, row.parameters_low), Run(_SHORT))
+    like = _nearest(lab, row.parameters_low)
     for name in row.devices:
         card = _card(lab, name)
-        if least + buffer > card.vram_bytes:
-            verdict, rules = "fails", ("size-class-does-not-fit",)
+        if low <= card.vram_bytes:
+            continue
+        tokens = class_context(like, row.parameters_low, LEAST_BITS, card)
+        if not tokens:
+            least = class_bytes(like, row.parameters_low, LEAST_BITS) + card.overhead_bytes
             says.append(
-                f"{card.title} has {card.vram_bytes / GIB:g} GiB, and at {_LEAST_BITS} bits a "
-                f"weight, without any context, it is {(least + buffer) / GIB:.1f} GiB."
+                f"{card.title} has {card.vram_bytes / GIB:g} GiB, and at {LEAST_BITS} bits a "
+                f"weight, without any context, it is {least / GIB:.1f} GiB."
             )
-        elif low > card.vram_bytes:
-            verdict = "holds-if" if verdict == "holds" else verdict
-            says.append(f"{card.title} holds it only with a smaller quant or a short context.")
+        else:
+            says.append(
+                f"{card.title} holds it at Q4_0 with {tokens} tokens at most, and with no desktop "
+                "on it, which takes 0.3 to 1.5 GiB."
+            )
+        if tokens < USEFUL_TOKENS:
+            verdict, rules = "fails", ("size-class-does-not-fit",)
+        elif verdict == "holds":
+            verdict = "holds-if"
     prefix = "If the context is short: " if verdict == "holds-if" else ""
     return Outcome(verdict, prefix + " ".join(says), low, "B", rules)
 

@@ -1,4 +1,4 @@
-"""Proxmox clusters that lose their majority with one node."""
+"""Clusters: of Proxmox hosts and of Kubernetes servers, and who may fail of them."""
 
 from collections.abc import Iterator
 
@@ -29,3 +29,22 @@ def majority(lab: Lab) -> Iterator[Finding]:
                 changes=((f"{path}.qdevice", others[0]),) if others else (),
             ),
         )
+
+
+@rule("etcd-without-majority")
+def etcd_odd(lab: Lab) -> Iterator[Finding]:
+    """An even number of servers: one more than needed, and no more of them may fail."""
+    for cluster in lab.clusters.values():
+        count = len(cluster.servers)
+        if count % 2 == 0:
+            yield Finding(
+                "etcd-without-majority",
+                "risks",
+                f"clusters.{cluster.name}.servers",
+                f"Cluster {cluster.name} has {count} servers. etcd works while more than half of "
+                f"them do, so that {count // 2 - 1} may fail: as many as of {count - 1}.",
+                count // 2 - 1,
+                "servers",
+                ("etcd FAQ, Why an odd number of cluster members?",),
+                Fix(f"{count - 1} servers, or {count + 1}"),
+            )

@@ -1,21 +1,16 @@
-"""Memory and threads promised twice, cards that reach no machine, supplies that are too small."""
+"""Memory and threads promised twice, and cards that reach no machine, or two."""
 
 from collections.abc import Iterator, Sequence
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
-from homelab_lib.lab.devices import AcceleratorPart, AdapterPart, GpuPart
+from homelab_lib.lab.devices import AcceleratorPart, GpuPart
 from homelab_lib.lab.guests import Reservation, Vm
 from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.platforms import PsuPart, SystemPart
-from homelab_lib.models import power
 from homelab_lib.wiring.memory import Promises, promises
 
 GIB = 2**30
-_SLOT_W = 75.0  # what a PCI Express slot gives a card (CEM 5.0, §4.1)
-_SMALL_W = 100.0  # a supply that any shop has; not worth more than a note
-_OLD_SUPPLY = 1.3  # excursion that a supply bears that is not known to be ATX 3
 
 
 def _rooms(lab: Lab) -> Iterator[tuple[Host, Promises]]:
@@ -181,165 +176,4 @@ def cards_given_once(lab: Lab) -> Iterator[Finding]:
                 len(names),
                 "VMs",
                 fix=Fix(f"not to {names[-1]}", changes=((f"vms.{names[-1]}.gpus", left),)),
-            )
-
-
-# Power -------------------------------------------------------------------------------------------
-
-
-def draws(host: Host) -> list[power.Draw]:
-    """What each part of a host takes from the host's own supply."""
-    board, cpu = host.board, host.cpu
-    if board is not None and board.load_power_w is not None:
-        found = [power.Draw(board.id, board.idle_power_w or 0.0, *[board.load_power_w] * 2)]
-    else:
-        load = (cpu.max_power_w or cpu.base_power_w or 0.0) * host.cpu_count if cpu else 0.0
-        idle = (board.idle_power_w if board else None) or 0.0
-        found = [power.Draw(cpu.id if cpu else "machine", idle, load + idle, load + idle)]
-    for device in host.devices.values():
-        part = device.part
-        if device.psu is not None:
-            continue
-        if isinstance(part, GpuPart):
-            watts = part.board_power_w or 0.0
-            peak = part.transient_power_w or power.gpu_peak_w(watts)
-            found.append(power.Draw(device.name, part.idle_power_w or 0.0, watts, peak))
-        elif watts := getattr(part, "power_w", None):
-            found.append(power.Draw(device.name, watts, watts, watts))
-    disks = [disk.part for disk in host.disks.values() if disk.part.active_power_w]
-    if disks:
-        load = sum(part.active_power_w or 0.0 for part in disks)
-        spin = sum(part.spin_up_power_w or part.active_power_w or 0.0 for part in disks)
-        found.append(power.Draw("disks", sum(p.idle_power_w or 0.0 for p in disks), load, spin))
-    return found
-
-
-def _needed_w(host: Host) -> float:
-    return power.supply_w(power.budget(draws(host)), excursion=_OLD_SUPPLY)
-
-
-def _evidence(host: Host) -> tuple[str, ...]:
-    return tuple(f"{d.name}: {d.load_w:g} W, {d.peak_w:g} W for an instant" for d in draws(host))
-
-
-def _supply(lab: Lab, watts: float) -> PsuPart | None:
-    """The smallest supply of the catalog that is enough, its rating known."""
-    known = [p for p in lab.catalog.psus.values() if p.status.get("power_w") != "unverified"]
-    able = [psu for psu in known if psu.power_w >= watts]
-    return min(able, key=lambda psu: (psu.power_w, psu.id), default=None)
-
-
-@rule("supply-not-named")
-def supply_named(lab: Lab) -> Iterator[Finding]:
-    """A machine that needs a supply, and none is named."""
-    for host in lab.hosts.values():
-        if host.psus or host.board is None:
-            continue
-        asked = host.board.needs_supply_w
-        if asked is None and isinstance(host.board, SystemPart):
-            continue  # a whole machine comes with its own
-        needed = asked or _needed_w(host)
-        psu = None if isinstance(host.board, SystemPart) else _supply(lab, needed)
-        low, high = (psu.price.low_usd, psu.price.high_usd) if psu and psu.price else (0.0, 0.0)
-        yield Finding(
-            "supply-not-named",
-            "note" if needed < _SMALL_W else "costs",
-            f"hosts.{host.name}",
-            f"{host.title} takes a supply of at least {needed:.0f} W, and none is named.",
-            needed,
-            "W",
-            (fact(host.board, f"asks for {asked:g} W"),) if asked else _evidence(host),
-            Fix(
-                (psu.title if psu else f"a supply of {needed:.0f} W or more")
-                + ("" if psu and psu.price else "; the catalog has no price"),
-                low,
-                high,
-                ((f"hosts.{host.name}.psus", [psu.id]),) if psu else (),
-            ),
-        )
-
-
-@rule("supply-too-small")
-def supply_suffices(lab: Lab) -> Iterator[Finding]:
-    """A supply that does not bear what hangs on it: of a machine, or of one card outside."""
-    for host in lab.hosts.values():
-        if host.psus:
-            needed = max(_needed_w(host), host.board.needs_supply_w or 0 if host.board else 0)
-            small = [psu for psu in host.psus if psu.power_w < needed]
-            if small:
-                enough = [psu.id for psu in host.psus if psu.power_w >= needed]
-                better = [psu.id] if (psu := _supply(lab, needed)) else []
-                yield _too_small(
-                    f"hosts.{host.name}.psus", host.title, small, needed, _evidence(host),
-                    enough or better,
-                )  # fmt: skip
-        for device in host.devices.values():
-            card = device.part
-            if device.psu is None or not isinstance(card, GpuPart) or not card.board_power_w:
-                continue
-            watts = card.board_power_w
-            peak = power.gpu_peak_w(watts)
-            draw = power.Draw(device.name, card.idle_power_w or 0.0, watts, peak)
-            needed = power.supply_w(power.budget([draw]), excursion=_OLD_SUPPLY)
-            if device.psu.power_w < needed:
-                psu = _supply(lab, needed)
-                yield _too_small(
-                    f"hosts.{host.name}.devices.{device.name}.psu", device.part.title,
-                    [device.psu], needed, (fact(device.part, f"{watts:g} W"),), psu and psu.id,
-                )  # fmt: skip
-
-
-def _too_small(
-    subject: str,
-    what: str,
-    small: list[PsuPart],
-    needed: float,
-    evidence: tuple[str, ...],
-    better: object,
-) -> Finding:
-    return Finding(
-        "supply-too-small",
-        "risks",
-        subject,
-        f"{what} takes {needed:.0f} W; {', '.join(p.title for p in small)} gives "
-        f"{min(p.power_w for p in small)} W.",
-        needed,
-        "W",
-        evidence,
-        Fix(
-            f"{needed:.0f} W or more",
-            changes=((subject, better),) if better else (),
-        ),
-    )
-
-
-@rule("card-without-power")
-def cards_powered(lab: Lab) -> Iterator[Finding]:
-    """A card that takes more than a slot gives, in a machine without a supply for cards."""
-    for host in lab.hosts.values():
-        adapters = [d.name for d in host.devices.values() if isinstance(d.part, AdapterPart)]
-        for device in host.devices.values():
-            card = device.part
-            if not isinstance(card, GpuPart):
-                continue
-            watts = card.board_power_w or 0.0
-            outside = (device.slot or "").partition(".")[0] in adapters
-            bare = outside or (isinstance(host.board, SystemPart) and not host.psus)
-            if device.psu is not None or watts <= _SLOT_W or not bare:
-                continue
-            psu = _supply(lab, watts / 0.8)
-            path = f"hosts.{host.name}.devices.{device.name}"
-            yield Finding(
-                "card-without-power",
-                "stops",
-                path,
-                f"The {card.title} takes {watts:g} W; a slot gives {_SLOT_W:g} W at most, "
-                f"and nothing else of {host.name} feeds it.",
-                watts,
-                "W",
-                (fact(card, f"{watts:g} W by {', '.join(card.power_plugs)}"),),
-                Fix(
-                    psu.title if psu else "a supply of its own",
-                    changes=((f"{path}.psu", psu.id),) if psu else (),
-                ),
             )

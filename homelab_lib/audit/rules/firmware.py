@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
-from homelab_lib.audit.rules.compute import users
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Device, Host
 from homelab_lib.lab.lab import Lab
@@ -137,7 +136,7 @@ def drivers_in_tree(lab: Lab) -> Iterator[Finding]:
                 path,
                 f"{port.driver or 'A module'} from outside the kernel is planned for {port.name} "
                 f"of {host.name}; Linux {there} has {part.driver} for {part.chip} since "
-                f"{part.in_tree_since}.",
+                f"{part.in_tree_since}." + _alone(lab, host, port.name),
                 None,
                 "",
                 (fact(part, f"{part.driver} since Linux {part.in_tree_since}"), _KERNEL_SOURCES),
@@ -149,6 +148,82 @@ def drivers_in_tree(lab: Lab) -> Iterator[Finding]:
                     ),
                 ),
             )
+
+
+def _ways_in(lab: Lab, host: Host) -> list[str]:
+    """The ports by which a host is in the house: in a VLAN, or plugged into a switch."""
+    plugged = set()
+    for cable in lab.cables:
+        for here, there in ((cable.a, cable.b), (cable.b, cable.a)):
+            if there.partition(".")[0] in lab.switches:
+                plugged.add(here)
+    return [
+        name
+        for name in host.ports
+        if f"{host.name}.{name}" in plugged or (on := host.on_wire(name)).vlan or on.tagged
+    ]
+
+
+def _alone(lab: Lab, host: Host, port: str) -> str:
+    """That a port is the only way to the house, as a further sentence; empty where it is not."""
+    if _ways_in(lab, host) != [port]:
+        return ""
+    others = [name for name in host.ports if name != port]
+    return (
+        f" {port} is the only way of {host.name} into the house"
+        + (f" ({', '.join(others)} are none)" if others else "")
+        + ": by a driver that has to be fetched and built first there is no LAN at first boot."
+    )
+
+
+@rule("no-lan-at-first-boot")
+def reached_at_first(lab: Lab) -> Iterator[Finding]:
+    """A machine all of whose ways into the house need a driver that its kernel does not have."""
+    for host in lab.hosts.values():
+        there = kernel(host.os.kind, host.os.version)
+        ways = {name: host.ports[name] for name in _ways_in(lab, host)}
+        lacking = [
+            name
+            for name, port in ways.items()
+            if _OUTSIDE.search(port.kernel_status or "")
+            and there is not None
+            and (not (since := port.part.in_tree_since) or _version(there) < _version(since))
+        ]
+        if not ways or lacking != list(ways):
+            continue
+        wanted = ", ".join(ways[name].driver or ways[name].part.title for name in lacking)
+        yield Finding(
+            "no-lan-at-first-boot",
+            "stops",
+            f"hosts.{host.name}.ports.{lacking[0]}",
+            f"{host.title} is in the house by {', '.join(lacking)} alone, and Linux {there} has no "
+            f"driver for it: {wanted} has to be fetched over a network that is not there yet.",
+            evidence=(
+                fact(ways[lacking[0]].part, "driver from outside the kernel"),
+                _KERNEL_SOURCES,
+            ),
+            fix=Fix("a USB network adapter for the first boot, or a release with the driver"),
+        )
+
+
+@rule("microcode-first")
+def microcode_told(lab: Lab) -> Iterator[Finding]:
+    """A processor that ages unless the board's firmware brings a certain microcode."""
+    for host in lab.hosts.values():
+        cpu = host.cpu
+        if cpu is None or cpu.min_microcode is None:
+            continue
+        known = cpu.status.get("min_microcode", "verified")
+        yield Finding(
+            "microcode-first",
+            "note",
+            f"hosts.{host.name}.cpu",
+            f"{cpu.title} wants microcode {cpu.min_microcode:#x} or later ({known}): without it, "
+            "too high a voltage ages it. The board's firmware has to bring it before the first "
+            "long load.",
+            evidence=(fact(cpu, f"microcode {cpu.min_microcode:#x}"),),
+            fix=Fix("the latest firmware for the board, first of all"),
+        )
 
 
 @rule("driver-since-differs")
@@ -173,78 +248,4 @@ def drivers_dated(lab: Lab) -> Iterator[Finding]:
                 "",
                 (fact(port.part, f"in Linux since {since}"),),
                 Fix(f"write {since}", changes=((path, f"In-tree (kernel {since}+)"),)),
-            )
-
-
-@rule("resizable-bar-not-sure")
-def bars_resize(lab: Lab) -> Iterator[Finding]:
-    """A card that needs Resizable BAR on a board that lacks it, or of which nobody knows."""
-    for host in lab.hosts.values():
-        for name, card in host.gpus.items():
-            if not card.needs_resizable_bar or host.board is None:
-                continue
-            if host.board.resizable_bar:
-                continue
-            unknown = host.board.resizable_bar is None
-            yield Finding(
-                "resizable-bar-not-sure",
-                "risks" if unknown else "stops",
-                f"hosts.{host.name}.devices.{name}",
-                f"{card.title} needs Resizable BAR, and "
-                + (
-                    f"nobody says whether the firmware of {host.board.title} has it."
-                    if unknown
-                    else f"{host.board.title} has none."
-                ),
-                evidence=(
-                    fact(card, "needs Resizable BAR"),
-                    fact(host.board, f"Resizable BAR: {'not known' if unknown else 'no'}"),
-                ),
-                fix=Fix("measure it first: lspci -vv shows the size of region 2, dmesg says BAR 2"),
-            )
-
-
-@rule("card-does-not-reset")
-def cards_reset(lab: Lab) -> Iterator[Finding]:
-    """A passed-through card that a VM's shutdown leaves unusable until the host restarts."""
-    for vm in lab.vms.values():
-        for name in vm.gpus:
-            device = lab.hosts[vm.host].devices[name]
-            if getattr(device.part, "resets_cleanly", None) is False:
-                others = [v.name for v in lab.vms.values() if v.host == vm.host and v is not vm]
-                yield Finding(
-                    "card-does-not-reset",
-                    "risks",
-                    f"vms.{vm.name}",
-                    f"{device.part.title} is passed to {vm.name} and does not reset: when the VM "
-                    f"stops, {vm.host} has to restart, and {', '.join(others) or 'nothing'} "
-                    "with it.",
-                    len(others),
-                    "VMs besides",
-                    (fact(device.part, "does not survive its VM's shutdown"),),
-                    Fix("never stop that VM alone; or the card in a machine of its own"),
-                )
-
-
-@rule("runtime-not-supported")
-def runtimes_supported(lab: Lab) -> Iterator[Finding]:
-    """A card that is to compute by a runtime whose makers do not support it."""
-    for host in lab.hosts.values():
-        for name, part in host.gpus.items():
-            wanted = users(lab, f"{host.name}.{name}")
-            if part.runtime_official is not False or not wanted or not part.runtimes:
-                continue
-            way = f"; {part.runtime_override} makes it work" if part.runtime_override else ""
-            yield Finding(
-                "runtime-not-supported",
-                "note",
-                f"hosts.{host.name}.devices.{name}",
-                f"{part.runtimes[0]}'s makers do not support the {part.title} "
-                f"({part.architecture}){way}.",
-                evidence=(fact(part, f"{part.architecture} is not on the list"),),
-                fix=Fix(
-                    f"set {part.runtime_override}"
-                    if part.runtime_override
-                    else f"use {part.runtimes[-1]}"
-                ),
             )

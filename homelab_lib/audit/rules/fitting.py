@@ -1,8 +1,9 @@
-"""What a board and a supply take: processors, memory modules, plugs for cards."""
+"""What a board, a case and a supply take: processors, memory modules, cards and their plugs."""
 
 from collections import Counter
 from collections.abc import Iterator
 
+from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.devices import GpuPart
@@ -105,6 +106,7 @@ def memory_speed(lab: Lab) -> Iterator[Finding]:
         slow = min(known, key=lambda each: each.speed_mtps)
         fast = max(known, key=lambda each: each.speed_mtps)
         seen = f", {fast.speed_mtps} measured" if fast is not slow else ""
+        seen += " (unverified)" if board.status.get("memory_speeds") == "unverified" else ""
         fewer = [e for e in board.memory_speeds if e.modules < count]
         better = max(fewer, key=lambda each: each.speed_mtps, default=None)
         yield Finding(
@@ -117,6 +119,7 @@ def memory_speed(lab: Lab) -> Iterator[Finding]:
             "MT/s",
             (fact(board, f"{count} modules: {slow.speed_mtps} MT/s"),),
             Fix(f"{better.modules} larger modules: {better.speed_mtps} MT/s") if better else None,
+            assumptions(lab, [f"hosts.{host.name}.memory"]),
         )
 
 
@@ -175,4 +178,30 @@ def cards_plugged(lab: Lab) -> Iterator[Finding]:
                 "plugs",
                 (fact(psu, f"{psu.pcie_8pin} plugs with 8 pins"),),
                 Fix("a supply with more plugs; never two cards on one cable"),
+            )
+
+
+@rule("card-longer-than-case")
+def cards_in_their_case(lab: Lab) -> Iterator[Finding]:
+    """A card that is longer than its machine's case takes."""
+    for host in lab.hosts.values():
+        case, slots = host.case, host.board.slots if host.board else {}
+        if case is None or case.max_gpu_length_mm is None:
+            continue
+        room = case.max_gpu_length_mm
+        for device in host.devices.values():
+            card = device.part
+            if not isinstance(card, GpuPart) or device.slot not in slots:
+                continue  # on a cable, it lies outside
+            if (card.length_mm or 0) <= room:
+                continue
+            yield Finding(
+                "card-longer-than-case",
+                "stops",
+                f"hosts.{host.name}.devices.{device.name}",
+                f"{card.title} is {card.length_mm:g} mm long, and {case.title} takes {room:g} mm.",
+                card.length_mm,
+                "mm",
+                (fact(card, f"{card.length_mm:g} mm"), fact(case, f"cards up to {room:g} mm")),
+                Fix("a shorter maker's card of this kind, or another case"),
             )

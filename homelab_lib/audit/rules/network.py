@@ -1,15 +1,13 @@
-"""VLANs, subnets, routes and ports that a plan needs, and that someone has to define."""
+"""VLANs, routes, gateways and packets: what a plan needs, and someone has to define."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface, ip_network
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
-from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.devices import PortFacts
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.network import Port, Switch
-from homelab_lib.lab.per_host import at
 from homelab_lib.wiring.switching import all_one_network, differing, joined, peers
 
 
@@ -80,10 +78,13 @@ def _without_none(entry: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
+ROUTERS = ("opnsense", "pfsense")
+"""Systems that route between VLANs and filter what passes."""
+
 # Routes ------------------------------------------------------------------------------------------
 
 
-def _zone(lab: Lab, name: str) -> set[int]:
+def zone(lab: Lab, name: str) -> set[int]:
     """VLANs in which a host or VM has an address."""
     if name in lab.vms:
         vm = lab.vms[name]
@@ -114,13 +115,14 @@ def crossings(lab: Lab) -> dict[tuple[int, int], list[str]]:
         wanted += [(agent, each, subject) for agent in cluster.host_agents for each in servers]
     found: dict[tuple[int, int], list[str]] = {}
     for a, b, subject in wanted:
-        here, there = _zone(lab, a), _zone(lab, b)
+        here, there = zone(lab, a), zone(lab, b)
         if here and there and not here & there:
             found.setdefault((min(here), min(there)), []).append(subject)
     return found
 
 
-def _allowed(lab: Lab, source: int, destination: int) -> bool:
+def allowed(lab: Lab, source: int, destination: int) -> bool:
+    """Whether the rules let one VLAN into another: the first that fits decides."""
     for each in lab.rules:
         if each.source in (source, "any") and each.destination in (destination, "any"):
             return each.allow
@@ -171,7 +173,7 @@ def _rule(source: int, destination: object, who: list[str]) -> dict[str, object]
 def ways_open(lab: Lab) -> Iterator[Finding]:
     """A way between VLANs that the description needs, and that the rules refuse."""
     for (source, destination), who in crossings(lab).items() if lab.rules else ():
-        if _allowed(lab, source, destination):
+        if allowed(lab, source, destination):
             continue
         entry = _rule(source, destination, who)
         rules = [entry, *lab.rules]
@@ -187,7 +189,11 @@ def ways_open(lab: Lab) -> Iterator[Finding]:
 
 @rule("gateway-nobody-has")
 def gateways_exist(lab: Lab) -> Iterator[Finding]:
-    """A VLAN's gateway that no machine of the description has for an address."""
+    """A VLAN's gateway that no machine of the description has for an address.
+
+    It is surely wrong where one router of the lab's own is in that VLAN by another address; two
+    may share one that neither has, and a provider's router may not be described.
+    """
     own = {
         str(ip_interface(address).ip)
         for host in lab.hosts.values()
@@ -195,160 +201,76 @@ def gateways_exist(lab: Lab) -> Iterator[Finding]:
         for address in each.cidrs
     }
     for id_, vlan in lab.vlans.items():
-        if vlan.gateway and vlan.gateway not in own:
-            several = len(lab.vlans) > 1
-            yield Finding(
-                "gateway-nobody-has",
-                "stops" if several else "note",
-                f"vlans.{id_}",
-                f"The gateway {vlan.gateway} of VLAN {id_} is no machine's address here"
-                + ("." if several else "; it is right if the provider's router has it."),
-            )
-
-
-@rule("open-to-the-internet")
-def internet_let_in(lab: Lab) -> Iterator[Finding]:
-    """A rule lets in what comes from the internet: by its name, or since "any" takes it in."""
-    for each in lab.rules:
-        if not each.allow or each.source not in ("any", "internet"):
+        if not vlan.gateway or vlan.gateway in own:
             continue
-        meant = "the internet" if each.source == "internet" else "“any”, the internet among it,"
-        ports = ", ".join(map(str, each.ports)) or "every port"
+        routers = _routers_in(lab, id_)
+        only = next(iter(routers.items())) if len(routers) == 1 else None
         yield Finding(
-            "open-to-the-internet",
-            "stops" if each.source == "any" else "risks",
-            f"rules.{each.name}",
-            f"Rule {each.name} lets {meant} into {each.destination} by {ports}.",
-            fix=Fix("write a rule for each VLAN that is meant, and none for the internet"),
+            "gateway-nobody-has",
+            "stops" if only else "note",
+            f"vlans.{id_}",
+            f"The gateway {vlan.gateway} of VLAN {id_} is no machine's address here"
+            + (
+                f"; {only[0]} routes there, and has {only[1]}."
+                if only
+                else "; it is right if a router has it that is not described."
+            ),
+            fix=Fix(f"{only[1]}", changes=((f"vlans.{id_}.gateway", only[1]),)) if only else None,
         )
 
 
-@rule("no-port-to-internet")
-def router_has_wan(lab: Lab) -> Iterator[Finding]:
-    """A firewall with one side only: no port is said to lead to the internet."""
-    if lab.internet:
-        return
-    cabled = {end for cable in lab.cables for end in (cable.a, cable.b)}
-    for host in lab.hosts.values():
-        if host.os.kind not in ("opnsense", "pfsense"):
+def _routers_in(lab: Lab, vlan: int) -> dict[str, str]:
+    """Firewalls with an address in a VLAN, with that address."""
+    networks = [ip_network(subnet) for subnet in lab.vlans[vlan].subnets]
+    found: dict[str, str] = {}
+    for name, host in lab.hosts.items():
+        if host.os.kind not in ROUTERS:
             continue
-        inside = {
-            name
-            for name, port in host.ports.items()
-            if port.vlan is not None or port.tagged or port.addresses
+        for each in host.attached.values():
+            for cidr in each.cidrs:
+                if any(ip_interface(cidr).ip in network for network in networks):
+                    found.setdefault(name, str(ip_interface(cidr).ip))
+    return found
+
+
+@rule("packets-too-large")
+def packets_fit(lab: Lab) -> Iterator[Finding]:
+    """Machines of one VLAN that send packets of different size: the larger ones get lost."""
+    for id_ in lab.vlans:
+        sizes = {
+            f"{host.name}.{name}": each.mtu
+            for host in lab.hosts.values()
+            for name, each in host.attached.items()
+            if (each.vlan == id_ and (each.on_untagged or each.bridge)) or id_ in each.on_tagged
         }
-        outside = [
-            name
-            for name, port in host.ports.items()
-            if name not in inside and (port.address or f"{host.name}.{name}" in cabled)
-        ]
-        if not outside:
-            free = [name for name in host.ports if name not in inside]
-            yield Finding(
-                "no-port-to-internet",
-                "stops",
-                f"hosts.{host.name}.ports",
-                f"{host.title} has {', '.join(sorted(inside)) or 'no port'} towards the house, and "
-                "nothing says which port leads to the internet; unused: "
-                f"{', '.join(free) or 'none'}.",
-                len(free),
-                "unused ports",
-                fix=Fix("name the port, and the module and cable that the provider's box takes"),
-            )
-
-
-# Storage over the network ------------------------------------------------------------------------
-
-
-def _nodes(lab: Lab, cluster: Cluster) -> list[str]:
-    return [*cluster.vms, *cluster.host_agents]
-
-
-def _addresses(lab: Lab, name: str) -> list[str]:
-    """Addresses with prefix of a host or VM."""
-    if name in lab.vms:
-        return list(lab.vms[name].addresses)
-    return [cidr for each in lab.hosts[name].attached.values() for cidr in each.cidrs]
-
-
-def _reaches(lab: Lab, node: str, server: str, address: str) -> bool:
-    """Whether a node has a way to an address of a server: by a common network, or by a router."""
-    target = ip_address(address)
-    if any(target in ip_interface(own).network for own in _addresses(lab, node)):
-        return True
-    vlan = next(
-        (i for i, v in lab.vlans.items() if any(target in ip_network(s) for s in v.subnets)), None
-    )
-    return vlan is not None and any(_allowed(lab, zone, vlan) for zone in _zone(lab, node))
-
-
-@rule("nfs-address-unreachable")
-def storage_is_reached(lab: Lab) -> Iterator[Finding]:
-    """A storage class whose server address the cluster's nodes have no way to."""
-    for cluster in lab.clusters.values():
-        storage = cluster.nfs
-        if storage is None:
+        if len(set(sizes.values())) < 2:
             continue
-        share = at(lab.nfs_shares, storage.share)
-        if share is None:
-            continue
-        own = [str(ip_interface(a).ip) for a in _addresses(lab, share.host)]
-        vms = [node for node in _nodes(lab, cluster) if node in lab.vms]
-        nobody = storage.server_address not in own
-        lost = [n for n in vms if not _reaches(lab, n, share.host, storage.server_address)]
-        if not lost and not nobody:
-            continue
-        path = f"clusters.{cluster.name}.storage_class.server_address"
-        better = [a for a in own if all(_reaches(lab, n, share.host, a) for n in vms)]
-        why = (
-            f"{share.host} has no such address"
-            if nobody
-            else f"{', '.join(lost)} have no way to it: it is in none of their networks, and in "
-            "no VLAN that a router joins with theirs"
-        )
+        least = min(sizes.values())
+        large = [name for name, size in sizes.items() if size > least]
+        small = [name for name, size in sizes.items() if size == least]
+        rooms = {
+            name: "bonds" if name.partition(".")[2] in lab.hosts[name.partition(".")[0]].bonds
+            else "ports"
+            for name in large
+        }  # fmt: skip
+        paths = {
+            name: f"hosts.{name.partition('.')[0]}.{room}.{name.partition('.')[2]}"
+            for name, room in rooms.items()
+        }
         yield Finding(
-            "nfs-address-unreachable",
-            "stops",
-            path,
-            f"Volumes are to be mounted from {storage.server_address}; {why}.",
-            len(lost),
-            "nodes",
-            tuple(f"{name}: {', '.join(_addresses(lab, name))}" for name in (*lost, share.host)),
-            Fix(
-                f"{better[0]}, the server's address in the nodes' network"
-                if better
-                else "an address of the server in the nodes' network",
-                changes=((path, better[0]),) if better else (),
+            "packets-too-large",
+            "risks",
+            f"vlans.{id_}",
+            f"In VLAN {id_}, {', '.join(f'{n} sends packets of {sizes[n]} bytes' for n in large)}; "
+            f"{', '.join(small)} takes {least}. Within a network nobody says that they are too "
+            "large: they are lost, and connections hang.",
+            least,
+            "B",
+            fix=Fix(
+                f"{least} bytes for all, or a network of their own for the large ones",
+                changes=tuple((f"{path}.mtu", least) for path in paths.values()),
             ),
         )
-
-
-@rule("share-refuses-node")
-def shares_admit_nodes(lab: Lab) -> Iterator[Finding]:
-    """A node whose address is in none of the networks that its volumes are exported to."""
-    for cluster in lab.clusters.values():
-        if cluster.nfs is None:
-            continue
-        share = at(lab.nfs_shares, cluster.nfs.share)
-        if share is None:
-            continue
-        networks = [ip_network(network) for network in share.networks]
-        for node in _nodes(lab, cluster):
-            mine = [ip_interface(address) for address in _addresses(lab, node)]
-            if not mine or any(each.ip in network for each in mine for network in networks):
-                continue
-            more = [*share.networks, str(mine[0].network)]
-            yield Finding(
-                "share-refuses-node",
-                "stops",
-                f"nfs_shares.{share.id}",
-                f"{node} of cluster {cluster.name} has {mine[0].ip}; {share.path} is exported to "
-                f"{', '.join(share.networks)} only.",
-                fix=Fix(
-                    f"export it to {mine[0].network}, too",
-                    changes=((f"nfs_shares.{share.id}.networks", more),),
-                ),
-            )
 
 
 @rule("port-used-twice")

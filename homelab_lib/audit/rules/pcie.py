@@ -1,7 +1,8 @@
 """Slots, lanes and the links that devices share on their way to the processor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.facts_media import stream_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
@@ -289,7 +290,13 @@ def uplinks_suffice(lab: Lab) -> Iterator[Finding]:
                     *(f"{name}: {gbps:.2f} Gb/s" for name, gbps in takes.items()),
                 ),
                 _more_lanes(host, device, wanted),
+                assumptions(lab, _places(host, takes)),
             )
+
+
+def _places(host: Host, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield f"hosts.{host.name}.{'disks' if name in host.disks else 'devices'}.{name}"
 
 
 def _more_lanes(host: Host, device: Device | None, wanted: float) -> Fix | None:

@@ -1,17 +1,14 @@
-"""Money, sales, phases and roles: what is sold and used, said twice, or left out of the budget."""
+"""Sales, roles and homes: what is sold and used, drawn otherwise, or runs nowhere."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from homelab_lib.audit.finding import Finding, Fix
-from homelab_lib.audit.rules import fact, rule
+from homelab_lib.audit.rules import rule
 from homelab_lib.audit.rules.compute import users
 from homelab_lib.lab.compute import Cluster
-from homelab_lib.lab.devices import AdapterPart
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.part import Part
 from homelab_lib.lab.per_host import every
-from homelab_lib.models import cost
 
 
 @rule("sold-and-used")
@@ -103,25 +100,6 @@ def drawing_agrees(lab: Lab) -> Iterator[Finding]:
         )
 
 
-@rule("etcd-without-majority")
-def etcd_odd(lab: Lab) -> Iterator[Finding]:
-    """An even number of servers: one more than needed, and no more of them may fail."""
-    for cluster in lab.clusters.values():
-        count = len(cluster.servers)
-        if count % 2 == 0:
-            yield Finding(
-                "etcd-without-majority",
-                "risks",
-                f"clusters.{cluster.name}.servers",
-                f"Cluster {cluster.name} has {count} servers. etcd works while more than half of "
-                f"them do, so that {count // 2 - 1} may fail: as many as of {count - 1}.",
-                count // 2 - 1,
-                "servers",
-                ("etcd FAQ, Why an odd number of cluster members?",),
-                Fix(f"{count - 1} servers, or {count + 1}"),
-            )
-
-
 def _meant(lab: Lab, where: str) -> str:
     """The host that a word in a drawing means."""
     word = where.lower()
@@ -173,118 +151,4 @@ def services_have_homes(lab: Lab) -> Iterator[Finding]:
             + (f", and {', '.join(needed)} needs it." if needed else "."),
             evidence=(service.purpose,) if service.purpose else (),
             fix=Fix("name a host, a VM or a cluster"),
-        )
-
-
-# Budget ------------------------------------------------------------------------------------------
-
-
-@rule("sum-of-budget-differs")
-def sum_right(lab: Lab) -> Iterator[Finding]:
-    """A shopping list whose sum is another than the document's."""
-    if lab.claimed_total is None or not lab.purchases:
-        return
-    prices = [cost.Range.of(p.price.low_usd, p.price.high_usd) for p in lab.purchases]
-    found = cost.total(prices)
-    claimed = cost.Range.of(lab.claimed_total.low_usd, lab.claimed_total.high_usd)
-    if not cost.covers(claimed, found):
-        yield Finding(
-            "sum-of-budget-differs",
-            "costs",
-            "claimed_total",
-            f"The list adds up to {found.low:g} to {found.high:g} dollars, and "
-            f"{claimed.low:g} to {claimed.high:g} are written.",
-            found.high,
-            "USD",
-            tuple(f"{p.title}: {p.price.low_usd:g} to {p.price.high_usd:g}" for p in lab.purchases),
-            Fix(
-                "write the sum",
-                changes=(
-                    ("claimed_total.low_usd", found.low),
-                    ("claimed_total.high_usd", found.high),
-                ),
-            ),
-        )
-
-
-def _in_use(lab: Lab) -> Iterator[tuple[str, Part, str]]:
-    """What joins and feeds machines that are not complete yet: where, which part, and its name."""
-    for switch in lab.switches.values():
-        yield f"switches.{switch.name}", switch.part, switch.name
-    for cable in lab.cables:
-        for part in (cable.part, cable.a_transceiver, cable.b_transceiver):
-            if part is not None:
-                yield f"cables.{cable.name}", part, cable.name
-    for host in lab.hosts.values():
-        for device in host.devices.values() if host.purchase_pending else ():
-            place = f"{host.name}.{device.name}"
-            if isinstance(device.part, AdapterPart):
-                yield f"hosts.{host.name}.devices.{device.name}", device.part, place
-            if device.psu is not None:
-                yield f"hosts.{host.name}.devices.{device.name}.psu", device.psu, place
-
-
-@rule("left-out-of-budget")
-def budget_whole(lab: Lab) -> Iterator[Finding]:
-    """Cables, switches, modules, adapters and supplies in use that nobody has and nobody buys."""
-    if not lab.purchases:
-        return
-    bought = {(part.id, place) for p in lab.purchases if (part := p.part) for place in p.used_in}
-    filled = {place for p in lab.purchases for place in p.used_in}
-    missing: dict[str, tuple[Part, list[tuple[str, str]]]] = {}
-    for path, part, place in _in_use(lab):
-        joined = path.startswith(("cables.", "switches.")) and place in filled
-        if (part.id, place) not in bought and not joined:
-            missing.setdefault(part.id, (part, []))[1].append((path, place))
-    for name, (part, places) in missing.items():
-        price, count = part.price, len(places)
-        low = price.low_usd * count if price else 0.0
-        high = price.high_usd * count if price else 0.0
-        entry = {
-            "name": f"{name[:50]}-missing".replace(".", "-").replace("+", "-"),
-            "title": part.title,
-            "part": name,
-            "count": count,
-            "purpose": "In use, and on no list",
-            "price": {"low_usd": low, "high_usd": high, "approximate": True},
-            "used_in": [place for _, place in places],
-        }
-        changes = ((f"purchases.{entry['name']}", entry),) if price else ()
-        yield Finding(
-            "left-out-of-budget",
-            "costs",
-            places[0][0],
-            f"{part.title} is in use {'once' if count == 1 else f'{count} times'}, and the list of "
-            "purchases has none; nothing says that it is owned.",
-            high if price else None,
-            "USD" if price else "",
-            (fact(part, f"{low:g} to {high:g} dollars" if price else "price not known"),),
-            Fix("buy it" + ("" if price else "; the catalog has no price"), low, high, changes),
-        )
-
-
-@rule("price-too-low")
-def prices_right(lab: Lab) -> Iterator[Finding]:
-    """A price on the shopping list below what the catalog has for the part."""
-    for item in lab.purchases:
-        part, price = item.part, item.part.price if item.part else None
-        if part is None or price is None or item.price.high_usd >= price.low_usd * item.count:
-            continue
-        low, high = price.low_usd * item.count, price.high_usd * item.count
-        path = f"purchases.{item.name}.price"
-        yield Finding(
-            "price-too-low",
-            "costs",
-            path,
-            f"{item.title} is put at {item.price.high_usd:g} dollars; it costs {low:g} to "
-            f"{high:g}.",
-            low,
-            "USD",
-            (fact(part, f"{price.low_usd:g} to {price.high_usd:g} dollars"),),
-            Fix(
-                "reckon with it",
-                low - item.price.low_usd,
-                high - item.price.high_usd,
-                ((path, {"low_usd": low, "high_usd": high}),),
-            ),
         )

@@ -1,7 +1,6 @@
 """Whether there is room: data against pools, volumes against storages, disks against each other."""
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 
 from homelab_lib.audit.facts_storage import rated_pools
 from homelab_lib.audit.finding import Finding, Fix
@@ -187,24 +186,3 @@ def survives_a_rebuild(lab: Lab) -> Iterator[Finding]:
             "probability",
             fix=Fix("raidz2, or mirrors"),
         )
-
-
-# Who may mount it --------------------------------------------------------------------------------
-
-
-@rule("exported-to-everybody")
-def exports_are_narrow(lab: Lab) -> Iterator[Finding]:
-    """An NFS export to more than the house: whoever gets into any of its networks may mount it."""
-    for share in every(lab.nfs_shares):
-        wide = [net for net in share.networks if not ip_network(net).is_private]
-        if wide:
-            yield Finding(
-                "exported-to-everybody",
-                "risks",
-                f"nfs_shares.{share.id}.networks",
-                f"{share.path} may be mounted from {', '.join(wide)}, which is not the house; NFS "
-                "asks for no password.",
-                len(wide),
-                "networks",
-                fix=Fix("the addresses or the network of its clients"),
-            )

@@ -1,14 +1,17 @@
-"""Where the disks are slower than what is asked of them."""
+"""Where the disks are slower than what is asked of them, and a card faster than what it meets."""
 
 from collections.abc import Iterator
 
 from homelab_lib.audit.facts_storage import PoolFacts, pool_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
+from homelab_lib.lab.devices import NicPart
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at, every
 from homelab_lib.lab.pools import Pool
+from homelab_lib.lab.ports import Port
 from homelab_lib.models.random_io import disk_iops, pool_iops
+from homelab_lib.units import format_bps
 
 _ETCD = "etcd asks for 50 writes a second one after the other, 500 under load [etcd.io, Hardware]"
 _RECORD_BYTES = 128 * 1024  # ZFS's default
@@ -83,3 +86,51 @@ def links_are_filled(lab: Lab) -> Iterator[Finding]:
             "B/s",
             fix=Fix("more vdevs, or flash, for what is read at random"),
         )
+
+
+def _port(lab: Lab, end: str) -> Port:
+    owner, _, name = end.partition(".")
+    return (lab.hosts.get(owner) or lab.switches[owner]).ports[name]
+
+
+@rule("card-without-fast-peer")
+def cards_are_met(lab: Lab) -> Iterator[Finding]:
+    """A network card that is faster than anything at the other end of its cables."""
+    peers = {c.a: c.b for c in lab.cables} | {c.b: c.a for c in lab.cables}
+    speeds = {end: max(_port(lab, peer).speeds_bps) for end, peer in peers.items()}
+    lines = {line.port: max(line.down_bps or 0, line.up_bps or 0) for line in lab.internet.values()}
+    for host in lab.hosts.values():
+        for device in host.devices.values():
+            part = device.part
+            if not isinstance(part, NicPart):
+                continue
+            own = max(part.speeds_bps)
+            others = [max(port.speeds_bps) for port in host.ports.values() if port.part is not part]
+            ends = {
+                name: f"{host.name}.{name}"
+                for name, port in host.ports.items()
+                if port.part is part
+            }
+            does = {
+                name: min(own, max(speeds.get(end, 0), lines.get(end, 0)))
+                for name, end in ends.items()
+            }
+            best = max(does.values(), default=0)
+            if best >= own or best > max(others, default=0):
+                continue
+            said = [f"{n} meets {format_bps(speed)}" for n, speed in does.items() if speed]
+            bare = [name for name, speed in does.items() if not speed]
+            said += [f"{' and '.join(bare)} meet nothing that is described"] if bare else []
+            price = next((p.price for p in lab.purchases if p.part is part), None)
+            saved = f" (saves ${price.low_usd:g}–{price.high_usd:g})" if price else ""
+            yield Finding(
+                "card-without-fast-peer",
+                "costs",
+                f"hosts.{host.name}.devices.{device.name}",
+                f"{part.title} does {format_bps(own)}, and nothing that it is joined to does: "
+                f"{', '.join(said)}. {host.title} is no faster by it.",
+                best,
+                "bit/s",
+                (fact(part, f"{format_bps(own)}"),),
+                Fix(f"a peer of {format_bps(own)}, or leave it out{saved}"),
+            )

@@ -162,6 +162,7 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
         for name, guest in guests.items():
             if guest.gateway is not None:
                 yield from in_vlan((room, name, "gateway"), guest.gateway, guest.vlan, lab)
+                yield from _gateway((room, name, "gateway"), guest.gateway, guest.vlan, lab)
     yield from twice(((path, ip(cidr)) for path, cidr in fixed(lab)), "the address")
     macs: list[tuple[Steps, str | None]] = [
         (("hosts", name, "ports", port, "mac"), each.mac)
@@ -173,6 +174,14 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
             macs.append(((room, name, "mac"), guest.mac))
             macs += [((room, name, "nics", card, "mac"), n.mac) for card, n in guest.nics.items()]
     yield from twice(macs, "the MAC address")
+
+
+def _gateway(path: Steps, gateway: str, vlan: int, lab: Lab) -> Iterator[Fault]:
+    """A guest goes out by its VLAN's gateway, or by a machine that has the address."""
+    known = lab.vlans[vlan].gateway if vlan in lab.vlans else None
+    if known in (None, gateway) or gateway in {str(ip(cidr)) for _, cidr in fixed(lab)}:
+        return
+    yield Fault(path, f"nobody has {gateway}; the gateway of VLAN {vlan} is {known}")
 
 
 def _service_port(path: Steps, port: str) -> Iterator[Fault]:
