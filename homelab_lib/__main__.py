@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from homelab_lib import paths
-from homelab_lib.cli import guide, kept, runs
+from homelab_lib.cli import completion, guide, kept, runs
 from homelab_lib.cli.start import examples, init
-from homelab_lib.errors import HomelabError
+from homelab_lib.errors import HomelabError, LabError
+from homelab_lib.lab.near import near
 from homelab_lib.printable import printable
 
 
@@ -25,7 +26,16 @@ def check(arguments: argparse.Namespace) -> int:
     from homelab_lib.lab import load_lab
     from homelab_lib.lab.per_host import every
 
-    lab = load_lab(arguments.lab)
+    try:
+        lab = load_lab(arguments.lab)
+    except LabError as error:
+        if not arguments.json:
+            raise
+        print(_json({"lab": str(arguments.lab), "problems": error.problems or [error.what]}))
+        return error.exit_status
+    if arguments.json:
+        print(_json({"lab": lab.name, "problems": []}))
+        return 0
     print(
         f"{printable(lab.title)}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, "
         f"{len(lab.cables)} cables, {len(lab.vlans)} VLANs, {len(every(lab.pools))} pools. "
@@ -106,9 +116,11 @@ def record(arguments: argparse.Namespace) -> int:
     """Check a run's record against itself, offline."""
     from homelab_lib.runbook.proof import check as problems
 
-    if not Path(arguments.folder).is_dir():
-        raise HomelabError("there is no such record", where=arguments.folder)
-    found = list(problems(Path(arguments.folder)))
+    folder = kept.record_of(arguments.record)
+    found = list(problems(folder))
+    if arguments.json:
+        print(_json({"record": folder.name, "problems": found}))
+        return 1 if found else 0
     for problem in found:
         print(f"✕ {printable(problem)}")
     if not found:
@@ -120,11 +132,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Make a record's page and timeline again, and say where they lie."""
     from homelab_lib.views.report import write_report
 
-    folder = Path(arguments.folder) if arguments.folder else _newest_record()
-    if not folder.is_dir():
-        raise HomelabError(
-            "there is no such record", where=str(folder), fix="`homelab records` lists them"
-        )
+    folder = kept.record_of(arguments.record) if arguments.record else _newest_record()
     if not (folder / "summary.json").exists():
         raise HomelabError(
             "there is no summary there: the run did not end",
@@ -133,6 +141,10 @@ def report(arguments: argparse.Namespace) -> int:
         )
     print(f"Report: {paths.shown(write_report(folder).resolve())}")
     return 0
+
+
+def _json(document: dict[str, object]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def house(arguments: argparse.Namespace) -> int:
@@ -242,15 +254,29 @@ examples:
   homelab apply mylab 2 --target ssh --approve p6310…
   homelab verify mylab 2 --target ssh     is everything still as described?
   homelab records                         what was run, and when
+  source <(homelab completion bash)       the shell completes all this; zsh, fish
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose complaints end with 1: 2 says that there are changes to make."""
+    """One whose complaints end with 1, for 2 says that there are changes to make; and which says
+    what was probably meant."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(1, f"{self.prog}: {message}\n")
+
+    def unknown(self, word: str) -> NoReturn:
+        """Complain of a word that it does not know, beside its own usage."""
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        typed = word.partition("=")[0]
+        self.error(f"{typed!r} means nothing here{near(typed, options)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(str, action.choices))
+            meant = near(value, action.choices) or "."
+            raise argparse.ArgumentError(action, f"there is no {value!r}{meant} One of: {known}")
 
 
 def _version() -> str:
@@ -260,7 +286,8 @@ def _version() -> str:
         return "not installed"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """The command line, and each command's own."""
     parser = _Parser(
         prog="homelab",
         description="A lab written down, judged, rehearsed, built, and reported with evidence.",
@@ -268,7 +295,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"homelab {_version()}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     def add(action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         told = action.__doc__ or ""
@@ -288,6 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_to(add)
     kept.add_to(add)
     guide.add_to(add)
+    completion.add_to(add)
     for action in (check, audit, twin, draw, runbook, house):
         add(action).add_argument(
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
@@ -323,9 +351,13 @@ def _parser() -> argparse.ArgumentParser:
         help="have something go otherwise than one expects, such as ssh-nologin@k3s-control",
     )
     serving.add_argument("--folder", help="where ssh_config, key and known_hosts go")
-    told = "a run's record: reports/<date>_<runbook>_…"
-    add(record).add_argument("folder", help=told)
-    add(report).add_argument("folder", nargs="?", help=f"{told} (default: the newest)")
+    told = "a run, r5a0142, or its record's folder"
+    add(record).add_argument("record", help=told)
+    for name in ("check", "record"):
+        commands.choices[name].add_argument(
+            "--json", action="store_true", help="for a machine to read"
+        )
+    add(report).add_argument("record", nargs="?", help=f"{told} (default: the newest)")
     add(schema).add_argument(
         "lab", nargs="?", help="a lab's folder: its own parts are offered, too (default: print)"
     )
@@ -333,7 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     reading.add_argument("file", help="the file; of a split model, the first one")
     reading.add_argument("--context", type=int, default=8192, help="tokens of one request")
     reading.add_argument("--slots", type=int, default=1, help="requests at once")
-    return parser
+    return parser, commands.choices
 
 
 def _nobody_reads_on() -> int:
@@ -350,7 +382,13 @@ def _nobody_reads_on() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status is one of those that ``--help`` lists."""
-    arguments = _parser().parse_args(argv)
+    parser, commands = _parser()
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["complete"]:  # asked by a shell
+        return completion.complete(commands, words[1:])
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        commands[arguments.action.__name__].unknown(unknown[0])
     try:
         status = arguments.action(arguments)
         sys.stdout.flush()

@@ -145,6 +145,9 @@ def events(
         # libyaml's own words are fixed; those of the parser in Python quote what they found.
         words = (error.context, error.problem) if _Base is not yaml.SafeLoader else ()
         said = " ".join(filter(None, words)) or "the parser does not get on"
+        line = "".join(text.splitlines()[mark.line : mark.line + 1]) if mark else ""
+        if mark and "\t" in line[: mark.column + 1]:
+            said = "a tab stands there; lines are indented by spaces"
         raise BadYaml(f"this isn't YAML: {said}", mark.line + 1 if mark else 0) from None
     finally:
         parser.dispose()

@@ -35,7 +35,7 @@ def test_a_folder_that_is_not_there(tmp_path, capsys):
 
 def test_a_record_that_is_not_there(tmp_path, capsys):
     assert main(["record", str(tmp_path / "nowhere")]) == 1
-    assert "there is no such record" in capsys.readouterr().err
+    assert "there is no record" in capsys.readouterr().err
 
 
 def test_no_report_yet(tmp_path, capsys, monkeypatch):
@@ -59,6 +59,76 @@ def test_words_that_mean_nothing(words, capsys):
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["plna"], "plan"),
+        (["apply", "--aprove", "p1"], "--approve"),
+        (["plan", "-t", "shs"], "ssh"),
+    ],
+)
+def test_what_was_probably_meant(words, meant, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert f"did you mean {meant!r}?" in told
+    assert f"usage: homelab{f' {words[0]}' if len(words) > 1 else ''} " in told
+
+
+def test_a_tab_is_called_a_tab(tmp_path, capsys):
+    (tmp_path / "lab.yaml").write_text("name: x\nhosts:\n\ta: {}\n")
+    assert main(["check", str(tmp_path)]) == 1
+    assert "lab.yaml:3: this isn't YAML: a tab stands there" in capsys.readouterr().err
+
+
+def test_mistakes_for_a_machine_to_read(tmp_path, capsys):
+    assert main(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"lab": "homelab", "problems": []}
+    (tmp_path / "lab.yaml").write_text("name: x\ntitle: X\nhosts: {}\ncabels: []\n")
+    assert main(["check", "--json", str(tmp_path)]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert any(
+        "lab.yaml:4" in each and "did you mean 'cables'" in each for each in told["problems"]
+    )
+
+
+def test_a_record_for_a_machine_to_read(capsys):
+    assert main(["record", "--json", "reports/example"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"record": "example", "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [
+        (["pl"], {"plan"}),
+        (["plan", "data", "phase1_n"], {"phase1_network"}),
+        (["plan", "data", "2", "--only", "mach"], {"machines"}),
+        (["apply", "data", "2", "--app"], {"--approve"}),
+        (["show", "r1"], {"r1"}),
+        (["init", "mine", "--like", "mini"], {"minipc"}),
+        (["plan", "data", "2", "--seed", ""], set()),
+        (["nonsense", ""], set()),
+        (["plan", "nowhere", "ph"], set()),
+    ],
+)
+def test_what_a_shell_offers(words, some, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path))
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1" / "journal.jsonl").touch()
+    assert main(["complete", *words]) == 0
+    assert set(capsys.readouterr().out.split()) == some
+
+
+def test_bash_takes_what_is_printed_for_it():
+    typed = "COMP_WORDS=(homelab plan data phase1_n); COMP_CWORD=3; _homelab; echo ${COMPREPLY[@]}"
+    runs = (
+        f'homelab() {{ {sys.executable} -m homelab_lib "$@"; }}; source <(homelab completion bash)'
+    )
+    ran = subprocess.run(["bash", "-c", f"{runs}; {typed}"], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("phase1_network\n", "")
 
 
 def test_an_audit_ends_with_1_where_something_fails(capsys):

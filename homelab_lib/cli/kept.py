@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def add_to(add: Any) -> None:
     command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
 
 
+def record_of(what: str, sought: str = "record") -> Path:
+    """The folder of a record.
+
+    Parameters
+    ----------
+    what
+        Its folder, or the run: ``r5a0142``.
+    sought
+        What is said not to be there, where it is not.
+    """
+    for folder in (Path(what), paths.reports() / what):
+        if folder.is_dir():
+            return folder
+    with suppress(BadParameter):
+        return kept.find(paths.reports(), what).folder
+    raise BadParameter(f"there is no {sought} {what!r}", fix="`homelab records` lists them")
+
+
 def _row(folder: Path) -> tuple[str, dict[str, Any]]:
     """When a run began, and its record in a line; of one that did not end, or not yet, its journal
     tells."""
@@ -77,14 +96,7 @@ def _found(what: str) -> tuple[Any, dict[str, Any]]:
     place = Path(what)
     if not place.exists():
         plans = paths.state("any").parent.glob(f"*/plans/{what}.json") if what.isalnum() else ()
-        place = next(iter(sorted(plans)), None) or paths.reports() / what
-        if not place.exists():
-            try:
-                place = kept.find(paths.reports(), what).folder
-            except BadParameter:
-                raise BadParameter(
-                    f"there is no plan and no record {what!r}", fix="`homelab records` lists them"
-                ) from None
+        place = next(iter(sorted(plans)), None) or record_of(what, "plan and no record")
     if place.is_file():
         return Plan.from_json(place.read_text(errors="replace"), where=str(place)), {}
     plan, summary = kept.plan_of(place), kept.summary_of(place)
