@@ -63,6 +63,9 @@ class Progress:
 NOT_UNDONE = "can't be undone"
 """How the undo of a change begins that nobody can take back."""
 
+NOTHING_TO_UNDO = "nothing to undo"
+"""How the undo of a change begins that leaves nothing behind, or nothing that does harm."""
+
 
 @dataclass(frozen=True)
 class Rollback:
@@ -107,8 +110,8 @@ class Change:
     difference
         The same as a unified diff of its text, where it has one that may be shown.
     undo
-        How it is undone, as a line to read; `NOT_UNDONE` and why where nothing can, and empty where
-        a person does it by hand.
+        How it is undone, as a line to read: the command, or the place where a person does it;
+        `NOT_UNDONE` or `NOTHING_TO_UNDO`, and why. Never empty.
     detached
         Long work of a command: it runs as a unit of its own on the host and is polled, so that
         neither a dropped link nor a dead engine ends it half-way.
@@ -129,12 +132,16 @@ class Change:
     destroys: tuple[str, ...] = ()
     replaces: str = ""
     difference: str = ""
-    undo: str = ""
+    undo: str = field(kw_only=True)
     detached: bool = False
     follow: Callable[[Host, Result], Progress] | None = field(default=None, compare=False)
     rollback: Rollback | None = None
     starts: str = ""
     unseen: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.undo:
+            raise ValueError(f"{self.summary}: how is it undone?")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 
 from homelab_lib.runbook.plan import Plan, PlannedChange
-from homelab_lib.runbook.resource import NOT_UNDONE
+from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO
 from homelab_lib.units import format_seconds
 from homelab_lib.views.cards import Card, fold, preformatted
 
@@ -75,9 +75,10 @@ def about(plan: Plan) -> dict[str, str]:
 
 def undone(change: PlannedChange) -> str:
     """How a change is undone, or that it can't be."""
-    undo = change.undo if change.undo.startswith(NOT_UNDONE) else f"undo: {change.undo}"
-    told = [change.rollback, undo if change.undo else ""]
-    return "; ".join(filter(None, told)) or (NOT_UNDONE if change.destroys else "undo: by hand")
+    said = change.undo.startswith((NOT_UNDONE, NOTHING_TO_UNDO))
+    undo = change.undo if said or not change.undo else f"undo: {change.undo}"
+    told = "; ".join(filter(None, (change.rollback, undo)))
+    return told or (NOT_UNDONE if change.destroys else "how to undo it was not kept")
 
 
 def what_next(plan: Plan, target: str, sends: bool) -> str:

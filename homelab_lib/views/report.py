@@ -242,7 +242,7 @@ def _undo(sent: set[int], events: Sequence[dict[str, Any]]) -> str:
     for intent in reversed(events):
         if intent["kind"] != "intent" or intent["seq"] not in sent:
             continue
-        how = intent.get("undo") or (NOT_UNDONE if intent.get("destroys") else "by hand")
+        how = intent.get("undo") or (NOT_UNDONE if intent.get("destroys") else "not kept")
         rows.append((intent["host"], intent["summary"], how))
     if not rows:
         return ""

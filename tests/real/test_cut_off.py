@@ -85,7 +85,8 @@ class Ruleset:
             within_s=WITHIN_S,
         )
         call = change("sh", "-c", self.before + load, "sh", self.text, timeout_s=1.0)
-        return Diff((Change("load other rules", call, replaces=observed, rollback=rollback),))
+        what, undo = "load other rules", "its timer"
+        return Diff((Change(what, call, replaces=observed, rollback=rollback, undo=undo),))
 
 
 def listed(text):

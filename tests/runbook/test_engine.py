@@ -419,7 +419,8 @@ class Pair(Many):
     def diff(self, observed) -> Diff:
         puts = [change("put", key, self.value) for key in (self.key, f"{self.key}-also")]
         wanting = zip(puts, observed, strict=True)
-        return Diff(tuple(Change(c.line, c) for c, there in wanting if there != self.value))
+        own = [call for call, there in wanting if there != self.value]
+        return Diff(tuple(Change(call.line, call, undo="put it back") for call in own))
 
 
 def test_all_that_is_somebody_elses_is_named_before_anything_is_sent():
@@ -489,7 +490,7 @@ class TestRollback:
                 within_s=60.0,
             )
             put = change("put", self.key, self.value)
-            return Diff((Change("change the path", put, rollback=rollback),))
+            return Diff((Change("change the path", put, rollback=rollback, undo="its timer"),))
 
     BOOK = runbook(Path("one", "path", "new"))
 

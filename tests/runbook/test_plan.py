@@ -245,7 +245,7 @@ def test_a_machine_that_the_run_made_has_a_key_now():
 
 def test_what_goes_with_a_call_is_part_of_its_identity():
     def planned(call):
-        return PlannedChange.of("s", "r", "one", Change("do", call), Mask())
+        return PlannedChange.of("s", "r", "one", Change("do", call, undo="undo"), Mask())
 
     token = Secret("env:TOKEN", lambda: "hush-hush")
     a, b = (planned(change("tee", "x", stdin=text)) for text in ("1", "2"))

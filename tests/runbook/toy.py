@@ -136,7 +136,8 @@ class Value:
             return Diff(conflict=f"{self.key} belongs to somebody else")
         put = change("put", self.key, self.value)
         summary = f"{self.key}: {observed} → {self.value}"
-        return Diff((Change(summary, put, self.destroys, replaces=observed or ""),))
+        was = observed or ""
+        return Diff((Change(summary, put, self.destroys, replaces=was, undo="put it back"),))
 
 
 class Many(Value):

@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
-from homelab_lib.runbook.resource import NOT_UNDONE
+from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change
+from homelab_lib.transport.command import change
 from homelab_lib.views.plan import counted, headline, plan_card, plan_text
 
 HOST = PlannedHost("nas", "192.0.2.1", 22, "root", "SHA256:one")
 CONFIG = PlannedChange(
     "config", "nas", "file /etc/a.yaml", "rewrite the settings: /etc/a.yaml, 600 root:root",
     "sh -c … /etc/a.yaml", content="sha256:12", shows="b: 2\n", replaces="600 root:root 0f0f",
-    difference="--- now\n+++ then\n@@ -1 +1 @@\n-b: 1\n+b: 2", rests="recorded",
+    difference="--- now\n+++ then\n@@ -1 +1 @@\n-b: 1\n+b: 2", undo="put it back",
+    rests="recorded",
 )  # fmt: skip
 SHARE = PlannedChange(
     "share", "nas", "share media", "make share media", "midclt call sharing.nfs.create …",
@@ -46,7 +48,7 @@ config: 1 to change, 30 s
         @@ -1 +1 @@
         -b: 1
         +b: 2
-      undo: by hand
+      undo: put it back
 
 share: 1 to add, 4 min 0 s
   nas
@@ -103,12 +105,16 @@ def test_what_is_destroyed_stands_above_everything():
     assert page.count(NOT_UNDONE.replace("'", "&#x27;")) == 1
 
 
-def test_who_could_not_undo_it_by_hand_is_not_told_to():
-    why = f"{NOT_UNDONE}: a disk is never made smaller"
+@pytest.mark.parametrize("why", [f"{NOT_UNDONE}: a disk never shrinks", NOTHING_TO_UNDO])
+def test_what_cannot_or_need_not_be_undone_is_told_as_that(why):
     said = plan_text(plan(replace(SHARE, undo=why)))
-    assert why in said
-    assert "by hand" not in said
-    assert f"undo: {NOT_UNDONE}" not in said
+    assert f"      {why}" in said
+    assert f"undo: {why}" not in said
+
+
+def test_no_change_goes_out_of_which_nobody_said_how_it_is_undone():
+    with pytest.raises(ValueError, match="how is it undone"):
+        Change("make a share", change("true"), undo="")
 
 
 def test_each_change_counts_once():

@@ -99,4 +99,5 @@ class EtcdSnapshot:
         why = f"the newest is {observed['age_s'] / 3600:.0f} h old" if observed["name"] else "none"
         words = ("k3s", "etcd-snapshot", "save", "--name", "homelab")
         call = change(*words, sudo=True, timeout_s=self.timeout_s)
-        return Diff((Change(f"take a snapshot of etcd: {why}", call),))
+        undo = "k3s etcd-snapshot delete NAME; its name is known after apply, by etcd-snapshot ls"
+        return Diff((Change(f"take a snapshot of etcd: {why}", call, undo=undo),))

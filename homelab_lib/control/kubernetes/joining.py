@@ -9,7 +9,7 @@ from typing import Any
 
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
 from homelab_lib.control.linux import look_at_file
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 PASSWORD = "/etc/rancher/node/password"
@@ -71,6 +71,7 @@ class Forgotten:
                     change(*words, sudo=True),
                     destroys=(f"Secret {_SPACE}/{self._secret}",),
                     replaces=f"the password by which the server knew a {self.node} that is gone",
+                    undo=f"{NOT_UNDONE}: nobody has that password any more",
                 ),
             )
         )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from homelab_lib import answers
 from homelab_lib.control import mark
 from homelab_lib.control.linux import look_at_file, look_at_unit, read_file
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
 
@@ -126,14 +126,19 @@ class K3sNode:
             words = ("env", f"INSTALL_K3S_VERSION={self.version}", "sh", INSTALLER, self.role)
             verb = "install" if not observed["version"] else "upgrade to"
             call = change(*words, sudo=True, timeout_s=self.timeout_s)
-            undo = f"{BINARY.rpartition('/')[0]}/{unit}-uninstall.sh"
+            undo = (
+                f"{BINARY.rpartition('/')[0]}/{unit}-uninstall.sh (first see that no NFS mount is "
+                "under /var/lib/kubelet)"
+            )
+            if observed["version"]:
+                undo = f"{NOT_UNDONE}: k3s does not go back to what it was"
             return Diff(
                 (
                     Change(
                         f"{verb} k3s {self.version} as {self.role}",
                         call,
                         replaces=f"k3s {observed['version']}" if observed["version"] else "",
-                        undo=f"{undo} (first see that no NFS mount is under /var/lib/kubelet)",
+                        undo=undo,
                         detached=True,
                     ),
                 )
@@ -143,10 +148,12 @@ class K3sNode:
         changes = []
         if observed["UnitFileState"] != "enabled":
             command = change("systemctl", "enable", unit, sudo=True)
-            changes.append(Change(f"start {unit} with the machine", command))
+            undo = f"systemctl disable {unit}"
+            changes.append(Change(f"start {unit} with the machine", command, undo=undo))
         if observed["ActiveState"] != "active":
             command = change("systemctl", "start", unit, sudo=True, timeout_s=300)
-            changes.append(Change(f"start {unit}", command, detached=True))
+            undo = f"systemctl stop {unit}"
+            changes.append(Change(f"start {unit}", command, detached=True, undo=undo))
         return Diff(tuple(changes))
 
 

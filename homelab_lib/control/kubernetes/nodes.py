@@ -11,7 +11,7 @@ from typing import Any
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, get, listed, warnings_about
 from homelab_lib.control.linux import read_file
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 CONTAINERD = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
@@ -66,7 +66,7 @@ class NodeLabels:
             return Diff()
         pairs = [f"{key}={value}" for key, value in other.items()]
         before = ", ".join(f"{key}={observed[key]}" for key in other if key in observed)
-        gone = " ".join(f"{key}-" for key in other)
+        back = " ".join(f"{k}={observed[k]}" if k in observed else f"{k}-" for k in other)
         words = ("label", "node", self.node, *pairs, "--overwrite")
         return Diff(
             (
@@ -74,7 +74,7 @@ class NodeLabels:
                     f"label node {self.node} {' '.join(pairs)}",
                     change(*KUBECTL, *words, sudo=True),
                     replaces=before,
-                    undo="" if before else f"kubectl label node {self.node} {gone}",
+                    undo=f"kubectl label node {self.node} {back} --overwrite",
                 ),
             )
         )
@@ -115,7 +115,8 @@ class RuntimeFound:
             return Diff(waiting=f"{self.unit} has not found runtime {self.runtime} yet")
         call = change("systemctl", "restart", self.unit, sudo=True, timeout_s=300)
         what = f"restart {self.unit}, which looks for {self.runtime} when it starts"
-        return Diff((Change(what, call, detached=True),))
+        undo = f"{NOTHING_TO_UNDO}: it starts anew; what runs on the node runs on"
+        return Diff((Change(what, call, detached=True, undo=undo),))
 
 
 @dataclass(frozen=True)

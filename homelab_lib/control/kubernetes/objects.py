@@ -97,6 +97,7 @@ class Applied:
                     f"change {where} of {self.name}",
                     self._apply,
                     replaces=self._before(observed, where),
+                    undo="kubectl apply it as the record's before.json has it",
                 ),
             )
         )

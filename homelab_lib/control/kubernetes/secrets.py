@@ -11,7 +11,7 @@ from homelab_lib.answers import Shape
 from homelab_lib.control import mark
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
 from homelab_lib.control.kubernetes.objects import LAB, MANAGED_BY, MANAGER
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change, read
 
@@ -82,13 +82,15 @@ class SecretObject:
         verb = "change" if observed["there"] else "make"
         keys = ", ".join(observed["other"] if observed["there"] else sorted(self.values))
         undo = f"kubectl delete secret {self.object_name} -n {self.namespace}"
+        if observed["there"]:
+            undo = f"{NOT_UNDONE}: the values of before are secret, and kept nowhere"
         return Diff(
             (
                 Change(
                     f"{verb} {keys} of {self.name}",
                     call,
                     replaces=f"the value of {keys}" if observed["there"] else "",
-                    undo="" if observed["there"] else undo,
+                    undo=undo,
                 ),
             )
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _BOOT_S = 900.0
@@ -46,7 +46,8 @@ class CardDriver:
             return Diff()
         if observed["fits"]:
             call = change("modprobe", "--", self.module, sudo=True)
-            return Diff((Change(f"load {self.module}", call),))
+            undo = f"modprobe -r {self.module}"
+            return Diff((Change(f"load {self.module}", call, undo=undo),))
         if observed["restarted"]:
             return Diff(
                 waiting=f"{self.host} restarts; its kernel {observed['kernel']} has no module "
@@ -58,6 +59,7 @@ class CardDriver:
                     f"restart {self.host}: kernel {observed['kernel']} has no module {self.module}",
                     change("systemctl", "reboot", sudo=True),
                     starts=self.host,
+                    undo=f"{NOTHING_TO_UNDO}: it starts anew, and nothing is changed by that",
                 ),
             )
         )

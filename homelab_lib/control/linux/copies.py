@@ -8,7 +8,7 @@ from typing import Any
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.control.linux.units import unit_properties
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 
@@ -108,4 +108,6 @@ class Copied:
             return Diff(waiting=f"{self.unit} is at work")
         why = "none yet" if age_s is None else f"the newest is {age_s / 3600:.0f} h old"
         call = change("systemctl", "start", self.unit, sudo=True, timeout_s=self.timeout_s)
-        return Diff((Change(f"make a copy of {self.backup}: {why}", call, detached=True),))
+        summary = f"make a copy of {self.backup}: {why}"
+        undo = f"{NOTHING_TO_UNDO}: it is kept for its time, as every copy"
+        return Diff((Change(summary, call, detached=True, undo=undo),))

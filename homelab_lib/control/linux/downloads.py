@@ -15,7 +15,7 @@ from homelab_lib.control.linux.placing import (
     foreign,
     placing,
 )
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 
 _UNKNOWN_SIZE_BYTES = 2 * 2**30
 _PATIENCE_S = 60  # beyond what curl or wget is given, for the digest and the disk
@@ -123,7 +123,8 @@ class Download:
         )
         replaces = f"{observed['mode']} {observed['owner']} {before[:16]}" if before else ""
         summary = f"download {self.what or self.path}, and check it"
-        return Change(summary, command, replaces=replaces)
+        undo = f"{NOT_UNDONE}: the file of before is not kept" if before else f"rm {self.path}"
+        return Change(summary, command, replaces=replaces, undo=undo)
 
     @property
     def _claim(self) -> str:

@@ -16,7 +16,7 @@ from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.looking import read_file
 from homelab_lib.control.linux.restic import Access, tags
 from homelab_lib.errors import StepFailed
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
 
@@ -198,4 +198,5 @@ class RestoreDrill:
         how = "with the key on paper alone" if self.paper is not None else "and compare them"
         what = "the newest etcd" if self.what == "etcd" else f"{self.files} files"
         summary = f"bring back {what} of {self.backup} {how}"
-        return Diff((Change(summary, call, detached=self.paper is None),))
+        undo = f"{NOTHING_TO_UNDO}: what it brings back it takes away again"
+        return Diff((Change(summary, call, detached=self.paper is None, undo=undo),))

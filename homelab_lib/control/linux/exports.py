@@ -87,7 +87,9 @@ class NfsExport:
             if client not in self.clients:
                 word = f"{_word(client)}:{self.path}"
                 call = change(*ENGLISH, "exportfs", "-u", word, sudo=True)
-                changes.append(Change(f"export {self.path} to {client} no more", call))
+                undo = f"exportfs -o {','.join(now[client])} {word}"
+                summary = f"export {self.path} to {client} no more"
+                changes.append(Change(summary, call, undo=undo))
         return Diff(tuple(changes))
 
 

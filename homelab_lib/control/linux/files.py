@@ -1,7 +1,7 @@
 """A file with a given content."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from shlex import quote
@@ -20,7 +20,7 @@ from homelab_lib.control.linux.placing import (
     foreign,
     placing,
 )
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 
 # A new file, never one that a link leads to, for its owner alone until all of it is there and on
@@ -186,8 +186,23 @@ class File:
             command,
             replaces=replaces,
             difference="" if secret else _difference(observed.get("text"), str(content)),
-            undo="" if replaces else f"rm {quote(self.path)}",
+            undo=self._undo(observed),
         )
+
+    def _undo(self, observed: Mapping[str, Any]) -> str:
+        """What is put back is kept where one may read it; of a secret nobody does."""
+        path = quote(self.path)
+        if observed["kind"] == "nothing":
+            return f"rm {path}"
+        if self.adopt:
+            return f"mv {quote(f'{self.path}.before-homelab')} {path}"
+        if isinstance(self.content, Secret):
+            return f"{NOT_UNDONE}: what stood there is secret, and kept nowhere"
+        if observed["sha256"] == _sha256(self.content):
+            return f"chmod {observed['mode']} {path}; chown {observed['owner']} {path}"
+        if observed.get("text") is None:
+            return f"{NOT_UNDONE}: what stood there is not kept"
+        return "put back what stood there; the record's before.json has it"
 
     @property
     def _claim(self) -> str:

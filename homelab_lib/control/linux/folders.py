@@ -1,6 +1,7 @@
 """A folder that is there."""
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from homelab_lib.control.linux.looking import ENGLISH, FOLDER, ROOT, places
@@ -47,4 +48,5 @@ class Folder:
                 "it anywhere; make it by hand, or give that folder to root"
             )
         words = ("install", "-d", "-m", self.mode, "-o", "root", "-g", "root", "--", self.path)
-        return Diff((Change(f"make {self.path}", change(*ENGLISH, *words, sudo=True)),))
+        call = change(*ENGLISH, *words, sudo=True)
+        return Diff((Change(f"make {self.path}", call, undo=f"rmdir {quote(self.path)}"),))

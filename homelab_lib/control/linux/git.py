@@ -115,7 +115,7 @@ class GitFolder:
             replaces=f"{self.branch} at {observed['head']}" if observed["head"] else "",
             undo=f"git --git-dir {self.path} update-ref {self._ref} {observed['head']}"
             if observed["head"]
-            else "",
+            else f"git --git-dir {self.path} update-ref -d {self._ref}",
         )
 
     def _stream(self, gone: list[str], follows: bool) -> str:

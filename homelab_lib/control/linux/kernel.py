@@ -77,4 +77,5 @@ class KernelModule:
         if kept.conflict or observed["loaded"]:
             return kept
         command = change("modprobe", "--", self.module, sudo=True)
-        return Diff((*kept.changes, Change(f"load {self.module}", command)))
+        undo = f"modprobe -r {self.module}"
+        return Diff((*kept.changes, Change(f"load {self.module}", command, undo=undo)))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from homelab_lib.errors import StepFailed
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _LOCK_S = 600  # unattended-upgrades takes minutes on a machine that was just made
@@ -61,7 +61,10 @@ class Packages:
         quiet = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
         apt = (*quiet, "apt-get", "-o", f"DPkg::Lock::Timeout={_LOCK_S}")
         read = change(*apt, "update", sudo=True, timeout_s=self.timeout_s)
-        changes = [Change("read the package sources anew", read, detached=True)] * self.anew
+        fresh = f"{NOTHING_TO_UNDO}: apt knows what there is"
+        what = "read the package sources anew"
+        changes = [Change(what, read, detached=True, undo=fresh)] * self.anew
         command = change(*apt, "install", "-y", *missing, sudo=True, timeout_s=self.timeout_s)
-        changes.append(Change(f"install {', '.join(missing)}", command, detached=True))
+        undo = f"apt-get remove {' '.join(missing)}"
+        changes.append(Change(f"install {', '.join(missing)}", command, detached=True, undo=undo))
         return Diff(tuple(changes))

@@ -16,7 +16,7 @@ from homelab_lib import answers
 from homelab_lib.answers import Shape
 from homelab_lib.control.clock import clock_s
 from homelab_lib.errors import StepFailed
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import Result, change
 from homelab_lib.transport.options import Allowed, Words
 from homelab_lib.transport.reads import declare
@@ -223,7 +223,8 @@ class Repository:
         what = self.access.repository
         if observed["is"] == "none":
             call = change(*self.access.words("init"), sudo=True, timeout_s=self.timeout_s)
-            return Diff((Change(f"make the repository {what}", call),))
+            undo = "delete it where it lies, and with it every copy that was made since"
+            return Diff((Change(f"make the repository {what}", call, undo=undo),))
         if observed["is"] == "of another key":
             return Diff(
                 conflict=f"there is a repository where {what} is to be, and our key does not open "
@@ -240,7 +241,9 @@ class Repository:
             # Without --remove-all it leaves alone whatever lock somebody is renewing.
             call = change(*self.access.words("unlock"), sudo=True, timeout_s=self.timeout_s)
             said = "; ".join(observed["stale"])
-            return Diff((Change(f"take away locks that nobody holds: {said}", call),))
+            undo = f"{NOTHING_TO_UNDO}: whoever held them is gone"
+            summary = f"take away locks that nobody holds: {said}"
+            return Diff((Change(summary, call, undo=undo),))
         return Diff()
 
 

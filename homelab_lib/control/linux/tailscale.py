@@ -187,7 +187,8 @@ class TailscaleNode:
                 conflict=f"{self.host} has the tags {have}, and tags come with logging in: log it "
                 "out, and join it anew"
             )
-        changes = [Change("start Tailscale again", self._command("up", _TIMEOUT))] * (
+        up = self._command("up", _TIMEOUT)
+        changes = [Change("start Tailscale again", up, undo="tailscale down")] * (
             state == "Stopped"
         )
         wanted = self.settings.words()
@@ -200,7 +201,9 @@ class TailscaleNode:
             return Diff(conflict=why)
         if not observed["marked"] and (changes or observed["begun"]):
             own = placing("", hand=ROOT, ours=self._claim)
-            changes.insert(0, Change(f"note that the node is of lab {self.lab}", own))
+            undo = f"rm {self._claim}"
+            noted = Change(f"note that the node is of lab {self.lab}", own, undo=undo)
+            changes.insert(0, noted)
         if changes and self._by_itself:
             return Diff(
                 conflict=f"we come to {self.host} by Tailscale itself; change that from within the "

@@ -9,7 +9,7 @@ from typing import Any
 
 from homelab_lib.control.linux.unit_file import FOLDER
 from homelab_lib.control.linux.units import unit_properties
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _FIELDS = ((0, 59, ""), (0, 23, ""), (1, 31, ""), (1, 12, "jan feb mar apr may jun jul aug sep oct "
@@ -125,14 +125,17 @@ class OwnTimer:
         timer, changes = f"{self.unit}.timer", []
         if observed["unread"]:
             call = change("systemctl", "daemon-reload", sudo=True)
-            changes.append(Change("have systemd read its unit files anew", call))
+            undo = f"{NOTHING_TO_UNDO}: it goes by what stands in them"
+            changes.append(Change("have systemd read its unit files anew", call, undo=undo))
         if observed["UnitFileState"] != "enabled":
             call = change("systemctl", "enable", timer, sudo=True)
-            changes.append(Change(f"start {timer} with the machine", call))
+            undo = f"systemctl disable {timer}"
+            changes.append(Change(f"start {timer} with the machine", call, undo=undo))
         if observed["ActiveState"] != "active":
             call = change("systemctl", "start", timer, sudo=True)
             changes.append(Change(f"start {timer}", call, undo=f"systemctl stop {timer}"))
         elif observed["unread"]:
             call = change("systemctl", "restart", timer, sudo=True)
-            changes.append(Change(f"have {timer} go by its file as it is", call))
+            undo = f"its file of before, and systemctl restart {timer}"
+            changes.append(Change(f"have {timer} go by its file as it is", call, undo=undo))
         return Diff(tuple(changes))

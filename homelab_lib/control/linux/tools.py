@@ -135,5 +135,5 @@ class Tool:
             summary,
             command,
             replaces=before[:16],
-            undo="" if before else f"rm {self.path}",
+            undo="name the version of before in the lab" if before else f"rm {self.path}",
         )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from homelab_lib.control.linux.looking import read_file
 from homelab_lib.control.linux.units import unit_properties
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 FOLDER = "/etc/systemd/system"
@@ -78,13 +78,19 @@ class OwnService:
         unread = observed["LoadState"] == "not-found" or observed["NeedDaemonReload"] == "yes"
         if unread:
             call = change("systemctl", "daemon-reload", sudo=True)
-            changes.append(Change("have systemd read its unit files anew", call))
+            undo = f"{NOTHING_TO_UNDO}: it goes by what stands in them"
+            changes.append(Change("have systemd read its unit files anew", call, undo=undo))
         if observed["UnitFileState"] != "enabled":
             call = change("systemctl", "enable", self.unit, sudo=True)
-            changes.append(Change(f"start {self.unit} with the machine", call))
+            summary, undo = f"start {self.unit} with the machine", f"systemctl disable {self.unit}"
+            changes.append(Change(summary, call, undo=undo))
         if observed["ActiveState"] == "activating" and not changes:
             return Diff(waiting=f"{self.unit} is starting")
         if observed["ActiveState"] != "active" or unread or observed["outdated"]:
             call = change("systemctl", "restart", self.unit, sudo=True)
-            changes.append(Change(f"start {self.unit} with its files as they are", call))
+            undo = f"systemctl stop {self.unit}"
+            if observed["ActiveState"] == "active":
+                undo = f"its files of before, and systemctl restart {self.unit}"
+            summary = f"start {self.unit} with its files as they are"
+            changes.append(Change(summary, call, undo=undo))
         return Diff(tuple(changes))

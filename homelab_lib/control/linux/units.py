@@ -32,10 +32,12 @@ class SystemdService:
         changes = []
         if observed["UnitFileState"] != "enabled":
             words = ("systemctl", "enable", self.unit)
-            changes.append(Change(f"start {self.unit} with the machine", change(*words, sudo=True)))
+            summary, undo = f"start {self.unit} with the machine", f"systemctl disable {self.unit}"
+            changes.append(Change(summary, change(*words, sudo=True), undo=undo))
         if observed["ActiveState"] != "active":
             words = ("systemctl", "start", self.unit)
-            changes.append(Change(f"start {self.unit}", change(*words, sudo=True)))
+            undo = f"systemctl stop {self.unit}"
+            changes.append(Change(f"start {self.unit}", change(*words, sudo=True), undo=undo))
         return Diff(tuple(changes))
 
 

@@ -80,6 +80,7 @@ class Unpacked:
                     f"unpack {self.archive} into {self.into}",
                     command,
                     replaces=observed["unpacked"][:16],
+                    undo=f"remove below {self.into} what tar -tf {self.archive} lists",
                     detached=True,
                 ),
             )

@@ -109,7 +109,9 @@ class WireGuardKey:
             return Diff()
         make = "make a key pair for" if observed["key"] == "nothing" else "write the public key of"
         call = change("sh", "-c", _MAKE_KEY, "sh", self.interface, sudo=True)
-        return Diff((Change(f"{make} {self.interface}", call),))
+        ends = ("key", "pub") if observed["key"] == "nothing" else ("pub",)
+        undo = " ".join(["rm", *(f"{FOLDER}/{self.interface}.{end}" for end in ends)])
+        return Diff((Change(f"{make} {self.interface}", call, undo=undo),))
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,9 @@ class WireGuardTunnel:
         changes = []
         if unit["UnitFileState"] != "enabled":
             call = change("systemctl", "enable", self._unit, sudo=True)
-            changes.append(Change(f"start {self.interface} with the machine", call))
+            undo = f"systemctl disable {self._unit}"
+            summary = f"start {self.interface} with the machine"
+            changes.append(Change(summary, call, undo=undo))
         if unit["ActiveState"] != "active":
             call = change("systemctl", "start", self._unit, sudo=True)
             changes.append(
@@ -225,14 +229,17 @@ class WireGuardTunnel:
         if observed["addresses"] != sorted(self.addresses):
             call = change("systemctl", "restart", self._unit, sudo=True)
             replaces = ", ".join(observed["addresses"]) or "no address"
-            return [Change(f"restart {self.interface} with its addresses", call, replaces=replaces)]
+            summary = f"restart {self.interface} with its addresses"
+            undo = f"its configuration of before, and systemctl restart {self._unit}"
+            return [Change(summary, call, replaces=replaces, undo=undo)]
         wanted = self._wanted()
         if observed["port"] == str(self.port) and observed["peers"] == wanted:
             return []
         call = change("sh", "-c", _SYNC, "sh", self.interface, sudo=True)
         before = [f"port {observed['port']}", *map(_told, observed["peers"].items())]
         summary = f"have {self.interface} take over its peers, without dropping any that stays"
-        return [Change(summary, call, replaces="; ".join(before))]
+        undo = f"its configuration of before, and systemctl restart {self._unit}"
+        return [Change(summary, call, replaces="; ".join(before), undo=undo)]
 
     @property
     def _by_itself(self) -> bool:

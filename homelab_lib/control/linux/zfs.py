@@ -62,7 +62,10 @@ class LinuxDataset:
         if not observed["there"]:
             given = {_OURS: self.lab} | self._wanted
             options = [word for key, value in given.items() for word in ("-o", f"{key}={value}")]
-            return Diff((self._change(f"make dataset {self.dataset}", "create", *options),))
+            summary = f"make dataset {self.dataset}"
+            # Not one that could be pasted in haste.
+            undo = "zfs destroy, once nobody needs what was put there since"
+            return Diff((self._change(summary, "create", *options, undo=undo),))
         place = f"/{self.dataset}"
         if observed["mountpoint"] != place:
             return Diff(
@@ -83,16 +86,18 @@ class LinuxDataset:
                 f"set {key} of {self.dataset} to {value}",
                 *("set", f"{key}={value}"),
                 replaces=f"{key} {observed[key]}",
+                undo=f"zfs set {key}={observed[key]} {self.dataset}",
             )
             for key, value in new.items()
         ]
         if observed["mounted"] != "yes":
-            changes.append(self._change(f"mount {self.dataset}", "mount"))
+            undo = f"zfs unmount {self.dataset}"
+            changes.append(self._change(f"mount {self.dataset}", "mount", undo=undo))
         return Diff(tuple(changes))
 
-    def _change(self, summary: str, *words: str, replaces: str = "") -> Change:
+    def _change(self, summary: str, *words: str, undo: str, replaces: str = "") -> Change:
         call = change(*ENGLISH, "zfs", *words, self.dataset, sudo=True, timeout_s=self.timeout_s)
-        return Change(summary, call, replaces=replaces)
+        return Change(summary, call, replaces=replaces, undo=undo)
 
 
 def is_scrubbed(host: Host, pool: str) -> str:

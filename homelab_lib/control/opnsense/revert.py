@@ -29,7 +29,7 @@ from typing import Any
 
 from homelab_lib.control.opnsense.api import Api, at_rest, told, was_lost
 from homelab_lib.control.opnsense.history import CONFIG, revisions, since
-from homelab_lib.runbook.resource import Change, Diff, Host, Progress, Rollback
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host, Progress, Rollback
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import Command, Result, change
 from homelab_lib.transport.request import Request
@@ -235,11 +235,14 @@ class Applied:
         if observed["lost"]:
             return Diff(conflict=observed["lost"])
         done = change("rm", self.aside.path)
-        applied = Change(f"all of {self.aside.what} is applied", done)
+        undo = f"{NOTHING_TO_UNDO}: it was for the time of the changes; OPNsense keeps its own"
+        applied = Change(f"all of {self.aside.what} is applied", done, undo=undo)
         return Diff((*self._changes(), applied))
 
     def _changes(self) -> Sequence[Change]:
-        undo = f"within {WITHIN_S:.0f} s by the firewall itself, unless we confirm; {CONSOLE}"
+        undo = "the same call, when what it puts in force is as it was"
+        if self.aside.guarded:
+            undo = f"within {WITHIN_S:.0f} s by the firewall itself, unless we confirm; {CONSOLE}"
         if self.stays:
             undo += f"; {self.stays}"
         rollback = self.aside.rollback(self.before_undo) if self.aside.guarded else None
@@ -250,7 +253,7 @@ class Applied:
                 self._in_time(call),
                 follow=_follow(call),
                 replaces=self.besides if number == last else "",
-                undo=undo if self.aside.guarded else "",
+                undo=undo,
                 rollback=rollback,
             )
             for number, (summary, call) in enumerate(self.calls)

@@ -228,7 +228,11 @@ class Row:
         marked = {mark_: described(self.title, self.lab)} if mark_ else {}
         body = {self.family.root: self._document(marked | dict(self.key) | dict(self.wanted))}
         path = self.family.add or f"{self.family.put}/{self.uuid}"
-        return Change(f"make {self.name}", self.api.post(path, body), follow=told)
+        drop = self.family.put.replace("/set", "/del")
+        undo = f"POST /api/{drop}/{self.uuid}"
+        if self.family.add:
+            undo = f"POST /api/{drop}/UUID; its id is known after apply, by {self.family.search}"
+        return Change(f"make {self.name}", self.api.post(path, body), follow=told, undo=undo)
 
     def _update(self, row: Mapping[str, Any], differing: Mapping[str, str]) -> Change:
         body = {self.family.root: self._document(differing)}

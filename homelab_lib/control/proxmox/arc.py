@@ -70,7 +70,9 @@ class ArcLimit:
         if observed["root"] == "zfs":
             words = ("update-initramfs", "-u", "-k", "all")
             call = change(*words, sudo=True, timeout_s=self.timeout_s)
-            changes.append(Change("have the next boot know of it", call, detached=True))
+            undo = f"the file of before, and {' '.join(words)} again"
+            summary = "have the next boot know of it"
+            changes.append(Change(summary, call, detached=True, undo=undo))
         write = f'echo "$1" > {LIMIT}'
         changes.append(
             Change(

@@ -157,7 +157,8 @@ class BackupJob:
         replaces = "; ".join(f"{key} {value or 'none'}" for key, value in sorted(other.items()))
         call = self._writing("set", f"/cluster/backup/{self.job}")
         summary = f"have {self.name} as described: {', '.join(sorted(other))}"
-        return Diff((Change(summary, call, replaces=replaces),))
+        undo = f"give {self.job} the values of before in Proxmox (Datacenter, Backup)"
+        return Diff((Change(summary, call, replaces=replaces, undo=undo),))
 
     def _writing(self, verb: str, path: str, *more: str) -> Any:
         words = [word for key, value in self._wanted.items() for word in (f"--{key}", value)]
@@ -253,7 +254,9 @@ class GuestsBackedUp:
         )  # fmt: skip
         names = _told(observed["due"], called, observed["ages_s"])
         summary = f"back up {names} to {self.storage}; they run on meanwhile"
-        return Diff((Change(summary, call, detached=True, follow=follow_task(self.node)),))
+        undo = f"pvesm free VOLUME; its name is known after apply, by pvesm list {self.storage}"
+        follow = follow_task(self.node)
+        return Diff((Change(summary, call, detached=True, follow=follow, undo=undo),))
 
 
 def _told(due: Sequence[int], called: dict[int, str], ages_s: dict[str, float]) -> str:

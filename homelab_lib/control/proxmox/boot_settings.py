@@ -21,7 +21,7 @@ from homelab_lib.control.proxmox.boot_loader import boot_loader, kernels, lackin
 from homelab_lib.control.proxmox.nics import running_kernel
 from homelab_lib.control.proxmox.pci import HELD, functions
 from homelab_lib.errors import Unreachable
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import Command, change
 
 SETTINGS = "/etc/modprobe.d/homelab-vfio.conf"
@@ -193,19 +193,27 @@ class BootSettings:
         changes = []
         if observed["done"]:
             forget = change("rm", "-f", _DONE, sudo=True)
-            changes.append(Change("remember that the settings are being changed", forget))
+            undo = f"{NOTHING_TO_UNDO}: a note of ours, which is written again at the end"
+            summary = "remember that the settings are being changed"
+            changes.append(Change(summary, forget, undo=undo))
         changes += [each for diff in kept for each in diff.changes]
         if self.options and "systemd-boot" in observed["loader"]:
             what = "have the boot partitions take the command line"
-            changes.append(Change(what, self._slow("proxmox-boot-tool", "refresh"), detached=True))
+            changes.append(self._taking(what, "proxmox-boot-tool", "refresh"))
         if self.options and "grub" in observed["loader"]:
             what = "have GRUB take the command line"
-            changes.append(Change(what, self._slow("update-grub"), detached=True))
+            changes.append(self._taking(what, "update-grub"))
         if self.ids:
-            call = self._slow("update-initramfs", "-u", "-k", "all")
-            changes.append(Change("have vfio-pci loaded early", call, detached=True))
+            what = "have vfio-pci loaded early"
+            changes.append(self._taking(what, "update-initramfs", "-u", "-k", "all"))
         done = change("sh", "-c", _REMEMBER, sudo=True)
-        return [*changes, Change("remember in which boot that was done", done)]
+        summary = "remember in which boot that was done"
+        return [*changes, Change(summary, done, undo=f"rm {_DONE}")]
+
+    def _taking(self, summary: str, *words: str) -> Change:
+        """What has the next boot go by the files."""
+        undo = f"the files of before, and {' '.join(words)} again"
+        return Change(summary, self._slow(*words), detached=True, undo=undo)
 
     def _slow(self, *words: str) -> Command:
         return change(*words, sudo=True, timeout_s=300.0)

@@ -90,7 +90,8 @@ class DkmsModule:
             words = (*quiet, "dkms", *missing)
             call = change(*words, sudo=True, timeout_s=self.timeout_s)
             what = "install the headers of every kernel, before anything is built"
-            changes.append(Change(what, call, detached=True))
+            undo = f"apt-get remove {' '.join(words[len(quiet) :])}"
+            changes.append(Change(what, call, detached=True, undo=undo))
         call = change(*quiet, self.package, sudo=True, timeout_s=self.timeout_s)
         undo = f"apt-get purge {self.module}-dkms"
         what = f"build {self.module} for {', '.join(kernels)}"

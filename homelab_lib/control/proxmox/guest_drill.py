@@ -23,7 +23,7 @@ from homelab_lib.control.linux.drills import FOLDER, NOTE, last_drill
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
 from homelab_lib.control.proxmox.guest import guest_addresses
-from homelab_lib.runbook.resource import Change, Diff, Host, Progress
+from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host, Progress
 from homelab_lib.transport.command import Result, change
 
 _STORES: Shape = [{"storage": str}]
@@ -209,6 +209,7 @@ class GuestDrill:
                 call,
                 destroys=(self.restored,),
                 replaces=f"{observed['taken']}, with {', '.join(observed['volumes']) or 'no disk'}",
+                undo=f"{NOT_UNDONE}: it was a copy, and the backup that it came from stays",
             )
             return Diff((clear, *(self._drilling() if due else ())))
         if not due:
@@ -234,17 +235,20 @@ class GuestDrill:
         gone = (self.restored,)
         if not self.start:
             call = self._sent(_DRILL, *words)
-            return (Change(f"{what}; and remove it", call, destroys=gone, detached=True),)
+            undo = f"{NOTHING_TO_UNDO}: what it restores it takes away again"
+            whole = Change(f"{what}; and remove it", call, destroys=gone, detached=True, undo=undo)
+            return (whole,)
         number = str(self.as_vmid)
         why = f"{FOLDER}/{self.drill}.why"
         on = change("sh", "-c", _START, "sh", number, why, sudo=True, timeout_s=300)
         end = "see whether its guest agent answers, and remove it"
         return (
             Change(what, self._sent(_DRILL + _STAYS, *words, note=".part"), destroys=gone,
-                   detached=True),
+                   detached=True, undo=f"{NOTHING_TO_UNDO}: what it restores is removed below"),
             Change(f"start {self.restored}, without a network", on, detached=True,
-                   follow=self._answers),
-            Change(end, self._sent(_JUDGE), destroys=gone),
+                   follow=self._answers, undo=f"qm stop {number}"),
+            Change(end, self._sent(_JUDGE), destroys=gone,
+                   undo=f"{NOT_UNDONE}: it was a copy, and the backup that it came from stays"),
         )  # fmt: skip
 
     def _answers(self, host: Host, result: Result) -> Progress:

@@ -141,9 +141,7 @@ class MadeGuest(ABC):
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
-            steps = (f"stop {self.vmid}", f"set {self.vmid} --protection 0", f"destroy {self.vmid}")
-            undo = "; ".join(f"{self.tool} {step}" for step in steps)
-            return Diff((self._making(undo),))
+            return Diff((self._making(),))
         if observed["elsewhere"]:
             return Diff(
                 conflict=f"VMID {self.vmid} is taken by {observed['elsewhere']}: numbers are the "
@@ -162,7 +160,9 @@ class MadeGuest(ABC):
             )
         return self._as_wanted(observed)
 
-    def _making(self, undo: str = "") -> Change:
+    def _making(self) -> Change:
+        steps = (f"stop {self.vmid}", f"set {self.vmid} --protection 0", f"destroy {self.vmid}")
+        undo = "; ".join(f"{self.tool} {step}" for step in steps)
         return Change(
             f"make {self.guest_name} {self._from()}", self._create, undo=undo, detached=True
         )
@@ -194,6 +194,7 @@ class MadeGuest(ABC):
             self._clear if observed["lock"] else self._clear_unlocked,
             destroys=(self.name,),
             replaces=f"a {self.called} whose making was begun under this approval and broken off",
+            undo=f"{NOT_UNDONE}: it is made anew next",
         )
         return Diff((remove, self._making()))
 

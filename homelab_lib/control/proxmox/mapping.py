@@ -78,7 +78,8 @@ class PciMapping:
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
-            return Diff((self._writing("create", _PATH, "--id", self.mapping),))
+            undo = f"pvesh delete {_PATH}/{self.mapping}"
+            return Diff((self._writing("create", _PATH, "--id", self.mapping, undo=undo),))
         entries = [_entry(each) for each in observed["map"]]
         here = [each for each in entries if each.get("node") == self.node]
         if [_facts(each) for each in here] == [self._wanted]:
@@ -94,15 +95,17 @@ class PciMapping:
         others = [text for text, each in zip(observed["map"], entries, strict=True)
                   if each.get("node") != self.node]  # fmt: skip
         replaces = "; ".join(_text(_facts(each)) for each in here)
+        maps = " ".join(f"--map {text}" for text in observed["map"])
         return Diff((self._writing("set", f"{_PATH}/{self.mapping}", others=others,
-                                   replaces=replaces),))  # fmt: skip
+                                   replaces=replaces,
+                                   undo=f"pvesh set {_PATH}/{self.mapping} {maps}"),))  # fmt: skip
 
     def _writing(
-        self, verb: str, path: str, *more: str, others: Sequence[str] = (), replaces: str = ""
-    ) -> Change:
+        self, verb: str, path: str, *more: str, undo: str, others: Sequence[str] = (),
+        replaces: str = "",
+    ) -> Change:  # fmt: skip
         maps = [word for text in (*others, _text(self._wanted)) for word in ("--map", text)]
         call = changing(verb, path, *more, "--description", mark.text(self.lab), *maps)
-        undo = f"pvesh delete {_PATH}/{self.mapping}"
         summary = f"name the card at {self.path} {self.mapping}"
         return Change(summary, call, replaces=replaces, undo=undo)
 

@@ -156,6 +156,7 @@ class PassedThrough:
         undo = f"qm set {self.vmid} --delete {','.join(key for key, _ in cards)}"
         what = f"give {self.vm_name} {len(cards)} card{'s' * (len(cards) > 1)}"
         was = observed["config"].get("onboot", "0")
+        undo += f"; qm set {self.vmid} --onboot 1" if was == "1" else ""
         return Change(
             f"{what}, and not start it with the node before that was tried twice",
             change("qm", "set", str(self.vmid), *words, sudo=True),

@@ -11,7 +11,7 @@ from typing import Any
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.linux import look_at_files
 from homelab_lib.control.proxmox.api import api, changing, follow_task
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 
 _SUBSCRIPTION: Shape = {"status": str}
 _DOCUMENT: Shape = {
@@ -66,13 +66,16 @@ class Repositories:
         path = f"/nodes/{self.node}/apt/repositories"
         if not observed["free"]:
             call = changing("set", path, "--handle", "no-subscription")
-            changes.append(Change("add the source that needs no subscription", call))
+            undo = "switch it off in Proxmox (Updates, Repositories)"
+            summary = "add the source that needs no subscription"
+            changes.append(Change(summary, call, undo=undo))
         free_unread = [uri for uri in observed["unread"] if _ENTERPRISE not in uri]
         if changes or free_unread:
             read = changing("create", f"/nodes/{self.node}/apt/update", timeout_s=self.timeout_s)
             follow = follow_task(self.node)
             what = "read what the package sources have"
-            changes.append(Change(what, read, detached=True, follow=follow))
+            undo = f"{NOTHING_TO_UNDO}: apt knows what there is"
+            changes.append(Change(what, read, detached=True, follow=follow, undo=undo))
         return Diff(tuple(changes))
 
     def _off(self, source: dict[str, Any]) -> Change:

@@ -14,7 +14,7 @@ from homelab_lib.answers import SCALAR, Shape
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.dataset import own_comment
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 
 Entry = Mapping[str, Any]
 """One entry as TrueNAS has it: ``tag``, ``id``, ``perms``; of NFSv4 ``type`` and ``flags``, of
@@ -121,7 +121,16 @@ class FolderAcl:
             document["options"] = {"recursive": True, "traverse": self.traverse}
         call_ = changing("filesystem.setacl", document)
         summary = f"set {', '.join(differing)} of {self._path}"
-        return Diff((Change(summary, call_, destroys=below, replaces=before, follow=follow_job),))
+        if self.recursive:
+            undo = f"{NOT_UNDONE}: what each file below had is kept nowhere"
+        else:
+            old = {"path": self._path, "dacl": observed_entries(observed)}
+            old |= {name: observed[name] for name in ("uid", "gid") if name in differing}
+            undo = changing("filesystem.setacl", old).line
+        change = Change(
+            summary, call_, destroys=below, replaces=before, follow=follow_job, undo=undo
+        )
+        return Diff((change,))
 
     def _differing(self, observed: Mapping[str, Any]) -> list[str]:
         found = [
@@ -218,7 +227,10 @@ class ShareAccess:
             )
         rows = [_said(*each) for each in self.entries]
         call_ = changing("sharing.smb.setacl", {"share_name": self.share, "share_acl": rows})
-        return Diff((Change(f"set who may use {self.share}", call_, replaces=before),))
+        old = [_said(*each) for each in observed["entries"]]
+        back = changing("sharing.smb.setacl", {"share_name": self.share, "share_acl": old}).line
+        summary = f"set who may use {self.share}"
+        return Diff((Change(summary, call_, replaces=before, undo=back),))
 
 
 def _access_told(entry: Sequence[Any]) -> str:

@@ -62,7 +62,9 @@ class AppsPool:
         if has is None:
             call_ = changing("docker.update", {"pool": self.pool})
             summary = f"keep apps on pool {self.pool}"
-            return Diff((Change(summary, call_, replaces="no pool", follow=follow_job),))
+            undo = changing("docker.update", {"pool": None}).line
+            change = Change(summary, call_, replaces="no pool", follow=follow_job, undo=undo)
+            return Diff((change,))
         if has != self.pool:
             return Diff(
                 conflict=f"{self.host} keeps its apps on pool {has}, and the lab has {self.pool}. "
@@ -147,7 +149,8 @@ class App:
             )
         if observed["state"] == "STOPPED":
             start = changing("app.start", self.app)
-            return Diff((Change(f"start app {self.app}", start, follow=follow_job),))
+            undo = changing("app.stop", self.app).line
+            return Diff((Change(f"start app {self.app}", start, follow=follow_job, undo=undo),))
         return Diff()
 
     def _create(self) -> Change:
@@ -160,7 +163,8 @@ class App:
             "values": dict(self.values) | {"labels": labels},
         }
         call_ = replace(changing("app.create", document), timeout_s=_MAKING_S)
-        return Change(f"install app {self.app}", call_, follow=follow_job)
+        undo = changing("app.delete", self.app).line
+        return Change(f"install app {self.app}", call_, follow=follow_job, undo=undo)
 
     @property
     def _label(self) -> dict[str, Any]:
@@ -174,7 +178,8 @@ class App:
             f"{key} {json.dumps(value, sort_keys=True)}" for key, value in before.items()
         )
         summary = f"change {', '.join(sent)} of app {self.app}"
-        return Change(summary, call_, replaces=told, follow=follow_job)
+        undo = "give it the values of before in TrueNAS (Apps, Edit)"
+        return Change(summary, call_, replaces=told, follow=follow_job, undo=undo)
 
     def _taken(self, observed: dict[str, Any]) -> str:
         have = ", ".join(

@@ -70,7 +70,8 @@ class ConfigBackup:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if not observed["there"]:
             command = change("sh", "-c", _SAVE, "sh", self.path, str(observed["port"]), sudo=True)
-            return Diff((Change(f"keep a copy of the configuration in {self.path}", command),))
+            summary = f"keep a copy of the configuration in {self.path}"
+            return Diff((Change(summary, command, undo=f"rm {self.path}"),))
         if observed["mode"] != "600" or not observed["size_bytes"]:
             return Diff(
                 conflict=f"{self.path} on {self.host} is no copy of ours: it has mode "

@@ -15,9 +15,9 @@ from typing import Any
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.clock import clock_s
-from homelab_lib.control.truenas.midclt import call, changing, follow_job
+from homelab_lib.control.truenas.midclt import call, changing, deleting, follow_job
 from homelab_lib.control.truenas.telling import telling
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.secret import Secret
 
 _LOGIN = ("id", "name", "provider.type")
@@ -89,7 +89,8 @@ class CloudLogin:
             document = {"name": self.called, "provider": {"type": self.kind, **self.settings}}
             secrets = {f"provider.{name}": secret for name, secret in self.secrets.items()}
             made = telling("cloudsync.credentials.create", document, secrets=secrets)
-            return Diff((Change(f"make {self.name}", made),))
+            undo = deleting("cloudsync.credentials")
+            return Diff((Change(f"make {self.name}", made, undo=undo),))
         if observed[0]["kind"] != self.kind:
             return Diff(conflict=f"{self.name} is one at {observed[0]['kind']}; rename it there")
         return Diff()
@@ -157,7 +158,7 @@ class CloudTask:
         document = {**self.wanted, "credentials": observed["login"]}
         if not observed["rows"]:
             made = self._call("create", {"description": self.called, **document})
-            return Diff((Change(f"make {self.name}", made),))
+            return Diff((Change(f"make {self.name}", made, undo=deleting("cloudsync")),))
         if len(observed["rows"]) > 1:
             return Diff(conflict=f"{self.name} is there twice with our mark; keep one")
         [row] = observed["rows"]
@@ -170,7 +171,8 @@ class CloudTask:
         told = ", ".join(f"{name} {json.dumps(value)}" for name, value in old.items())
         call_ = changing("cloudsync.update", row["id"], differing)
         summary = f"change {', '.join(differing)} of {self.name}"
-        return Diff((Change(summary, call_, replaces=told),))
+        undo = changing("cloudsync.update", row["id"], old).line
+        return Diff((Change(summary, call_, replaces=told, undo=undo),))
 
     def _call(self, verb: str, document: dict[str, Any]) -> Any:
         if self.secrets:
@@ -278,4 +280,9 @@ class CloudCopied:
             )
         call_ = changing("cloudsync.sync", observed["task"])
         summary = f"bring the copy {self.task} up to date"
-        return Diff((Change(summary, call_, follow=follow_job),))
+        undo = (
+            f"{NOT_UNDONE}: what is there is made like what is here"
+            if self.deletes
+            else f"{NOTHING_TO_UNDO}: it adds to the copy, and takes nothing away"
+        )
+        return Diff((Change(summary, call_, follow=follow_job, undo=undo),))

@@ -92,8 +92,9 @@ class ZfsDataset:
                 "comments": mark.text(self.lab),
             }
             call_ = changing("pool.dataset.create", document | self._differing({}))
-            # No undo that could be pasted in haste: it would destroy what was put there since.
-            return Diff((Change(f"make dataset {self.dataset}", call_),))
+            # Not one that could be pasted in haste.
+            undo = "delete it in TrueNAS (Datasets), which destroys what was put there since"
+            return Diff((Change(f"make dataset {self.dataset}", call_, undo=undo),))
         return self._as_wanted(observed)
 
     def _as_wanted(self, observed: dict[str, Any]) -> Diff:
@@ -121,7 +122,11 @@ class ZfsDataset:
             )
         call_ = changing("pool.dataset.update", self.dataset, wanted)
         summary = f"set {', '.join(wanted)} of {self.dataset}"
-        return Diff((Change(summary, call_, replaces=before),))
+        old = {name: observed[name] for name in wanted}
+        if "recordsize" in old:
+            old["recordsize"] = _RECORD_SIZES.get(old["recordsize"], "INHERIT")
+        undo = changing("pool.dataset.update", self.dataset, old).line
+        return Diff((Change(summary, call_, replaces=before, undo=undo),))
 
     def _differing(self, observed: dict[str, Any]) -> dict[str, Any]:
         """Properties to set, as the middleware wants them."""

@@ -9,7 +9,7 @@ Sources: TrueNAS middleware 25.04 to 26, `plugins/network.py` and its test `test
 """
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ NAMESERVERS = ("nameserver1", "nameserver2", "nameserver3")
 _CONFIGURATION: Shape = {"ipv4gateway": str} | dict.fromkeys(NAMESERVERS, str)
 _STANDARD_MTU = 1500
 _BY_ITSELF = ("ipv4_dhcp", "ipv6_auto")
+_UNDO = "midclt call interface.rollback, until they are confirmed"
 _BUILT = ("bond", "vlan", "br")  # what TrueNAS calls interfaces that are no port
 
 
@@ -224,19 +225,18 @@ class NasNetwork:
             call_ = changing("interface.save_network_config", {"ipv4gateway": self.gateway} | names)
             if names:
                 summary += f", and ask {', '.join(self.nameservers)} for names"
-        return Change(summary, call_, replaces=f"gateway {observed['gateway'] or 'none'}")
+        was = f"gateway {observed['gateway'] or 'none'}"
+        return Change(summary, call_, replaces=was, undo=_UNDO)
 
     def _documented_names(self) -> dict[str, str]:
-        if not self.nameservers:
-            return {}
-        return dict(zip(NAMESERVERS, [*self.nameservers, "", "", ""], strict=False))
+        return _in_places(self.nameservers) if self.nameservers else {}
 
     def _commit(self) -> Change:
         confirm = changing("interface.checkin")
         return Change(
             "apply the network's changes; they go back unless a new connection confirms them",
             changing("interface.commit", {"rollback": True, "checkin_timeout": CHECKIN_S}),
-            undo="midclt call interface.rollback, until they are confirmed",
+            undo=_UNDO,
             rollback=Rollback(None, _armed, confirm, float(CHECKIN_S)),
         )
 
@@ -250,6 +250,7 @@ class NasNetwork:
             f"ask {', '.join(self.nameservers)} for names",
             changing("network.configuration.update", self._documented_names()),
             replaces=f"name servers {', '.join(has) or 'none'}",
+            undo=changing("network.configuration.update", _in_places(has)).line,
         )
 
 
@@ -278,7 +279,13 @@ def _update(each: NasInterface, found: Mapping[str, Any]) -> Change:
         f"give {each.name} {', '.join(what) or 'no address'}{big}",
         changing("interface.update", each.name, each.document),
         replaces=old,
+        undo=_UNDO,
     )
+
+
+def _in_places(servers: Sequence[str]) -> dict[str, str]:
+    """All places for name servers, those that are not taken emptied."""
+    return dict(zip(NAMESERVERS, [*servers, "", "", ""], strict=False))
 
 
 def _shown(value: Any) -> str:

@@ -221,4 +221,5 @@ class Volume:
             "comments": mark.text(self.lab),
         }
         call_ = changing("pool.dataset.create", document)
-        return Diff((Change(f"make {self.name}", call_),))
+        undo = "delete it in TrueNAS (Datasets), which destroys what was written to it since"
+        return Diff((Change(f"make {self.name}", call_, undo=undo),))

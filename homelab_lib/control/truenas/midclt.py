@@ -80,6 +80,11 @@ def changing(method: str, *arguments: Any) -> Command:
     return change("midclt", "call", method, *words)
 
 
+def deleting(namespace: str) -> str:
+    """How a row is undone that is yet to be made."""
+    return f"midclt call {namespace}.delete ID; its id is known after apply, by {namespace}.query"
+
+
 def release(host: Host) -> Release:
     """The NAS's release. A resource is made for one release, so that what it sends is plain.
 

@@ -15,7 +15,7 @@ from typing import Any
 from homelab_lib.answers import Shape, fitted
 from homelab_lib.control.truenas.disks import Disk, importable, look_at_disks, serials, told
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.units import format_bytes
 
 
@@ -175,6 +175,9 @@ class Pool:
             changing("pool.create", document),
             destroys=tuple(f"disk {serial}" for serial in used),
             replaces="; ".join(wiped),
+            undo=f"{NOT_UNDONE}: what is on these disks is lost"
+            if used
+            else "export it in TrueNAS (Storage), which may destroy what was put there since",
             follow=follow_job,
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.family import Family, Values
-from homelab_lib.control.truenas.midclt import Release, call, changing
+from homelab_lib.control.truenas.midclt import Release, call, changing, deleting
 from homelab_lib.control.truenas.telling import telling
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
@@ -103,7 +103,7 @@ class Row:
         marked = {self.family.mark: mark.text(self.lab)} if self.family.mark else {}
         said = marked | dict(self.key) | dict(self.wanted) | dict(self.only_new)
         call_ = self._call("create", self.family.says(self.release, said))
-        return Change(f"make {self.name}", call_)
+        return Change(f"make {self.name}", call_, undo=deleting(self.family.namespace))
 
     def _call(self, verb: str, *arguments: Any) -> Command:
         method = f"{self.family.namespace}.{verb}"

@@ -40,7 +40,8 @@ class NasService:
         changes = []
         if not observed["enable"]:
             call_ = changing("service.update", self.service, {"enable": True})
-            changes.append(Change(f"start {self.service} with the NAS", call_))
+            undo = changing("service.update", self.service, {"enable": False}).line
+            changes.append(Change(f"start {self.service} with the NAS", call_, undo=undo))
         if observed["state"] != "RUNNING":
             changes.append(self._start())
         return Diff(tuple(changes))
@@ -50,6 +51,8 @@ class NasService:
         # Without this, a service that does not start is answered by "False" and status 0.
         loud = {"silent": False}
         if self.release < (25, 10):
-            return Change(summary, changing("service.start", self.service, loud))
+            undo = changing("service.stop", self.service).line
+            return Change(summary, changing("service.start", self.service, loud), undo=undo)
         call_ = changing("service.control", "START", self.service, loud)
-        return Change(summary, call_, follow=follow_job)
+        undo = changing("service.control", "STOP", self.service).line
+        return Change(summary, call_, follow=follow_job, undo=undo)

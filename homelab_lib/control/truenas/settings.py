@@ -63,7 +63,9 @@ class Settings:
             sent = telling(method, differing, secrets=self.secrets)
         else:
             sent = changing(method, differing)
-        return Diff((Change(summary, sent, replaces=", ".join(told)),))
+        old = {name: observed.get(name) for name in differing} | dict.fromkeys(untold, "")
+        undo = changing(method, old).line
+        return Diff((Change(summary, sent, replaces=", ".join(told), undo=undo),))
 
 
 def _settled(value: Any) -> Any:

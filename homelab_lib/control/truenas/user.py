@@ -6,7 +6,7 @@ from typing import Any
 
 from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control import mark
-from homelab_lib.control.truenas.midclt import call, changing
+from homelab_lib.control.truenas.midclt import call, changing, deleting
 from homelab_lib.control.truenas.telling import telling
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
@@ -108,7 +108,11 @@ class NasUser:
         )
         summary = f"change {', '.join(differing)} of {self.name}"
         call_ = self._call("user.update", observed["id"], differing, with_password=anew)
-        return Diff((Change(summary, call_, replaces=before),))
+        old = {name: observed.get(name) for name in differing}
+        undo = changing("user.update", observed["id"], old).line
+        if anew:
+            undo += "; the password of before is kept nowhere"
+        return Diff((Change(summary, call_, replaces=before, undo=undo),))
 
     def _differing(self, observed: Mapping[str, Any]) -> dict[str, Any]:
         wanted = dict(self.wanted) | {"password_disabled": self.password is None}
@@ -122,7 +126,7 @@ class NasUser:
         document |= {"group": self.group} if self.group is not None else {"group_create": True}
         document |= {"password_disabled": True} if self.password is None else {}
         call_ = self._call("user.create", document, with_password=self.password is not None)
-        return Change(f"make {self.name}", call_)
+        return Change(f"make {self.name}", call_, undo=deleting("user"))
 
     def _call(self, method: str, *arguments: Any, with_password: bool) -> Any:
         if with_password and self.password is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.family import Family, Field, Values
-from homelab_lib.control.truenas.midclt import Release, call, changing
+from homelab_lib.control.truenas.midclt import Release, call, changing, deleting
 from homelab_lib.control.truenas.row import Row
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
@@ -139,7 +139,8 @@ class Scrub:
                 **self._wanted,
             }
             call_ = changing("pool.scrub.create", document)
-            return Diff((Change(f"have pool {self.pool} scrubbed", call_),))
+            undo = deleting("pool.scrub")
+            return Diff((Change(f"have pool {self.pool} scrubbed", call_, undo=undo),))
         differing = {name: value for name, value in self._wanted.items() if found[name] != value}
         if not differing:
             return Diff()
@@ -154,4 +155,6 @@ class Scrub:
         document = {**differing, "description": mark.text(self.lab)}
         call_ = changing("pool.scrub.update", found["id"], document)
         summary = f"set {', '.join(differing)} of the scrub of {self.pool}"
-        return Diff((Change(summary, call_, replaces=before),))
+        old = {name: found[name] for name in (*differing, "description")}
+        undo = changing("pool.scrub.update", found["id"], old).line
+        return Diff((Change(summary, call_, replaces=before, undo=undo),))
