@@ -58,7 +58,8 @@ def audit(arguments: argparse.Namespace) -> int:
     judged = judge(lab, found)
     show = {"table": report.as_table, "json": report.as_json, "markdown": report.as_markdown}
     print(printable(show[arguments.format](lab, found, judged)))
-    bad = any(f.severity == "stops" for f in found) or any(j.verdict == "fails" for j in judged)
+    bad = any(f.severity == "stops" or f.refused for f in found)
+    bad = bad or any(j.verdict == "fails" for j in judged)
     return 1 if bad else 0
 
 

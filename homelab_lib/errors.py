@@ -42,8 +42,14 @@ class HomelabError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-class LabError(HomelabError):
-    """The lab's description is not right; every problem found is in ``problems``."""
+class Several(HomelabError):
+    """An error that may have many reasons, so that nobody meets them one by one.
+
+    Parameters
+    ----------
+    problems
+        Each of them in a line; empty where `what` says it all.
+    """
 
     def __init__(self, what: str, *, problems: Sequence[str] = (), where: str = "", fix: str = ""):
         super().__init__(what, where=where, fix=fix)
@@ -53,7 +59,11 @@ class LabError(HomelabError):
         return "\n".join([super().__str__(), *(printable(f"- {p}") for p in self.problems)])
 
 
-class BadParameter(HomelabError):
+class LabError(Several):
+    """The lab's description is not right; every problem found is in ``problems``."""
+
+
+class BadParameter(Several):
     """A parameter of a runbook or a command has a value it can't have."""
 
 

@@ -9,6 +9,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.per_host import at
 from homelab_lib.models.flows import max_min_fair
+from homelab_lib.models.inspection import REFERENCE_RULES, bps_per_thread
 from homelab_lib.models.paths import PathBandwidth, path_bandwidth, widest_routes
 from homelab_lib.models.reachability import Reach, vlan_reachability
 from homelab_lib.wiring.cables import cable_speed
@@ -22,7 +23,8 @@ _NO_WAY = PathBandwidth(0.0, None, ())
 
 
 def wired(lab: Lab) -> "networkx.Graph":
-    """The lab's graph with true speeds on its cables, and each card's slot as its port's limit."""
+    """The lab's graph with true speeds on its cables; a port's limit is its card's slot, and what a
+    firewall inspects of what passes."""
     graph = graph_of(lab)
     for cable in lab.cables:
         graph.edges[cable.a, cable.b]["speed_bps"] = cable_speed(lab, cable).speed_bps
@@ -33,7 +35,24 @@ def wired(lab: Lab) -> "networkx.Graph":
             payload = slots.get(device)
             if payload is not None:
                 graph.nodes[f"{name}.{port_name}"]["bandwidth_bps"] = payload[1] * 1e9
+        for port_name, carried in inspected_bps(lab, name).items():
+            node = graph.nodes[f"{name}.{port_name}"]
+            node["bandwidth_bps"] = min(carried, node.get("bandwidth_bps", carried))
     return graph
+
+
+def inspected_bps(lab: Lab, host: str) -> dict[str, float]:
+    """What passes each port on which a firewall drops what it finds, all flows together [bit/s].
+
+    By as many rules as the reference of `homelab_lib.models.inspection` has; empty where it only
+    tells, or its processor is not described.
+    """
+    wall, machine = lab.firewalls.get(host), lab.hosts[host]
+    if wall is None or wall.ids is None or wall.ids.mode != "ips" or machine.threads is None:
+        return {}
+    looked = {str(each).partition(".")[0] for each in wall.ids.interfaces}
+    passes = machine.threads * bps_per_thread(rules=REFERENCE_RULES)
+    return {name: passes for name in machine.ports if name in looked}
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,8 @@ class Promise:
         What is promised [bit/s].
     found
         The widest path that there is.
+    inspected
+        Whether what holds it down is a firewall that looks at what passes.
     """
 
     name: str
@@ -55,6 +76,7 @@ class Promise:
     b: str
     claimed_bps: float
     found: PathBandwidth
+    inspected: bool = False
 
     @property
     def held_by(self) -> str:
@@ -62,6 +84,8 @@ class Promise:
         if not self.found.path:
             return "there is no way"
         neck = self.found.bottleneck
+        if self.inspected:
+            return f"the inspection at {neck}"
         if neck is None:
             return "nothing"
         return " – ".join(map(str, neck)) if isinstance(neck, tuple) else f"the slot of {neck}"
@@ -110,11 +134,19 @@ def way(lab: Lab, graph: "networkx.Graph", a: str, b: str) -> PathBandwidth:
 def promises(lab: Lab) -> list[Promise]:
     """Every connection of the design's table whose ends are machines."""
     graph = wired(lab)
-    return [
-        Promise(link.name, link.a, link.b, link.claimed_speed_bps, way(lab, graph, link.a, link.b))
-        for link in lab.links
-        if link.a in lab.hosts and link.b in lab.hosts
-    ]
+    looked = {
+        f"{name}.{port}": passes
+        for name in lab.hosts
+        for port, passes in inspected_bps(lab, name).items()
+    }
+    found = []
+    for link in lab.links:
+        if link.a not in lab.hosts or link.b not in lab.hosts:
+            continue
+        best = way(lab, graph, link.a, link.b)
+        inspected = looked.get(str(best.bottleneck)) == best.bandwidth_bps
+        found.append(Promise(link.name, link.a, link.b, link.claimed_speed_bps, best, inspected))
+    return found
 
 
 def storage_flows(lab: Lab) -> list[Pair]:

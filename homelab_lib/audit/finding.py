@@ -57,6 +57,8 @@ class Finding:
         The cheapest way out, where the audit knows one.
     assumed
         What it rests on that somebody invented who wrote the lab down, and why.
+    refused
+        Whether a runbook refuses to make it so.
     """
 
     rule: str
@@ -68,6 +70,7 @@ class Finding:
     evidence: tuple[str, ...] = ()
     fix: Fix | None = None
     assumed: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def told(self) -> str:

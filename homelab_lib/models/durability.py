@@ -34,6 +34,8 @@ LIMITS = (
 
 HOURS_PER_YEAR = 8760.0
 Repair = Literal["parallel", "serial"]
+CONVENTION: Repair = "parallel"
+"""How failed drives are rebuilt where nobody says otherwise; it stands beside each number."""
 _RATE = Span("goes from above 0 up to but not 1", high=1.0, above=True, below=True)
 Real = Any
 """A float, or an array of floats where a sweep needs it."""
@@ -224,7 +226,7 @@ def loss_probability(
     mttr_hours: float,
     years: float,
     p_unreadable: float = 0.0,
-    repair: Repair = "parallel",
+    repair: Repair = CONVENTION,
 ) -> float:
     """The probability that a vdev loses data within a mission time.
 
@@ -294,7 +296,7 @@ def mttdl_years(
     mttr_hours: float,
     years: float | None = None,
     p_unreadable: float = 0.0,
-    repair: Repair = "parallel",
+    repair: Repair = CONVENTION,
 ) -> float:
     """The mean time to data loss, for comparison with tools that print it.
 
@@ -327,7 +329,7 @@ def mttdl_years(
 
 
 def mttdl_closed_form_years(
-    drives: int, parity: int, *, afr: float, mttr_hours: float, repair: Repair = "parallel"
+    drives: int, parity: int, *, afr: float, mttr_hours: float, repair: Repair = CONVENTION
 ) -> float:
     """The textbook's formula, as a check: right while N λ MTTR is small, and 10 % off beyond.
 

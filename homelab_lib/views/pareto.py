@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from homelab_lib.models.durability import CONVENTION
 from homelab_lib.units import format_bps, format_ibytes
 from homelab_lib.views.style import (
     BUSY,
@@ -33,7 +34,7 @@ Rows = Sequence[Row]
 
 _PANELS = (
     ("usable_bytes", "usable [TiB]", 2**40, False),
-    ("loss_probability", "losing data in the mission time (log)", 1.0, True),
+    ("loss_probability", f"losing data in the mission time, repair: {CONVENTION} (log)", 1.0, True),
     ("storage_path_bps", "storage path [Gb/s]", 1e9, False),
     ("tokens_per_s", "tokens per second of the largest model", 1.0, False),
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from homelab_lib.audit.facts_losses import YEARS, losses
 from homelab_lib.audit.facts_storage import PoolFacts, main_pool, other_layouts
-from homelab_lib.models.durability import ure_probability, ure_rate_for
+from homelab_lib.models.durability import CONVENTION, ure_probability, ure_rate_for
 from homelab_lib.units import format_bytes, format_ibytes, format_seconds
 from homelab_lib.views.missing import of_what_is_there
 from homelab_lib.views.style import (
@@ -45,6 +45,7 @@ __all__ = [
     "waterfall",
 ]
 
+_RECKONED = f"{YEARS:.0f} years, repair: {CONVENTION}"
 _UNRATED = "The catalog does not say how fast this pool's disks are, or how they fail."
 _LINES = ((BAD, "s", "--"), (WARN, "^", ":"), (BUSY, "D", "-."), (SOFT, "v", "--"), (INK, "P", ":"))
 
@@ -219,7 +220,7 @@ def layouts(pool: PoolFacts, *, fill: float = 0.8, wait_hours: float = 72.0) -> 
                 "or at least a file": odds(sector),
             }
         )
-    return pd.DataFrame(rows).set_index("layout")
+    return pd.DataFrame(rows).set_index("layout").rename_axis(f"layout ({_RECKONED})")
 
 
 @of_what_is_there
@@ -267,7 +268,7 @@ def grid(
                 lost = odds(other.loss(wait_hours + other.rebuild(fill) / 3600, YEARS))
             row |= {f"{name} [TiB]": usable, f"{name} is lost": lost}
         rows.append(row)
-    return pd.DataFrame(rows).set_index("disks")
+    return pd.DataFrame(rows).set_index("disks").rename_axis(f"disks ({_RECKONED})")
 
 
 @of_what_is_there
@@ -344,7 +345,7 @@ def loss_curve(pool: PoolFacts) -> Drawing:
         axes.minorticks_off()
         axes.grid(color=GRID)
         axes.set_xlabel("from a disk's failure to full redundancy: wait for a spare, then rebuild")
-        axes.set_ylabel(f"pool lost within {YEARS:.0f} years")
+        axes.set_ylabel(f"pool lost ({_RECKONED})")
         axes.set_title("Lines: Markov chain. Points: simulation, with its 95 % interval.")
         return Drawing(svg(figure), f"chance of losing {pool.name}")
 

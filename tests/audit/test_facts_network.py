@@ -6,6 +6,7 @@ import pytest
 
 from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.wiring.cables import cable_speed
 
 WRITTEN, LAB = load_lab(decisions=False), load_lab()
@@ -60,3 +61,27 @@ def test_the_guests_get_nowhere_but_out():
     assert [to for (source, to), reach in passages.items() if source == 40 and reach.allowed] == [
         "internet"
     ]
+
+
+def _to_proxmox(changes):
+    found = facts.promises(changed(LAB, *changes))
+    return next(each for each in found if (each.a, each.b) == ("desktop", "proxmox"))
+
+
+def test_a_firewall_that_drops_what_it_finds_holds_down_what_crosses_it():
+    """A slow processor that inspects inline, and one that only tells."""
+    slow = [("hosts.firewall.cpu", "core-i3-n305"), ("hosts.firewall.board", None)]
+    way = next(
+        p for p in facts.promises(changed(LAB, *slow)) if (p.a, p.b) == ("desktop", "proxmox")
+    )
+    passes = facts.inspected_bps(changed(LAB, *slow), "firewall")["lan"]
+    assert passes == pytest.approx(8 * 0.6 * 0.83e9)
+    assert way.found.bandwidth_bps == min(passes, 2.5e9)
+    tells = [*slow, ("firewalls.firewall.ids.mode", "ids")]
+    assert facts.inspected_bps(changed(LAB, *tells), "firewall") == {}
+    four = [*slow, ("hosts.firewall.cpu", "intel-n100")]
+    held = next(
+        p for p in facts.promises(changed(LAB, *four)) if (p.a, p.b) == ("desktop", "proxmox")
+    )
+    assert held.found.bandwidth_bps == pytest.approx(4 * 0.6 * 0.83e9)
+    assert held.held_by == "the inspection at firewall.lan"

@@ -442,6 +442,8 @@ def test_a_model_that_spills_runs_and_one_that_no_memory_holds_does_not():
     large = ("models.chat-large.part", "llama-3.1-70b"), ("vms.k3s-gpu2.memory_bytes", "16 GiB")
     [spilled] = said("model-does-not-fit", changed(WRITTEN, ("models.pooled-70b", None)))
     assert spilled.severity == "costs"
+    assert spilled.refused
+    assert spilled.says.endswith("The runbook of phase 3 refuses it.")
     assert re.search(r"With \d+ of 64 layers and the output in main memory", spilled.says)
     stopped = said("model-does-not-fit", changed(WRITTEN, ("models.pooled-70b", None), *large))
     assert [each.severity for each in stopped] == ["stops"]

@@ -210,6 +210,15 @@ def refused(*changes):
     return " ".join(str(caught.value).split())
 
 
+def test_all_that_is_wrong_with_models_is_told_at_once():
+    words = refused(
+        ("models.chat-small.context_tokens", 200_000),
+        ("models.chat-large.published", None),
+    )
+    for each in ("trained for 131072", "chat-small takes", "neither its tag nor its digest"):
+        assert each in words
+
+
 def test_a_model_that_does_not_fit_is_refused_before_anything_is_sent():
     words = refused(
         ("models.chat-large.cache_type", "f16"), ("models.chat-large.context_tokens", 8192)

@@ -100,13 +100,16 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
         if need.needed_bytes <= there:
             continue
         partly = offload(lab, model)
+        refused = model.phase is not None and model.server == "Ollama"
         yield Finding(
             "model-does-not-fit",
             "costs" if partly else "stops",
             f"models.{model.name}",
             f"{model.part.title} at {model.quant} with {model.context_tokens * model.parallel} "
             f"tokens takes {need.needed_bytes / GIB:.2f} GiB, and {' + '.join(model.devices)} "
-            f"has {there / GIB:g} GiB." + (f" {_spilled(model, partly)}" if partly else ""),
+            f"has {there / GIB:g} GiB."
+            + (f" {_spilled(model, partly)}" if partly else "")
+            + (f" The runbook of phase {model.phase} refuses it." if refused else ""),
             need.needed_bytes,
             "B",
             (
@@ -116,6 +119,7 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
                 *(fact(card, f"{card.vram_bytes / GIB:g} GiB") for card in cards),
             ),
             _lighter(lab, model, there),
+            refused=refused,
         )
 
 

@@ -165,14 +165,23 @@ def servers_of(lab: Lab, phase: int) -> list[ModelServer]:
     Raises
     ------
     BadParameter
-        One can't serve what it is to serve: its key and what to do.
+        Some can't serve what they are to serve: all that is in the way, each with its key and what
+        to do.
     """
-    return [
-        server(lab, service, number, phase)
-        for service in lab.services.values()
-        if service.phase == phase and service.ollama is not None
-        for number in range(len(service.devices))
-    ]
+    found, wrong = [], list[BadParameter]()
+    for service in lab.services.values():
+        if service.phase != phase or service.ollama is None:
+            continue
+        for number in range(len(service.devices)):
+            try:
+                each = _described(lab, service, number, phase)
+            except BadParameter as error:
+                wrong.append(error)
+                continue
+            found.append(each)
+            wrong += _wrong(each)
+    _refuse(wrong)
+    return found
 
 
 def servers_for(lab: Lab, service: Service, phase: int) -> list[ModelServer]:
@@ -202,6 +211,12 @@ def _is_there(service: Service, phase: int) -> bool:
 
 def server(lab: Lab, service: Service, number: int, phase: int | None = None) -> ModelServer:
     """One server of a service, by its number; see `servers_of`."""
+    found = _described(lab, service, number, phase)
+    _refuse(list(_wrong(found)))
+    return found
+
+
+def _described(lab: Lab, service: Service, number: int, phase: int | None) -> ModelServer:
     device = service.devices[number]
     models = [
         model
@@ -209,47 +224,60 @@ def server(lab: Lab, service: Service, number: int, phase: int | None = None) ->
         if model.devices == (device,) and model.server == "Ollama"
         if phase is None or (model.phase or phase) <= phase
     ]
-    found = ModelServer(lab, service, placed(lab, device), number, tuple(models))
-    _refuse(found, device)
-    return found
+    return ModelServer(lab, service, placed(lab, device), number, tuple(models))
 
 
-def _refuse(found: ModelServer, device: str) -> None:
+def _refuse(wrong: Sequence[BadParameter]) -> None:
+    """Raise what is wrong: one thing as it is, several as a list, so that nobody meets them one by
+    one."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise BadParameter(
+            f"the models can't be served as described, for {len(wrong)} reasons",
+            problems=[f"{each.where}: {each.what}; {each.fix}" for each in wrong],
+        )
+
+
+def _wrong(found: ModelServer) -> Iterator[BadParameter]:
+    """All that is in the way of a server."""
+    device = found.service.devices[found.number]
     service = f"services.{found.service.name}"
     if not found.models:
-        raise BadParameter(
+        yield BadParameter(
             f"Ollama is to run on {device}, and no model of the lab is served there",
             where=f"{service}.devices",
             fix=f"write a model with  devices: [{device}]  and  server: Ollama",
         )
+        return
     if found.card.cluster is not None and found.ollama.node_port is None:
-        raise BadParameter(
+        yield BadParameter(
             f"{found.service.name} runs on a cluster, and no port of its nodes leads there",
             where=f"{service}.ollama.node_port",
             fix="write one from 30000 on, such as 31434",
         )
     for model in found.models:
-        _refuse_model(model)
-    _refuse_difference(found.models)
-    _refuse_size(found)
+        yield from _wrong_model(model)
+    yield from _wrong_difference(found.models)
+    yield from _wrong_size(found)
 
 
-def _refuse_model(model: ServedModel) -> None:
+def _wrong_model(model: ServedModel) -> Iterator[BadParameter]:
     where = f"models.{model.name}"
     if model.published is None:
-        raise BadParameter(
+        yield BadParameter(
             f"model {model.name!r} is to be pulled, and neither its tag nor its digest is written",
             where=f"{where}.published",
             fix="write both as a server that you trust lists them: curl …/api/tags",
         )
     if not model.flash_attention and model.cache_type != "f16":
-        raise BadParameter(
+        yield BadParameter(
             f"model {model.name!r} keeps values in {model.cache_type}, which needs flash attention",
             where=f"{where}.flash_attention",
             fix="write  flash_attention: true, or  cache_type: f16",
         )
     if model.context_tokens > model.part.context_length:
-        raise BadParameter(
+        yield BadParameter(
             f"model {model.name!r} is to have {model.context_tokens} tokens, and was trained for "
             f"{model.part.context_length}",
             where=f"{where}.context_tokens",
@@ -257,13 +285,13 @@ def _refuse_model(model: ServedModel) -> None:
         )
 
 
-def _refuse_difference(models: Sequence[ServedModel]) -> None:
-    """See that what is set for a whole server is the same for its models."""
+def _wrong_difference(models: Sequence[ServedModel]) -> Iterator[BadParameter]:
+    """What is set for a whole server, and is not the same for its models."""
     first = models[0]
     for model in models[1:]:
         for field in ("context_tokens", "parallel", "cache_type", "flash_attention"):
             if getattr(model, field) != getattr(first, field):
-                raise BadParameter(
+                yield BadParameter(
                     f"models {first.name!r} and {model.name!r} are on one card, and differ in "
                     f"{field}, which Ollama has once for all of its models",
                     where=f"models.{model.name}.{field}",
@@ -271,15 +299,15 @@ def _refuse_difference(models: Sequence[ServedModel]) -> None:
                 )
 
 
-def _refuse_size(found: ModelServer) -> None:
-    """See that all models fit the card, before anything is sent."""
+def _wrong_size(found: ModelServer) -> Iterator[BadParameter]:
+    """Models that do not fit the card, before anything is sent."""
     room, card = found.card.room_bytes, found.card
     needed = found.predicted_bytes
     if needed <= room:
         return
     model, parts = max(found.fits(), key=lambda pair: pair[1].needed_bytes)
     cache = f", cache {format_ibytes(parts.cache_bytes)}" if caches(model.part) else ""
-    raise BadParameter(
+    yield BadParameter(
         f"{' and '.join(m.name for m in found.models)} takes {format_ibytes(needed)} on "
         f"{card.device}, which has {format_ibytes(room)}: weights "
         f"{format_ibytes(parts.weights_bytes)}{cache}, buffer "
