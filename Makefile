@@ -37,11 +37,12 @@ test-contract: $(INSTALLED) $(PROGRAMS)
 test-browser: $(INSTALLED)
 	$(PY) -m pytest -q -m "browser"
 
-# What CI runs: besides those, a sample of the faults at the changes of phase 2.
+# What CI runs: besides those, a sample of the faults at the changes of every runbook.
 test-all: test test-contract test-real test-browser
 	$(PY) -m pytest -q $(BOTH) -m "sample"
 
-# Every change of phase 2 under every kind of fault: half an hour. What came of it is written down.
+# Every change of every runbook under every kind of fault, and every kind of read, on as many copies
+# of the twin at a time as there are processors (HOMELAB_JOBS): hours. What came of it is written down.
 test-crash: $(INSTALLED)
 	$(PY) tests/proof.py crash -- -q $(BOTH) -m "sample or long" --ignore tests/notebooks/test_kills.py
 

@@ -30,3 +30,13 @@ def standing(tmp_path, monkeypatch):
     """The shipped lab, served as it stands before phase 2."""
     with serve_standing(tmp_path / "lab", monkeypatch) as there:
         yield there
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many of how many points runbooks were cut off at."""
+    reports = (each for found in terminalreporter.stats.values() for each in found)
+    told = [value for each in reports for name, value in getattr(each, "user_properties", ())
+            if name == "cut off" and each.when == "call"]  # fmt: skip
+    if told:
+        books = ", ".join(f"{book} {tried} of {points}" for book, tried, points in told)
+        terminalreporter.write_line(f"cut off at {sum(each[1] for each in told)} points: {books}")

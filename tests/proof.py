@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FILE = Path(__file__).with_name("PROOFS.md")
+TOLD = "cut off "
+"""What a line begins with that is kept besides the last."""
 HEAD = """# Long proofs
 
 What takes too long for every commit is run by hand, and its last result stands here.
@@ -33,11 +35,11 @@ def _git(*words: str) -> str:
 
 
 def main(name: str, arguments: list[str]) -> int:
-    """Run pytest, show what it prints, and keep its last line."""
+    """Run pytest, show what it prints, and keep its last line, and how often was cut off."""
     commit = _git("rev-parse", "--short", "HEAD")
     if _git("status", "--porcelain", "--untracked-files=no"):
         commit += " and changes"
-    last = ""
+    last, told = "", ""
     with subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments], stdout=subprocess.PIPE, text=True
     ) as ran:
@@ -45,7 +47,8 @@ def main(name: str, arguments: list[str]) -> int:
         for line in ran.stdout:
             print(line, end="", flush=True)
             last = line.strip() or last
-    result = re.sub(r"=+", "", last).strip()
+            told = line.strip() if line.startswith(TOLD) else told
+    result = "; ".join(filter(None, (re.sub(r"=+", "", last).strip(), told)))
     old = FILE.read_text() if FILE.exists() else ""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     FILE.write_text(with_result(old, name, commit, day, result))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from homelab_lib.models.bounds import FINITE, POSITIVE, holds
 
 COPIES, MEDIA, ELSEWHERE = 3, 2, 1
+_HOUR_S = 3600.0
 _SKEW_S = 300.0  # two machines' clocks; what is newer than that is dated wrongly
 
 
@@ -91,3 +92,15 @@ def standing(medium: str, copies: Sequence[Copy]) -> Standing:
     media = {medium, *(copy.medium for copy in good)}
     late = tuple(copy.name for copy in copies if not copy.counts)
     return Standing(1 + len(good), len(media), sum(copy.offsite for copy in good), late)
+
+
+def dated(copies: Sequence[Copy]) -> str:
+    """How old each copy is, in words.
+
+    Parameters
+    ----------
+    copies
+        Any number of them.
+    """
+    ages = ("none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h" for copy in copies)
+    return ", ".join(f"{copy.name} {age}" for copy, age in zip(copies, ages, strict=True))

@@ -25,6 +25,12 @@ NAS, PVE, FW, DESK = (f"hosts.{name}" for name in ("truenas", "proxmox", "firewa
 TANK, MIRROR = "pools.truenas.tank", "pools.proxmox.fastmirror"
 CLUSTER, CARD = "clusters.homelab", "gpu_allocation"
 
+CARRIED_ON = (
+    "nas.truenas.cloud_tasks.vms",
+    {"dataset": "tank/vm-backups", "credential": "b2", "bucket": "homelab-vms",
+     "schedule": "0 6 * * *", "phase": 4},
+)  # fmt: skip
+
 # rule: (lab, changes after which it speaks, of what), (lab, changes after which it is silent)
 SECOND = {"title": "Another node", "role": "Hypervisor", "os": {"kind": "proxmox"}}
 CASES = {
@@ -269,7 +275,7 @@ CASES = {
     ),
     "fewer-than-three-copies": (
         (WRITTEN, [("backups.files.desktop-b2", None)], "backups.files.desktop-second"),
-        (WRITTEN, []),
+        (WRITTEN, [CARRIED_ON]),
     ),
     "key-on-no-paper": (
         (WRITTEN, [("backups.repositories.b2.paper", "")], "backups.repositories.b2"),
@@ -447,6 +453,22 @@ def test_a_model_that_spills_runs_and_one_that_no_memory_holds_does_not():
     assert re.search(r"With \d+ of 64 layers and the output in main memory", spilled.says)
     stopped = said("model-does-not-fit", changed(WRITTEN, ("models.pooled-70b", None), *large))
     assert [each.severity for each in stopped] == ["stops"]
+
+
+def test_a_guest_has_as_many_copies_as_all_that_back_it_up_make():
+    title = "k3s-control, k3s-gpu1, k3s-gpu2 as a whole on proxmox"
+    [only] = said("fewer-than-three-copies", WRITTEN)
+    assert (only.subject, only.number) == ("backups.guests.cluster", 2)
+    assert f"Of {title} there are 2 of 3 copies, 0 of 1 in another place" in only.says
+    disks = WRITTEN.backups.guests["cluster"].model_dump(mode="json", exclude={"name"}) | {
+        "guests": ["k3s-control"], "medium": "a disk that is carried off", "offsite": True,
+    }  # fmt: skip
+    both = changed(WRITTEN, ("backups.guests.carried", disks))
+    left = [each.says for each in said("fewer-than-three-copies", both)]
+    assert len(left) == 1
+    assert left[0].startswith("Of k3s-gpu1, k3s-gpu2 as a whole")
+    elsewhere = ("nas.truenas.cloud_tasks.vms", CARRIED_ON[1] | {"include": ["/dump/vzdump-lxc*"]})
+    assert said("fewer-than-three-copies", changed(WRITTEN, elsewhere)), "not all of it goes on"
 
 
 def shelf(slot, disks):

@@ -9,7 +9,9 @@ from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.checks.backups import faults
+from homelab_lib.models.copies import Copy
 from homelab_lib.recipes.backup import files as backup
+from homelab_lib.recipes.backup import guests
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 from recipes.bench import Bench
 
@@ -107,9 +109,44 @@ def test_it_goes_on_by_itself_and_old_backups_are_forgotten(made):
     assert bench.stops() == ("", "")
     assert bench.wire.sent == []
     bench.world.clock.sleep(51 * DAY_S)
-    assert drift(bench) == ["drill-control"], "a drill is due again after 90 days"
+    due = ["drill-control", "three-two-one"]
+    assert drift(bench) == due, "a drill is due again after 90 days"
     assert bench.stops() == ("", "")
     assert nothing_is_left(node)
+
+
+def test_what_a_lab_describes_too_few_of_is_told_and_what_is_missing_of_it_stops(made):
+    bench, node = made
+    told = {check.title: check for check in bench.step("three-two-one").checks}
+    check = told["k3s-control as a whole: every copy that the lab describes"]
+    assert check.holds
+    assert check.says.startswith("vms 0.")
+    assert "the lab describes 2 of 3 copies, 0 of 1 in another place" in check.says
+    node.jobs["homelab-vms"]["enabled"] = "0"
+    bench.world.clock.sleep(2 * DAY_S)
+    looked = bench.step("three-two-one", "verify")
+    [check] = [each for each in looked.checks if not each.holds]
+    assert check.title in told
+    assert "older than promised, or not there: vms" in check.says
+
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("backup_h", "task_h", "age_h"),
+    [
+        (5, 2, 5),  # the newest was there when it was copied on
+        (5, 9, 9 + 26),  # it was not; whatever was there then was no older than promised
+        (None, 2, None),
+        (5, None, None),
+    ],
+)
+def test_a_copy_of_a_backup_is_as_old_as_what_is_in_it(backup_h, task_h, age_h):
+    hours = [None if each is None else each * HOUR_S for each in (backup_h, task_h, age_h)]
+    backup = Copy("vm", "tank", False, hours[0], 26 * HOUR_S)
+    found = guests._onward("vms", backup, Copy("b2", "B2", True, hours[1], 26 * HOUR_S))
+    assert found == Copy("vms by b2", "B2", True, hours[2], 52 * HOUR_S)
 
 
 def test_what_is_restored_is_never_a_second_one_on_the_network(monkeypatch):
@@ -234,7 +271,7 @@ def test_an_old_backup_is_said_and_made_anew(made):
     bench, node = made
     node.jobs["homelab-vms"]["enabled"] = "0"
     bench.world.clock.sleep(2 * DAY_S)
-    assert drift(bench) == ["guests-vms"]
+    assert drift(bench) == ["guests-vms", "three-two-one"]
     bench.wire.sent.clear()
     assert bench.stops() == ("", "")
     assert [line.split(" ")[2] for line in bench.wire.sent if "/cluster/backup/" in line] == ["set"]

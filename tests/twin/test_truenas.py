@@ -38,6 +38,18 @@ def test_truth_values_are_printed_as_python_does(nas):
     assert midclt(nas, "system.version").out == b"TrueNAS-25.10.1\n"
 
 
+def test_what_is_exported_is_asked_of_the_machine_itself_or_by_a_name(nas):
+    mine = nas.run("showmount --no-headers -e localhost").finished()
+    assert "/mnt/tank/" in mine.out.decode()
+    node = nas.world.machines["proxmox"]
+    by_name = node.run("showmount --no-headers -e nobody.invalid").finished()
+    assert (by_name.status, by_name.err) == (1, b"clnt_create: RPC: Unknown host\n")
+    assert node.run("showmount --no-headers -e 10.0.60.1").finished().out == mine.out
+    nas.services["nfs"].running = False
+    stopped = nas.run("showmount -e localhost").finished()
+    assert (stopped.status, b"refused" in stopped.err) == (1, True)
+
+
 def test_a_job_prints_its_number_and_goes_on(nas):
     number = (
         midclt(nas, "service.control", "START", "cifs", '{"silent":false}').out.decode().strip()

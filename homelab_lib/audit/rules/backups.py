@@ -6,33 +6,57 @@ from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import rule
 from homelab_lib.lab.lab import Lab
 from homelab_lib.models.copies import Copy, standing
+from homelab_lib.wiring.carried_on import backups_carried_on, carried_on
 
 _HOUR_S = 3600.0
 
 Group = tuple[str, list[Copy]]
+"""The first record that says so, and the copies, each as it will be."""
 
 
 def _described(lab: Lab) -> dict[tuple[str, str], Group]:
-    """By machine and folder: the first record that says so, and the copies, each as it will be."""
+    """By machine and folder."""
     found: dict[tuple[str, str], Group] = {}
     for name, each in lab.backups.files.items():
         place = lab.backups.repositories[each.repository]
         copy = Copy(name, place.medium, place.offsite, 0.0, each.within_hours * _HOUR_S)
         key = (each.machine, ", ".join(each.paths))
         found.setdefault(key, (f"backups.files.{name}", []))[1].append(copy)
+    of_guests = backups_carried_on(lab)
     for host, nas in lab.nas.items():
         for name, task in nas.cloud_tasks.items():
-            if task.direction == "PUSH":
+            if task.direction == "PUSH" and (host, name) not in of_guests:
                 copy = Copy(name, task.credential, True, 0.0, task.within_hours * _HOUR_S)
                 key = (host, task.path or f"/mnt/{task.dataset}")
                 found.setdefault(key, (f"nas.{host}.cloud_tasks.{name}", []))[1].append(copy)
     return found
 
 
+def _whole(lab: Lab) -> dict[tuple[str, str], Group]:
+    """By host and guests that are backed up together; a NAS may copy on what lies on it."""
+    guests: dict[tuple[str, str], Group] = {}
+    for name, each in lab.backups.guests.items():
+        within_s = each.within_hours * _HOUR_S
+        copies = [Copy(name, each.medium, each.offsite, 0.0, within_s)]
+        for _, task in carried_on(lab, each.host, each.storage):
+            copies.append(Copy(task.name, task.credential, True, 0.0, within_s))
+        for guest in each.guests:
+            subject = f"backups.guests.{name}"
+            guests.setdefault((each.host, guest), (subject, []))[1].extend(copies)
+    together: dict[tuple[str, str], list[str]] = {}
+    for (host, guest), (subject, copies) in guests.items():
+        kept = ", ".join(copy.name for copy in copies)
+        together.setdefault((host, f"{subject} {kept}"), []).append(guest)
+    return {
+        (host, f"{', '.join(names)} as a whole"): guests[host, names[0]]
+        for (host, _), names in together.items()
+    }
+
+
 @rule("fewer-than-three-copies")
 def three_copies(lab: Lab) -> Iterator[Finding]:
     """Data with fewer than three copies, or with all of them on one medium or in the house."""
-    for (machine, paths), (subject, copies) in _described(lab).items():
+    for (machine, paths), (subject, copies) in (_described(lab) | _whole(lab)).items():
         how = standing(f"the disks of {machine}", copies)
         if how.missing:
             yield Finding(

@@ -32,6 +32,7 @@ from homelab_lib.recipes.backup.restic import reached
 from homelab_lib.recipes.nas import cloud
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.secret import Secret
+from homelab_lib.wiring.carried_on import backups_carried_on
 
 MAKES = ("backups", "storages", *cloud.MAKES)
 _LINUX = ("proxmox", "debian", "ubuntu", "linux")
@@ -77,7 +78,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         yield from _drill(lab, drill, made)
     whole = list(guests.steps(lab, phase))
     yield from whole
-    if made or clouds:
+    if made or clouds or whole:
         yield Step(
             "three-two-one",
             "See that there are three copies on two media, and one in another place",
@@ -87,7 +88,11 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "paper and any machine with restic; the NAS by its configuration and its pools; the "
             "hypervisor's /etc; its VMs by these runbooks; etcd's snapshot with its token, before "
             "any agent joins; and then everybody's files.",
-            needs=(*(each.name for each in clouds), *(f"copy-{each.name}" for each in made)),
+            needs=(
+                *(each.name for each in clouds),
+                *(f"copy-{each.name}" for each in made),
+                *(each.name for each in whole if each.name.startswith("guests-")),
+            ),
             check=partial(gate, lab),
         )
 
@@ -300,9 +305,11 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
     for each in lab.backups.files.values():
         place = (each.machine, ", ".join(each.paths))
         groups.setdefault(place, []).append(Files(lab, each))
+    of_guests = backups_carried_on(lab)
     for host, nas in lab.nas.items():
         for task in nas.cloud_tasks.values():
-            if (task.phase or task.exists) and task.direction == "PUSH":
+            there = (task.phase or task.exists) and task.direction == "PUSH"
+            if there and (host, task.name) not in of_guests:
                 copied = cloud.Task(lab, host, task)
                 groups.setdefault((host, copied.path), []).append(copied)
     for (machine, paths), ways in groups.items():
@@ -310,9 +317,7 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
         how = rule.standing(f"the disks of {machine}", found)
         title = f"{paths} of {machine}: three copies, two media, another place"
         late = f"; older than promised, or not there: {', '.join(how.late)}" if how.late else ""
-        dates = ", ".join(
-            f"{c.name} {'none' if c.age_s is None else f'{c.age_s / _HOUR_S:.1f} h'}" for c in found
-        )
-        yield Check(title, how.good, (how.missing or dates) + late)
+        yield Check(title, how.good, (how.missing or rule.dated(found)) + late)
     for drill in lab.backups.drills.values():
         yield _drilled(ctx, drill, lab.backups.files[drill.backup])
+    yield from guests.gate(lab, ctx)

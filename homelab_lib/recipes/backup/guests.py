@@ -2,6 +2,7 @@
 can be."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.timers import on_calendar
@@ -15,9 +16,11 @@ from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.backup.promised import drilled, is_new
+from homelab_lib.recipes.nas.cloud import Task
 from homelab_lib.recipes.proxmox.host import made_storage
 from homelab_lib.recipes.proxmox.virtual_machine import node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
+from homelab_lib.wiring.carried_on import carried_on
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 
@@ -196,6 +199,15 @@ class Guests:
     def _newest(self, ctx: Context) -> dict[int, Backup]:
         return newest_backups(ctx.host(self.host), self.node, self.backup.storage)
 
+    def copies(self, ctx: Context) -> Iterator[tuple[str, rule.Copy]]:
+        """What there is of each guest, by date, and what copies of that are in other places."""
+        further_on = carried_on(self.lab, self.host, self.backup.storage)
+        onward = [Task(self.lab, nas, task).copy(ctx) for nas, task in further_on]
+        for copy in self._copies(ctx, self._newest(ctx)):
+            yield copy.name, replace(copy, name=self.backup.name)
+            for further in onward:
+                yield copy.name, _onward(self.backup.name, copy, further)
+
     def _copies(self, ctx: Context, there: dict[int, Backup]) -> Iterator[rule.Copy]:
         """What there is of each guest, by date."""
         now_s = clock_s(ctx.host(self.host))
@@ -221,6 +233,17 @@ class Guests:
         for copy in self._copies(ctx, self._newest(ctx)):
             if copy.age_s is not None:
                 yield Measurement(f"{copy.name}: age of the newest backup", copy.age_s, "s")
+
+
+def _onward(name: str, backup: rule.Copy, task: rule.Copy) -> rule.Copy:
+    """A copy of backups, as a copy of what they are of: as old as the newest of them that was there
+    when it was made. Where none of those is known any more, it was not older than was promised."""
+    age_s = None
+    if task.age_s is not None and backup.age_s is not None:
+        is_in = task.age_s <= backup.age_s
+        age_s = backup.age_s if is_in else task.age_s + backup.within_s
+    within_s = task.within_s + backup.within_s
+    return rule.Copy(f"{name} by {task.name}", task.medium, task.offsite, age_s, within_s)
 
 
 def _drill(lab: Lab, drill: Described, made: list[GuestBackup]) -> Step:
@@ -262,7 +285,7 @@ def _drilled(ctx: Context, lab: Lab, drill: Described) -> Check:
 
 
 def health(lab: Lab, ctx: Context) -> Iterator[Check]:
-    """How old the backups of all guests are, and what came of the last drills.
+    """How old the backups of all guests are.
 
     Parameters
     ----------
@@ -271,5 +294,33 @@ def health(lab: Lab, ctx: Context) -> Iterator[Check]:
     """
     for backup in lab.backups.guests.values():
         yield from Guests(lab, backup).check(ctx)
+
+
+def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
+    """Three copies, two media, another place, for each guest as a whole, and what came of the last
+    drills.
+
+    A lab that describes fewer copies than that is told so and not held up: nothing that a run does
+    would make them more. Those that it does describe have to be there.
+
+    Parameters
+    ----------
+    lab, ctx
+        The lab, and who gives its hosts.
+    """
+    kept: dict[tuple[str, str], list[rule.Copy]] = {}
+    for backup in lab.backups.guests.values():
+        for guest, copy in Guests(lab, backup).copies(ctx):
+            kept.setdefault((backup.host, guest), []).append(copy)
+    for (host, guest), copies in kept.items():
+        how = rule.standing(f"the disks of {host}", copies)
+        at_best = rule.standing(f"the disks of {host}", [replace(c, age_s=0.0) for c in copies])
+        title, said = "three copies, two media, another place", [rule.dated(copies)]
+        if at_best.missing:
+            title = "every copy that the lab describes"
+            said.append(f"the lab describes {at_best.missing}: see homelab audit")
+        if how.late:
+            said.append(f"older than promised, or not there: {', '.join(how.late)}")
+        yield Check(f"{guest} as a whole: {title}", not how.late, "; ".join(said))
     for drill in lab.backups.guest_drills.values():
         yield _drilled(ctx, lab, drill)

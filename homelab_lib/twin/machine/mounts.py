@@ -261,11 +261,18 @@ def umount(machine: Machine, call: Call) -> Reply:
 @mounts("showmount")
 def showmount(machine: Machine, call: Call) -> Reply:
     """What a server exports."""
-    server = operands(call)[0][0]
-    why = machine.world.reach(machine, server, 2049)
+    server, world = operands(call)[0][0], machine.world
+    nas: Any
+    if server in ("localhost", "127.0.0.1"):
+        nas, listens = machine, machine.listeners.get(2049)
+        why = "" if listens and listens() else "Connection refused"
+    else:
+        address = server if ":" in server else world.resolve(machine, server)
+        if not address:
+            return Reply(1, stderr="clnt_create: RPC: Unknown host\n")
+        nas, why = world.find_ip(address), world.reach(machine, address, 2049)
     if why:
         return Reply(1, stderr=f"clnt_create: RPC: Unable to receive: {why}\n", takes_s=3)
-    nas = machine.world.find_ip(server)
     lines = [f"{row['path']} {','.join(row['networks'] or ['*'])}\n" for row in nas.exports()]
     head = "" if "--no-headers" in call.argv else f"Export list for {server}:\n"
     return Reply(0, head + "".join(lines))

@@ -1,0 +1,499 @@
+"""A runbook cut off at each of its changes, each time on a copy of the lab as it stands there.
+
+Before each step this process forks once for every point of that step that is to be proved. Each
+copy has its own twin, its own time and its own journal; something goes wrong at the point, the same
+command is given again until it gets to its end, and the lab is compared with one that nothing has
+disturbed. So what comes before a step is rehearsed once, and not for each point.
+"""
+
+import hashlib
+import os
+import pickle
+import re
+import shutil
+import signal
+import threading
+import time
+import traceback
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homelab_lib.errors import HomelabError
+from homelab_lib.lab import Lab
+from homelab_lib.recipes import runbook
+from homelab_lib.recipes.phase import Named
+from homelab_lib.runbook.engine import Engine
+from homelab_lib.runbook.journal import Journal
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.step import Runbook
+from homelab_lib.secret import Mask
+from homelab_lib.target.twin import TwinTarget
+from homelab_lib.transport.batch import LINE as BATCH
+from homelab_lib.transport.request import Request
+from homelab_lib.twin.faults import Fault, plain
+from homelab_lib.twin.opnsense.firewall import OpnSense
+from standing import differences
+
+CHANGE_KINDS = (
+    "cut-before",
+    "cut-after",
+    "cut-mid",
+    "reboot",
+    "kill-before",
+    "kill-after",
+    "polls-lost",
+)
+"""What goes wrong at a change: the first four as the twin has them; ``kill``: our process dies
+before it is sent, or before it has heard of its end; ``polls-lost``: the next question after it
+gets no answer, nor does the same asked again."""
+READ_KIND = "read-lost"
+"""What goes wrong at a read: no answer, nor to the same asked again."""
+
+_TRIES = 6
+_HANGS_S = 900
+_SHOWN_CHARACTERS = 400
+_SAVED = "all that is saved"
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ANY_ID = re.compile(rf"{_UUID.pattern}|\b[0-9a-f]{{64}}\b")  # restic's come of a moment, too
+_MOMENT = re.compile(
+    r"\d{4}[-_]\d\d[-_]\d\d[-T_ ]\d\d[:_-]\d\d[:_-]\d\d(\.\d+)?Z?|\b1[789]\d{8}(\.\d+)?\b"
+)
+_BY_CHANCE = (
+    ".tmp_dwnl.",  # what Proxmox itself leaves of a download when its host restarts
+    "/files//dev",  # the kernel's own, made at each boot
+    "/files//sys",
+    "/kept/vram",  # a model is loaded when it is next asked for
+    "/files//conf/backup/",  # a firewall's own history, one for each time that something was saved
+    "/files//var/lib/homelab/answers/",  # what a document's question was answered, with its ids
+    "/files//var/lib/homelab/drills/",  # when a drill was held, and of which copy
+)
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One round trip of a run.
+
+    Parameters
+    ----------
+    step, host, nth
+        Which of those to that host in that step, from 1; reads and changes are counted apart.
+    changes
+        Whether it may change something.
+    shapes
+        The kinds of calls that it carried.
+    """
+
+    step: str
+    host: str
+    nth: int
+    changes: bool
+    shapes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Something that goes wrong at a round trip."""
+
+    trip: Trip
+    kind: str
+
+    def __str__(self) -> str:
+        trip = self.trip
+        what = "change" if trip.changes else "read"
+        return f"{trip.step}: {self.kind} at {what} {trip.nth} on {trip.host}: {trip.shapes[0]}"
+
+
+def points_of(trips: Sequence[Trip], known: set[str]) -> list[Point]:
+    """Every change with everything that may go wrong there, and each kind of read once.
+
+    Parameters
+    ----------
+    trips
+        Of a run that nothing disturbs.
+    known
+        Kinds of reads that have had their turn; those of these trips are added.
+    """
+    found = [Point(trip, kind) for trip in trips if trip.changes for kind in CHANGE_KINDS]
+    for trip in trips:
+        if not trip.changes and not known.issuperset(trip.shapes):
+            known.update(trip.shapes)
+            found.append(Point(trip, READ_KIND))
+    return found
+
+
+def _shape(call: Any) -> str:
+    """The kind of a call: what it is, and not of what."""
+    if isinstance(call, Request):
+        return re.sub(r"[0-9a-f-]{36}|\d+", "N", f"{call.method} {call.path}")
+    words = [word for word in call.argv if word not in ("sudo", "-n", "--", "env")]
+    words = [word for word in words if not re.match(r"[A-Z_]+=", word)]
+    return re.sub(r"\d+", "N", " ".join(words[:4]).splitlines()[0])[:100]
+
+
+def _pattern(call: Any, several: bool) -> str:
+    """What of a call the twin is sure to see; several go together in a script."""
+    if isinstance(call, Request):
+        return re.escape(f"{call.method} https://127.0.0.1:{call.port}{call.path}")
+    return re.escape(plain(call.line)) if not several else re.escape(BATCH)
+
+
+@dataclass
+class Wire:
+    """Carries a run's calls to the twin, counts them, and has one go wrong."""
+
+    fleet: Any
+    world: Any
+    step: str = ""
+    point: Point | None = None
+    trips: list[Trip] = field(default_factory=list)
+    dying: Callable[[], None] = lambda: None
+    faults: list[Fault] = field(default_factory=list)
+    _dead: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str, bool]] = Counter()
+
+    def begin(self, step: str) -> None:
+        """What comes belongs to this step, begun anew."""
+        self.step = step
+        self._counts.clear()
+
+    def run(self, host: str, call: Any) -> Any:
+        return self._trip(host, [call], lambda: self.fleet.run(host, call))
+
+    def run_many(self, host: str, calls: Sequence[Any]) -> Any:
+        return self._trip(host, calls, lambda: self.fleet.run_many(host, calls))
+
+    def reconnect(self, host: str) -> None:
+        self._alive()
+        self.fleet.reconnect(host)
+
+    def _alive(self) -> None:
+        if self._dead:
+            raise Killed
+
+    def _die(self) -> None:
+        self._dead = True
+        self.dying()
+        raise Killed
+
+    def _trip(self, host: str, calls: Sequence[Any], send: Callable[[], Any]) -> Any:
+        self._alive()
+        changes = any(call.kind == "change" for call in calls)
+        with self._lock:
+            key = (self.step, host, changes)
+            self._counts[key] += 1
+            trip = Trip(*key[:2], self._counts[key], changes, tuple(map(_shape, calls)))
+            self.trips.append(trip)
+            due = self.point
+            if due is not None and _same_place(due.trip, trip):
+                self.point = None
+            else:
+                due = None
+        if due is None:
+            return send()
+        if due.kind == "kill-before":
+            self._die()
+        call = next((each for each in calls if each.kind == "change"), calls[0])
+        pattern = _pattern(call, len(calls) > 1)
+        if due.kind == READ_KIND:
+            self._lose(host, pattern)
+        elif due.kind in CHANGE_KINDS[:4]:
+            self.faults = [self.world.faults.arm(due.kind, pattern, machine=host)]
+        answer = send()
+        if due.kind == "kill-after":
+            self._die()
+        if due.kind == "polls-lost":
+            self._lose(host, "")
+        return answer
+
+    def _lose(self, host: str, pattern: str) -> None:
+        """What is asked next is lost, and so is the same asked again."""
+        arm = self.world.faults.arm
+        self.faults = [arm("cut-before", pattern, machine=host, nth=nth) for nth in (1, 2)]
+
+
+def _same_place(a: Trip, b: Trip) -> bool:
+    return (a.step, a.host, a.nth, a.changes) == (b.step, b.host, b.nth, b.changes)
+
+
+class Site:
+    """A lab on a twin, and the runbooks that are carried out on it one after the other.
+
+    Parameters
+    ----------
+    lab
+        The lab.
+    target
+        Its twin, as it stands before the first of them.
+    folder
+        For journals, and for what copies have to say.
+    jobs
+        How many copies may be at work at a time.
+    """
+
+    def __init__(self, lab: Lab, target: TwinTarget, folder: Path, jobs: int = 1) -> None:
+        self.lab = lab
+        self.target = target
+        self.folder = folder
+        self.jobs = jobs
+        self.known_reads: set[str] = set()
+        self._running: dict[int, tuple[Point | None, Path]] = {}
+        self._threads = threading.active_count()
+        target.close()
+
+    @contextmanager
+    def opened(self) -> Iterator[TwinTarget]:
+        """The twin, for what is carried out on it between proofs."""
+        try:
+            yield self._opened()
+        finally:
+            self._closed()
+
+    # ---------------------------------------------------------------- one run
+
+    def _opened(self) -> TwinTarget:
+        self.target = self.target.reopened(allow_changes=True)
+        return self.target
+
+    def _closed(self) -> None:
+        """Nobody listens, and no thread is left that a copy would miss."""
+        self.target.close()
+        until = time.monotonic() + 10
+        while threading.active_count() > self._threads and time.monotonic() < until:
+            time.sleep(0.002)
+
+    def _engine(self, book: Runbook, wire: Wire, journal: Path) -> Engine:
+        """As the command does at its begin: what the journal holds is known, nothing else."""
+        mask = Mask()
+        memory = Journal(journal, mask=mask, wall=lambda: "2026-01-01T00:00:00+00:00")
+
+        def dying() -> None:
+            def lost(file: Path, raw: bytes) -> None:
+                raise Killed
+
+            memory._write = lost  # type: ignore[method-assign]
+
+        wire.dying = dying
+        return Engine(
+            book,
+            "apply",
+            Sender(wire, self.target.clock, memory, mask),
+            trust=lambda *given: self.target.trust(*given),
+            seal=lambda text: self.target.seal(text),
+            locate=lambda *given: self.target.locate(*given),
+            secret=lambda reference: self.target.secret(reference),
+        )
+
+    def _wire(self) -> Wire:
+        return Wire(self.target.link, self.target.world)
+
+    # ------------------------------------------------------------------ proof
+
+    def prove(self, named: Named, choose: Callable[[list[Point]], list[Point]]) -> "Proof":
+        """Carry a runbook out, and on copies cut it off at the points that are chosen of all."""
+        book = runbook(self.lab, named.phase, self.target.public_key, named.part)
+        begun = time.monotonic()
+        self._closed()
+        undisturbed, trips = self._alone(lambda: self._undisturbed(book))
+        every = points_of(trips, self.known_reads)
+        chosen = choose(every)
+        journal = self.folder / f"{named.name}.jsonl"
+        proof = Proof(named.name, len(every), 0)
+        wire = self._wire()
+        engine = self._engine(book, wire, journal)
+        for step in book.names:
+            for point in chosen:
+                if point.trip.step == step:
+                    self._fork(
+                        point,
+                        lambda p=point: self._disturbed(book, engine, wire, p, undisturbed),
+                        proof,
+                    )
+            wire.fleet = self._opened().link
+            wire.begin(step)
+            engine.run_step(step)
+            self._closed()
+        while self._running:
+            self._reap(proof)
+        proof.failed += [
+            f"two runs that nothing disturbed differ: {line}"
+            for line in _otherwise(self._state(), undisturbed)
+        ]
+        proof.took_s = time.monotonic() - begun
+        return proof
+
+    def _state(self) -> Any:
+        """All that has to be equal; of a file with what is drawn by chance in it, the rest."""
+        world = self.target.world
+        state = world.state()
+        for name, machine in world.machines.items():
+            for path, (kind, *rest) in state["machines"][name]["files"].items():
+                entry = machine.files.entries[path]
+                if kind == "file" and entry.data and not entry.digest:
+                    settled = _settled(entry.data)
+                    if settled != entry.data:
+                        rest[-1] = hashlib.sha256(settled).hexdigest()
+                state["machines"][name]["files"][path] = (kind, *rest)
+            if isinstance(machine, OpnSense):
+                saved = ElementTree.tostring(machine.config.load())
+                force = state["machines"][name]["in force"]
+                force |= {each: _SAVED for each, held in force.items() if held == saved}
+        return _settled(state)
+
+    def _undisturbed(self, book: Runbook) -> tuple[Any, list[Trip]]:
+        self._opened()
+        wire = self._wire()
+        engine = self._engine(book, wire, self.folder / f"undisturbed-{book.name}.jsonl")
+        for name in book.names:
+            wire.begin(name)
+            engine.run_step(name)
+        return self._state(), wire.trips
+
+    def _disturbed(
+        self, book: Runbook, engine: Engine, wire: Wire, point: Point, undisturbed: Any
+    ) -> list[str]:
+        """What is otherwise after something went wrong there, and the same command again."""
+        own = self.folder / f"copy-{os.getpid()}.jsonl"
+        memory = engine.sender.journal
+        if memory._file is not None and memory._file.exists():
+            shutil.copy(memory._file, own)
+        memory._file = own
+        wire.fleet = self._opened().link
+        wire.point = point
+        names = book.names[book.names.index(point.trip.step) :]
+        try:
+            error = self._run(engine, wire, names)
+            missed = [each for each in wire.faults[:1] if each.match and not each.struck]
+            if wire.point is not None or missed:
+                return [f"nothing went wrong there; {error or 'it came to its end'}"]
+            tries = 0
+            while error is not None:
+                tries += 1
+                if tries > _TRIES:
+                    return [f"not done after {_TRIES} tries: {error}"]
+                self._opened()
+                self.target.clock.sleep(60.0)  # nobody types faster
+                wire = self._wire()
+                error = self._run(self._engine(book, wire, own), wire, book.names)
+            return _otherwise(self._state(), undisturbed)
+        finally:
+            own.unlink(missing_ok=True)
+
+    def _run(self, engine: Engine, wire: Wire, names: Sequence[str]) -> BaseException | None:
+        try:
+            for name in names:
+                wire.begin(name)
+                engine.run_step(name)
+        except (HomelabError, Killed) as error:
+            return error
+        return None
+
+    # ----------------------------------------------------------------- copies
+
+    def _alone(self, work: Callable[[], Any]) -> Any:
+        """What work gives that a copy does."""
+        says = self.folder / "said"
+        pid = _copy(work, says)
+        os.waitpid(pid, 0)
+        said = pickle.loads(says.read_bytes())
+        says.unlink()
+        if isinstance(said, str):
+            raise AssertionError(said)
+        return said
+
+    def _fork(self, point: Point, work: Callable[[], list[str]], proof: "Proof") -> None:
+        while len(self._running) >= self.jobs:
+            self._reap(proof)
+        says = self.folder / f"said-{proof.book}-{proof.tried}"
+        self._running[_copy(work, says)] = point, says
+        proof.tried += 1
+
+    def _reap(self, proof: "Proof") -> None:
+        pid, status = os.wait()
+        point, says = self._running.pop(pid)
+        if not says.exists():
+            proof.failed.append(f"{point}: the copy died, status {status} (14: it hangs)")
+            return
+        said = pickle.loads(says.read_bytes())
+        says.unlink()
+        if said:
+            told = said if isinstance(said, str) else "\n    ".join(said[:12])
+            proof.failed.append(f"{point}:\n    {told[:3000]}")
+
+
+def _settled(state: Any, chance: re.Pattern[str] = _UUID) -> Any:
+    """A state without what is drawn by chance: whose number is whose hangs on who came first, and
+    what is called by its moment on how long something took."""
+    if isinstance(state, dict):
+        found: dict[Any, Any] = {}
+        pairs = [
+            (_settled(key), _settled(value, _ANY_ID if key == "repositories" else chance))
+            for key, value in state.items()
+        ]
+        for key, value in sorted(pairs, key=repr):
+            while key in found:
+                key = f"{key}+"
+            found[key] = value
+        return found
+    if isinstance(state, list | tuple):
+        return type(state)(_settled(each, chance) for each in state)
+    if isinstance(state, bytes):
+        return _settled(state.decode("latin-1"), chance).encode("latin-1")
+    return _MOMENT.sub("MOMENT", chance.sub("ID", state)) if isinstance(state, str) else state
+
+
+def _otherwise(state: Any, undisturbed: Any) -> list[str]:
+    """Where a state differs from the one that nothing has disturbed."""
+    lines = [line[:_SHOWN_CHARACTERS] for line in differences(state, undisturbed)]
+    # A boot puts in force all that is saved, what its service never read among it.
+    lines = [line for line in lines if not re.match(rf"\S+/in force/\w+: {_SAVED!r} != ", line)]
+    return [line for line in lines if not any(mark in line for mark in _BY_CHANCE)]
+
+
+@dataclass
+class Proof:
+    """What came of a runbook's points.
+
+    Parameters
+    ----------
+    book, points, tried
+        The runbook, how many points it has, and how many of them were tried.
+    failed
+        What went otherwise than undisturbed.
+    """
+
+    book: str
+    points: int
+    tried: int
+    failed: list[str] = field(default_factory=list)
+    took_s: float = 0.0
+
+
+def _copy(work: Callable[[], Any], says: Path) -> int:
+    """A copy of this process that does some work, says what came of it, and is gone."""
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.alarm(_HANGS_S)
+    said: Any = ""
+    try:
+        said = work()
+    except BaseException:
+        said = traceback.format_exc()
+    try:
+        whole = says.with_suffix(".new")
+        whole.write_bytes(pickle.dumps(said))
+        whole.replace(says)
+    finally:
+        os._exit(0)
