@@ -63,6 +63,7 @@ _ANY_ID = re.compile(rf"{_UUID.pattern}|\b[0-9a-f]{{64}}\b")  # restic's come of
 _MOMENT = re.compile(
     r"\d{4}[-_]\d\d[-_]\d\d[-T_ ]\d\d[:_-]\d\d[:_-]\d\d(\.\d+)?Z?|\b1[789]\d{8}(\.\d+)?\b"
 )
+_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)  # with its hour
 _BY_CHANCE = (
     ".tmp_dwnl.",  # what Proxmox itself leaves of a download when its host restarts
     "/files//dev",  # the kernel's own, made at each boot
@@ -450,7 +451,9 @@ def _settled(state: Any, chance: re.Pattern[str] = _UUID) -> Any:
         return type(state)(_settled(each, chance) for each in state)
     if isinstance(state, bytes):
         return _settled(state.decode("latin-1"), chance).encode("latin-1")
-    return _MOMENT.sub("MOMENT", chance.sub("ID", state)) if isinstance(state, str) else state
+    if isinstance(state, str):
+        return _MOMENT.sub("MOMENT", chance.sub("ID", _PEM.sub(r"\1", state)))
+    return state
 
 
 def _otherwise(state: Any, undisturbed: Any) -> list[str]:
