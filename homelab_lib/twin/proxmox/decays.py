@@ -13,6 +13,7 @@ from homelab_lib.twin.surprises import named
     r"is not left locked",
     r"VM \d+ is locked",
     r"back up \S+ \(\d+ h old\) to",
+    r"as a whole: .+ older than promised",
     on="proxmox",
 )
 def stale_lock(node: ProxmoxNode) -> Iterator[None]:
