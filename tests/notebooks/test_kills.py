@@ -48,7 +48,17 @@ class Served:
     sent: list[tuple[str, str, bytes]]
 
     def command(self, *parameters: str) -> list[str]:
-        words = [sys.executable, "-m", "papermill", "--engine", "runbook", "--no-progress-bar"]
+        # A shell's job in the background has its interrupts ignored, and hands that on.
+        words = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "papermill",
+            "--engine",
+            "runbook",
+            "--no-progress-bar",
+        ]
         config = str(self.folder / "ssh_config")
         aim = ("-p", "target", "ssh", "-p", "ssh_config", config)
         return [*words, str(NOTEBOOK), str(self.folder / "out.ipynb"), *aim, *parameters]
@@ -139,7 +149,10 @@ def _until_struck(served: Served, run: subprocess.Popen, chance: random.Random) 
     if run.poll() is not None or (kernel is None and "kernel" in kind):
         return False
     _kill(kind, run.pid, kernel)
-    run.wait(90)  # whatever is killed: papermill ends, and says so
+    try:
+        run.wait(300)
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError(f"papermill does not end ({kind})") from error
     if chance.random() < 0.5:
         _wait_for_the_end_of(kernel)
         if served.journals() and chance.random() < 0.5:
