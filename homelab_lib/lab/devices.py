@@ -148,6 +148,7 @@ class HbaPart(AdapterPart):
     kind: ClassVar[str] = "hbas"
 
     chip: str = Field(description="Controller chip.")
+    pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     link_bps: LinkSpeed = Field(description="Rate of one lane towards the drives [bit/s].")
     passes_disks: bool | None = Field(
         None, description="Whether the system sees the drives themselves (IT mode), as ZFS needs."

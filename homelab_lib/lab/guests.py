@@ -46,6 +46,9 @@ def _guest_address(value: str) -> str:
     return value if value == "dhcp" else cidr(value)
 
 
+UsbId = Annotated[
+    str, Form(r"[0-9a-f]{4}:[0-9a-f]{4}", "maker and product as lsusb has them: 10c4:ea60")
+]
 GuestAddress = Annotated[
     str, AfterValidator(_guest_address), WithJsonSchema({"type": "string", "examples": ["dhcp"]})
 ]
@@ -171,6 +174,14 @@ class Vm(Guest):
     passthrough: tuple[PortName, ...] = Field(
         (), description="The host's other devices passed through, such as an HBA."
     )
+    usb: tuple[UsbId, ...] = Field(
+        (), description="USB devices passed through, by maker and product: whichever is plugged in."
+    )
+
+    @property
+    def takes_devices(self) -> bool:
+        """Whether it has PCI devices of its host."""
+        return bool(self.gpus or self.passthrough)
 
 
 class Container(Guest):

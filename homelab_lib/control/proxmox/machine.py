@@ -34,6 +34,9 @@ class VirtualMachine(MadeGuest):
         Size of its first disk [bytes].
     drives
         Further disks: Proxmox's name, storage, and size [bytes].
+    whole_disks
+        Disks of the node that it gets as they are: Proxmox's name of the drive, the path that names
+        the disk by its serial number, and that number, which the guest is to see, too.
     cdroms
         What is in its CD drives when it is made, by drive. It is not looked at later: whoever has
         installed from it takes it out.
@@ -60,6 +63,7 @@ class VirtualMachine(MadeGuest):
     disk_bytes: int
     drives: tuple[tuple[str, str, int], ...] = ()
     cdroms: tuple[tuple[str, str], ...] = ()
+    whole_disks: tuple[tuple[str, str, str], ...] = ()
     timeout_s: float = 900.0
 
     @property
@@ -75,6 +79,9 @@ class VirtualMachine(MadeGuest):
         words += ["--scsi0", f"{self.storage}:{first}{_disk_options('scsi0')}"]
         for drive, storage, size_bytes in self.drives:
             words += [f"--{drive}", f"{storage}:{gib(size_bytes)}{_disk_options(drive)}"]
+        for drive, path, serial in self.whole_disks:
+            # What is on it is the guest's own affair: a backup of the VM would not hold it.
+            words += [f"--{drive}", f"{path},backup=0,serial={serial}"]
         if self.keys_file:
             words += ["--ide2", f"{self.storage}:cloudinit"]
         for drive, volume in self.cdroms:
@@ -119,6 +126,9 @@ class VirtualMachine(MadeGuest):
             if opts.differs(key, config.get(key), value)
         ]
         wrong += [f"{drive} is missing" for drive, _, _ in self.drives if drive not in config]
+        for drive, path, _ in self.whole_disks:
+            if str(config.get(drive, "")).partition(",")[0].removeprefix("file=") != path:
+                wrong.append(f"{drive} is {config.get(drive)!r}, and should be {path}")
         keys = opts.login_keys(str(config.get("sshkeys", "")))
         return wrong + ["its login keys are others"] * (keys != self.public_keys.split())
 

@@ -86,6 +86,7 @@ OPTIONS: Mapping[str, Option] = {
     "scsihw": Option("lsi"),
     "serial0": Option(exact=True),
     "tpmstate0": Option(bare="file", keys={"version": "v1.2"}),
+    "usb0": Option(bare="host", keys={"host": "", "mapping": ""}),
     "vga": Option("std", bare="type"),
 }  # fmt: skip
 """What we speak of; a VM may have others, which we leave alone."""

@@ -1,4 +1,4 @@
-"""Which card goes to which VM."""
+"""Which device goes to which VM: cards, and what else has a place on the bus."""
 
 from dataclasses import dataclass
 
@@ -11,35 +11,34 @@ from homelab_lib.lab.host import Host
 
 @dataclass(frozen=True)
 class Given:
-    """A card, and the VM that gets it.
+    """A device, and the VM that gets it.
 
     Parameters
     ----------
-    allocation, device
-        What the lab says it is for, and what it calls it.
+    device, mapping
+        What the lab calls it, and what Proxmox is to: a name that begins with a letter.
     vm, option
         Who gets it, by which option: ``hostpci0``.
+    rom_file
+        Its firmware, where its own can't be read.
     """
 
-    allocation: GpuAllocation
     device: str
+    mapping: str
     vm: Vm
     option: str
-
-    @property
-    def mapping(self) -> str:
-        """Its mapping's name; one has to begin with a letter."""
-        return f"gpu-{self.allocation.name}"
+    rom_file: str = ""
 
     @property
     def value(self) -> str:
         """The option's value. The card is no screen: with x-vga the VM would have no other."""
-        rom = f",romfile={self.allocation.rom_file}" if self.allocation.rom_file else ""
+        rom = f",romfile={self.rom_file}" if self.rom_file else ""
         return f"mapping={self.mapping},pcie=1{rom}"
 
 
-def given_cards(lab: Lab, host: Host, phase: int) -> list[Given]:
-    """The cards of a host that a phase passes through.
+def given_devices(lab: Lab, host: Host, phase: int) -> list[Given]:
+    """The devices of a host that a phase passes through: cards by what they are allocated for, and
+    others with the VMs that get them.
 
     Raises
     ------
@@ -52,9 +51,59 @@ def given_cards(lab: Lab, host: Host, phase: int) -> list[Given]:
         if name != host.name or allocation.phase != phase or allocation.exists:
             continue
         vm = _owner(lab, allocation)
-        _refuse(lab, host, allocation, device, vm)
-        found.append(Given(allocation, device, vm, f"hostpci{vm.gpus.index(device)}"))
+        _refuse(host, f"gpu_allocation.{allocation.name}", device, vm)
+        option = f"hostpci{vm.gpus.index(device)}"
+        mapping = f"gpu-{allocation.name}"
+        found.append(Given(device, mapping, vm, option, allocation.rom_file or ""))
+    for vm in lab.vms.values():
+        if vm.host != host.name or vm.phase != phase or vm.exists:
+            continue
+        for number, device in enumerate(vm.passthrough, len(vm.gpus)):
+            _refuse(host, f"vms.{vm.name}.passthrough", device, vm)
+            _refuse_used(lab, host, device, vm)
+            found.append(Given(device, f"{vm.name}-{device}", vm, f"hostpci{number}"))
     return found
+
+
+def below(host: Host, device: str) -> list[str]:
+    """The disks that hang on a device, through backplanes and expanders."""
+    above = {device}
+    for _ in host.devices:
+        above |= {
+            name
+            for name, each in host.devices.items()
+            if each.slot and each.slot.partition(".")[0] in above
+        }
+    return [
+        name
+        for name, disk in host.disks.items()
+        if disk.slot and disk.slot.partition(".")[0] in above
+    ]
+
+
+def _refuse_used(lab: Lab, host: Host, device: str, vm: Vm) -> None:
+    """What the host itself lives on stays with it."""
+    pools = lab.pools.get(host.name, {}).values()
+    used = [
+        f"disk {name} is in its pool {pool.name}"
+        for name in below(host, device)
+        for pool in pools
+        if name in pool.disks_for()
+    ]
+    boots = [name for name in below(host, device) if host.disks[name].role == "boot"]
+    used += [f"it starts from disk {name}" for name in boots]
+    part = host.devices[device].part
+    used += [
+        f"its port {name} has {'bridge ' + port.bridge if port.bridge else 'an address'}"
+        for name, port in host.ports.items()
+        if port.part.id == part.id and (port.bridge or port.on_untagged or host.bond_of(name))
+    ]
+    if used:
+        raise BadParameter(
+            f"{host.name} needs {device} itself ({'; '.join(used)}), and {vm.name!r} is to get it",
+            where=f"vms.{vm.name}.passthrough",
+            fix="leave it with the host; or move what the host has on it to another first",
+        )
 
 
 def _owner(lab: Lab, allocation: GpuAllocation) -> Vm:
@@ -70,8 +119,7 @@ def _owner(lab: Lab, allocation: GpuAllocation) -> Vm:
     return owners[0]
 
 
-def _refuse(lab: Lab, host: Host, allocation: GpuAllocation, device: str, vm: Vm) -> None:
-    where = f"gpu_allocation.{allocation.name}"
+def _refuse(host: Host, where: str, device: str, vm: Vm) -> None:
     if host.ssh is None or host.standalone:
         raise BadParameter(
             f"{host.name} is to pass {device} through, and nobody logs in there to set it up",

@@ -1,4 +1,4 @@
-"""Graphics cards of Proxmox hosts, passed through to VMs: the host's side of it.
+"""Cards of Proxmox hosts, passed through to VMs: graphics, HBAs, network cards; the host's side.
 
 The reference that decides what is needed: Proxmox's Administration Guide, "PCI(e) Passthrough", and
 what its sources do at a VM's start. AMD's IOMMU is always on, Intel's from Linux 6.8 by itself.
@@ -13,6 +13,7 @@ from homelab_lib.control.linux.pci import Card
 from homelab_lib.control.linux.pci import cards as cards_of
 from homelab_lib.control.proxmox.boot_settings import BootSettings
 from homelab_lib.control.proxmox.mapping import PciMapping
+from homelab_lib.control.proxmox.needed import needs
 from homelab_lib.control.proxmox.nics import kernel_numbers, older, running_kernel
 from homelab_lib.control.proxmox.passthrough import PassedThrough
 from homelab_lib.control.proxmox.pci import (
@@ -31,16 +32,17 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
 from homelab_lib.recipes.graphics.cards import fitted
-from homelab_lib.recipes.graphics.given import Given, given_cards
+from homelab_lib.recipes.graphics.given import Given, given_devices
 from homelab_lib.recipes.graphics.second_start import SecondStarts
-from homelab_lib.recipes.proxmox.virtual_machine import node
+from homelab_lib.recipes.proxmox.virtual_machine import by_cloud_init, node
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
 MAKES = ("gpu_allocation",)
 
-_KEPT_BACK = ("amdgpu", "nvidia")
-"""Drivers that don't let go of a card well: amdgpu also drives the processor's own graphics and so
-is loaded in any case, and some kernels don't survive it; NVIDIA's own keeps what it has opened."""
+_KEPT_BACK = ("amdgpu", "nvidia", "mpt3sas", "mpi3mr")
+"""Drivers of HBAs, for the host would look for pools on their disks as it boots; and those that
+don't let go of a card well: amdgpu also drives the processor's own graphics and so is loaded in any
+case, and some kernels don't survive it; NVIDIA's own keeps what it has opened."""
 _INTEL_BY_ITSELF = "6.8"
 _OLDEST = "6.0"  # before, vfio-pci leaves the firmware's framebuffer on a card
 _ADDED_FOR_INTEL = "intel_iommu=on"
@@ -62,7 +64,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     parts = [
         Passthrough(lab, host, given)
         for host in lab.hosts.values()
-        if (given := given_cards(lab, host, phase))
+        if (given := given_devices(lab, host, phase))
     ]
     for part in parts:
         yield from part.steps(f"-{part.host.name}" if len(parts) > 1 else "")
@@ -175,7 +177,14 @@ class Passthrough:
             says = f"{where.get(slot, '')}: have the firmware start with another card's picture " \
                 "(primary display: the processor's own)"  # fmt: skip
             yield Check(title, slot not in where, says if slot in where else "another card is")
+            yield self._unused(ctx, device, slot)
             yield self._alone(device, slot, every)
+
+    def _unused(self, ctx: Context, device: str, slot: str) -> Check:
+        """Nothing that the host lives on hangs on it, whatever the lab says."""
+        needed = needs(ctx.host(self.host.name), self.node, slot)
+        says = f"it would lose {'; '.join(needed)}" if needed else "nothing of its own hangs on it"
+        return Check(f"{self.node} can do without {device} at {slot}", not needed, says)
 
     def _alone(self, device: str, slot: str, every: Sequence[Function]) -> Check:
         others = strangers(every, slot)
@@ -272,11 +281,16 @@ class Passthrough:
                 cards,
                 self._device_ids(ctx, vm),
             )
-            yield Packages(vm.name, ("pciutils",))
+            if self._inside(vm):
+                yield Packages(vm.name, ("pciutils",))
+
+    def _inside(self, vm: Vm) -> bool:
+        """Whether it can be asked what it sees: one that a person installs need not let us in."""
+        return vm.image is None or by_cloud_init(self.lab, vm)
 
     def seen(self, ctx: Context) -> Iterator[Check]:
         """Each VM sees its cards; the host's kernel has nothing to complain of."""
-        for vm in self.vms:
+        for vm in filter(self._inside, self.vms):
             inside = {card.id for card in driven_cards(ctx.host(vm.name))}
             for each in self.given:
                 if each.vm is not vm:

@@ -21,7 +21,7 @@ from homelab_lib.errors import AuthenticationRefused, BadParameter, StepFailed, 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Image as LabImage
 from homelab_lib.lab.guests import Vm
-from homelab_lib.recipes.proxmox import room, virtual_machine
+from homelab_lib.recipes.proxmox import room, virtual_machine, whole_disks
 from homelab_lib.recipes.proxmox.virtual_machine import by_cloud_init, files_on, keys_file, node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 
@@ -67,7 +67,7 @@ def steps(
             "See that the VMs fit on their host",
             why="Before anything is made: does the Proxmox server have the memory, the threads and "
             "the disk for these machines, on top of what it runs already and keeps for itself?",
-            check=lambda ctx: room.checks(ctx, lab, made),
+            check=machines.fit,
         )
         yield Step(
             "image",
@@ -133,6 +133,12 @@ class Machines:
         self.ours = [vm for vm in made if by_cloud_init(lab, vm)]
         self.by_hand = [vm for vm in made if virtual_machine.image(lab, vm).kind == "iso"]
 
+    def fit(self, ctx: Context) -> Iterator[Check]:
+        """There is room for them, and nobody else uses the disks that they get."""
+        yield from room.checks(ctx, self.lab, self.made)
+        for vm in self.made:
+            yield from whole_disks.checks(ctx.host(vm.host), self.lab, vm)
+
     # ------------------------------------------------------------------- image
 
     def image(self, ctx: Context) -> Iterator[Wanted]:
@@ -196,7 +202,10 @@ class Machines:
             ]
         resources = {
             vm.name: virtual_machine.resource(
-                self.lab, vm, self.public_key_of(vm.name) if vm in self.ours else ""
+                self.lab,
+                vm,
+                self.public_key_of(vm.name) if vm in self.ours else "",
+                whole_disks.of(ctx.host(vm.host), self.lab, vm),
             )
             for vm in self.made
         }

@@ -70,7 +70,7 @@ def _disks(host: Host, called: str, ours: list[Vm], made: set[int]) -> Iterator[
     wanted: dict[str, int] = {}
     for vm in ours:
         drives = [(vm.storage, vm.disk_bytes)]
-        drives += [(each.storage or "", each.size_bytes or 0) for each in vm.disks.values()]
+        drives += [(d.storage, d.size_bytes or 0) for d in vm.disks.values() if d.storage]
         for store, size in drives:
             wanted[store] = wanted.get(store, 0) + (0 if vm.vmid in made else size)
     for store, size in sorted(wanted.items()):

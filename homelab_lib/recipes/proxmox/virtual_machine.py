@@ -1,5 +1,7 @@
 """A VM of the lab as Proxmox makes it: its options, drives and network cards."""
 
+from collections.abc import Sequence
+
 from homelab_lib.control.proxmox.machine import VirtualMachine
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
@@ -29,11 +31,10 @@ def refuse(lab: Lab, vm: Vm) -> None:
 
 
 def _not_made(lab: Lab, vm: Vm) -> str:
-    if vm.passthrough:
-        return f"has devices passed through ({', '.join(vm.passthrough)}), which can't be done yet"
-    given = [f"{drive}: {each.disk}" for drive, each in vm.disks.items() if each.disk]
-    if given:
-        return f"has disks of the host as a whole ({', '.join(given)}), which can't be done yet"
+    disks = lab.hosts[vm.host].disks
+    unknown = [each.disk for each in vm.disks.values() if each.disk and not disks[each.disk].serial]
+    if unknown:
+        return f"gets disks whose serial numbers nobody has written down ({', '.join(unknown)})"
     if len(_discs(lab, vm)) > len(_CD_DRIVES):
         return f"has more than {len(_CD_DRIVES)} ISO images in its drives"
     taken = set(vm.disks) & set(_CD_DRIVES[: len(_discs(lab, vm))])
@@ -81,7 +82,9 @@ def keys_file(vm: Vm) -> str:
     return f"/var/lib/homelab/{vm.name}.pub"
 
 
-def resource(lab: Lab, vm: Vm, public_keys: str) -> VirtualMachine:
+def resource(
+    lab: Lab, vm: Vm, public_keys: str, whole_disks: Sequence[tuple[str, str, str]] = ()
+) -> VirtualMachine:
     """The VM as a resource.
 
     Parameters
@@ -90,6 +93,8 @@ def resource(lab: Lab, vm: Vm, public_keys: str) -> VirtualMachine:
         What is described.
     public_keys
         The keys that may log in; they go to VMs that cloud-init sets up.
+    whole_disks
+        Disks of its host that it gets: Proxmox's name of the drive, path, serial number.
     """
     source = image(lab, vm)
     cloud = by_cloud_init(lab, vm)
@@ -111,7 +116,9 @@ def resource(lab: Lab, vm: Vm, public_keys: str) -> VirtualMachine:
         drives=tuple(
             (drive, each.storage or vm.storage, each.size_bytes or 0)
             for drive, each in vm.disks.items()
+            if not each.disk
         ),
+        whole_disks=tuple(whole_disks),
         cdroms=tuple(zip(_CD_DRIVES, _discs(lab, vm), strict=False)),
     )
 
@@ -139,6 +146,8 @@ def _options(lab: Lab, vm: Vm) -> dict[str, str]:
     }
     for name, nic in vm.nics.items():
         options[name] = _card(lab, vm, nic.mac, nic.bridge, nic.vlan)
+    for number, device in enumerate(vm.usb):
+        options[f"usb{number}"] = f"host={device}"
     if by_cloud_init(lab, vm):
         options |= _first_boot(lab, vm)
     options["onboot"] = "1"
@@ -170,9 +179,9 @@ def _first_boot(lab: Lab, vm: Vm) -> dict[str, str]:
 def _firmware(vm: Vm) -> dict[str, str]:
     """Chipset and firmware. Later is too late: the guest would not start under another one."""
     options = {}
-    if (vm.machine or ("q35" if vm.gpus else "pc")) == "q35":
+    if (vm.machine or ("q35" if vm.takes_devices else "pc")) == "q35":
         options["machine"] = "q35"
-    if (vm.firmware or ("ovmf" if vm.gpus else "seabios")) == "ovmf":
+    if (vm.firmware or ("ovmf" if vm.takes_devices else "seabios")) == "ovmf":
         enrolled = int(vm.ostype.startswith("w"))  # Microsoft's keys, for Secure Boot
         options["bios"] = "ovmf"
         options["efidisk0"] = f"{vm.storage}:1,efitype=4m,pre-enrolled-keys={enrolled}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
-from homelab_lib.lab.devices import AcceleratorPart, GpuPart, NicPart
+from homelab_lib.lab.devices import AcceleratorPart, GpuPart, HbaPart, NicPart
 from homelab_lib.models.pcie import TrainedLink, lane_gtps
 from homelab_lib.wiring.pcie_tree import Leaf, leaves
 
@@ -88,6 +88,30 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
                 window,
                 could,
             )
+    yield from _controllers(lab, host, bus)
+
+
+def _controllers(lab: Lab, host: str, bus: int) -> Iterator[Function]:
+    """The adapters of disks; nobody asks here for their links."""
+    for name, device in lab.hosts[host].devices.items():
+        part = device.part
+        if not isinstance(part, HbaPart) or not part.pci_ids or part.pcie is None:
+            continue
+        bus += 1
+        rate, lanes = lane_gtps(part.pcie.generation), part.pcie.lanes
+        yield Function(
+            name,
+            f"0000:{bus:02x}:00.0",
+            part.pci_ids[0],
+            "0107",
+            part.title,
+            part.driver or "",
+            "",
+            rate,
+            lanes,
+            rate,
+            lanes,
+        )
 
 
 def _ends(lab: Lab, host: str) -> Iterator[Leaf]:

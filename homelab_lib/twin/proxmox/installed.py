@@ -66,9 +66,9 @@ def _made(node: ProxmoxNode, described: Vm) -> dict[str, str]:
     """What the runbook that makes VMs leaves on one: the lab's mark, and for one that is to get a
     card the firmware and the chipset that cards need."""
     made = {"tags": f"homelab;homelab-{node.world.lab.name}"}
-    if described.machine == "q35" or (described.machine is None and described.gpus):
+    if described.machine == "q35" or (described.machine is None and described.takes_devices):
         made["machine"] = "q35"
-    if described.firmware == "ovmf" or (described.firmware is None and described.gpus):
+    if described.firmware == "ovmf" or (described.firmware is None and described.takes_devices):
         made["bios"] = "ovmf"
         if described.storage in node.stores:
             vmid = described.vmid

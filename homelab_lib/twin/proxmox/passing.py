@@ -15,7 +15,7 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.proxmox.boot_loader import numbers
 from homelab_lib.twin.proxmox.mappings import entries, expected
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.pci import HELD, PciFunction, iommu_on, rows
+from homelab_lib.twin.proxmox.pci import HELD, PciFunction, hanging, iommu_on, rows
 from homelab_lib.twin.proxmox.schema import PveError, flag, split_properties
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
@@ -102,6 +102,8 @@ def _bind(node: ProxmoxNode, functions: list[PciFunction]) -> None:
             node.log("kernel", "BUG: kernel NULL pointer dereference, address: 0000000000000008")
             raise PveError("start failed: command '/usr/bin/kvm -id ...' failed: got timeout")
         each.driver = HELD
+        gone = hanging(node, each.slot)  # with an adapter go its disks
+        node.disk_rows = [row for row in node.disk_rows if row not in gone]
     lost = {row["id"] for row in rows(node) if row["iommugroup"] in groups}
     lost &= {card.address for card in node.cards}
     for card in [card for card in node.cards if card.address in lost]:

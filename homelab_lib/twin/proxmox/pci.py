@@ -22,6 +22,7 @@ _SOUND = {"10de": "10de:22bb", "1002:744c": "1002:ab30", "1002": "1002:ab28"}
 _HEAD = re.compile(r"((?:[0-9a-f]{4,}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ")
 _VENDORS = {"0x1d6a": "Aquantia Corp.", "0x10ec": "Realtek Semiconductor Co., Ltd."}
 _FIRST_GROUP = 14
+_OWN_CONTROLLER = "0000:00:17.0"
 _LINK = (16.0, 16, 16.0, 16)
 _ON_THE_CHIP = {
     "AMD": Function("", "0000:7a:00.0", "1002:13c0", "0300", "Granite Ridge [Radeon Graphics]",
@@ -92,6 +93,40 @@ def furnish(node: ProxmoxNode) -> None:
         flag = int(each.address == boot_vga)
         node.files.put(f"/sys/bus/pci/devices/{each.address}/boot_vga", f"{flag}\n")
     node.files.put("/proc/iomem", _memory(boot_vga))
+    _hang(node)
+
+
+def _hang(node: ProxmoxNode) -> None:
+    """Where each disk and each network card hangs, as sysfs has it."""
+    host = node.world.lab.hosts[node.name]
+    slots = {each.name: each.slot for each in node.bus}
+    for disk, row in zip(host.disks.values(), node.disk_rows, strict=False):
+        name, above = row["devpath"].rpartition("/")[2], disk.slot or ""
+        while (card := above.partition(".")[0]) in host.devices and card not in slots:
+            above = host.devices[card].slot or ""
+        where = slots.get(above.partition(".")[0], _OWN_CONTROLLER)
+        target = f"../devices/pci0000:00/{where}/host0/target0:0:0/0:0:0:0/block/{name}"
+        _link(node, f"/sys/block/{name}", target)
+    for card in node.cards:
+        target = f"../../devices/pci0000:00/{card.address}/net/{card.name}"
+        _link(node, f"/sys/class/net/{card.name}", target)
+
+
+def _link(node: ProxmoxNode, path: str, target: str) -> None:
+    node.files.mkdir(path.rpartition("/")[0], parents=True)
+    if node.files.entry(path, follow=False) is None:
+        node.files.link(path, target)
+
+
+def hanging(node: ProxmoxNode, slot: str) -> list[dict[str, Any]]:
+    """The disks that hang on a device."""
+    node.learn("disks")
+    found = []
+    for row in node.disk_rows:
+        link = node.files.entry(f"/sys/block/{row['devpath'].rpartition('/')[2]}", follow=False)
+        if link is not None and f"/{slot}." in link.data.decode():
+            found.append(row)
+    return found
 
 
 def _with_sound(node: ProxmoxNode) -> Iterator[Function]:

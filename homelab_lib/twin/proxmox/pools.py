@@ -4,6 +4,7 @@ Sources: `PVE::Diskmanage` and `PVE::API2::Disks::ZFS` (pve-storage 9.1), zpool-
 wipefs(8) of util-linux 2.41.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,7 @@ def disk_row(block: Row) -> dict[str, Any]:
 def by_id(row: dict[str, Any]) -> str:
     """The path that names a disk by its model and its serial number, as udev makes it."""
     bus = "nvme" if row["devpath"].startswith("/dev/nvme") else "ata"
-    model = str(row.get("model", "unknown")).replace(" ", "_")
+    model = re.sub(r"[^0-9A-Za-z#+.:=@_-]", "_", str(row.get("model", "unknown")))
     serial = row.get("serial", "unknown")
     name = serial if serial != "unknown" else row["devpath"].rpartition("/")[2]
     return f"/dev/disk/by-id/{bus}-{model}_{name}"

@@ -1,0 +1,97 @@
+"""Disks of a node that a VM gets as a whole: found by their serial numbers, and in nobody's use.
+
+Source: Proxmox's wiki, "Passthrough Physical Disk to Virtual Machine (VM)"; `PVE::Diskmanage` for
+what counts as used.
+"""
+
+from collections.abc import Iterator
+
+from homelab_lib.answers import Shape, whole
+from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
+from homelab_lib.errors import StepFailed
+from homelab_lib.lab import Lab
+from homelab_lib.lab.guests import Vm
+from homelab_lib.recipes.proxmox.virtual_machine import node
+from homelab_lib.runbook.resource import Host
+from homelab_lib.runbook.step import Check
+
+_DISKS: Shape = [{"devpath": str, "size": whole, "serial?": str, "by_id_link?": str, "used?": str}]
+Row = dict[str, str]
+
+
+def of(host: Host, lab: Lab, vm: Vm) -> list[tuple[str, str, str]]:
+    """The disks that a VM gets: Proxmox's name of the drive, path, and serial number.
+
+    Raises
+    ------
+    StepFailed
+        One of them is not there, or has no path that stays.
+    """
+    return [
+        (drive, _path(host, name, serial, row), serial)
+        for drive, name, serial, row in _wanted(host, lab, vm)
+    ]
+
+
+def _path(host: Host, name: str, serial: str, row: Row | None) -> str:
+    if row is None or not row.get("by_id_link"):
+        raise StepFailed(
+            f"{host.name} has no disk with the serial number {serial} ({name})",
+            where=f"hosts.{host.name}.disks.{name}.serial",
+            fix="see that it is plugged in, and read its number off its label: "
+            "lsblk -d -o NAME,SIZE,SERIAL",
+        )
+    return row["by_id_link"]
+
+
+def checks(host: Host, lab: Lab, vm: Vm) -> Iterator[Check]:
+    """Each disk is there, and the node does nothing with it; one that the VM has is its own.
+
+    Parameters
+    ----------
+    host, lab, vm
+        Who has the disks, and who gets them.
+    """
+    wanted = _wanted(host, lab, vm)
+    if not wanted:
+        return
+    config = _config(host, lab, vm)
+    for drive, name, serial, row in wanted:
+        title = f"disk {name} ({serial}) of {host.name} can be given to {vm.name}"
+        if row is None:
+            says = "no disk there has this serial number; see lsblk -d -o NAME,SIZE,SERIAL"
+            yield Check(title, False, says)
+            continue
+        has = config.get(drive, "").partition(",")[0].removeprefix("file=")
+        used = row.get("used", "")
+        if has and has == row.get("by_id_link"):
+            yield Check(title, True, "it has it")
+        elif used:
+            says = (
+                f"{row['devpath']} is in use there ({used}): a disk with two masters loses what "
+                "is on it. If nothing on it is needed any more, wipe it in Proxmox (Disks, Wipe)"
+            )
+            yield Check(title, False, says)
+        else:
+            yield Check(title, True, f"{row['devpath']} is empty")
+
+
+def _wanted(host: Host, lab: Lab, vm: Vm) -> list[tuple[str, str, str, Row | None]]:
+    given = {drive: each.disk for drive, each in vm.disks.items() if each.disk}
+    if not given:
+        return []
+    rows = api(host, f"/nodes/{node(lab, vm.host)}/disks/list", shape=_DISKS)
+    by_serial = {row.get("serial", ""): row for row in rows}
+    disks = lab.hosts[vm.host].disks
+    serials = {name: disks[name].serial or "" for name in given.values()}
+    return [(d, name, serials[name], by_serial.get(serials[name])) for d, name in given.items()]
+
+
+def _config(host: Host, lab: Lab, vm: Vm) -> dict[str, str]:
+    """What the VM has; nothing of one that is not made yet."""
+    called = node(lab, vm.host)
+    rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
+    if not any(row.get("vmid") == vm.vmid and row.get("node") == called for row in rows):
+        return {}
+    config = api(host, f"/nodes/{called}/qemu/{vm.vmid}/config", shape=CONFIG)
+    return {key: str(value) for key, value in config.items()}

@@ -1,0 +1,138 @@
+"""HBAs, network cards, whole disks and USB devices that VMs get, and what no VM gets."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from homelab_lib.errors import BadParameter, Unreachable
+from homelab_lib.lab import load_lab
+from homelab_lib.recipes.graphics import passthrough
+from homelab_lib.recipes.kubernetes import compute
+from recipes.bench import Bench, Wire
+
+LAB = Path(__file__).parent / "labs" / "cards.yaml"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHomelabTestKeyHomelabTestKeyHomelabTestKeyA test"
+
+
+class Plugged(Wire):
+    """A wire at whose end nobody answers while the machine is off or boots."""
+
+    def _carried(self, host, call):
+        machine = self.world.machines.get(host)
+        if machine is None or not machine.accepts_logins():
+            raise Unreachable(f"{host} does not answer", where=host, fix="look")
+        return super()._carried(host, call)
+
+
+@pytest.fixture
+def described(tmp_path):
+    """The lab with a VM that gets an HBA with its disks, a network card, a disk and a stick."""
+
+    def describe(edit=lambda document: None):
+        document = yaml.safe_load(LAB.read_text())
+        hyper = document["hosts"]["hyper"]
+        hyper["devices"] = {
+            "hba": {"part": "lsi-9300-8i", "slot": "PCIE1"},
+            "fan": {"part": "sas-breakout", "slot": "hba.c0"},
+            "nic": {"part": "intel-x710-da2", "slot": "PCIE2"},
+        }
+        hdd = {"part": "sata-hdd-14tb", "role": "data"}
+        hyper["disks"] |= {
+            "far": hdd | {"slot": "fan.1", "serial": "FAR00001"},
+            "near": hdd | {"serial": "NEAR0001"},
+        }
+        document["gpu_allocation"], document["vms"] = {}, {
+            "files": {
+                "host": "hyper", "vmid": 203, "vcpu": 2, "memory_bytes": "16 GiB",
+                "disk_bytes": "32 GiB", "vlan": 30, "storage": "local-zfs", "image": "ubuntu",
+                "address": "10.0.30.23/24", "gateway": "10.0.30.1", "phase": 2,
+                "passthrough": ["hba", "nic"], "disks": {"scsi1": {"disk": "near"}},
+                "usb": ["10c4:ea60"],
+            }
+        }  # fmt: skip
+        edit(document)
+        file = tmp_path / "lab.yaml"
+        file.write_text(yaml.safe_dump(document, sort_keys=False))
+        return load_lab(tmp_path)
+
+    return describe
+
+
+def bench(lab):
+    steps = [*compute.steps(lab, 2, lambda vm: KEY), *passthrough.steps(lab, 2)]
+    made = Bench(lab, steps, phase=2)
+    made.wire = Plugged(made.world)
+    return made
+
+
+def test_a_vm_gets_what_the_lab_says_and_a_second_run_sends_nothing(described):
+    there = bench(described())
+    assert there.stops() == ("", "")
+    node = there.world.machines["hyper"]
+    config = node.vms[203].config
+    assert config["hostpci0"] == "mapping=files-hba,pcie=1"
+    assert config["hostpci1"] == "mapping=files-nic,pcie=1"
+    assert config["scsi1"].startswith("/dev/disk/by-id/")
+    assert ",backup=0,serial=NEAR0001,size=" in config["scsi1"]
+    assert (config["usb0"], config["machine"], config["bios"]) == ("host=10c4:ea60", "q35", "ovmf")
+    assert {f.class_code for f in there.world.machines["files"].bus} == {"0107", "0200"}
+    assert "FAR00001" not in [row["serial"] for row in node.disk_rows], "its disks went along"
+    sent = len(there.wire.sent)
+    assert there.stops() == ("", "")
+    assert len(there.wire.sent) == sent
+
+
+def test_a_plan_is_what_is_sent(described):
+    there = bench(described())
+    planned = there.likeness()
+    planned.wire = Plugged(planned.world)
+    assert planned.stops() == ("", "")
+    assert there.wire.sent == []
+    assert there.stops() == ("", "")
+    assert there.wire.sent == planned.wire.sent
+
+
+def _refused(described, edit):
+    with pytest.raises(BadParameter) as caught:
+        bench(described(edit))
+    return str(caught.value)
+
+
+def test_what_the_host_lives_on_stays_with_it(described):
+    def pool_on_it(document):
+        document["pools"]["hyper"]["media"] = {"layout": "stripe", "disks": ["far"], "exists": True}
+
+    def boots_from_it(document):
+        document["hosts"]["hyper"]["disks"]["far"]["role"] = "boot"
+
+    def bridge_on_it(document):
+        document["hosts"]["hyper"]["ports"]["fast"] = {
+            "part": "intel-x710-da2", "interface": "enp1s0", "vlan": 30, "bridge": "vmbr1",
+        }  # fmt: skip
+
+    assert "disk far is in its pool media" in _refused(described, pool_on_it)
+    assert "it starts from disk far" in _refused(described, boots_from_it)
+    assert "its port fast has bridge vmbr1" in _refused(described, bridge_on_it)
+
+
+def test_what_the_lab_does_not_say_of_a_device_the_host_does(described):
+    """A disk in use hangs on the adapter, and nobody has written it down."""
+    there = bench(described())
+    node = there.world.machines["hyper"]
+    far = next(row for row in node.disk_rows if row["serial"] == "FAR00001")
+    far["used"] = "LVM"
+    step, said = there.stops()
+    assert step == "groups"
+    assert f"it would lose disk {far['devpath']} (LVM)" in said
+
+
+def test_a_disk_in_use_is_given_to_nobody(described):
+    there = bench(described())
+    node = there.world.machines["hyper"]
+    near = next(row for row in node.disk_rows if row["serial"] == "NEAR0001")
+    near["used"] = "ZFS"
+    step, said = there.stops()
+    assert step == "room"
+    assert "in use there (ZFS): a disk with two masters" in said
+    assert there.wire.sent == []
