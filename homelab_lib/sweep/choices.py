@@ -1,6 +1,6 @@
 """What may differ between the variants of a lab, as plain values that travel to any worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from homelab_lib.units import format_bytes, format_ibytes
@@ -97,18 +97,22 @@ class CardsChoice:
         All cards in one VM; otherwise each has its own.
     vm_bytes
         Memory of a VM for each of its cards [bytes].
+    called
+        What a person calls each of them.
     """
 
     cards: tuple[str, ...] = ()
     together: bool = False
     vm_bytes: int = 0
+    called: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         if not self.cards:
             return "no card"
         place = "one VM" if self.together else "a VM each"
         place = place if len(self.cards) > 1 else "a VM"
-        return f"{' + '.join(self.cards)}: {place}, {format_ibytes(self.vm_bytes)} a card"
+        names = " + ".join(self.called or self.cards)
+        return f"{names}: {place}, {format_ibytes(self.vm_bytes)} a card"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
+from homelab_lib.lab.called import short
 from homelab_lib.models import power
 from homelab_lib.sweep import choices
 from homelab_lib.sweep.choices import CardsChoice, LinkChoice, PoolChoice, ServingChoice
@@ -186,11 +187,12 @@ def space_of(
     varied = choices.cards(
         parts, tuple(gib * GIB for gib in card_vm_gib), every_selection=every_selection
     )
+    own_cards = _own_cards(lab, known.hypervisor)
     return Space(
         facts=known,
         pools=_once(own, choices.pools(_once(layouts), _once(sorted(disks)), sizes)),
         links=links(lab, *versions) + tuple(extra_links) or (_WITHIN,),
-        cards=_once(_own_cards(lab, known.hypervisor), varied),
+        cards=tuple(_called(lab, each) for each in _once(own_cards, varied)),
         supplies_w=_once(rated, supplies_w) or (_supply_w(lab, known, parts),),
         servings=_servings(lab, known.hypervisor),
         guesses=guesses,
@@ -219,6 +221,11 @@ def _own_cards(lab: Lab, host: str) -> list[CardsChoice]:
     memory = sum(vm.memory_bytes for vm in holders)
     together = len(holders) == 1 and len(given) > 1
     return [CardsChoice(given, together, memory // len(given))]
+
+
+def _called(lab: Lab, choice: CardsChoice) -> CardsChoice:
+    """The same, by the names that people use."""
+    return replace(choice, called=tuple(short(lab.catalog.gpus[id].title) for id in choice.cards))
 
 
 def _supply_w(lab: Lab, known: Facts, parts: Sequence[str]) -> int:

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from homelab_lib.audit.facts_budgets import CostFacts, MemoryFacts, PowerFacts
-from homelab_lib.models import power
+from homelab_lib.lab import Lab
+from homelab_lib.models import cost, power
+from homelab_lib.units import format_seconds
+from homelab_lib.views.missing import Missing
 from homelab_lib.views.style import (
     BUSY,
     GOOD,
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _GIB = 2**30
+NO_HYPERVISOR = Missing("This lab has no hypervisor.")
+NOTHING_TO_BUY = Missing("Nothing is to be bought.")
 _KINDS = {"board and processor": QUIET, "disks": BUSY, "graphics": GOOD, "the rest": SOFT}
 
 
@@ -159,6 +164,101 @@ def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame":
         }
         for each in facts
     ).set_index("supply")
+
+
+def memory_table(facts: Sequence[MemoryFacts]) -> "pd.DataFrame | Missing":
+    """What each hypervisor has, what it has promised, and what is left [GiB]."""
+    import pandas as pd
+
+    if not facts:
+        return NO_HYPERVISOR
+    return pd.DataFrame(
+        {
+            "hypervisor": each.host,
+            "seen by it [GiB]": round(each.room.memory_bytes / _GIB, 1),
+            "guests, with QEMU's share [GiB]": round(each.room.guests_bytes / _GIB, 1),
+            "pinned for cards [GiB]": round(each.room.pinned_bytes / _GIB, 1),
+            "host and ZFS cache [GiB]": round(each.room.host_bytes / _GIB, 1),
+            "left [GiB]": round(each.room.left_bytes / _GIB, 1),
+            "virtual CPUs a thread": round(each.room.vcpu_ratio, 2),
+        }
+        for each in facts
+    ).set_index("hypervisor")
+
+
+def ups_table(lab: Lab, facts: Sequence[PowerFacts]) -> "pd.DataFrame":
+    """How long each UPS carries what hangs on it; where there is none, an ordinary one with all."""
+    import pandas as pd
+
+    draws = {each.supply: each.needs for each in facts}
+    known = [
+        (ups.title, ups.part, [draws[name] for name in draws if name.split(".")[0] in ups.feeds])
+        for ups in lab.upses.values()
+    ]
+    if not known:
+        part = lab.catalog.upses["ups-1500va"]
+        known = [(f"{part.title} (the lab has none)", part, list(draws.values()))]
+    rows = []
+    for title, part, fed in known:
+        for state in ("idle", "load"):
+            drawn = sum(power.wall_w(getattr(needs, f"{state}_w")) for needs in fed)
+            lasts = "switches off: above its rating"
+            if drawn <= part.rated_w and part.energy_wh:
+                lasts = format_seconds(
+                    power.ups_runtime_s(drawn, rated_w=part.rated_w, energy_wh=part.energy_wh)
+                )
+            rows.append(
+                {
+                    "UPS": title,
+                    "rated [W]": round(part.rated_w),
+                    "battery [Wh]": round(part.energy_wh or 0),
+                    "the machines": state,
+                    "at the wall [W]": round(drawn),
+                    "it lasts": lasts,
+                }
+            )
+    return pd.DataFrame(rows).set_index("UPS")
+
+
+def circuit(facts: Sequence[PowerFacts], *, breaker_a: float, voltage_v: float) -> str:
+    """What a household circuit has left with all machines on it, as a sentence in Markdown."""
+
+    def left_w(state: str) -> float:
+        drawn = sum(power.wall_w(getattr(each.needs, f"{state}_w")) for each in facts)
+        return power.circuit_headroom_w(drawn, breaker_a=breaker_a, voltage_v=voltage_v)
+
+    idle_w, load_w = left_w("idle"), left_w("load")
+    told = f"A circuit of {breaker_a:g} A and {voltage_v:g} V has **{idle_w:.0f} W** left when all "
+    told += "machines idle"
+    if load_w < 0:
+        return f"{told}; at full load it lacks **{-load_w:.0f} W**, and the machines want two."
+    return f"{told}, and **{load_w:.0f} W** at full load."
+
+
+def money_table(money: CostFacts) -> "pd.DataFrame":
+    """The sums of the shopping list, and what the design says of them [US dollars]."""
+    import pandas as pd
+
+    net = cost.net(money.needed, money.earned)
+    sums = {
+        "needed": money.needed,
+        "with the optional": money.everything,
+        "needed, less the sales": net,
+        "the design says": money.claimed,
+    }
+    return pd.DataFrame(
+        {"sum": name, "from [$]": round(each.low), "to [$]": round(each.high)}
+        for name, each in sums.items()
+        if each is not None
+    ).set_index("sum")
+
+
+def claimed(money: CostFacts) -> str:
+    """Whether the design's sum is that of its list."""
+    if money.claimed is None:
+        return "The design names no sum."
+    covers = cost.covers(money.claimed, money.everything)
+    return f"The design's sum is {'' if covers else '**not** '}what all of it comes to."
 
 
 def energy_table(

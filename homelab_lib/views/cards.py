@@ -12,12 +12,12 @@ from homelab_lib.runbook.step import TAKEN, Check
 from homelab_lib.units import format_quantity, format_seconds
 
 MARKS = {
-    "already": ("✓", "var(--good, #2e7d32)", "already as described; nothing sent"),
+    "already": ("✓", "var(--good, #0b3f75)", "already as described; nothing sent"),
     "changed": ("●", "var(--busy, #1565c0)", "brought about"),
     "planned": ("○", "var(--soft, #6a1b9a)", "planned; nothing sent"),
-    "drift": ("▲", "var(--warn, #bf360c)", "not as described"),
+    "drift": ("▲", "var(--warn, #b3500a)", "not as described"),
     "skipped": ("–", "var(--quiet, #546e7a)", "left out"),
-    "failed": ("✕", "var(--bad, #c62828)", "failed"),
+    "failed": ("✕", "var(--bad, #8c2d04)", "failed"),
     "not reached": ("·", "var(--quiet, #546e7a)", "not reached"),
 }
 _WAITED_S = 3.0  # a look that takes less is a look, and no waiting

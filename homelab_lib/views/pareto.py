@@ -154,6 +154,9 @@ def row_of(rows: Rows, number: int | None) -> Row | None:
     return next((row for row in rows if row["variant"] == number), None)
 
 
+_AXES = {"supplies_w": "power supplies [W]", "servings": "models served at a time"}
+
+
 def told(axes: Mapping[str, Sequence[object]]) -> str:
     """What may differ, as a list in Markdown.
 
@@ -164,7 +167,7 @@ def told(axes: Mapping[str, Sequence[object]]) -> str:
     """
     lines = []
     for name, choices in axes.items():
-        lines.append(f"- **{name}**: {len(choices)}")
+        lines.append(f"- **{_AXES.get(name, name)}**: {len(choices)}")
         lines += [f"    - {choice}" for choice in choices]
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ from homelab_lib.views.looks import difference, mended
 from homelab_lib.views.page import page, table
 from homelab_lib.views.plan import about, plan_card
 from homelab_lib.views.timeline import bars, timeline
-from homelab_lib.views.verdict import verdict
+from homelab_lib.views.verdict import happened, verdict
 
 
 def write_report(folder: Path) -> Path:
@@ -81,17 +81,20 @@ def _body(summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str,
     steps = [_outcome(step) for step in summary["steps"]]
     evidence = summary["evidence"]
     outputs = {e["intent"]: _output(e) for e in events if e["kind"] == "result"}
+    told = plan_card(plan).html if plan is not None else ""
+    first = summary["mode"] == "plan" or summary["status"] == "planned"
     parts = {
         "Why it stopped": preformatted(summary["error"]) if summary["error"] else "",
         "What drifted": _drifted(steps),
         "Left for a person": _left(steps),
+        "The plan": told if first else "",
         "By host": _by_host(steps),
         "When": bars(summary) if steps else "",
         "Numbers": _numbers(summary),
         "Steps": "".join(step_card(s, evidence=evidence, outputs=outputs).html for s in steps),
         "Sent before it was continued": _before(summary.get("sent_before", ())),
         "How to undo it": _undo(_reached(steps, summary), events),
-        "The plan": plan_card(plan).html if plan is not None else "",
+        **({} if first else {"The plan": told}),
         "The record": _record(summary, plan),
     }
     shown = {name: html for name, html in parts.items() if html}
@@ -125,8 +128,7 @@ def _verdict(summary: dict[str, Any], plan: Plan | None) -> str:
     mark, colour = _VERDICTS.get(summary["status"], ("✕", "bad"))
     told = f"<b>{mark}</b> {escape(verdict(summary, plan))}"
     style = f"border-color:var(--{colour})"
-    when = f"{summary['lab']} · {_date(summary['started'])} · {summary['mode']} · "
-    when += f"{summary['evidence']}"
+    when = f"{summary['lab']} · {_date(summary['started'])} · {happened(summary)}"
     return f"<p class='verdict' style='{style}'>{told}</p><p class='quiet'>{escape(when)}</p>"
 
 

@@ -87,6 +87,22 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
     return f"{why}: {_changes(sent, none='no change was')} sent, {where}."
 
 
+def happened(summary: dict[str, Any]) -> str:
+    """What of all that is told has really happened, and what on a twin alone."""
+    if summary["target"] == "twin":
+        return "all of it on a twin of the lab: no machine of yours was touched"
+    twin = " (who said of themselves that they are a twin)"
+    where = "the real hosts" + (twin if summary["evidence"] == "rehearsed" else "")
+    if summary["mode"] == "verify" or (summary["mode"] == "apply" and not summary["changes_sent"]):
+        return f"{where} were looked at, and nothing was sent to them"
+    if summary["mode"] == "plan":
+        return (
+            f"{where} were looked at, and nothing was sent to them; what would be, and how long "
+            "it takes, is of a rehearsal on a twin made of what they said"
+        )
+    return f"this really happened on {where}; its plan was rehearsed on a twin before"
+
+
 def _made(steps: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]) -> str:
     """``Three VMs, three k3s nodes and one NFS share now run``; empty where none is of note."""
     names = {

@@ -135,6 +135,21 @@ def test_on_paper_and_expanded_every_command_is_there(chromium, page):
         shown.close()
 
 
+def test_good_and_bad_are_told_apart_by_who_sees_no_red_or_green(chromium, page):
+    """By blue against its absence, which dichromats of both common kinds see, in both themes."""
+    for theme in ("light", "dark"):
+        shown = chromium.new_page(color_scheme=theme)
+        try:
+            shown.goto(page.as_uri())
+            style = "getComputedStyle(document.documentElement).getPropertyValue"
+            colours = {n: shown.evaluate(f"{style}('--{n}')") for n in ("good", "warn", "bad")}
+        finally:
+            shown.close()
+        red, blue = ({n: int(c[at : at + 2], 16) for n, c in colours.items()} for at in (1, 5))
+        assert blue["good"] > red["good"]
+        assert all(red[n] > blue[n] for n in ("warn", "bad"))
+
+
 def test_what_came_of_it_and_what_is_destroyed_stand_above_the_rest(chromium, page):
     shown = chromium.new_page(viewport={"width": 1280, "height": 800})
     try:

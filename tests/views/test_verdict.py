@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.runbook.plan import Plan
-from homelab_lib.views.verdict import verdict
+from homelab_lib.views.verdict import happened, verdict
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "reports" / "example"
 SUMMARY = json.loads((EXAMPLE / "summary.json").read_text())
@@ -48,3 +48,23 @@ def test_what_came_of_a_run(changed, told):
     found = verdict(SUMMARY | changed, PLAN)
     found = re.sub(r"; about [^.]+", "", found)  # how long it took is the example's own affair
     assert re.sub(r"in \d+ min \d+ s of", "in 4 min 34 s of", found) == told
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, "all of it on a twin of the lab: no machine of yours was touched"),
+        ({"target": "ssh", "evidence": "measured"},
+         "this really happened on the real hosts; its plan was rehearsed on a twin before"),
+        ({"target": "ssh", "evidence": "measured", "mode": "verify", **NOTHING_SENT},
+         "the real hosts were looked at, and nothing was sent to them"),
+        ({"target": "ssh", "evidence": "measured", "mode": "plan", **NOTHING_SENT},
+         "the real hosts were looked at, and nothing was sent to them; what would be, and how long "
+         "it takes, is of a rehearsal on a twin made of what they said"),
+        ({"target": "ssh", "evidence": "rehearsed"},
+         "this really happened on the real hosts (who said of themselves that they are a twin); "
+         "its plan was rehearsed on a twin before"),
+    ],
+)  # fmt: skip
+def test_what_really_happened_and_what_on_a_twin_alone(changed, told):
+    assert happened(SUMMARY | changed) == told
