@@ -384,12 +384,21 @@ class Site:
                 if tries > _TRIES:
                     return [f"not done after {_TRIES} tries: {error}"]
                 self._opened()
+                self._by_hand(error)
                 self.target.clock.sleep(60.0)  # nobody types faster
                 wire = self._wire()
                 error = self._run(self._engine(book, wire, own), wire, book.names)
             return _otherwise(self._state(), undisturbed)
         finally:
             own.unlink(missing_ok=True)
+
+    def _by_hand(self, error: BaseException) -> None:
+        """What a person has to do: restic begins no repository where it has left one half-made, and
+        can't take that away."""
+        if "repository already contains keys" in str(error):
+            held = self.target.world.repositories.repositories
+            for place in [place for place, each in held.items() if not each.begun]:
+                del held[place]
 
     def _run(self, engine: Engine, wire: Wire, names: Sequence[str]) -> BaseException | None:
         try:
