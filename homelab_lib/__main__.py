@@ -1,6 +1,7 @@
 """The command line: `homelab …`, or `python -m homelab_lib …`."""
 
 import argparse
+import gc
 import json
 import os
 import shlex
@@ -390,6 +391,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         commands[arguments.action.__name__].unknown(unknown[0])
+    gc.set_threshold(100_000)  # most of what a command reads and makes stays to its end
     try:
         status = arguments.action(arguments)
         sys.stdout.flush()

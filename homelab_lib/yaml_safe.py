@@ -8,7 +8,6 @@ before anything is built of them, and what is said of a text is where it is wron
 Source: YAML 1.2.2, 5.1 (character set) and 7.1 (aliases); PyYAML 6, `parser.py`, `composer.py`.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +30,7 @@ MAX_DEPTH = 50
 MAX_VALUES = 100_000
 """Values in a document, ten times the shipped lab's; an alias counts as often as it is used."""
 
-_NO_ROOM = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_ROOM = yaml.reader.Reader.NON_PRINTABLE
 """Characters that YAML has no room for."""
 
 
@@ -157,34 +156,38 @@ def _counted(parser: Any, max_depth: int, max_values: int) -> Iterator[yaml.Even
     sizes: dict[str | None, int] = {}  # by anchor: nodes in what it stands for
     above: list[tuple[str | None, int]] = []  # of the open collections: anchor, count before
     count = documents = 0
-    while parser.check_event():
+    while True:
         event = parser.get_event()
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise BadYaml("a second document; write one per file", line)
-            continue
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in sizes:
-                raise BadYaml("this isn't YAML: an alias without its anchor", line)
-            count += sizes[event.anchor]
-        elif isinstance(event, yaml.CollectionStartEvent):
-            above.append((event.anchor, count))
-            count += 1
-            if len(above) > max_depth:
-                raise BadYaml("nested too deeply", line)
-            sizes.pop(event.anchor, None)  # within itself it stands for nothing
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = above.pop()
-            if anchor:
-                sizes[anchor] = count - before
-        elif isinstance(event, yaml.ScalarEvent):
+        kind = type(event)
+        if kind is yaml.ScalarEvent:  # most are
             count += 1
             if event.anchor:
                 sizes[event.anchor] = 1
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            above.append((event.anchor, count))
+            count += 1
+            if len(above) > max_depth:
+                raise BadYaml("nested too deeply", _line(event))
+            sizes.pop(event.anchor, None)  # within itself it stands for nothing
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            anchor, before = above.pop()
+            if anchor:
+                sizes[anchor] = count - before
+        elif kind is yaml.AliasEvent:
+            if event.anchor not in sizes:
+                raise BadYaml("this isn't YAML: an alias without its anchor", _line(event))
+            count += sizes[event.anchor]
+        elif kind is yaml.StreamEndEvent:
+            return
         else:
+            documents += kind is yaml.DocumentStartEvent
+            if documents > 1:
+                raise BadYaml("a second document; write one per file", _line(event))
             continue
         if count > max_values:
-            raise BadYaml(f"more than {max_values} values", line)
+            raise BadYaml(f"more than {max_values} values", _line(event))
         yield event
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1

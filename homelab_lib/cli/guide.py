@@ -6,11 +6,11 @@ from typing import Any
 
 from homelab_lib import durable, paths
 from homelab_lib.errors import BadParameter, HomelabError
-from homelab_lib.lab import load_lab
 
 
 def guide(arguments: argparse.Namespace) -> int:
     """Write runbooks as a page to read: steps, reasons, and the commands of their rehearsal."""
+    from homelab_lib.lab import load_lab
     from homelab_lib.session import Run
     from homelab_lib.views.guide import guide as written
 

@@ -7,11 +7,6 @@ from pathlib import Path
 
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter
-from homelab_lib.lab import load_lab
-from homelab_lib.lab.json_schema import write
-from homelab_lib.lab.loader import load_catalog
-from homelab_lib.lab.near import near
-from homelab_lib.recipes.phase import possible
 
 _EXPLAINED = "home"
 """The example whose catalog/parts.yaml says how a part of one's own is written."""
@@ -24,6 +19,12 @@ def examples() -> list[str]:
 
 def init(arguments: argparse.Namespace) -> int:
     """Make a lab of your own in a new folder: a small one, or like the example that you name."""
+    from homelab_lib.lab import load_lab
+    from homelab_lib.lab.json_schema import write
+    from homelab_lib.lab.loader import load_catalog
+    from homelab_lib.lab.near import near
+    from homelab_lib.recipes.phase import possible
+
     folder = Path(arguments.folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadParameter("there is something already", where=str(folder), fix="name a new folder")

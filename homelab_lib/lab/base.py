@@ -226,7 +226,7 @@ Names = tuple[Slug, ...]
 class Record(BaseModel):
     """A part of the description: unknown keys are errors, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Named(Record):

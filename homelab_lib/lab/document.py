@@ -26,6 +26,7 @@ _WORDS = {"": None, "~": None} | {
     for word, value in (("null", None), ("true", True), ("false", False))
     for form in (word, word.capitalize(), word.upper())
 }
+_NUMBERS_BEGIN = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
 _OTHER_BASE = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -35,6 +36,8 @@ def scalar(text: str) -> Any:
     """The value of a plain scalar by YAML 1.2's core schema; what can't be a number stays text."""
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _NUMBERS_BEGIN:
+        return text
     number: int | float | None = None
     if _INTEGER.fullmatch(text):
         number = int(text)
@@ -187,11 +190,12 @@ class _Builder:
 
     def _node(self, event: Any, key: Any, path: Steps) -> Node:
         where = self._where(key or event)
-        if isinstance(event, yaml.AliasEvent):
+        kind = type(event)
+        if kind is yaml.AliasEvent:
             return replace(self._anchors[event.anchor], where=where)
-        if isinstance(event, yaml.ScalarEvent):
+        if kind is yaml.ScalarEvent:
             node = Node(self._scalar(event, path), where, event.value)
-        elif isinstance(event, yaml.SequenceStartEvent):
+        elif kind is yaml.SequenceStartEvent:
             node = self._sequence(event, where, path)
         else:
             node = self._mapping(event, where, path)
@@ -214,15 +218,15 @@ class _Builder:
     def _sequence(self, event: Any, where: str, path: Steps) -> Node:
         self._refuse_tag(event, path)
         items: list[Node] = []
-        while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+        while type(item := next(self._events)) is not yaml.SequenceEndEvent:
             items.append(self._node(item, None, (*path, len(items))))
         return Node(items, where)
 
     def _mapping(self, event: Any, where: str, path: Steps) -> Node:
         self._refuse_tag(event, path)
         entries: dict[Any, Node] = {}
-        while not isinstance(key_event := next(self._events), yaml.MappingEndEvent):
-            if not isinstance(key_event, yaml.ScalarEvent):
+        while type(key_event := next(self._events)) is not yaml.MappingEndEvent:
+            if type(key_event) is not yaml.ScalarEvent:
                 line = key_event.start_mark.line + 1
                 raise BadYaml("this isn't YAML: a key must be plain text", line)
             key = self._scalar(key_event, path)

@@ -60,7 +60,8 @@ def _belonging(path: Steps, value: object) -> Iterator[tuple[Steps, BaseModel, i
     else:
         return
     for step, each in below:
-        yield from _belonging((*path, step), each)
+        if isinstance(each, BaseModel | dict | tuple):
+            yield from _belonging((*path, step), each)
 
 
 def _tasks(path: Steps, tasks: tuple[Task, ...], machines: list[str]) -> Iterator[Fault]:
