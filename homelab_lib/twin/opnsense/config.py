@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.files import FileSystem
@@ -74,7 +75,7 @@ class Config:
         text = self._files.text(PLACE)
         if text != self._read[0]:
             try:
-                self._read = text, ET.fromstring(text)
+                self._read = text, _whole(ET.fromstring(text))
             except ET.ParseError as error:
                 raise ValueError(f"{PLACE}: {error}") from None
         return copy.deepcopy(self._read[1])
@@ -129,14 +130,8 @@ class Config:
             if not re.fullmatch(r"config-.*\.xml", name):
                 continue
             text = self._files.text(f"{BACKUPS}/{name}")
-            try:
-                revision = ET.fromstring(text).find("revision")
-            except ET.ParseError:
-                continue
-            if revision is not None:
-                time, description, by = (
-                    revision.findtext(tag, "") for tag in ("time", "description", "username")
-                )
+            if (revision := _revision(text)) is not None:
+                time, description, by = revision
                 found.append(Backup(name, time, description, by, len(text.encode())))
         return sorted(found, key=lambda backup: (backup.time, backup.id), reverse=True)
 
@@ -152,6 +147,28 @@ class Config:
             return False
         self._files.remove(f"{BACKUPS}/{name}")
         return True
+
+
+@lru_cache(maxsize=2 * _KEPT)
+def _revision(text: str) -> tuple[str, str, str] | None:
+    """When a backup was made, what was done and who did it; None where it says nothing of it."""
+    try:
+        revision = ET.fromstring(text).find("revision")
+    except ET.ParseError:
+        return None
+    if revision is None:
+        return None
+    time, description, by = (
+        revision.findtext(tag, "") for tag in ("time", "description", "username")
+    )
+    return time, description, by
+
+
+def _whole(root: ET.Element) -> ET.Element:
+    """The same; what the parser left as pieces is joined, or each copy would copy them one by one."""
+    for each in root.iter():
+        _ = each.text, each.tail
+    return root
 
 
 def written(root: ET.Element) -> str:
