@@ -9,6 +9,8 @@ INSTALLED := $(VENV)/.installed
 PROGRAMS := $(VENV)/.programs
 # A file is one's alone, so that what its tests share is made once.
 BOTH := -n 2 --dist loadfile --no-loadscope-reorder
+# Each kernel that a test starts would compile the library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-kills test-mutants test-machine \
     lab fidelity guides notebooks bench lint example clean

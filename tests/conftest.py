@@ -1,5 +1,7 @@
 """What tests of whole runs share."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
@@ -10,6 +12,12 @@ from standing import standing as serve_standing
 # How long one example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: it isn't looked through for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,11 @@
 """Under ``make test-contract`` all of it has to run: what was skipped has failed."""
 
+import os
 from typing import Any
 
 import pytest
 
+from contract.manifests import Sent, planned
 from contract.oracle import FOLDER, contract
 from contract.readers import unread
 from strictly import strictly
@@ -31,3 +33,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     shown = ", ".join(f"{product} {count}" for product, count in left.most_common())
     read = len(rows) - left.total()
     terminalreporter.write_line(f"real outputs: {read} of {len(rows)} read; by nobody: {shown}")
+
+
+@pytest.fixture(scope="session")
+def changes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sent, ...]:
+    """The changes of every phase of every lab, rehearsed once for all files and workers."""
+    base = tmp_path_factory.getbasetemp()
+    return planned(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

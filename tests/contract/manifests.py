@@ -1,10 +1,11 @@
 """What runbooks of ours send: every object and every text, over the labs that are here."""
 
+import fcntl
 import json
 import shutil
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -26,26 +27,42 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-@cache
-def planned(folder: Path) -> tuple[PlannedChange, ...]:
+class Sent(NamedTuple):
+    """What a plan shows of a change: its call, and the text that goes with it."""
+
+    call: str
+    shows: str
+
+
+def planned(shared: Path) -> tuple[Sent, ...]:
     """The changes of every phase of every lab, from their rehearsals.
 
     Parameters
     ----------
-    folder
-        Where the runs and the labs that tests describe may lie.
+    shared
+        A folder of this session of tests: whoever asks first rehearses them, for all its workers.
     """
+    kept = shared / "planned.json"
+    with (shared / "planned.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_text(json.dumps(_rehearsed(shared)))
+    return tuple(Sent(*each) for each in json.loads(kept.read_text()))
+
+
+def objects(changes: Iterable[Sent]) -> list[dict[str, Any]]:
+    """The Kubernetes objects among them, each once."""
+    texts = dict.fromkeys(c.shows for c in changes if " kubectl apply " in c.call)
+    # What is in a Secret is shown to nobody.
+    return [json.loads(text) for text in texts if text.startswith("{")]
+
+
+def _rehearsed(folder: Path) -> list[Sent]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOMELAB_STATE", str(folder / "state"))
         patch.setenv("HOMELAB_REPORTS", str(folder / "reports"))
-        return tuple(change for lab in _labs(folder) for change in _changes(lab))
-
-
-def objects(folder: Path) -> list[dict[str, Any]]:
-    """The Kubernetes objects among them, each once."""
-    texts = dict.fromkeys(c.shows for c in planned(folder) if " kubectl apply " in c.call)
-    # What is in a Secret is shown to nobody.
-    return [json.loads(text) for text in texts if text.startswith("{")]
+        changes = (change for lab in _labs(folder) for change in _changes(lab))
+        return [Sent(change.call, change.shows) for change in changes]
 
 
 def _labs(folder: Path) -> list[str]:

@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from contract.clusters import standing
-from contract.manifests import planned
 from contract.programs import installed
 
 pytestmark = pytest.mark.contract
@@ -28,9 +27,9 @@ def schema(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory):
+def ours(changes):
     """Every text of cloud-config that our runbooks write, over every lab that is here."""
-    texts = {change.shows for change in planned(tmp_path_factory.mktemp("runs"))}
+    texts = {change.shows for change in changes}
     return sorted(text for text in texts if text.startswith("#cloud-config"))
 
 

@@ -165,7 +165,7 @@ def _revision(text: str) -> tuple[str, str, str] | None:
 
 
 def _whole(root: ET.Element) -> ET.Element:
-    """The same; what the parser left as pieces is joined, or each copy would copy them one by one."""
+    """The same; texts that the parser left in pieces are joined, or each copy copies the pieces."""
     for each in root.iter():
         _ = each.text, each.tail
     return root
