@@ -18,7 +18,6 @@ from homelab_lib import paths
 from homelab_lib.cli import completion, guide, kept, runs
 from homelab_lib.cli.start import examples, init
 from homelab_lib.errors import HomelabError, LabError
-from homelab_lib.lab.near import near
 from homelab_lib.printable import printable
 
 
@@ -270,11 +269,15 @@ class _Parser(argparse.ArgumentParser):
 
     def unknown(self, word: str) -> NoReturn:
         """Complain of a word that it does not know, beside its own usage."""
+        from homelab_lib.lab.near import near
+
         options = [name for name in self._option_string_actions if name.startswith("--")]
         typed = word.partition("=")[0]
         self.error(f"{typed!r} means nothing here{near(typed, options)}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
+        from homelab_lib.lab.near import near
+
         if action.choices is not None and value not in action.choices:
             known = ", ".join(map(str, action.choices))
             meant = near(value, action.choices) or "."

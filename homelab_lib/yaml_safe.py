@@ -189,5 +189,6 @@ def _counted(parser: Any, max_depth: int, max_values: int) -> Iterator[yaml.Even
         yield event
 
 
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line
+    return line + 1
