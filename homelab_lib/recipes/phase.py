@@ -22,6 +22,7 @@ from homelab_lib.recipes.hardware import assembly, desktop, switch
 from homelab_lib.recipes.inference import failover, ollama, web_ui
 from homelab_lib.recipes.kubernetes import compute, production
 from homelab_lib.recipes.nas import apps, configuration, linux, network, power, truenas
+from homelab_lib.recipes.proxmox import cluster as proxmox_cluster
 from homelab_lib.recipes.proxmox import containers, host
 from homelab_lib.recipes.proxmox import network as proxmox_network
 from homelab_lib.recipes.ways_in import access
@@ -105,7 +106,7 @@ PARTS = (
     Part(
         "proxmox",
         "Proxmox host",
-        (_of(host), _made(linux.MAKES, linux.on_proxmox)),
+        (_of(host), _of(proxmox_cluster), _made(linux.MAKES, linux.on_proxmox)),
     ),
     Part("network", "Network of the Proxmox host", (_of(proxmox_network),)),
     Part("access", "Ways in from outside", (_of(access),)),

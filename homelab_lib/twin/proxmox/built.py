@@ -49,6 +49,21 @@ def _version(machine: Machine) -> str:
     return machine.version if isinstance(machine, ProxmoxNode) else ""
 
 
+def _join(node: ProxmoxNode, world: World, name: str, before_phase: int) -> None:
+    """Into the cluster that the lab has it in, where that is there by now: as it says, or since a
+    person made it in an earlier phase."""
+    for cluster in world.lab.proxmox_clusters.values():
+        made = cluster.phase is not None and cluster.phase < before_phase
+        if name not in cluster.nodes or not (cluster.exists or made):
+            continue
+        others = [world.lab.hosts[each].os.node or each for each in cluster.nodes if each != name]
+        node.cluster_name = cluster.name
+        node.peers = [
+            {"id": f"node/{each}", "node": each, "status": "online", "type": "node"}
+            for each in others
+        ]
+
+
 def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode:
     known = release(host.os.version or RELEASES[DEFAULT].version)
     node = ProxmoxNode(
@@ -69,6 +84,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
             server = Server(store.fingerprint, {store.datastore: {}}, {store.username or "": None})
             node.backup_servers[store.server] = server
     furnish(node, host, before_phase)
+    _join(node, world, name, before_phase)
     # The installer's choice since Proxmox VE 8.1: a tenth of the memory, 16 GiB at most.
     cache = min((host.memory_bytes or node.memory_bytes) // 10, 16 * 2**30)
     for folder in ("/run", "/etc/cron.d"):

@@ -77,6 +77,8 @@ class ProxmoxNode(Machine):
         """Guests of the cluster's other nodes: they have numbers too."""
         self.peers: list[dict[str, Any]] = []
         """The cluster's other nodes, and what else its list has of them."""
+        self.cluster_name = "cluster"
+        self.away: set[str] = set()  # nodes of the cluster that it does not see
         self.secure_boot = False
         self.disk_rows: list[dict[str, Any]] = []
         """Its disks, as the API lists them."""

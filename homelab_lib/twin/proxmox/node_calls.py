@@ -81,12 +81,14 @@ def _nodes(node: ProxmoxNode, given: Given) -> Any:
 def _cluster_status(node: ProxmoxNode, given: Given) -> Any:
     def member(name: str, number: int, ip: str) -> dict[str, Any]:
         row = {"type": "node", "id": f"node/{name}", "name": name, "nodeid": number, "level": ""}
-        return row | {"local": int(name == node.node), "online": 1} | ({"ip": ip} if ip else {})
+        row |= {"local": int(name == node.node), "online": int(name not in node.away)}
+        return row | ({"ip": ip} if ip else {})
 
     peers = sorted({row["node"] for row in node.peers if row.get("type") == "node"})
     if not peers:
         return [member(node.node, 0, node.address)]
-    cluster = {"type": "cluster", "id": "cluster", "name": "cluster", "version": 1, "quorate": 1}
+    cluster = {"type": "cluster", "id": "cluster", "name": node.cluster_name, "version": 1}
+    cluster["quorate"] = int(2 * (1 + len(peers) - len(node.away)) > 1 + len(peers))
     members = [member(node.node, 1, node.address)]
     members += [member(name, 2 + each, "") for each, name in enumerate(peers)]
     return [cluster | {"nodes": len(members)}, *members]

@@ -26,7 +26,7 @@ Get = Callable[..., Any]
 
 # What is read of the answers.
 _FIRST_BOOT: Shape = {"status?": str, "errors?": [str]}
-_MEMBERS: Shape = [{"type": str, "name": str, "local?": whole}]
+_MEMBERS: Shape = [{"type": str, "name": str, "local?": whole, "online?": whole}]
 _VERSION: Shape = {"version": str, "repoid?": str}
 _STATUS: Shape = {
     "memory": {"total": whole},
@@ -135,7 +135,10 @@ def _sources(node: ProxmoxNode, get: Get) -> None:
 
 
 def _assert_called(node: ProxmoxNode, get: Get) -> None:
-    rows = [row for row in get("/cluster/status", shape=_MEMBERS) if row["type"] == "node"]
+    told = get("/cluster/status", shape=_MEMBERS)
+    rows = [row for row in told if row["type"] == "node"]
+    node.cluster_name = next((r["name"] for r in told if r["type"] == "cluster"), "cluster")
+    node.away = {row["name"] for row in rows if not row.get("online", 1)}
     called = next(row["name"] for row in rows if row.get("local"))
     if called != node.node:
         raise HomelabError(
