@@ -6,6 +6,7 @@ many things of one shape, a room has one resource for all of them and a table of
 like (`truenas.families`, `proxmox.options`), so that the next one is an entry in that table.
 """
 
+from homelab_lib.control.backup_server import reads as _backup_server
 from homelab_lib.control.kubernetes import busy as _kubernetes_busy
 from homelab_lib.control.kubernetes import reads as _kubernetes
 from homelab_lib.control.linux import afterwards as _linux_afterwards
@@ -21,7 +22,7 @@ from homelab_lib.control.truenas import afterwards as _truenas_afterwards
 from homelab_lib.control.truenas import busy as _truenas_busy
 from homelab_lib.control.truenas import reads as _truenas
 
-READS = (_kubernetes, _opnsense, _opnsense_probe, _proxmox, _truenas)
+READS = (_backup_server, _kubernetes, _opnsense, _opnsense_probe, _proxmox, _truenas)
 """Modules that declare which calls only read; importing them registers that."""
 
 BUSY = (_kubernetes_busy, _linux_busy, _opnsense_busy, _proxmox_busy, _truenas_busy)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from homelab_lib.lab.backup_server import BackupServer
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.base import BY_NAME, Interface, Record, Slug
 from homelab_lib.lab.firewall import Firewall
@@ -50,6 +51,9 @@ class Appliances(Record):
     )
     proxmox_clusters: Annotated[dict[Slug, ProxmoxCluster], BY_NAME] = Field(
         {}, description="Proxmox hosts that are one cluster."
+    )
+    backup_servers: Annotated[dict[Slug, BackupServer], BY_NAME] = Field(
+        {}, description="Proxmox Backup Servers, by the host or VM that is one."
     )
     backups: Backups = Field(
         Backups(), description="What is kept besides itself, and brought back to see that it can."

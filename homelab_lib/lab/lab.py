@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab.appliances import Appliances
+from homelab_lib.lab.backup_server import BackupServer
 from homelab_lib.lab.base import BY_NAME, PublicKey, Record, Slug
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.compute import Compute
@@ -18,7 +19,7 @@ from homelab_lib.lab.host import Host, OperatingSystem
 from homelab_lib.lab.near import near
 from homelab_lib.lab.network import Wires
 from homelab_lib.lab.project import Project
-from homelab_lib.lab.storage import Storage
+from homelab_lib.lab.storage import Storage, VmStorage
 
 
 class Operator(Record):
@@ -90,6 +91,28 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
             return self.hosts[machine].os
         vm = self.vms.get(machine)
         return None if vm is None else vm.os or OperatingSystem(kind="linux")
+
+    def addresses(self, machine: str) -> tuple[str, ...]:
+        """The addresses of a host or a VM that are written out, and its name.
+
+        Parameters
+        ----------
+        machine
+            Name of a host or a VM.
+        """
+        if (vm := self.vms.get(machine)) is not None:
+            found = vm.addresses
+        else:
+            host = self.hosts[machine]
+            found = tuple(cidr for each in host.attached.values() for cidr in each.cidrs)
+            found += (host.ssh.address,) if host.ssh else ()
+        return tuple(dict.fromkeys((*(each.partition("/")[0] for each in found), machine)))
+
+    def backup_server_of(self, storage: VmStorage) -> BackupServer | None:
+        """The lab's own backup server behind a storage of a Proxmox node; None for none."""
+        there = (name for name in self.backup_servers if name in (*self.hosts, *self.vms))
+        names = [name for name in there if storage.server in self.addresses(name)]
+        return self.backup_servers[names[0]] if storage.kind == "pbs" and names else None
 
     def proxmox_nodes(self, host: str) -> tuple[str, ...]:
         """The hosts that share VMIDs and storage definitions with one: its Proxmox cluster.

@@ -129,7 +129,11 @@ class VmStorage(OnHost):
             ),
         ]
         | None
-    ) = Field(None, description="By which the server of a pbs is known.")
+    ) = Field(
+        None,
+        description="By which the server of a pbs is known; none: a server of this lab is asked, "
+        "over SSH.",
+    )
     encrypted: bool = Field(
         False, description="Whether a pbs gets backups that are encrypted by a key of the host's."
     )

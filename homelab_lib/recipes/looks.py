@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 from homelab_lib.answers import SCALAR, Shape
 from homelab_lib.control.clock import clock_s
+from homelab_lib.control.linux.served import shown_until_s
 from homelab_lib.control.proxmox.api import active_task, api
 from homelab_lib.control.truenas.disks import identities, serials
 from homelab_lib.control.truenas.midclt import call
@@ -16,6 +17,7 @@ from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.releases import is_known, known_names, series_of
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
+from homelab_lib.recipes.kubernetes.looks import good_until
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step
 
@@ -43,6 +45,17 @@ _VERSIONS = {
 }
 
 
+_WEB = {
+    "proxmox": (
+        8006, "web interface", "`pvecm updatecerts --force`, then `systemctl restart pveproxy`"),
+    "truenas": (
+        443, "web interface", "make one under Credentials, Certificates, and have it replace the "
+        "old one under System, General Settings, GUI"),
+}  # fmt: skip
+"""Where appliances show a certificate of their own, what that is, and how it is made anew."""
+_API = (6443, "API of k3s", "`systemctl restart k3s` makes one anew that has little left")
+
+
 def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     """The steps of all that stands when some phases are done.
 
@@ -65,6 +78,15 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
+    shown = [(host.name, *_WEB[host.os.kind]) for host in hosts if host.os.kind in _WEB]
+    shown += [
+        (name, *_API)
+        for cluster in lab.clusters.values()
+        if cluster.exists or cluster.phase in phases
+        for name in cluster.servers
+    ]
+    if shown:
+        yield _web(shown)
     inside = [host.name for host in hosts if host.os.kind == "proxmox"]
     inside += [vm.name for vm in lab.vms.values() if vm.exists or vm.phase in phases]
     if (url := _somewhere(lab)) and inside:
@@ -170,6 +192,25 @@ def _releases(hosts: list[Machine]) -> Step:
 
     why = "An appliance updates itself, and then nobody here has looked at what its calls mean."
     return Step("releases", "Releases that run", why=why, check=check)
+
+
+def _web(shown: list[tuple[str, int, str, str]]) -> Step:
+    def check(ctx: Context) -> Iterator[Check]:
+        for name, port, what, mends in shown:
+            host = ctx.host(name)
+            until_s, why = shown_until_s(host, f"127.0.0.1:{port}")
+            title = f"the certificate of the {what} of {name} is good for a while"
+            if until_s is None:
+                yield Check(title, False, f"it shows none: {why}")
+            else:
+                yield good_until(title, until_s, clock_s(host), mends)
+
+    why = (
+        "An appliance issues its own certificate and renews it, or does not: then its pages and "
+        "whoever asks its API are refused one morning."
+    )
+    return Step("certificates", "Until when the appliances' certificates are good", why=why,
+                check=check)  # fmt: skip
 
 
 def _somewhere(lab: Lab) -> str:

@@ -2,6 +2,8 @@
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
+from homelab_lib.twin.backup_server import built as backup_server
+from homelab_lib.twin.backup_server import decays as backup_server_decays
 from homelab_lib.twin.clock import Clock
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes import built as kubernetes
@@ -29,7 +31,7 @@ from homelab_lib.twin.truenas import decays as truenas_decays
 from homelab_lib.twin.truenas import surprises as truenas_surprises
 from homelab_lib.twin.world import World
 
-_ROOMS = (truenas, proxmox, opnsense, kubernetes)
+_ROOMS = (truenas, proxmox, opnsense, kubernetes, backup_server)
 SURPRISES = (
     kubernetes_surprises,
     machine_surprises,
@@ -38,7 +40,14 @@ SURPRISES = (
     truenas_surprises,
 )
 """Modules of the rooms that register surprises; importing them does it."""
-DECAYS = (kubernetes_decays, machine_decays, opnsense_decays, proxmox_decays, truenas_decays)
+DECAYS = (
+    backup_server_decays,
+    kubernetes_decays,
+    machine_decays,
+    opnsense_decays,
+    proxmox_decays,
+    truenas_decays,
+)
 """The same for what decays."""
 _FREEBSD = ("pfsense",)
 

@@ -42,7 +42,7 @@ from homelab_lib.transport.command import Result, read
 from homelab_lib.transport.request import Request
 
 FOLDER = Path(__file__).parent
-ROOMS = ("truenas", "proxmox", "kubernetes", "opnsense")
+ROOMS = ("truenas", "proxmox", "kubernetes", "opnsense", "backup_server")
 CASES = sorted(file for room in ROOMS for file in (FOLDER / room).rglob("*.json"))
 ANY = "…"
 _PARTS = {"why", "resource", "with", "answers", "begun", "sent", "clean", "waiting", "conflict",

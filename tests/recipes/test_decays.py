@@ -16,7 +16,7 @@ from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin import decays
 from homelab_lib.views.looks import findings
-from recipes import cards_bench, in_production, test_backup
+from recipes import cards_bench, in_production, test_backup, test_own_backup_server
 from recipes.bench import Bench
 
 LAB = load_lab()
@@ -73,13 +73,18 @@ def copies():
     return test_backup.bench_of()[0]
 
 
+def datastores():
+    return test_own_backup_server.bench_of(looks=[4])[0]
+
+
 ROOMS = {
     appliances: ("k3s-agent-killed", "k3s-agent-leaks", "nas-disk-fails", "nas-pool-degraded",
-                 "pve-disk-fails", "pve-stale-lock"),
+                 "pve-certificate-ends", "pve-disk-fails", "pve-stale-lock"),
     gateway: ("ids-dies", "ips-holds-back"),
     production: ("certificate-not-renewed", "flux-gives-up", "flux-suspended"),
     cards: ("gpu-lost-by-reload", "nvidia-driver-split"),
     copies: ("restic-half-locked",),
+    datastores: ("pbs-disk-rots",),
 }  # fmt: skip
 """What each bench has that can decay."""
 _MENDED_BY = re.compile(r"`[^`]+`|replace|restart|mend that|of their versions|start it anew")
@@ -91,7 +96,7 @@ def test_each_has_a_place_here():
     )
 
 
-_CHEAP = (appliances, copies)
+_CHEAP = (appliances, copies, datastores)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -126,7 +131,7 @@ def standing_appliances():
 def test_each_is_found_by_name_with_what_mends_it_and_nothing_else_is(make, monkeypatch):
     for name, value in in_production.SECRETS.items():
         monkeypatch.setenv(name, value)
-    for name in ("RESTIC_KEY", "RESTIC_ID", "RESTIC_SECRET", "RESTIC_LOGIN", *_API):
+    for name in ("RESTIC_KEY", "RESTIC_ID", "RESTIC_SECRET", "RESTIC_LOGIN", "PBS_TOKEN", *_API):
         monkeypatch.setenv(name, "nobody's")
     place = Place(make())
     stops = place.bench.stops()

@@ -1,10 +1,14 @@
 """What copies say of other things: machines, repositories, and what is brought back."""
 
+import re
 from collections.abc import Iterator
 
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.per_host import every
 
+_DEBIANS = ("debian", "linux", "proxmox")
+_TOKEN = re.compile(r"[^\s:/@!]+@pbs![A-Za-z0-9_][A-Za-z0-9._-]*")
 _BLOCKS = ("zfspool", "lvm", "lvmthin")
 
 
@@ -41,6 +45,39 @@ def faults(lab: Lab) -> Iterator[Fault]:
             what = f"{place.name} is no s3: its login does not fit on a line of paper"
             yield Fault((*path, "from_paper"), what)
     yield from _of_guests(lab)
+    yield from _of_servers(lab)
+
+
+def _of_servers(lab: Lab) -> Iterator[Fault]:
+    """Backup servers of the lab, and the storages of nodes that name them."""
+    shares = {f"{share.host}.{share.name}" for share in every(lab.nfs_shares)}
+    for name, server in lab.backup_servers.items():
+        path = ("backup_servers", name)
+        system = lab.system(name) if name in lab.machines() else None
+        if system is None:
+            yield unknown(path, name, lab.machines(), "machine we log in on")
+        elif system.kind not in _DEBIANS:
+            what = f"{name} runs {system.kind}: Proxmox Backup Server stands on Debian"
+            yield Fault(path, what)
+        stores = server.datastores.items()
+        places = ((((*path, "datastores", n, "path")), s.path.rstrip("/")) for n, s in stores)
+        yield from twice(places, "the folder")
+        for key, store in stores:
+            if store.share is not None and store.share not in shares:
+                yield unknown((*path, "datastores", key, "share"), store.share, shares, "NFS share")
+    for storage in every(lab.storages):
+        own = lab.backup_server_of(storage)
+        if own is None:
+            continue
+        path = ("storages", storage.host, storage.name)
+        if storage.datastore not in own.datastores:
+            known = own.datastores
+            yield unknown(
+                (*path, "datastore"), storage.datastore, known, f"datastore of {own.name}"
+            )
+        if not _TOKEN.fullmatch(storage.username or ""):
+            what = f"{storage.username} is no token of {own.name}: write one, such as pve@pbs!node"
+            yield Fault((*path, "username"), what)
 
 
 def _of_guests(lab: Lab) -> Iterator[Fault]:

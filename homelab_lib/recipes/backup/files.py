@@ -26,7 +26,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
-from homelab_lib.recipes.backup import guests
+from homelab_lib.recipes.backup import guests, servers
 from homelab_lib.recipes.backup.promised import drilled, is_new
 from homelab_lib.recipes.backup.restic import reached
 from homelab_lib.recipes.nas import cloud
@@ -34,7 +34,8 @@ from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, 
 from homelab_lib.secret import Secret
 from homelab_lib.wiring.carried_on import backups_carried_on
 
-MAKES = ("backups", "storages", *cloud.MAKES)
+MAKES = ("backups", "backup_servers", "storages", *cloud.MAKES)
+looks = servers.looks
 _LINUX = ("proxmox", "debian", "ubuntu", "linux")
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _LONGEST_S = 86_400

@@ -1,9 +1,10 @@
 """Whole guests: backed up by Proxmox onto one of its storages, and restored once to see that they
 can be."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from homelab_lib.control.backup_server.manager import fingerprint as certificate_of
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.timers import on_calendar
 from homelab_lib.control.proxmox.backup_server import KEYS, BackupServer
@@ -15,6 +16,7 @@ from homelab_lib.lab.backups import GuestBackup
 from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
+from homelab_lib.recipes.backup import servers
 from homelab_lib.recipes.backup.promised import drilled, is_new
 from homelab_lib.recipes.nas.cloud import Task
 from homelab_lib.recipes.proxmox.host import made_storage
@@ -38,7 +40,9 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     BadParameter
         A host can't be reached.
     """
-    stores = list(_storages(lab, phase))
+    made_there = list(servers.steps(lab, phase))
+    yield from made_there
+    stores = list(_storages(lab, phase, {step.name for step in made_there}))
     yield from stores
     made = [each for each in lab.backups.guests.values() if each.phase == phase]
     there = {step.name for step in stores}
@@ -60,15 +64,16 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             yield _drill(lab, drill, made)
 
 
-def _storages(lab: Lab, phase: int) -> Iterator[Step]:
-    """The storages that guests are backed up to."""
+def _storages(lab: Lab, phase: int, there: Collection[str]) -> Iterator[Step]:
+    """The storages that guests are backed up to, after the steps that are there."""
     for host, stores in lab.storages.items():
         used = lab.backups.storages_of(host)
         for store in stores.values():
             if store.phase != phase or store.exists or store.name not in used:
                 continue
             if store.kind == "pbs":
-                yield from _server(lab, host, store)
+                needs = tuple({servers.entry_of(store)} & set(there))
+                yield from _server(lab, host, store, needs)
                 continue
             if store.kind == "cifs":
                 raise BadParameter(
@@ -86,10 +91,11 @@ def _storages(lab: Lab, phase: int) -> Iterator[Step]:
             )
 
 
-def _server(lab: Lab, host: str, store: VmStorage) -> Iterator[Step]:
+def _server(lab: Lab, host: str, store: VmStorage, needs: tuple[str, ...]) -> Iterator[Step]:
     """A backup server's datastore, and the key to what is in it."""
     where = f"storages.{host}.{store.name}"
-    for key in ("username", "password", "fingerprint"):
+    own = lab.backup_server_of(store)
+    for key in ("username", "password", *(("fingerprint",) if own is None else ())):
         if getattr(store, key) is None:
             raise BadParameter(
                 f"storage {store.name!r} is a backup server's, and has no {key}",
@@ -99,9 +105,10 @@ def _server(lab: Lab, host: str, store: VmStorage) -> Iterator[Step]:
                 "fingerprint: see `proxmox-backup-manager cert info`",
             )
     server, datastore, username = str(store.server), str(store.datastore), str(store.username)
-    password, fingerprint = str(store.password), str(store.fingerprint)
+    password = str(store.password)
 
     def ensure(ctx: Context) -> Iterator[Wanted]:
+        fingerprint = store.fingerprint or (own and certificate_of(ctx.host(own.name))) or ""
         yield BackupServer(
             host, node(lab, host), store.name, server, datastore, username, fingerprint,
             store.encrypted, ctx.secret(password),
@@ -114,6 +121,7 @@ def _server(lab: Lab, host: str, store: VmStorage) -> Iterator[Step]:
         "backups and nothing else: whoever takes this host over can't forget what is there. What "
         "is kept how long is the server's affair, and so is looking through it."
         + _stands_on(lab, host, server),
+        needs=needs,
         ensure=ensure,
     )
     if store.encrypted:

@@ -8,6 +8,7 @@ from homelab_lib.models.copies import Copy
 from homelab_lib.runbook.step import Check, Context
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
+_ANEW = "carry out this step anew: it tries again once the last time is too long ago or went badly"
 
 
 def is_new(copy: Copy, title: str) -> Check:
@@ -38,11 +39,12 @@ def drilled(ctx: Context, machine: str, drill: RestoreDrill | GuestDrill, title:
     host = ctx.host(machine)
     last = last_drill(host, drill.name)
     if last is None:
-        return Check(title, False, "never")
+        return Check(title, False, f"never; {_ANEW}")
     age_s = clock_s(host) - last.made_s
     says = (
         f"{last.count('same')} of {len(last.files)} files were the same, {last.count('changed')} "
         f"changed since, {last.count('differs') + last.count('lost')} bad; "
         f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
     )
-    return Check(title, last.good and age_s <= drill.every_days * _DAY_S, says)
+    well = last.good and age_s <= drill.every_days * _DAY_S
+    return Check(title, well, says if well else f"{says}; {_ANEW}")

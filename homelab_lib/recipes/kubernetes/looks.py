@@ -95,7 +95,7 @@ def _dates(lab: Lab, cluster: Cluster, phases: Collection[int], end: str) -> Ste
             title = f"certificate {name} is good for a while"
             if until[:4].isdigit():
                 ends_s = datetime.fromisoformat(until).timestamp()
-                yield _good(title, ends_s, now_s, _RENEWS, written=True)
+                yield good_until(title, ends_s, now_s, _RENEWS, written=True)
             else:
                 says = until or "it says nothing of its end"
                 yield Check(title, False, f"{says}; {_RENEWS}", looks_at="written")
@@ -103,7 +103,7 @@ def _dates(lab: Lab, cluster: Cluster, phases: Collection[int], end: str) -> Ste
             path = f"{FOLDER}/{described.authority.name}.crt"
             title = f"the authority that {client} believes is good for a while"
             until_s = written_until_s(ctx.host(client), path)
-            yield _good(title, until_s, now_s, f"it has to be made anew, and {path} with it",
+            yield good_until(title, until_s, now_s, f"it has to be made anew, and {path} with it",
                         written=True)  # fmt: skip
             yield from _shown(ctx, client, now_s)
 
@@ -114,7 +114,7 @@ def _dates(lab: Lab, cluster: Cluster, phases: Collection[int], end: str) -> Ste
             if until_s is None:
                 yield Check(title, False, f"{client} was shown none: {why}")
             else:
-                yield _good(title, until_s, now_s, _RENEWS)
+                yield good_until(title, until_s, now_s, _RENEWS)
 
     why = (
         "A certificate is renewed when a third of its time is left, and one that was not is seen "
@@ -131,7 +131,9 @@ _RENEWS = (
 )
 
 
-def _good(title: str, until_s: float, now_s: float, mends: str, *, written: bool = False) -> Check:
+def good_until(
+    title: str, until_s: float, now_s: float, mends: str, *, written: bool = False
+) -> Check:
     """Whether something lasts for more than two weeks, and what to do if not."""
     left_d = (until_s - now_s) / _DAY_S
     when = datetime.fromtimestamp(until_s, UTC).strftime("%Y-%m-%d")

@@ -21,6 +21,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 from homelab_lib.twin.machine.surroundings import Surroundings
 from homelab_lib.twin.machine.unit import Unit
+from homelab_lib.twin.machine.web import serves
 from homelab_lib.yaml_safe import Loader
 
 BINARY = "/usr/local/bin/k3s"
@@ -171,6 +172,7 @@ def start_server(machine: Machine) -> str:
     mode = int(str(config.get("write-kubeconfig-mode", "0600")), 8)
     machine.files.put(KUBECONFIG, administrators(cluster), mode=mode)
     machine.listeners[6443] = lambda: cluster.answers() and cluster.runs_on(machine)
+    serves(machine, 6443, days=365.0)  # and anew whenever it starts with little left
     etcd.schedule(machine, cluster, config)
     world.after(1.0, lambda: _joins(cluster, machine, True, config), label="server node")
     return ""

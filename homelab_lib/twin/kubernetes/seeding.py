@@ -15,6 +15,7 @@ from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
 from homelab_lib.twin.machine.surroundings import Ask
+from homelab_lib.twin.machine.web import serves
 from homelab_lib.yaml_safe import Loader
 
 _LONG_AGO_S = 86400.0
@@ -44,6 +45,7 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     cluster.servers += [machine for machine in world.machines.values() if _joined(machine, server)]
     for machine in cluster.servers:
         machine.listeners[6443] = cluster.answers
+        serves(machine, 6443, days=365.0)
     cluster.seeded = True
     cluster.token = server.files.text(TOKEN).strip() or cluster.token
     cluster.old_log = lambda space, pod: _log(ask, server.name, space, pod)

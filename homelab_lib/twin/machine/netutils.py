@@ -153,7 +153,8 @@ def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -
     ``-v`` tells of it."""
     parts = urlsplit(url)
     name = parts.hostname or ""
-    server = machine.world.find_ip(_resolved(call, url) or machine.world.resolve(machine, name))
+    address = _resolved(call, url) or machine.world.resolve(machine, name)
+    server = machine if address == "127.0.0.1" else machine.world.find_ip(address)
     shows = server.tls.get(parts.port or 443) if server and parts.scheme == "https" else None
     if shows is None:
         return ""

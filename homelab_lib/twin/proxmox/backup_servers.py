@@ -7,6 +7,7 @@ described refuses the connection, and what a key's file holds beside its fingerp
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from homelab_lib.twin.proxmox.archives import Archive
@@ -34,6 +35,14 @@ class Server:
     fingerprint: str
     datastores: dict[str, dict[str, Archive]] = field(default_factory=dict)
     tokens: dict[str, str | None] = field(default_factory=dict)
+
+    def refuses(self, user: str, secret: str) -> bool:
+        """Whether it lets somebody in by a secret."""
+        return user not in self.tokens or self.tokens[user] not in (None, secret)
+
+    def shown_to(self, user: str) -> Collection[str]:
+        """The datastores that somebody may use; of others it does not say that they are there."""
+        return self.datastores.keys()
 
 
 def served(node: ProxmoxNode, store: Store) -> dict[str, Archive]:
@@ -63,10 +72,10 @@ def why_not(node: ProxmoxNode, store: Store) -> str:
         return f"{begin}fingerprint '{server.fingerprint.upper()}' not verified, abort!"
     user = str(options.get("username", "root@pam"))
     secret = node.files.text(f"{KEYS}/{name}.pw").strip()
-    if user not in server.tokens or server.tokens[user] not in (None, secret):
+    if server.refuses(user, secret):
         return f"{begin}401 Unauthorized"
     wanted = str(options.get("datastore"))
-    if wanted not in server.datastores:
+    if wanted not in server.shown_to(user):
         return f"{name}: Cannot find datastore '{wanted}', check permissions and existence!"
     return ""
 

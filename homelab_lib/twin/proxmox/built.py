@@ -7,6 +7,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.packages import install
 from homelab_lib.twin.machine.unit import Unit
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.machine.web import serves
 from homelab_lib.twin.machine.zfs import has_zfs, stand_up_datasets
 from homelab_lib.twin.proxmox import boot_loader, pci
 from homelab_lib.twin.proxmox.apt_calls import sources
@@ -33,6 +34,7 @@ from homelab_lib.twin.proxmox.seeding import seed_proxmox
 from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, mounted_at
 from homelab_lib.twin.world import Kind, World
 
+WEB_PORT = 8006
 _STOCK_CONTENT = ["backup", "iso", "vztmpl"]
 """What Proxmox lets its `local` storage hold until somebody changes it."""
 _OPTIONS = ("vgname", "thinpool", "server", "export", "share", "datastore", "username")
@@ -77,6 +79,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         ),
     )
     node.kernel = known.kernel
+    serves(node, WEB_PORT, days=730.0)
     node.on_device = on_device
     node.served = served
     for store in world.lab.storages.get(name, {}).values():

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from homelab_lib.twin.decays import decay
+from homelab_lib.twin.machine.web import serves
+from homelab_lib.twin.proxmox.built import WEB_PORT
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.surprises import named
 
@@ -33,3 +35,12 @@ def disk_fails(node: ProxmoxNode) -> Iterator[None]:
     row["health"] = "FAILED"
     yield
     row["health"] = said  # another one in its place
+
+
+@decay("pve-certificate-ends", r"web interface of \S+ is good for a while", on="proxmox")
+def certificate_ends(node: ProxmoxNode) -> Iterator[None]:
+    """Nobody renews the certificate of a node's web interface."""
+    before = node.tls[WEB_PORT]
+    serves(node, WEB_PORT, days=27.0)
+    yield
+    node.tls[WEB_PORT] = before  # made anew

@@ -73,7 +73,9 @@ def _seed(node: ProxmoxNode, store: Store, row: dict[str, Any]) -> None:
     if vm is not None:
         found.config, found.booted = options_in(vm.config), vm.booted
         found.inside = Inside.of(vm.guest) if vm.guest is not None else vm.inside
-    store.archives[name] = found
+    server = node.backup_servers.get(str(store.options.get("server")))
+    known = server.datastores.setdefault(str(store.options["datastore"]), {}) if server else None
+    (store.archives if known is None else known)[name] = found
     if store.kind in FILES:
         path = f"{store.place}/{FOLDERS['backup']}/{name}"
         node.files.put(path, b"", size_bytes=found.size_bytes, mtime_s=found.made_s)

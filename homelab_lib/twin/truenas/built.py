@@ -7,6 +7,7 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
+from homelab_lib.twin.machine.web import serves
 from homelab_lib.twin.truenas.containers import containers
 from homelab_lib.twin.truenas.disks import blocks_of
 from homelab_lib.twin.truenas.download import serve_downloads
@@ -57,6 +58,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
     furnish(nas, host, before_phase)
     render_nodes(nas, host)
     serve_downloads(nas)
+    serves(nas, 443, days=397.0)
     nas.connect(configured=made(host.phase, before_phase))
     if not made(host.phase, before_phase):
         nas.config["network.configuration"]["hostname"] = "truenas"  # the installer asks for none

@@ -1,0 +1,98 @@
+"""How a datastore is: how full, when rubbish was removed last, and which backups are broken.
+
+Source: proxmox-backup's API schema (4): ``/admin/gc``, ``/admin/datastore/{store}``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from homelab_lib import answers
+from homelab_lib.answers import Shape, whole
+from homelab_lib.control.backup_server.manager import asked
+from homelab_lib.runbook.resource import Host
+
+_GC: Shape = [{"store": str, "last-run-state?": str, "last-run-endtime?": int}]
+_STATUS: Shape = {"total": int, "used": int}
+_SNAPSHOTS: Shape = [
+    {
+        "backup-type": str,
+        "backup-id": str,
+        "backup-time": int,
+        "comment?": str,
+        "verification?": {"state": str},
+    }
+]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came of removing rubbish, the last time.
+
+    Parameters
+    ----------
+    ended_s
+        When it ended [s since 1970]; None: it never ran.
+    state
+        ``OK``, or why not.
+    """
+
+    ended_s: float | None
+    state: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it ended well."""
+        return self.state == "OK" or self.state.startswith("WARNINGS")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A backup in a datastore.
+
+    Parameters
+    ----------
+    name
+        Such as ``vm/201``.
+    made_s
+        When it was begun [s since 1970].
+    verified
+        ``ok``, ``failed``; empty: nobody has looked through it yet.
+    """
+
+    name: str
+    made_s: float
+    verified: str
+
+
+def collected(host: Host, datastore: str) -> Collected:
+    """When rubbish was removed from a datastore last, and what came of it."""
+    rows = asked(host, "/admin/gc", shape=_GC)
+    row: dict[str, Any] = next((each for each in rows if each["store"] == datastore), {})
+    return Collected(row.get("last-run-endtime"), row.get("last-run-state", ""))
+
+
+def share_used(host: Host, datastore: str) -> float:
+    """The share of its file system that is taken."""
+    found = asked(host, f"/admin/datastore/{datastore}/status", shape=_STATUS)
+    return float(found["used"] / found["total"]) if found["total"] else 1.0
+
+
+def snapshots(host: Host, datastore: str) -> list[Snapshot]:
+    """The backups in it."""
+    rows = asked(host, f"/admin/datastore/{datastore}/snapshots", shape=_SNAPSHOTS)
+    return [
+        Snapshot(
+            f"{row['backup-type']}/{row['backup-id']}",
+            float(row["backup-time"]),
+            row.get("verification", {}).get("state", ""),
+        )
+        for row in rows
+    ]
+
+
+def made_s(host: Host, path: str) -> float:
+    """When a chunk store was made [s since 1970]: after its last folder nothing was added to
+    those."""
+    words = ("stat", "--printf", "%Y", "--", f"{path}/.chunks")
+    said = host.read(*words, sudo=True).stdout
+    return float(answers.expected(said.strip(), whole, host=host.name, line=" ".join(words)))

@@ -1,0 +1,71 @@
+"""What is sent to a Proxmox Backup Server, and what its twin takes, held against its API schema."""
+
+import shlex
+
+import pytest
+
+from contract.oracle import contract
+from homelab_lib.twin.backup_server.options import CREATED, parsed
+from homelab_lib.twin.backup_server.server import Refused
+from recipes.test_own_backup_server import bench_of
+
+pytestmark = pytest.mark.contract
+CALLS = {
+    "datastore create": ("POST", "/config/datastore"),
+    "datastore update": ("PUT", "/config/datastore/{name}"),
+    "user create": ("POST", "/access/users"),
+    "user generate-token": ("POST", "/access/users/{userid}/token/{token-name}"),
+    "acl update": ("PUT", "/access/acl"),
+    "prune-job create": ("POST", "/config/prune"),
+    "verify-job create": ("POST", "/config/verify"),
+}
+_UNNAMED = {line: unnamed for line, (unnamed, _, _) in CREATED.items()}
+
+
+def schema(line):
+    verb, path = CALLS[line]
+    return contract("proxmox-backup-api.json.gz")["paths"][path][verb]["parameters"]["properties"]
+
+
+@pytest.mark.parametrize("line", CREATED)
+def test_the_twin_takes_nothing_that_the_api_does_not(line):
+    _, rules, needed = CREATED[line]
+    known = schema(line)
+    assert set(rules) - {"output-format"} <= set(known)
+    wanted = {name for name, rule in known.items() if not rule.get("optional")}
+    assert wanted == set(needed)
+    for name, rule in rules.items():
+        told = known.get(name, {})
+        if rule.kind == "number":
+            assert rule.least == told.get("minimum", 0), name
+            assert rule.most in (2**31, told.get("maximum")), name
+        if "maxLength" in told:
+            assert rule.longest == told["maxLength"], name
+        for value in told.get("enum", ()):
+            if name != "role" or value in rule.pattern.split("|"):
+                assert rule.value(name, value) == value
+
+
+def test_what_a_runbook_sends_is_what_the_api_takes(monkeypatch):
+    monkeypatch.setenv("PBS_TOKEN", "8c2f0f3a-1111-2222-3333-444455556666")
+    bench, _, _ = bench_of(
+        datastore={"tuning": {"sync_level": "file", "gc_atime_cutoff_minutes": 1445}}
+    )
+    assert bench.stops() == ("", "")
+    sent = [shlex.split(line) for line in bench.wire.sent if "proxmox-backup-manager" in line]
+    sent = [words[words.index("proxmox-backup-manager") + 1 :] for words in sent]
+    assert {" ".join(words[:2]) for words in sent} == set(_UNNAMED) - {"user generate-token"}
+    for words in sent:
+        line = " ".join(words[:2])
+        known, given = schema(line), parsed(line, tuple(words[2:]))
+        for name, value in given.items():
+            rule = known[name]
+            assert value in rule.get("enum", [value]), (line, name)
+            assert isinstance(value, {"string": str, "integer": int, "boolean": bool}[rule["type"]])
+            if rule["type"] == "string":
+                assert rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 4096)
+
+
+def test_a_token_is_shown_as_text_and_asked_for_json_it_is_refused():
+    with pytest.raises(Refused, match="does not allow additional properties"):
+        parsed("user generate-token", ("pve@pbs", "node", "--output-format", "json"))
