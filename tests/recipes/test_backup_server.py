@@ -65,7 +65,7 @@ def test_entered_by_the_token_encrypted_backed_up_and_restored():
     bench, node, server = bench_of()
     server.tokens[STORE["username"]] = SECRET
     assert [step.name for step in bench.steps] == [
-        "storage-pbs", "key-pbs", "guests-vms", "drill-control",
+        "storage-pbs", "key-pbs", "guests-vms", "drill-control", "three-two-one",
     ]  # fmt: skip
     assert bench.stops() == ("", "")
     [archive] = server.datastores["house"].values()
