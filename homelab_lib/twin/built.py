@@ -2,8 +2,6 @@
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import Host
-from homelab_lib.twin.backup_server import built as backup_server
-from homelab_lib.twin.backup_server import decays as backup_server_decays
 from homelab_lib.twin.clock import Clock
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.kubernetes import built as kubernetes
@@ -26,6 +24,8 @@ from homelab_lib.twin.opnsense import surprises as opnsense_surprises
 from homelab_lib.twin.proxmox import built as proxmox
 from homelab_lib.twin.proxmox import decays as proxmox_decays
 from homelab_lib.twin.proxmox import surprises as proxmox_surprises
+from homelab_lib.twin.proxmox.backup_server import built as backup_server
+from homelab_lib.twin.proxmox.backup_server import decays as backup_server_decays
 from homelab_lib.twin.truenas import built as truenas
 from homelab_lib.twin.truenas import decays as truenas_decays
 from homelab_lib.twin.truenas import surprises as truenas_surprises

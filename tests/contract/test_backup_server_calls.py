@@ -5,8 +5,8 @@ import shlex
 import pytest
 
 from contract.oracle import contract
-from homelab_lib.twin.backup_server.options import CREATED, parsed
-from homelab_lib.twin.backup_server.server import Refused
+from homelab_lib.twin.proxmox.backup_server.options import CREATED, parsed
+from homelab_lib.twin.proxmox.backup_server.server import Refused
 from recipes.test_own_backup_server import bench_of
 
 pytestmark = pytest.mark.contract

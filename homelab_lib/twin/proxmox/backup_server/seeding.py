@@ -6,11 +6,11 @@ from typing import Any
 
 from homelab_lib.answers import Shape, expected
 from homelab_lib.lab.per_host import every
-from homelab_lib.twin.backup_server.manager import KEPT, enter_token, leaves, stands_on
-from homelab_lib.twin.backup_server.server import Manager, Ran
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.proxmox.archives import Archive
+from homelab_lib.twin.proxmox.backup_server.manager import KEPT, enter_token, leaves, stands_on
+from homelab_lib.twin.proxmox.backup_server.server import Manager, Ran
 
 _JSON = ("--output-format", "json")
 _STORES: Shape = [{"name": str, "path": str}]

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.twin.backup_server.server import PRIVILEGES, Refused
 from homelab_lib.twin.proxmox.backup_options import next_run_s
+from homelab_lib.twin.proxmox.backup_server.server import PRIVILEGES, Refused
 
 Given = dict[str, Any]
 _SAFE = r"[A-Za-z0-9_][A-Za-z0-9._-]*"

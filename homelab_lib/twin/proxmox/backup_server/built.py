@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from homelab_lib.lab.backup_server import BackupServer, Datastore
 from homelab_lib.lab.per_host import every
 from homelab_lib.lab.storage import VmStorage
-from homelab_lib.twin.backup_server.grounds import GROUNDS
-from homelab_lib.twin.backup_server.manager import enter_token, programs, stands_on
-from homelab_lib.twin.backup_server.seeding import seed_backup_server
-from homelab_lib.twin.backup_server.server import Manager
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import made
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.proxmox.backup_server.grounds import GROUNDS
+from homelab_lib.twin.proxmox.backup_server.manager import enter_token, programs, stands_on
+from homelab_lib.twin.proxmox.backup_server.seeding import seed_backup_server
+from homelab_lib.twin.proxmox.backup_server.server import Manager
 from homelab_lib.twin.world import World
 
 

@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from homelab_lib.twin.backup_server.options import Given, parsed
-from homelab_lib.twin.backup_server.server import OWNER, Manager, Ran, Refused, snapshot_row
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
+from homelab_lib.twin.proxmox.backup_server.options import Given, parsed
+from homelab_lib.twin.proxmox.backup_server.server import OWNER, Manager, Ran, Refused, snapshot_row
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 
 programs = Commands()

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from homelab_lib.twin.backup_server.manager import KEPT
 from homelab_lib.twin.decays import decay
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.proxmox.backup_server.manager import KEPT
 
 
 def _holds_some(machine: Any) -> bool:
