@@ -1,7 +1,7 @@
 """A lab that isn't there and stands by itself: what `target=ssh` finds behind the addresses."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import Lab, load_lab
-from homelab_lib.recipes import named
+from homelab_lib.recipes import health, named
+from homelab_lib.secret import Secret, resolve
 from homelab_lib.session import run as session
 from homelab_lib.session.rehearsed import before
 from homelab_lib.target import ssh as ssh_target
 from homelab_lib.target.served import vouch_for
 from homelab_lib.twin.server import serve, ssh_config
 from homelab_lib.twin.world import World
+from homelab_lib.views.looks import findings
 
 _ASKED = re.compile(r"allow_destroy=\[(.+?)\]")
 
@@ -54,10 +56,22 @@ class Standing:
         Where the lab's description is; empty for the shipped one.
     runbook
         What is run.
+    secret, key
+        Give the secrets that it was made with, and the key that its VMs were made for.
     """
 
-    def __init__(self, world: World, config: Path, lab: str = "", runbook: str = "phase2") -> None:
+    def __init__(
+        self,
+        world: World,
+        config: Path,
+        lab: str = "",
+        runbook: str = "phase2",
+        secret: Callable[[str], Secret] = resolve,
+        key: str = "",
+    ) -> None:
         self.world = world
+        self.secret = secret
+        self.key = key
         self.config = config
         self.lab = lab
         self.runbook = runbook
@@ -98,6 +112,19 @@ class Standing:
                 ran.statuses = tuple(outcome.status for outcome in run.outcomes)
                 run.close()
         return ran
+
+    def found(self) -> list[str]:
+        """What a look at the whole house finds amiss."""
+        run = session.begin(
+            health.NAME, lab=self.lab, target="ssh", mode="verify", ssh_config=str(self.config)
+        )
+        try:
+            for name in run.runbook.names:
+                run.step(name)
+            drifted = [outcome for outcome in run.outcomes if outcome.status == "drift"]
+            return [f"{o.step}: {text}" for o in drifted for _, text in findings(o)]
+        finally:
+            run.close()
 
     def planned(self, **more: object) -> str:
         """The digest of a plan that can be approved."""
@@ -158,24 +185,25 @@ def served(
     seed: int = 0,
     runbook: str = "phase2",
 ) -> Iterator[Standing]:
-    """Serve a lab as it stands before a phase."""
+    """Serve a lab as it stands before a runbook; before ``health``, when all has been made."""
     described = lab or load_lab(path or None)
-    wanted = named(runbook)
+    wanted = named(runbook) if runbook != health.NAME else None
     # What comes late stands on all that phase 1 makes, names among it.
-    twin = before(described, wanted, seed=seed, since=wanted.phase if wanted.phase <= 3 else 1)
+    late = wanted is None or wanted.phase > 3
+    twin = before(described, wanted, seed=seed, since=1 if late else wanted.phase)
     twin.close()
     world = twin.world
     folder.mkdir(parents=True, exist_ok=True)
     identity, key = login(folder)
     # Machines that were made before let in whoever made them.
-    acting = {key: twin.public_key("")} if wanted.phase > 3 else {}
+    acting = {key: twin.public_key("")} if late else {}
     with serve(world, authorized_keys=[key], acting_for=acting) as doors:
         hosts = folder / "known_hosts"
         hosts.write_text("".join(f"{line}\n" for line in doors.known_hosts()))
         config = folder / "ssh_config"
         config.write_text(ssh_config(doors, identity_file=identity, known_hosts_file=hosts))
         vouch_for(world, folder / "certificates")
-        yield Standing(world, config, path, runbook)
+        yield Standing(world, config, path, runbook, twin.secret, twin.public_key(""))
 
 
 @contextmanager

@@ -7,16 +7,14 @@ for an appliance at home, so it is this very certificate or none.
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from homelab_lib import durable
 from homelab_lib.errors import CertificateRefused, HomelabError
+from homelab_lib.transport import pins
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{2}(:?[0-9a-f]{2}){31}", re.IGNORECASE)
-_pinning = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -113,16 +111,4 @@ def pin(file: Path, service: str, shown: str) -> None:
     """
     if not _FINGERPRINT.fullmatch(shown):
         raise HomelabError(f"this is not the SHA-256 of a certificate: {shown[:80]!r}")
-    with _pinning:
-        old = file.read_text().splitlines() if file.exists() else []
-        kept = [line for line in old if line.split(maxsplit=1)[:1] != [service]]
-        lines = [*kept, f"{service} {shown}"]
-        try:
-            durable.private_folder(file.parent)
-            durable.replace(file, "".join(f"{line}\n" for line in lines), mode=durable.PRIVATE)
-        except OSError as error:
-            raise HomelabError(
-                f"the certificate of {service} can't be pinned: {error.strerror}",
-                where=str(file),
-                fix="make room there, then run the same command again",
-            ) from None
+    pins.pin(file, service, shown, f"the certificate of {service}")

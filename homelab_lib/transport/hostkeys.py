@@ -10,20 +10,18 @@ import binascii
 import hashlib
 import hmac
 import re
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from homelab_lib import durable
 from homelab_lib.errors import HomelabError, HostKeyRefused
+from homelab_lib.transport import pins
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.host_certificates import why_not
 
 REVOKED, AUTHORITY = "@revoked", "@cert-authority"
-_pinning = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -256,16 +254,4 @@ def pin(file: Path, endpoint: Endpoint, key: str) -> None:
         Its public key, as in its ``ssh_host_*_key.pub``.
     """
     new = HostKey.parse(key)
-    with _pinning:
-        old = file.read_text().splitlines() if file.exists() else []
-        kept = [line for line in old if line.split(maxsplit=1)[:1] != [endpoint.key_name]]
-        lines = [*kept, f"{endpoint.key_name} {new.kind} {new.data}"]
-        try:
-            durable.private_folder(file.parent)
-            durable.replace(file, "".join(f"{line}\n" for line in lines), mode=durable.PRIVATE)
-        except OSError as error:
-            raise HomelabError(
-                f"the host key of {endpoint.name} can't be pinned: {error.strerror}",
-                where=str(file),
-                fix="make room there, then run the same command again",
-            ) from None
+    pins.pin(file, endpoint.key_name, f"{new.kind} {new.data}", f"the host key of {endpoint.name}")

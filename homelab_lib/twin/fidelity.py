@@ -52,12 +52,16 @@ class Grounds:
         Where that is found.
     releases
         The series it holds for; empty for all.
+    does
+        On what rests what the twin then does, where that is something else: a validator judges
+        what a call is given, and says nothing of what comes of it. None: on the same.
     """
 
     call: str
     rests: Fidelity
     source: str
     releases: tuple[str, ...] = ()
+    does: Fidelity | None = None
 
     def fits(self, words: Sequence[str]) -> int:
         """How firmly `words` begin with this call: where its last word stands; 0 for not at all."""

@@ -40,13 +40,7 @@ class Surprise:
 
 
 LATER = {
-    "auth-rate-limit": "websocket of TrueNAS",
-    "smartctl-bitmask": "smartmontools",
-    "ups-stale": "NUT",
-    "nvml-lost": "NVIDIA",
-    "flux-gives-up": "Flux",
     "pbs-gc-grace": "Proxmox Backup Server",
-    "restic-half-locked": "restic",
 }
 """Known surprises of products that no room plays yet, by name: whose they are."""
 

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -287,6 +288,10 @@ class World:
 
     def nfs(self, client: Machine, server: str, path: str) -> tuple[Export | None, str]:
         """The export that a client gets; or why it gets none."""
+        address = server if _is_address(server) else self.resolve(client, server)
+        if not _is_address(address):
+            return None, f"Failed to resolve server {server}: Name or service not known"
+        server = address
         if why := self.reach(client, server, 2049):
             return None, f"Connection timed out ({why})"
         if why := next(filter(None, (h(client, server, path) for h in self.nfs_hindrances)), ""):
@@ -316,3 +321,11 @@ class World:
         clusters = {name: cluster.state() for name, cluster in sorted(self.clusters.items())}
         repositories = self.repositories.state()
         return {"machines": machines, "clusters": clusters, "repositories": repositories}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

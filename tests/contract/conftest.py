@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.manifests import Sent, planned
+from contract.carried_out import CarriedOut, carried_out
 from contract.oracle import FOLDER, contract
 from contract.readers import unread
 from strictly import strictly
@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def changes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sent, ...]:
-    """The changes of every phase of every lab, rehearsed once for all files and workers."""
+def carried(tmp_path_factory: pytest.TempPathFactory) -> CarriedOut:
+    """What every runbook of every lab sends, carried out once for all files and workers."""
     base = tmp_path_factory.getbasetemp()
-    return planned(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    return carried_out(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

@@ -36,6 +36,10 @@ beside ours), `validator` (the appliance's own code judged the same calls), `sou
 `documentation`, `guessed`. A plan sums up what its changes rest on. A release that has no column
 is not known: it stops a plan.
 
+A validator judges what a call is given: whether it is taken, and what is said against it. What the
+twin then makes of it, nobody's validator has seen: on what that rests stands under *then does*,
+where it is something else.
+
 `make fidelity` writes this page from the tables of the rooms (`grounds.py`); the last column
 counts the verdicts of appliances' own code that `make test-contract` compares, call by call.
 """
@@ -62,13 +66,14 @@ def page(counted: Counter[str]) -> str:
 
 def _table(product: str, grounds: tuple[Grounds, ...], counted: Counter[str]) -> Iterator[str]:
     columns = [series.name for series in KNOWN if series.product == product] or ["rests on"]
-    yield f"| call | {' | '.join(columns)} | by | verdicts |"
-    yield f"| --- |{' --- |' * (len(columns) + 2)}"
+    yield f"| call | {' | '.join(columns)} | then does | by | verdicts |"
+    yield f"| --- |{' --- |' * (len(columns) + 3)}"
     for call in dict.fromkeys(each.call for each in grounds):
         mine = [each for each in grounds if each.call == call]
         cells = [_rests(mine, column) for column in columns]
+        does = ", ".join(dict.fromkeys(str(each.does) for each in mine if each.does))
         sources = "; ".join(dict.fromkeys(each.source for each in mine))
-        yield f"| `{call}` | {' | '.join(cells)} | {sources} | {counted[call] or ''} |"
+        yield f"| `{call}` | {' | '.join(cells)} | {does} | {sources} | {counted[call] or ''} |"
 
 
 def _rests(grounds: list[Grounds], series: str) -> str:

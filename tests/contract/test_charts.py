@@ -1,8 +1,11 @@
 """What the twin's charts install, against the charts themselves; and our objects, against the
 schemas of their kinds."""
 
+import json
+
 import pytest
 
+from contract.carried_out import objects
 from contract.kubernetes_schemas import why_not
 from contract.oracle import contract
 from homelab_lib.lab import load_lab
@@ -123,3 +126,67 @@ def test_what_we_wait_for_is_what_the_charts_bring():
     assert f"Service/{watch.alertmanager.service}" in facts["ours"]["objects"]
     backend = LAB.services["grafana"].backend.partition(":")[0]
     assert f"Service/{backend}" in facts["ours"]["objects"]
+
+
+READ = {
+    ("flux2", "2.18.3"): (
+        "helmController.create",
+        "imageAutomationController.create",
+        "imageReflectionController.create",
+        "kustomizeController.container.additionalArgs",
+    ),
+    ("kube-prometheus-stack", "88.5.3"): (
+        "alertmanager.alertmanagerSpec.alertmanagerConfiguration",
+        "alertmanager.alertmanagerSpec.storage",
+        "prometheus-node-exporter.extraArgs",
+    ),
+    ("ollama", "1.77.0"): ("image.tag", "service.nodePort", "service.type"),
+    ("open-webui", "16.0.0"): (
+        "enableOpenaiApi",
+        "extraEnvVars",
+        "persistence.enabled",
+        "persistence.size",
+        "readinessProbe",
+        "startupProbe",
+        "websocket.manager",
+        "websocket.redis.enabled",
+    ),
+}
+"""What was not rendered, and stands in the `values.yaml` of that very version of a chart."""
+OPEN = ("nodeSelector",)  # its keys are labels
+
+
+def keys(values, place=""):
+    """Every value that is set, by the keys that lead to it."""
+    for key, value in values.items():
+        here = f"{place}.{key}" if place else key
+        if isinstance(value, dict) and value and key not in OPEN:
+            yield from keys(value, here)
+        else:
+            yield here
+
+
+def test_each_value_that_we_give_a_chart_is_one_of_it(carried):
+    """Helm passes over a value that a chart does not have, and says nothing."""
+    known: dict[tuple[str, str], set[str]] = {}
+    for each in FACTS.values():
+        place = (each["chart"], each["version"])
+        known.setdefault(place, set()).update(keys(each["values"] or {}))
+    for place, some in READ.items():
+        known.setdefault(place, set()).update(some)
+    unknown, given = set(), set()
+    for each in (each["spec"] for each in objects(carried) if each["kind"] == "HelmChart"):
+        place = (each["chart"], each["version"])
+        for key in keys(json.loads(each.get("valuesContent") or "{}")):
+            given.add((*place, key))
+            if not any(key == one or key.startswith(f"{one}.") for one in known.get(place, ())):
+                unknown.add((*place, key))
+    assert len(given) > 40
+    assert unknown == set()
+    unused = {
+        (*place, one)
+        for place, some in READ.items()
+        for one in some
+        if not any(at[:2] == place and f"{at[2]}.".startswith(f"{one}.") for at in given)
+    }
+    assert unused == set(), "nothing of ours gives these any more"

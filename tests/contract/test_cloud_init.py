@@ -27,9 +27,9 @@ def schema(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def ours(changes):
+def ours(carried):
     """Every text of cloud-config that our runbooks write, over every lab that is here."""
-    texts = {change.shows for change in changes}
+    texts = {change.shows for change in carried.changes}
     return sorted(text for text in texts if text.startswith("#cloud-config"))
 
 

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from contract.carried_out import objects
 from contract.clusters import MINORS, kubectl, standing
 from contract.kubernetes_schemas import utils, why_not
-from contract.manifests import objects
 from contract.mutations import mutated
 from contract.oracle import contract
 from homelab_lib.twin.kubernetes import charts, traefik
@@ -22,9 +22,9 @@ MUTATIONS = 5000  # for each minor release
 
 
 @pytest.fixture(scope="module")
-def ours(changes):
+def ours(carried):
     """What our runbooks apply, over every lab that is here; each object once."""
-    found = objects(changes)
+    found = objects(carried)
     assert {each["kind"] for each in found} >= {"Deployment", "Job", "StorageClass", "HelmChart"}
     return found
 
@@ -42,10 +42,10 @@ def native(ours):
     return found
 
 
-def test_all_that_we_apply_is_applied_by_the_server(ours, changes):
+def test_all_that_we_apply_is_applied_by_the_server(ours, carried):
     """A client keeps what it applied in an annotation, which a chart's definitions don't fit in."""
     sends = re.compile(r" kubectl (apply|create|replace) ")
-    lines = [change.call for change in changes if sends.search(change.call)]
+    lines = [change.call for change in carried.changes if sends.search(change.call)]
     assert len(lines) > 20
     assert [line for line in lines if "apply --server-side" not in line] == []
 

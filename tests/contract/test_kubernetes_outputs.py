@@ -7,9 +7,9 @@ from collections import defaultdict
 import pytest
 import yaml
 
+from contract.carried_out import objects
 from contract.clusters import fresh, kubectl, standing
 from contract.kubernetes_schemas import why_not
-from contract.manifests import objects
 from contract.oracle import contract
 from homelab_lib.control.kubernetes.k3s import K3sNode, is_version, version_order
 from homelab_lib.control.kubernetes.kubectl import cores, finished_pod, warnings_about
@@ -121,10 +121,10 @@ def test_the_version_of_k3s():
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(carried):
     """A cluster on which everything runs that our runbooks make."""
     whole = fresh("1.35")
-    ours = objects(tmp_path_factory.mktemp("runs"))
+    ours = objects(carried)
     first = {(each["kind"], each["metadata"]["name"]): each for each in reversed(ours)}
     for document in reversed(first.values()):
         whole.apply(document, "homelab")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import homelab_lib.control.opnsense as room
+from contract.carried_out import CarriedOut
 from contract.opnsense_schema import RELEASES, Schema
 from homelab_lib import paths
 from homelab_lib.control.opnsense import families
@@ -134,3 +135,20 @@ def test_what_a_firewall_is_sent_is_known(series: tuple[int, int], server: str) 
         )
     }
     assert wrong == set()
+
+
+def test_what_runbooks_send_is_known(carried: CarriedOut) -> None:
+    """Of every runbook of every lab that is here, to the release that its firewall runs."""
+    sent = carried.opnsense
+    assert len(sent) > 50
+    wrong = {
+        text
+        for version, method, path, body in sent
+        for text in Schema(_series(version)).wrong(method, path, json.loads(body))
+    }
+    assert wrong == set()
+
+
+def _series(version: str) -> tuple[int, int]:
+    first, second, *_ = map(int, version.split("."))
+    return first, second

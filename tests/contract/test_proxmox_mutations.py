@@ -37,6 +37,11 @@ PVESH = {
         "/cluster/resources --type vm",
         "/cluster/nextid --vmid 300",
         "/storage --type dir",
+        "/cluster/backup",
+        "/cluster/mapping/pci --check-node pve",
+        "/nodes/pve/lxc",
+        "/nodes/pve/lxc/301/config --current 1",
+        "/nodes/pve/lxc/301/interfaces",
     ),
     "create": (
         "/nodes/pve/qemu --vmid 201 --name a --memory 2048 --cores 2 --onboot 1",
@@ -49,6 +54,14 @@ PVESH = {
         "/storage --storage store7 --type dir --path /srv/x --content iso --nodes pve --shared 0",
         "/nodes/pve/apt/repositories --path /etc/apt/x --index 0 --enabled 0",
         "/nodes/pve/apt/update --notify 0 --quiet 1",
+        "/cluster/backup --id homelab-vms --storage vm-backups --vmid 201,202 --schedule 02:30 "
+        "--prune-backups keep-daily=7,keep-weekly=4 --mode snapshot --compress zstd --enabled 1 "
+        "--comment x --notes-template {{guestname}} --fleecing enabled=0",
+        "/nodes/pve/vzdump --vmid 201 --storage vm-backups --mode snapshot --compress zstd "
+        "--prune-backups keep-all=1 --remove 0 --bwlimit 0 --lockwait 60",
+        "/cluster/mapping/pci --id red --map node=pve,path=0000:01:00.0,id=10de:2705",
+        "/nodes/pve/lxc/301/status/start --skiplock 0",
+        "/nodes/pve/lxc/301/status/shutdown --timeout 60 --forceStop 1",
     ),
     "set": (
         "/nodes/pve/qemu/201/config --cores 4 --delete tags --digest abc",
@@ -58,9 +71,42 @@ PVESH = {
         "--gateway 10.0.30.1 --comments x --delete mtu",
         "/nodes/pve/network --regenerate-frr 0",
         "/nodes/pve/apt/repositories --handle no-subscription",
+        "/cluster/backup/homelab-vms --storage local --vmid 201 --enabled 0 --delete comment "
+        "--prune-backups keep-last=3",
+        "/nodes/pve/lxc/301/resize --disk rootfs --size 16G",
     ),
-    "delete": ("/nodes/pve/qemu/201 --purge 1 --skiplock 0",),
+    "delete": (
+        "/nodes/pve/qemu/201 --purge 1 --skiplock 0",
+        "/nodes/pve/lxc/301 --purge 1 --force 0 --destroy-unreferenced-disks 1",
+        "/cluster/backup/homelab-vms",
+    ),
 }
+PROGRAMS = {
+    "pct create 301 local:vztmpl/debian.tar.zst": (
+        ("POST", "/nodes/{node}/lxc"),
+        {"vmid": "301", "ostemplate": "local:vztmpl/debian.tar.zst"},
+        "--hostname dns --memory 1024 --swap 0 --cores 2 --rootfs local-zfs:8 --features nesting=1 "
+        "--net0 name=eth0,bridge=vmbr0,ip=10.0.30.40/24,gw=10.0.30.1,tag=30 --onboot 1 "
+        "--unprivileged 1 --tags a;b --nameserver 10.0.30.1 --mp0 local-zfs:20,mp=/srv",
+    ),
+    "pvesm add pbs store8": (
+        ("POST", "/storage"),
+        {"type": "pbs", "storage": "store8"},
+        f"--server 10.0.30.9 --datastore house --username pve@pbs!node --content backup "
+        f"--fingerprint {':'.join(['ab'] * 32)} --nodes pve --disable 0",
+    ),
+    "pvesm add nfs store9": (
+        ("POST", "/storage"),
+        {"type": "nfs", "storage": "store9"},
+        "--server 10.0.60.1 --export /mnt/tank/x --content backup --options vers=4.2",
+    ),
+    "pvesm set local": (
+        ("PUT", "/storage/{storage}"),
+        {"storage": "local"},
+        "--content iso,vztmpl,import --disable 0 --prune-backups keep-last=3",
+    ),
+}
+"""Programs that are a method of the API by words of their own: that, and what the words say."""
 VERBS = {"get": "GET", "create": "POST", "set": "PUT", "delete": "DELETE"}
 WORDS = (
     *("", "0", "1", "2", "-1", "4", "4.0", "1e3", "99999999999", "on", "no", "maybe", "abc", "a b"),
@@ -154,6 +200,12 @@ def test_mutations_are_taken_only_where_the_schema_takes_them(node):
             asked = sorted(name.replace("[n]", "0") for name in schema if name not in of_path)
             head = ("pvesh", verb, path)
             cases += [(head, argv, schema, of_path, asked or ["foo"], keys_within(schema))] * 12
+    for line, (way, of_words, argv) in PROGRAMS.items():
+        schema = {k: v for k, v in parameters(way[0], way[1]).items() if k != "node"}
+        asked = sorted(name.replace("[n]", "0") for name in schema.keys() - of_words.keys())
+        head = tuple(line.split())
+        case = (head, shlex.split(argv), schema, of_words, asked, keys_within(schema))
+        cases += [case] * 24
     taken = refused = 0
     while taken + refused < MUTATIONS:
         head, argv, schema, fixed, known, keys = rng.choice(cases)

@@ -16,6 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import homelab_lib
+from contract.carried_out import CarriedOut
 from contract.oracle import contract
 from contract.small_nas import small_nas
 from contract.test_truenas_schemas import RELEASES, UNTOLD
@@ -273,19 +274,7 @@ def test_what_we_send_and_what_we_read(release, monkeypatch):
     wire = recorded(release.upper(), monkeypatch)
     wrong = []
     for name, arguments in wire.sent:
-        known = real["methods"].get(name)
-        if known is None:
-            if release_of(release) >= GOLDEYE and name not in UNTOLD:
-                wrong.append(f"{name} is not there")
-        elif known.get("accepts"):
-            names = list(known["accepts"].get("properties", {}))
-            assert len(arguments) <= len(names), name
-            validator = Draft202012Validator(known["accepts"] | {"$defs": real["$defs"]})
-            given = dict(zip(names, arguments, strict=False))
-            wrong += [f"{name}: {error.message}" for error in validator.iter_errors(given)]
-        elif known.get("entry"):
-            fields = [one[0] for one in (arguments or [[]])[0]]
-            wrong += [f"{name}: no {f}" for f in fields if not _there(known["entry"], real, [f])]
+        wrong += _refused(real, release, name, arguments)
     for name, path in sorted(wire.read):
         known = real["methods"].get(name, {})
         returns = known.get("returns") or {}
@@ -294,6 +283,35 @@ def test_what_we_send_and_what_we_read(release, monkeypatch):
             wrong.append(f"{name} tells no {'.'.join(path)}")
     assert wrong == []
     assert {name for name, _ in wire.read} >= {"pool.dataset.query", "sharing.nfs.query"}
+
+
+def _refused(real: dict[str, Any], release: str, name: str, arguments: list[Any]) -> Iterator[str]:
+    """What a release has against a call."""
+    known = real["methods"].get(name)
+    if known is None:
+        if release_of(release) >= GOLDEYE and name not in UNTOLD:
+            yield f"{name} is not there"
+    elif known.get("accepts"):
+        names = list(known["accepts"].get("properties", {}))
+        assert len(arguments) <= len(names), name
+        validator = Draft202012Validator(known["accepts"] | {"$defs": real["$defs"]})
+        given = dict(zip(names, arguments, strict=False))
+        yield from (f"{name}: {error.message}" for error in validator.iter_errors(given))
+    elif known.get("entry"):
+        fields = [one[0] for one in (arguments or [[]])[0]]
+        yield from (f"{name}: no {f}" for f in fields if not _there(known["entry"], real, [f]))
+
+
+def test_what_runbooks_send_is_right(carried: CarriedOut) -> None:
+    """Of every runbook of every lab that is here, by the schemas of its release's series."""
+    sent = carried.truenas
+    assert len(sent) > 100
+    for version, name, given in sorted(sent):
+        series = [each for each in RELEASES if release_of(each)[:2] == release_of(version)[:2]]
+        assert series, version
+        for release in series:
+            real = contract(f"truenas-{release}.json.gz")
+            assert list(_refused(real, release, name, json.loads(given))) == []
 
 
 def _there(schema: dict[str, Any], real: dict[str, Any], path: list[str]) -> bool:

@@ -18,44 +18,50 @@ TEMPLATE = "debian-13-standard_13.1-2_amd64.tar.zst"
 CHANGES = r"^(sudo -n -- )?(systemd-run .*pct|pct|pvesh set)"
 
 
+def with_containers():
+    """The lab with two containers, as its file would say it."""
+    document = yaml.safe_load(LAB.read_text())
+    del document["hosts"]["hyper"]["phase"]
+    for room in ("pools", "storages"):
+        for each in document[room]["hyper"].values():
+            each.pop("phase", None)
+    document["storages"]["hyper"]["local"]["content"].append("vztmpl")
+    document["images"] = {
+        "debian": {
+            "kind": "template",
+            "url": f"http://download.proxmox.com/images/system/{TEMPLATE}",
+            "filename": TEMPLATE,
+            "sha256": "ab" * 32,
+            "release": "Debian 13",
+        }
+    }
+    one = {
+        "host": "hyper",
+        "template": "debian",
+        "vcpu": 2,
+        "memory_bytes": "1 GiB",
+        "disk_bytes": "8 GiB",
+        "storage": "local-zfs",
+        "vlan": 30,
+        "phase": 1,
+    }
+    document["containers"] = {
+        "dns": one | {"vmid": 301, "address": "10.0.30.40/24", "gateway": "10.0.30.1",
+                      "nameserver": "10.0.30.1"},
+        "files": one | {"vmid": 302, "address": "10.0.30.41/24",
+                        "mac": "BC:24:11:00:00:02",
+                        "mounts": {"mp0": {"path": "/srv", "storage": "fastmirror",
+                                           "size_bytes": "20 GiB"}}},
+    }  # fmt: skip
+    return document
+
+
 @pytest.fixture
 def described(tmp_path):
-    """The lab with two containers, as a folder of its own; some of it changed."""
+    """That lab as a folder of its own; some of it changed."""
 
     def describe(edit=lambda document: None):
-        document = yaml.safe_load(LAB.read_text())
-        del document["hosts"]["hyper"]["phase"]
-        for room in ("pools", "storages"):
-            for each in document[room]["hyper"].values():
-                each.pop("phase", None)
-        document["storages"]["hyper"]["local"]["content"].append("vztmpl")
-        document["images"] = {
-            "debian": {
-                "kind": "template",
-                "url": f"http://download.proxmox.com/images/system/{TEMPLATE}",
-                "filename": TEMPLATE,
-                "sha256": "ab" * 32,
-                "release": "Debian 13",
-            }
-        }
-        one = {
-            "host": "hyper",
-            "template": "debian",
-            "vcpu": 2,
-            "memory_bytes": "1 GiB",
-            "disk_bytes": "8 GiB",
-            "storage": "local-zfs",
-            "vlan": 30,
-            "phase": 1,
-        }
-        document["containers"] = {
-            "dns": one | {"vmid": 301, "address": "10.0.30.40/24", "gateway": "10.0.30.1",
-                          "nameserver": "10.0.30.1"},
-            "files": one | {"vmid": 302, "address": "10.0.30.41/24",
-                            "mac": "BC:24:11:00:00:02",
-                            "mounts": {"mp0": {"path": "/srv", "storage": "fastmirror",
-                                               "size_bytes": "20 GiB"}}},
-        }  # fmt: skip
+        document = with_containers()
         edit(document)
         folder = tmp_path / "described"
         folder.mkdir()

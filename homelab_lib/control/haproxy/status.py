@@ -29,7 +29,11 @@ def servers(host: Host, url: str) -> dict[tuple[str, str], Mapping[str, str]] | 
 
 def table(text: str, host: str, line: str) -> dict[tuple[str, str], Mapping[str, str]]:
     """The same of what was printed; see `servers`."""
-    rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
-    if not rows or not rows[0].keys() >= _COLUMNS:
+    try:
+        rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
+    except csv.Error as error:
+        raise answers.not_understood(host, line, f"no table: {error}") from None
+    whole = rows and rows[0].keys() >= _COLUMNS
+    if not whole or any(row[column] is None for row in rows for column in _COLUMNS):
         raise answers.not_understood(host, line, f"no statistics of HAProxy: {text[:80]!r}")
     return {(row["pxname"], row["svname"]): row for row in rows if row["svname"] not in _TOTALS}

@@ -21,6 +21,11 @@ declare(
         source="apt-pkg/contrib/fileutl.cc GetLock, apt-pkg/deb/debsystem.cc; dpkg dbmodify.c",
         undone=True,
     ),
+    NotNow(
+        r"Temporary failure resolving '",
+        "no name server answers yet",
+        source="apt methods/connect.cc, EAI_AGAIN",
+    ),
 )
 declare(
     "systemctl, systemd-run",

@@ -5,9 +5,9 @@ from homelab_lib.runbook.busy import NotNow, declare
 declare(
     "midclt, python3",  # which calls the client library where secrets are told: telling.py
     NotNow(
-        r"Connection refused|Failed connection handshake|middlewared\.sock",
+        r"Connection refused|Failed connection handshake|middlewared\.sock|Daemon not running\?",
         "the middleware is starting",
-        source="truenas_api_client __init__.py: Client.__init__",
+        source="truenas_api_client __init__.py: Client.__init__, main",
     ),
     NotNow(
         r"Rate Limit Exceeded",

@@ -18,11 +18,14 @@ _SHOWN = (
 
 def _kubectl(call: str, rests: Fidelity, source: str) -> tuple[Grounds, ...]:
     """On a server, and on a client."""
-    return tuple(Grounds(f"{head} {call}", rests, source) for head in ("k3s kubectl", "kubectl"))
+    # Schemas say nothing of what an object leads to: that is read in the controllers' source.
+    does = Fidelity.SOURCE if rests is Fidelity.VALIDATOR else None
+    return tuple(
+        Grounds(f"{head} {call}", rests, source, does=does) for head in ("k3s kubectl", "kubectl")
+    )
 
 
 GROUNDS: tuple[Grounds, ...] = (
-    # The schemas say nothing of what an object leads to: that is read in the controllers' source.
     *_kubectl("apply", Fidelity.VALIDATOR, "the API's schemas of each minor release"),
     *_kubectl("create", Fidelity.VALIDATOR, "the API's schemas; kubectl beside it"),
     *_kubectl("config", Fidelity.RECORDED, "kubectl 1.34 and 1.37 beside it"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from homelab_lib.twin.kubernetes import decays
 from homelab_lib.twin.kubernetes.passwords import PASSWORD
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
@@ -158,3 +159,54 @@ def flannel_wrong_nic(node: Machine, *, address: str = "10.99.0.12") -> None:
         Of the other card.
     """
     node.world.habits.setdefault("flannel_at", {})[node.name] = address
+
+
+@surprise("nvml-lost")
+def nvml_lost(node: Machine) -> None:
+    """A daemon-reload has taken the cards from the pods that run on a node.
+
+    Parameters
+    ----------
+    node
+        A machine that is a node of a cluster, with cards of NVIDIA's in use.
+    """
+    next(decays.cards_lost(node))
+
+
+@surprise("flux-gives-up", on="cluster")
+def flux_gives_up(server: Machine, *, name: str = "tried-out") -> None:
+    """A HelmRelease of somebody's failed, its retries are used up, and Flux tries it no more.
+
+    Parameters
+    ----------
+    server
+        The first server of a cluster that has Flux.
+    name
+        What the release is called.
+    """
+    cluster = server.world.clusters[server.name]
+    release = {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": name, "namespace": "flux-system"},
+        "spec": {"interval": "10m", "chartRef": {"kind": "OCIRepository", "name": name}},
+    }
+    made = cluster.apply(release, "somebody")
+    why = "Helm install failed for release tried-out: failed to pull image: 429 Too Many Requests"
+    said = [
+        ("Stalled", "RetriesExceeded", "Failed to install after 1 attempt(s)"),
+        ("Ready", "InstallFailed", why),
+    ]
+    made["status"] = {
+        "observedGeneration": 1,
+        "conditions": [
+            {
+                "type": kind,
+                "status": "True" if kind == "Stalled" else "False",
+                "reason": reason,
+                "message": text,
+                "lastTransitionTime": cluster.stamp(),
+            }
+            for kind, reason, text in said
+        ],
+    }

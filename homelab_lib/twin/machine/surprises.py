@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from homelab_lib.twin.machine import decays
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 from homelab_lib.twin.surprises import surprise
@@ -112,3 +113,15 @@ def needrestart(machine: Machine) -> None:
         return Reply(takes_s=begun.takes_s, finish=done)
 
     machine.instead.append(restarts)
+
+
+@surprise("restic-half-locked", on="proxmox")
+def half_locked(machine: Machine) -> None:
+    """A copy was cut off and left its lock: copies go on, and nothing old is forgotten.
+
+    Parameters
+    ----------
+    machine
+        One that has copies of its own.
+    """
+    next(decays.half_locked(machine))

@@ -66,7 +66,8 @@ def _grounds() -> Iterator[Grounds]:
         method, path = call
         words, releases = f"{method} {path}", () if len(has) == len(_SERIES) else has
         if path in _JUDGED:
-            yield Grounds(words, Fidelity.VALIDATOR, "verdicts of its own models", releases)
+            verdicts = "verdicts of its own models"
+            yield Grounds(words, Fidelity.VALIDATOR, verdicts, releases, Fidelity.SOURCE)
         else:
             yield Grounds(words, Fidelity.SOURCE, "its controllers", releases)
 

@@ -130,7 +130,13 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
 
 GROUNDS: tuple[Grounds, ...] = (
     *(_source(call, where) for where, calls in _READ_FROM.items() for call in calls),
-    Grounds("qm create", Fidelity.VALIDATOR, "qemu-server 9.2.6's own parser", _NEWEST),
+    Grounds(
+        "qm create",
+        Fidelity.VALIDATOR,
+        "qemu-server 9.2.6's own parser",
+        _NEWEST,
+        does=Fidelity.SOURCE,
+    ),
     Grounds("qm config", Fidelity.RECORDED, _SHAPE, ("9.1",)),
     *(Grounds(call, Fidelity.RECORDED, _RAN) for call in ("ifreload", "ifup", "ifdown", "ifquery")),
     Grounds("ethtool", Fidelity.RECORDED, "output of real cards, its lines"),

@@ -141,11 +141,18 @@ def _volumes(store: Store) -> list[dict[str, Any]]:
 # Changing ----------------------------------------------------------------------------------------
 
 
+_NEEDS = {"nfs": ("server", "export"), "pbs": ("server", "datastore")}
+"""What a kind of storage can't be made without: PVE::SectionConfig, check_config."""
+
+
 @calls("POST", "/storage", CREATE)
 def _create(node: ProxmoxNode, given: Given) -> Any:
     name, kind = given.pop("storage"), given.pop("type")
     if name in node.stores:
         raise PveError(f"create storage failed: storage ID '{name}' already defined")
+    for option in _NEEDS.get(kind, ()):
+        if option not in given:
+            raise PveError(f"missing value for required option '{option}'")
     content = split_list(given.pop("content", "")) or list(_HOLDS.get(kind, ("images",)))
     _refuse_content(kind, content, "create")
     place = given.pop("pool" if kind == "zfspool" else "path", "") or mounted_at(name, kind)

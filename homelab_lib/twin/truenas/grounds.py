@@ -69,6 +69,13 @@ _UNTOLD = (
 )
 """Methods that the published models leave out."""
 
+_DOES_AS_DOCUMENTED = (
+    *("app.create", "docker.update", "cloudsync.create", "iscsi.extent.create"),
+    *("iscsi.target.create", "pool.create", "pool.scrub.create", "ups.update"),
+)
+"""Methods whose work is done by other programs (ZFS, Docker, rclone, SCST, NUT); of all others the
+rows that they leave have the form of its models, and what follows was read in its source."""
+
 _VERDICTS, _MODELS = "verdicts of its API models", "its API models"
 _READ, _OLD = "middleware source", "middleware source, old schema"
 
@@ -135,7 +142,9 @@ def _methods() -> Iterator[Grounds]:
 
 
 def _of(name: str, rests: Fidelity, source: str, releases: tuple[str, ...] = ()) -> Grounds:
-    return Grounds(f"midclt call {name}", rests, source, releases)
+    does = Fidelity.DOCUMENTATION if name in _DOES_AS_DOCUMENTED else Fidelity.SOURCE
+    judged = rests is Fidelity.VALIDATOR
+    return Grounds(f"midclt call {name}", rests, source, releases, does if judged else None)
 
 
 GROUNDS: tuple[Grounds, ...] = tuple(_grounds())

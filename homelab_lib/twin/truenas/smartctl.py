@@ -75,7 +75,7 @@ def _told(disk: NasDisk, argv: tuple[str, ...]) -> Row:
         "smartctl": {
             "version": [7, 4],
             "argv": list(argv),
-            "exit_status": 0 if disk.healthy else _FAILING,
+            "exit_status": disk.past | (0 if disk.healthy else _FAILING),
         },
         "device": {"name": f"/dev/{disk.name}", "info_name": f"/dev/{disk.name}"},
         "model_name": disk.model,

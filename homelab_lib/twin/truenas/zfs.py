@@ -34,6 +34,9 @@ class NasDisk:
     self_tests, testing, healthy
         Its tests of itself, the newest first: (kind, whether it passed); the one it is at; and
         what it says of itself.
+    past
+        What `smartctl` says of what it went through, by its exit status: 32, a value was past its
+        threshold once; 64, it has logged errors; 128, a test of itself failed once.
     told
         What a real one said of it, which counts.
     """
@@ -51,6 +54,7 @@ class NasDisk:
     self_tests: list[tuple[str, bool]] = field(default_factory=list)
     testing: str = ""
     healthy: bool = True
+    past: int = 0
     told: Row = field(default_factory=dict)
 
     def partition(self, number: int, size_bytes: int, kind: str = _ZFS_PARTITION) -> Row:
