@@ -192,14 +192,16 @@ class Suricata:
         """Offloads off, then packets wait for it."""
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         names = self.gateway.names(host)
+        self._written = []
         if self.ids.capture == "netmap":
             aside = self._aside("offloads")
-            yield from written(host, aside, [Section(api, OFFLOADS, _NO_OFFLOADS)])
+            self._written = [Section(api, OFFLOADS, _NO_OFFLOADS)]
+            yield from written(host, aside, self._written)
             call = api.post("interfaces/settings/reconfigure")
             yield Applied(api, aside, (("let the network cards do nothing by themselves", call),))
         aside = self._aside("prevention")
         section = self._section(api, names, {"general.mode": self._mode})
-        self._written = [section]
+        self._written = [*self._written, section]
         yield from written(host, aside, [section])
         call = api.post("ids/service/reconfigure", timeout_s=300.0)
         calls = (("have packets wait for Suricata", call),)
