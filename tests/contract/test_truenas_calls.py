@@ -26,7 +26,7 @@ from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.backup import ConfigBackup
 from homelab_lib.control.truenas.clock import time_server
 from homelab_lib.control.truenas.dataset import ZfsDataset
-from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
+from homelab_lib.control.truenas.interfaces import Bonded, NasInterface, NasNetwork
 from homelab_lib.control.truenas.service import NasService
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser
@@ -168,7 +168,10 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     values = {"network": {"web_port": port}}
     yield App("nas", "attic", "films", "community", "jellyfin", "jellyfin", values)
     yield App("nas", "attic", "stopped", "community", "tdarr", "tdarr", {})
-    second = NasInterface("enp2s0", ("10.0.60.1/30",), mtu=9000 if later else 1500)
+    bond = Bonded(("enp2s0",), "LACP")
+    second = NasInterface("enp2s0", ("10.0.60.1/30",))
+    if later:
+        second = NasInterface("bond0", ("10.0.60.1/30",), mtu=9000, made_of=bond)
     names = ("10.0.30.1", "9.9.9.9") if later else ("10.0.30.1",)
     first = NasInterface("enp1s0", ("10.0.30.2/24",))
     gateway = "10.0.30.254" if later else "10.0.30.1"

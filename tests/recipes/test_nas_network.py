@@ -317,3 +317,177 @@ def test_a_run_that_was_cut_off_is_finished_under_its_own_approval(standing, kin
     assert standing.until_done(digest) <= 3
     clock.sleep(600)
     assert addresses(nas) == WANTED
+
+
+# Several ports as one, and VLANs -----------------------------------------------------------------
+
+
+def bonded(kind="lacp", **more):
+    """Both ports of the board are one."""
+    none = [(f"{NAS}.ports.lan1.{key}", None) for key in ("vlan", "address")]
+    bond = {"kind": kind, "members": ["lan1", "lan2"], "vlan": 30, "address": "10.0.30.5/24"}
+    return (*none, (f"{NAS}.bonds", {"bond0": bond | more}))
+
+
+def tagged(**more):
+    """It is in two networks, by one port that carries both."""
+    port = {"tagged": [10], "addresses": {10: "10.0.10.5/24"}} | more
+    return [(f"{NAS}.ports.lan1.{key}", value) for key, value in port.items()]
+
+
+def interface(there, name):
+    [row] = json.loads(there.midclt("interface.query", json.dumps([["id", "=", name]])))
+    return row
+
+
+def methods(there):
+    return [line.partition("call ")[2].split()[0].partition(".")[2] for line in there.sent]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_nas_gets_its_ports_as_one(bench, release):
+    there = bench((f"{NAS}.os.version", release), *bonded())
+    assert "bond0" not in addresses(there.nas), "a new system has ports alone"
+    there.apply()
+    row = interface(there, "bond0")
+    assert (row["type"], row["lag_protocol"]) == ("LINK_AGGREGATION", "LACP")
+    assert row["lag_ports"] == ["enp1s0", "enp2s0"]
+    assert row["state"]["cloned"]
+    assert addresses(there.nas)["bond0"] == ("10.0.30.5/24", 1500)
+    assert addresses(there.nas)["enp1s0"] == ("", 1500)
+    there.world.clock.sleep(600)
+    assert addresses(there.nas)["bond0"] == ("10.0.30.5/24", 1500)
+    there.apply()
+    assert there.sent == []
+    assert there.verify()["nas-network"].status == "already"
+
+
+def test_a_port_that_has_addresses_is_freed_in_the_same_transaction(bench):
+    """TrueNAS takes no port into a bond that something is configured of."""
+    there = bench(*bonded())
+    words = json.dumps({"aliases": [{"address": "10.0.30.5", "netmask": 24}]})
+    there.midclt("interface.update", "enp1s0", words)
+    there.midclt("interface.commit", '{"rollback": false}')
+    there.apply()
+    assert methods(there) == ["update", "delete", "create", "save_network_config", "commit"]
+    assert addresses(there.nas)["bond0"] == ("10.0.30.5/24", 1500)
+    there.apply()
+    assert there.sent == []
+
+
+def test_vlans_stand_on_the_port_that_carries_them(bench):
+    there = bench(("cables.truenas-switch", None), *tagged(mtu=9000))
+    there.apply()
+    row = interface(there, "vlan10")
+    assert (row["type"], row["vlan_parent_interface"], row["vlan_tag"]) == ("VLAN", "enp1s0", 10)
+    assert addresses(there.nas)["vlan10"] == ("10.0.10.5/24", 9000)
+    assert addresses(there.nas)["enp1s0"] == ("10.0.30.5/24", 9000)
+    there.apply()
+    assert there.sent == []
+
+
+def test_vlans_on_a_bond_are_made_after_it(bench):
+    there = bench(*bonded(tagged=[10], addresses={10: "10.0.10.5/24"}))
+    there.apply()
+    assert methods(there)[:3] == ["update", "create", "create"], "a port, the bond, the VLAN"
+    assert addresses(there.nas)["bond0"] == ("10.0.30.5/24", 1500)
+    assert interface(there, "vlan10")["vlan_parent_interface"] == "bond0"
+    config = json.loads(there.midclt("network.configuration.config"))
+    assert config["ipv4gateway"] == "10.0.30.1"
+    assert there.world.network.wires.segment_of("truenas", "lan2") == "bond0"
+    there.apply()
+    assert there.sent == []
+
+
+def test_another_port_in_a_bond_is_a_change_of_it(bench):
+    there = bench(*bonded("active-backup"))
+    there.apply()
+    there.nas.network.rows["bond0"]["lag_ports"] = ["enp2s0"]
+    there.nas.network.build()
+    there.apply()
+    assert methods(there) == ["update", "commit"]
+    assert interface(there, "bond0")["lag_ports"] == ["enp1s0", "enp2s0"]
+
+
+def test_a_bond_that_cuts_us_off_is_taken_back_by_the_nas(bench):
+    """The switch knows of no bond, and nothing gets through: the NAS is where it was."""
+    there = bench(*bonded())
+    before = addresses(there.nas)
+    nas, gone = there.nas, []
+
+    def cut(call, run):
+        if "interface.commit" in call.argv and not gone:
+            gone.append(run())
+            nas.sshd_after_s = there.world.clock.now() - nas.booted_s + 150.0
+        return
+
+    nas.instead.append(cut)
+    with pytest.raises(HomelabError, match="not reached any more"):
+        there.apply()
+    there.world.clock.sleep(200)
+    assert addresses(nas) == before
+    assert "bond0" not in before
+    nas.instead.clear()
+    there.apply()
+    assert addresses(nas)["bond0"] == ("10.0.30.5/24", 1500)
+
+
+@pytest.mark.parametrize("match", ["interface.delete", "interface.create", "interface.commit"])
+@pytest.mark.parametrize("kind", ["cut-before", "cut-after"])
+def test_a_lost_reply_in_the_middle_of_a_bond(bench, kind, match):
+    there = bench(*bonded())
+    words = json.dumps({"aliases": [{"address": "10.0.30.5", "netmask": 24}]})
+    there.midclt("interface.update", "enp1s0", words)
+    there.midclt("interface.commit", '{"rollback": false}')
+    there.world.faults.arm(kind, match, machine="truenas")
+    there.apply()
+    there.world.clock.sleep(600)
+    assert addresses(there.nas)["bond0"] == ("10.0.30.5/24", 1500)
+    there.apply()
+    assert there.sent == []
+
+
+IN_THE_WAY = {
+    "another bond has the port": (
+        bonded(),
+        {"name": "bond7", "type": "LINK_AGGREGATION", "lag_protocol": "LACP",
+         "lag_ports": ["enp2s0"]},
+        "enp2s0 of truenas is in use by bond7, and is to be a part of bond0"),
+    "the VLAN is there under another name": (
+        tagged(),
+        {"name": "vlan5", "type": "VLAN", "vlan_parent_interface": "enp1s0", "vlan_tag": 10},
+        "VLAN 10 on enp1s0 is there as vlan5 on truenas"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_THE_WAY)
+def test_what_somebody_else_made_is_left_alone(bench, name):
+    changes, theirs, says = IN_THE_WAY[name]
+    there = bench(*changes)
+    there.midclt("interface.create", json.dumps(theirs))
+    there.midclt("interface.update", "enp4s0", '{"ipv4_dhcp": true}')
+    there.midclt("interface.commit", '{"rollback": false}')
+    with pytest.raises(StepFailed, match=says):
+        there.apply()
+    assert there.sent == []
+
+
+NO_LAB = {
+    "TrueNAS calls bonds bond0": bonded(),
+    "TrueNAS makes no balance-rr": bonded("balance-rr"),
+    "TrueNAS has VLAN 10 once": (
+        *tagged(),
+        (f"{NAS}.ports.lan2.tagged", [10]),
+        (f"{NAS}.ports.lan2.addresses", {10: "10.0.10.6/24"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("says", NO_LAB)
+def test_what_truenas_does_not_make_is_no_lab(says):
+    changes = NO_LAB[says]
+    if "bond0" in says:
+        (_, bonds) = changes[-1]
+        changes = (*changes[:-1], (f"{NAS}.bonds", {"lagg0": bonds["bond0"]}))
+    with pytest.raises(LabError, match=says):
+        changed(LAB, *changes)

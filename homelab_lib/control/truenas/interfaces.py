@@ -23,6 +23,12 @@ _ALIAS: Shape = {"type": str, "address": str, "netmask": whole}
 _INTERFACES: Shape = [
     {
         "id": str,
+        "lag_ports?": [str],
+        "lag_protocol?": str,
+        "xmit_hash_policy?": str,
+        "lacpdu_rate?": str,
+        "vlan_parent_interface?": str,
+        "vlan_tag?": whole,
         "ipv4_dhcp": bool,
         "ipv6_auto": bool,
         "aliases": [_ALIAS],
@@ -35,7 +41,80 @@ _CONFIGURATION: Shape = {"ipv4gateway": str} | dict.fromkeys(NAMESERVERS, str)
 _STANDARD_MTU = 1500
 _BY_ITSELF = ("ipv4_dhcp", "ipv6_auto")
 _UNDO = "midclt call interface.rollback, until they are confirmed"
-_BUILT = ("bond", "vlan", "br")  # what TrueNAS calls interfaces that are no port
+_MADE_OF = (
+    *("lag_ports", "lag_protocol", "xmit_hash_policy", "lacpdu_rate"),
+    *("vlan_parent_interface", "vlan_tag"),
+)
+
+
+@dataclass(frozen=True)
+class Bonded:
+    """Several ports as one.
+
+    Parameters
+    ----------
+    ports
+        As TrueNAS calls them; of FAILOVER the first is used as long as it can be.
+    protocol
+        ``LACP``, ``FAILOVER`` or ``LOADBALANCE``.
+    hash_policy
+        By what a flow's port is chosen, but with FAILOVER: ``LAYER2+3``.
+    rate
+        How often LACP speaks: ``SLOW`` or ``FAST``.
+    """
+
+    ports: tuple[str, ...]
+    protocol: str
+    hash_policy: str = "LAYER2+3"
+    rate: str = "SLOW"
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """What it stands on."""
+        return self.ports
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the middleware is told."""
+        told: dict[str, Any] = {"lag_protocol": self.protocol, "lag_ports": list(self.ports)}
+        if self.protocol != "FAILOVER":
+            told["xmit_hash_policy"] = self.hash_policy
+        if self.protocol == "LACP":
+            told["lacpdu_rate"] = self.rate
+        return told
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.ports)} as one ({self.protocol})"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A VLAN on another interface.
+
+    Parameters
+    ----------
+    parent, tag
+        The interface that carries it, and its number.
+    """
+
+    parent: str
+    tag: int
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """What it stands on."""
+        return (self.parent,)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the middleware is told."""
+        return {"vlan_parent_interface": self.parent, "vlan_tag": self.tag}
+
+    def __str__(self) -> str:
+        return f"VLAN {self.tag} on {self.parent}"
+
+
+_KINDS = {Bonded: "LINK_AGGREGATION", Tagged: "VLAN"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +131,8 @@ class NasInterface:
         Whether it gets addresses from others.
     mtu
         Largest packet [bytes].
+    made_of
+        What it is made of; None for a port.
     """
 
     name: str
@@ -59,6 +140,12 @@ class NasInterface:
     ipv4_dhcp: bool = False
     ipv6_auto: bool = False
     mtu: int = _STANDARD_MTU
+    made_of: Bonded | Tagged | None = None
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """What it stands on; a port on nothing."""
+        return self.made_of.below if self.made_of else ()
 
     @property
     def _row(self) -> dict[str, Any]:
@@ -68,11 +155,11 @@ class NasInterface:
             "ipv6_auto": self.ipv6_auto,
             "addresses": sorted(self.addresses),
             "mtu": self.mtu,
-        }
+        } | (self.made_of.document if self.made_of else {})
 
     def differing(self, found: Mapping[str, Any]) -> list[str]:
         """What of its settings is not as wanted."""
-        return [key for key, value in self._row.items() if found[key] != value]
+        return [key for key, value in self._row.items() if found.get(key) != value]
 
     def runs(self, found: Mapping[str, Any]) -> bool:
         """Whether it runs as wanted; what others give it may take its time."""
@@ -87,7 +174,7 @@ class NasInterface:
             "ipv6_auto": self.ipv6_auto,
             "aliases": [_alias(cidr) for cidr in self.addresses],
             "mtu": None if self.mtu == _STANDARD_MTU else self.mtu,
-        }
+        } | (self.made_of.document if self.made_of else {})
 
 
 @dataclass(frozen=True)
@@ -128,6 +215,11 @@ class NasNetwork:
             "interfaces": {row["id"]: _told(row) for row in rows},
             "gateway": config["ipv4gateway"],
             "nameservers": [config[key] for key in NAMESERVERS if config[key]],
+            "free": {
+                each.name: sorted(call(host, "interface.lag_ports_choices", each.name, shape=dict))
+                for each in self.interfaces
+                if isinstance(each.made_of, Bonded)
+            },
             "pending": bool(call(host, "interface.has_pending_changes")),
             "ours": self._ours(host),
         }
@@ -153,35 +245,66 @@ class NasNetwork:
     # ------------------------------------------------------------------ refusals
 
     def _refused(self, found: Mapping[str, Any]) -> str:
-        missing = [each.name for each in self.interfaces if each.name not in found]
+        ports = [
+            name
+            for each in self.interfaces
+            for name in ((each.name, *each.below) if each.made_of is None else each.below)
+        ]
+        made = {each.name for each in self.interfaces if each.made_of}
+        missing = [name for name in dict.fromkeys(ports) if name not in found and name not in made]
         if missing:
-            built = [name for name in missing if name.startswith(_BUILT)]
             return (
                 f"{self.host} has no interface {', '.join(missing)}; it has "
-                f"{', '.join(sorted(found))}. "
-                + (
-                    "Bonds, VLANs and bridges are made by hand first, in the web interface"
-                    if built
-                    else "A card that is not seen has none (look at `lspci`), and a card that was "
-                    "added may have renamed others: write the names of now into the lab's ports"
-                )
+                f"{', '.join(sorted(found))}. A card that is not seen has none (look at `lspci`), "
+                "and a card that was added may have renamed others: write the names of now into "
+                "the lab's ports"
             )
-        own = {each.name: each for each in self.interfaces}
+        for each in self.interfaces:
+            if why := self._in_other_hands(each, found):
+                return why
         ways = [
             name
             for name, row in found.items()
             if any(cidr.partition("/")[0] == self.reached_at for cidr in row["runs"])
         ]
         for way in ways:
-            kept = own.get(way)
-            if kept is None or not self._keeps(kept):
-                has = ", ".join(kept.addresses) if kept and kept.addresses else "no address"
+            own = [each for each in self.interfaces if way in self._stands_on(each)]
+            if not any(self._keeps(each) for each in own):
+                has = next((", ".join(each.addresses) for each in own if each.addresses), "")
                 return (
                     f"this would cut us off: we come by {self.reached_at} on {way}, and the lab "
-                    f"gives {way} {has}. Give that port the address in the lab; or move the NAS "
-                    "at its console first, and then write the new address into ssh"
+                    f"gives {way} {has or 'no address'}. Give that port the address in the lab; or "
+                    "move the NAS at its console first, and then write the new address into ssh"
                 )
         return ""
+
+    def _in_other_hands(self, each: NasInterface, found: Mapping[str, Any]) -> str:
+        """Why its parts are not free to be its own; empty where they are."""
+        for name, row in found.items():
+            if name == each.name:
+                continue
+            if isinstance(each.made_of, Tagged):
+                if each.made_of.document.items() <= row.items():
+                    return (
+                        f"{each.made_of} is there as {name} on {self.host}, and nobody here made "
+                        f"it. Take it away in the web interface (Network), or call it "
+                        f"{each.name} there"
+                    )
+                continue
+            taken = [port for port in each.below if port in row.get("lag_ports", ())]
+            taken += [port for port in each.below if port == row.get("vlan_parent_interface")]
+            if taken:
+                return (
+                    f"{taken[0]} of {self.host} is in use by {name}, and is to be a part of "
+                    f"{each.name}. Take {name} away in the web interface (Network), or take the "
+                    "port out of the lab's bond"
+                )
+        return ""
+
+    def _stands_on(self, each: NasInterface) -> set[str]:
+        """An interface with all that is under it."""
+        lower = [other for other in self.interfaces if other.name in each.below]
+        return {each.name, *each.below}.union(*(self._stands_on(other) for other in lower))
 
     def _keeps(self, interface: NasInterface) -> bool:
         mine = [cidr.partition("/")[0] for cidr in interface.addresses]
@@ -194,22 +317,40 @@ class NasNetwork:
         that nobody confirmed is sent anew, with a new timer."""
         found, pending = observed["interfaces"], observed["pending"]
         routes = self._routes(observed)
-        updates = [each for each in self.interfaces if each.differing(found[each.name])]
+        wanted = sorted(self.interfaces, key=self._depth)
+        updates = [each for each in wanted if each.differing(found.get(each.name, {}))]
         if updates and _untouched(found):
-            first, *others = self.interfaces
+            first, *others = wanted
             found = _once_one_is_set(found, first.name)
-            updates = [first, *(each for each in others if each.differing(found[each.name]))]
-        idle = [each for each in self.interfaces if not each.runs(found[each.name])]
+            updates = [first, *(o for o in others if o.differing(found.get(o.name, {})))]
+        idle = [each for each in wanted if each.name in found and not each.runs(found[each.name])]
         if not updates and not pending:
             if not routes and not idle:
                 return
             # A transaction begins with an interface, and with nothing else.
-            updates = [(idle or self.interfaces)[0]]
+            updates = [(idle or wanted)[0]]
         for each in updates:
-            yield _update(each, found[each.name])
+            yield from self._freed(each, observed)
+            yield _update(each, found[each.name]) if each.name in found else _create(each)
         if routes:
             yield self._save(observed)
         yield self._commit()
+
+    def _depth(self, each: NasInterface) -> int:
+        """How many others it stands on: what is below is set first."""
+        lower = [self._depth(other) for other in self.interfaces if other.name in each.below]
+        return 1 + max(lower, default=0) if each.below else 0
+
+    def _freed(self, each: NasInterface, observed: dict[str, Any]) -> Iterator[Change]:
+        """What is configured of ports that become parts of another: a bond takes none such."""
+        free = observed["free"].get(each.name, each.below)
+        for port in (port for port in each.below if port not in free):
+            row = observed["interfaces"][port]
+            yield Change(
+                f"configure nothing of {port}, so that it can be a part of {each.name}",
+                changing("interface.delete", port),
+                replaces=f"addresses {_shown(row['addresses'])}",
+            )
 
     def _routes(self, observed: dict[str, Any]) -> bool:
         """Whether the default route has to be changed."""
@@ -288,6 +429,18 @@ def _in_places(servers: Sequence[str]) -> dict[str, str]:
     return dict(zip(NAMESERVERS, [*servers, "", "", ""], strict=False))
 
 
+def _create(each: NasInterface) -> Change:
+    gives = ", ".join((*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))))
+    big = f", packets of {each.mtu} bytes" if each.mtu != _STANDARD_MTU else ""
+    return Change(
+        f"make {each.name} of {each.made_of}, with {gives or 'no address'}{big}",
+        changing(
+            "interface.create",
+            {"name": each.name, "type": _KINDS[type(each.made_of)]} | each.document,
+        ),
+    )
+
+
 def _shown(value: Any) -> str:
     return (", ".join(value) or "none") if isinstance(value, list) else str(value).lower()
 
@@ -311,4 +464,4 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
             if each["type"] in ("INET", "INET6")
         ),
         "runs_mtu": state.get("mtu"),
-    }
+    } | {key: row[key] for key in _MADE_OF if row.get(key)}

@@ -1,20 +1,23 @@
 """What a TrueNAS refuses to make, or makes otherwise than one means: of things that are to be made.
 
 Source: TrueNAS middleware 25.04 to 26: `pool.create`, `pool.dataset.create`, `pool.snapshottask`,
-`pool.scrub`, `filesystem.setacl`.
+`pool.scrub`, `filesystem.setacl`, `interface.create`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from homelab_lib.lab.accounts import Acl
 from homelab_lib.lab.checks.fault import Fault
 from homelab_lib.lab.checks.pools import written
 from homelab_lib.lab.document import Steps
+from homelab_lib.lab.host import Host
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.pools import HOLDS_DATA, Pool
 from homelab_lib.lab.storage import Dataset, SmbShare
 
+_BONDS = ("lacp", "active-backup", "balance-xor")
 _FEWEST = {"raidz1": 3, "raidz2": 4, "raidz3": 5}
 _MOST_SINCE_26 = {"mirror": 4, "raidz1": 15, "raidz2": 15, "raidz3": 15}
 _ASHIFT = 12
@@ -29,6 +32,8 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for name, host in lab.hosts.items():
         if host.os.kind != "truenas":
             continue
+        if host.phase is not None:
+            yield from _interfaces(("hosts", name), host)
         for pool in lab.pools.get(name, {}).values():
             if pool.phase is not None:
                 yield from _pool(("pools", name, pool.name), pool, host.os.version)
@@ -41,6 +46,24 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if name in lab.nas:
             yield from _tasks(("nas", name), lab.nas[name])
             yield from _lists(("nas", name, "acls"), lab.nas[name], lab)
+
+
+def _interfaces(path: Steps, host: Host) -> Iterator[Fault]:
+    """By ``_common_validation`` of its interface.create."""
+    for name, bond in host.bonds.items():
+        if not re.fullmatch(r"bond\d+", name):
+            what = f"TrueNAS calls bonds bond0, bond1 and so on, and none {name}"
+            yield Fault((*path, "bonds", name), what)
+        if bond.kind not in _BONDS:
+            what = f"TrueNAS makes no {bond.kind} of several ports; it has {', '.join(_BONDS)}"
+            yield Fault((*path, "bonds", name, "kind"), what)
+    carriers: dict[int, str] = {}
+    for room, attached in (("ports", host.ports), ("bonds", host.bonds)):
+        for name, port in attached.items():
+            for tag in port.on_tagged:
+                if carriers.setdefault(tag, name) != name:
+                    what = f"TrueNAS has VLAN {tag} once, as vlan{tag}; {carriers[tag]} carries it"
+                    yield Fault((*path, room, name, "addresses", tag), what)
 
 
 def _pool(path: Steps, pool: Pool, version: str) -> Iterator[Fault]:

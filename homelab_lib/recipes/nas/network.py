@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from homelab_lib.control.truenas.interfaces import NasInterface, NasNetwork
+from homelab_lib.control.truenas.interfaces import Bonded, NasInterface, NasNetwork, Tagged
 from homelab_lib.control.truenas.midclt import release
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.errors import BadParameter
@@ -15,7 +15,7 @@ from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 from homelab_lib.wiring.direct_links import gateways
 
 MAKES = ("hosts",)
-_BY_ITSELF = {"dhcp": "ipv4_dhcp", "slaac": "ipv6_auto"}
+BONDS = {"lacp": "LACP", "active-backup": "FAILOVER", "balance-xor": "LOADBALANCE"}
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
@@ -38,7 +38,8 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "ends that for all others and takes the default route away. So the port by which we "
             "come is pinned first, the gateway is kept together with it, and all of it is "
             "committed at once: unless a new connection confirms it, the NAS goes back by itself. "
-            "A direct link gets packets of full size, and no gateway: it leads to one machine.",
+            "A direct link gets packets of full size, and no gateway: it leads to one machine. "
+            "Ports that are used as one and VLANs are made in the same transaction, from below.",
             ensure=network.ensure,
             check=network.check,
             measure=network.measure,
@@ -75,7 +76,7 @@ def end(host: Host, among: list[Host]) -> str:
 
 @dataclass(frozen=True)
 class Network:
-    """What a NAS's ports are to have."""
+    """What a NAS's ports, bonds and VLANs are to have."""
 
     lab: Lab
     nas: Host
@@ -95,8 +96,10 @@ class Network:
 
     def _of_port(self, name: str, port: HostPort | Bond) -> Iterator[NasInterface]:
         called = port.bridge or port.interface or name
+        made = self._bonded(port) if isinstance(port, Bond) else None
         for tag, written in ((None, port.on_untagged), *port.on_tagged.items()):
-            if not written:
+            # What carries VLANs is set itself, too: of packets and addresses on it hangs theirs.
+            if not written and (tag is not None or not (made or any(port.on_tagged.values()))):
                 continue
             ways = [each for each in written if "/" not in each]
             if "dhcp6" in ways:
@@ -111,7 +114,18 @@ class Network:
                 ipv4_dhcp="dhcp" in ways,
                 ipv6_auto="slaac" in ways,
                 mtu=port.mtu,
+                made_of=made if tag is None else Tagged(called, tag),
             )
+
+    def _bonded(self, bond: Bond) -> Bonded:
+        """Of FAILOVER the first port is the one that is preferred."""
+        members = sorted(bond.members, key=lambda member: member != bond.primary)
+        return Bonded(
+            tuple(self.nas.ports[member].interface or member for member in members),
+            BONDS[bond.kind],
+            bond.hash_policy.upper(),
+            bond.lacp_rate.upper(),
+        )
 
     def _leads_here(self, each: NasInterface) -> bool:
         return any(cidr.partition("/")[0] == self.reached_at for cidr in each.addresses)

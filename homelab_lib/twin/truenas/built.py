@@ -31,6 +31,12 @@ _VERSION = "25.10.1"
 _KERNELS = {(25, 4): "6.12.15", (25, 10): "6.12.33", (26, 0): "6.18.9"}
 """By the first release that has it; the releases before these had 6.6."""
 _OLD_KERNEL = "6.6.44"
+_PROTOCOLS = {
+    "lacp": "LACP",
+    "active-backup": "FAILOVER",
+    "balance-xor": "LOADBALANCE",
+    "balance-rr": "ROUNDROBIN",
+}
 
 
 def register(world: World) -> None:
@@ -59,7 +65,8 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
     render_nodes(nas, host)
     serve_downloads(nas)
     serves(nas, 443, days=397.0)
-    nas.connect(configured=made(host.phase, before_phase))
+    there = made(host.phase, before_phase)
+    nas.connect(configured=there, built=_built_interfaces(nas, host, there))
     if not made(host.phase, before_phase):
         nas.config["network.configuration"]["hostname"] = "truenas"  # the installer asks for none
     _disks(nas, host)
@@ -68,6 +75,29 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
     _datasets(nas, before_phase)
     _shares(nas, before_phase)
     return nas
+
+
+def _built_interfaces(nas: TrueNas, host: Host, there: bool) -> dict[str, Row]:
+    """Bonds and VLANs under TrueNAS's names, with what is configured of them; a new system has
+    ports alone."""
+    built: dict[str, Row] = {}
+    for one in [each for each in nas.interfaces if each.tag is not None]:
+        parent = one.name.rpartition(".")[0]
+        one.name, one.kind = f"vlan{one.tag}", "vlan"
+        built[one.name] = {"type": "VLAN", "vlan_parent_interface": parent, "vlan_tag": one.tag}
+    for name, bond in host.bonds.items():
+        one = next(each for each in nas.interfaces if each.name == (bond.bridge or name))
+        ports = [host.ports[member].interface or member for member in bond.members]
+        if there:
+            one.kind = "bond"
+            policy = bond.hash_policy.upper()
+            row: Row = {"type": "LINK_AGGREGATION", "lag_protocol": _PROTOCOLS[bond.kind]}
+            built[one.name] = row | {"lag_ports": ports, "xmit_hash_policy": policy}
+        else:
+            nas.interfaces.remove(one)
+            first = next(each for each in nas.interfaces if each.name == ports[0])
+            first.cidr, first.gateway = one.cidr, one.gateway
+    return dict(sorted(built.items()))
 
 
 def _disks(nas: TrueNas, host: Host) -> None:

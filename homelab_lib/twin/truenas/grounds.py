@@ -18,7 +18,13 @@ _JUDGED_ALWAYS = (
 """Methods whose verdicts are there for every series."""
 
 _JUDGED_NOW = (
-    *("interface.commit", "interface.update", "network.configuration.update", "nfs.update"),
+    *(
+        "interface.commit",
+        "interface.create",
+        "interface.update",
+        "network.configuration.update",
+        "nfs.update",
+    ),
     *("pool.create", "pool.dataset.create", "pool.dataset.update", "pool.snapshottask.create"),
     *(
         "cloudsync.create",
@@ -48,7 +54,8 @@ _MODELS_NOW = (
     *("disk.details", "disk.query"),
     *("filesystem.getacl", "filesystem.setacl", "sharing.smb.getacl", "sharing.smb.setacl"),
     *("interface.cancel_rollback", "interface.checkin", "interface.checkin_waiting"),
-    *("interface.has_pending_changes", "interface.query", "interface.rollback"),
+    *("interface.delete", "interface.has_pending_changes", "interface.lag_ports_choices"),
+    *("interface.query", "interface.rollback"),
     *("disk.wipe", "pool.dataset.delete", "pool.dataset.query", "pool.export"),
     *("pool.import_find", "pool.import_pool", "pool.query"),
     *("service.query", "service.started", "sharing.smb.delete", "sharing.smb.query"),

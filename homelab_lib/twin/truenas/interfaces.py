@@ -14,56 +14,99 @@ from typing import Any
 from homelab_lib.twin.truenas.arguments.base import Ipv4, Text
 from homelab_lib.twin.truenas.arguments.network import (
     Commit,
+    InterfaceCreate,
     InterfaceUpdate,
     InterfaceUpdate26,
     SavedConfig,
 )
 from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
+from homelab_lib.twin.truenas.interface_rules import judge_interface
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
 from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, left_out, method
 
 Row = dict[str, Any]
 
+_NEEDED = {
+    "BRIDGE": ("bridge_members",),
+    "LINK_AGGREGATION": ("lag_protocol", "lag_ports"),
+    "VLAN": ("vlan_parent_interface", "vlan_tag"),
+}
+_PREFIX = {"BRIDGE": "br", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
+
 
 @method("interface.query")
 def interface_query(nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
     """All interfaces."""
-    return query([nas.network.row(one) for one in nas.interfaces], filters, options)
+    return query(nas.network.told(), filters, options)
+
+
+@method("interface.create", {"data": InterfaceCreate})
+def interface_create(nas: TrueNas, data: Row) -> Row:
+    """Note an interface that is no port."""
+    errors = ValidationErrors()
+    for needed in _NEEDED[data["type"]]:
+        if needed not in data:
+            errors.add(f"interface_create.{needed}", "This field is required")
+    errors.check()
+    judge_interface(nas.network, "interface_create", data, "")
+    name = data.pop("name", None) or nas.network.free_name(_PREFIX[data["type"]])
+    nas.network.create(name, data)
+    return interface_query(nas, [["id", "=", name]], {"get": True})
 
 
 @method("interface.update", {"id": Text, "data": InterfaceUpdate26}, since=HALFMOON)
 @method("interface.update", {"id": Text, "data": InterfaceUpdate}, until=HALFMOON)
 def interface_update(nas: TrueNas, id: str, data: Row) -> Row:
     """Note a change of an interface."""
-    if id not in {one.name for one in nas.interfaces}:
-        raise ValidationErrors.one("", f"Interface {id} does not exist", errno.ENOENT)
-    _check_aliases(nas, id, data)
+    found = _known(nas, id)
+    judge_interface(nas.network, "interface_update", found | data, id)
     nas.network.change(id, data)
     return interface_query(nas, [["id", "=", id]], {"get": True})
 
 
-def _check_aliases(nas: TrueNas, name: str, data: Row) -> None:
-    errors = ValidationErrors()
-    if data.get("ipv4_dhcp") and any(
-        row["ipv4_dhcp"] for other, row in nas.network.rows.items() if other != name
-    ):
-        errors.add("interface_update.ipv4_dhcp", "Only one interface can be used for DHCP.")
-    for place, alias in enumerate(data.get("aliases", [])):
-        where = f"interface_update.aliases.{place}"
-        try:
-            mine = ipaddress.ip_interface(f"{alias['address']}/{alias['netmask']}").network
-        except (KeyError, ValueError) as error:
-            errors.add(where, str(error))
-            continue
-        for other, row in nas.network.rows.items():
-            theirs = [
-                ipaddress.ip_interface("{address}/{netmask}".format(**one)).network
-                for one in row["aliases"]
-            ]
-            if other != name and any(network.overlaps(mine) for network in theirs):
-                errors.add(where, f"The network {mine} is already in use by another interface.")
-    errors.check()
+@method("interface.delete", {"id": Text})
+def interface_delete(nas: TrueNas, id: str) -> str:
+    """Note that an interface is to be no more; of a port, that nothing is configured of it."""
+    _known(nas, id)
+    above = [name for name, row in nas.network.rows.items()
+             if row.get("vlan_parent_interface") == id]  # fmt: skip
+    if above:
+        text = f"The following VLANs depend on this interface: {', '.join(above)}"
+        raise ValidationErrors.one("interface.delete", text)
+    nas.network.delete(id)
+    return id
+
+
+@method("interface.lag_ports_choices", {"id": left_out(Text | None)})
+def lag_ports_choices(nas: TrueNas, id: str | None = None) -> dict[str, str]:
+    """What may be used as one with others: ports of which nothing is configured, and other such
+    interfaces."""
+    taken = {id} if id else set()
+    free: list[str] = []
+    for row in interface_query(nas):
+        name = row["id"]
+        free.append(name)
+        if row["type"] == "LINK_AGGREGATION":
+            if name == id:
+                free += row["lag_ports"]
+            else:
+                taken |= set(row["lag_ports"])
+        elif row["type"] == "BRIDGE":
+            taken |= {name, *row["bridge_members"]}
+        elif row["type"] == "VLAN":
+            taken |= {name, row["vlan_parent_interface"]}
+        elif name in nas.network.rows:
+            taken.add(name)
+    return {name: name for name in free if name not in taken}
+
+
+def _known(nas: TrueNas, name: str) -> Row:
+    found = interface_query(nas, [["id", "=", name]])
+    if not found:
+        raise ValidationErrors.one("", f"Interface {name} does not exist", errno.ENOENT)
+    row: Row = found[0]
+    return row
 
 
 @method("interface.has_pending_changes")

@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from homelab_lib.twin.machine.appliance import Appliance
 from homelab_lib.twin.machine.program import Commands
@@ -80,14 +80,35 @@ class TrueNas(Appliance):
             self.tables["system.ntpserver"].insert(server)
         self.files.mkdir("/mnt")
 
-    def connect(self, *, configured: bool) -> None:
-        """Take the machine's interfaces as configured by hand, or as DHCP has set them up."""
-        self.network = Network(self.interfaces, self.now_s, lambda d, a: self.world.after(d, a))
+    def connect(self, *, configured: bool, built: Mapping[str, Row] | None = None) -> None:
+        """Take the machine's interfaces as configured by hand, or as DHCP has set them up.
+
+        Parameters
+        ----------
+        configured
+            Whether somebody set up all of them.
+        built
+            What is configured of those that are no ports.
+        """
+        self.network = Network(
+            self.interfaces,
+            self.now_s,
+            lambda d, a: self.world.after(d, a),
+            self._regroup,
+        )
         gateway = next((one.gateway for one in self.interfaces if one.gateway), "")
+        for name, row in (built or {}).items():
+            self.network.create(name, dict(row))
         if configured:
             self.network.configure_as_running(gateway)
         else:
             self.network.lease(gateway)
+        self.network.seeded()
+
+    def _regroup(self, segments: Mapping[str, str]) -> None:
+        """Have the lab's wires follow the interfaces; one that the lab does not know has none."""
+        if self.name in self.world.lab.hosts:
+            self.world.regroup(self.name, segments)
 
     # -------------------------------------------------------------------- facts
 

@@ -1,7 +1,7 @@
 """A TrueNAS's network: what is configured, what runs, and what would be gone back to."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -21,6 +21,15 @@ _FRESH: Row = {
     "description": "",
     "mtu": None,
 }
+_SHOWN_OF = {
+    "PHYSICAL": (),
+    "BRIDGE": ("bridge_members", "stp", "enable_learning"),
+    "LINK_AGGREGATION": ("lag_protocol", "lag_ports", "xmit_hash_policy", "lacpdu_rate"),
+    "VLAN": ("vlan_parent_interface", "vlan_tag", "vlan_pcp"),
+}
+"""What is told of an interface besides its addresses, by its type."""
+_KINDS = {"BRIDGE": "bridge", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
+_USUAL_POLICY = "LAYER2+3"
 _NO_GATEWAY = {"ipv4gateway": "", "nameserver1": "", "nameserver2": "", "nameserver3": ""}
 
 
@@ -42,6 +51,8 @@ class Network:
         The time [s].
     after
         Runs an action so many seconds later.
+    regroup
+        Told which wires belong together: by the lab's port, what it is a part of.
     """
 
     def __init__(
@@ -49,10 +60,12 @@ class Network:
         interfaces: list[Interface],
         now: Callable[[], float],
         after: Callable[[float, Callable[[], None]], object],
+        regroup: Callable[[Mapping[str, str]], None] = lambda segments: None,
     ) -> None:
         self._interfaces = interfaces
         self._now = now
         self._after = after
+        self._regroup = regroup
         self.leases = {one.name: (one.cidr, one.gateway) for one in interfaces}
         self.more: dict[str, list[str]] = {one.name: [] for one in interfaces}  # beside the first
         self.rows: dict[str, Row] = {}
@@ -79,7 +92,7 @@ class Network:
                     "netmask": address.network.prefixlen,
                 }
                 mtu = one.mtu if one.mtu != 1500 else None
-                self.rows[one.name] = _FRESH | {"aliases": [alias], "mtu": mtu}
+                self.change(one.name, {"aliases": [alias], "mtu": mtu})
         self.settings["ipv4gateway"] = self.route = gateway
         if gateway:
             self.settings["nameserver1"] = gateway
@@ -110,6 +123,32 @@ class Network:
         """Note a change; nothing happens before it is committed."""
         self._remember()
         self.rows[name] = _FRESH | self.rows.get(name, {}) | values
+
+    def create(self, name: str, values: Row) -> None:
+        """Note an interface that is no port. What it is made of has no addresses of its own any
+        more, unless it is a VLAN's parent."""
+        for member in values.get("lag_ports", ()):
+            if member in self.rows:
+                self.change(member, _FRESH)
+        if values.get("lag_protocol") in ("LACP", "LOADBALANCE"):
+            values["xmit_hash_policy"] = values.get("xmit_hash_policy") or _USUAL_POLICY
+        if values.get("lag_protocol") == "LACP":
+            values["lacpdu_rate"] = values.get("lacpdu_rate") or "SLOW"
+        kept = (*_FRESH, "type", *_SHOWN_OF[values["type"]])
+        told = {key: values.get(key) for key in kept}
+        self.change(name, {key: value for key, value in told.items() if value is not None})
+
+    def delete(self, name: str) -> None:
+        """Note that nothing is configured of an interface any more, and of those it is made of."""
+        self._remember()
+        for member in (name, *self.rows.get(name, {}).get("lag_ports", ())):
+            self.rows.pop(member, None)
+
+    def free_name(self, begins: str) -> str:
+        """The first name that no interface has."""
+        return next(
+            f"{begins}{n}" for n in range(len(self.rows) + 1) if f"{begins}{n}" not in self.rows
+        )
 
     def change_settings(self, values: Row) -> None:
         """Note another gateway or name server."""
@@ -177,19 +216,64 @@ class Network:
     def _apply(self) -> None:
         """Carry out what is configured. Without any of it DHCP runs everywhere, and gives a default
         route and a name server; a first configured interface takes both away."""
+        self.build()
         for one in self._interfaces:
             row = self.rows.get(one.name, _FRESH)
             given = ["{address}/{netmask}".format(**alias) for alias in row["aliases"]]
             given.sort(key=lambda cidr: _network(cidr).version)
             one.gateway = ""
             if not self.rows or row["ipv4_dhcp"]:
-                lease, one.gateway = self.leases[one.name]
+                lease, one.gateway = self._leased(one)
                 given.insert(0, lease)
-            one.cidr, *self.more[one.name] = given or [""]
+            one.cidr, *self.more[one.name] = [each for each in given if each] or [""]
             one.mtu = row["mtu"] or 1500
         self.lease(next((one.gateway for one in self._interfaces if one.gateway), ""))
         if self.settings["ipv4gateway"]:
             self.route_by(self.settings["ipv4gateway"])
+
+    def seeded(self) -> None:
+        """What was noted is how it stands."""
+        self._before = None
+        self.build()
+
+    def _leased(self, one: Interface) -> tuple[str, str]:
+        """The lease that an interface gets, and the gateway: of several ports, the first's."""
+        first = next((each for each in self._interfaces if each.master == one.name), one)
+        return self.leases.get(first.name, ("", ""))
+
+    def build(self) -> None:
+        """Have those interfaces that are no ports, as they are configured: `interface.sync` makes
+        what is missing, ports first that others stand on, and destroys what nobody configured."""
+        for one in [each for each in self._interfaces if each.kind]:
+            if one.name not in self.rows:
+                self._interfaces.remove(one)
+        for one in self._interfaces:
+            one.master = ""
+        made = [name for name, row in self.rows.items() if "type" in row]
+        for name in sorted(made, key=lambda name: list(_KINDS).index(self.rows[name]["type"])):
+            self._build_one(name, self.rows[name])
+        ports = [one for one in self._interfaces if not one.kind]
+        self._regroup({one.segment: self._outermost(one) for one in ports})
+
+    def _build_one(self, name: str, row: Row) -> None:
+        parent = row.get("vlan_parent_interface")
+        members = [*row.get("lag_ports", ()), *row.get("bridge_members", ())]
+        below = [one for one in self._interfaces if one.name in (*members, parent)]
+        below.sort(key=lambda one: members.index(one.name) if members else 0)
+        one = next((each for each in self._interfaces if each.name == name), None)
+        if one is None:
+            one = Interface(name, "", "", below[0].host, name, kind=_KINDS[row["type"]])
+            self._interfaces.append(one)
+        one.mac = below[0].mac
+        if parent is not None:
+            one.segment, one.tag = self._outermost(below[0]), row["vlan_tag"]
+        for each in below if members else ():
+            each.master = name
+
+    def _outermost(self, one: Interface) -> str:
+        """The segment that an interface is on: that of what it is a part of."""
+        above = next((each for each in self._interfaces if each.name == one.master), None)
+        return self._outermost(above) if above else one.segment
 
     def route_by(self, gateway: str) -> None:
         """Take a default route, over the interface that the gateway is a neighbour of."""
@@ -198,16 +282,30 @@ class Network:
             inside = one.cidr and ipaddress.ip_address(gateway) in _network(one.cidr)
             one.gateway = gateway if inside else ""
 
+    def told(self) -> list[Row]:
+        """All interfaces, as `interface.query` shows them: those that are noted and were not
+        committed yet, too."""
+        there = {one.name for one in self._interfaces}
+        noted = [name for name, row in self.rows.items() if "type" in row and name not in there]
+        rows = [self.row(one) for one in self._interfaces]
+        return rows + [
+            self.row(Interface(name, "", "", "", name, kind=_KINDS[self.rows[name]["type"]]))
+            | {"fake": True}
+            for name in noted
+        ]
+
     def row(self, one: Interface) -> Row:
         """As `interface.query` shows it."""
-        configured = self.rows.get(one.name, _FRESH | {"ipv4_dhcp": not self.rows})
-        running = [_running(cidr) for cidr in (one.cidr, *self.more[one.name]) if cidr]
+        kind = {value: key for key, value in _KINDS.items()}.get(one.kind, "PHYSICAL")
+        alone = not self.rows and not one.kind
+        configured = self.rows.get(one.name, _FRESH | {"ipv4_dhcp": alone})
+        running = [_running(c) for c in (one.cidr, *self.more.get(one.name, ())) if c]
         state = {
             "name": one.name,
             "orig_name": one.name,
             "description": configured["description"],
             "mtu": one.mtu,
-            "cloned": False,
+            "cloned": bool(one.kind),
             "flags": ["UP", "BROADCAST", "RUNNING", "MULTICAST"] if one.up else ["BROADCAST"],
             "nd6_flags": [],
             "capabilities": [],
@@ -224,7 +322,7 @@ class Network:
             "aliases": running,
         }
         return (
-            {"id": one.name, "name": one.name, "fake": False, "type": "PHYSICAL"}
+            {"id": one.name, "name": one.name, "fake": False, "type": kind}
             | configured
             | {"state": state}
         )

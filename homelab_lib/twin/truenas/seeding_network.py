@@ -12,6 +12,7 @@ from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.tables import Row
 
 _KEPT = ("ipv4_dhcp", "ipv6_auto", "aliases", "description", "mtu")
+_BUILT = {"BRIDGE": "bridge", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
 
 
 def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
@@ -32,15 +33,22 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
     ports = described.attached if described else {}
     running = config.get("state") or {}
     gateway = running.get("ipv4gateway") or ""
-    nas.interfaces = [_interface(nas.name, ports, row, gateway) for row in rows]
+    nas.interfaces = [
+        _interface(nas.name, ports, row, gateway) for row in rows if not row.get("fake")
+    ]
     nas.connect(configured=False)
     network = nas.network
+    free = call("interface.lag_ports_choices")
     for row in rows:
         network.more[row["id"]] = _given(row)[1:]
     fresh = all(row["ipv4_dhcp"] and not row["aliases"] for row in rows)
     for row in () if fresh else rows:
-        if any(row.get(key) for key in _KEPT):
+        built = row["type"] in _BUILT
+        if built:
+            network.create(row["id"], dict(row))
+        elif any(row.get(key) for key in _KEPT) or _configured(row["id"], free, rows):
             network.rows[row["id"]] = {key: row.get(key) for key in _KEPT}
+    network.seeded()
     for key in network.settings:
         network.settings[key] = config.get(key) or ""
     network.route = gateway
@@ -53,6 +61,15 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
     }
     if lines_of(ask, nas.name, "midclt", "call", "interface.has_pending_changes") == ["True"]:
         network.resume(call("interface.checkin_waiting"))
+
+
+def _configured(name: str, free: Row | None, rows: list[Row]) -> bool:
+    """Whether something is written of a port, be it that it has nothing: such a one can't be made
+    part of others."""
+    parts = {port for row in rows for key in ("lag_ports", "bridge_members")
+             for port in row.get(key) or ()}  # fmt: skip
+    parents = {row.get("vlan_parent_interface") for row in rows}
+    return free is not None and name not in {*free, *parts, *parents}
 
 
 def _given(row: Row) -> list[str]:
@@ -85,4 +102,5 @@ def _interface(
         (known and ports[known].bridge) or known or row["id"],
         gateway=gateway if near else "",
         mtu=state.get("mtu") or 1500,
+        kind=_BUILT.get(row["type"], ""),
     )

@@ -68,6 +68,12 @@ class InterfaceSettings(Arguments):
     mtu: Annotated[int, Field(ge=68, le=9216)] | None = None
 
 
+class InterfaceCreate(InterfaceSettings):
+    """One that is no port: a bridge, several ports as one, a VLAN."""
+
+    type: Literal["BRIDGE", "LINK_AGGREGATION", "VLAN"]
+
+
 InterfaceUpdate = changes_of(InterfaceSettings)
 InterfaceUpdate26 = changes_of(
     InterfaceSettings,
