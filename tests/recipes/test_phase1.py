@@ -7,11 +7,10 @@ from homelab_lib.lab import load_lab
 from homelab_lib.recipes import named, runbook, runbooks
 from homelab_lib.runbook.proof import check
 from homelab_lib.session.rehearsed import before, earlier, rehearse
-from releases import RELEASES, SHIPPED, lab_of
+from releases import RELEASES, lab_of
 from standing import standing as serve_standing
 
 SECRETS = ("OPNSENSE_API_KEY", "OPNSENSE_API_SECRET", "NAS_FAMILY_PASSWORD", "TAILSCALE_AUTH_KEY")
-SAMPLE, LONG = pytest.mark.sample, pytest.mark.long
 PHASE1 = [each.name for each in runbooks(load_lab()) if each.phase == 1]
 
 
@@ -19,14 +18,9 @@ def test_phase_1_is_four_runbooks():
     assert PHASE1 == ["phase1", "phase1_proxmox", "phase1_network", "phase1_access"]
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("name", PHASE1)
-@pytest.mark.parametrize(
-    "releases",
-    [
-        pytest.param(each, id=" ".join(each), marks=SAMPLE if each == SHIPPED else LONG)
-        for each in RELEASES
-    ],
-)
+@pytest.mark.parametrize("releases", RELEASES, ids=" ".join)
 def test_plan_apply_apply_again_verify(releases, name, tmp_path, monkeypatch):
     for secret in SECRETS:
         monkeypatch.setenv(secret, f"nobody's {secret.lower()}")
