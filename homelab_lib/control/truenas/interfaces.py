@@ -350,6 +350,7 @@ class NasNetwork:
                 f"configure nothing of {port}, so that it can be a part of {each.name}",
                 changing("interface.delete", port),
                 replaces=f"addresses {_shown(row['addresses'])}",
+                undo=_UNDO,
             )
 
     def _routes(self, observed: dict[str, Any]) -> bool:
@@ -438,6 +439,7 @@ def _create(each: NasInterface) -> Change:
             "interface.create",
             {"name": each.name, "type": _KINDS[type(each.made_of)]} | each.document,
         ),
+        undo=_UNDO,
     )
 
 
