@@ -26,7 +26,8 @@ from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.backup import ConfigBackup
 from homelab_lib.control.truenas.clock import time_server
 from homelab_lib.control.truenas.dataset import ZfsDataset
-from homelab_lib.control.truenas.interfaces import Bonded, NasInterface, NasNetwork
+from homelab_lib.control.truenas.interface import Bonded, NasInterface
+from homelab_lib.control.truenas.interfaces import NasNetwork
 from homelab_lib.control.truenas.service import NasService
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.user import NasUser

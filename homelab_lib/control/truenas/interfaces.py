@@ -8,12 +8,19 @@ the one by which we come is pinned first, and the gateway is kept in the same tr
 Sources: TrueNAS middleware 25.04 to 26, `plugins/network.py` and its test `test_005_interface`.
 """
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.answers import Shape, whole
+from homelab_lib.control.truenas.interface import (
+    KINDS,
+    MADE_OF,
+    STANDARD_MTU,
+    Bonded,
+    NasInterface,
+    Tagged,
+)
 from homelab_lib.control.truenas.midclt import Release, call, changing
 from homelab_lib.runbook.resource import Change, Diff, Host, Rollback
 
@@ -38,143 +45,8 @@ _INTERFACES: Shape = [
 ]
 NAMESERVERS = ("nameserver1", "nameserver2", "nameserver3")
 _CONFIGURATION: Shape = {"ipv4gateway": str} | dict.fromkeys(NAMESERVERS, str)
-_STANDARD_MTU = 1500
 _BY_ITSELF = ("ipv4_dhcp", "ipv6_auto")
 _UNDO = "midclt call interface.rollback, until they are confirmed"
-_MADE_OF = (
-    *("lag_ports", "lag_protocol", "xmit_hash_policy", "lacpdu_rate"),
-    *("vlan_parent_interface", "vlan_tag"),
-)
-
-
-@dataclass(frozen=True)
-class Bonded:
-    """Several ports as one.
-
-    Parameters
-    ----------
-    ports
-        As TrueNAS calls them; of FAILOVER the first is used as long as it can be.
-    protocol
-        ``LACP``, ``FAILOVER`` or ``LOADBALANCE``.
-    hash_policy
-        By what a flow's port is chosen, but with FAILOVER: ``LAYER2+3``.
-    rate
-        How often LACP speaks: ``SLOW`` or ``FAST``.
-    """
-
-    ports: tuple[str, ...]
-    protocol: str
-    hash_policy: str = "LAYER2+3"
-    rate: str = "SLOW"
-
-    @property
-    def below(self) -> tuple[str, ...]:
-        """What it stands on."""
-        return self.ports
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What the middleware is told."""
-        told: dict[str, Any] = {"lag_protocol": self.protocol, "lag_ports": list(self.ports)}
-        if self.protocol != "FAILOVER":
-            told["xmit_hash_policy"] = self.hash_policy
-        if self.protocol == "LACP":
-            told["lacpdu_rate"] = self.rate
-        return told
-
-    def __str__(self) -> str:
-        return f"{' and '.join(self.ports)} as one ({self.protocol})"
-
-
-@dataclass(frozen=True)
-class Tagged:
-    """A VLAN on another interface.
-
-    Parameters
-    ----------
-    parent, tag
-        The interface that carries it, and its number.
-    """
-
-    parent: str
-    tag: int
-
-    @property
-    def below(self) -> tuple[str, ...]:
-        """What it stands on."""
-        return (self.parent,)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What the middleware is told."""
-        return {"vlan_parent_interface": self.parent, "vlan_tag": self.tag}
-
-    def __str__(self) -> str:
-        return f"VLAN {self.tag} on {self.parent}"
-
-
-_KINDS = {Bonded: "LINK_AGGREGATION", Tagged: "VLAN"}
-
-
-@dataclass(frozen=True)
-class NasInterface:
-    """What one interface is to have.
-
-    Parameters
-    ----------
-    name
-        As TrueNAS calls it: ``enp1s0``.
-    addresses
-        With their prefix lengths: ``10.0.30.5/24``.
-    ipv4_dhcp, ipv6_auto
-        Whether it gets addresses from others.
-    mtu
-        Largest packet [bytes].
-    made_of
-        What it is made of; None for a port.
-    """
-
-    name: str
-    addresses: tuple[str, ...] = ()
-    ipv4_dhcp: bool = False
-    ipv6_auto: bool = False
-    mtu: int = _STANDARD_MTU
-    made_of: Bonded | Tagged | None = None
-
-    @property
-    def below(self) -> tuple[str, ...]:
-        """What it stands on; a port on nothing."""
-        return self.made_of.below if self.made_of else ()
-
-    @property
-    def _row(self) -> dict[str, Any]:
-        """The same as it is told when it is observed."""
-        return {
-            "ipv4_dhcp": self.ipv4_dhcp,
-            "ipv6_auto": self.ipv6_auto,
-            "addresses": sorted(self.addresses),
-            "mtu": self.mtu,
-        } | (self.made_of.document if self.made_of else {})
-
-    def differing(self, found: Mapping[str, Any]) -> list[str]:
-        """What of its settings is not as wanted."""
-        return [key for key, value in self._row.items() if found.get(key) != value]
-
-    def runs(self, found: Mapping[str, Any]) -> bool:
-        """Whether it runs as wanted; what others give it may take its time."""
-        given = set(found["runs"])
-        return set(self.addresses) <= given and (found["runs_mtu"] in (None, self.mtu))
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What the middleware is told: all of it, since that is what is pinned."""
-        return {
-            "ipv4_dhcp": self.ipv4_dhcp,
-            "ipv6_auto": self.ipv6_auto,
-            "aliases": [_alias(cidr) for cidr in self.addresses],
-            "mtu": None if self.mtu == _STANDARD_MTU else self.mtu,
-        } | (self.made_of.document if self.made_of else {})
 
 
 @dataclass(frozen=True)
@@ -415,7 +287,7 @@ def _armed(host: Host) -> bool:
 
 def _update(each: NasInterface, found: Mapping[str, Any]) -> Change:
     what = [*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))]
-    big = f", packets of {each.mtu} bytes" if each.mtu != _STANDARD_MTU else ""
+    big = f", packets of {each.mtu} bytes" if each.mtu != STANDARD_MTU else ""
     old = ", ".join(f"{key} {_shown(found[key])}" for key in each.differing(found))
     return Change(
         f"give {each.name} {', '.join(what) or 'no address'}{big}",
@@ -432,12 +304,12 @@ def _in_places(servers: Sequence[str]) -> dict[str, str]:
 
 def _create(each: NasInterface) -> Change:
     gives = ", ".join((*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))))
-    big = f", packets of {each.mtu} bytes" if each.mtu != _STANDARD_MTU else ""
+    big = f", packets of {each.mtu} bytes" if each.mtu != STANDARD_MTU else ""
     return Change(
         f"make {each.name} of {each.made_of}, with {gives or 'no address'}{big}",
         changing(
             "interface.create",
-            {"name": each.name, "type": _KINDS[type(each.made_of)]} | each.document,
+            {"name": each.name, "type": KINDS[type(each.made_of)]} | each.document,
         ),
         undo=_UNDO,
     )
@@ -447,23 +319,17 @@ def _shown(value: Any) -> str:
     return (", ".join(value) or "none") if isinstance(value, list) else str(value).lower()
 
 
-def _alias(cidr: str) -> dict[str, Any]:
-    at = ipaddress.ip_interface(cidr)
-    kind = "INET" if at.version == 4 else "INET6"
-    return {"type": kind, "address": str(at.ip), "netmask": at.network.prefixlen}
-
-
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     state = row["state"]
     return {
         "ipv4_dhcp": row["ipv4_dhcp"],
         "ipv6_auto": row["ipv6_auto"],
         "addresses": sorted(f"{each['address']}/{each['netmask']}" for each in row["aliases"]),
-        "mtu": row.get("mtu") or _STANDARD_MTU,
+        "mtu": row.get("mtu") or STANDARD_MTU,
         "runs": sorted(
             f"{each['address']}/{each.get('netmask', '')}"
             for each in state.get("aliases", ())
             if each["type"] in ("INET", "INET6")
         ),
         "runs_mtu": state.get("mtu"),
-    } | {key: row[key] for key in _MADE_OF if row.get(key)}
+    } | {key: row[key] for key in MADE_OF if row.get(key)}

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from homelab_lib.control.truenas.interfaces import Bonded, NasInterface, NasNetwork, Tagged
+from homelab_lib.control.truenas.interface import Bonded, NasInterface, Tagged
+from homelab_lib.control.truenas.interfaces import NasNetwork
 from homelab_lib.control.truenas.midclt import release
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.errors import BadParameter
