@@ -160,6 +160,27 @@ def test_what_can_not_be_asked_is_not_taken_for_nothing(real, twin, path):
     assert f"pvesh get {path} --output-format json" in str(told.value)
 
 
+def test_whatever_a_node_answers_is_understood_or_told(real, twin):
+    """No answer of another shape comes out as a fault of ours."""
+    first = Asked(real)
+    seed_proxmox(twin, first)
+    odd = ("", "null", "[]", "{}", "[{}]", "[null]", '"x"', "7")
+    raw = []
+    for line in dict.fromkeys(first.questions):
+        if "pvesh get" not in line:
+            continue
+        for answer in odd:
+            asked = Asked(real)
+            asked.instead[line[line.index("pvesh get") :]] = (0, answer, "")
+            try:
+                seed_proxmox(twin, asked)
+            except HomelabError:
+                continue
+            except Exception as error:
+                raw.append(f"{line}: {answer!r}: {type(error).__name__}: {error}")
+    assert raw == []
+
+
 def test_what_is_at_work_there_is_at_work_on_the_twin(real, twin):
     real.vms[300] = VirtualMachine(300, {"name": "a", "lock": "backup"})
     real.tasks.end(real.tasks.begin("qmstart", "300"))

@@ -99,7 +99,9 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         if any(row["vmid"] == each.vmid for each in node.world.lab.containers.values()):
             _seed_making(node, row["vmid"], get)
     for name, row in room.items():
-        if row.get("active"):  # what its disks take is told better than it is reckoned
+        if (
+            row.get("active") and name in node.stores
+        ):  # what its disks take is told better than it is reckoned
             node.stores[name].now(row["total"], row["used"], row["avail"])
     _seed_tasks(node, get(f"/nodes/{node.node}/tasks", "--source", "active", shape=_TASKS))
 
@@ -139,7 +141,13 @@ def _assert_called(node: ProxmoxNode, get: Get) -> None:
     rows = [row for row in told if row["type"] == "node"]
     node.cluster_name = next((r["name"] for r in told if r["type"] == "cluster"), "cluster")
     node.away = {row["name"] for row in rows if not row.get("online", 1)}
-    called = next(row["name"] for row in rows if row.get("local"))
+    called = next((row["name"] for row in rows if row.get("local")), "")
+    if not called:
+        raise HomelabError(
+            f"{node.name} does not say which node of its cluster it is",
+            where=node.name,
+            fix="look at `pvesh get /cluster/status` there: one node has to be local",
+        )
     if called != node.node:
         raise HomelabError(
             f"{node.name} is called {called!r} by Proxmox, and {node.node!r} in the lab",
