@@ -83,6 +83,20 @@ def test_a_vm_gets_what_the_lab_says_and_a_second_run_sends_nothing(described):
     assert len(there.wire.sent) == sent
 
 
+def test_one_that_a_person_installs_is_not_asked_what_it_sees(described):
+    """Windows and HAOS let nobody in; that it runs, and that the node has no complaint, is told."""
+
+    def installer(document):
+        iso = document["images"]["ubuntu"] | {"kind": "iso", "filename": "installer.iso"}
+        document["images"]["installer"] = iso
+        document["vms"]["files"] |= {"image": "installer", "os": {"kind": "windows"}}
+
+    there = bench(described(installer))
+    assert there.stops() == ("", "")
+    vm = there.world.machines["hyper"].vms[203]
+    assert (vm.config["hostpci0"], vm.config["onboot"]) == ("mapping=files-hba,pcie=1", "1")
+
+
 def test_a_plan_is_what_is_sent(described):
     there = bench(described())
     planned = there.likeness()

@@ -122,7 +122,9 @@ class Passthrough:
             ensure=self.passthrough,
             check=self.seen,
         )
-        second = SecondStarts(self.lab, self.host.name, self.node, self.vms, self._device_ids)
+        second = SecondStarts(
+            self.lab, self.host.name, self.node, self.vms, self._device_ids, self._inside
+        )
         yield second.step(end, self.seen)
 
     # ------------------------------------------------------------------ looking

@@ -28,6 +28,8 @@ class SecondStarts:
         Those that have cards.
     ids_of
         Gives maker and device of a VM's cards.
+    inside
+        Tells whether a VM can be asked what it sees.
     """
 
     lab: Lab
@@ -35,6 +37,7 @@ class SecondStarts:
     node: str
     vms: Sequence[Vm]
     ids_of: Callable[[Context, Vm], tuple[str, ...]]
+    inside: Callable[[Vm], bool]
 
     def step(self, end: str, check: Callable[[Context], Iterator[Check]]) -> Step:
         """The step; `check` says whether all is well afterwards."""
@@ -80,7 +83,8 @@ class SecondStarts:
             for vm in others:
                 yield GuestOff(vm.host, self.node, vm.vmid, vm.name)
         for vm in left:
-            yield SecondStart(vm.host, self.node, vm.vmid, vm.name, self.ids_of(ctx, vm))
+            ids, inside = self.ids_of(ctx, vm), self.inside(vm)
+            yield SecondStart(vm.host, self.node, vm.vmid, vm.name, ids, inside)
         for vm in others:
             yield GuestOn(vm.host, self.node, vm.vmid, vm.name)
 
