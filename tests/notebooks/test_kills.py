@@ -37,7 +37,9 @@ KILLS = 60
 SPEED = 300  # simulated seconds in one
 KINDS = ("kernel", "papermill", "both", "interrupt", "terminate", "terminate the kernel")
 NOTEBOOK = ROOT / "runbooks" / "phase2.ipynb"
-CUT_OFF = re.compile(r"did not end|end is not whole|does not follow|not those of the journal")
+CUT_OFF = re.compile(
+    r"did not end|end is not whole|does not follow|(is|are) not (what|those of) the journal"
+)
 """What a record may say that was cut off by a kill or a power cut: never of what was sent."""
 IN_LINE = "another run is at work"
 
