@@ -4,7 +4,9 @@ import pytest
 
 from homelab_lib.control.truenas.midclt import changing
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.nas import CloudCredential, CloudTask
+from homelab_lib.recipes.backup import files
 from homelab_lib.recipes.nas import cloud
 from recipes.bench import Bench
 
@@ -53,6 +55,21 @@ def bench_of(**changes):
     for number in range(3):
         nas.files.put(f"/mnt/tank/family/photo {number}", f"picture {number}")
     return bench, nas
+
+
+def test_one_copy_is_made_though_the_rule_wants_three_and_its_lateness_stops():
+    lab = lab_with().model_copy(update={"backups": Backups()})
+    bench = Bench(lab, files.steps(lab, 4), phase=4)
+    nas = bench.world.machines["truenas"]
+    nas.files.put("/mnt/tank/family/photo", "a picture")
+    assert bench.stops() == ("", "")
+    [check] = bench.step("three-two-one").checks
+    assert "the lab describes 2 of 3 copies" in check.says
+    nas.tables["cloudsync"].rows()[0]["enabled"] = False
+    bench.world.clock.sleep(3 * 86_400)
+    [late] = bench.step("three-two-one", "verify").checks
+    assert not late.holds
+    assert "older than promised, or not there: family" in late.says
 
 
 def test_made_once_copied_and_kept_up():

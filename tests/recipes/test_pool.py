@@ -116,6 +116,7 @@ def test_what_lies_on_a_disk_goes_only_if_the_disk_is_named():
     nas.blocks = blocks_of(nas)
     steps, done = list(recipe.steps(lab, 1)), {"confirm": ["nas-burn-in"]}
     plan = run(likeness(lab, world), steps).planned
+    assert any("pool tank, raidz2 of sdb (HLNAS14T0001, 14 TB), sdc" in str(each) for each in plan)
     ran = run(world, steps, plan=plan, stops=True, **done)
     assert "this would destroy disk HLNAS14T0002, disk HLNAS14T0003" in str(ran.error)
     assert ran.sent == []

@@ -191,15 +191,16 @@ def ways_open(lab: Lab) -> Iterator[Finding]:
 def gateways_exist(lab: Lab) -> Iterator[Finding]:
     """A VLAN's gateway that no machine of the description has for an address.
 
-    It is surely wrong where one router of the lab's own is in that VLAN by another address; two
-    may share one that neither has, and a provider's router may not be described.
+    A VM is a machine, too: many a firewall is one. It is surely wrong where one router of the
+    lab's own is in that VLAN by another address; two may share one that neither has, and a
+    provider's router may not be described.
     """
-    own = {
-        str(ip_interface(address).ip)
-        for host in lab.hosts.values()
-        for each in host.attached.values()
-        for address in each.cidrs
-    }
+    ports = (each for host in lab.hosts.values() for each in host.attached.values())
+    cidrs = [cidr for each in ports for cidr in each.cidrs]
+    for vm in lab.vms.values():
+        given = (vm.address, *(nic.address for nic in vm.nics.values()))
+        cidrs += [each for each in given if each and "/" in each]
+    own = {str(ip_interface(cidr).ip) for cidr in cidrs}
     for id_, vlan in lab.vlans.items():
         if not vlan.gateway or vlan.gateway in own:
             continue

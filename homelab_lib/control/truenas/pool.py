@@ -169,9 +169,11 @@ class Pool:
         document: dict[str, Any] = {"name": self.pool, "topology": self._topology(disks)}
         if self.encrypted:
             document |= {"encryption": True, "encryption_options": {"generate_key": True}}
-        of = ", ".join(told(disks[serial]) for serial in self.serials)
+        vdevs = [
+            (v.role, v.kind, [told(disks[serial]) for serial in v.serials]) for v in self.vdevs
+        ]
         return Change(
-            f"make pool {self.pool} of {of}",
+            f"make pool {self.pool}, {_words(vdevs)}",
             changing("pool.create", document),
             destroys=tuple(f"disk {serial}" for serial in used),
             replaces="; ".join(wiped),

@@ -27,7 +27,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.backup import guests, servers
-from homelab_lib.recipes.backup.promised import drilled, is_new
+from homelab_lib.recipes.backup.promised import drilled, is_new, kept
 from homelab_lib.recipes.backup.restic import reached
 from homelab_lib.recipes.nas import cloud
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -315,10 +315,7 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
                 groups.setdefault((host, copied.path), []).append(copied)
     for (machine, paths), ways in groups.items():
         found = [way.copy(ctx) for way in ways]
-        how = rule.standing(f"the disks of {machine}", found)
-        title = f"{paths} of {machine}: three copies, two media, another place"
-        late = f"; older than promised, or not there: {', '.join(how.late)}" if how.late else ""
-        yield Check(title, how.good, (how.missing or rule.dated(found)) + late)
+        yield kept(f"{paths} of {machine}", f"the disks of {machine}", found)
     for drill in lab.backups.drills.values():
         yield _drilled(ctx, drill, lab.backups.files[drill.backup])
     yield from guests.gate(lab, ctx)

@@ -17,7 +17,7 @@ from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.backup import servers
-from homelab_lib.recipes.backup.promised import drilled, is_new
+from homelab_lib.recipes.backup.promised import drilled, is_new, kept
 from homelab_lib.recipes.nas.cloud import Task
 from homelab_lib.recipes.proxmox.host import made_storage
 from homelab_lib.recipes.proxmox.virtual_machine import node
@@ -308,27 +308,16 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
     """Three copies, two media, another place, for each guest as a whole, and what came of the last
     drills.
 
-    A lab that describes fewer copies than that is told so and not held up: nothing that a run does
-    would make them more. Those that it does describe have to be there.
-
     Parameters
     ----------
     lab, ctx
         The lab, and who gives its hosts.
     """
-    kept: dict[tuple[str, str], list[rule.Copy]] = {}
+    copied: dict[tuple[str, str], list[rule.Copy]] = {}
     for backup in lab.backups.guests.values():
         for guest, copy in Guests(lab, backup).copies(ctx):
-            kept.setdefault((backup.host, guest), []).append(copy)
-    for (host, guest), copies in kept.items():
-        how = rule.standing(f"the disks of {host}", copies)
-        at_best = rule.standing(f"the disks of {host}", [replace(c, age_s=0.0) for c in copies])
-        title, said = "three copies, two media, another place", [rule.dated(copies)]
-        if at_best.missing:
-            title = "every copy that the lab describes"
-            said.append(f"the lab describes {at_best.missing}: see homelab audit")
-        if how.late:
-            said.append(f"older than promised, or not there: {', '.join(how.late)}")
-        yield Check(f"{guest} as a whole: {title}", not how.late, "; ".join(said))
+            copied.setdefault((backup.host, guest), []).append(copy)
+    for (host, guest), copies in copied.items():
+        yield kept(f"{guest} as a whole", f"the disks of {host}", copies)
     for drill in lab.backups.guest_drills.values():
         yield _drilled(ctx, lab, drill)

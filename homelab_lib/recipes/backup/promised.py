@@ -1,10 +1,13 @@
 """Whether backups are what was promised of them: how new the newest is, and what came of the last
 drill."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.lab.backups import GuestDrill, RestoreDrill
-from homelab_lib.models.copies import Copy
+from homelab_lib.models.copies import Copy, dated, standing
 from homelab_lib.runbook.step import Check, Context
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
@@ -22,6 +25,32 @@ def is_new(copy: Copy, title: str) -> Check:
     says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
     promised = f"of the {copy.within_s / _HOUR_S:g} h that were promised"
     return Check(title, copy.counts, f"{says} {promised}")
+
+
+def kept(what: str, medium: str, copies: Sequence[Copy]) -> Check:
+    """Whether some data have three copies, on two media, one of them in another place.
+
+    A lab that describes fewer copies than that is told so and not held up: nothing that a run does
+    would make them more, and two copies are better than none. Those that it does describe have to
+    be there.
+
+    Parameters
+    ----------
+    what, medium
+        The data, and what they themselves lie on.
+    copies
+        All others, as they are.
+    """
+    how = standing(medium, copies)
+    at_best = standing(medium, [replace(copy, age_s=0.0) for copy in copies])
+    title, said = "three copies, two media, another place", [dated(copies)]
+    if at_best.missing:
+        title = "every copy that the lab describes"
+        said.append(f"the lab describes {at_best.missing}: see homelab audit")
+    if how.late:
+        said.append(f"older than promised, or not there: {', '.join(how.late)}")
+        said += [f"that leaves {how.missing}"] * bool(how.missing)
+    return Check(f"{what}: {title}", not how.late, "; ".join(said))
 
 
 def drilled(ctx: Context, machine: str, drill: RestoreDrill | GuestDrill, title: str) -> Check:
