@@ -95,6 +95,14 @@ def test_mistakes_for_a_machine_to_read(tmp_path, capsys):
     )
 
 
+def test_a_record_is_found_from_anywhere_by_the_name_it_was_told_under(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["record", "reports/example"]) == 0
+    assert "whole" in capsys.readouterr().out
+
+
 def test_a_record_for_a_machine_to_read(capsys):
     assert main(["record", "--json", "reports/example"]) == 0
     assert json.loads(capsys.readouterr().out) == {"record": "example", "problems": []}

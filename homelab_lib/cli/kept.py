@@ -59,11 +59,11 @@ def record_of(what: str, sought: str = "record") -> Path:
     Parameters
     ----------
     what
-        Its folder, or the run: ``r5a0142``.
+        Its folder, as it was told or from here, or the run: ``r5a0142``.
     sought
         What is said not to be there, where it is not.
     """
-    for folder in (Path(what), paths.reports() / what):
+    for folder in (paths.locate(what), paths.reports() / what):
         if folder.is_dir():
             return folder
     with suppress(BadParameter):
