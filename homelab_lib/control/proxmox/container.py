@@ -87,7 +87,10 @@ class Container(MadeGuest):
     @property
     def _clear_unlocked(self) -> Command:
         # It starts with the node as any other, and is protected.
-        script = 'pct set "$1" --protection 0 && pct destroy "$1" --force 1'
+        script = (
+            'pct set "$1" --protection 0 && '
+            '{ pct status "$1" | grep -q stopped || pct stop "$1"; } && pct destroy "$1"'
+        )
         return change("sh", "-c", script, "sh", str(self.vmid), sudo=True)
 
     def _cut_short(self, host: Host) -> str:

@@ -179,8 +179,10 @@ def _addresses(lab: Lab) -> Iterator[Fault]:
 def _gateway(path: Steps, gateway: str, vlan: int, lab: Lab) -> Iterator[Fault]:
     """A guest goes out by its VLAN's gateway, or by a machine that has the address."""
     known = lab.vlans[vlan].gateway if vlan in lab.vlans else None
-    if known in (None, gateway) or gateway in {str(ip(cidr)) for _, cidr in fixed(lab)}:
+    if known is None or known == gateway or gateway in {str(ip(cidr)) for _, cidr in fixed(lab)}:
         return
+    if any(in_vlan(path, known, vlan, lab)):
+        return  # said already: the VLAN's own gateway is the mistake
     yield Fault(path, f"nobody has {gateway}; the gateway of VLAN {vlan} is {known}")
 
 
