@@ -273,7 +273,7 @@ TEMPLATE = {"kind": "template", "url": "https://images.example/t.tar.zst", "sha2
     ("phase", "more", "where", "says"),
     [
         (2, {"vms": {"one": {**VM, "disks": {"scsi1": {"disk": "spare"}}}}},
-         "vms.one", "disks of the host as a whole (scsi1: spare)"),
+         "vms.one", "disks whose serial numbers nobody has written down (spare)"),
         (2, {"vms": {"one": {**VM, "address": "dhcp"}}, "clusters": {"alpha": CLUSTER}},
          "vms.one.address", "gets its address by DHCP"),
         (2, {"vms": {"one": {**VM, "phase": 7}}, "clusters": {"alpha": CLUSTER}},

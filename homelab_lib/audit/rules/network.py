@@ -249,15 +249,6 @@ def packets_fit(lab: Lab) -> Iterator[Finding]:
         least = min(sizes.values())
         large = [name for name, size in sizes.items() if size > least]
         small = [name for name, size in sizes.items() if size == least]
-        rooms = {
-            name: "bonds" if name.partition(".")[2] in lab.hosts[name.partition(".")[0]].bonds
-            else "ports"
-            for name in large
-        }  # fmt: skip
-        paths = {
-            name: f"hosts.{name.partition('.')[0]}.{room}.{name.partition('.')[2]}"
-            for name, room in rooms.items()
-        }
         yield Finding(
             "packets-too-large",
             "risks",
@@ -269,9 +260,27 @@ def packets_fit(lab: Lab) -> Iterator[Finding]:
             "B",
             fix=Fix(
                 f"{least} bytes for all, or a network of their own for the large ones",
-                changes=tuple((f"{path}.mtu", least) for path in paths.values()),
+                changes=tuple(
+                    (f"{path}.mtu", least) for each in large for path in _set_at(lab, each)
+                ),
             ),
         )
+
+
+def _set_at(lab: Lab, interface: str) -> Iterator[str]:
+    """Where the size of a host's packets is written: for its interface, and at the switch's end of
+    each of its cables, where something is written there."""
+    owner, _, name = interface.partition(".")
+    bond = lab.hosts[owner].bonds.get(name)
+    yield f"hosts.{owner}.{'ports' if bond is None else 'bonds'}.{name}"
+    own = {f"{owner}.{port}" for port in (bond.members if bond else (name,))}
+    for cable in lab.cables:
+        for here, there in ((cable.a, cable.b), (cable.b, cable.a)):
+            switch, _, port = there.partition(".")
+            if here in own and switch in lab.switches:
+                other = lab.switches[switch].ports.get(port)
+                if other is not None and "mtu" in other.model_fields_set:
+                    yield f"switches.{switch}.ports.{port}"
 
 
 @rule("port-used-twice")

@@ -259,7 +259,13 @@ def _wrong(found: ModelServer) -> Iterator[BadParameter]:
     for model in found.models:
         yield from _wrong_model(model)
     yield from _wrong_difference(found.models)
-    yield from _wrong_size(found)
+    if all(map(_can_keep, found.models)):  # else there is no size to speak of
+        yield from _wrong_size(found)
+
+
+def _can_keep(model: ServedModel) -> bool:
+    """Whether its cache can be of its type: a quantised one needs flash attention."""
+    return model.flash_attention or model.cache_type == "f16"
 
 
 def _wrong_model(model: ServedModel) -> Iterator[BadParameter]:
@@ -270,7 +276,7 @@ def _wrong_model(model: ServedModel) -> Iterator[BadParameter]:
             where=f"{where}.published",
             fix="write both as a server that you trust lists them: curl …/api/tags",
         )
-    if not model.flash_attention and model.cache_type != "f16":
+    if not _can_keep(model):
         yield BadParameter(
             f"model {model.name!r} keeps values in {model.cache_type}, which needs flash attention",
             where=f"{where}.flash_attention",
