@@ -27,7 +27,7 @@ def get_password(service, user):
 _CELLS = (
     "import sys; sys.path[:0] = {path!r}\n"
     "from pathlib import Path\n"
-    "from homelab_lib import opening, session\n"
+    "from homelab_lib.session import opening, run as session\n"
     "import canary_runbook\n"
     "book = canary_runbook.runbook({references!r}, Path({seen!r}))\n"
     "phase2 = session.named('phase2')\n"
