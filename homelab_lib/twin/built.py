@@ -26,6 +26,7 @@ from homelab_lib.twin.proxmox import decays as proxmox_decays
 from homelab_lib.twin.proxmox import surprises as proxmox_surprises
 from homelab_lib.twin.proxmox.backup_server import built as backup_server
 from homelab_lib.twin.proxmox.backup_server import decays as backup_server_decays
+from homelab_lib.twin.proxmox.backup_server import surprises as backup_server_surprises
 from homelab_lib.twin.truenas import built as truenas
 from homelab_lib.twin.truenas import decays as truenas_decays
 from homelab_lib.twin.truenas import surprises as truenas_surprises
@@ -33,6 +34,7 @@ from homelab_lib.twin.world import World
 
 _ROOMS = (truenas, proxmox, opnsense, kubernetes, backup_server)
 SURPRISES = (
+    backup_server_surprises,
     kubernetes_surprises,
     machine_surprises,
     opnsense_surprises,

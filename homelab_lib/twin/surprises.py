@@ -27,8 +27,8 @@ class Surprise:
     about
         What happens, in a line.
     on
-        The kind of machine that it happens to: ``vm``, a server of a ``cluster``, or a host by its
-        system, such as ``proxmox``.
+        The kind of machine that it happens to: ``vm``, a server of a ``cluster``, a ``backup
+        server``, or a host by its system, such as ``proxmox``.
     play
         Has it happen on a machine.
     """
@@ -38,11 +38,6 @@ class Surprise:
     on: str
     play: Play
 
-
-LATER = {
-    "pbs-gc-grace": "Proxmox Backup Server",
-}
-"""Known surprises of products that no room plays yet, by name: whose they are."""
 
 _known: dict[str, Surprise] = {}
 
@@ -59,8 +54,8 @@ def surprise(name: str, *, on: str = "vm") -> Callable[[Play], Play]:
     """
 
     def register(play: Play) -> Play:
-        if name in _known or name in LATER:
-            raise ValueError(f"surprise {name!r} is registered already, or said to come later")
+        if name in _known:
+            raise ValueError(f"surprise {name!r} is registered already")
         _known[name] = Surprise(name, (play.__doc__ or "").strip().partition("\n")[0], on, play)
         return play
 
@@ -82,9 +77,8 @@ def named(name: str) -> Surprise:
     """
     if name in _known:
         return _known[name]
-    whose = f": the twin has no {LATER[name]} yet" if name in LATER else ""
     raise BadParameter(
-        f"no room of the twin plays the surprise {name!r}{whose}",
+        f"no room of the twin plays the surprise {name!r}",
         fix=f"they play: {', '.join(sorted(_known)) or 'none'}",
     )
 

@@ -11,7 +11,9 @@ from homelab_lib.answers import Shape, whole
 from homelab_lib.control.backup_server.manager import asked
 from homelab_lib.runbook.resource import Host
 
-_GC: Shape = [{"store": str, "last-run-state?": str, "last-run-endtime?": int}]
+_GC: Shape = [
+    {"store": str, "last-run-state?": str, "last-run-endtime?": int, "pending-bytes?": int}
+]
 _STATUS: Shape = {"total": int, "used": int}
 _SNAPSHOTS: Shape = [
     {
@@ -34,15 +36,36 @@ class Collected:
         When it ended [s since 1970]; None: it never ran.
     state
         ``OK``, or why not.
+    pending_bytes
+        What nobody uses any more and it left there: it was touched too short a time before.
     """
 
     ended_s: float | None
     state: str
+    pending_bytes: int = 0
 
     @property
     def well(self) -> bool:
         """Whether it ended well."""
         return self.state == "OK" or self.state.startswith("WARNINGS")
+
+
+@dataclass(frozen=True)
+class Room:
+    """The room on a datastore's file system.
+
+    Parameters
+    ----------
+    total_bytes, used_bytes
+        All of it, and what is taken.
+    """
+
+    total_bytes: int
+    used_bytes: int
+
+    def share(self, size_bytes: int) -> float:
+        """What part of it that many bytes are; of none at all they are all."""
+        return size_bytes / self.total_bytes if self.total_bytes else 1.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +91,15 @@ def collected(host: Host, datastore: str) -> Collected:
     """When rubbish was removed from a datastore last, and what came of it."""
     rows = asked(host, "/admin/gc", shape=_GC)
     row: dict[str, Any] = next((each for each in rows if each["store"] == datastore), {})
-    return Collected(row.get("last-run-endtime"), row.get("last-run-state", ""))
+    return Collected(
+        row.get("last-run-endtime"), row.get("last-run-state", ""), row.get("pending-bytes", 0)
+    )
 
 
-def share_used(host: Host, datastore: str) -> float:
-    """The share of its file system that is taken."""
+def room(host: Host, datastore: str) -> Room:
+    """How much of its file system is taken."""
     found = asked(host, f"/admin/datastore/{datastore}/status", shape=_STATUS)
-    return float(found["used"] / found["total"]) if found["total"] else 1.0
+    return Room(found["total"], found["used"])
 
 
 def snapshots(host: Host, datastore: str) -> list[Snapshot]:

@@ -2,13 +2,21 @@
 who may write into them."""
 
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from functools import partial
 
 from homelab_lib.control.backup_server import manager
 from homelab_lib.control.backup_server.access import ROLE, BackupUser, MayBackUp, tokens
 from homelab_lib.control.backup_server.datastore import Datastore
 from homelab_lib.control.backup_server.jobs import Job
-from homelab_lib.control.backup_server.state import collected, made_s, share_used, snapshots
+from homelab_lib.control.backup_server.state import (
+    Collected,
+    Room,
+    collected,
+    made_s,
+    room,
+    snapshots,
+)
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.timers import on_calendar
 from homelab_lib.lab import Lab
@@ -19,7 +27,8 @@ from homelab_lib.lab.storage import VmStorage
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
 _DAY_S = 86_400.0
-_FULL = 0.85  # from here on it is full before anybody has bought a disk
+_FULL = 0.80  # from here on it is full before anybody has bought a disk
+_GRACE_MIN = 24 * 60 + 5  # what was touched within it is not removed
 _LOOKS_LATE_D = 8.0  # a job that looks through all is given so long beyond its time
 
 
@@ -204,13 +213,8 @@ def _looked_at(server: BackupServer, stores: list[Described], ctx: Context) -> I
     host = ctx.host(server.name)
     now_s = clock_s(host)
     for store in stores:
-        used = share_used(host, store.name)
-        mends = (
-            "" if used < _FULL else "; keep fewer, or give it more room: what is full takes none"
-        )
-        says = f"{used:.0%} are taken{mends}"
-        yield Check(f"datastore {store.name} has room", used < _FULL, says)
         last = collected(host, store.name)
+        yield _has_room(store, room(host, store.name), last)
         since_s = now_s - (last.ended_s or made_s(host, store.path))
         late = since_s > store.gc_within_days * _DAY_S
         says = f"{since_s / _DAY_S:.0f} days ago: {last.state}" if last.ended_s else "not yet"
@@ -230,3 +234,22 @@ def _looked_at(server: BackupServer, stores: list[Described], ctx: Context) -> I
         unseen = [e.name for e in every_one if not e.verified and now_s - e.made_s > due_s]
         says = f"never: {', '.join(sorted(set(unseen)))}; see its verify job" if unseen else ""
         yield Check(f"backups in datastore {store.name} were looked through", not unseen, says)
+
+
+def _has_room(store: Described, there: Room, last: Collected) -> Check:
+    """What is forgotten is free a day later only: that is said before anybody buys a disk."""
+    used, pending = there.share(there.used_bytes), there.share(last.pending_bytes)
+    says = f"{used:.0%} are taken"
+    if used >= _FULL and pending and last.ended_s is not None:
+        grace_s = 60.0 * (store.tuning.gc_atime_cutoff_minutes or _GRACE_MIN)
+        free = datetime.fromtimestamp(last.ended_s + grace_s, UTC)
+        says += (
+            f", {pending:.0%} by chunks that no backup uses: garbage collection removes them in a "
+            f"run after {free:%Y-%m-%d %H:%M} UTC; delete none by hand"
+        )
+    if used >= _FULL and used - pending >= _FULL:
+        says += (
+            "; keep fewer, or give it more room: what is full takes none, and what is forgotten "
+            "is free after a day and a second garbage collection"
+        )
+    return Check(f"datastore {store.name} has room", used < _FULL, says)

@@ -287,9 +287,10 @@ def _json(said: Any) -> Reply:
 
 def _gc_row(server: Manager, name: str) -> dict[str, Any]:
     ran: Ran | None = server.ran.get(name)
-    row: dict[str, Any] = {"store": name, "disk-bytes": 0, "removed-bytes": 0}
+    row: dict[str, Any] = {"store": name, "disk-bytes": 0, "removed-bytes": 0, "pending-bytes": 0}
     if schedule := server.rows[name].get("gc-schedule"):
         row["schedule"] = schedule
     if ran is not None:
         row |= {"last-run-endtime": int(ran.ended_s), "last-run-state": ran.state}
+        row |= {"removed-bytes": ran.removed_bytes, "pending-bytes": ran.pending_bytes}
     return row

@@ -10,7 +10,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.proxmox.archives import Archive
 from homelab_lib.twin.proxmox.backup_server.manager import KEPT, enter_token, leaves, stands_on
-from homelab_lib.twin.proxmox.backup_server.server import Manager, Ran
+from homelab_lib.twin.proxmox.backup_server.server import Manager, Ran, Unused
 
 _JSON = ("--output-format", "json")
 _STORES: Shape = [{"name": str, "path": str}]
@@ -18,7 +18,9 @@ _USERS: Shape = [{"userid": str}]
 _TOKENS: Shape = [{"tokenid": str}]
 _ACLS: Shape = [{"path": str, "ugid": str, "roleid": str, "propagate": bool}]
 _JOBS: Shape = [{"id": str, "store": str}]
-_GC: Shape = [{"store": str, "last-run-endtime?": int, "last-run-state?": str}]
+_GC: Shape = [
+    {"store": str, "last-run-endtime?": int, "last-run-state?": str, "pending-bytes?": int}
+]
 _STATUS: Shape = {"total": int, "used": int}
 _SNAPSHOTS: Shape = [
     {
@@ -72,8 +74,10 @@ def seed_backup_server(machine: Machine, ask: Ask) -> None:
             server.jobs[kind][row["id"]] = row
     for row in asking.api("/admin/gc", shape=_GC):
         if "last-run-endtime" in row:
-            state = row.get("last-run-state", "")
-            server.ran[row["store"]] = Ran(float(row["last-run-endtime"]), state)
+            state, ended_s = row.get("last-run-state", ""), float(row["last-run-endtime"])
+            pending = row.get("pending-bytes", 0)
+            server.ran[row["store"]] = Ran(ended_s, state, pending_bytes=pending)
+            server.unused[row["store"]] = [Unused(pending, ended_s)]
     for name in server.rows:
         server.wait(machine, name)
 

@@ -1,7 +1,8 @@
 """A Proxmox Backup Server: what is configured, whom it lets in, and what is in its datastores.
 
 Sources: proxmox-backup 3.2.4, pbs-config/src/{acl,cached_user_info}.rs, src/api2/config/*; what 4
-does otherwise when it makes a datastore, its src/api2/config/datastore.rs.
+does otherwise when it makes a datastore, its src/api2/config/datastore.rs; which chunks are removed
+when, pbs-datastore/src/chunk_store.rs (`sweep_unused_chunks`) and the manual, "Garbage Collection".
 """
 
 import posixpath
@@ -24,6 +25,8 @@ PRIVILEGES = {
 }
 """Roles by which a node can back up; which of these let it forget backups, too."""
 _FOLDERS = 64 * 1024
+_CUTOFF = re.compile(r"(?:^|,)gc-atime-cutoff=(\d+)(?:,|$)")
+_CUTOFF_MIN = 24 * 60 + 5  # access times are moved once a day at least, by `relatime`
 _LOCAL_S, _NFS_S = 6.0, 400.0  # for all of them
 
 
@@ -37,6 +40,16 @@ class Ran:
 
     ended_s: float
     state: str
+    removed_bytes: int = 0
+    pending_bytes: int = 0
+
+
+@dataclass
+class Unused:
+    """Chunks of which no backup is made any more, and when they were touched last [s]."""
+
+    size_bytes: int
+    touched_s: float
 
 
 @dataclass
@@ -55,6 +68,8 @@ class Manager(Server):
         When rubbish was removed from a datastore last.
     full
         The share of each datastore's file system that is taken.
+    unused
+        What of that nobody uses any more.
     working
         Datastores that are being made.
     atime_stands
@@ -72,6 +87,7 @@ class Manager(Server):
     )
     ran: dict[str, Ran] = field(default_factory=dict)
     full: dict[str, float] = field(default_factory=dict)
+    unused: dict[str, list[Unused]] = field(default_factory=dict)
     working: list[str] = field(default_factory=list)
     atime_stands: set[str] = field(default_factory=set)
     failing: bool = False
@@ -185,9 +201,7 @@ class Manager(Server):
     def run(self, machine: Machine, kind: str, name: str) -> None:
         """What a job does."""
         if kind == "gc":
-            failed = self.rows[name]["path"] in self.atime_stands
-            state = "atime safety check failed" if failed else "OK"
-            self.ran[name] = Ran(machine.now_s(), state)
+            self._collect(machine, name)
             return
         archives = self.datastores[name]
         if kind == "verify":
@@ -200,6 +214,22 @@ class Manager(Server):
                 keep = {k: str(v) for k, v in job.items() if k.startswith("keep-")}
                 for gone in set(archives) - self._kept(archives, keep):
                     del archives[gone]
+
+    def _collect(self, machine: Machine, name: str) -> None:
+        """Remove what nobody uses; what was touched of late may be of a backup that is running."""
+        now_s, unused = machine.now_s(), self.unused.get(name, [])
+        if self.rows[name]["path"] in self.atime_stands:
+            self.ran[name] = Ran(now_s, "atime safety check failed")
+            return
+        given = _CUTOFF.search(str(self.rows[name].get("tuning", "")))
+        since_s = now_s - 60.0 * (int(given[1]) if given else _CUTOFF_MIN)
+        waits = [each for each in unused if each.touched_s >= since_s]
+        pending = sum(each.size_bytes for each in waits)
+        removed = sum(each.size_bytes for each in unused) - pending
+        self.unused[name] = waits
+        if removed:
+            self.full[name] -= removed / machine.root_bytes
+        self.ran[name] = Ran(now_s, "OK", removed, pending)
 
     @staticmethod
     def _kept(archives: dict[str, Archive], keep: dict[str, str]) -> set[str]:
