@@ -214,6 +214,23 @@ def test_a_repository_that_flux_may_not_read_is_told_in_its_own_words():
     assert "unable to authenticate" in says
 
 
+def test_the_key_goes_to_where_its_user_is_at_home_and_belongs_to_that_group():
+    bench = bench_of(with_cluster(PLAIN, gitops__user="git"), *ONLY)
+    node = bench.world.machines["proxmox"]
+    node.accounts.add("git", group="users", home="/srv/git")
+    assert bench.stops() == ("", ""), "Flux reads it as that user"
+    key = node.files.stat("/srv/git/.ssh/authorized_keys2")
+    assert (key.user, key.group) == ("git", "users")
+    assert not node.files.exists("/home/git")
+
+
+def test_a_repositorys_user_whom_nobody_knows_is_named():
+    bench = bench_of(with_cluster(PLAIN, gitops__user="git"), *ONLY)
+    step, says = bench.stops()
+    assert step == "repository"
+    assert "proxmox does not say where the home of git is" in says
+
+
 def test_a_folder_that_is_no_repository_is_left_alone():
     bench = bench_of(PLAIN, *ONLY)
     bench.world.machines["proxmox"].files.put(f"{PATH}/letters.txt", "dear all")

@@ -28,13 +28,28 @@ def login(host: Host) -> Account:
     StepFailed
         The host names no home for it.
     """
-    user = host.read("id", "-un").stdout.strip()
-    group = host.read("id", "-gn").stdout.strip()
-    fields = host.read("getent", "passwd", user).stdout.strip().split(":")
+    return account(host, host.read("id", "-un").stdout.strip())
+
+
+def account(host: Host, user: str) -> Account:
+    """A user's account.
+
+    Parameters
+    ----------
+    host, user
+        The machine, and the user's name.
+
+    Raises
+    ------
+    StepFailed
+        The host knows no such user, or names no home for it.
+    """
+    fields = host.read("getent", "passwd", user, ok=(0, 2)).stdout.strip().split(":")
     if len(fields) < 7 or not fields[5].startswith("/"):
         raise StepFailed(
             f"{host.name} does not say where the home of {user} is",
             where=host.name,
             fix=f"see there what `getent passwd {user}` prints",
         )
+    group = host.read("id", "-gn", user).stdout.strip()
     return Account(user, group, fields[5].rstrip("/") or "/")

@@ -14,6 +14,7 @@ from homelab_lib.control.kubernetes.gitops import Kept, pods
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import File, Packages, read_file
+from homelab_lib.control.linux.accounts import account
 from homelab_lib.control.linux.git import GitFolder
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
@@ -183,7 +184,7 @@ class Repository:
         """A file of its own with the one key that may read that repository, and do nothing else:
         of the file that people use Proxmox makes a link to where its cluster keeps it."""
         where = self.described
-        home = "/root" if where.user == "root" else f"/home/{where.user}"
+        owner = account(ctx.host(where.host), where.user)
         key = ctx.secret(where.deploy_key_public)
 
         def line() -> str:
@@ -192,10 +193,10 @@ class Repository:
 
         return File(
             where.host,
-            f"{home}/.ssh/authorized_keys2",
+            f"{owner.home.rstrip('/')}/.ssh/authorized_keys2",
             Secret("key that may read the repository", line),
             mode="600",
-            owner=f"{where.user}:{where.user}",
+            owner=owner.owner,
             what=f"a key that may read {where.path}, and nothing else",
             lab=self.lab.name,
         )

@@ -91,8 +91,9 @@ def _unreadable(cluster: Cluster, source: Object, where: Any) -> str:
     if cluster.get("Secret", name, space) is None and cluster.server.ask is None:
         return f"failed to get secret '{space}/{name}': Secret \"{name}\" not found"
     machine = cluster.world.find_ip(where.hostname or "")
-    home = "/root" if where.username == "root" else f"/home/{where.username}"
-    keys = "".join(machine.files.text(f"{home}/.ssh/authorized_keys{n}") for n in ("", "2"))
+    user = machine.accounts.users.get(where.username or "")
+    files = [f"{user.home}/.ssh/authorized_keys{n}" for n in ("", "2")] if user else []
+    keys = "".join(machine.files.text(file) for file in files)
     if f"git-upload-pack '{where.path}'" not in keys:
         return f"{head}ssh: handshake failed: ssh: unable to authenticate"
     return ""
