@@ -132,6 +132,10 @@ class StepFailed(HomelabError):
     """A step did not reach what it wants; the run stops here."""
 
 
+class PersonNeeded(StepFailed):
+    """A step waits for what only a person can do; nothing went wrong."""
+
+
 class NotUnderstood(StepFailed):
     """A host answered in another shape than what we can read."""
 

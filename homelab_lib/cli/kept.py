@@ -9,11 +9,14 @@ from typing import Any
 from homelab_lib import paths
 from homelab_lib.cli import screen
 from homelab_lib.errors import BadParameter, Unreadable
+from homelab_lib.notebook.ways import in_words_of
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as kept
 from homelab_lib.runbook.plan import Plan
 from homelab_lib.views.cards import MARKS
+from homelab_lib.views.looks import findings
 from homelab_lib.views.plan import plan_text
+from homelab_lib.views.report import outcome_of
 from homelab_lib.views.verdict import verdict
 
 _COLUMNS = ("date", "run", "runbook", "target", "mode", "status", "changes")
@@ -112,5 +115,8 @@ def _told(summary: dict[str, Any], plan: Plan | None) -> str:
         verdict(summary, plan),
     ]
     if summary["status"] != "planned":
-        lines += [f"  {MARKS[s['status']][0]} {s['step']}: {s['status']}" for s in summary["steps"]]
-    return "\n".join([*lines, summary["error"]]).rstrip() + "\n"
+        for step in summary["steps"]:
+            lines.append(f"  {MARKS[step['status']][0]} {step['step']}: {step['status']}")
+            if step["status"] == "drift":
+                lines += [f"      {text}" for _, text in findings(outcome_of(step))]
+    return "\n".join([*lines, in_words_of("homelab", summary["error"])]).rstrip() + "\n"

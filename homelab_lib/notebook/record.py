@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 
 from homelab_lib import paths
 from homelab_lib.durable import replace
+
+if TYPE_CHECKING:
+    from scrapbook.models import Scrapbook
 
 _SCRAP = "application/scrapbook.scrap.json+json"
 
@@ -23,6 +27,25 @@ def folder_of(notebook: nbformat.NotebookNode) -> Path | None:
             if scrap.get("name") == "record":
                 found = paths.root() / scrap["data"]["path"]  # as it is, where it is absolute
     return found
+
+
+def read_notebooks(reports: Path) -> "Scrapbook":
+    """The notebooks of all runs, each under its record's name, with the frames that they left.
+
+    As ``scrapbook.read_notebooks`` gives those of one folder; each run's lies in its own.
+
+    Parameters
+    ----------
+    reports
+        The folder with a folder for each run.
+    """
+    from scrapbook import read_notebook  # it takes seconds, and a run has no need of it
+    from scrapbook.models import Scrapbook
+
+    book = Scrapbook()
+    for file in sorted(reports.glob("*/notebook.ipynb")):
+        book[file.parent.name] = read_notebook(str(file))
+    return book
 
 
 def keep(notebook: nbformat.NotebookNode) -> None:

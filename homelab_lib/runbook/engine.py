@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from homelab_lib.errors import HomelabError, StepFailed, Unreachable, Unseen
+from homelab_lib.errors import HomelabError, PersonNeeded, StepFailed, Unreachable, Unseen
 from homelab_lib.runbook import afterwards
 from homelab_lib.runbook.converge import Lane
 from homelab_lib.runbook.host import ReadingHost, understanding
@@ -102,6 +102,8 @@ class Engine:
         ------
         StepFailed
             It can't be brought about, or a check does not hold.
+        PersonNeeded
+            It waits for what only a person can do.
         Refused, PlanDiffers
             It would break a promise, or the plan.
         Unseen
@@ -125,8 +127,10 @@ class Engine:
             journal.append("step-done", step=name, status=outcome.status, t=self.sender.elapsed_s)
             raise
         except BaseException as error:
-            outcome.status, outcome.note = "failed", str(error)
-            journal.append("step-failed", step=name, why=f"{type(error).__name__}: {error}")
+            outcome.status = "waiting" if isinstance(error, PersonNeeded) else "failed"
+            outcome.note = str(error)
+            why = f"{type(error).__name__}: {error}"
+            journal.append("step-failed", step=name, status=outcome.status, why=why)
             raise
         finally:
             outcome.end_s = self.sender.elapsed_s
@@ -137,7 +141,7 @@ class Engine:
     def _need(self, step: Step) -> None:
         """What the step needs has run, or is found in place by looking at the hosts."""
         for name in step.needs:
-            if name in self.outcomes and self.outcomes[name].status != "failed":
+            if name in self.outcomes and self.outcomes[name].status not in ("waiting", "failed"):
                 continue
             needed = self.runbook[name]
             found = StepOutcome(name, needed.title)
@@ -216,13 +220,16 @@ class Engine:
 
     def _check(self, step: Step, outcome: StepOutcome, mode: Literal["apply", "verify"]) -> None:
         journal = self.sender.journal
+        fix = "everything that was sent is in the journal; start from what it says here"
+        if self.sender.plan is None:
+            fix = "nothing was sent, for this was the rehearsal; mend that, then plan again"
         for check in step.check(self.context):
             self._note_check(step, outcome, check)
             if not check.holds and mode == "apply":
                 raise StepFailed(
                     f"does not hold: {check.title}: {check.says}",
                     where=step.name,
-                    fix="everything that was sent is in the journal; start from what it says here",
+                    fix=fix,
                 )
         if mode == "apply":
             for check in self._whole(self.sender.patience.came_back()):
@@ -266,7 +273,7 @@ class Engine:
                 self._note_check(step, outcome, Check(manual.ask, True, word, taken=not signed))
             fix = self._signing(step)
         if not done:
-            raise StepFailed(
+            raise PersonNeeded(
                 f"a person has to act: {manual.ask}\n    {says}", where=step.name, fix=fix
             )
 

@@ -6,7 +6,9 @@ from typing import Any, Literal
 from homelab_lib.runbook.plan import PlannedChange
 from homelab_lib.runbook.step import Check, Measurement
 
-Status = Literal["already", "changed", "planned", "drift", "skipped", "failed", "not reached"]
+Status = Literal[
+    "already", "changed", "planned", "drift", "skipped", "waiting", "failed", "not reached"
+]
 
 
 @dataclass

@@ -7,6 +7,7 @@ with the key by which each host is known.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -119,6 +120,12 @@ class PlannedChange:
             detached=change.detached,
             rollback=_rollback(change.rollback),
         )
+
+    @property
+    def reverts_after(self) -> str:
+        """The time after which the host undoes it unless it is confirmed, ``90 s``; or nothing."""
+        found = re.search(r"(?:^|; )the host undoes it after (\S+ s) unless", self.rollback)
+        return found[1] if found else ""
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PlannedChange":

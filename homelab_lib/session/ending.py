@@ -22,7 +22,7 @@ def blocked(plan: Plan) -> StepFailed:
 def unfinished(
     selected: Sequence[str], last: Mapping[str, StepOutcome], unseen: Plan | None
 ) -> StepFailed | None:
-    """That steps never ran, or failed when they ran last; None where all is well.
+    """That steps never ran, or failed or waited when they ran last; None where all is well.
 
     Parameters
     ----------
@@ -39,9 +39,11 @@ def unfinished(
     if unseen is not None:
         missing = [name for name in missing if unseen.reached(name)]
     failed = [name for name, found in status.items() if found == "failed"]
-    if not (missing or failed):
+    waiting = [name for name, found in status.items() if found == "waiting"]
+    if not (missing or failed or waiting):
         return None
     told = [f"{', '.join(failed)} failed"] if failed else []
+    told += [f"{', '.join(waiting)} waited for a person"] if waiting else []
     told += [f"{', '.join(missing)} never ran"] if missing else []
     return StepFailed(
         f"{' and '.join(told)}, so this run has not come to its end",
@@ -60,11 +62,12 @@ def drift(runbook: str, drifted: Sequence[StepOutcome], place: str) -> Drift:
         Where the record lies.
     """
     lines = "\n".join(f"    {outcome.step}: {difference(outcome)}" for outcome in drifted)
+    steps = "1 step is" if len(drifted) == 1 else f"{len(drifted)} steps are"
     mends = "mode=plan shows what would mend it"
     if runbook == health.NAME:
         mends = "RUNBOOK:STEP is mended by that runbook; with mode=plan it shows how"
     return Drift(
-        f"{len(drifted)} steps are not as the lab describes them:\n{lines}",
+        f"{steps} not as the lab describes {'it' if len(drifted) == 1 else 'them'}:\n{lines}",
         fix=f"{mends}; the record: {place}",
     )
 

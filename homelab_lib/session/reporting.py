@@ -65,7 +65,7 @@ class Reporter:
         Parameters
         ----------
         status
-            How it ended: ``completed``, ``planned``, ``drift``, ``blocked``, ``failed`` …
+            How it ended: ``completed``, ``planned``, ``drift``, ``waiting``, ``failed`` …
         outcomes, plan
             What came of its steps, and the plan it went by.
         evidence

@@ -262,7 +262,8 @@ class Run:
         last = {outcome.step: outcome for outcome in self.outcomes}
         unseen = plan if plan is not None and plan.unseen and not self._sends else None
         if (undone := ending.unfinished(self.selected, last, unseen)) is not None:
-            self._broken_off(undone, "failed")
+            waits = any(outcome.status == "waiting" for outcome in last.values())
+            self._broken_off(undone, "waiting" if waits else "failed")
             raise undone
         drifted = [outcome for outcome in last.values() if outcome.status == "drift"]
         if drifted:
@@ -321,8 +322,9 @@ class Run:
         except BaseException as error:
             if isinstance(error, HomelabError) and self.runbook.name == health.NAME:
                 return _unseen(engine.outcomes[name])
-            self._keep(engine.outcomes[name])
-            self._broken_off(error, "stopped" if isinstance(error, Unseen) else "failed")
+            outcome = engine.outcomes[name]
+            self._keep(outcome)
+            self._broken_off(error, "stopped" if isinstance(error, Unseen) else outcome.status)
             raise
 
     def _broken_off(self, error: BaseException, status: str) -> None:

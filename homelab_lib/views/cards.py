@@ -17,6 +17,7 @@ MARKS = {
     "planned": ("○", "var(--soft, #6a1b9a)", "planned; nothing sent"),
     "drift": ("▲", "var(--warn, #b3500a)", "not as described"),
     "skipped": ("–", "var(--quiet, #546e7a)", "left out"),
+    "waiting": ("☐", "var(--warn, #b3500a)", "waits for a person"),
     "failed": ("✕", "var(--bad, #8c2d04)", "failed"),
     "not reached": ("·", "var(--quiet, #546e7a)", "not reached"),
 }

@@ -1,7 +1,7 @@
 """A run as tidy tables: a row each for steps, changes and numbers, with the run in every row.
 
-So the tables of many runs can be laid one under the other, as ``sb.read_notebooks("reports")``
-does, and compared by run, target, mode and evidence.
+So the tables of many runs (`notebook.record.read_notebooks`) can be laid one under the other, and
+compared by run, target, mode and evidence.
 """
 
 from typing import Any

@@ -74,10 +74,14 @@ def about(plan: Plan) -> dict[str, str]:
 
 
 def undone(change: PlannedChange) -> str:
-    """How a change is undone, or that it can't be."""
+    """How a change is undone, or that it can't be; the shell of a rollback stands by the call."""
     said = change.undo.startswith((NOT_UNDONE, NOTHING_TO_UNDO))
     undo = change.undo if said or not change.undo else f"undo: {change.undo}"
-    told = "; ".join(filter(None, (change.rollback, undo)))
+    armed = ""
+    if change.rollback:
+        within = f" in {change.reverts_after}" if change.reverts_after else ""
+        armed = f"armed by a revert on the host{within}, unless a fresh connection confirms it"
+    told = "; ".join(filter(None, (armed, undo)))
     return told or (NOT_UNDONE if change.destroys else "how to undo it was not kept")
 
 
@@ -148,9 +152,12 @@ def _text(change: PlannedChange, calls: bool) -> Iterator[str]:
     if change.replaces:
         yield f"  now: {change.replaces}"
     yield from (f"    {line}" for line in change.difference.splitlines())
-    yield f"  {undone(change)}"
+    hides = "; `-v` shows the revert" if change.rollback and not calls else ""
+    yield f"  {undone(change)}{hides}"
     if calls:
         yield f"  $ {change.call}" + (f"  < {change.content}" if change.content else "")
+        if change.rollback:
+            yield f"  revert: {change.rollback}"
 
 
 def plan_card(plan: Plan, *, approval: str = "") -> Card:
@@ -219,6 +226,8 @@ def _html(change: PlannedChange) -> str:
         call += f"<br>with this text:{preformatted(change.shows)}"
     elif change.content:
         call += f"<br>with: {escape(change.content)}"
+    if change.rollback:
+        call += f"<br>the revert:{preformatted(change.rollback)}"
     if change.rests:
         call += f"<br>the rehearsal's answer rests on: {escape(change.rests)}"
     return told + fold("the call", call)

@@ -78,7 +78,7 @@ def _events(folder: Path) -> list[dict[str, Any]]:
 
 
 def _body(summary: dict[str, Any], plan: Plan | None, events: Sequence[dict[str, Any]]) -> str:
-    steps = [_outcome(step) for step in summary["steps"]]
+    steps = [outcome_of(step) for step in summary["steps"]]
     evidence = summary["evidence"]
     outputs = {e["intent"]: _output(e) for e in events if e["kind"] == "result"}
     told = plan_card(plan).html if plan is not None else ""
@@ -121,7 +121,12 @@ def _anchor(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-_VERDICTS = {"completed": ("✓", "good"), "planned": ("○", "soft"), "drift": ("▲", "warn")}
+_VERDICTS = {
+    "completed": ("✓", "good"),
+    "planned": ("○", "soft"),
+    "drift": ("▲", "warn"),
+    "waiting": ("☐", "warn"),
+}
 
 
 def _verdict(summary: dict[str, Any], plan: Plan | None) -> str:
@@ -267,7 +272,7 @@ def _sent(step: str, resource: dict[str, Any], sent: dict[str, Any]) -> SentChan
     return SentChange(planned, sent["outcome"], sent["start_s"], sent["end_s"], sent["intent"])
 
 
-def _outcome(step: Mapping[str, Any]) -> StepOutcome:
+def outcome_of(step: Mapping[str, Any]) -> StepOutcome:
     """A step of the summary as the value it was."""
     resources = [
         ResourceOutcome(

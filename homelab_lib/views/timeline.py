@@ -31,6 +31,7 @@ _COLOURS = {
     "planned": SOFT,
     "drift": WARN,
     "skipped": QUIET,
+    "waiting": WARN,
     "failed": BAD,
     "not reached": QUIET,
 }

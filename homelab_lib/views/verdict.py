@@ -52,7 +52,7 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
     where = "on the real hosts" if real else "on the twin; nothing real was touched"
     took = format_seconds(max((step["end_s"] for step in summary["steps"]), default=0.0))
     took += "" if real else " of the twin's time"
-    steps = _steps(len(summary["steps"]))
+    steps = _steps(sum(step["status"] != "skipped" for step in summary["steps"]))
     if status == "planned" and plan is not None:
         done = "Nothing was done." if summary["mode"] == "apply" else "Nothing was sent."
         return f"{headline(plan)} {done}"
@@ -81,6 +81,7 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
         "blocked": "The rehearsal did not get to the end, so there is no plan to approve",
         "refused": "No plan could be made or carried out",
         "failed": "It failed" + _at(summary["steps"]),
+        "waiting": "It waits for a person" + _at(summary["steps"], "waiting", "at"),
         "stopped": "It stopped where nobody can see ahead" + _at(summary["steps"]),
         "interrupted": "It was interrupted" + _at(summary["steps"]),
     }.get(status, f"It ended as {status}")
@@ -143,6 +144,6 @@ def _changes(number: int, none: str = "No change was") -> str:
     return "1 change was" if number == 1 else f"{number} changes were"
 
 
-def _at(steps: Iterable[dict[str, Any]]) -> str:
-    failed = [step["step"] for step in steps if step["status"] == "failed"]
-    return f" in {failed[-1]}" if failed else ""
+def _at(steps: Iterable[dict[str, Any]], status: str = "failed", where: str = "in") -> str:
+    found = [step["step"] for step in steps if step["status"] == status]
+    return f" {where} {found[-1]}" if found else ""

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import stat
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -75,6 +77,19 @@ def test_a_record_that_is_none_is_said(data, capsys):
 def test_the_last_record_counts(tmp_path):
     scraps = [new_output("display_data", _scrap({"path": str(tmp_path / n)})) for n in "ab"]
     assert record.folder_of(_executed(*scraps)) == tmp_path / "b"
+
+
+def test_the_frames_of_many_runs_go_one_under_the_other(tmp_path):
+    kept = Path(__file__).resolve().parents[2] / "reports" / "example" / "notebook.ipynb"
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        shutil.copy(kept, tmp_path / run)
+    runs = record.read_notebooks(tmp_path)
+    assert list(runs) == ["one", "two"]
+    for name, column in (("steps", "duration_s"), ("changes", "outcome"), ("numbers", "value")):
+        frames = [run.scraps[name].data for run in runs.values()]
+        assert len(frames) == 2
+        assert {"run_id", "evidence", "mode", "plan", column} <= set(frames[0].columns)
 
 
 def test_the_page_fetches_nothing_whatever_a_cell_has_shown():

@@ -86,6 +86,8 @@ def test_nobody_is_started_twice_who_has_not_agreed(tmp_path, monkeypatch):
         ran = there.run("apply", digest, only=STEPS)
         assert "a person has to act" in str(ran.error)
         assert 'confirm=["second-start"]' in str(ran.error)
+        assert "It waits for a person at second-start: " in closing(ran.record, ["homelab"])
+        assert list(check(ran.record)) == []
         configs = [there.world.machines["hyper"].vms[n].config for n in (201, 202)]
         assert [each["onboot"] for each in configs] == ["0", "0"]
 

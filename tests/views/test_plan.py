@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
-from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change
+from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Rollback
+from homelab_lib.secret import Mask
 from homelab_lib.transport.command import change
 from homelab_lib.views.plan import counted, headline, plan_card, plan_text
 
@@ -97,6 +98,25 @@ def test_the_very_call_is_there_for_who_wants_it():
     assert "$ midclt call sharing.nfs.create …" in plan_text(plan(SHARE))
     page = plan_card(plan(SHARE)).html
     assert "<details><summary>the call</summary><code>midclt call sharing.nfs.create" in page
+
+
+def test_the_shell_of_a_revert_is_for_who_asks_for_the_calls():
+    arm = change("sh", "-c", "systemd-run --on-active=90 sh -c 'ifreload -a; the host undoes it'")
+    revert = Rollback(arm, lambda host: True, change("systemctl", "stop", "undo.timer"), 90.0)
+    made = plan(
+        PlannedChange.of(
+            "share", "link", "node", Change("go", change("true"), undo="x", rollback=revert), Mask()
+        )
+    )
+    brief, whole = plan_text(made, calls=False), plan_text(made)
+    told = "armed by a revert on the host in 90 s, unless a fresh connection confirms it; undo: x"
+    assert f"{told}; `-v` shows the revert" in brief
+    assert "systemd-run" not in brief
+    assert f"      {told}\n" in whole
+    assert "systemd-run" in whole
+    page = plan_card(made).html
+    assert "systemd-run" in page.partition("<summary>the call</summary>")[2]
+    assert "systemd-run" not in page.partition("<summary>the call</summary>")[0]
 
 
 def test_what_is_destroyed_stands_above_everything():

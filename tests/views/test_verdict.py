@@ -28,12 +28,17 @@ def steps(number, status):
         (NOTHING_SENT,
          "Nothing had to be done: all 10 steps are as described on the twin; nothing real was "
          "touched."),
+        ({"steps": steps(2, "skipped"), **NOTHING_SENT},
+         "Nothing had to be done: all 9 steps are as described on the twin; nothing real was "
+         "touched."),
         ({"mode": "verify", "target": "ssh"},
          "All 10 steps are as the lab describes, looked at on the real hosts."),
         ({"mode": "verify", "status": "drift", "target": "ssh", "steps": steps(2, "drift")},
          "Not as the lab describes it: machines; looked at on the real hosts."),
         ({"status": "failed", "target": "ssh", "steps": steps(3, "failed"), "changes_sent": 1},
          "It failed in share: 1 change was sent, on the real hosts."),
+        ({"status": "waiting", "target": "ssh", "steps": steps(3, "waiting"), "changes_sent": 7},
+         "It waits for a person at share: 7 changes were sent, on the real hosts."),
         ({"status": "blocked", **NOTHING_SENT},
          "The rehearsal did not get to the end, so there is no plan to approve: no change was "
          "sent, on the twin; nothing real was touched."),
