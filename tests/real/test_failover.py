@@ -153,7 +153,9 @@ def test_one_is_killed_under_load_and_only_what_was_with_it_is_lost(tmp_path):
         for client in clients:
             client.join()
         lost = [begun for begun, status, _ in answers if status != 200]
-        assert len(lost) <= CLIENTS, f"{len(lost)} of {len(answers)}"
+        # With each client one request was under way; and it may have asked once more while the
+        # server's connections were being cut, one after another.
+        assert len(lost) <= 2 * CLIENTS, f"{len(lost)} of {len(answers)}"
         assert all(begun < killed for begun in lost), "asked after it was dead, and lost"
         assert {name for begun, _, name in answers if begun > killed} == {"second"}
         assert {name for _, status, name in answers if status == 200} == {"first", "second"}
