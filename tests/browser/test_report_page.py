@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from homelab_lib import house_page, paths
+from homelab_lib.lab import load_lab
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 from homelab_lib.views.report import write_report
 
@@ -89,12 +91,31 @@ def page(request, tmp_path_factory):
     return write_report(folder)
 
 
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """The page of the house, of which the example is the only run."""
+    reports = tmp_path_factory.mktemp("reports")
+    shutil.copytree(EXAMPLE, reports / "example")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOMELAB_REPORTS", str(reports))
+        return house_page.write(load_lab(str(paths.data())))
+
+
 @pytest.mark.parametrize("width", [1280, 390, 320])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_stands_out_of_the_page_and_all_text_is_told_from_its_paper(
-    chromium, page, width, theme
-):
+class TestLegible:
     """WCAG 2.2 AA: 1.4.10 (no sideways scrolling at 320 px), 1.4.3 (4.5 to 1)."""
+
+    def test_nothing_stands_out_of_a_runs_page_and_all_text_is_told_from_its_paper(
+        self, chromium, page, width, theme
+    ):
+        _legible(chromium, page, width, theme)
+
+    def test_so_it_is_on_the_page_of_the_house(self, chromium, house, width, theme):
+        _legible(chromium, house, width, theme)
+
+
+def _legible(chromium, page, width, theme):
     shown = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
     try:
         shown.goto(page.as_uri())
