@@ -21,7 +21,7 @@ PUBLIC = frozenset(
     """
     already apply blocked changed completed conflict detached differs failed finished foretold
     interrupted intent journal linux measured measurement opnsense planned predicted proxmox
-    reached rehearsed result running skipped step-done step-failed truenas unknown verify
+    reached rehearsed result running skipped step-done step-failed truenas unknown verify waiting
     """.split()  # noqa: SIM905 - one a line would be thirty lines
 ) | {"not reached"}
 """The engine's own words for a value; a record in which they are blotted out says nothing."""
