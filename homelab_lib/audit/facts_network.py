@@ -94,13 +94,8 @@ class Promise:
 def _networks(lab: Lab, name: str) -> set[str]:
     """The subnets that a machine has an address in."""
     vm = lab.vms.get(name)
-    if vm is not None:
-        return {str(ip_interface(each).network) for each in vm.addresses}
-    return {
-        str(ip_interface(cidr).network)
-        for each in lab.hosts[name].attached.values()
-        for cidr in each.cidrs
-    }
+    cidrs = lab.hosts[name].cidrs if vm is None else vm.addresses
+    return {str(ip_interface(cidr).network) for cidr in cidrs}
 
 
 def legs(lab: Lab, a: str, b: str) -> list[Pair]:

@@ -143,6 +143,11 @@ class Guest(Made):
         return tuple(each for each in named if each is not None and each != "dhcp")
 
     @property
+    def vlans(self) -> frozenset[int]:
+        """Those in which it has a network card."""
+        return frozenset((self.vlan, *(nic.vlan for nic in self.nics.values())))
+
+    @property
     def ip(self) -> str | None:
         """Its first address without prefix length; None where DHCP gives it."""
         return None if self.address == "dhcp" else self.address.partition("/")[0]

@@ -231,6 +231,18 @@ class Host(Named):
         """What carries its addresses and bridges, by name: its ports and its bonds."""
         return {**self.ports, **self.bonds}
 
+    @property
+    def cidrs(self) -> tuple[str, ...]:
+        """All of its addresses that are written out, with prefix length."""
+        return tuple(cidr for each in self.attached.values() for cidr in each.cidrs)
+
+    @property
+    def vlans(self) -> frozenset[int]:
+        """Those in which it has an address."""
+        attached = self.attached.values()
+        untagged = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
+        return frozenset(untagged.union(*(each.on_tagged for each in attached)))
+
     def bond_of(self, port: str) -> Bond | None:
         """The bond that a port is in; None where it stands alone."""
         return next((bond for bond in self.bonds.values() if port in bond.members), None)

@@ -104,8 +104,7 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
             found = vm.addresses
         else:
             host = self.hosts[machine]
-            found = tuple(cidr for each in host.attached.values() for cidr in each.cidrs)
-            found += (host.ssh.address,) if host.ssh else ()
+            found = (*host.cidrs, *((host.ssh.address,) if host.ssh else ()))
         return tuple(dict.fromkeys((*(each.partition("/")[0] for each in found), machine)))
 
     def backup_server_of(self, storage: VmStorage) -> BackupServer | None:

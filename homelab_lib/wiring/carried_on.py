@@ -24,7 +24,7 @@ def carried_on(lab: Lab, host: str, storage: str) -> Iterator[tuple[str, CloudTa
     """
     store = lab.storages[host][storage]
     for nas, holds in lab.nas.items():
-        if store.kind != "nfs" or store.server not in _names(lab, nas):
+        if store.kind != "nfs" or store.server not in lab.addresses(nas):
             continue
         shares = lab.nfs_shares.get(nas, {}).values()
         datasets = {each.dataset for each in shares if each.path == store.export}
@@ -46,9 +46,3 @@ def backups_carried_on(lab: Lab) -> set[tuple[str, str]]:
     """
     kept = {(each.host, each.storage) for each in lab.backups.guests.values()}
     return {(nas, task.name) for where in kept for nas, task in carried_on(lab, *where)}
-
-
-def _names(lab: Lab, host: str) -> set[str]:
-    """Its name and its addresses."""
-    attached = lab.hosts[host].attached.values()
-    return {host, *(cidr.partition("/")[0] for each in attached for cidr in each.cidrs)}

@@ -115,7 +115,7 @@ def gateway_faults(lab: Lab, host: str | None = None) -> Iterator[Fault]:
 def gateways(lab: Lab, host: str) -> dict[str, str]:
     """The gateway of each port of a machine whose network has one that is not the machine."""
     machine = lab.hosts[host]
-    own = {cidr.partition("/")[0] for each in machine.attached.values() for cidr in each.cidrs}
+    own = {cidr.partition("/")[0] for cidr in machine.cidrs}
     found = {}
     for name, port in machine.attached.items():
         vlan = _vlan(lab, LinkEnd(host, name, port))

@@ -15,11 +15,9 @@ def _nodes(lab: Lab, cluster: Cluster) -> list[str]:
     return [*cluster.vms, *cluster.host_agents]
 
 
-def _addresses(lab: Lab, name: str) -> list[str]:
+def _addresses(lab: Lab, name: str) -> tuple[str, ...]:
     """Addresses with prefix of a host or VM."""
-    if name in lab.vms:
-        return list(lab.vms[name].addresses)
-    return [cidr for each in lab.hosts[name].attached.values() for cidr in each.cidrs]
+    return lab.vms[name].addresses if name in lab.vms else lab.hosts[name].cidrs
 
 
 def _reaches(lab: Lab, node: str, server: str, address: str) -> bool:

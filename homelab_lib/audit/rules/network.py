@@ -84,14 +84,10 @@ ROUTERS = ("opnsense", "pfsense")
 # Routes ------------------------------------------------------------------------------------------
 
 
-def zone(lab: Lab, name: str) -> set[int]:
+def zone(lab: Lab, name: str) -> frozenset[int]:
     """VLANs in which a host or VM has an address."""
-    if name in lab.vms:
-        vm = lab.vms[name]
-        return {vm.vlan, *(nic.vlan for nic in vm.nics.values())}
-    attached = lab.hosts[name].attached.values() if name in lab.hosts else ()
-    own = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
-    return own | {id_ for each in attached for id_ in each.on_tagged}
+    machine = lab.vms.get(name) or lab.hosts.get(name)
+    return machine.vlans if machine else frozenset()
 
 
 def crossings(lab: Lab) -> dict[tuple[int, int], list[str]]:
@@ -195,12 +191,9 @@ def gateways_exist(lab: Lab) -> Iterator[Finding]:
     lab's own is in that VLAN by another address; two may share one that neither has, and a
     provider's router may not be described.
     """
-    ports = (each for host in lab.hosts.values() for each in host.attached.values())
-    cidrs = [cidr for each in ports for cidr in each.cidrs]
-    for vm in lab.vms.values():
-        given = (vm.address, *(nic.address for nic in vm.nics.values()))
-        cidrs += [each for each in given if each and "/" in each]
-    own = {str(ip_interface(cidr).ip) for cidr in cidrs}
+    hosts = (cidr for host in lab.hosts.values() for cidr in host.cidrs)
+    vms = (cidr for vm in lab.vms.values() for cidr in vm.addresses)
+    own = {str(ip_interface(cidr).ip) for cidr in (*hosts, *vms)}
     for id_, vlan in lab.vlans.items():
         if not vlan.gateway or vlan.gateway in own:
             continue
@@ -227,10 +220,9 @@ def _routers_in(lab: Lab, vlan: int) -> dict[str, str]:
     for name, host in lab.hosts.items():
         if host.os.kind not in ROUTERS:
             continue
-        for each in host.attached.values():
-            for cidr in each.cidrs:
-                if any(ip_interface(cidr).ip in network for network in networks):
-                    found.setdefault(name, str(ip_interface(cidr).ip))
+        for cidr in host.cidrs:
+            if any(ip_interface(cidr).ip in network for network in networks):
+                found.setdefault(name, str(ip_interface(cidr).ip))
     return found
 
 

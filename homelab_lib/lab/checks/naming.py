@@ -41,14 +41,8 @@ def _servers(lab: Lab) -> Iterator[Fault]:
             other, place = first.setdefault(each.vlan, (name, path))
             if other != name:
                 yield Fault(path, f"{other} serves VLAN {each.vlan} already", first=place)
-            if name in lab.hosts and each.vlan not in _zones(lab, name):
+            if name in lab.hosts and each.vlan not in lab.hosts[name].vlans:
                 yield Fault(path, f"{name} has no address in VLAN {each.vlan}")
-
-
-def _zones(lab: Lab, host: str) -> set[int]:
-    attached = lab.hosts[host].attached.values()
-    untagged = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
-    return untagged | {id_ for each in attached for id_ in each.on_tagged}
 
 
 def _ranges(path: Steps, server: DhcpServer, lab: Lab) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
 """The ends of a rule, as a firewall calls them: a network, a machine, an address, an alias."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from homelab_lib.control.opnsense.values import flag
@@ -83,9 +83,9 @@ def _fitting(lab: Lab, machine: str, family: str) -> list[str]:
 
 def addresses(lab: Lab, machine: str) -> list[str]:
     """A machine's addresses that are written out; none where it is no machine."""
-    cidrs: list[str] = []
+    cidrs: Iterable[str] = ()
     if machine in lab.hosts:
-        cidrs = [c for each in lab.hosts[machine].attached.values() for c in each.cidrs]
+        cidrs = lab.hosts[machine].cidrs
     elif machine in lab.vms:
         cidrs = [lab.vms[machine].address or ""]
     return [cidr.partition("/")[0] for cidr in cidrs if "/" in cidr]

@@ -154,9 +154,7 @@ class SwitchSetting:
         """Who has the gateway's address of a VLAN, and can be asked for neighbours."""
         gateway = self.lab.vlans[vlan].gateway
         for name, host in self.lab.hosts.items():
-            mine = {
-                str(ipaddress.ip_interface(c).ip) for e in host.attached.values() for c in e.cidrs
-            }
+            mine = {str(ipaddress.ip_interface(cidr).ip) for cidr in host.cidrs}
             if gateway in mine and name in self.lab.machines() and host.os.kind in _ROUTERS:
                 return host
         return None
@@ -177,7 +175,7 @@ class SwitchSetting:
             gateway = self.lab.vlans[row.untagged].gateway if row.untagged in self.vlans else None
             if host is None or gateway is None or name not in self.lab.machines():
                 continue
-            if _is_freebsd(host) or gateway in {c.partition("/")[0] for c in _cidrs(host)}:
+            if _is_freebsd(host) or gateway in {c.partition("/")[0] for c in host.cidrs}:
                 continue  # it is the router
             # A firewall may refuse the ping; that it was asked for its hardware address and told
             # it, its rules don't decide.
@@ -192,10 +190,6 @@ class SwitchSetting:
 
 def _is_freebsd(host: Host) -> bool:
     return host.os.kind in _FREEBSD
-
-
-def _cidrs(host: Host) -> list[str]:
-    return [cidr for each in host.attached.values() for cidr in each.cidrs]
 
 
 def _line(row: SwitchPortRow) -> str:

@@ -228,5 +228,4 @@ def _address_for(server: Host, client: Host, share: NfsShare) -> str | None:
 
 
 def _addresses(host: Host) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
-    written = [cidr for port in host.attached.values() for cidr in port.cidrs]
-    return [ipaddress.ip_interface(cidr) for cidr in written if "/" in cidr]
+    return [ipaddress.ip_interface(cidr) for cidr in host.cidrs if "/" in cidr]

@@ -99,8 +99,7 @@ class Exposure:
         return Check(title, True, f"inside it listens on tcp {', '.join(map(str, ports))}")
 
     def _leads_to(self, forward: PortForward, name: str) -> bool:
-        attached = self.lab.hosts[name].attached.values()
-        own = {cidr.partition("/")[0] for each in attached for cidr in each.cidrs}
+        own = (cidr.partition("/")[0] for cidr in self.lab.hosts[name].cidrs)
         return str(forward.to) in {name, *own}
 
 

@@ -134,7 +134,7 @@ class Node:
             for id_, vlan in self.lab.vlans.items()
             if any(ipaddress.ip_network(each) == network for each in vlan.subnets)
         ]
-        own = self._own_vlans()
+        own = (self.lab.vms.get(self.name) or self.lab.hosts[self.name]).vlans
         title = f"{self.name} may go to {route} itself"
         if not inside or inside[0] in own:
             return Check(title, True, "it has an address there" if inside else "it is no VLAN")
@@ -144,14 +144,6 @@ class Node:
                 return Check(title, rule.allow, f"by rule {rule.name}")
         says = f"no rule lets VLAN {', '.join(map(str, sorted(own)))} into VLAN {target}"
         return Check(title, False, says)
-
-    def _own_vlans(self) -> set[int]:
-        if self.name in self.lab.vms:
-            vm = self.lab.vms[self.name]
-            return {vm.vlan, *(nic.vlan for nic in vm.nics.values())}
-        attached = self.lab.hosts[self.name].attached.values()
-        own = {each.vlan for each in attached if each.on_untagged and each.vlan is not None}
-        return own | {id_ for each in attached for id_ in each.on_tagged}
 
     def approved(self, ctx: Context) -> Check:
         """Whether the tailnet sends what is for these subnets to the node."""
