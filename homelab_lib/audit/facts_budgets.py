@@ -93,8 +93,16 @@ def _supply(
     guessed: tuple[str, ...],
 ) -> PowerFacts:
     needs = power.budget(draws)
-    least = power.supply_w(needs, excursion=_OLD_SUPPLY)
-    return PowerFacts(name, tuple(draws), needs, least, rated, asked, guessed)
+    return PowerFacts(name, tuple(draws), needs, _least_w(needs), rated, asked, guessed)
+
+
+def card_supply_w(card: GpuPart) -> float:
+    """The least rating of a supply that feeds a graphics card and nothing else [W]."""
+    return _least_w(power.budget([_card(card)]))
+
+
+def _least_w(needs: power.Budget) -> float:
+    return power.supply_w(needs, excursion=_OLD_SUPPLY)
 
 
 def _machine(host: Host, guessed: list[str]) -> power.Draw:
@@ -127,11 +135,15 @@ def _disks(host: Host, guessed: list[str]) -> list[power.Draw]:
     return [power.Draw("disks", idle, load, peak)]
 
 
+def _card(part: GpuPart) -> power.Draw:
+    board = part.board_power_w or 150.0
+    peak = part.transient_power_w or power.gpu_peak_w(board)
+    return power.Draw(short(part.title), part.idle_power_w or 15.0, board, peak)
+
+
 def _device(name: str, part: object, guessed: list[str]) -> power.Draw | None:
     if isinstance(part, GpuPart):
-        board = part.board_power_w or 150.0
-        peak = part.transient_power_w or power.gpu_peak_w(board)
-        return power.Draw(short(part.title), part.idle_power_w or 15.0, board, peak)
+        return _card(part)
     watts = getattr(part, "power_w", None)
     if watts is None:
         if isinstance(part, AdapterPart):

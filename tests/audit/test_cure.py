@@ -63,6 +63,16 @@ def test_every_fix_that_an_audit_offers_cures_one_after_the_other():
     assert not [each.rule for each in left if each.fix.changes and each.severity == "stops"]
 
 
+def test_the_supply_that_is_offered_for_a_card_bears_it():
+    path = "hosts.truenas.devices.b580"
+    lab = changed(
+        load_lab(DATA, decisions=False), (f"{path}.part", "rx-7900-xt"), (f"{path}.psu", None)
+    )
+    lab = changed(lab, *cure(lab, "card-without-power").changes)
+    assert lab.hosts["truenas"].devices["b580"].psu is not None
+    assert f"{path}.psu" not in {each.subject for each in RULES["supply-too-small"](lab)}
+
+
 PLACES = {
     "no decisions yet": ("", "decisions:\n  - id: other"),
     "none so far": ("decisions: []  # none so far\n", "# none so far\ndecisions:\n  - id: other"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.audit.facts_budgets import PowerFacts, power_facts, ups_facts
+from homelab_lib.audit.facts_budgets import PowerFacts, card_supply_w, power_facts, ups_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.lab.devices import AdapterPart, GpuPart
@@ -113,7 +113,7 @@ def cards_powered(lab: Lab) -> Iterator[Finding]:
             bare = outside or (isinstance(host.board, SystemPart) and not host.psus)
             if device.psu is not None or watts <= _SLOT_W or not bare:
                 continue
-            psu = _supply(lab, watts / 0.8)
+            psu = _supply(lab, card_supply_w(card))
             path = f"hosts.{host.name}.devices.{device.name}"
             yield Finding(
                 "card-without-power",
