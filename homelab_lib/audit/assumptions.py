@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from homelab_lib.audit.paths import below
+from homelab_lib.audit.paths import walk
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 
@@ -31,16 +31,15 @@ def assumptions(lab: Lab, paths: Iterable[str]) -> tuple[str, ...]:
 def _record(lab: Lab, path: str) -> list[tuple[str, Any]]:
     """The record at a path, or the nearest around it; of a list each of its entries."""
     value: Any = lab
-    steps, walked, nearest = path.split("."), list[str](), ("", None)
-    while steps:
-        joined = (".".join(steps[: count + 1]) for count in range(len(steps)))
-        step = next((each for each in joined if below(value, each) is not None), None)
-        if step is None:
-            return []
-        value, steps = below(value, step), steps[step.count(".") + 1 :]
-        walked.append(step)
-        if isinstance(value, BaseModel) and not isinstance(value, Part):
-            nearest = (".".join(walked), value)
+    walked: list[str] = []
+    nearest: tuple[str, Any] = ("", None)
+    try:
+        for _, step, value in walk(lab, path):
+            walked.append(step)
+            if isinstance(value, BaseModel) and not isinstance(value, Part):
+                nearest = (".".join(walked), value)
+    except LookupError:
+        return []
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [(f"{path}.{index}", each) for index, each in enumerate(value)]
     return [nearest] if not isinstance(value, Mapping) else []

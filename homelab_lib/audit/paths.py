@@ -1,6 +1,6 @@
 """Dotted paths through a lab: fields, keys, names or indexes of a list."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -22,3 +22,34 @@ def below(value: Any, step: str) -> Any:
             return value[int(step)] if int(step) < len(value) else None
         return next(named, None)
     return getattr(value, step, None)
+
+
+def walk(value: Any, path: str) -> Iterator[tuple[Any, str, Any]]:
+    """What stands at each step of a dotted path; a step may be a name with dots.
+
+    Parameters
+    ----------
+    value
+        Where it begins.
+    path
+        Fields, keys, names or indexes of a list, joined by dots.
+
+    Yields
+    ------
+    tuple
+        What the step is taken in, the step, and what stands there.
+
+    Raises
+    ------
+    LookupError
+        Nothing stands at a step: its first word.
+    """
+    steps = path.split(".")
+    while steps:
+        joined = (".".join(steps[: count + 1]) for count in range(len(steps)))
+        there = ((step, below(value, step)) for step in joined)
+        step, found = next((each for each in there if each[1] is not None), ("", None))
+        if found is None:
+            raise LookupError(steps[0])
+        yield value, step, found
+        value, steps = found, steps[step.count(".") + 1 :]

@@ -7,7 +7,7 @@ from typing import Any
 from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.checks import CHECKS, About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.finding import Finding, Ground, Verdict
-from homelab_lib.audit.paths import below
+from homelab_lib.audit.paths import walk
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.part import Part
 from homelab_lib.units import BINARY, DECIMAL, RATES, format_bps, format_bytes, format_ibytes
@@ -52,18 +52,12 @@ def follow(lab: Lab, path: str) -> tuple[Any, str | None]:
     CannotTell
         The path leads nowhere.
     """
-    value: Any = lab
-    status: str | None = None
-    steps = path.split(".")
-    while steps:
-        joined = (".".join(steps[: count + 1]) for count in range(len(steps)))  # a.b may be a name
-        step = next((each for each in joined if below(value, each) is not None), None)
-        if step is None:
-            raise CannotTell(f"the lab has no {path} (nothing at {steps[0]!r})")
-        if isinstance(value, Part):
-            status = value.status.get(step, "")
-        value, steps = below(value, step), steps[step.count(".") + 1 :]
-    return value, status
+    try:
+        way = list(walk(lab, path))
+    except LookupError as error:
+        raise CannotTell(f"the lab has no {path} (nothing at {error.args[0]!r})") from None
+    known = [holder.status.get(step, "") for holder, step, _ in way if isinstance(holder, Part)]
+    return way[-1][2], known[-1] if known else None
 
 
 def shown(value: Any, like: object = None) -> str:
