@@ -13,7 +13,6 @@ from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import File
 from homelab_lib.control.linux.authorities import FOLDER, Believed
-from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Acme, Certificates
@@ -52,10 +51,9 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
     BadParameter
         Something can't be made: its key and what to do.
     """
-    described = cluster.certificates
-    if described is None or lab.services[described.service].phase != phase:
+    issuing = _issuing(lab, cluster, phase)
+    if issuing is None:
         return
-    issuing = Issuing(lab, cluster, described, phase)
     yield Step(
         f"certificates{end}",
         "Issue certificates for what is published",
@@ -71,10 +69,9 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
 
 def trusting(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
     """The step of those who trust the authority, once all is published; see `steps`."""
-    described = cluster.certificates
-    if described is None or lab.services[described.service].phase != phase:
+    issuing = _issuing(lab, cluster, phase)
+    if issuing is None:
         return
-    issuing = Issuing(lab, cluster, described, phase)
     yield Step(
         f"trust{end}",
         "Have the clients trust the house's authority, and ask as they do",
@@ -86,6 +83,13 @@ def trusting(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]
     )
 
 
+def _issuing(lab: Lab, cluster: Cluster, phase: int) -> "Issuing | None":
+    described = cluster.certificates
+    if described is None or lab.services[described.service].phase != phase:
+        return None
+    return Issuing(lab, cluster, described, phase)
+
+
 class Issuing:
     """A cluster's issuers and certificates; see `steps`."""
 
@@ -95,14 +99,8 @@ class Issuing:
         self.described = described
         self.phase = phase
         self.server = cluster.first_server
-        service = lab.services[described.service]
-        if service.chart is None:
-            raise BadParameter(
-                f"{service.name} issues certificates, and nothing says by which chart it comes",
-                where=f"services.{service.name}.chart",
-                fix="write name, repo, chart, version and namespace there",
-            )
-        self.release = Release(lab, service, {"crds": {"enabled": True}} | self._resolvers)
+        values = {"crds": {"enabled": True}} | self._resolvers
+        self.release = Release.of(lab, described.service, "issues certificates", values)
 
     @property
     def _resolvers(self) -> dict[str, object]:

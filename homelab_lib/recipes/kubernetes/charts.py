@@ -8,6 +8,7 @@ from typing import Any
 from homelab_lib.control.kubernetes.charts import Installed, ReleaseReady, job_of
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, HelmChart, Service
 from homelab_lib.recipes.kubernetes import manifests
@@ -29,6 +30,32 @@ class Release:
     lab: Lab
     service: Service
     values: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, lab: Lab, name: str, does: str, values: Mapping[str, Any]) -> "Release":
+        """A service that a recipe can do nothing with but by its chart.
+
+        Parameters
+        ----------
+        lab, name
+            What is described, and the service's name.
+        does
+            What it is for: ``watches the house``.
+        values
+            What the recipe wants.
+
+        Raises
+        ------
+        BadParameter
+            Nothing says by which chart it comes.
+        """
+        if lab.services[name].chart is None:
+            raise BadParameter(
+                f"{name} {does}, and nothing says by which chart it comes",
+                where=f"services.{name}.chart",
+                fix="write name, repo, chart, version and namespace there",
+            )
+        return cls(lab, lab.services[name], values)
 
     @property
     def cluster(self) -> Cluster:

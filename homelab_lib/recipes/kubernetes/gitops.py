@@ -16,7 +16,6 @@ from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import File, Packages, read_file
 from homelab_lib.control.linux.accounts import account
 from homelab_lib.control.linux.git import GitFolder
-from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import GitOps
@@ -92,16 +91,9 @@ class Repository:
         self.described = described
         self.phase = phase
         self.server = cluster.first_server
-        service = lab.services[described.service]
-        if service.chart is None:
-            raise BadParameter(
-                f"{service.name} keeps the cluster, and nothing says by which chart it comes",
-                where=f"services.{service.name}.chart",
-                fix="write name, repo, chart, version and namespace there",
-            )
         values: dict[str, object] = {each: {"create": False} for each in _UNUSED}
         values["kustomizeController"] = {"container": {"additionalArgs": [_TAKES_OVER]}}
-        self.release = Release(lab, service, values)
+        self.release = Release.of(lab, described.service, "keeps the cluster", values)
 
     @property
     def folder(self) -> str:

@@ -15,7 +15,6 @@ from homelab_lib.control.kubernetes.monitoring import (
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import Packages, SystemdService
-from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Monitoring
@@ -119,14 +118,7 @@ class Watch:
         self.described = described
         self.phase = phase
         self.server = cluster.first_server
-        service = lab.services[described.service]
-        if service.chart is None:
-            raise BadParameter(
-                f"{service.name} watches the house, and nothing says by which chart it comes",
-                where=f"services.{service.name}.chart",
-                fix="write name, repo, chart, version and namespace there",
-            )
-        self.release = Release(lab, service, self._values())
+        self.release = Release.of(lab, described.service, "watches the house", self._values())
 
     @property
     def space(self) -> str:
