@@ -4,7 +4,6 @@ Source: proxmox-backup's API schema (4): ``/admin/gc``, ``/admin/datastore/{stor
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
@@ -87,13 +86,14 @@ class Snapshot:
     verified: str
 
 
-def collected(host: Host, datastore: str) -> Collected:
-    """When rubbish was removed from a datastore last, and what came of it."""
-    rows = asked(host, "/admin/gc", shape=_GC)
-    row: dict[str, Any] = next((each for each in rows if each["store"] == datastore), {})
-    return Collected(
-        row.get("last-run-endtime"), row.get("last-run-state", ""), row.get("pending-bytes", 0)
-    )
+def collected(host: Host) -> dict[str, Collected]:
+    """When rubbish was removed from each datastore last, and what came of it."""
+    return {
+        row["store"]: Collected(
+            row.get("last-run-endtime"), row.get("last-run-state", ""), row.get("pending-bytes", 0)
+        )
+        for row in asked(host, "/admin/gc", shape=_GC)
+    }
 
 
 def room(host: Host, datastore: str) -> Room:

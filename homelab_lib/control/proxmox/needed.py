@@ -4,7 +4,7 @@ The links in sysfs say on which device a disk or an interface hangs: ``/sys/bloc
 ``…/0000:01:00.0/host0/…/block/sda`` (sysfs(5), the kernel's Documentation/ABI).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.proxmox.api import api
@@ -16,21 +16,21 @@ _NETWORKS: Shape = [
 ]
 
 
-def needs(host: Host, node: str, slot: str) -> list[str]:
-    """What the node would lose with a device, in words.
+def needs(host: Host, node: str, slots: Iterable[str]) -> dict[str, list[str]]:
+    """What the node would lose with each of some devices, in words.
 
     Parameters
     ----------
     host, node
         The machine, and its node name.
-    slot
-        The device, without its function: ``0000:01:00``.
+    slots
+        The devices, without their functions: ``0000:01:00``.
     """
-    return [
-        says
+    hang = [
+        (host.read("readlink", path, ok=(0, 1)).stdout, says)
         for path, says in [*_disks(host, node), *_interfaces(host, node)]
-        if f"/{slot}." in host.read("readlink", path, ok=(0, 1)).stdout
     ]
+    return {slot: [says for way, says in hang if f"/{slot}." in way] for slot in slots}
 
 
 def _disks(host: Host, node: str) -> Iterator[tuple[str, str]]:

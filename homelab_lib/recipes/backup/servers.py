@@ -211,9 +211,9 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
 
 def _looked_at(server: BackupServer, stores: list[Described], ctx: Context) -> Iterator[Check]:
     host = ctx.host(server.name)
-    now_s = clock_s(host)
+    now_s, ran = clock_s(host), collected(host)
     for store in stores:
-        last = collected(host, store.name)
+        last = ran.get(store.name, Collected(None, ""))
         yield _has_room(store, room(host, store.name), last)
         since_s = now_s - (last.ended_s or made_s(host, store.path))
         late = since_s > store.gc_within_days * _DAY_S

@@ -173,18 +173,18 @@ class Passthrough:
         says = "it is on" if on else f"off; {' '.join(added)} is added" if added else _OFF
         yield Check(f"{self.node} has an IOMMU", on or bool(added), says)
         where = consoles(host, every)
-        for device, card in self._cards(ctx).items():
-            slot = card.slot.rpartition(".")[0]
+        slots = {name: card.slot.rpartition(".")[0] for name, card in self._cards(ctx).items()}
+        needed = needs(host, self.node, slots.values())
+        for device, slot in slots.items():
             title = f"{device} at {slot} is not the host's console"
             says = f"{where.get(slot, '')}: have the firmware start with another card's picture " \
                 "(primary display: the processor's own)"  # fmt: skip
             yield Check(title, slot not in where, says if slot in where else "another card is")
-            yield self._unused(ctx, device, slot)
+            yield self._unused(device, slot, needed[slot])
             yield self._alone(device, slot, every)
 
-    def _unused(self, ctx: Context, device: str, slot: str) -> Check:
+    def _unused(self, device: str, slot: str, needed: Sequence[str]) -> Check:
         """Nothing that the host lives on hangs on it, whatever the lab says."""
-        needed = needs(ctx.host(self.host.name), self.node, slot)
         says = f"it would lose {'; '.join(needed)}" if needed else "nothing of its own hangs on it"
         return Check(f"{self.node} can do without {device} at {slot}", not needed, says)
 
