@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from homelab_lib import answers
 from homelab_lib.control import mark
 from homelab_lib.control.linux import look_at_file, look_at_unit, read_file
+from homelab_lib.control.linux.units import with_the_machine
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
@@ -147,9 +148,7 @@ class K3sNode:
             return Diff(waiting=f"{unit} is starting")
         changes = []
         if observed["UnitFileState"] != "enabled":
-            command = change("systemctl", "enable", unit, sudo=True)
-            undo = f"systemctl disable {unit}"
-            changes.append(Change(f"start {unit} with the machine", command, undo=undo))
+            changes.append(with_the_machine(unit))
         if observed["ActiveState"] != "active":
             command = change("systemctl", "start", unit, sudo=True, timeout_s=300)
             undo = f"systemctl stop {unit}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.control.linux.unit_file import FOLDER
-from homelab_lib.control.linux.units import unit_properties
-from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
+from homelab_lib.control.linux.units import unit_properties, units_read_anew, with_the_machine
+from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _FIELDS = ((0, 59, ""), (0, 23, ""), (1, 31, ""), (1, 12, "jan feb mar apr may jun jul aug sep oct "
@@ -124,13 +124,9 @@ class OwnTimer:
     def diff(self, observed: dict[str, Any]) -> Diff:
         timer, changes = f"{self.unit}.timer", []
         if observed["unread"]:
-            call = change("systemctl", "daemon-reload", sudo=True)
-            undo = f"{NOTHING_TO_UNDO}: it goes by what stands in them"
-            changes.append(Change("have systemd read its unit files anew", call, undo=undo))
+            changes.append(units_read_anew())
         if observed["UnitFileState"] != "enabled":
-            call = change("systemctl", "enable", timer, sudo=True)
-            undo = f"systemctl disable {timer}"
-            changes.append(Change(f"start {timer} with the machine", call, undo=undo))
+            changes.append(with_the_machine(timer))
         if observed["ActiveState"] != "active":
             call = change("systemctl", "start", timer, sudo=True)
             changes.append(Change(f"start {timer}", call, undo=f"systemctl stop {timer}"))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from homelab_lib.control.linux.looking import read_file
-from homelab_lib.control.linux.units import unit_properties
-from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
+from homelab_lib.control.linux.units import unit_properties, units_read_anew, with_the_machine
+from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 FOLDER = "/etc/systemd/system"
@@ -77,13 +77,9 @@ class OwnService:
         changes = []
         unread = observed["LoadState"] == "not-found" or observed["NeedDaemonReload"] == "yes"
         if unread:
-            call = change("systemctl", "daemon-reload", sudo=True)
-            undo = f"{NOTHING_TO_UNDO}: it goes by what stands in them"
-            changes.append(Change("have systemd read its unit files anew", call, undo=undo))
+            changes.append(units_read_anew())
         if observed["UnitFileState"] != "enabled":
-            call = change("systemctl", "enable", self.unit, sudo=True)
-            summary, undo = f"start {self.unit} with the machine", f"systemctl disable {self.unit}"
-            changes.append(Change(summary, call, undo=undo))
+            changes.append(with_the_machine(self.unit))
         if observed["ActiveState"] == "activating" and not changes:
             return Diff(waiting=f"{self.unit} is starting")
         if observed["ActiveState"] != "active" or unread or observed["outdated"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from homelab_lib.errors import StepFailed
-from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
 
 
@@ -31,14 +31,36 @@ class SystemdService:
             return Diff(waiting=f"{self.unit} is starting")
         changes = []
         if observed["UnitFileState"] != "enabled":
-            words = ("systemctl", "enable", self.unit)
-            summary, undo = f"start {self.unit} with the machine", f"systemctl disable {self.unit}"
-            changes.append(Change(summary, change(*words, sudo=True), undo=undo))
+            changes.append(with_the_machine(self.unit))
         if observed["ActiveState"] != "active":
             words = ("systemctl", "start", self.unit)
             undo = f"systemctl stop {self.unit}"
             changes.append(Change(f"start {self.unit}", change(*words, sudo=True), undo=undo))
         return Diff(tuple(changes))
+
+
+def with_the_machine(unit: str, called: str = "") -> Change:
+    """Have a unit start with the machine.
+
+    Parameters
+    ----------
+    unit, called
+        As systemd calls it, and as people do; empty: by the same name.
+    """
+    return Change(
+        f"start {called or unit} with the machine",
+        change("systemctl", "enable", unit, sudo=True),
+        undo=f"systemctl disable {unit}",
+    )
+
+
+def units_read_anew() -> Change:
+    """Have systemd go by the unit files as they are now."""
+    return Change(
+        "have systemd read its unit files anew",
+        change("systemctl", "daemon-reload", sudo=True),
+        undo=f"{NOTHING_TO_UNDO}: it goes by what stands in them",
+    )
 
 
 def look_at_unit(host: Host, unit: str) -> dict[str, str]:

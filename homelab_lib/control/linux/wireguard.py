@@ -14,7 +14,7 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.control.linux.looking import FILE, places, read_file
-from homelab_lib.control.linux.units import look_at_unit
+from homelab_lib.control.linux.units import look_at_unit, with_the_machine
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
@@ -207,10 +207,7 @@ class WireGuardTunnel:
             return Diff(conflict=f"there is no service {self._unit}; wireguard-tools has it")
         changes = []
         if unit["UnitFileState"] != "enabled":
-            call = change("systemctl", "enable", self._unit, sudo=True)
-            undo = f"systemctl disable {self._unit}"
-            summary = f"start {self.interface} with the machine"
-            changes.append(Change(summary, call, undo=undo))
+            changes.append(with_the_machine(self._unit, self.interface))
         if unit["ActiveState"] != "active":
             call = change("systemctl", "start", self._unit, sudo=True)
             changes.append(
