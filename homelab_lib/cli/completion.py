@@ -123,10 +123,10 @@ def _runbooks(lab: str) -> Iterator[str]:
 
 def _steps(folder: str, name: str) -> Iterator[str]:
     from homelab_lib.lab import load_lab
-    from homelab_lib.recipes import first, named, runbook
+    from homelab_lib.recipes import meant, runbook
 
     lab = load_lab(folder)
-    what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
+    what = meant(lab, name)
     book = runbook(lab, what.phase, lambda machine: "", what.part)
     yield from (step.name for step in book.steps)
 

@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 from homelab_lib import paths
 from homelab_lib.lab import load_lab
 from homelab_lib.notebook.writing import looking, whole, written
-from homelab_lib.recipes import first, health, named, runbook
+from homelab_lib.recipes import health, meant, runbook
 from homelab_lib.recipes.holdings import described
 from homelab_lib.session.rehearsed import earlier
 
@@ -31,7 +31,7 @@ def notebook_of(folder: str, name: str) -> tuple[str, NotebookNode]:
         return name, looking(looks, health.parts(looks), lab=where)
     if name == "house":
         return name, whole(lab.title, [book.name for book in earlier(lab, None)], lab=where)
-    what = named(f"phase{name}" if name.isdecimal() else name) if name else first(lab)
+    what = meant(lab, name)
     part = what.part.name
     return what.name, written(
         runbook(lab, what.phase, lambda machine: "", what.part),

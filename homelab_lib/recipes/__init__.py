@@ -5,6 +5,6 @@ the order in which they need each other (`phase.py`); so any lab has runbooks. W
 found by what it is: `nas`, `firewall`, `proxmox`, `kubernetes` …
 """
 
-from homelab_lib.recipes.phase import first, named, runbook, runbooks
+from homelab_lib.recipes.phase import first, meant, named, runbook, runbooks
 
-__all__ = ["first", "named", "runbook", "runbooks"]
+__all__ = ["first", "meant", "named", "runbook", "runbooks"]

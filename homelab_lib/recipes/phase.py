@@ -241,6 +241,25 @@ def first(lab: Lab) -> Named:
     raise refused[0]
 
 
+def meant(lab: Lab, word: str) -> Named:
+    """The runbook that a person means.
+
+    Parameters
+    ----------
+    lab, word
+        The lab, and what was typed: ``2``, ``phase2``, ``phase1_network``; nothing means the first
+        that can be carried out.
+
+    Raises
+    ------
+    BadParameter
+        There is none.
+    """
+    if not word:
+        return first(lab)
+    return named(f"phase{word}" if word.isdecimal() else word)
+
+
 def runbook(lab: Lab, phase: int, public_key_of: KeyOf, part: Part = PARTS[0]) -> Runbook:
     """The runbook of a phase of a lab.
 
