@@ -6,6 +6,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.called import short
 from homelab_lib.lab.devices import AdapterPart, GpuPart
 from homelab_lib.lab.host import Host
+from homelab_lib.lab.part import Part
 from homelab_lib.lab.platforms import SystemPart
 from homelab_lib.lab.project import PriceRange, Purchase
 from homelab_lib.models import compute, cost, power
@@ -36,7 +37,7 @@ class PowerFacts:
     asked_w
         What the maker of a whole system asks for [W].
     guessed
-        Parts whose draw the catalog doesn't have.
+        What parts are called whose draw the catalog doesn't have.
     """
 
     supply: str
@@ -110,7 +111,7 @@ def _machine(host: Host, guessed: list[str]) -> power.Draw:
     idle = board.idle_power_w if board else None
     load = board.load_power_w if board else None
     if idle is None:
-        guessed.append("board")
+        guessed.append(short(board.title) if board else "board")
         idle = 20.0
     if load is None:
         each = (cpu.max_power_w or cpu.base_power_w if cpu else None) or 65.0
@@ -127,7 +128,7 @@ def _disks(host: Host, guessed: list[str]) -> list[power.Draw]:
     for part in parts:
         spins = part.media == "HDD"
         if part.active_power_w is None:
-            guessed.append(part.id)
+            guessed.append(short(part.title))
         works = part.active_power_w or (8.0 if spins else 5.0)
         idle += part.idle_power_w or (5.0 if spins else 1.0)
         load += works
@@ -141,14 +142,14 @@ def _card(part: GpuPart) -> power.Draw:
     return power.Draw(short(part.title), part.idle_power_w or 15.0, board, peak)
 
 
-def _device(name: str, part: object, guessed: list[str]) -> power.Draw | None:
+def _device(name: str, part: Part, guessed: list[str]) -> power.Draw | None:
     if isinstance(part, GpuPart):
         return _card(part)
     watts = getattr(part, "power_w", None)
     if watts is None:
         if isinstance(part, AdapterPart):
             return None  # passive
-        guessed.append(name)
+        guessed.append(short(part.title))
         watts = 5.0
     return power.Draw(name, watts, watts, watts)
 

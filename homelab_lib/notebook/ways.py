@@ -1,7 +1,7 @@
-"""A parameter with a list of names, in the words of the way by which one came.
+"""What is to be given next, in the words of the way by which one came.
 
-An error names it as Python has it, ``confirm=["second-start"]``, as who works in a notebook writes
-it. On a command line that is no help.
+An error names it as Python has it, ``confirm=["second-start"]`` or ``mode=plan``, as who works in a
+notebook writes it. On a command line that is no help.
 """
 
 import json
@@ -14,6 +14,7 @@ Way = Literal["homelab", "papermill"]
 _NAMED = re.compile(
     r'\b(confirm|allow_destroy|only|skip|unknown_releases)=(\["[^"\n]*"(?:, "[^"\n]*")*\])'
 )
+_MODE = re.compile(r'\bmode=(plan|apply|verify)\b(?: approve="(\w+)")?')
 
 
 def given(parameter: str, names: Sequence[str], way: Way) -> str:
@@ -37,5 +38,12 @@ def given(parameter: str, names: Sequence[str], way: Way) -> str:
 
 
 def in_words_of(way: Way, text: str) -> str:
-    """A message, each list of names in it as it is given to a command."""
-    return _NAMED.sub(lambda found: given(found[1], json.loads(found[2]), way), text)
+    """A message, each list of names and each mode in it as it is given to a command."""
+    named = _NAMED.sub(lambda found: given(found[1], json.loads(found[2]), way), text)
+    return _MODE.sub(lambda found: _mode(found[1], found[2] or "", way), named)
+
+
+def _mode(mode: str, digest: str, way: Way) -> str:
+    if way == "papermill":
+        return f"-p mode {mode}" + (f" -p approve {digest}" if digest else "")
+    return f"homelab {mode}" + (f" … --approve {digest}" if digest else "")

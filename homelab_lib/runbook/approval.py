@@ -10,7 +10,7 @@ from homelab_lib.errors import BadParameter, HomelabError, PlanStale
 from homelab_lib.runbook.journal import Journal, intents
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 
-_AGAIN = "run with mode=plan again, read it, and approve the new digest"
+_AGAIN = "make a new plan (mode=plan), read it, and approve its digest"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def load(digest: str, folder: Path) -> Plan:
     if not digest.isalnum() or not file.exists():
         raise BadParameter(
             f"there is no plan {digest!r} for this lab",
-            fix="run with mode=plan, read the plan, then approve the digest it shows",
+            fix="make a plan (mode=plan), read it, then approve the digest it shows",
         )
     plan = Plan.from_json(file.read_text(errors="replace"), where=str(file))
     if plan.digest != digest:

@@ -201,7 +201,7 @@ class Engine:
         raise Unseen(
             "\n    ".join(told),
             where=step.name,
-            fix="it is started; run with mode=plan again, which looks at it, and approve the rest",
+            fix="it is started; a new plan (mode=plan) looks at it: approve the rest",
         )
 
     def _look_at_started(self, step: Step, outcome: StepOutcome, machines: list[str]) -> list[str]:

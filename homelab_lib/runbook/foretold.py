@@ -59,7 +59,7 @@ class Foretold:
             f"{change.host} wants something the plan did not foretell; it was not sent\n"
             f"    now:  {now}\n    plan: {says}",
             where=f"{change.host}:{change.step}",
-            fix="run with mode=plan again and look at what changed",
+            fix="make a new plan (mode=plan) and look at what changed",
         )
 
     def came_earlier(self, earlier: PlannedChange) -> None:
@@ -85,5 +85,5 @@ class Foretold:
                 f"the plan foretold changes that the hosts did not need:\n    {lines}",
                 where=step.name,
                 fix="nothing is broken by this, but something else is at work on these hosts; "
-                "run with mode=plan again",
+                "make a new plan (mode=plan)",
             )

@@ -65,7 +65,7 @@ def drift(runbook: str, drifted: Sequence[StepOutcome], place: str) -> Drift:
     steps = "1 step is" if len(drifted) == 1 else f"{len(drifted)} steps are"
     mends = "mode=plan shows what would mend it"
     if runbook == health.NAME:
-        mends = "RUNBOOK:STEP is mended by that runbook; with mode=plan it shows how"
+        mends = "RUNBOOK:STEP is mended by that runbook; its plan (mode=plan) shows how"
     return Drift(
         f"{steps} not as the lab describes {'it' if len(drifted) == 1 else 'them'}:\n{lines}",
         fix=f"{mends}; the record: {place}",

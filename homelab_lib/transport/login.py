@@ -1,5 +1,6 @@
 """Getting in: a TCP connection, the host's key checked, a key of ours accepted."""
 
+import re
 import socket
 import threading
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from homelab_lib.transport.proxy import Piped
 
 KEEPALIVE_S = 15
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_NO_GREETING = "Error reading SSH protocol banner"  # paramiko's, and the system's word behind it
 _LINES = 10  # of what a host says; some greet with a page of law
 
 
@@ -181,13 +183,23 @@ def _no_server(transport: Transport, endpoint: Endpoint) -> Unreachable:
             fix=f"does this print a line that begins with SSH-? {endpoint.proxy_command}",
         )
     return Unreachable(
-        f"{endpoint.name} answers, but not as an SSH server should: "
-        f"{_plain(str(error)) if error else 'it fell silent while keys were agreed on'}",
+        f"{endpoint.name} answers, but not as an SSH server should: {_why(error)}",
         where=endpoint.place,
         fix="its SSH offers only what is no longer thought safe; update it"
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
         else "is this port its SSH? is it overloaded, or still starting?",
     )
+
+
+def _why(error: Exception | None) -> str:
+    """Why keys were not agreed on; the library has no words for a connection that was closed."""
+    if error is None:
+        return "it fell silent while keys were agreed on"
+    said = _plain(str(error))
+    if said.startswith(_NO_GREETING):
+        said = re.sub(r"^\[Errno \d+\] ", "", said.removeprefix(_NO_GREETING))
+        return f"it did not greet{said and f' ({said})'}"
+    return said or "it closed the connection while keys were agreed on"
 
 
 def _plain(said: str) -> str:
@@ -219,7 +231,7 @@ def _authenticate(transport: Transport, endpoint: Endpoint) -> None:
                     break
                 if transport.is_active():
                     continue
-                why = f"it closed the connection ({error or 'too many keys?'})"
+                why = f"it closed the connection ({str(error) or 'too many keys?'})"
                 break
             finally:
                 says += _words(transport, says)

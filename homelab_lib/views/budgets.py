@@ -160,7 +160,7 @@ def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame":
             "least supply [W]": round(each.least_w),
             "named [W]": " or ".join(map(str, each.rated_w)) or "–",
             "verdict": each.verdict,
-            "guessed": ", ".join(dict.fromkeys(each.guessed)) or "–",
+            "guessed": "; ".join(dict.fromkeys(each.guessed)) or "–",
         }
         for each in facts
     ).set_index("supply")

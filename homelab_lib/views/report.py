@@ -170,7 +170,7 @@ def _date(written: str) -> str:
 
 def _drifted(steps: Sequence[StepOutcome]) -> str:
     rows = [
-        (step.step, difference(step), mended(step.step) or "mode=plan shows what would mend it")
+        (step.step, difference(step), mended(step.step) or "a plan shows what would mend it")
         for step in steps
         if step.status == "drift"
     ]

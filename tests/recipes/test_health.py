@@ -70,7 +70,7 @@ def test_what_is_amiss_is_told_with_what_was_looked_at_and_what_mends_it(house, 
     assert "mended by phase2, step image" in told
     assert "phase2:server" in caught.value.what
     assert "phase2:image" in caught.value.what
-    assert "with mode=plan it shows how" in caught.value.fix
+    assert "its plan (mode=plan) shows how" in caught.value.fix
 
 
 def test_a_host_that_is_off_hides_no_other(house, look):

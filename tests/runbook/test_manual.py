@@ -41,6 +41,27 @@ def test_what_it_can_not_tell_has_to_be_named():
     assert wire.ran == ["one: put a 1"]
 
 
+@pytest.mark.parametrize(
+    ("told", "homelab", "papermill"),
+    [
+        (
+            "mode=plan shows what would mend it",
+            "homelab plan shows what would mend it",
+            "-p mode plan shows what would mend it",
+        ),
+        (
+            'To carry it out: mode=apply approve="p12"',
+            "To carry it out: homelab apply … --approve p12",
+            "To carry it out: -p mode apply -p approve p12",
+        ),
+        ("pcie mode=plane is none", "pcie mode=plane is none", "pcie mode=plane is none"),
+    ],
+)
+def test_a_mode_is_told_as_the_command_has_it(told, homelab, papermill):
+    assert in_words_of("homelab", told) == homelab
+    assert in_words_of("papermill", told) == papermill
+
+
 @pytest.mark.parametrize("manual", [Manual("Label."), Manual("Label.", seen, or_confirmed=True)])
 def test_who_signs_is_told_all_that_the_next_command_has_to_say(manual):
     wire = Wire()

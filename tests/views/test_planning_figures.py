@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from homelab_lib.audit import facts_network
+from homelab_lib.audit.facts_budgets import power_facts
 from homelab_lib.audit.facts_gpu import card_facts, model_facts
 from homelab_lib.audit.facts_losses import losses
 from homelab_lib.audit.facts_storage import other_layouts, pool_facts, rated_pools
 from homelab_lib.lab import load_lab
-from homelab_lib.views import gpu_models, network, pcie_tree, storage, style
+from homelab_lib.views import budgets, gpu_models, network, pcie_tree, storage, style
 from homelab_lib.wiring.pcie_tree import leaves, shared_links
 from homelab_lib.wiring.serving import Run
 
@@ -206,6 +207,19 @@ def test_a_lab_without_cards_says_so():
     assert gpu_models.NO_CARD in gpu_models.heat_map(mini).document
     for table in ("cards", "served", "ways_out", "pooled", "together"):
         assert getattr(gpu_models, table)(mini).iloc[0, 0] == gpu_models.NO_CARD
+
+
+# Budgets -----------------------------------------------------------------------------------------
+
+
+def test_what_a_draw_is_guessed_for_is_called_as_people_call_it(any_lab):
+    """Never by its name in the catalog, whatever the lab has in it."""
+    catalog = any_lab.catalog
+    parts = {*catalog.disks, *catalog.boards, *catalog.nics, *catalog.accelerators}
+    table = budgets.power_table(power_facts(any_lab))
+    named = {name for cell in table["guessed"] for name in cell.split("; ")} - {"–"}
+    assert named
+    assert not named & {*parts, *(n for host in any_lab.hosts.values() for n in host.devices)}
 
 
 # Drawings and notebooks --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ _SMALL_W = 100.0  # a supply that any shop has; not worth more than a note
 def _evidence(facts: PowerFacts) -> tuple[str, ...]:
     said = [f"{d.name}: {d.load_w:g} W, {d.peak_w:g} W for an instant" for d in facts.draws]
     if facts.guessed:
-        said.append(f"Guessed, for want of figures: {', '.join(dict.fromkeys(facts.guessed))}.")
+        said.append(f"Guessed, for want of figures: {'; '.join(dict.fromkeys(facts.guessed))}.")
     return tuple(said)
 
 
