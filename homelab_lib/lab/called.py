@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from homelab_lib.lab.lab import Lab
+
 # Whose chip it is: the model's own name says so, too.
 _MAKER = re.compile(r"^(NVIDIA GeForce|NVIDIA|AMD Radeon|Intel(?= Arc)) ")
 
@@ -27,3 +29,14 @@ def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
     named = {name: short(title) for name, title in titles.items()}
     often = Counter(named.values())
     return {n: f"{title} ({n})" if often[title] > 1 else title for n, title in named.items()}
+
+
+def devices(lab: Lab) -> dict[str, str]:
+    """What each card and adapter of a lab is called, by ``host.device``."""
+    return told_apart(
+        {
+            f"{host.name}.{name}": device.part.title
+            for host in lab.hosts.values()
+            for name, device in host.devices.items()
+        }
+    )

@@ -41,7 +41,7 @@ SHIPPED = [
     ("a 13th generation ages", "microcode-first", f"{DESK}.cpu", "note", "0x12b"),
     ("4 GB/s have no basis", "ideal-without-basis", "link_budgets.0", "note", "It is no need"),
     ("13B on 8 GB", "size-class-does-not-fit", "model_classes.1", "costs",
-     "desktop.gpu 2048 tokens"),
+     "2048 tokens on the RX 7600"),
     ("the pool is slower than 10GbE", "pool-slower-than-its-link", TANK, "note", "at random"),
     ("Exo computes on the processor", "memory-not-pooled", "models.pooled-70b", "stops",
      "0.8 to 1.2 tokens a second"),

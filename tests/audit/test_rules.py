@@ -565,6 +565,23 @@ def test_an_audit_is_the_same_each_time_and_no_rule_breaks(lab):
     assert ranks == sorted(ranks)
 
 
+@pytest.mark.parametrize("lab", [WRITTEN, DECIDED, MINI, RACK])
+def test_a_card_is_called_as_people_call_it(lab):
+    """By its path only in brackets behind that."""
+    paths = [f"{host.name}.{name}" for host in lab.hosts.values() for name in host.devices]
+    bare = re.compile(r"(?<![\w.(])(" + "|".join(map(re.escape, paths)) + r")(?![\w.)])")
+    assert not [found.says for found in findings(lab) if paths and bare.search(found.says)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_two_cards_that_are_alike_are_told_apart(count):
+    both = [(f"{PVE}.devices.gpu{n}.part", "rx-7900-xt") for n in range(3 - count, 3)]
+    lab = changed(WRITTEN, *both, ("vms.k3s-gpu1.gpus", ["gpu2"]))
+    (found,) = said("card-in-two-vms", lab)
+    named = "RX 7900 XT (proxmox.gpu2)" if count == 2 else "RX 7900 XT;"
+    assert f"both get the {named}" in found.says
+
+
 def test_a_vm_may_be_given_a_card_that_computes_nothing():
     nic = ("hosts.proxmox.devices.nic", {"part": "intel-x710-da2"})
     lab = changed(WRITTEN, nic, ("vms.k3s-gpu2.gpus", ["gpu2", "nic"]))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
+from homelab_lib.lab.called import devices
 from homelab_lib.lab.devices import AcceleratorPart, GpuPart
 from homelab_lib.lab.guests import Reservation, Vm
 from homelab_lib.lab.host import Device, Host
@@ -172,7 +173,8 @@ def cards_given_once(lab: Lab) -> Iterator[Finding]:
                 "card-in-two-vms",
                 "stops",
                 f"hosts.{host}.devices.{name}",
-                f"{' and '.join(names)} both get {device}; a card goes to one VM at a time.",
+                f"{' and '.join(names)} both get the {devices(lab)[device]}; a card goes to one "
+                "VM at a time.",
                 len(names),
                 "VMs",
                 fix=Fix(f"not to {names[-1]}", changes=((f"vms.{names[-1]}.gpus", left),)),

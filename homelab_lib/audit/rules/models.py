@@ -13,6 +13,7 @@ from homelab_lib.audit.facts_gpu import (
 from homelab_lib.audit.facts_offload import Offload, offload
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
+from homelab_lib.lab.called import devices
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.lab import Lab
@@ -35,6 +36,12 @@ def cards_of(lab: Lab, devices: Iterable[str]) -> list[GpuPart]:
         if isinstance(part, GpuPart):
             found.append(part)
     return found
+
+
+def called(lab: Lab, names: Iterable[str]) -> list[str]:
+    """What people call these devices."""
+    titles = devices(lab)
+    return [titles[name] for name in names]
 
 
 def room_of(card: GpuPart) -> int:
@@ -106,8 +113,8 @@ def models_fit(lab: Lab) -> Iterator[Finding]:
             "costs" if partly else "stops",
             f"models.{model.name}",
             f"{model.part.title} at {model.quant} with {model.context_tokens * model.parallel} "
-            f"tokens takes {need.needed_bytes / GIB:.2f} GiB, and {' + '.join(model.devices)} "
-            f"has {there / GIB:g} GiB."
+            f"tokens takes {need.needed_bytes / GIB:.2f} GiB, and "
+            f"{' + '.join(called(lab, model.devices))} has {there / GIB:g} GiB."
             + (f" {_spilled(model, partly)}" if partly else "")
             + (f" The runbook of phase {model.phase} refuses it." if refused else ""),
             need.needed_bytes,
@@ -190,7 +197,11 @@ def classes_fit(lab: Lab) -> Iterator[Finding]:
         if not small:
             continue
         least = class_bytes(like, row.parameters_low, bits)
-        said = [f"{name} {f'{n} tokens' if n else 'none at all'}" for name, n in small.items()]
+        names = called(lab, small)
+        said = [
+            f"{f'{tokens} tokens' if tokens else 'none at all'} on the {name}"
+            for name, tokens in zip(names, small.values(), strict=True)
+        ]
         left = [name for name in row.devices if name not in small]
         yield Finding(
             "size-class-does-not-fit",

@@ -6,6 +6,7 @@ from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.facts_media import stream_facts
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
+from homelab_lib.lab.called import devices
 from homelab_lib.lab.devices import AdapterPart, GpuPart
 from homelab_lib.lab.host import Device, Disk, Host
 from homelab_lib.lab.lab import Lab
@@ -202,8 +203,8 @@ def budgets_met(lab: Lab) -> Iterator[Finding]:
                 "link-below-need",
                 "costs",
                 f"link_budgets.{index}",
-                f"{row.device} is said to need {row.needed_bytes_per_s / 1e9:g} GB/s; PCI Express "
-                f"{link.gen}.0 x{link.lanes} carries {told(band, 8, 'GB/s')}.",
+                f"{devices(lab)[row.device]} is said to need {row.needed_bytes_per_s / 1e9:g} "
+                f"GB/s; PCI Express {link.gen}.0 x{link.lanes} carries {told(band, 8, 'GB/s')}.",
                 carried,
                 "B/s",
                 (f"Held down by {link.limited_by}.", f'The document: "{row.verdict}".'),
@@ -221,9 +222,10 @@ def ideals_have_reasons(lab: Lab) -> Iterator[Finding]:
             "ideal-without-basis",
             "note",
             f"link_budgets.{index}",
-            f"{row.ideal_bytes_per_s / 1e9:g} GB/s are called ideal for {row.device}; what is "
-            f"promised of it moves {max(needs) / 1e9:.2f} GB/s over its link, since only "
-            "compressed video crosses it. It is no need, and nothing is short by it.",
+            f"{row.ideal_bytes_per_s / 1e9:g} GB/s are called ideal for "
+            f"{devices(lab).get(row.device, row.device)}; what is promised of it moves "
+            f"{max(needs) / 1e9:.2f} GB/s over its link, since only compressed video crosses it. "
+            "It is no need, and nothing is short by it.",
             max(needs),
             "B/s",
             fix=Fix("leave it out", changes=((f"link_budgets.{index}.ideal_bytes_per_s", None),)),
@@ -243,7 +245,8 @@ def budgets_right(lab: Lab) -> Iterator[Finding]:
                 "link-slower-than-claimed",
                 "costs",
                 f"link_budgets.{index}",
-                f"{row.link} is said to give {row.device} {row.provided_bytes_per_s / 1e9:g} GB/s; "
+                f"{row.link} is said to give {devices(lab)[row.device]} "
+                f"{row.provided_bytes_per_s / 1e9:g} GB/s; "
                 f"the link trains to PCI Express {link.gen}.0 x{link.lanes}, {given / 1e9:.2f} "
                 "GB/s before packet overhead.",
                 given,

@@ -6,7 +6,7 @@ from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.facts_offload import on_processor
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
-from homelab_lib.audit.rules.models import cards_of, known, room_of
+from homelab_lib.audit.rules.models import called, cards_of, known, room_of
 from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.lab import Lab
 
@@ -27,7 +27,8 @@ def _apart(lab: Lab, devices: tuple[str, ...], server: str) -> list[str]:
     reasons = []
     places = {name: _place(lab, name) for name in devices}
     if len(set(places.values())) > 1 or None in places.values():
-        where = (f"{name} in {place or 'no VM'}" for name, place in places.items())
+        there = zip(called(lab, places), places.values(), strict=True)
+        where = (f"{name} in {place or 'no VM'}" for name, place in there)
         reasons.append(f"they are not in one machine ({', '.join(where)})")
     drives, source = _DRIVES.get(server, (None, ""))
     own = [set(card.runtimes) for card in cards_of(lab, devices)]
@@ -79,7 +80,7 @@ def pools_work(lab: Lab) -> Iterator[Finding]:
             "memory-not-pooled",
             "stops",
             subject,
-            f"The {total / GIB:g} GiB of {', '.join(devices)} can't be used as one: "
+            f"The {total / GIB:g} GiB of {', '.join(called(lab, devices))} can't be used as one: "
             f"{'; '.join(reasons)}. The largest single card has {largest / GIB:g} GiB.",
             largest,
             "B",
@@ -108,7 +109,8 @@ def cards_suffice(lab: Lab) -> Iterator[Finding]:
                 "costs",
                 device,
                 f"{', '.join(m.name for m in models)} take {sum(sizes) / GIB:.2f} GiB together, "
-                f"and {device} has {room_of(cards[0]) / GIB:g} GiB: they take turns.",
+                f"and the {called(lab, [device])[0]} has {room_of(cards[0]) / GIB:g} GiB: they "
+                "take turns.",
                 sum(sizes),
                 "B",
                 (fact(cards[0], f"{cards[0].vram_bytes / GIB:g} GiB"),),
@@ -143,7 +145,7 @@ def servers_apart(lab: Lab) -> Iterator[Finding]:
             "model-server-for-each-machine",
             "note",
             f"services.{service.name}",
-            f"{service.title} is to use {' and '.join(cards)}, which are in "
+            f"{service.title} is to use {' and '.join(called(lab, cards))}, which are in "
             f"{' and '.join(places)}: that is {len(places)} servers, each with models and an "
             "address of its own. Who asks one does not reach what another has.",
             len(places),
