@@ -8,31 +8,16 @@ from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.recipes.backup import files as backup
 from recipes.bench import Bench
+from recipes.onto_pbs import ENTERED, GUESTS, SECRET
 
 LAB = load_lab()
 PRINT = ":".join(["ab"] * 32)
-SECRET = "8c2f0f3a-1111-2222-3333-444455556666"
 VM, DRILL = 201, 9201
-GUESTS = {
-    "host": "proxmox",
-    "guests": ["k3s-control"],
-    "storage": "pbs",
-    "schedule": "30 2 * * *",
-    "keep": {"daily": 7},
-    "medium": "the backup server's disks",
-    "phase": 4,
-}
-STORE = {
-    "kind": "pbs",
-    "content": ["backup"],
+STORE = ENTERED | {
     "server": "10.0.30.9",
-    "datastore": "house",
-    "username": "pve@pbs!node",
-    "password": "env:PBS_TOKEN",
     "fingerprint": PRINT,
     "encrypted": True,
     "paper": "an aunt in another town",
-    "phase": 4,
 }
 DRILLED = {"backup": "vms", "vm": "k3s-control", "vmid": DRILL, "storage": "fastmirror", "phase": 4}
 

@@ -13,29 +13,10 @@ from homelab_lib.lab.storage import VmStorage
 from homelab_lib.recipes.backup import files as backup
 from homelab_lib.recipes.backup import servers
 from recipes.bench import Bench
+from recipes.onto_pbs import ENTERED, GUESTS, SECRET
 
 LAB = load_lab()
-SECRET = "8c2f0f3a-1111-2222-3333-444455556666"
-GUESTS = {
-    "host": "proxmox",
-    "guests": ["k3s-control"],
-    "storage": "pbs",
-    "schedule": "30 2 * * *",
-    "keep": {"daily": 7},
-    "medium": "the backup server's disks",
-    "phase": 4,
-}
-STORE = {
-    "host": "proxmox",
-    "name": "pbs",
-    "kind": "pbs",
-    "content": ["backup"],
-    "server": "10.0.30.60",
-    "datastore": "house",
-    "username": "pve@pbs!node",
-    "password": "env:PBS_TOKEN",
-    "phase": 4,
-}
+STORE = ENTERED | {"host": "proxmox", "name": "pbs", "server": "10.0.30.60"}
 DATASTORE = {
     "path": "/mnt/datastore/house",
     "keep": {"daily": 7, "weekly": 4},
