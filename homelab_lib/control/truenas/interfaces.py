@@ -286,11 +286,9 @@ def _armed(host: Host) -> bool:
 
 
 def _update(each: NasInterface, found: Mapping[str, Any]) -> Change:
-    what = [*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))]
-    big = f", packets of {each.mtu} bytes" if each.mtu != STANDARD_MTU else ""
     old = ", ".join(f"{key} {_shown(found[key])}" for key in each.differing(found))
     return Change(
-        f"give {each.name} {', '.join(what) or 'no address'}{big}",
+        f"give {each.name} {_given(each)}",
         changing("interface.update", each.name, each.document),
         replaces=old,
         undo=_UNDO,
@@ -303,16 +301,21 @@ def _in_places(servers: Sequence[str]) -> dict[str, str]:
 
 
 def _create(each: NasInterface) -> Change:
-    gives = ", ".join((*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))))
-    big = f", packets of {each.mtu} bytes" if each.mtu != STANDARD_MTU else ""
     return Change(
-        f"make {each.name} of {each.made_of}, with {gives or 'no address'}{big}",
+        f"make {each.name} of {each.made_of}, with {_given(each)}",
         changing(
             "interface.create",
             {"name": each.name, "type": KINDS[type(each.made_of)]} | each.document,
         ),
         undo=_UNDO,
     )
+
+
+def _given(each: NasInterface) -> str:
+    """The addresses that it gets, and how large its packets are where they are not as usual."""
+    addresses = [*each.addresses, *(key for key in _BY_ITSELF if getattr(each, key))]
+    big = f", packets of {each.mtu} bytes" if each.mtu != STANDARD_MTU else ""
+    return f"{', '.join(addresses) or 'no address'}{big}"
 
 
 def _shown(value: Any) -> str:

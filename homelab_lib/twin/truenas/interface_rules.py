@@ -61,7 +61,7 @@ def judge_interface(network: Network, where: str, data: Row, own: str) -> None:
             errors.add(f"{where}.{key}", text)
     for place, text in _aliases(data, others):
         errors.add(f"{where}.aliases.{place}", text)
-    used = {port: name for name, row in others.items() for port in row.get("lag_ports", ())}
+    used = _above(others, "lag_ports")
     if kind in _NAMED and not own:
         begins, title = _NAMED[kind]
         name = data.get("name", f"{begins}0")
@@ -89,6 +89,11 @@ def judge_interface(network: Network, where: str, data: Row, own: str) -> None:
     errors.check()
 
 
+def _above(others: dict[str, Row], parts: str) -> dict[str, str]:
+    """The interface that each is a part of."""
+    return {port: name for name, row in others.items() for port in row.get(parts, ())}
+
+
 def _aliases(data: Row, others: dict[str, Row]) -> Iterator[tuple[int, str]]:
     taken = [_network(alias) for row in others.values() for alias in row["aliases"]]
     for place, alias in enumerate(data.get("aliases", ())):
@@ -106,7 +111,7 @@ def _network(alias: Row) -> Any:
 
 
 def _bridged(data: Row, others: dict[str, Row], used: dict[str, str]) -> Iterator[tuple[str, str]]:
-    bridged = {port: name for name, row in others.items() for port in row.get("bridge_members", ())}
+    bridged = _above(others, "bridge_members")
     for place, member in enumerate(data.get("bridge_members", ())):
         if member not in list(others):  # its form may be any
             yield f"bridge_members.{place}", "Not a valid interface."
@@ -123,7 +128,7 @@ def _aggregated(
         yield "lag_protocol", text
     if not data.get("lag_ports"):
         yield "lag_ports", "This field cannot be empty."
-    bridged = {port: name for name, row in others.items() for port in row.get("bridge_members", ())}
+    bridged = _above(others, "bridge_members")
     for place, member in enumerate(data.get("lag_ports", ())):
         here = f"lag_ports.{place}"
         if member not in others:
