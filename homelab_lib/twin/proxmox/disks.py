@@ -6,6 +6,7 @@ is said by the task, as is what the storage refuses.
 
 import re
 
+from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.proxmox.devices import print_net, split_net
 from homelab_lib.twin.proxmox.drives import NEW_DISK
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -104,9 +105,9 @@ def source_digest(node: ProxmoxNode, source: str) -> str:
     return entry.sha256
 
 
-def identifier(node: ProxmoxNode) -> str:
+def identifier(machine: Machine) -> str:
     """A UUID that nothing else has."""
-    text = f"{node.world.rng.getrandbits(128):032x}"
+    text = f"{machine.world.rng.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -13,6 +13,7 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.proxmox.backup_server.options import Given, parsed
 from homelab_lib.twin.proxmox.backup_server.server import OWNER, Manager, Ran, Refused, snapshot_row
+from homelab_lib.twin.proxmox.disks import identifier
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 
 programs = Commands()
@@ -164,8 +165,7 @@ def _make_token(machine: Machine, server: Manager, given: Given) -> Any:
     user, name = given["userid"], given["token-name"]
     if f"{user}!{name}" in server.known:
         raise Refused(f"token '{name}' for user '{user}' already exists.")
-    number = f"{machine.world.rng.getrandbits(128):032x}"
-    secret = "-".join((number[:8], number[8:12], number[12:16], number[16:20], number[20:]))
+    secret = identifier(machine)
     enter_token(server, f"{user}!{name}", secret)
     return f"Result: {json.dumps({'tokenid': f'{user}!{name}', 'value': secret}, indent=2)}\n"
 
