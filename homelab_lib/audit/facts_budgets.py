@@ -1,5 +1,6 @@
 """Budgets of a lab, as facts: watts against supplies, memory against promises, money."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from homelab_lib.lab import Lab
@@ -154,6 +155,14 @@ def _device(name: str, part: Part, guessed: list[str]) -> power.Draw | None:
     return power.Draw(name, watts, watts, watts)
 
 
+def wall_w(facts: Sequence[PowerFacts]) -> tuple[float, float]:
+    """What several supplies draw from the socket together, idle and at full load [W]."""
+    return (
+        sum(power.wall_w(each.needs.idle_w) for each in facts),
+        sum(power.wall_w(each.needs.load_w) for each in facts),
+    )
+
+
 @dataclass(frozen=True)
 class UpsFacts:
     """What hangs on a UPS.
@@ -183,17 +192,14 @@ class UpsFacts:
 def ups_facts(lab: Lab) -> list[UpsFacts]:
     """One entry for each UPS that feeds hosts: what their supplies, and those of their cards, draw
     from the socket. Switches, some watts each, are not counted."""
-    found = []
+    found, known = [], power_facts(lab)
     for name, ups in lab.upses.items():
-        fed = [each for each in power_facts(lab) if each.supply.partition(".")[0] in ups.feeds]
-        drawn = [(power.wall_w(e.needs.idle_w), power.wall_w(e.needs.load_w)) for e in fed]
+        fed = [each for each in known if each.supply.partition(".")[0] in ups.feeds]
         if not fed:
             continue
-        said = [
-            f"{each.supply}: {idle:.0f} to {load:.0f} W"
-            for each, (idle, load) in zip(fed, drawn, strict=True)
-        ]
-        idle_w, load_w = (sum(each[end] for each in drawn) for end in (0, 1))
+        drawn = [(each.supply, *wall_w([each])) for each in fed]
+        said = [f"{supply}: {idle:.0f} to {load:.0f} W" for supply, idle, load in drawn]
+        idle_w, load_w = wall_w(fed)
         feeds = tuple(each.supply for each in fed)
         found.append(UpsFacts(name, feeds, idle_w, load_w, float(ups.part.rated_w), tuple(said)))
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from homelab_lib.audit.facts_budgets import CostFacts, MemoryFacts, PowerFacts
+from homelab_lib.audit.facts_budgets import CostFacts, MemoryFacts, PowerFacts, ups_facts, wall_w
 from homelab_lib.lab import Lab
 from homelab_lib.models import cost, power
 from homelab_lib.units import format_seconds
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GIB = 2**30
 NO_HYPERVISOR = Missing("This lab has no hypervisor.")
+NOTHING_DRAWS = Missing("What hangs on a UPS, and what that draws, is not described.")
 NOTHING_TO_BUY = Missing("Nothing is to be bought.")
 _KINDS = {"board and processor": QUIET, "disks": BUSY, "graphics": GOOD, "the rest": SOFT}
 
@@ -186,22 +187,22 @@ def memory_table(facts: Sequence[MemoryFacts]) -> "pd.DataFrame | Missing":
     ).set_index("hypervisor")
 
 
-def ups_table(lab: Lab, facts: Sequence[PowerFacts]) -> "pd.DataFrame":
+def ups_table(lab: Lab, facts: Sequence[PowerFacts]) -> "pd.DataFrame | Missing":
     """How long each UPS carries what hangs on it; where there is none, an ordinary one with all."""
     import pandas as pd
 
-    draws = {each.supply: each.needs for each in facts}
     known = [
-        (ups.title, ups.part, [draws[name] for name in draws if name.split(".")[0] in ups.feeds])
-        for ups in lab.upses.values()
+        (lab.upses[each.name].title, lab.upses[each.name].part, each.idle_w, each.load_w)
+        for each in ups_facts(lab)
     ]
-    if not known:
+    if not lab.upses:
         part = lab.catalog.upses["ups-1500va"]
-        known = [(f"{part.title} (the lab has none)", part, list(draws.values()))]
+        known = [(f"{part.title} (the lab has none)", part, *wall_w(facts))]
+    if not known or not facts:
+        return NOTHING_DRAWS
     rows = []
-    for title, part, fed in known:
-        for state in ("idle", "load"):
-            drawn = sum(power.wall_w(getattr(needs, f"{state}_w")) for needs in fed)
+    for title, part, idle_w, load_w in known:
+        for state, drawn in (("idle", idle_w), ("load", load_w)):
             lasts = "switches off: above its rating"
             if drawn <= part.rated_w and part.energy_wh:
                 lasts = format_seconds(
@@ -223,11 +224,10 @@ def ups_table(lab: Lab, facts: Sequence[PowerFacts]) -> "pd.DataFrame":
 def circuit(facts: Sequence[PowerFacts], *, breaker_a: float, voltage_v: float) -> str:
     """What a household circuit has left with all machines on it, as a sentence in Markdown."""
 
-    def left_w(state: str) -> float:
-        drawn = sum(power.wall_w(getattr(each.needs, f"{state}_w")) for each in facts)
-        return power.circuit_headroom_w(drawn, breaker_a=breaker_a, voltage_v=voltage_v)
-
-    idle_w, load_w = left_w("idle"), left_w("load")
+    idle_w, load_w = (
+        power.circuit_headroom_w(drawn, breaker_a=breaker_a, voltage_v=voltage_v)
+        for drawn in wall_w(facts)
+    )
     told = f"A circuit of {breaker_a:g} A and {voltage_v:g} V has **{idle_w:.0f} W** left when all "
     told += "machines idle"
     if load_w < 0:

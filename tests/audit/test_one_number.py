@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.audit import facts_media, facts_network, report
-from homelab_lib.audit.facts_budgets import memory_facts
+from homelab_lib.audit.facts_budgets import memory_facts, power_facts
 from homelab_lib.audit.facts_gpu import card_facts, model_facts
 from homelab_lib.audit.facts_storage import pool_facts
 from homelab_lib.audit.ledger import judge
 from homelab_lib.audit.rules.models import needs
 from homelab_lib.audit.run import findings
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.per_host import at
 from homelab_lib.models.ethernet import tcp_bytes_per_s
 from homelab_lib.recipes.nas import pool as pool_recipe
@@ -33,7 +34,8 @@ from homelab_lib.wiring.serving import run_of
 
 GIB = 2**30
 TANK, NIC = "truenas.tank", "hosts.truenas.devices.nic10g"
-LAB = load_lab(Path(__file__).resolve().parents[2] / "data")
+DATA = Path(__file__).resolve().parents[2] / "data"
+LAB = load_lab(DATA)
 FOUND = findings(LAB)
 JUDGED = {each.claim: each for each in judge(LAB, FOUND)}
 SAID = {(each.rule, each.subject): each for each in FOUND}
@@ -143,6 +145,17 @@ def test_what_a_host_has_too_little_memory_by():
     drawn = f"{given / facts.room.memory_bytes:.0%}: {format_ibytes(given)} of "
     assert drawn in usage(LAB).document
     assert all(told in text for text in TEXTS)
+
+
+def test_what_hangs_on_a_ups_draws():
+    """The table has what the rule judges, and no line for a UPS on which nothing known hangs."""
+    lab = changed(load_lab(DATA / "examples" / "server"), ("upses.rack.part", "eaton-5p-650"))
+    rule = next(each for each in findings(lab) if each.rule == "ups-too-small")
+    shown = budgets.ups_table(lab, power_facts(lab))
+    assert list(shown["at the wall [W]"])[-1] == round(rule.number)
+    assert list(shown["it lasts"])[-1] == "switches off: above its rating"
+    bare = changed(lab, ("upses.rack.feeds", ["gate"]))
+    assert budgets.ups_table(bare, power_facts(bare)) == budgets.NOTHING_DRAWS
 
 
 @pytest.mark.parametrize("name", [m.name for m in LAB.models.values() if len(m.devices) == 1])
