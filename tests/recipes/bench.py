@@ -73,6 +73,16 @@ class Wire:
         pass
 
 
+class Plugged(Wire):
+    """A wire at whose end nobody answers while the machine is off or boots."""
+
+    def _carried(self, host, call):
+        machine = self.world.machines.get(host)
+        if machine is None or not machine.accepts_logins():
+            raise Unreachable(f"{host} does not answer", where=host, fix="look")
+        return super()._carried(host, call)
+
+
 @dataclass
 class Bench:
     """A twin of a lab before a phase, and steps to try on it."""

@@ -4,24 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from homelab_lib.errors import Unreachable
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
-from recipes.bench import Bench, Wire
+from recipes.bench import Bench, Plugged
 from standing import differences
 
 LAB = load_lab("tests/recipes/labs/cards.yaml")
-
-
-class Plugged(Wire):
-    """A wire at whose end nobody answers while the machine is off or boots."""
-
-    def _carried(self, host, call):
-        machine = self.world.machines.get(host)
-        if machine is None or not machine.accepts_logins():
-            raise Unreachable(f"{host} does not answer", where=host, fix="look")
-        return super()._carried(host, call)
 
 
 def bench(lab=LAB):

@@ -5,24 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from homelab_lib.errors import BadParameter, Unreachable
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.recipes.kubernetes import compute
-from recipes.bench import Bench, Wire
+from recipes.bench import Bench, Plugged
 
 LAB = Path(__file__).parent / "labs" / "cards.yaml"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHomelabTestKeyHomelabTestKeyHomelabTestKeyA test"
-
-
-class Plugged(Wire):
-    """A wire at whose end nobody answers while the machine is off or boots."""
-
-    def _carried(self, host, call):
-        machine = self.world.machines.get(host)
-        if machine is None or not machine.accepts_logins():
-            raise Unreachable(f"{host} does not answer", where=host, fix="look")
-        return super()._carried(host, call)
 
 
 @pytest.fixture

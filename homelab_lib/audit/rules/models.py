@@ -87,7 +87,7 @@ def known(lab: Lab, models: Iterable[ServedModel]) -> Iterator[tuple[ServedModel
 
 
 @rule("model-not-computed")
-def modelsknown(lab: Lab) -> Iterator[Finding]:
+def models_known(lab: Lab) -> Iterator[Finding]:
     """A model of which nothing says what it weighs."""
     for model in lab.models.values():
         try:

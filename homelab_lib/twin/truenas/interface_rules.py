@@ -14,11 +14,12 @@ from homelab_lib.twin.truenas.network import Network
 Row = dict[str, Any]
 
 _PROTOCOLS = ("LACP", "FAILOVER", "LOADBALANCE")
-_NAMED = {
+NAMED = {
     "BRIDGE": ("br", "Bridge"),
     "LINK_AGGREGATION": ("bond", "Link aggregation"),
     "VLAN": ("vlan", "VLAN"),
 }
+"""How the name of each begins that is no port, and what the middleware calls it."""
 _BY_ITS_OWN = {
     "aliases": "Active node IP address",
     "mtu": "MTU",
@@ -62,8 +63,8 @@ def judge_interface(network: Network, where: str, data: Row, own: str) -> None:
     for place, text in _aliases(data, others):
         errors.add(f"{where}.aliases.{place}", text)
     used = _above(others, "lag_ports")
-    if kind in _NAMED and not own:
-        begins, title = _NAMED[kind]
+    if kind in NAMED and not own:
+        begins, title = NAMED[kind]
         name = data.get("name", f"{begins}0")
         if not (name.startswith(begins) and name.removeprefix(begins).isdigit()):
             text = f'{title} interface must start with "{begins}" followed by an unique number.'

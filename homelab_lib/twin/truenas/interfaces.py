@@ -20,7 +20,7 @@ from homelab_lib.twin.truenas.arguments.network import (
     SavedConfig,
 )
 from homelab_lib.twin.truenas.errors import CallError, ValidationErrors
-from homelab_lib.twin.truenas.interface_rules import judge_interface
+from homelab_lib.twin.truenas.interface_rules import NAMED, judge_interface
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.query import query
 from homelab_lib.twin.truenas.rpc import GOLDEYE, HALFMOON, left_out, method
@@ -32,7 +32,6 @@ _NEEDED = {
     "LINK_AGGREGATION": ("lag_protocol", "lag_ports"),
     "VLAN": ("vlan_parent_interface", "vlan_tag"),
 }
-_PREFIX = {"BRIDGE": "br", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
 
 
 @method("interface.query")
@@ -50,7 +49,7 @@ def interface_create(nas: TrueNas, data: Row) -> Row:
             errors.add(f"interface_create.{needed}", "This field is required")
     errors.check()
     judge_interface(nas.network, "interface_create", data, "")
-    name = data.pop("name", None) or nas.network.free_name(_PREFIX[data["type"]])
+    name = data.pop("name", None) or nas.network.free_name(NAMED[data["type"]][0])
     nas.network.create(name, data)
     return interface_query(nas, [["id", "=", name]], {"get": True})
 

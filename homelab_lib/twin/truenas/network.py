@@ -28,7 +28,8 @@ _SHOWN_OF = {
     "VLAN": ("vlan_parent_interface", "vlan_tag", "vlan_pcp"),
 }
 """What is told of an interface besides its addresses, by its type."""
-_KINDS = {"BRIDGE": "bridge", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
+KINDS = {"BRIDGE": "bridge", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
+"""What the kernel calls those that are no ports."""
 _USUAL_POLICY = "LAYER2+3"
 _NO_GATEWAY = {"ipv4gateway": "", "nameserver1": "", "nameserver2": "", "nameserver3": ""}
 
@@ -250,7 +251,7 @@ class Network:
         for one in self._interfaces:
             one.master = ""
         made = [name for name, row in self.rows.items() if "type" in row]
-        for name in sorted(made, key=lambda name: list(_KINDS).index(self.rows[name]["type"])):
+        for name in sorted(made, key=lambda name: list(KINDS).index(self.rows[name]["type"])):
             self._build_one(name, self.rows[name])
         ports = [one for one in self._interfaces if not one.kind]
         self._regroup({one.segment: self._outermost(one) for one in ports})
@@ -262,7 +263,7 @@ class Network:
         below.sort(key=lambda one: members.index(one.name) if members else 0)
         one = next((each for each in self._interfaces if each.name == name), None)
         if one is None:
-            one = Interface(name, "", "", below[0].host, name, kind=_KINDS[row["type"]])
+            one = Interface(name, "", "", below[0].host, name, kind=KINDS[row["type"]])
             self._interfaces.append(one)
         one.mac = below[0].mac
         if parent is not None:
@@ -289,14 +290,14 @@ class Network:
         noted = [name for name, row in self.rows.items() if "type" in row and name not in there]
         rows = [self.row(one) for one in self._interfaces]
         return rows + [
-            self.row(Interface(name, "", "", "", name, kind=_KINDS[self.rows[name]["type"]]))
+            self.row(Interface(name, "", "", "", name, kind=KINDS[self.rows[name]["type"]]))
             | {"fake": True}
             for name in noted
         ]
 
     def row(self, one: Interface) -> Row:
         """As `interface.query` shows it."""
-        kind = {value: key for key, value in _KINDS.items()}.get(one.kind, "PHYSICAL")
+        kind = {value: key for key, value in KINDS.items()}.get(one.kind, "PHYSICAL")
         alone = not self.rows and not one.kind
         configured = self.rows.get(one.name, _FRESH | {"ipv4_dhcp": alone})
         running = [_running(c) for c in (one.cidr, *self.more.get(one.name, ())) if c]

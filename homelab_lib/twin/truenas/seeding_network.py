@@ -9,10 +9,10 @@ from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.seeding import lines_of
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.nas import TrueNas
+from homelab_lib.twin.truenas.network import KINDS
 from homelab_lib.twin.truenas.tables import Row
 
 _KEPT = ("ipv4_dhcp", "ipv6_auto", "aliases", "description", "mtu")
-_BUILT = {"BRIDGE": "bridge", "LINK_AGGREGATION": "bond", "VLAN": "vlan"}
 
 
 def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
@@ -43,7 +43,7 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
         network.more[row["id"]] = _given(row)[1:]
     fresh = all(row["ipv4_dhcp"] and not row["aliases"] for row in rows)
     for row in () if fresh else rows:
-        built = row["type"] in _BUILT
+        built = row["type"] in KINDS
         if built:
             network.create(row["id"], dict(row))
         elif any(row.get(key) for key in _KEPT) or _configured(row["id"], free, rows):
@@ -102,5 +102,5 @@ def _interface(
         (known and ports[known].bridge) or known or row["id"],
         gateway=gateway if near else "",
         mtu=state.get("mtu") or 1500,
-        kind=_BUILT.get(row["type"], ""),
+        kind=KINDS.get(row["type"], ""),
     )
