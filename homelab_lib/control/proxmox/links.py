@@ -14,7 +14,6 @@ from homelab_lib.control.proxmox.api import api
 from homelab_lib.runbook.resource import Host
 
 USUAL_MTU = 1500
-ALL_VLANS = "2-4094"
 
 _ROWS: Shape = [{"iface": str, "type": str, "mtu?": whole}]
 _RUNNING: Shape = [

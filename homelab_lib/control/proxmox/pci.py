@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.linux import read_file
-from homelab_lib.control.linux.looking import ENGLISH
 from homelab_lib.control.linux.pci import Card, parse
 from homelab_lib.control.proxmox.api import api
 from homelab_lib.runbook.resource import Host
@@ -129,12 +128,6 @@ def strangers(every: Sequence[Function], slot: str) -> list[Function]:
         for each in every
         if each.group in groups and each.slot != slot and each.class_code[:2] != _BRIDGE
     ]
-
-
-def has_iommu(host: Host) -> bool:
-    """Whether the kernel has an IOMMU, by Proxmox's own test: something is in that folder."""
-    words = ("ls", "-1", "/sys/class/iommu")
-    return bool(host.read(*ENGLISH, *words, ok=(0, 2)).stdout.strip())
 
 
 def consoles(host: Host, every: Sequence[Function]) -> dict[str, str]:

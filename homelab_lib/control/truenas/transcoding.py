@@ -26,7 +26,6 @@ _PROFILES = {
 _ENTRY = re.compile(r"^\s*(VAProfile\w+)\s*:\s*(VAEntrypoint\w+)", re.MULTILINE)
 _SPEED = re.compile(r"speed=\s*([\d.]+)x")
 _NODE = re.compile(r"/dev/dri/renderD\d+")
-_FRAMES_PER_S = 24
 _SOURCE = "testsrc2=size={size}:rate=24:duration=20"
 _SIZES = {"1080p": "1920x1080", "4K": "3840x2160"}
 _TIMEOUT_S = 300.0

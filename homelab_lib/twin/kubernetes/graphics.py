@@ -11,7 +11,7 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import is_ready
-from homelab_lib.twin.kubernetes.objects import ApiError, Object, dig
+from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import cards
 from homelab_lib.twin.machine.machine import Machine
@@ -61,20 +61,6 @@ def find_runtimes(machine: Machine) -> None:
 def has_runtime(machine: Machine, name: str) -> bool:
     """Whether a node's containerd knows a runtime."""
     return _RUNTIME.format(name) in machine.files.text(CONTAINERD)
-
-
-def refuse_unknown_class(cluster: Cluster, kind: str, name: str, pod: Object) -> None:
-    """A pod may ask for a class that is there alone.
-
-    Raises
-    ------
-    ApiError
-        In the admission's words.
-    """
-    wanted = pod.get("runtimeClassName")
-    if wanted and cluster.get("RuntimeClass", wanted) is None:
-        text = f'pod rejected: RuntimeClass "{wanted}" not found'
-        raise ApiError("Forbidden", f'{kind} "{name}" is forbidden: {text}')
 
 
 def no_sandbox(cluster: Cluster, pod: Object) -> str:

@@ -176,8 +176,3 @@ def written(root: ET.Element) -> str:
     whole = copy.deepcopy(root)
     ET.indent(whole)
     return '<?xml version="1.0"?>\n' + ET.tostring(whole, encoding="unicode") + "\n"
-
-
-def text_at(root: ET.Element, path: str) -> str:
-    """The text at a path, without blanks around it; empty for nothing."""
-    return (root.findtext(path) or "").strip()

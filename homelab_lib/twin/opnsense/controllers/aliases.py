@@ -178,7 +178,6 @@ def delete_category(visit: Visit, uuids: str) -> Answer:
     return mutable.delete_rows(visit, _CATEGORY[0], _CATEGORY[2], uuids, unless_used=True)
 
 
-_NETS = ("source/network", "destination/network")
 _GROUP_RULES = (
     *("filter/rule", "nat/rule", "nat/outbound/rule"),
     *(f"{_MVC}/{kind}/rule" for kind in ("rules", "snatrules", "npt", "onetoone")),

@@ -41,19 +41,6 @@ class Unique:
 
 
 @dataclass(frozen=True)
-class AllOrNone:
-    """All of them have a value, or none."""
-
-    message: str
-    fields: tuple[str, ...]
-
-    def holds(self, leaf: Leaf) -> bool:
-        names = dict.fromkeys((leaf.tag, *self.fields))
-        empty = [(other := leaf.parent.get(name)) is None or other.is_empty for name in names]
-        return all(empty) or not any(empty)
-
-
-@dataclass(frozen=True)
 class Depend:
     """It has a value where one of the others has."""
 
@@ -62,17 +49,6 @@ class Depend:
 
     def holds(self, leaf: Leaf) -> bool:
         return not leaf.is_empty or all(o.is_empty for o in _others(leaf, self.fields))
-
-
-@dataclass(frozen=True)
-class SetWith:
-    """As `Depend`, where a nought counts as a value."""
-
-    message: str
-    fields: tuple[str, ...]
-
-    def holds(self, leaf: Leaf) -> bool:
-        return leaf.is_set or not any(o.is_set for o in _others(leaf, self.fields))
 
 
 @dataclass(frozen=True)
