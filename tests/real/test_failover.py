@@ -138,27 +138,30 @@ def test_one_is_killed_under_load_and_only_what_was_with_it_is_lost(tmp_path):
         def load():
             while not over.is_set():
                 begun = time.monotonic()
-                answers.append((begun, *made.ask()))
+                said = made.ask()
+                answers.append((begun, time.monotonic(), *said))
 
         clients = [threading.Thread(target=load) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
         until("the first one serves", lambda: len(answers) > 10 * CLIENTS)
+        alive = time.monotonic()
         made.kill("first")
-        killed = time.monotonic()
+        dead = time.monotonic()
         until(
-            "the second one serves", lambda: [a for a in answers if a[2] == "second"][CLIENTS * 5 :]
+            "the second one serves", lambda: [a for a in answers if a[3] == "second"][CLIENTS * 5 :]
         )
         over.set()
         for client in clients:
             client.join()
-        lost = [begun for begun, status, _ in answers if status != 200]
-        # With each client one request was under way; and it may have asked once more while the
-        # server's connections were being cut, one after another.
+        lost = [(begun, ended) for begun, ended, status, _ in answers if status != 200]
+        assert all(begun < dead for begun, _ in lost), "asked after it was dead, and lost"
+        assert all(ended > alive for _, ended in lost), "lost while it was alive"
+        # One was under way with each client; it may have asked once more while the server's
+        # connections were being cut, one after another.
         assert len(lost) <= 2 * CLIENTS, f"{len(lost)} of {len(answers)}"
-        assert all(begun < killed for begun in lost), "asked after it was dead, and lost"
-        assert {name for begun, _, name in answers if begun > killed} == {"second"}
-        assert {name for _, status, name in answers if status == 200} == {"first", "second"}
+        assert {name for begun, _, _, name in answers if begun > dead} == {"second"}
+        assert {name for *_, status, name in answers if status == 200} == {"first", "second"}
 
 
 def test_one_that_comes_back_is_asked_first_again(tmp_path):
