@@ -107,6 +107,17 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
             found = (*host.cidrs, *((host.ssh.address,) if host.ssh else ()))
         return tuple(dict.fromkeys((*(each.partition("/")[0] for each in found), machine)))
 
+    def vms_with(self, device: str) -> list[Vm]:
+        """The VMs that get a graphics card; several only by mistake.
+
+        Parameters
+        ----------
+        device
+            The card: ``proxmox.gpu1``.
+        """
+        host, _, name = device.partition(".")
+        return [vm for vm in self.vms.values() if vm.host == host and name in vm.gpus]
+
     def backup_server_of(self, storage: VmStorage) -> BackupServer | None:
         """The lab's own backup server behind a storage of a Proxmox node; None for none."""
         there = (name for name in self.backup_servers if name in (*self.hosts, *self.vms))

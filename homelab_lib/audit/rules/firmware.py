@@ -67,9 +67,9 @@ def kernel(kind: str, release: str) -> str | None:
 
 def _guest(lab: Lab, host: Host, device: Device) -> tuple[str, str | None]:
     """Whose kernel drives a device, and that kernel: a VM's where it is passed through."""
-    for vm in lab.vms.values():
-        if vm.host == host.name and device.name in vm.gpus:
-            return vm.name, kernel("linux", lab.images[vm.image].release if vm.image else "")
+    if vms := lab.vms_with(f"{host.name}.{device.name}"):
+        vm = vms[0]
+        return vm.name, kernel("linux", lab.images[vm.image].release if vm.image else "")
     return host.name, kernel(host.os.kind, host.os.version)
 
 

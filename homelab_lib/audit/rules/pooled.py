@@ -44,8 +44,8 @@ def _apart(lab: Lab, devices: tuple[str, ...], server: str) -> list[str]:
 
 def _place(lab: Lab, name: str) -> str | None:
     """The VM or host whose processes see a device."""
-    host, _, device = name.partition(".")
-    vm = next((v.name for v in lab.vms.values() if v.host == host and device in v.gpus), None)
+    host = name.partition(".")[0]
+    vm = next((vm.name for vm in lab.vms_with(name)), None)
     return vm or (None if lab.hosts[host].os.kind == "proxmox" else host)
 
 

@@ -17,9 +17,7 @@ def sales_are_free(lab: Lab) -> Iterator[Finding]:
     for sale in lab.sales:
         host, _, name = sale.taken_from.partition(".")
         wanted = users(lab, sale.taken_from)
-        wanted += [
-            f"vms.{vm.name}" for vm in lab.vms.values() if vm.host == host and name in vm.gpus
-        ]
+        wanted += [f"vms.{vm.name}" for vm in lab.vms_with(sale.taken_from)]
         wanted += [
             f"pooled_vram.{index}"
             for index, row in enumerate(lab.pooled_vram)

@@ -125,12 +125,11 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
 def _passed_through(name: str, allocation: GpuAllocation, lab: Lab) -> Iterator[Fault]:
     """A card that is passed through is in a hypervisor, and its VM is there by then."""
     path = ("gpu_allocation", name, "phase" if allocation.phase is not None else "exists")
-    host, _, device = allocation.device.partition(".")
+    host = allocation.device.partition(".")[0]
     if host not in lab.hosts or lab.hosts[host].os.kind != "proxmox":
         yield Fault(path, f"only a Proxmox host passes cards through, and {host} is none")
         return
-    owners = [vm for vm in lab.vms.values() if vm.host == host and device in vm.gpus]
-    for vm in owners:
+    for vm in lab.vms_with(allocation.device):
         if vm.phase and allocation.phase and vm.phase > allocation.phase:
             what = f"phase {allocation.phase} passes it to {vm.name}, which phase {vm.phase} makes"
             yield Fault(path, what)

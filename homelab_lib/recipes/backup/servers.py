@@ -95,17 +95,18 @@ def _installed(server: BackupServer) -> Step:
 
 
 def _datastore(lab: Lab, server: BackupServer, store: Described, needs: tuple[str, ...]) -> Step:
-    wanted = Datastore(
+    made = Datastore(
         server.name, store.name, store.path, _sources(lab, store), on_calendar(store.gc),
         store.tuning.text, lab.name,
     )  # fmt: skip
     keep = tuple((f"keep-{name}", str(n)) for name, n in sorted(store.keep.counts.items()))
     again = (("ignore-verified", "true"), ("outdated-after", str(store.verify_again_days)))
     prune, verify = on_calendar(store.prune), on_calendar(store.verify)
-    jobs = (
+    wanted: list[Wanted] = [
+        made,
         Job(server.name, "prune", store.name, prune, keep, lab.name),
         Job(server.name, "verify", store.name, verify, again, lab.name),
-    )
+    ]
     return Step(
         f"datastore-{store.name}",
         f"Make datastore {store.name} on {server.name}",
@@ -116,12 +117,8 @@ def _datastore(lab: Lab, server: BackupServer, store: Described, needs: tuple[st
         "folders. Whether access times move there, by which it knows what is used, the server "
         "tries itself.",
         needs=needs,
-        ensure=partial(_each, (wanted, *jobs)),
+        ensure=lambda ctx: iter(wanted),
     )
-
-
-def _each(wanted: tuple[Wanted, ...], ctx: Context) -> Iterator[Wanted]:
-    yield from wanted
 
 
 def _sources(lab: Lab, store: Described) -> tuple[str, ...]:

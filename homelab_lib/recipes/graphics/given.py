@@ -108,7 +108,7 @@ def _refuse_used(lab: Lab, host: Host, device: str, vm: Vm) -> None:
 
 def _owner(lab: Lab, allocation: GpuAllocation) -> Vm:
     host, _, device = allocation.device.partition(".")
-    owners = [vm for vm in lab.vms.values() if vm.host == host and device in vm.gpus]
+    owners = lab.vms_with(allocation.device)
     if len(owners) != 1:
         whose = " and ".join(vm.name for vm in owners) or "no VM"
         raise BadParameter(

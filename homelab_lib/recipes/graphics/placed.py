@@ -68,7 +68,7 @@ def placed(lab: Lab, device: str) -> PlacedCard:
             where=f"hosts.{host}.devices.{name}",
             fix="name one that is in devices, or write its runtimes in the catalog",
         )
-    owners = [vm.name for vm in lab.vms.values() if vm.host == host and name in vm.gpus]
+    owners = [vm.name for vm in lab.vms_with(device)]
     if not owners and lab.hosts[host].os.kind == "proxmox":
         raise BadParameter(
             f"{device} is in a hypervisor, and no VM gets it",

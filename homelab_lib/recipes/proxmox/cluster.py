@@ -6,6 +6,7 @@ came about. Source: Proxmox VE Administration Guide, Cluster Manager; pvecm(1).
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from homelab_lib.control.proxmox.cluster import membership
 from homelab_lib.lab import Lab
@@ -35,7 +36,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "whether they are a majority.",
             manual=Manual(
                 _ask(lab, cluster),
-                verify=lambda ctx, cluster=cluster: _joined(ctx, lab, cluster),  # type: ignore[misc]
+                verify=partial(_joined, lab, cluster),
                 or_confirmed=True,
             ),
         )
@@ -68,7 +69,7 @@ def _ask(lab: Lab, cluster: ProxmoxCluster) -> str:
     )
 
 
-def _joined(ctx: Context, lab: Lab, cluster: ProxmoxCluster) -> Check:
+def _joined(lab: Lab, cluster: ProxmoxCluster, ctx: Context) -> Check:
     """Each node is in the cluster, sees all others, and is in the majority."""
     title = f"cluster {cluster.name} has {', '.join(cluster.nodes)} and a majority"
     wanted = {lab.hosts[name].os.node or name for name in cluster.nodes}
