@@ -326,7 +326,9 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
             "lab", nargs="?", default=str(paths.data()), help="the lab's folder (default: data)"
         )
     auditing = commands.choices["audit"]
-    auditing.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    auditing.add_argument(
+        "--format", choices=("table", "json", "markdown"), default="table", help="how it is written"
+    )
     auditing.add_argument("--as-written", action="store_true", help="leave the decisions out")
     auditing.add_argument(
         "--apply",

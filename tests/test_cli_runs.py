@@ -150,6 +150,16 @@ def test_what_is_printed_for_a_person_is_as_wide_as_the_terminal(monkeypatch, ca
     )
 
 
+@pytest.mark.parametrize("command", ["plan", "apply", "verify", "audit", "twin", "show", "runbook"])
+def test_each_option_says_what_it_is_for(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    options = capsys.readouterr().out.partition("options:")[2]
+    told = re.split(r"\n  (?=-)", options)[1:]
+    assert len(told) > 1
+    assert not [each for each in told if not re.search(r"(\s{2,}|\n\s+)\w+ \S+", each)]
+
+
 def test_the_exit_codes_and_examples_are_in_the_help(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])

@@ -19,7 +19,13 @@ from homelab_lib.runbook.record import plan_of, summary_of
 from homelab_lib.views.plan import plan_text
 
 CHANGES_TO_MAKE = 2
-_LISTS = ("only", "skip", "confirm", "allow_destroy", "unknown_releases")
+_LISTS = {
+    "only": "a step to carry out, and no other but those named so",
+    "skip": "a step to leave out",
+    "confirm": "a manual step that is done",
+    "allow_destroy": "what may be destroyed, as the plan names it",
+    "unknown_releases": "a release to plan for although the twin does not know it",
+}
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -64,11 +70,17 @@ def add_to(add: Any) -> None:
         command: argparse.ArgumentParser = add(action)
         command.add_argument("lab", nargs="?", default=str(paths.data()), help="the lab's folder")
         command.add_argument("runbook", nargs="?", default="", help="2, phase1_network, health …")
-        command.add_argument("-t", "--target", choices=("twin", "ssh"), default="twin")
+        command.add_argument(
+            "-t",
+            "--target",
+            choices=("twin", "ssh"),
+            default="twin",
+            help="a twin of the lab, or the real hosts",
+        )
         command.add_argument("--ssh-config", default="", metavar="FILE", help="not ~/.ssh/config")
-        for name in _LISTS:
+        for name, told in _LISTS.items():
             flag = f"--{name.replace('_', '-')}"
-            command.add_argument(flag, action="append", default=[], metavar="NAME")
+            command.add_argument(flag, action="append", default=[], metavar="NAME", help=told)
         command.add_argument("--seed", type=int, default=0, help="the twin's seed")
         command.add_argument("--json", action="store_true", help="for a machine to read")
         command.add_argument("-q", "--quiet", action="store_true", help="without news of its way")

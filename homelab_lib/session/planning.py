@@ -152,7 +152,7 @@ class Undertaking:
                     f"{release} is none of the releases that the twin knows "
                     f"({known_names(product)}), so a rehearsal says nothing of it",
                     where=where,
-                    fix=f'take one that is known, or risk it by unknown_releases: "{release}"',
+                    fix=f'take one that is known, or risk it by unknown_releases=["{release}"]',
                 )
         return tuple(sorted(unknown))
 

@@ -46,7 +46,8 @@ def headline(plan: Plan) -> str:
     stops = f"; it stops for a person in {', '.join(plan.asks)}" if plan.asks else ""
     hosts = {change.host for change in plan.changes}
     if not plan.changes:
-        return f"Plan {plan.digest}: nothing to change{stops}."
+        how = f"nothing foretold, for it stopped in {plan.blocked_at}" if plan.blocked else ""
+        return f"Plan {plan.digest}: {how or 'nothing to change'}{stops}."
     told = ", ".join(f"{count} to {_WORDS[each]}" for each, count in counted(plan).items())
     where = f"on {len(hosts)} host{'s' * (len(hosts) != 1)}"
     took_s = sum(plan.took_s.values())

@@ -73,7 +73,7 @@ share: 1 to destroy, 4 min 0 s
       can't be undone"""
 
 BLOCKED = """\
-Plan {digest}: nothing to change.
+Plan {digest}: nothing foretold, for it stopped in config.
   for nas = root@192.0.2.1:22 (SHA256:one)
   The rehearsal stopped in config: nas does not answer
 

@@ -32,8 +32,8 @@ def releases_known(lab: Lab) -> Iterator[Finding]:
             f"{series.product} {version} is none of the releases that the twin knows "
             f"({known_names(series.product)}), so a rehearsal says nothing of it.",
             fix=Fix(
-                f"a release of {known_names(series.product)}; or, if it has to be, the parameter "
-                f'unknown_releases: "{series}"'
+                f"a release of {known_names(series.product)}; or, if it has to be, a plan with "
+                f'unknown_releases=["{series}"]'
             ),
         )
 
