@@ -263,7 +263,10 @@ class Engine:
             if manual.or_confirmed:
                 done = done or confirmed
                 fix = self._signing(step)
-            taken = done and not check.holds and step.name not in self.confirm
+            elif manual.rehearsed and self._rehearses:
+                done = True
+            signed = manual.or_confirmed and step.name in self.confirm
+            taken = done and not check.holds and not signed
             self._note_check(step, outcome, replace(check, holds=done, taken=taken))
         else:
             done, says = confirmed, "only a person can tell"
@@ -276,6 +279,11 @@ class Engine:
             raise PersonNeeded(
                 f"a person has to act: {manual.ask}\n    {says}", where=step.name, fix=fix
             )
+
+    @property
+    def _rehearses(self) -> bool:
+        """Whether nobody can have done anything by hand: on a twin, and for a plan."""
+        return not self.waits or (self.mode == "apply" and self.sender.plan is None)
 
     def _signing(self, step: Step) -> str:
         """How a person says that a step's act is done; what was said before is said again."""

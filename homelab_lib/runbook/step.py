@@ -104,11 +104,15 @@ class Manual:
     or_confirmed
         Whether ``confirm`` does as well, where the machine can't tell: `verify` knows that it was
         done, and not that it wasn't. A rehearsal takes it for done.
+    rehearsed
+        Whether only a rehearsal takes it for done, where `verify` knows both: what the hosts deny
+        nobody signs for.
     """
 
     ask: str
     verify: Callable[[Context], Check] | None = None
     or_confirmed: bool = False
+    rehearsed: bool = False
 
 
 Wanted = Resource | Sequence[Resource]

@@ -9,6 +9,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.recipes.kubernetes import compute
+from homelab_lib.twin.proxmox.vm import VirtualMachine
 from recipes.bench import Bench, Plugged
 
 LAB = Path(__file__).parent / "labs" / "cards.yaml"
@@ -139,4 +140,36 @@ def test_a_disk_in_use_is_given_to_nobody(described):
     step, said = there.stops()
     assert step == "room"
     assert "in use there (ZFS): a disk with two masters" in said
+    assert there.wire.sent == []
+
+
+def test_a_disk_of_another_guest_is_given_to_nobody(described):
+    """What a guest that runs has written to it the node does not see: it looks empty there."""
+    there = bench(described())
+    node = there.world.machines["hyper"]
+    near = next(row for row in node.disk_rows if row["serial"] == "NEAR0001")
+    node.files.mkdir("/dev/disk/by-id", parents=True)
+    node.files.link("/dev/disk/by-id/wwn-0x5000c500", near["devpath"])
+    drive = "/dev/disk/by-id/wwn-0x5000c500,size=14T"
+    node.vms[150] = VirtualMachine(150, {"name": "theirs", "scsi3": drive})
+    step, said = there.stops()
+    assert step == "room"
+    assert f"guest 150 there has {near['devpath']}: a disk with two masters" in said
+    assert there.wire.sent == []
+
+
+def test_a_usb_device_that_the_node_uses_is_given_to_nobody(described):
+    there = bench(described())
+    node = there.world.machines["hyper"]
+    row = node.disk_rows[0]
+    row["used"] = "mounted"
+    hangs = "../devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/block/sdx"
+    link = f"/sys/block/{row['devpath'].rpartition('/')[2]}"
+    node.files.remove(link)
+    node.files.link(link, hangs)
+    node.files.put("/sys/bus/usb/devices/2-1/idVendor", "10c4\n")
+    node.files.put("/sys/bus/usb/devices/2-1/idProduct", "ea60\n")
+    step, said = there.stops()
+    assert step == "room"
+    assert f"it would lose disk {row['devpath']} (mounted)" in said
     assert there.wire.sent == []

@@ -446,6 +446,10 @@ IN_THE_WAY = {
         {"name": "bond7", "type": "LINK_AGGREGATION", "lag_protocol": "LACP",
          "lag_ports": ["enp2s0"]},
         "enp2s0 of truenas is in use by bond7, and is to be a part of bond0"),
+    "a bridge has the port": (
+        bonded(),
+        {"name": "br0", "type": "BRIDGE", "bridge_members": ["enp2s0"]},
+        "enp2s0 of truenas is in use by br0, and is to be a part of bond0"),
     "the VLAN is there under another name": (
         tagged(),
         {"name": "vlan5", "type": "VLAN", "vlan_parent_interface": "enp1s0", "vlan_tag": 10},

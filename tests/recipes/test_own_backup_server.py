@@ -1,9 +1,12 @@
 """A Proxmox Backup Server of the lab's own: its datastore, who may write into it, its jobs."""
 
+import os
 import re
+import subprocess
 
 import pytest
 
+from homelab_lib.control.backup_server.datastore import Datastore
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backup_server import BackupServer
 from homelab_lib.lab.backups import Backups
@@ -248,3 +251,22 @@ def test_what_does_not_fit_together_is_said(changes, words):
 def test_a_lab_that_fits_has_no_faults_of_it():
     told = [f.what for f in lab_faults(lab_of()) if "keeper" in f.what or "pbs" in str(f.path)]
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("found", "stays"), [("exit 0", False), ('echo "$1/0000/chunk"', True), ("exit 1", True)]
+)
+def test_what_can_not_be_read_whole_is_not_cleared_away(tmp_path, found, stays):
+    """Over NFS a folder may not be read: then nobody knows that no chunk is in it."""
+    store, tools = tmp_path / "store", tmp_path / "tools"
+    (store / ".chunks" / "0000").mkdir(parents=True)
+    (store / ".lock").touch()
+    tools.mkdir()
+    (tools / "find").write_text(f"#!/bin/sh\n{found}\n")
+    (tools / "find").chmod(0o755)
+    wanted = Datastore("keeper", "house", str(store), (), "3:30", "", "attic")
+    broken_off = {"mounted": None, "others": [], "at_work": False, "begun": True, "chunks": 0}
+    clearing, _ = wanted.diff(broken_off | {"holds": [".chunks", ".lock"]}).changes
+    path = f"{tools}:{os.environ['PATH']}"
+    ran = subprocess.run(clearing.call.argv, env={"PATH": path}, capture_output=True, check=False)
+    assert (ran.returncode != 0, (store / ".chunks").exists()) == (stays, stays)

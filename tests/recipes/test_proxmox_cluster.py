@@ -79,3 +79,9 @@ def test_a_rehearsal_takes_it_for_done_and_says_so():
 def test_a_twin_of_real_nodes_is_in_their_cluster(joined):
     node(joined, "node2").away.add("node3")
     assert "node2 does not see node3" in looked_at(joined.likeness()).says
+
+
+def test_what_the_nodes_deny_nobody_signs_for():
+    looked = bench(1).step("cluster-house", "verify")
+    assert looked.status == "drift"
+    assert "node1 is in no cluster" in looked.checks[0].says

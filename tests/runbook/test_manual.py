@@ -75,6 +75,24 @@ def test_who_signs_is_told_all_that_the_next_command_has_to_say(manual):
     assert in_words_of("papermill", stopped.value.fix).endswith("with -p confirm a,b")
 
 
+def test_what_the_hosts_deny_nobody_signs_for():
+    """A rehearsal alone takes it for done, for what follows; to look is no rehearsal."""
+    wanted, wire = book(Manual("Seat the card.", verify=seen, rehearsed=True)), Wire()
+    signed = frozenset({"seat-card"})
+    [check] = engine(wanted, Wire(), confirm=signed).run_step("seat-card").checks
+    assert (check.holds, check.taken) == (True, True)
+    plan = plan_of(wanted, wire)
+    with pytest.raises(StepFailed, match="lspci shows none") as stopped:
+        run_all(wanted, wire, plan=plan, confirm=signed)
+    assert "confirm" not in stopped.value.fix
+    looked = engine(wanted, wire, mode="verify", confirm=signed).run_step("seat-card")
+    assert (looked.status, wire.ran) == ("drift", [])
+    assert not looked.checks[0].holds
+    wire.hosts["one"] = {"card": "seated"}
+    run_all(wanted, wire, plan=plan)
+    assert wire.ran == ["one: put a 1"]
+
+
 def test_what_was_never_signed_for_holds_up_what_stands_on_it():
     """Also where the step itself is left out, and only looked at as something that is needed."""
     signed = Manual("Test the disk.", verify=seen, or_confirmed=True)

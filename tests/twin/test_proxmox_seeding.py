@@ -81,6 +81,16 @@ def test_containers_other_nodes_and_templates_are_kept(real, twin):
     assert [row["vmid"] for row in get(twin, "/nodes/pve/qemu") if row.get("template")] == [900]
 
 
+def test_a_container_with_lines_for_lxc_itself(real, twin):
+    """As whoever gives one a card writes them; the API has them as pairs."""
+    real.containers[101] = Container(101, {"hostname": "media", "memory": "512"}, running=True)
+    config = {"hostname": "media", "memory": 512, "lxc": [["lxc.mount.entry", "/dev/dri dev/dri"]]}
+    asked = Asked(real)
+    asked.instead = {"pvesh get /nodes/pve/lxc/101/config": (0, json.dumps(config), "")}
+    seed_proxmox(twin, asked)
+    assert get(twin, "/nodes/pve/lxc/101/config")["hostname"] == "media"
+
+
 KINDS = {
     "zfspool": {"pool": "rpool/data", "sparse": 1},
     "lvmthin": {"vgname": "pve", "thinpool": "data"},

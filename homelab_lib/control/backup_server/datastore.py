@@ -26,10 +26,11 @@ _TASKS: Shape = [{"worker_type": str, "worker_id?": str}]
 _MOUNTS: Shape = {"filesystems": [{"target": str, "fstype": str, "source?": str}]}
 _NOTHING = ("lost+found",)  # what an empty file system of its own holds
 _HALF_MADE = {".chunks", ".lock"}
-# Looked at again where it is cleared: one with a chunk in it stays.
+# Looked at again where it is cleared: one with a chunk in it stays, and one that can't be read
+# whole, for which `find` ends with 1: an assignment has its end, a test of its output has not.
 _CLEAR = (
-    'set -e; [ -z "$(find "$1/.chunks" -type f -print)" ]; rm -r -- "$1/.chunks"; '
-    'rm -f -- "$1/.lock"'
+    'set -e; if [ -e "$1/.chunks" ]; then held=$(find "$1/.chunks" -type f -print); '
+    '[ -z "$held" ]; rm -r -- "$1/.chunks"; fi; rm -f -- "$1/.lock"'
 )
 
 

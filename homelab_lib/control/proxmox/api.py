@@ -17,7 +17,8 @@ _JSON = ("--output-format", "json")
 
 GUESTS: Shape = [{"vmid?": whole, "type?": str, "node?": str, "name?": str}]
 """``/cluster/resources``; rows without a number are no guests."""
-CONFIG: Shape = {str: SCALAR}
+CONFIG: Shape = {str: (*SCALAR, [[str]])}
+"""Of a guest; the ``lxc.…`` lines that somebody wrote into a container's are a list of pairs."""
 STATUS: Shape = {"status": str}
 _ACTIVE: Shape = [{"type": str}]
 _TASK: Shape = {"status": str, "type?": str, "exitstatus?": str}

@@ -14,7 +14,8 @@ from homelab_lib.transport.command import Command, change
 
 _CARDS: Shape = [{"name": str, "inet?": str}]
 _TASKS: Shape = [{"type": str, "status?": str, "endtime?": whole}]
-_MAKERS = ("vzcreate", "vzrestore")
+_OUR_MAKER = "vzcreate"
+_MAKERS = (_OUR_MAKER, "vzrestore")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Container(MadeGuest):
         end = last.get("status", "") if "endtime" in last else "it is at work"
         good = end == "OK" or end.startswith("WARNINGS")
         return "" if good else f"{last['type']} did not come to its end ({end})"
+
+    def _cut_by_us(self, observed: dict[str, Any]) -> bool:
+        # We restore none: a restore over one that breaks off early leaves that as it was.
+        return super()._cut_by_us(observed) and observed["cut_short"].startswith(_OUR_MAKER)
 
     def _from(self) -> str:
         return "from its template"

@@ -71,6 +71,11 @@ class MadeGuest(ABC):
         """How its making ended, where that was not well and no lock says so; empty for well."""
         return ""
 
+    def _cut_by_us(self, observed: dict[str, Any]) -> bool:
+        """Whether one that no lock marks as half-made is as our own making leaves it: it is marked
+        as this lab's from the first."""
+        return self._is_ours(observed)
+
     @abstractmethod
     def _from(self) -> str:
         """What it is made from, in words."""
@@ -175,7 +180,8 @@ class MadeGuest(ABC):
         if observed["at_work"]:
             return Diff(waiting=f"{self._itself} is being made")
         named = observed["name"] not in ("", self.guest_name)
-        if named or observed["task"] or not observed["begun"]:
+        theirs = bool(observed["cut_short"]) and not self._cut_by_us(observed)
+        if named or observed["task"] or not observed["begun"] or theirs:
             what = repr(observed["name"]) if named else "something"
             doing = f"{observed['task']} is at work on it" if observed["task"] else "nobody is"
             conflict = (

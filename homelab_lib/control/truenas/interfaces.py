@@ -30,6 +30,7 @@ _ALIAS: Shape = {"type": str, "address": str, "netmask": whole}
 _INTERFACES: Shape = [
     {
         "id": str,
+        "bridge_members?": [str],
         "lag_ports?": [str],
         "lag_protocol?": str,
         "xmit_hash_policy?": str,
@@ -165,6 +166,7 @@ class NasNetwork:
                 continue
             taken = [port for port in each.below if port in row.get("lag_ports", ())]
             taken += [port for port in each.below if port == row.get("vlan_parent_interface")]
+            taken += [port for port in each.below if port in row.get("bridge_members", ())]
             if taken:
                 return (
                     f"{taken[0]} of {self.host} is in use by {name}, and is to be a part of "
@@ -335,4 +337,4 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
             if each["type"] in ("INET", "INET6")
         ),
         "runs_mtu": state.get("mtu"),
-    } | {key: row[key] for key in MADE_OF if row.get(key)}
+    } | {key: row[key] for key in (*MADE_OF, "bridge_members") if row.get(key)}

@@ -37,7 +37,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             manual=Manual(
                 _ask(lab, cluster),
                 verify=partial(_joined, lab, cluster),
-                or_confirmed=True,
+                rehearsed=True,
             ),
         )
 

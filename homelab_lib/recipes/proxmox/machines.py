@@ -16,6 +16,7 @@ from homelab_lib.control.proxmox.guest import (
     guest_file,
     leased_addresses,
 )
+from homelab_lib.control.proxmox.needed import needs_usb
 from homelab_lib.control.proxmox.storage import Image, StorageContent
 from homelab_lib.errors import AuthenticationRefused, BadParameter, StepFailed, Unreachable
 from homelab_lib.lab import Lab
@@ -134,10 +135,15 @@ class Machines:
         self.by_hand = [vm for vm in made if virtual_machine.image(lab, vm).kind == "iso"]
 
     def fit(self, ctx: Context) -> Iterator[Check]:
-        """There is room for them, and nobody else uses the disks that they get."""
+        """There is room for them, and nobody else uses the disks and USB devices that they get."""
         yield from room.checks(ctx, self.lab, self.made)
         for vm in self.made:
             yield from whole_disks.checks(ctx.host(vm.host), self.lab, vm)
+            for device in vm.usb:
+                needed = needs_usb(ctx.host(vm.host), node(self.lab, vm.host), device)
+                says = f"it would lose {'; '.join(needed)}" if needed else "it uses none such"
+                title = f"{vm.host} can do without USB device {device}, which {vm.name} gets"
+                yield Check(title, not needed, says)
 
     # ------------------------------------------------------------------- image
 

@@ -4,6 +4,7 @@ Source: Proxmox's wiki, "Passthrough Physical Disk to Virtual Machine (VM)"; `PV
 what counts as used.
 """
 
+import re
 from collections.abc import Iterator
 
 from homelab_lib.answers import Shape, whole
@@ -16,6 +17,7 @@ from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check
 
 _DISKS: Shape = [{"devpath": str, "size": whole, "serial?": str, "by_id_link?": str, "used?": str}]
+_DEVICE = re.compile(r"(?:file=|path=|volume=)?(/dev/[^,]+)")
 Row = dict[str, str]
 
 
@@ -55,7 +57,9 @@ def checks(host: Host, lab: Lab, vm: Vm) -> Iterator[Check]:
     wanted = _wanted(host, lab, vm)
     if not wanted:
         return
-    config = _config(host, lab, vm)
+    configs = _configs(host, node(lab, vm.host))
+    config = configs.pop(vm.vmid, {})
+    theirs = {path: vmid for vmid, each in configs.items() for path in _given(host, each)}
     for drive, name, serial, row in wanted:
         title = f"disk {name} ({serial}) of {host.name} can be given to {vm.name}"
         if row is None:
@@ -64,7 +68,13 @@ def checks(host: Host, lab: Lab, vm: Vm) -> Iterator[Check]:
             continue
         has = config.get(drive, "").partition(",")[0].removeprefix("file=")
         used = row.get("used", "")
-        if has and has == row.get("by_id_link"):
+        if (owner := theirs.get(row["devpath"])) is not None:
+            says = (
+                f"guest {owner} there has {row['devpath']}: a disk with two masters loses what is "
+                "on it. Take it away from that guest in Proxmox, or give another disk in the lab"
+            )
+            yield Check(title, False, says)
+        elif has and has == row.get("by_id_link"):
             yield Check(title, True, "it has it")
         elif used:
             says = (
@@ -87,11 +97,23 @@ def _wanted(host: Host, lab: Lab, vm: Vm) -> list[tuple[str, str, str, Row | Non
     return [(d, name, serials[name], by_serial.get(serials[name])) for d, name in given.items()]
 
 
-def _config(host: Host, lab: Lab, vm: Vm) -> dict[str, str]:
-    """What the VM has; nothing of one that is not made yet."""
-    called = node(lab, vm.host)
-    rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
-    if not any(row.get("vmid") == vm.vmid and row.get("node") == called for row in rows):
-        return {}
-    config = api(host, f"/nodes/{called}/qemu/{vm.vmid}/config", shape=CONFIG)
-    return {key: str(value) for key, value in config.items()}
+def _configs(host: Host, called: str) -> dict[int, dict[str, str]]:
+    """What each guest of a node has, by its number."""
+    found = {}
+    for row in api(host, "/cluster/resources", "--type", "vm", shape=GUESTS):
+        if "vmid" in row and row.get("node") == called:
+            path = f"/nodes/{called}/{row.get('type', 'qemu')}/{row['vmid']}/config"
+            config = api(host, path, shape=CONFIG)
+            found[row["vmid"]] = {key: str(value) for key, value in config.items()}
+    return found
+
+
+def _given(host: Host, config: dict[str, str]) -> Iterator[str]:
+    """The node's devices that a guest has, by the names that the kernel has for them: a whole disk
+    for a part of it, too. What a running guest has written there the node does not see."""
+    for value in config.values():
+        if device := _DEVICE.match(value):
+            path = device[1]
+            found = host.read("readlink", "-f", path, ok=(0, 1)).stdout.strip() or path
+            yield found
+            yield re.sub(r"(?<=\d)p\d+$|(?<=/[shv]d[a-z])\d+$", "", found)

@@ -19,6 +19,7 @@ from homelab_lib.twin.proxmox.storage import FOLDERS, Store, mounted_at, parse_s
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 _NOT_CONFIGURATION = ("digest",)
+_RAW = "lxc"  # a container's lines for LXC itself, by which nothing here goes
 _HEAD = ("storage", "type", "content", "digest")
 _PLACES = {"zfspool": "pool", "dir": "path", "btrfs": "path"}  # the key that says where it is
 
@@ -94,7 +95,8 @@ def seed_proxmox(node: ProxmoxNode, ask: Ask) -> None:
         path = f"/nodes/{node.node}/qemu/{row['vmid']}/config"
         _seed_vm(node, row, get(path, shape={str: SCALAR}), ask)
     for row in get(f"/nodes/{node.node}/lxc", shape=_GUESTS):
-        config = get(f"/nodes/{node.node}/lxc/{row['vmid']}/config", shape={str: SCALAR})
+        path = f"/nodes/{node.node}/lxc/{row['vmid']}/config"
+        config = get(path, shape={str: (*SCALAR, [[str]])})
         _seed_container(node, row, config)
         if any(row["vmid"] == each.vmid for each in node.world.lab.containers.values()):
             _seed_making(node, row["vmid"], get)
@@ -239,7 +241,8 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
 
 
 def _seed_container(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any]) -> None:
-    kept = {key: str(value) for key, value in config.items() if key not in _NOT_CONFIGURATION}
+    ours = (key for key in config if key not in (*_NOT_CONFIGURATION, _RAW))
+    kept = {key: str(config[key]) for key in ours}
     since_s = node.world.clock.now() - row.get("uptime", 0)
     running = row["status"] == "running"
     node.containers[row["vmid"]] = Container(row["vmid"], kept, running, since_s)
