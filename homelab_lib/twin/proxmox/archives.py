@@ -92,8 +92,9 @@ class Archive:
         What is said of it when it is read back whole; empty: it is whole.
     encrypted
         Fingerprint of the key that it needs; empty for none.
-    verified
-        What the last look through it came to: ``ok`` or ``failed``; empty: there was none.
+    verified, verified_s
+        What the last look through it came to, ``ok`` or ``failed``, and when that was [s since
+        1970]; empty: there was none.
     protected
         Whether it is kept, whatever a policy says.
     """
@@ -110,6 +111,7 @@ class Archive:
     broken: str = ""
     encrypted: str = ""
     verified: str = ""
+    verified_s: float = 0.0
     protected: bool = False
 
     def file_name(self, compressed: str) -> str:

@@ -2,7 +2,7 @@
 
 Sources: proxmox-backup 3.2.4, src/bin/proxmox-backup-manager.rs and proxmox_backup_manager/* beside
 it, pbs-client/src/task_log.rs (a task that fails ends the program with 255); what they take is 4's
-API schema. Guessed: the words for what the schema does not take, and how long things last.
+API schema. Guessed: how long things last.
 """
 
 import json
@@ -11,8 +11,9 @@ from typing import Any
 
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
-from homelab_lib.twin.proxmox.backup_server.options import Given, parsed
-from homelab_lib.twin.proxmox.backup_server.server import OWNER, Manager, Ran, Refused, snapshot_row
+from homelab_lib.twin.proxmox.backup_server.access import ROOT
+from homelab_lib.twin.proxmox.backup_server.options import Given, Refused, parsed, wrong
+from homelab_lib.twin.proxmox.backup_server.server import OWNER, Manager, Ran, snapshot_row
 from homelab_lib.twin.proxmox.disks import identifier
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 
@@ -105,10 +106,7 @@ def _create(machine: Machine, server: Manager, given: Given) -> Any:
     def told() -> Reply:
         why = ends[0] if ends else "interrupted"
         log = "Chunkstore create: 1%\nChunkstore create: 99%\n"
-        if why:
-            text = f"Error: task failed (status {why})\n"
-            return Reply(255, f"{log}TASK ERROR: {why}\n", text)
-        return Reply(0, f"{log}Access time update check successful.\nTASK OK\n")
+        return _ended(why, log if why else f"{log}Access time update check successful.\n")
 
     return Reply(takes_s=takes_s + 1.0, finish=told)
 
@@ -116,22 +114,34 @@ def _create(machine: Machine, server: Manager, given: Given) -> Any:
 @_called("datastore update")
 def _update(machine: Machine, server: Manager, given: Given) -> Any:
     name = given.pop("name")
-    if name not in server.rows:
-        raise Refused(f"no such datastore '{name}'")
+    _known_store(server, name)
     _changed(server.rows[name], given)
     server.wait(machine, name)
 
 
+def _known_store(server: Manager, name: str) -> None:
+    if name not in server.rows:
+        raise Refused(f"no such datastore '{name}'")
+
+
 @_called("garbage-collection start")
 def _collect(machine: Machine, server: Manager, given: Given) -> Any:
-    server.run(machine, "gc", given["store"])
-    return "TASK OK\n"
+    _known_store(server, given["store"])
+    state = server.collect(machine, given["store"])
+    return _ended("" if state == "OK" else state)
 
 
 @_called("verify")
 def _verify(machine: Machine, server: Manager, given: Given) -> Any:
-    server.run(machine, "verify", given["store"])
-    return "TASK OK\n"
+    _known_store(server, given["store"])
+    return _ended(server.look_through(machine, given))
+
+
+def _ended(why: str, log: str = "") -> Reply:
+    """How a task ends that somebody waits for."""
+    if why:
+        return Reply(255, f"{log}TASK ERROR: {why}\n", f"Error: task failed (status {why})\n")
+    return Reply(0, f"{log}TASK OK\n")
 
 
 @_called("task list")
@@ -144,12 +154,13 @@ def _tasks(machine: Machine, server: Manager, given: Given) -> Any:
 
 @_called("user list")
 def _users(machine: Machine, server: Manager, given: Given) -> Any:
-    return [{"userid": "root@pam", "enable": True, "comment": "Superuser"}, *server.users.values()]
+    others = [row for name, row in server.users.items() if name != ROOT]
+    return [{"enable": True} | (server.user(ROOT) or {}), *others]
 
 
 @_called("user create")
 def _make_user(machine: Machine, server: Manager, given: Given) -> Any:
-    if given["userid"] in server.users:
+    if server.user(given["userid"]):
         raise Refused(f"user '{given['userid']}' already exists.")
     server.users[given["userid"]] = {"enable": True} | given
 
@@ -187,20 +198,12 @@ def _grant(machine: Machine, server: Manager, given: Given) -> Any:
     whom = given.get("auth-id")
     if whom is None:
         raise Refused("missing 'userid' or 'group' parameter.")
-    if not given.get("delete") and whom not in server.known and whom not in server.users:
+    if given.get("delete"):
+        server.take_away(given["path"], whom, given["role"])
+        return
+    if whom not in server.known and not server.user(whom):
         raise Refused(f"no such {'API token' if '!' in whom else 'user'}.")
-    row = {
-        "path": given["path"],
-        "propagate": given.get("propagate", True),
-        "roleid": given["role"],
-        "ugid": whom,
-        "ugid_type": "user",
-    }
-    same = [each for each in server.acl if {**each, "propagate": row["propagate"]} == row]
-    for each in same:
-        server.acl.remove(each)
-    if not given.get("delete"):
-        server.acl.append(row)
+    server.grant(given["path"], whom, given["role"], propagate=given.get("propagate", True))
 
 
 # Jobs --------------------------------------------------------------------------------------------
@@ -214,7 +217,7 @@ def _jobs_of(kind: str) -> None:
     @_called(f"{kind}-job create")
     def create(machine: Machine, server: Manager, given: Given) -> Any:
         if given["id"] in server.jobs[kind]:
-            raise Refused(f"parameter 'id': job '{given['id']}' already exists.")
+            raise wrong([("id", f"job '{given['id']}' already exists.")])
         server.jobs[kind][given["id"]] = {}
         _changed(server.jobs[kind][given["id"]], given)
         server.wait(machine, given["store"])

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from contextlib import suppress
 from typing import Any
 
 from homelab_lib.answers import Shape, expected
@@ -12,6 +13,7 @@ from homelab_lib.twin.proxmox.archives import Archive
 from homelab_lib.twin.proxmox.backup_server.manager import KEPT, enter_token, leaves, stands_on
 from homelab_lib.twin.proxmox.backup_server.server import Manager, Ran, Unused
 
+_BEGUN = 5  # the part of a task's name that says when it began
 _JSON = ("--output-format", "json")
 _STORES: Shape = [{"name": str, "path": str}]
 _USERS: Shape = [{"userid": str}]
@@ -31,7 +33,7 @@ _SNAPSHOTS: Shape = [
         "comment?": str,
         "fingerprint?": str,
         "protected?": bool,
-        "verification?": {"state": str},
+        "verification?": {"state": str, "upid?": str},
     }
 ]
 
@@ -86,6 +88,7 @@ def _forget(server: Manager) -> None:
     """What the lab says of it: the real one knows better."""
     for each in (server.rows, server.datastores, server.users, server.known, server.tokens):
         each.clear()
+    server.awaited.clear()
     server.acl.clear()
     for jobs in server.jobs.values():
         jobs.clear()
@@ -105,8 +108,16 @@ def _store(machine: Machine, server: Manager, asking: "_Asking", row: dict[str, 
         found = Archive(kind, int(each["backup-id"]), float(each["backup-time"]))
         found.size_bytes, found.notes = each.get("size", 0), each.get("comment", "")
         found.encrypted, found.protected = each.get("fingerprint", ""), each.get("protected", False)
-        found.verified = each.get("verification", {}).get("state", "")
+        _looked_through(found, each.get("verification", {}))
         archives[found.server_name] = found
+
+
+def _looked_through(found: Archive, told: dict[str, str]) -> None:
+    """By which task, whose name says when it began."""
+    found.verified, parts = told.get("state", ""), told.get("upid", "").split(":")
+    if len(parts) > _BEGUN:
+        with suppress(ValueError):
+            found.verified_s = float(int(parts[_BEGUN], 16))
 
 
 class _Asking:

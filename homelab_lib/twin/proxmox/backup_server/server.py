@@ -1,12 +1,14 @@
-"""A Proxmox Backup Server: what is configured, whom it lets in, and what is in its datastores.
+"""A Proxmox Backup Server: what is configured, and what is in its datastores.
 
-Sources: proxmox-backup 3.2.4, pbs-config/src/{acl,cached_user_info}.rs, src/api2/config/*; what 4
-does otherwise when it makes a datastore, its src/api2/config/datastore.rs; which chunks are removed
-when, pbs-datastore/src/chunk_store.rs (`sweep_unused_chunks`) and the manual, "Garbage Collection".
+Sources: proxmox-backup 3.2.4, src/api2/config/*; what is looked through again,
+src/backup/verify.rs (`verify_filter`); what 4 does otherwise when it makes a datastore, its
+src/api2/config/datastore.rs; which chunks are removed when, pbs-datastore/src/chunk_store.rs
+(`sweep_unused_chunks`) and the manual, "Garbage Collection". Not here: the log of what a task did.
 """
 
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,24 +16,15 @@ from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.proxmox.archives import Archive, kept
 from homelab_lib.twin.proxmox.backup_options import next_run_s
-from homelab_lib.twin.proxmox.backup_servers import Server
+from homelab_lib.twin.proxmox.backup_server.access import ROOT, Access
+from homelab_lib.twin.proxmox.backup_server.options import wrong
 
 OWNER = "backup"
-PRIVILEGES = {
-    "Admin": {"backup", "prune"},
-    "DatastoreAdmin": {"backup", "prune"},
-    "DatastorePowerUser": {"backup", "prune"},
-    "DatastoreBackup": {"backup"},
-}
-"""Roles by which a node can back up; which of these let it forget backups, too."""
-_FOLDERS = 64 * 1024
+_DAY_S = 86_400.0
 _CUTOFF = re.compile(r"(?:^|,)gc-atime-cutoff=(\d+)(?:,|$)")
 _CUTOFF_MIN = 24 * 60 + 5  # access times are moved once a day at least, by `relatime`
-_LOCAL_S, _NFS_S = 6.0, 400.0  # for all of them
-
-
-class Refused(Exception):
-    """What the API says, in its words."""
+_LOCAL_S, _NFS_S = 6.0, 400.0  # for all of its folders
+_NOT_VERIFIED = "verification failed - please check the log for details"
 
 
 @dataclass
@@ -53,15 +46,13 @@ class Unused:
 
 
 @dataclass
-class Manager(Server):
+class Manager(Access):
     """What a server keeps.
 
     Parameters
     ----------
     rows
         Its datastores as they are configured, by name; their backups are in `datastores`.
-    users, acl
-        Who is known, and each role of somebody on a path.
     jobs
         Those that prune and verify, by kind and id.
     ran
@@ -79,9 +70,6 @@ class Manager(Server):
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    users: dict[str, dict[str, Any]] = field(default_factory=dict)
-    known: dict[str, dict[str, Any]] = field(default_factory=dict)  # tokens, as they are listed
-    acl: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, dict[str, Any]]] = field(
         default_factory=lambda: {"prune": {}, "verify": {}}
     )
@@ -91,36 +79,7 @@ class Manager(Server):
     working: list[str] = field(default_factory=list)
     atime_stands: set[str] = field(default_factory=set)
     failing: bool = False
-
-    # ------------------------------------------------------------------ access
-
-    def refuses(self, user: str, secret: str) -> bool:
-        """A token is good as long as it is known, and its user is there and switched on."""
-        owner = self.users.get(user.partition("!")[0], {"enable": False})
-        good = self.known.get(user, {"enable": False}).get("enable", True)
-        return not (good and owner.get("enable", True)) or super().refuses(user, secret)
-
-    def shown_to(self, user: str) -> set[str]:
-        """Datastores into which somebody may write; a token no more than its user."""
-        return {name for name in self.rows if "backup" in self.privileges(user, name)}
-
-    def privileges(self, user: str, store: str) -> set[str]:
-        """What somebody may do there: the roles on the longest path count, and no others."""
-        if user == "root@pam":
-            return PRIVILEGES["Admin"]
-        found: set[str] = set()
-        for path in ("/", "/datastore", f"/datastore/{store}"):
-            roles = [
-                row["roleid"]
-                for row in self.acl
-                if (row["ugid"], row["path"]) == (user, path)
-                and (row["propagate"] or path.count("/") == 2)
-            ]
-            if roles:
-                found = set().union(*(PRIVILEGES.get(role, set()) for role in roles))
-        if "!" in user:
-            found &= self.privileges(user.partition("!")[0], store)
-        return found
+    awaited: dict[tuple[str, str], float] = field(default_factory=dict)  # when a job is to run
 
     # --------------------------------------------------------------- datastores
 
@@ -133,9 +92,9 @@ class Manager(Server):
             There is one of that name.
         """
         if name in self.rows:
-            raise Refused(f"parameter 'name': datastore '{name}' already exists.")
+            raise wrong([("name", f"datastore '{name}' already exists.")])
         if not path.startswith("/"):
-            raise Refused(f"parameter 'path': expected an absolute path, '{path}' is not")
+            raise wrong([("path", f"expected an absolute path, '{path}' is not")])
         self.working.append(name)
         return _NFS_S if _on_nfs(machine, path) else _LOCAL_S
 
@@ -143,6 +102,8 @@ class Manager(Server):
         """Make the chunk store and write down that it is one: why not; empty where it is there."""
         self.working.remove(name)
         reuse = options.pop("reuse-datastore", False)
+        if not path.strip("/"):
+            return "cannot create datastore in root path"
         files, chunks = machine.files, f"{path}/.chunks"
         there = _names(machine, path)
         if reuse and ".chunks" not in there:
@@ -171,56 +132,91 @@ class Manager(Server):
         return ""
 
     def wait(self, machine: Machine, name: str) -> None:
-        """Have its jobs run at their next times."""
-        for kind in ("gc", "prune", "verify"):
-            self._wait_for(machine, kind, name)
+        """Have a datastore's jobs run at their next times, and no others."""
+        jobs = [
+            (kind, key)
+            for kind, each in self.jobs.items()
+            for key, job in each.items()
+            if job["store"] == name
+        ]
+        for kind, key in [("gc", name), *jobs]:
+            self._wait_for(machine, kind, key)
 
-    def _schedule(self, kind: str, name: str) -> str:
+    def _schedule(self, kind: str, key: str) -> str:
         if kind == "gc":
-            return str(self.rows.get(name, {}).get("gc-schedule", ""))
-        jobs = [j for j in self.jobs[kind].values() if j["store"] == name and not j.get("disable")]
-        return str(jobs[0].get("schedule", "")) if jobs else ""
+            return str(self.rows.get(key, {}).get("gc-schedule", ""))
+        job = self.jobs[kind].get(key, {"disable": True})
+        return "" if job.get("disable") else str(job.get("schedule", ""))
 
-    def _wait_for(self, machine: Machine, kind: str, name: str) -> None:
-        event, now = self._schedule(kind, name), machine.world.clock.now()
+    def _wait_for(self, machine: Machine, kind: str, key: str) -> None:
+        event, now = self._schedule(kind, key), machine.world.clock.now()
         try:
             at = next_run_s(event, now) if event else None
         except ValueError:
             at = None  # a person has written it, in a form that nobody here knows
+        if self.awaited.get((kind, key)) == at:
+            return
 
         def run() -> None:
-            if self._schedule(kind, name) != event:
+            if self.awaited.get((kind, key)) != at:
                 return
-            if machine.up:
-                self.run(machine, kind, name)
-            self._wait_for(machine, kind, name)
+            del self.awaited[kind, key]
+            if machine.up and self._schedule(kind, key) == event:
+                self.run(machine, kind, key)
+            self._wait_for(machine, kind, key)
 
-        if at is not None:
-            machine.world.after(at - now, run, label=f"{kind} {name}")
+        if at is None:
+            self.awaited.pop((kind, key), None)
+        else:
+            self.awaited[kind, key] = at
+            machine.world.after(at - now, run, label=f"{kind} {key}")
 
-    def run(self, machine: Machine, kind: str, name: str) -> None:
-        """What a job does."""
+    def run(self, machine: Machine, kind: str, key: str) -> None:
+        """What a job does: it is called as its datastore is where rubbish is removed, and otherwise
+        by its own id."""
+        job = {"store": key} if kind == "gc" else self.jobs[kind][key]
+        if job["store"] not in self.rows:
+            return  # it fails
         if kind == "gc":
-            self._collect(machine, name)
-            return
-        archives = self.datastores[name]
-        if kind == "verify":
-            for each in archives.values():
-                if not each.verified:  # `ignore-verified` is so by default
-                    each.verified = "failed" if each.broken or self.failing else "ok"
-            return
-        for job in self.jobs["prune"].values():
-            if job["store"] == name:
-                keep = {k: str(v) for k, v in job.items() if k.startswith("keep-")}
-                for gone in set(archives) - self._kept(archives, keep):
-                    del archives[gone]
+            self.collect(machine, key)
+        elif kind == "verify":
+            self.look_through(machine, job)
+        else:
+            archives = self.datastores[job["store"]]
+            keep = {k: str(v) for k, v in job.items() if k.startswith("keep-")}
+            for gone in set(archives) - self._kept(archives, keep):
+                del archives[gone]
 
-    def _collect(self, machine: Machine, name: str) -> None:
-        """Remove what nobody uses; what was touched of late may be of a backup that is running."""
+    def look_through(self, machine: Machine, given: Mapping[str, Any]) -> str:
+        """Read backups of a datastore whole: why the task fails; empty where all are well.
+
+        Parameters
+        ----------
+        machine
+            On which.
+        given
+            The datastore; whether those that were read once are left out (they are, by default),
+            and after how many days they are not.
+        """
+        outdated, now_s = given.get("outdated-after"), machine.now_s()
+        failed = False
+        for each in self.datastores[given["store"]].values():
+            days = (now_s - each.verified_s) // _DAY_S
+            fresh = outdated is None or days <= outdated
+            if each.verified and given.get("ignore-verified", True) and fresh:
+                continue
+            each.verified = "failed" if each.broken or self.failing else "ok"
+            each.verified_s = now_s
+            failed |= each.verified == "failed"
+        return _NOT_VERIFIED if failed else ""
+
+    def collect(self, machine: Machine, name: str) -> str:
+        """Remove what nobody uses: how it ends. What was touched of late may be of a backup that is
+        running."""
         now_s, unused = machine.now_s(), self.unused.get(name, [])
         if self.rows[name]["path"] in self.atime_stands:
             self.ran[name] = Ran(now_s, "atime safety check failed")
-            return
+            return self.ran[name].state
         given = _CUTOFF.search(str(self.rows[name].get("tuning", "")))
         since_s = now_s - 60.0 * (int(given[1]) if given else _CUTOFF_MIN)
         waits = [each for each in unused if each.touched_s >= since_s]
@@ -230,6 +226,7 @@ class Manager(Server):
         if removed:
             self.full[name] -= removed / machine.root_bytes
         self.ran[name] = Ran(now_s, "OK", removed, pending)
+        return "OK"
 
     @staticmethod
     def _kept(archives: dict[str, Archive], keep: dict[str, str]) -> set[str]:
@@ -264,7 +261,12 @@ def snapshot_row(name: str, each: Archive, owner: str) -> dict[str, Any]:
     }
     found |= {"comment": each.notes} if each.notes else {}
     found |= {"fingerprint": each.encrypted} if each.encrypted else {}
-    upid = f"UPID:{re.sub('[^a-z]', '', name) or 'pbs'}:00000001:00000001:00000001:00000001:verify"
     if each.verified:
-        found["verification"] = {"state": each.verified, "upid": f"{upid}::root@pam:"}
+        upid = upid_of("pbs", "verificationjob", "", each.verified_s)
+        found["verification"] = {"state": each.verified, "upid": upid}
     return found
+
+
+def upid_of(node: str, kind: str, about: str, begun_s: float) -> str:
+    """What a task is called (proxmox-schema, upid.rs); which process it is is made up."""
+    return f"UPID:{node}:00000001:00000001:00000001:{int(begun_s):08X}:{kind}:{about}:{ROOT}:"
