@@ -111,6 +111,8 @@ def cards_are_met(lab: Lab) -> Iterator[Finding]:
                 for name, port in host.ports.items()
                 if port.part is part
             }
+            if not ends:  # where its ports lead is not described
+                continue
             does = {
                 name: min(own, max(speeds.get(end, 0), lines.get(end, 0)))
                 for name, end in ends.items()
