@@ -15,7 +15,9 @@ from homelab_lib.control.truenas.smart import look_at_health
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host as Machine
+from homelab_lib.lab.pools import Pool
 from homelab_lib.lab.releases import is_known, known_names, series_of
+from homelab_lib.recipes import same_disks
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.recipes.kubernetes.looks import good_until
 from homelab_lib.runbook.resource import Host
@@ -70,11 +72,12 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
         if name in lab.machines() and (host.phase is None or host.phase in phases)
     ]
     for host in hosts:
+        pools = same_disks.standing(lab, host.name, max(phases, default=0) + 1)
         if host.os.kind == "truenas":
-            yield _nas(host.name)
+            yield _nas(lab, host.name, pools)
         if host.os.kind == "proxmox":
             there = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
-            yield _node(host, [vm for vm in there if vm.host == host.name])
+            yield _node(lab, host, [vm for vm in there if vm.host == host.name], pools)
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
@@ -94,8 +97,9 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     yield from cluster_looks.looks(lab, phases)
 
 
-def _nas(name: str) -> Step:
+def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
+        yield from same_disks.checks(lab, ctx, pools)
         host = ctx.host(name)
         now_s = clock_s(host)
         for pool in call(host, "pool.query", shape=_POOLS):
@@ -136,10 +140,11 @@ def _scrubbed(title: str, scan: dict[str, object], now_s: float) -> Check:
     return Check(f"{title} was scrubbed", days < _SCRUB_DAYS and not errors, says)
 
 
-def _node(host: Machine, vms: list[Vm]) -> Step:
+def _node(lab: Lab, host: Machine, vms: list[Vm], pools: list[Pool]) -> Step:
     node = host.os.node or host.name
 
     def check(ctx: Context) -> Iterator[Check]:
+        yield from same_disks.checks(lab, ctx, pools)
         asked = ctx.host(host.name)
         for disk in api(asked, f"/nodes/{node}/disks/list", shape=_DISKS):
             said = disk.get("health", "UNKNOWN")

@@ -4,6 +4,7 @@ Beside these stand those of the firewall (`test_firewall_mistakes`), of pools (`
 machines are built of (`test_assembly`), and of the Proxmox host (`test_proxmox`).
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,19 @@ def disk(name: str, **said: object) -> Callable[[World], None]:
         nas.blocks = blocks_of(nas)
 
     return put
+
+
+def pool_of_another_disk(world: World) -> None:
+    """The pool is there when its step comes, and one of its disks has been replaced."""
+    disk("sdd", serial="ZL2OTHER")(world)
+    nas = world.machines["truenas"]
+    vdev = {"type": "RAIDZ2", "disks": ["sdb", "sdc", "sdd", "sde"]}
+    words = json.dumps({"name": "tank", "topology": {"data": [vdev]}})
+    assert nas.run(f"midclt call -j pool.create '{words}'").finished().status == 0
+
+
+def other_boot_disk(world: World) -> None:
+    world.machines["proxmox"].disk_rows[0]["serial"] = "S7OTHER"
 
 
 def swapped(world: World) -> None:
@@ -116,6 +130,19 @@ MISTAKES = {
     "two disks of one serial number": Mistake(
         "phase1", POOL, "sda and sdb both say that their serial number is HLNAS14T0001",
         world=disk("sda", serial="HLNAS14T0001")),
+    "a wrong serial number of a pool that was made since": Mistake(
+        "phase1", POOL, "so where the lab has HLNAS14T0003 there is ZL2OTHER; describe it as it is",
+        late=lambda world: pool_of_another_disk(world)),
+    "a wrong serial number of a pool that is there": Mistake(
+        "phase4", ("nas-ready",), "the lab says ZL2WRONG (hdd3), it lies on HLNAS14T0003 instead",
+        lab=(("hosts.truenas.disks.hdd3.serial", "ZL2WRONG"),),
+        world=disk("sdd", serial="HLNAS14T0003")),
+    "the same below a cluster's volumes": Mistake(
+        "phase2", ("room", "share"), "it lies on ZL2OTHER instead; `lsblk -o NAME,SERIAL`",
+        world=disk("sdd", serial="ZL2OTHER")),
+    "a wrong serial number below the VMs": Mistake(
+        "phase2", ("room",), "the lab says HLPVE1T00001 (nvme0), it lies on S7OTHER instead",
+        world=other_boot_disk),
     "a rule between VLANs that is missing": Mistake(
         "phase2", ("room", "image"), "no rule that lets VLAN 30 into the internet",
         lab=(("rules.servers-internet", None),)),

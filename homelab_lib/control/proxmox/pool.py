@@ -79,10 +79,7 @@ class ZfsPool:
         pools = api(host, f"{path}/zfs", shape=_POOLS)
         there = next((row for row in pools if row["name"] == self.pool), None)
         serials = {row["devpath"]: row.get("serial", "").strip() for row in rows}
-        members: list[str] = []
-        if there is not None:
-            detail = api(host, f"{path}/zfs/{self.pool}", shape=_POOL)
-            members = [_serial_of(host, leaf, serials) for leaf in detail.get("children", [])]
+        members = [] if there is None else _members(host, self.node, self.pool, serials)
         mine = [row for row in rows if row.get("serial", "").strip() in self.serials]
         return {
             "health": "" if there is None else there.get("health", "unknown"),
@@ -173,6 +170,27 @@ class ZfsPool:
             told = " and ".join(f"{size / 1e9:.0f} GB" for size in sorted(sizes))
             return f"the disks of {self.pool} are of {told}: what the larger has more, is lost"
         return ""
+
+
+def lies_on(host: Host, node: str, pool: str) -> list[str] | None:
+    """The serial numbers of the disks that a pool lies on; None where there is no such pool.
+
+    Parameters
+    ----------
+    host, node, pool
+        The machine, its node name, and the pool's.
+    """
+    path = f"/nodes/{node}/disks"
+    if pool not in [row["name"] for row in api(host, f"{path}/zfs", shape=_POOLS)]:
+        return None
+    rows = api(host, f"{path}/list", shape=_DISKS)
+    serials = {row["devpath"]: row.get("serial", "").strip() for row in rows}
+    return sorted(_members(host, node, pool, serials))
+
+
+def _members(host: Host, node: str, pool: str, serials: dict[str, str]) -> list[str]:
+    detail = api(host, f"/nodes/{node}/disks/zfs/{pool}", shape=_POOL)
+    return [_serial_of(host, leaf, serials) for leaf in detail.get("children", [])]
 
 
 def _serial_of(host: Host, leaf: str, serials: dict[str, str]) -> str:

@@ -56,6 +56,28 @@ class Vdev:
     spares: int = 0
 
 
+def lies_on(host: Host, pool: str) -> list[str] | None:
+    """The serial numbers of the disks that a pool lies on, one for each that is missing left out.
+
+    Parameters
+    ----------
+    host, pool
+        The NAS, and the pool's name.
+
+    Returns
+    -------
+    list of str or None
+        None where there is no such pool, or where it is not imported.
+    """
+    rows = call(host, "pool.query", [["name", "=", pool]], shape=_POOLS)
+    topology = rows[0].get("topology") if rows else None
+    if topology is None:
+        return None
+    known = serials(host)
+    disks = [disk for role in _ROLES for row in topology.get(role, ()) for disk in _leaves(row)]
+    return sorted({known[disk] for disk in disks if disk in known})
+
+
 @dataclass(frozen=True)
 class Pool:
     """A pool.
@@ -212,8 +234,9 @@ class Pool:
         if found["vdevs"] != wanted:
             return Diff(
                 conflict=f"pool {self.pool} is there and is another one: it is made of "
-                f"{_words(found['vdevs'])}, and the lab wants {_words(wanted)}; describe it as it "
-                "is, or give the lab's another name"
+                f"{_words(found['vdevs'])}, and the lab wants {_words(wanted)}"
+                f"{_exchanged(found['vdevs'], wanted)}; describe it as it is, or give the lab's "
+                "another name"
             )
         if found["encrypted"] != self.encrypted:
             states = {True: "encrypted", False: "not encrypted"}
@@ -262,6 +285,15 @@ def _settled(vdevs: Sequence[Sequence[Any]]) -> list[list[Any]]:
     # A dRAID's distributed spares are shown among the spares, as disks of no name.
     single = [[role, "STRIPE", sorted(set(disks) - {"?"})] for role, disks in alone.items()]
     return sorted([*others, *(each for each in single if each[2])])
+
+
+def _exchanged(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]]) -> str:
+    """The one disk by which they differ, in words; empty where more does."""
+    there, meant = ({disk for *_, disks in each for disk in disks} for each in (found, wanted))
+    (ours, theirs) = (meant - there, there - meant)
+    if len(ours) == len(theirs) == 1:
+        return f", so where the lab has {ours.pop()} there is {theirs.pop()}"
+    return ""
 
 
 def _words(vdevs: Sequence[Sequence[Any]]) -> str:

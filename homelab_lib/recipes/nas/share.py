@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from homelab_lib.control.truenas.families import nfs_share
 from homelab_lib.control.truenas.midclt import call, release
 from homelab_lib.control.truenas.service import NasService
-from homelab_lib.errors import BadParameter
+from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.storage import NfsShare
+from homelab_lib.recipes import same_disks
 from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.nas import linux
 from homelab_lib.recipes.nas.datasets import resource
@@ -85,6 +86,15 @@ class Share:
         if self.on_linux:
             yield from linux.wanted(self.lab, self.share)
             return
+        name = (self.share.dataset or "").partition("/")[0]
+        mine = [pool for pool in self.lab.pools.get(host, {}).values() if pool.name == name]
+        for found in same_disks.checks(self.lab, ctx, mine):
+            if not found.holds:
+                raise StepFailed(
+                    f"not so: {found.title}",
+                    where=f"pools.{host}.{name}",
+                    fix=found.says,
+                )
         nas = release(ctx.host(host))
         if self.dataset is not None and not self.dataset.exists:  # else it is there already
             yield resource(self.lab, self.dataset)

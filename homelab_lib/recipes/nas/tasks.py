@@ -14,6 +14,7 @@ from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.nas import AlertService, Mail, ScrubTask, SmartTest, SnapshotTask
 from homelab_lib.lab.pools import Pool
+from homelab_lib.recipes import same_disks
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
@@ -194,15 +195,17 @@ def _mail_settings(mail: Mail) -> dict[str, Any]:
     }
 
 
-def health(host: str, name: str, title: str) -> Step:
+def health(lab: Lab, host: str, name: str, title: str, pools: Sequence[Pool] = ()) -> Step:
     """A gate: nothing severe is wrong with the NAS, and nobody else is at its pools.
 
     Parameters
     ----------
-    host
-        The NAS.
+    lab, host
+        The lab, and the NAS.
     name, title
         What the step is called.
+    pools
+        Those that are there already, and are to lie on the disks that the lab says.
     """
 
     def check(ctx: Context) -> Iterator[Check]:
@@ -213,6 +216,7 @@ def health(host: str, name: str, title: str) -> Step:
         jobs = sorted({job.get("method", "") for job in call(nas, "core.get_jobs", asked,
                                                              shape=_JOBS)})  # fmt: skip
         yield Check(f"nobody is at the pools of {host}", not jobs, ", ".join(jobs))
+        yield from same_disks.checks(lab, ctx, pools)
 
     return Step(
         name,

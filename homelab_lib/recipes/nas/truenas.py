@@ -12,6 +12,7 @@ from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.per_host import at, every
 from homelab_lib.lab.storage import Dataset, NfsShare
+from homelab_lib.recipes import same_disks
 from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.nas import access, datasets, pool
 from homelab_lib.recipes.nas import iscsi as nas_iscsi
@@ -45,13 +46,14 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     ends = {host: "" if len(busy) == 1 else f"-{host}" for host in busy}
     for host, end in ends.items():
         title = f"See that nothing is wrong with {host}"
-        yield nas_tasks.health(host, f"nas-ready{end}", title)
+        there = same_disks.standing(lab, host, phase)
+        yield nas_tasks.health(lab, host, f"nas-ready{end}", title, there)
     yield from pools
     mine = tuple(step.name for step in pools if not step.name.startswith(pool.BURN_IN))
     for host, end in ends.items():
         yield from _Nas(lab, host, phase, alone, end).steps(mine)
         title = f"See that {host} complains of nothing that was made"
-        yield nas_tasks.health(host, f"nas-health{end}", title)
+        yield nas_tasks.health(lab, host, f"nas-health{end}", title)
     for share in alone:
         if share.host not in hosts and not _is_linux(lab, share.host):
             yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())

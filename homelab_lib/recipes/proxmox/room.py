@@ -10,6 +10,8 @@ from homelab_lib.control.proxmox.api import api
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.pools import Pool
+from homelab_lib.recipes import same_disks
 from homelab_lib.recipes.proxmox.virtual_machine import node
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context
@@ -47,6 +49,14 @@ def checks(ctx: Context, lab: Lab, vms: Sequence[Vm]) -> Iterator[Check]:
         yield _memory(ours, others, status["memory"]["total"], _cache_bytes(host))
         yield _cores(ours, status["cpuinfo"]["cpus"])
         yield from _disks(host, called, ours, {row["vmid"] for row in rows})
+        yield from same_disks.checks(lab, ctx, _pools(lab, name, ours))
+
+
+def _pools(lab: Lab, name: str, ours: list[Vm]) -> list[Pool]:
+    """The pools that the VMs' disks come to lie on."""
+    stores = [lab.storages.get(name, {}).get(vm.storage) for vm in ours]
+    places = {(store.pool or "").partition("/")[0] for store in stores if store is not None}
+    return [pool for pool in lab.pools.get(name, {}).values() if pool.name in places]
 
 
 def _runs(row: dict[str, Any]) -> bool:
