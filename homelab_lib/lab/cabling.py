@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import Number, PortName, Positive, Record
+from homelab_lib.lab.base import PortName, Positive, Record
 from homelab_lib.lab.devices import Connector, PortFacts
 from homelab_lib.lab.part import Part
-from homelab_lib.lab.quantities import LinkSpeed
+from homelab_lib.lab.quantities import CableLength, LinkSpeed, PowerDraw
 
 Medium = Literal[
     "DAC", "AOC", "Cat5e", "Cat6", "Cat6A", "Cat8", "OM3", "OM4", "OS2", "WiFi", "USB-C"
@@ -18,7 +18,7 @@ class Reach(Record):
     """How far a cable carries a speed."""
 
     speed_bps: LinkSpeed = Field(description="Speed [bit/s].")
-    length_m: Number = Field(description="Longest run [m].")
+    length_m: CableLength = Field(description="Longest run [m].")
 
 
 class CablePart(Part):
@@ -41,7 +41,7 @@ class TransceiverPart(Part):
     speeds_bps: tuple[LinkSpeed, ...] = Field(
         min_length=1, description="Speeds on the line, highest first [bit/s]."
     )
-    power_w: Number | None = Field(None, description="Power it draws from the cage [W].")
+    power_w: PowerDraw | None = Field(None, description="Power it draws from the cage [W].")
     media: tuple[Medium, ...] = Field((), description="Cables it drives.")
 
 
@@ -50,7 +50,7 @@ class PortGroup(PortFacts):
 
     count: Positive = Field(description="How many.")
     prefix: str = Field("p", description="Beginning of their names.")
-    poe_w: Number | None = Field(None, description="Power each can deliver [W].")
+    poe_w: PowerDraw | None = Field(None, description="Power each can deliver [W].")
 
 
 class SwitchPart(Part):
@@ -60,7 +60,7 @@ class SwitchPart(Part):
 
     groups: tuple[PortGroup, ...] = Field(min_length=1, description="Its ports, by likeness.")
     managed: bool = Field(description="Whether it knows VLANs.")
-    power_w: Number | None = Field(None, description="Power it draws [W].")
+    power_w: PowerDraw | None = Field(None, description="Power it draws [W].")
 
     @property
     def ports(self) -> dict[PortName, PortFacts]:

@@ -7,7 +7,6 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
-    Bytes,
     DnsName,
     Form,
     Ip,
@@ -38,6 +37,7 @@ from homelab_lib.lab.inference import (
 from homelab_lib.lab.llm import ModelPart, Quant
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.production import Certificates, GitOps, Ingress, Monitoring, Move
+from homelab_lib.lab.quantities import MemorySize
 
 SecretKey = Annotated[
     str, Form(r"[-._a-zA-Z0-9]{1,253}", "letters, digits and any of - _ ., as a Secret's key")
@@ -159,7 +159,7 @@ class GpuAllocation(Made):
     location: str = Field(description="Where it is, in the document's words.")
     use: str = Field(description="What it is for, in the document's words.")
     runtime: Runtime | None = Field(None, description="Runtime the document names.")
-    claimed_vram_bytes: Bytes | None = Field(None, description="Memory as written [bytes].")
+    claimed_vram_bytes: MemorySize | None = Field(None, description="Memory as written [bytes].")
     rom_file: FileName | None = Field(
         None,
         description="Firmware for the card, a file in /usr/share/kvm of its host, where the VM "

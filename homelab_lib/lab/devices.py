@@ -4,10 +4,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import Bytes, Count, Form, Fraction, Number, Positive, Record
+from homelab_lib.lab.base import Count, Form, Fraction, Number, Positive, Record
 from homelab_lib.lab.part import Part, PcieLink
 from homelab_lib.lab.platforms import Slot, SlotForm
-from homelab_lib.lab.quantities import DiskRate, DiskSize, LinkSpeed, MemoryRate, MemorySize
+from homelab_lib.lab.quantities import (
+    DiskRate,
+    DiskSize,
+    Endurance,
+    FailureRate,
+    LinkSpeed,
+    MemoryRate,
+    MemorySize,
+    PartLength,
+    PowerDraw,
+    ReservedSize,
+    SupplyPower,
+)
 
 Connector = Literal["RJ45", "SFP", "SFP+", "SFP28", "QSFP+", "QSFP28", "LC", "WiFi", "USB-C"]
 PciId = Annotated[
@@ -35,17 +47,17 @@ class GpuPart(Part):
     vendor: Literal["NVIDIA", "AMD", "Intel"] = Field(description="Maker of the chip.")
     pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     vram_bytes: MemorySize = Field(description="Memory on the card [bytes].")
-    vram_reserved_bytes: Bytes | None = Field(
+    vram_reserved_bytes: ReservedSize | None = Field(
         None, description="What driver and firmware keep of it [bytes]."
     )
     memory_bytes_per_s: MemoryRate | None = Field(None, description="Memory bandwidth [B/s].")
-    board_power_w: Number | None = Field(None, description="Board power [W].")
-    transient_power_w: Number | None = Field(None, description="Millisecond peak [W].")
-    idle_power_w: Number | None = Field(None, description="Power when idle [W].")
-    suggested_psu_w: Number | None = Field(None, description="Supply its maker suggests [W].")
+    board_power_w: PowerDraw | None = Field(None, description="Board power [W].")
+    transient_power_w: PowerDraw | None = Field(None, description="Millisecond peak [W].")
+    idle_power_w: PowerDraw | None = Field(None, description="Power when idle [W].")
+    suggested_psu_w: SupplyPower | None = Field(None, description="Supply its maker suggests [W].")
     power_plugs: tuple[str, ...] = Field((), description="Power plugs, such as '8-pin'.")
     pcie: PcieLink | None = Field(None, description="Its electrical link.")
-    length_mm: Number | None = Field(None, description="Length [mm].")
+    length_mm: PartLength | None = Field(None, description="Length [mm].")
     slots_wide: Number | None = Field(None, description="Slots it covers.")
     architecture: str | None = Field(None, description="As runtimes call it: 'gfx1100', 'sm_89'.")
     runtimes: tuple[Runtime, ...] = Field((), description="Compute runtimes that drive it.")
@@ -73,7 +85,7 @@ class AcceleratorPart(Part):
     pci_ids: tuple[PciId, ...] = Field((), description=_PCI_IDS)
     int8_tops: Number | None = Field(None, description="Peak rate [10^12 INT8 operations/s].")
     pcie: PcieLink | None = Field(None, description="Its electrical link.")
-    power_w: Number | None = Field(None, description="Typical power [W].")
+    power_w: PowerDraw | None = Field(None, description="Typical power [W].")
     runtimes: tuple[Runtime, ...] = Field((), description="Runtimes that drive it.")
 
 
@@ -91,7 +103,7 @@ class NicPart(Part, PortFacts):
     in_tree_since: str | None = Field(
         None, description="First Linux kernel that has the driver, such as '6.9'."
     )
-    power_w: Number | None = Field(None, description="Typical power [W].")
+    power_w: PowerDraw | None = Field(None, description="Typical power [W].")
     bluetooth: str | None = Field(None, description="Bluetooth version, on a wireless card.")
 
 
@@ -112,16 +124,18 @@ class DiskPart(Part):
     )
     outer_bytes_per_s: DiskRate | None = Field(None, description="Rate on outer tracks [B/s].")
     inner_bytes_per_s: DiskRate | None = Field(None, description="Rate on inner tracks [B/s].")
-    annual_failure_rate: Fraction | None = Field(
+    annual_failure_rate: FailureRate | None = Field(
         None, description="Share of such drives that fail in a year [1/year]."
     )
     unreadable_per_bit: Fraction | None = Field(
         None, description="Unrecoverable read errors per bit read, by its maker."
     )
-    idle_power_w: Number | None = Field(None, description="Power when idle [W].")
-    active_power_w: Number | None = Field(None, description="Power at work [W].")
-    spin_up_power_w: Number | None = Field(None, description="Peak when it starts [W].")
-    endurance_bytes: Bytes | None = Field(None, description="Bytes that may be written [bytes].")
+    idle_power_w: PowerDraw | None = Field(None, description="Power when idle [W].")
+    active_power_w: PowerDraw | None = Field(None, description="Power at work [W].")
+    spin_up_power_w: PowerDraw | None = Field(None, description="Peak when it starts [W].")
+    endurance_bytes: Endurance | None = Field(
+        None, description="Bytes that may be written [bytes]."
+    )
 
 
 class AdapterPart(Part):
@@ -135,7 +149,7 @@ class AdapterPart(Part):
         None, description="How the slot's lanes must be split for it, such as '2x2'."
     )
     slots: dict[str, Slot] = Field({}, description="Slots it offers, by name.")
-    power_w: Number | None = Field(None, description="What it draws itself [W].")
+    power_w: PowerDraw | None = Field(None, description="What it draws itself [W].")
 
 
 class HbaPart(AdapterPart):

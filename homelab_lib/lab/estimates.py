@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from homelab_lib.lab.base import BitsPerSecond, Bytes, Number, Record
+from homelab_lib.lab.base import Number, Record
+from homelab_lib.lab.quantities import LinkSpeed, MemorySize, ModelSize, PathRate
 
 
 class LinkBudget(Record):
@@ -12,13 +13,13 @@ class LinkBudget(Record):
 
     device: str = Field(description="The device: 'host.device'.")
     link: str = Field(description="The link the design assumes, such as 'PCIe 3.0 x2'.")
-    needed_bytes_per_s: Number | None = Field(
+    needed_bytes_per_s: PathRate | None = Field(
         None, description="What the device is said to need [B/s]."
     )
-    ideal_bytes_per_s: Number | None = Field(
+    ideal_bytes_per_s: PathRate | None = Field(
         None, description="What is said to be ideal for it, and not needed [B/s]."
     )
-    provided_bytes_per_s: Number = Field(description="What the link is said to give [B/s].")
+    provided_bytes_per_s: PathRate = Field(description="What the link is said to give [B/s].")
     verdict: str = Field(description="The design's own judgement.")
 
 
@@ -45,7 +46,7 @@ class InspectionEstimate(Record):
     """A row of the Suricata table."""
 
     host: str = Field(description="The firewall.")
-    internet_bps: BitsPerSecond = Field(description="Internet speed [bit/s].")
+    internet_bps: LinkSpeed = Field(description="Internet speed [bit/s].")
     says: str = Field(description="The promised performance, as written.")
 
 
@@ -53,11 +54,13 @@ class ModelClass(Record):
     """A row of the table of memory that models need."""
 
     size: str = Field(description="Class as written, such as '30-34B'.")
-    parameters_low: Number = Field(description="Fewest weights in it.")
-    parameters_high: Number = Field(description="Most weights in it.")
+    parameters_low: ModelSize = Field(description="Fewest weights in it.")
+    parameters_high: ModelSize = Field(description="Most weights in it.")
     quant: str = Field(description="Quantisation the table assumes.")
-    vram_low_bytes: Bytes = Field(description="Least memory as written [bytes].")
-    vram_high_bytes: Bytes | None = Field(None, description="Most; none: open upwards [bytes].")
+    vram_low_bytes: MemorySize = Field(description="Least memory as written [bytes].")
+    vram_high_bytes: MemorySize | None = Field(
+        None, description="Most; none: open upwards [bytes]."
+    )
     suitable: str = Field(description="Suitable cards as written.")
     devices: tuple[str, ...] = Field((), description="The same as devices: 'host.device'.")
     needs_several: bool = Field(False, description="Said to need several cards.")
@@ -67,7 +70,7 @@ class PooledVram(Record):
     """What the design adds up from several cards."""
 
     devices: tuple[str, ...] = Field(description="The cards: 'host.device'.")
-    claimed_bytes: Bytes = Field(description="Sum as written [bytes].")
+    claimed_bytes: MemorySize = Field(description="Sum as written [bytes].")
     by: str = Field(description="What is to join them.")
     claim: str = Field(description="What it is said to run.")
 

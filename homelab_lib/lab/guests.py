@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from homelab_lib.lab.base import (
     BY_NAME,
-    Bytes,
     Count,
     FileMode,
     Form,
@@ -27,7 +26,7 @@ from homelab_lib.lab.base import (
     cidr,
 )
 from homelab_lib.lab.host import OperatingSystem
-from homelab_lib.lab.quantities import MemorySize, VolumeSize
+from homelab_lib.lab.quantities import FileSize, MemorySize, SwapSize, VolumeSize
 
 FileName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without folders")]
 VmId = Annotated[int, Field(strict=True, ge=100, le=999_999_999)]
@@ -66,7 +65,7 @@ class Image(Named):
     url: Url | None = Field(None, description="Where it is downloaded; none if it exists.")
     filename: FileName = Field(description="Name of the file on the host.")
     sha256: Sha256 | None = Field(None, description="SHA-256 of the file; none if it exists.")
-    size_bytes: Bytes | None = Field(None, description="Size of the file [bytes].")
+    size_bytes: FileSize | None = Field(None, description="Size of the file [bytes].")
     release: str = Field(description="System and release it holds.")
     exists: bool = Field(False, description="It is on the host already: looked at, never fetched.")
 
@@ -76,7 +75,7 @@ class Download(Named):
 
     url: Url = Field(description="Where it is downloaded.")
     sha256: Sha256 = Field(description="SHA-256 of the file.")
-    size_bytes: Bytes | None = Field(None, description="Size of the file [bytes].")
+    size_bytes: FileSize | None = Field(None, description="Size of the file [bytes].")
     version: str = Field("", description="Version of what is in it.")
     mode: FileMode = Field("0644", description="File mode, octal, in quotes.")
     member: str | None = Field(
@@ -99,7 +98,7 @@ class VmDisk(Record):
     """A further drive of a VM: a volume on a storage, or a disk of the host as a whole."""
 
     storage: StorageId | None = Field(None, description="The host's storage it is on.")
-    size_bytes: Bytes | None = Field(None, description="Its size [bytes].")
+    size_bytes: VolumeSize | None = Field(None, description="Its size [bytes].")
     disk: PortName | None = Field(None, description="The host's disk that is passed through.")
 
 
@@ -110,7 +109,7 @@ class MountPoint(Record):
         description="Where it is seen."
     )
     storage: StorageId | None = Field(None, description="The host's storage it is on.")
-    size_bytes: Bytes | None = Field(None, description="Its size [bytes].")
+    size_bytes: VolumeSize | None = Field(None, description="Its size [bytes].")
     folder: Annotated[str, Form(r"/[^\x00-\x1f]*", "an absolute path")] | None = Field(
         None, description="The host's folder that is seen there."
     )
@@ -193,7 +192,7 @@ class Container(Guest):
     """A Linux container (LXC) on a Proxmox host."""
 
     template: Slug | None = Field(None, description="Its template; none if it exists.")
-    swap_bytes: Bytes = Field(0, description="Swap [bytes].")
+    swap_bytes: SwapSize = Field(0, description="Swap [bytes].")
     unprivileged: bool = Field(True, description="Whether its root is nobody on the host.")
     nesting: bool = Field(True, description="Whether it may run containers of its own.")
     mounts: dict[Mount, MountPoint] = Field(

@@ -7,7 +7,6 @@ from pydantic import Field
 from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
-    Bytes,
     DatasetName,
     Form,
     Ip,
@@ -18,6 +17,7 @@ from homelab_lib.lab.base import (
     SecretReference,
     Slug,
 )
+from homelab_lib.lab.quantities import VolumeSize
 
 Iqn = Annotated[
     str,
@@ -61,7 +61,7 @@ class IscsiExtent(Made):
 
     zvol: DatasetName | None = Field(None, description="Zvol behind it, such as 'tank/lun0'.")
     file: AbsolutePath | None = Field(None, description="File behind it, in place of a zvol.")
-    size_bytes: Bytes | None = Field(None, description="Its size [bytes]; none: as it is.")
+    size_bytes: VolumeSize | None = Field(None, description="Its size [bytes]; none: as it is.")
     block_bytes: Literal[512, 1024, 2048, 4096] = Field(512, description="Block size [bytes].")
     serial: str | None = Field(None, description="Serial number; none: the NAS makes one.")
     rpm: Literal["SSD", "5400", "7200", "10000", "15000", "UNKNOWN"] = Field(

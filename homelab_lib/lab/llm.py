@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from homelab_lib.lab.base import Bytes, Count, Form, Positive
+from homelab_lib.lab.base import Count, Form, Positive
 from homelab_lib.lab.part import Part
-from homelab_lib.lab.quantities import ModelSize
+from homelab_lib.lab.quantities import ModelSize, WeightsSize
 
 
 def _upper(value: object) -> object:
@@ -59,4 +59,6 @@ class ModelPart(Part):
     n_expert_shared: Count = Field(0, description="Experts that see every token.")
     n_layer_dense: Count = Field(0, description="Leading layers without experts.")
     tied: bool = Field(False, description="The output layer is the embedding.")
-    file_bytes: dict[Quant, Bytes] = Field({}, description="Published file size by quant [bytes].")
+    file_bytes: dict[Quant, WeightsSize] = Field(
+        {}, description="Published file size by quant [bytes]."
+    )

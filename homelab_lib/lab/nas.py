@@ -9,8 +9,6 @@ from homelab_lib.lab.accounts import AccountName, Acl, NasGroup, NasUser, ShareA
 from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
-    BitsPerSecond,
-    Bytes,
     DatasetName,
     DiskName,
     Form,
@@ -26,6 +24,7 @@ from homelab_lib.lab.base import (
     Tcp,
 )
 from homelab_lib.lab.iscsi import Iscsi
+from homelab_lib.lab.quantities import FileSize, SpeedLimit
 from homelab_lib.lab.schedule import Cron
 
 Time = Annotated[str, Form(r"([01]\d|2[0-3]):[0-5]\d", "a time of day, such as '08:00'")]
@@ -160,7 +159,7 @@ class Bandwidth(Record):
     """How fast a copy may be from a time of day on."""
 
     time: Time = Field(description="From when on.")
-    limit_bps: BitsPerSecond | None = Field(description="At most so fast [bit/s]; null: no limit.")
+    limit_bps: SpeedLimit | None = Field(description="At most so fast [bit/s]; null: no limit.")
 
 
 class CloudTask(Made):
@@ -190,7 +189,7 @@ class CloudTask(Made):
     include: tuple[str, ...] = Field((), description="The only folders that are copied.")
     bandwidth: tuple[Bandwidth, ...] = Field((), description="How fast, by time of day.")
     transfers: Positive | None = Field(None, description="Files at once.")
-    chunk_bytes: Bytes | None = Field(None, description="Size of an upload's pieces [bytes].")
+    chunk_bytes: FileSize | None = Field(None, description="Size of an upload's pieces [bytes].")
     fast_list: bool = Field(False, description="Whether it lists with few questions, in memory.")
     storage_class: str | None = Field(None, description="S3's storage class.")
     follow_links: bool = Field(False, description="Whether symbolic links are followed.")

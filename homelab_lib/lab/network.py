@@ -16,7 +16,6 @@ from homelab_lib.lab.base import (
     Named,
     Network,
     Network6,
-    Number,
     Phase,
     PortName,
     Record,
@@ -27,7 +26,7 @@ from homelab_lib.lab.cabling import CablePart, Medium, SwitchPart, TransceiverPa
 from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.part import FromCatalog
 from homelab_lib.lab.ports import Port
-from homelab_lib.lab.quantities import LinkSpeed
+from homelab_lib.lab.quantities import CableLength, LinkSpeed
 
 ServicePort = Annotated[
     str, Form(r"(tcp|udp)/\d{1,5}(-\d{1,5})?|icmp", "tcp/2049, udp/53, tcp/8000-8010 or icmp")
@@ -79,7 +78,7 @@ class Cable(Listed):
     part: Annotated[CablePart, FromCatalog] | None = Field(
         None, description="The product, where one is named."
     )
-    length_m: Number | None = Field(None, description="Length [m].")
+    length_m: CableLength | None = Field(None, description="Length [m].")
     a_transceiver: Annotated[TransceiverPart, FromCatalog] | None = Field(
         None, description="Module in the cage at end a."
     )

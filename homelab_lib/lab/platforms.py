@@ -4,9 +4,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from homelab_lib.lab.base import Count, Number, PortName, Positive, Record
+from homelab_lib.lab.base import Count, PortName, Positive, Record
 from homelab_lib.lab.part import Part, name_of
-from homelab_lib.lab.quantities import ClockRate, MemorySize
+from homelab_lib.lab.quantities import (
+    ClockRate,
+    Energy,
+    MemorySize,
+    PartLength,
+    PowerDraw,
+    PowerRating,
+    SupplyPower,
+    TransferRate,
+)
 
 SlotForm = Literal[
     "PCIe",
@@ -50,7 +59,7 @@ class Slot(Record):
     shares_with: tuple[str, ...] = Field(
         (), description="Slots that lose lanes, or work, while this one is used."
     )
-    max_power_w: Number | None = Field(None, description="Power it may draw [W].")
+    max_power_w: PowerDraw | None = Field(None, description="Power it may draw [W].")
 
 
 class Uplink(Record):
@@ -68,7 +77,7 @@ class MemorySpeed(Record):
     """Transfer rate that a board reaches with so many modules."""
 
     modules: Positive = Field(description="Number of modules fitted.")
-    speed_mtps: Positive = Field(description="Transfer rate [MT/s].")
+    speed_mtps: TransferRate = Field(description="Transfer rate [MT/s].")
     official: bool = Field(False, description="The maker promises it; else somebody measured it.")
 
 
@@ -83,8 +92,8 @@ class CpuPart(Part):
     efficiency_cores: Count | None = Field(None, description="Cores of the frugal kind.")
     base_hz: ClockRate | None = Field(None, description="Base clock [Hz].")
     boost_hz: ClockRate | None = Field(None, description="Highest clock of one core [Hz].")
-    base_power_w: Number | None = Field(None, description="TDP, or processor base power [W].")
-    max_power_w: Number | None = Field(None, description="Sustained limit (PPT, PL2) [W].")
+    base_power_w: PowerDraw | None = Field(None, description="TDP, or processor base power [W].")
+    max_power_w: PowerDraw | None = Field(None, description="Sustained limit (PPT, PL2) [W].")
     socket: str | None = Field(None, description="Socket; none when soldered.")
     pcie_generation: Literal[2, 3, 4, 5] | None = Field(None, description="Of its own lanes.")
     pcie_lanes: Count | None = Field(None, description="Lanes the processor or SoC offers.")
@@ -112,7 +121,7 @@ class MemoryPart(Part):
         description="Module form."
     )
     capacity_bytes: MemorySize = Field(description="Capacity of one module [bytes].")
-    speed_mtps: Positive | None = Field(None, description="Rated transfer rate [MT/s].")
+    speed_mtps: TransferRate | None = Field(None, description="Rated transfer rate [MT/s].")
     ecc: bool = Field(False, description="Whether it corrects errors end to end.")
 
 
@@ -138,10 +147,10 @@ class BoardPart(Part):
         {}, description="Network chips on board by catalog name, each with the uplink it hangs on."
     )
     resizable_bar: bool | None = Field(None, description="Whether its firmware offers it.")
-    needs_supply_w: Number | None = Field(None, description="Power brick it asks for [W].")
+    needs_supply_w: SupplyPower | None = Field(None, description="Power brick it asks for [W].")
     supply_included: bool = Field(False, description="Whether that is in its box.")
-    idle_power_w: Number | None = Field(None, description="Board and processor when idle [W].")
-    load_power_w: Number | None = Field(None, description="Board and processor under load [W].")
+    idle_power_w: PowerDraw | None = Field(None, description="Board and processor when idle [W].")
+    load_power_w: PowerDraw | None = Field(None, description="Board and processor under load [W].")
 
 
 class SystemPart(BoardPart):
@@ -155,7 +164,7 @@ class PsuPart(Part):
 
     kind: ClassVar[str] = "psus"
 
-    power_w: Positive = Field(description="Rated output [W].")
+    power_w: PowerRating = Field(description="Rated output [W].")
     efficiency: str | None = Field(None, description="Label, such as '80 PLUS Gold'.")
     pcie_8pin: Count | None = Field(None, description="8-pin PCI Express plugs.")
     has_12vhpwr: bool | None = Field(None, description="Has a 12VHPWR or 12V-2x6 plug.")
@@ -166,9 +175,9 @@ class UpsPart(Part):
 
     kind: ClassVar[str] = "upses"
 
-    rated_va: Positive = Field(description="Rated apparent power [VA].")
-    rated_w: Positive = Field(description="Rated real power [W].")
-    energy_wh: Number | None = Field(None, description="What its batteries hold when new [Wh].")
+    rated_va: PowerRating = Field(description="Rated apparent power [VA].")
+    rated_w: PowerRating = Field(description="Rated real power [W].")
+    energy_wh: Energy | None = Field(None, description="What its batteries hold when new [Wh].")
     topology: Literal["offline", "line-interactive", "online"] | None = Field(
         None, description="How it stands between mains and load."
     )
@@ -185,9 +194,11 @@ class AccessoryPart(Part):
     kind: ClassVar[str] = "accessories"
 
     role: Literal["case", "cooler", "other"] = Field(description="What it is.")
-    radiator_mm: Number | None = Field(None, description="Length of a cooler's radiator [mm].")
-    max_gpu_length_mm: Number | None = Field(None, description="Longest card a case takes [mm].")
-    power_w: Number | None = Field(None, description="What it draws [W].")
+    radiator_mm: PartLength | None = Field(None, description="Length of a cooler's radiator [mm].")
+    max_gpu_length_mm: PartLength | None = Field(
+        None, description="Longest card a case takes [mm]."
+    )
+    power_w: PowerDraw | None = Field(None, description="What it draws [W].")
 
     @field_validator("role", mode="before")
     @classmethod

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from homelab_lib.lab.base import Bytes, Count, DiskName, Form, Positive, Record
+from homelab_lib.lab.base import Count, DiskName, Form, Positive, Record
 from homelab_lib.lab.per_host import OnHost
+from homelab_lib.lab.quantities import PoolSize
 
 Role = Literal["data", "special", "dedup", "log", "cache", "spare"]
 Layout = Annotated[
@@ -120,8 +121,10 @@ class Pool(OnHost):
         "a monthly one of its own.",
     )
     reasons: tuple[str, ...] = Field((), description="Why this layout, in the document's words.")
-    claimed_raw_bytes: Bytes | None = Field(None, description="Raw size as written [bytes].")
-    claimed_usable_bytes: Bytes | None = Field(None, description="Usable size as written [bytes].")
+    claimed_raw_bytes: PoolSize | None = Field(None, description="Raw size as written [bytes].")
+    claimed_usable_bytes: PoolSize | None = Field(
+        None, description="Usable size as written [bytes]."
+    )
     claimed_failures: Count | None = Field(None, description="Disks it is said to survive losing.")
 
     @property

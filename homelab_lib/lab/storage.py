@@ -8,7 +8,6 @@ from homelab_lib.lab.base import (
     BY_NAME,
     AbsolutePath,
     Address,
-    Bytes,
     DatasetName,
     Form,
     Named,
@@ -25,7 +24,7 @@ from homelab_lib.lab.base import (
 )
 from homelab_lib.lab.per_host import BY_HOST, OnHost
 from homelab_lib.lab.pools import Pool
-from homelab_lib.lab.quantities import VolumeSize
+from homelab_lib.lab.quantities import RecordSize, VolumeSize
 
 ShareType = Literal["NFS", "SMB", "MULTIPROTOCOL", "GENERIC", "APPS"]
 Content = Literal["images", "rootdir", "iso", "vztmpl", "backup", "snippets", "import"]
@@ -56,9 +55,13 @@ class Dataset(OnHost):
 
     purpose: str = Field(description="What is kept there.")
     share_type: ShareType = Field("GENERIC", description="TrueNAS's preset for how it is shared.")
-    recordsize_bytes: Bytes | None = Field(None, description="Record size [bytes]; none: default.")
+    recordsize_bytes: RecordSize | None = Field(
+        None, description="Record size [bytes]; none: default."
+    )
     quota_bytes: VolumeSize | None = Field(None, description="Most it may hold [bytes].")
-    expected_bytes: Bytes | None = Field(None, description="What it is expected to hold [bytes].")
+    expected_bytes: VolumeSize | None = Field(
+        None, description="What it is expected to hold [bytes]."
+    )
 
     @property
     def pool(self) -> str:
@@ -138,7 +141,7 @@ class VmStorage(OnHost):
         False, description="Whether a pbs gets backups that are encrypted by a key of the host's."
     )
     paper: str = Field("", description="Who has that key on paper, and where.")
-    size_bytes: Bytes | None = Field(
+    size_bytes: VolumeSize | None = Field(
         None, description="What it holds [bytes], where nothing else here says it."
     )
 
