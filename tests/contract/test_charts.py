@@ -93,7 +93,7 @@ def documents():
     yield from (kept.source(), kept.kustomization())
     move = moves.Moving(LAB, CLUSTER, CLUSTER.moves[0])
     yield from (move.new_claim("1Gi"), move.copying())
-    for part in (issuing, issuing.release, watch, watch.release, kept.release, kept):
+    for part in (issuing, issuing.release, watch, watch.release, kept.release, kept.contents):
         yield from part.documents()
 
 

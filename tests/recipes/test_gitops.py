@@ -1,14 +1,16 @@
 """GitOps of phase 4: a repository without secrets, and Flux that takes over without a restart."""
 
-import base64
 import copy
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
 from homelab_lib.control.kubernetes.gitops import gave_up
-from homelab_lib.recipes.kubernetes.gitops import Repository
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes.kubernetes.repository import Contents
 from homelab_lib.runbook.step import Check, Step
 from recipes.in_production import (
     LAB,
@@ -19,6 +21,7 @@ from recipes.in_production import (
     with_cluster,
     with_service,
 )
+from test_canary import forms
 
 ONLY = ("repository", "gitops")
 PATH = "/var/lib/homelab-gitops.git"
@@ -29,7 +32,7 @@ __all__ = ["secrets"]
 
 def of(lab):
     cluster = lab.clusters["homelab"]
-    return Repository(lab, cluster, cluster.gitops, 4)
+    return Contents(lab, cluster, cluster.gitops, 4)
 
 
 def files(bench):
@@ -50,6 +53,7 @@ def _done():
         bench.wire.sent.clear()
         assert bench.stops() == ("", "")
         assert bench.wire.sent == planned.wire.sent
+        bench.everything_sent = list(bench.wire.sent)
         bench.before = before
         yield bench
 
@@ -148,15 +152,35 @@ def test_what_gave_up_is_told(done):
     assert "-n flux-system" in said
 
 
-def test_no_secret_is_in_the_repository():
-    """In none of the forms in which one could stand there."""
-    texts = of(LAB).files
+def test_no_canary_is_in_the_repository_nor_in_what_was_sent_for_it(done):
+    """In none of the forms in which one could stand there: files, commit, calls, and the node."""
+    branch = done.world.machines["proxmox"].kept["git"][PATH]["main"]
+    node = done.world.machines["proxmox"].files
+    left = json.dumps(branch, ensure_ascii=False) + json.dumps(done.everything_sent)
+    left += "".join(node.text(file) for file in node.walk(PATH) if not node.is_dir(file))
+    for name in SECRETS.keys() - {"FLUX_DEPLOY_PUBLIC"}:  # that one opens nothing
+        found = [form for form, text in forms(SECRETS[name]).items() if text in left.encode()]
+        assert found == [], name
+
+
+def test_no_canary_is_in_what_the_whole_lab_writes(monkeypatch):
+    acme = {
+        "server": "https://acme.example/directory",
+        "email": "a@example.org",
+        "zones": ["home.arpa"],
+        "token": "env:ACME_TOKEN",
+    }
+    lab = changed(load_lab(), ("clusters.homelab.certificates.acme", acme))
+    told = {"ACME_TOKEN", "OPEN_WEBUI_PASSWORD", "OPEN_WEBUI_SESSION_KEY"}
+    for name in told:
+        monkeypatch.setenv(name, f"canary & <{name}> 'x' \\ 7Zq")
+    texts = of(lab).files
     whole = "\n".join(texts.values())
-    for value in SECRETS.values():
-        for form in (value, base64.b64encode(value.encode()).decode(), json.dumps(value)[1:-1]):
-            assert form not in whole
+    for value in [*SECRETS.values(), *(os.environ[name] for name in told)]:
+        assert [form for form, text in forms(value).items() if text in whole.encode()] == []
     assert '"kind": "Secret"' not in whole
-    assert "env:GRAFANA_PASSWORD" in texts["README.md"], "by reference, for whoever rebuilds it"
+    for name in (SECRETS.keys() | told) - {"FLUX_DEPLOY_PUBLIC"}:
+        assert f"env:{name}" in texts["README.md"], "by reference, for whoever rebuilds it"
 
 
 def test_files_are_told_apart_and_named_after_what_is_in_them():
@@ -164,6 +188,53 @@ def test_files_are_told_apart_and_named_after_what_is_in_them():
     assert len(texts) == 1 + len(list(of(LAB).documents()))
     assert "deployment-test-nginx.yaml" in texts
     assert "helmchart-kube-system-cert-manager.yaml" in texts
+
+
+# Who owns what -----------------------------------------------------------------------------------
+
+
+def test_objects_of_the_repository_are_flux_s_alone_and_ours_are_the_others(done):
+    """Whom the API names as the one that applied."""
+    kinds = "ns,sc,deploy,svc,ing,runtimeclass,networkpolicy,helmchart.helm.cattle.io"
+    words = f"sudo -n -- k3s kubectl get {kinds} -A --show-managed-fields -o json"
+    said = json.loads(done.world.machines["k3s-control"].run(words).finished().out)
+    applied = {
+        (each["kind"], each["metadata"]["name"]): [
+            held["manager"]
+            for held in each["metadata"]["managedFields"]
+            if held["operation"] == "Apply"
+        ]
+        for each in said["items"]
+    }
+    for document in of(PLAIN).documents():
+        key = (document["kind"], document["metadata"]["name"])
+        assert applied[key] == ["kustomize-controller"], key
+    assert applied["HelmChart", PLAIN.services["fluxcd"].chart.name] == ["homelab"], (
+        "Flux does not keep itself"
+    )
+
+
+def test_what_left_the_repository_and_stayed_is_named(done):
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "old", "namespace": "test", "labels": {MARK: "homelab"}},
+        "spec": {
+            "selector": {"matchLabels": {"app": "old"}},
+            "template": {
+                "metadata": {"labels": {"app": "old"}},
+                "spec": {"containers": [{"name": "old", "image": "nginx:1.29-alpine"}]},
+            },
+        },
+    }
+    cluster = cluster_of(done)
+    cluster.apply(document, "kustomize-controller")
+    try:
+        step, says = done.stops()
+        assert step == "gitops"
+        assert "Deployment test/old: delete it by hand" in says
+    finally:
+        cluster.delete("Deployment", "old", "test")
 
 
 # Flux that takes over half -----------------------------------------------------------------------
@@ -184,7 +255,9 @@ def test_what_leaves_the_repository_leaves_the_cluster_only_if_flux_took_all_ove
     }
     cluster = cluster_of(bench)
     cluster.apply(document, "homelab")
-    assert bench.stops() == ("", "")
+    step, says = bench.stops()
+    assert step == ("" if overrides else "gitops")
+    assert overrides or "has to run with --override-manager=homelab" in says
     name = "clusters/homelab/settings.yaml"
     held = bench.world.machines["proxmox"].kept["git"][PATH]["main"]
     for number, data in enumerate((document["data"], {"kept": "yes"})):

@@ -4,12 +4,15 @@ Source: fluxcd.io/flux/components (source, kustomize, helm), the conditions of e
 #1878 (a release whose retries are used up is not tried again).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.answers import Shape
-from homelab_lib.control.kubernetes.kubectl import get, listed
+from homelab_lib.answers import Shape, expected
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, get, listed
+from homelab_lib.control.kubernetes.objects import MANAGER
 from homelab_lib.runbook.resource import Diff, Host
+from homelab_lib.transport.command import read
 
 SOURCE = "gitrepository.source.toolkit.fluxcd.io"
 KUSTOMIZATION = "kustomization.kustomize.toolkit.fluxcd.io"
@@ -25,6 +28,14 @@ _KEPT: Shape = {
         "artifact?": {"revision?": str},
         "lastAppliedRevision?": str,
         "lastAttemptedRevision?": str,
+    },
+}
+_OWNED: Shape = {
+    "kind": str,
+    "metadata": {
+        "name": str,
+        "namespace?": str,
+        "managedFields?": [{"manager?": str, "operation?": str}],
     },
 }
 _PODS: Shape = {"metadata": {"name": str, "namespace?": str, "uid": str}}
@@ -77,6 +88,59 @@ class Kept:
         what = "applied" if observed["fetched"] else "fetched"
         says = f": {observed['trouble']}" if observed["trouble"] else ""
         return Diff(waiting=f"Flux has not {what} commit {self.commit[:12]} yet{says}")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """An object that Flux has taken over.
+
+    Parameters
+    ----------
+    kind, namespace, object_name
+        What it is; the namespace of one that has none is empty.
+    shared
+        Whether its fields are ours besides: what leaves the repository then stays.
+    """
+
+    kind: str
+    namespace: str
+    object_name: str
+    shared: bool
+
+    @property
+    def name(self) -> str:
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {place}{self.object_name}"
+
+
+def owned(host: Host, name: str, kinds: Collection[str]) -> list[Owned]:
+    """What Flux has taken over of some kinds, and whether it alone has.
+
+    Parameters
+    ----------
+    host
+        The server.
+    name
+        The Kustomization by which it did.
+    kinds
+        With their groups: ``deployment.apps``, ``namespace``.
+    """
+    words = (*KUBECTL, "get", ",".join(sorted(kinds)), "-A", "-l", f"{LABEL}={name}")
+    words += ("--show-managed-fields", "-o", "json")
+    line = read(*words).line
+    said = expected(host.json(*words, sudo=True), {"items": [_OWNED]}, host=host.name, line=line)
+    return [
+        Owned(
+            each["kind"],
+            each["metadata"].get("namespace", ""),
+            each["metadata"]["name"],
+            any(
+                held.get("manager") == MANAGER and held.get("operation") == "Apply"
+                for held in each["metadata"].get("managedFields", ())
+            ),
+        )
+        for each in said["items"]
+    ]
 
 
 def gave_up(host: Host) -> list[str]:

@@ -54,7 +54,7 @@ class Applied:
         return f"{self.kind} {place}{self.object_name}"
 
     @property
-    def _resource(self) -> str:
+    def resource(self) -> str:
         """With its group, so that two kinds of one name are not mixed up."""
         group = str(self.document["apiVersion"]).rpartition("/")[0]
         return f"{self.kind.lower()}.{group}" if group else self.kind.lower()
@@ -64,7 +64,7 @@ class Applied:
         return {MANAGED_BY: mark.TAG, LAB: self.lab}
 
     def observe(self, host: Host) -> Any:
-        found = get(host, self._resource, self.object_name, self.namespace)
+        found = get(host, self.resource, self.object_name, self.namespace)
         if found is not None:
             found["metadata"].pop("managedFields", None)
         return found
@@ -75,7 +75,7 @@ class Applied:
             return Diff()
         if observed is None:
             space = f" -n {self.namespace}" if self.namespace else ""
-            undo = f"kubectl delete {self._resource} {self.object_name}{space}"
+            undo = f"kubectl delete {self.resource} {self.object_name}{space}"
             return Diff((Change(f"make {self.name}", self._apply, undo=undo),))
         labels = observed["metadata"].get("labels", {})
         if {key: labels.get(key) for key in self._marks} != self._marks:
@@ -84,7 +84,8 @@ class Applied:
             return Diff(
                 conflict=f"{self.name} has another {where}, and Flux keeps it as its repository "
                 "says: a change here would be undone. Carry out the step that writes the "
-                'repository first (only=["repository"], or its name for this cluster)'
+                'repository first (only=["repository"], or its name for this cluster, in the '
+                "runbook of the phase that Flux came with)"
             )
         if any(where.startswith(path) for path in self.immutable):
             return Diff(
@@ -138,6 +139,6 @@ class Applied:
         labels = " ".join(f"{key}={value}" for key, value in self._marks.items())
         return (
             f"{self.name} is there with another {where}, and we did not make it for lab "
-            f"{self.lab}. If the lab may change it: kubectl label {self._resource} "
+            f"{self.lab}. If the lab may change it: kubectl label {self.resource} "
             f"{self.object_name}{space} {labels}; else delete it by hand, or name ours otherwise"
         )

@@ -20,8 +20,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, HelmChart
 from homelab_lib.recipes.graphics import manifests as gpu_manifests
 from homelab_lib.recipes.graphics.placed import PlacedCard, cards_of
-from homelab_lib.recipes.kubernetes import manifests
-from homelab_lib.recipes.kubernetes.charts import installed
+from homelab_lib.recipes.kubernetes import charts, manifests
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 from homelab_lib.units import format_ibytes
@@ -74,6 +73,19 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     for name, cards_there in in_clusters.items():
         end = f"-{name}" if len(in_clusters) > 1 else ""
         yield from InCluster(lab, lab.clusters[name], cards_there).steps(end)
+
+
+def documents(lab: Lab, cluster: Cluster, phase: int) -> Iterator[manifests.Object]:
+    """What the steps of a phase keep in a cluster: the runtime and the plugins, and no tests.
+
+    Parameters
+    ----------
+    lab, cluster, phase
+        What is described, and the number of the phase.
+    """
+    there = [card for card in cards_of(lab, phase) if card.cluster == cluster]
+    if there:
+        yield from InCluster(lab, cluster, there).documents()
 
 
 def _on_machines(found: Sequence[PlacedCard]) -> dict[str, list[PlacedCard]]:
@@ -280,9 +292,15 @@ class InCluster:
 
     # -------------------------------------------------------------------- plugins
 
+    def documents(self) -> Iterator[manifests.Object]:
+        """What is applied, but for the tests."""
+        if "NVIDIA" in self.vendors:
+            yield gpu_manifests.runtime_class("nvidia")
+        for vendor in self.vendors:
+            yield from charts.documents(self._chart(vendor))
+
     def plugins(self, ctx: Context) -> Iterator[Wanted]:
         """Labels first, then the charts, then the cards have to be offered."""
-        plugins = {str(maker): chart for maker, chart in self.cluster.device_plugins.items()}
         for machine, found in self.machines.items():
             labels = {}
             for card in found:
@@ -293,9 +311,9 @@ class InCluster:
         if "NVIDIA" in self.vendors:
             yield Applied(self.server, self.lab.name, gpu_manifests.runtime_class("nvidia"))
         for vendor in self.vendors:
-            yield from self._chart(ctx, vendor, plugins[vendor])
+            yield from charts.installed(ctx, self.server, self.lab, self._chart(vendor))
         for machine, found in self.machines.items():
-            for vendor, chart in plugins.items():
+            for vendor, chart in self._plugins.items():
                 mine = [card for card in found if card.part.vendor == vendor]
                 if not mine:
                     continue
@@ -308,10 +326,15 @@ class InCluster:
                     gpu_manifests.plugin(vendor, chart.name),
                 )
 
-    def _chart(self, ctx: Context, vendor: str, chart: HelmChart) -> Iterator[Wanted]:
+    @property
+    def _plugins(self) -> dict[str, HelmChart]:
+        """The chart of each maker's plugin."""
+        return {str(maker): chart for maker, chart in self.cluster.device_plugins.items()}
+
+    def _chart(self, vendor: str) -> HelmChart:
+        chart = self._plugins[vendor]
         values = gpu_manifests.plugin_values(vendor) | chart.values
-        whole = chart.model_copy(update={"values": values})
-        yield from installed(ctx, self.server, self.lab, whole)
+        return chart.model_copy(update={"values": values})
 
     # ---------------------------------------------------------------------- tests
 

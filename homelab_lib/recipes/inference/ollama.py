@@ -11,12 +11,13 @@ from homelab_lib.control.ollama.api import LOADED, TAGS, answered
 from homelab_lib.control.ollama.log import Told, read_log
 from homelab_lib.control.ollama.models import Asked, Loaded, Pulled, ServerUp
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import ServedModel
+from homelab_lib.lab.compute import Cluster, ServedModel
 from homelab_lib.models.vram import decode_tokens_per_second
 from homelab_lib.recipes.inference import ollama_host
 from homelab_lib.recipes.inference.access import admitted, closed, policy
 from homelab_lib.recipes.inference.servers import ModelServer, servers_of
-from homelab_lib.recipes.kubernetes.charts import installed
+from homelab_lib.recipes.kubernetes import charts
+from homelab_lib.recipes.kubernetes.manifests import Object
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 from homelab_lib.units import format_ibytes
 from homelab_lib.wiring.serving import caches, read_bytes, weights
@@ -83,6 +84,20 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     )
 
 
+def documents(lab: Lab, cluster: Cluster, phase: int) -> Iterator[Object]:
+    """What the steps of a phase keep in a cluster.
+
+    Parameters
+    ----------
+    lab, cluster, phase
+        What is described, and the number of the phase.
+    """
+    for each in servers_of(lab, phase):
+        if each.card.cluster == cluster:
+            yield from charts.documents(each.chart)
+            yield policy(lab, each)
+
+
 def _asked_by(lab: Lab, servers: Sequence[ModelServer]) -> str:
     """Who may ask them, for a person."""
     shared = [each for each in servers if each.card.cluster is not None]
@@ -107,12 +122,8 @@ class Inference:
             if each.card.cluster is None:
                 yield from ollama_host.installed(self.lab, each)
             else:
-                chart = each.service.chart
-                assert chart is not None
-                values = each.values() | chart.values
-                whole = chart.model_copy(update={"name": each.name, "values": values})
-                yield from installed(ctx, each.asks, self.lab, whole)
-                yield Rollout(each.asks, "deployment", chart.namespace, each.release)
+                yield from charts.installed(ctx, each.asks, self.lab, each.chart)
+                yield Rollout(each.asks, "deployment", each.chart.namespace, each.release)
                 yield Applied(each.asks, self.lab.name, policy(self.lab, each))
             yield ServerUp(each.asks, each.url, each.ollama.version)
 

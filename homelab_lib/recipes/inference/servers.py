@@ -12,7 +12,7 @@ from typing import Any
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.compute import Cluster, ServedModel, Service
+from homelab_lib.lab.compute import Cluster, HelmChart, ServedModel, Service
 from homelab_lib.lab.inference import Ollama
 from homelab_lib.models.vram import Fit
 from homelab_lib.recipes.graphics.placed import PlacedCard, placed
@@ -88,6 +88,13 @@ class ModelServer:
         chart = self.service.chart
         assert chart is not None
         return full_name(self.name, chart.chart)
+
+    @property
+    def chart(self) -> HelmChart:
+        """Its chart with all of its values."""
+        chart = self.service.chart
+        assert chart is not None
+        return chart.model_copy(update={"name": self.name, "values": self.values() | chart.values})
 
     def url_in(self, cluster: Cluster) -> str | None:
         """Where a pod of a cluster asks it; None where it listens on its own machine alone."""

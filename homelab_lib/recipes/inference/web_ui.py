@@ -18,7 +18,7 @@ from homelab_lib.lab.inference import WebUi
 from homelab_lib.recipes.inference.ollama import KEPT
 from homelab_lib.recipes.inference.servers import ModelServer, server_of, servers_for
 from homelab_lib.recipes.kubernetes.charts import Release
-from homelab_lib.recipes.kubernetes.manifests import full_name
+from homelab_lib.recipes.kubernetes.manifests import Object, full_name
 from homelab_lib.recipes.kubernetes.published import ingress
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 from homelab_lib.secret import Secret
@@ -78,6 +78,22 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
                 ensure=page.read,
                 check=page.told,
             )
+
+
+def documents(lab: Lab, cluster: Cluster, phase: int) -> Iterator[Object]:
+    """What the steps of a phase keep in a cluster, but for Secrets.
+
+    Parameters
+    ----------
+    lab, cluster, phase
+        What is described, and the number of the phase.
+    """
+    for service in lab.services.values():
+        if service.web_ui and service.phase == phase and service.runs_on == cluster.name:
+            page = Page(lab, service, service.web_ui, phase)
+            yield from page.release.documents()
+            if page.has_way_in:
+                yield ingress(lab, cluster, service)
 
 
 class Page:
@@ -227,11 +243,12 @@ class Page:
             ("WEBUI_ADMIN_PASSWORD", "password"),
             ("WEBUI_SECRET_KEY", "session-key"),
         ):
-            source = {"secretKeyRef": {"name": self._secret, "key": name}}
+            source = {"secretKeyRef": {"name": self.secret, "key": name}}
             yield {"name": key, "valueFrom": source}
 
     @property
-    def _secret(self) -> str:
+    def secret(self) -> str:
+        """The Secret with its administrator's password, and the key of its sessions."""
         return f"{self.service.name}-login"
 
     # ----------------------------------------------------------------------- login
@@ -242,7 +259,7 @@ class Page:
         chart = self.release.chart
         values = {"password": password, "session-key": ctx.secret(self.described.session_key)}
         secret = SecretObject(
-            self.release.server, self.lab.name, self._secret, chart.namespace, values
+            self.release.server, self.lab.name, self.secret, chart.namespace, values
         )
         yield from self.release.ensure(ctx, secret)
         yield self.release.ready()

@@ -29,8 +29,8 @@ DEFAULT = "ingress-default"
 _PUBLIC = "ingress-public"
 _GROUP = "cert-manager.io"
 _KINDS = tuple(f"{kind}.{_GROUP}" for kind in ("certificates", "clusterissuers"))
-_TOKEN = "acme-dns"
-_TOKEN_KEY = "api-token"
+TOKEN = "acme-dns"
+TOKEN_KEY = "api-token"
 _DAY_S = 86400.0
 
 
@@ -154,8 +154,8 @@ class Issuing:
         yield self.release.ready()
         acme = self.described.acme
         if acme is not None:
-            values = {_TOKEN_KEY: ctx.secret(acme.token)}
-            yield SecretObject(self.server, self.lab.name, _TOKEN, OWN_SPACE, values)
+            values = {TOKEN_KEY: ctx.secret(acme.token)}
+            yield SecretObject(self.server, self.lab.name, TOKEN, OWN_SPACE, values)
         for document in self.documents():
             yield Applied(self.server, self.lab.name, document)
             name = document["metadata"]["name"]
@@ -258,7 +258,7 @@ def _certificate(
 
 
 def _acme(described: Acme) -> manifests.Object:
-    token = {"name": _TOKEN, "key": _TOKEN_KEY}
+    token = {"name": TOKEN, "key": TOKEN_KEY}
     return {
         "server": described.server,
         "email": described.email,

@@ -76,7 +76,7 @@ class Release:
 
     def documents(self) -> Iterator[manifests.Object]:
         """What is applied for it, but for its Secrets."""
-        yield from _documents(self.chart)
+        yield from documents(self.chart)
 
     def secrets(self, ctx: Context) -> Iterator[SecretObject]:
         """Those that it reads."""
@@ -112,7 +112,7 @@ def installed(
     chart, secrets
         The chart with all of its values, and the Secrets that it reads.
     """
-    *before, asked = _documents(chart)
+    *before, asked = documents(chart)
     for document in before:
         yield Applied(server, lab.name, document)
     yield from secrets
@@ -123,7 +123,8 @@ def installed(
     yield Installed(server, chart.name, chart.namespace, job if changed else "")
 
 
-def _documents(chart: HelmChart) -> Iterator[manifests.Object]:
+def documents(chart: HelmChart) -> Iterator[manifests.Object]:
+    """What is applied for a chart: the namespace that it goes to, and itself, which comes last."""
     if chart.namespace != "kube-system":
         yield manifests.namespace(chart.namespace)
     yield manifests.helm_chart(chart)

@@ -5,12 +5,10 @@ Flux, and not Argo CD: it needs no web interface of its own that has to be kept 
 state is objects that can be looked at as all others, and setting it up twice changes nothing.
 """
 
-import json
-import re
 from collections.abc import Iterator
 
 from homelab_lib.control.kubernetes.charts import Served
-from homelab_lib.control.kubernetes.gitops import Kept, pods
+from homelab_lib.control.kubernetes.gitops import Kept, owned, pods
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import File, Packages, read_file
@@ -20,18 +18,15 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import GitOps
 from homelab_lib.recipes.kubernetes import manifests
-from homelab_lib.recipes.kubernetes.certificates import Issuing
 from homelab_lib.recipes.kubernetes.charts import Release
-from homelab_lib.recipes.kubernetes.ingress import WayIn
-from homelab_lib.recipes.kubernetes.monitoring import Watch
-from homelab_lib.recipes.kubernetes.volumes import Volumes
+from homelab_lib.recipes.kubernetes.repository import KEY, Contents
+from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 from homelab_lib.secret import Secret
 
 NAME = "homelab"
 _OBJECTS = ("source.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1")
 _KINDS = ("gitrepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io")
-_KEY = "repository-key"
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 # Whom a runbook has applied by before Flux takes over: without it Flux and the runbook would own
 # each field together, and what leaves the repository would stay in the cluster.
@@ -75,10 +70,12 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         why="Flux rather than Argo CD: no web interface that has to be kept safe, a state of plain "
         "objects, and setting it up again changes nothing. It takes over what is there, with all "
         "its fields, and starts nothing anew: the pods before are the pods after. It does not "
-        "delete what leaves the repository.",
+        "delete what leaves the repository. From then on these objects are Flux's alone, and a "
+        "runbook that would change one of them stops and says so: what it wants goes into the "
+        "repository. Secrets, what tries things, and Flux itself stay the runbooks'.",
         needs=(f"repository{end}",),
         ensure=kept.taken_over,
-        check=kept.undisturbed,
+        check=kept.held,
     )
 
 
@@ -91,6 +88,7 @@ class Repository:
         self.described = described
         self.phase = phase
         self.server = cluster.first_server
+        self.contents = Contents(lab, cluster, described, phase)
         values: dict[str, object] = {each: {"create": False} for each in _UNUSED}
         values["kustomizeController"] = {"container": {"additionalArgs": [_TAKES_OVER]}}
         self.release = Release.of(lab, described.service, "keeps the cluster", values)
@@ -105,58 +103,6 @@ class Repository:
         """Flux's namespace."""
         return self.release.chart.namespace
 
-    # What goes into it --------------------------------------------------------------------------
-
-    def documents(self) -> Iterator[manifests.Object]:
-        """Every object that runbooks keep in the cluster, in the order in which they made them."""
-        cluster, lab, phase = self.cluster, self.lab, self.phase
-        yield from Volumes(lab, cluster).documents()
-        for space in sorted({workload.namespace for workload in cluster.workloads}):
-            yield manifests.namespace(space)
-        for workload in cluster.workloads:
-            yield from manifests.workload(workload)
-        if cluster.ingress is not None:
-            yield from WayIn(lab, cluster, phase).documents()
-        if cluster.certificates is not None:
-            issuing = Issuing(lab, cluster, cluster.certificates, phase)
-            yield from issuing.release.documents()
-            yield from issuing.documents()
-        if cluster.monitoring is not None:
-            watch = Watch(lab, cluster, cluster.monitoring, phase)
-            yield from watch.release.documents()
-            yield from watch.documents()
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Their texts by the names of their files, and what is to be known of the Secrets."""
-        found = {"README.md": self._readme()}
-        for document in self.documents():
-            whole = Applied(self.server, self.lab.name, document).whole
-            assert whole["kind"] != "Secret", "no Secret goes into a repository"
-            meta = whole["metadata"]
-            parts = (whole["kind"], meta.get("namespace", ""), meta["name"])
-            name = "-".join(filter(None, parts)).lower()
-            text = json.dumps(whole, indent=2, sort_keys=True) + "\n"  # JSON is YAML
-            found[f"{re.sub(r'[^a-z0-9.-]', '-', name)}.yaml"] = text
-        return found
-
-    def _readme(self) -> str:
-        lines = [
-            f"# Cluster {self.cluster.name} of lab {self.lab.name}",
-            "",
-            "Flux keeps the cluster as the files of this folder say. Runbooks write them; what you",
-            "change here they will not write over.",
-            "",
-            "These Secrets are not here. Runbooks make them, each value from where it is kept:",
-            "",
-        ]
-        for service in self.lab.services.values():
-            if service.chart is not None and service.runs_on == self.cluster.name:
-                for name, values in service.chart.secrets.items():
-                    told = ", ".join(f"{key} from {where}" for key, where in values.items())
-                    lines.append(f"- {service.chart.namespace}/{name}: {told}")
-        return "\n".join(lines) + "\n"
-
     def written(self, ctx: Context) -> Iterator[Wanted]:
         """Git, one commit with all of it, and the key by which it is read."""
         host = self.described.host
@@ -167,7 +113,7 @@ class Repository:
     def _folder(self) -> GitFolder:
         where = self.described
         return GitFolder(
-            where.host, where.path, where.branch, self.folder, self.files, self.lab.name
+            where.host, where.path, where.branch, self.folder, self.contents.files, self.lab.name
         )
 
     # Who keeps it -------------------------------------------------------------------------------
@@ -203,7 +149,7 @@ class Repository:
                 "interval": "5m0s",
                 "url": f"ssh://{where.user}@{where.address}{where.path}",
                 "ref": {"branch": where.branch},
-                "secretRef": {"name": _KEY},
+                "secretRef": {"name": KEY},
             },
         )
 
@@ -234,21 +180,45 @@ class Repository:
         home = ctx.host(where.host)
         known = Secret(f"host key of {where.host}", lambda: _known(home, where.address))
         key = {"identity": ctx.secret(where.deploy_key), "known_hosts": known}
-        yield SecretObject(self.server, self.lab.name, _KEY, self.space, key)
+        yield SecretObject(self.server, self.lab.name, KEY, self.space, key)
         ctx.outputs["pods before GitOps"] = pods(host)
         yield Applied(self.server, self.lab.name, self.source())
         yield Applied(self.server, self.lab.name, self.kustomization())
         commit = self._folder().observe(home)["head"]
         yield Kept(self.server, self.space, NAME, commit)
 
-    def undisturbed(self, ctx: Context) -> Iterator[Check]:
-        """No pod of before was replaced."""
+    def held(self, ctx: Context) -> Iterator[Check]:
+        """No pod of before was replaced, and who owns what."""
+        yield self._undisturbed(ctx)
+        yield from self.owned(ctx.host(self.server))
+
+    def owned(self, host: Host) -> Iterator[Check]:
+        """Each object of the repository is Flux's, and nobody else's."""
+        wanted = [Applied(self.server, self.lab.name, each) for each in self.contents.documents()]
+        found = {each.name: each for each in owned(host, NAME, {each.resource for each in wanted})}
+        loose = [each.name for each in wanted if each.name not in found]
+        says = f"not yet: {', '.join(loose)}; see Flux's log" if loose else f"all {len(wanted)}"
+        yield Check("what the repository has is Flux's", not loose, says)
+        shared = [each.name for each in found.values() if each.shared]
+        says = (
+            f"runbooks own these, too: {', '.join(shared)}; Flux's kustomize-controller has to run "
+            f"with {_TAKES_OVER}, else what leaves the repository stays in the cluster"
+            if shared
+            else "no runbook owns a field of theirs any more"
+        )
+        yield Check("what is Flux's is nobody else's", not shared, says)
+        known = {each.name for each in wanted}
+        left = [name for name in found if name not in known]
+        says = f"{', '.join(left)}: delete it by hand if nothing needs it" if left else ""
+        yield Check("nothing stayed that has left the repository", not left, says)
+
+    def _undisturbed(self, ctx: Context) -> Check:
         before = ctx.outputs.get("pods before GitOps", {})
         gone = sorted(
             name for uid, name in before.items() if uid not in pods(ctx.host(self.server))
         )
         says = f"gone: {', '.join(gone)}" if gone else f"all {len(before)} are there"
-        yield Check("the pods before are the pods after", not gone, says)
+        return Check("the pods before are the pods after", not gone, says)
 
 
 def _known(host: object, address: str) -> str:

@@ -1,16 +1,27 @@
 """What `kubectl` shows of a cluster, and what it takes away.
 
-Source: kubernetes.io/docs/reference/kubectl/generated (get, logs, delete, rollout, auth).
+Source: kubernetes.io/docs/reference/kubectl/generated (get, logs, delete, rollout, auth);
+kubernetes.io/docs/reference/using-api/server-side-apply (managedFields).
 """
 
 from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
 from homelab_lib.twin.kubernetes.flags import Words
-from homelab_lib.twin.kubernetes.objects import KINDS, ApiError, Kind, Object, dig, kind_called
+from homelab_lib.twin.kubernetes.objects import (
+    KINDS,
+    ApiError,
+    Kind,
+    Object,
+    dig,
+    kind_called,
+    kind_of,
+)
 from homelab_lib.twin.kubernetes.printing import show
 from homelab_lib.twin.kubernetes.proxied import answered
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 
+_BY_UPDATE = ("kubectl-client-side-apply", "kubectl-create")
+_NO_FIELDS = ("apiVersion", "kind")
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
 
@@ -34,7 +45,7 @@ def get(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
         if (said := _of_before(machine, cluster, kinds[0], names, namespace, call)) is not None:
             return said
         asked = [_one(cluster, kinds[0], name, namespace or "default", words) for name in names]
-        found = [each for each in asked if each]
+        found = _with_managers(cluster, [each for each in asked if each], words)
         if len(names) == 1 and not found:
             return Reply()
         return show(found, words.get("--output"), kinds[0], alone=len(names) == 1)
@@ -44,7 +55,36 @@ def get(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
         for each in cluster.all(kind.key, namespace if kind.namespaced else None)
         if _selected(each, words.get("--selector"))
     ]
+    found = _with_managers(cluster, found, words)
     return show(found, words.get("--output"), kinds[0], alone=False)
+
+
+def _with_managers(cluster: Cluster, found: list[Object], words: Words) -> list[Object]:
+    """Objects with who owns their fields, where that is asked for: since 1.21 it is left out."""
+    if not words.is_true("--show-managed-fields"):
+        return found
+    shown = []
+    for each in found:
+        meta = each["metadata"]
+        key = (kind_of(each, cluster.kinds).key, meta.get("namespace", ""), meta["name"])
+        managers = [
+            {
+                "manager": manager,
+                "operation": "Update" if manager in _BY_UPDATE else "Apply",
+                "apiVersion": each["apiVersion"],
+                "fieldsType": "FieldsV1",
+                "fieldsV1": _fields({k: v for k, v in said.items() if k not in _NO_FIELDS}),
+            }
+            for (at, manager), said in cluster.applied.items()
+            if at == key
+        ]
+        shown.append(each | {"metadata": meta | {"managedFields": managers}})
+    return shown
+
+
+def _fields(value: object) -> Object:
+    """Paths as the API writes them; of lists it would go on into the items."""
+    return {f"f:{k}": _fields(v) for k, v in value.items()} if isinstance(value, dict) else {}
 
 
 def _of_before(
