@@ -1,4 +1,4 @@
-"""`records` and `show`: what runs have left, and plans."""
+"""`records`, `show`, `record`, `report`, `house`: what runs have left, and plans."""
 
 import argparse
 import json
@@ -8,8 +8,10 @@ from typing import Any
 
 from homelab_lib import paths
 from homelab_lib.cli import screen
-from homelab_lib.errors import BadParameter, Unreadable
+from homelab_lib.cli.commands import takes_lab
+from homelab_lib.errors import BadParameter, HomelabError, Unreadable
 from homelab_lib.notebook.ways import in_words_of
+from homelab_lib.printable import printable
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as kept
 from homelab_lib.runbook.plan import Plan
@@ -47,6 +49,46 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def record(arguments: argparse.Namespace) -> int:
+    """Check a run's record against itself, offline."""
+    from homelab_lib.runbook.proof import check as problems
+
+    folder = record_of(arguments.record)
+    found = list(problems(folder))
+    if arguments.json:
+        print(json.dumps({"record": folder.name, "problems": found}, indent=1, ensure_ascii=False))
+        return 1 if found else 0
+    for problem in found:
+        print(f"✕ {printable(problem)}")
+    if not found:
+        print("✓ whole: the chain holds, the plan is the one approved, nothing else was sent")
+    return 1 if found else 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Make a record's page and timeline again, and say where they lie."""
+    from homelab_lib.views.report import write_report
+
+    folder = record_of(arguments.record) if arguments.record else _newest_record()
+    if not (folder / "summary.json").exists():
+        raise HomelabError(
+            "there is no summary there: the run did not end",
+            where=str(folder),
+            fix="run the same command again; it goes on where it stopped",
+        )
+    print(f"Report: {paths.shown(write_report(folder).resolve())}")
+    return 0
+
+
+def house(arguments: argparse.Namespace) -> int:
+    """Make the page of a lab's house from the records of its runs, and say where it lies."""
+    from homelab_lib.house_page import write
+    from homelab_lib.lab import load_lab
+
+    print(f"Page: {paths.shown(write(load_lab(arguments.lab)).resolve())}")
+    return 0
+
+
 def add_to(add: Any) -> None:
     """Give the command line these commands; `add` makes the parser of one from its function."""
     add(records).add_argument("--json", action="store_true", help="for a machine to read")
@@ -54,6 +96,12 @@ def add_to(add: Any) -> None:
     command.add_argument("what", metavar="PLAN|RECORD", help="p6310…, plan.json, r5a0142, a folder")
     command.add_argument("--json", action="store_true", help="for a machine to read")
     command.add_argument("-v", "--verbose", action="store_true", help="with the very calls")
+    told = "a run, r5a0142, or its record's folder"
+    checking: argparse.ArgumentParser = add(record)
+    checking.add_argument("record", help=told)
+    checking.add_argument("--json", action="store_true", help="for a machine to read")
+    add(report).add_argument("record", nargs="?", help=f"{told} (default: the newest)")
+    takes_lab(add(house))
 
 
 def record_of(what: str, sought: str = "record") -> Path:
@@ -72,6 +120,24 @@ def record_of(what: str, sought: str = "record") -> Path:
     with suppress(BadParameter):
         return kept.find(paths.reports(), what).folder
     raise BadParameter(f"there is no {sought} {what!r}", fix="`homelab records` lists them")
+
+
+def _newest_record() -> Path:
+    """The record of the run that was begun last, however it ended; never one of before it."""
+    begun = sorted(paths.reports().glob("*/journal.jsonl"), key=lambda file: _begun(file))
+    if not begun:
+        raise HomelabError("there is no record yet", where=str(paths.reports()), fix="make demo")
+    return begun[-1].parent
+
+
+def _begun(journal: Path) -> str:
+    """When a run was begun, as its journal's last session says."""
+    at = ""
+    for line in journal.read_text(errors="replace").splitlines():
+        with suppress(ValueError, TypeError):
+            event = json.loads(line)
+            at = event["at"] if event["kind"] == "run" else at
+    return at
 
 
 def _row(folder: Path) -> tuple[str, dict[str, Any]]:

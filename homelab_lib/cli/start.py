@@ -4,6 +4,7 @@ import argparse
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter
@@ -45,6 +46,19 @@ def init(arguments: argparse.Namespace) -> int:
         print(f"  homelab plan {folder} {each.name}   rehearses it on a twin; nothing is sent")
     print(f"  homelab schema {folder}   has your editor offer your own parts, too")
     return 0
+
+
+def add_to(add: Any) -> None:
+    """Give the command line this command; `add` makes its parser from the function."""
+    command: argparse.ArgumentParser = add(init)
+    command.add_argument("folder", help="a new folder")
+    command.add_argument("--name", default="", help="the lab's name (default: the folder's)")
+    command.add_argument(
+        "--like",
+        default="minipc",
+        metavar="EXAMPLE",
+        help=f"what it begins as: {', '.join(examples())} (default: minipc)",
+    )
 
 
 def _copy(example: str, folder: Path, name: str) -> None:
