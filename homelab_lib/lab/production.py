@@ -1,9 +1,9 @@
 """What makes a cluster fit for daily use: its ingress, its certificates, who watches it and who is
 told, and the repository that it is kept by."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from homelab_lib.lab.base import (
     AbsolutePath,
@@ -66,10 +66,37 @@ class Target(Record):
 
     name: Slug = Field(description="What it is called.")
     address: Address = Field(description="Where it is asked.")
-    port: Positive = Field(9100, description="TCP port.")
+    exporter: Literal["node", "graphite", "nut", "pve"] = Field(
+        "node",
+        description="By what: the node exporter on it; or one in the cluster that is told by a "
+        "TrueNAS (graphite), asks a UPS's server (nut), or Proxmox's API (pve).",
+    )
+    port: Positive = Field(9100, description="TCP port of a node exporter.")
+    node_port: Annotated[int, Field(ge=30000, le=32767)] | None = Field(
+        None, description="Port of the nodes to which a TrueNAS sends its numbers."
+    )
+    token_id: Annotated[str, Form(r"[\w.-]+@[\w-]+![\w.-]+", "USER@REALM!TOKEN")] | None = Field(
+        None, description="Token of Proxmox's API, of a user with the role PVEAuditor alone."
+    )
+    token: SecretReference | None = Field(None, description="The token's value.")
     watches: tuple[Literal["host", "pool", "link", "ups"], ...] = Field(
         ("host",), description="What its numbers are about."
     )
+
+    @model_validator(mode="after")
+    def _has_what_its_exporter_needs(self) -> Self:
+        needs = {"graphite": ("node_port",), "pve": ("token_id", "token")}
+        for key in ("node_port", "token_id", "token"):
+            wanted = key in needs.get(self.exporter, ())
+            if wanted and getattr(self, key) is None:
+                raise ValueError(f"target {self.name!r} by {self.exporter} needs a {key}")
+            if not wanted and getattr(self, key) is not None:
+                raise ValueError(f"target {self.name!r} by {self.exporter} has no {key}")
+        if self.exporter != "node" and {"pool", "link"} & set(self.watches):
+            raise ValueError(f"a {self.exporter} exporter tells nothing of pool or link")
+        if "ups" in self.watches and self.exporter not in ("node", "nut"):
+            raise ValueError("ups is watched by the exporter nut")
+        return self
 
 
 class Receiver(Record):
@@ -90,6 +117,7 @@ class Monitoring(Record):
     )
     retention_d: Positive = Field(15, description="How long it keeps them [d].")
     targets: tuple[Target, ...] = Field((), description="What it asks besides the cluster.")
+    nvidia: Slug | None = Field(None, description="The service that tells of NVIDIA's cards.")
     receiver: Receiver | None = Field(None, description="Who is told.")
 
 

@@ -14,7 +14,7 @@ from homelab_lib.twin.kubernetes import charts
 
 pytestmark = pytest.mark.contract
 FACTS = contract("charts.json")["charts"]
-NOT_MADE = ("dcgm-exporter", "prometheus", "traefik")  # nothing of ours installs them
+NOT_MADE = ("prometheus", "traefik")  # nothing of ours installs them
 OTHERWISE = ("open-webui",)  # with its parts switched off; see below
 CHARTS = sorted(FACTS.keys() - {*NOT_MADE, *OTHERWISE})
 LAB = load_lab()

@@ -1,4 +1,5 @@
-"""The lab's alert rules before Prometheus's own tool: what it refuses is never loaded."""
+"""The lab's alert rules before Prometheus's own tool: what it refuses is never loaded, and what it
+reckons with them is what somebody is told of."""
 
 import json
 import shutil
@@ -8,48 +9,136 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts
+from homelab_lib.recipes.kubernetes import alerts, exporters
 
 pytestmark = pytest.mark.real
 PROMTOOL = shutil.which("promtool")
 
 
 @pytest.fixture
-def checked(tmp_path):
-    """What promtool says of rules: its status, and its words."""
+def promtool(tmp_path):
+    """What promtool says of a document: its status, and its words."""
     if PROMTOOL is None:
         pytest.skip("this machine has no promtool (package prometheus)")
 
-    def check(groups):
-        file = tmp_path / "rules.yaml"
-        file.write_text(json.dumps({"groups": groups}))
-        done = subprocess.run(
-            [PROMTOOL, "check", "rules", file], capture_output=True, text=True, check=False
-        )
+    def run(*words, **documents):
+        for name, document in documents.items():
+            (tmp_path / f"{name}.yaml").write_text(json.dumps(document))
+        command = [PROMTOOL, *words, f"{[*documents][-1]}.yaml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    return check
+    return run
 
 
-def groups(watches):
+@pytest.fixture
+def checked(promtool):
+    return lambda groups: promtool("check", "rules", rules={"groups": groups})
+
+
+NODE = Target(name="proxmox", address="10.0.30.10", watches=("host", "pool", "link"))
+UPS = Target(name="ups", address="10.0.30.5", exporter="nut", watches=("ups",))
+NAS = Target(name="truenas", address="10.0.30.5", exporter="graphite", node_port=30109)
+API = Target(
+    name="api", address="10.0.30.10", exporter="pve", token_id="me@pve!x", token="env:TOKEN"
+)
+TARGETS = (NODE, UPS, NAS, API)
+
+
+def groups(*targets):
     lab = load_lab()
     cluster = lab.clusters["homelab"]
-    target = Target(name="proxmox", address="10.0.30.10", watches=watches)
-    monitoring = cluster.monitoring.model_copy(update={"targets": (target,)})
+    monitoring = cluster.monitoring.model_copy(update={"targets": targets})
     cluster = cluster.model_copy(update={"monitoring": monitoring})
     return alerts.document(lab, cluster, "monitoring")["spec"]["groups"]
 
 
 def test_it_takes_every_rule(checked):
-    of_all = groups(("host", "pool", "link", "ups"))
+    of_all = groups(*TARGETS)
     status, says = checked(of_all)
     assert status == 0, says
     assert f"{len(of_all[0]['rules'])} rules found" in says
 
 
 def test_it_would_see_a_slip(checked):
-    broken = groups(("pool",))
+    broken = groups(NODE)
     broken[0]["rules"][-1]["expr"] += " <"
     status, says = checked(broken)
     assert status != 0
     assert "parse error" in says
+
+
+def test_it_takes_how_each_target_is_asked(promtool):
+    asked = [exporters.scraped(target, "monitoring")["spec"] for target in TARGETS]
+    told = [
+        {
+            "job_name": spec["jobName"],
+            "metrics_path": spec.get("metricsPath", "/metrics"),
+            "params": spec.get("params", {}),
+            "static_configs": spec["staticConfigs"],
+        }
+        for spec in asked
+    ]
+    status, says = promtool("check", "config", prometheus={"scrape_configs": told})
+    assert status == 0, says
+    status, says = promtool("check", "config", prometheus={"scrape_configs": [*told, told[0]]})
+    assert status != 0
+    assert "multiple scrape configs with job name" in says
+
+
+WELL = {
+    "DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": "60x30",
+    "DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x30",
+    "DCGM_FI_DEV_FB_USED{gpu='0'}": "12000x30",
+    "DCGM_FI_DEV_FB_FREE{gpu='0'}": "4000x30",
+    "graphite_last_processed_timestamp_seconds{job='truenas'}": "0+60x30",
+    "network_ups_tools_ups_status{job='ups',ups='ups',flag='OB'}": "0x30",
+    "pve_up{job='api',id='node/proxmox'}": "1x30",
+    "pve_up{job='api',id='qemu/201'}": "1x30",
+    "pve_onboot_status{job='api',id='qemu/201'}": "1x30",
+    "pve_up{job='api',id='qemu/999'}": "0x30",
+    "pve_onboot_status{job='api',id='qemu/999'}": "0x30",
+}
+"""A house in which all is well; a guest that nobody wants to start with its node is off."""
+TROUBLE = {
+    "NvidiaSilent": {"DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": None},
+    "NvidiaHot": {"DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": "93x30"},
+    "NvidiaFault": {"DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x20 79x10"},
+    "NvidiaMemoryFull": {"DCGM_FI_DEV_FB_FREE{gpu='0'}": "100x30"},
+    "TruenasSendsNothing": {
+        "graphite_last_processed_timestamp_seconds{job='truenas'}": "0+60x8 480x22"
+    },
+    "UpsOnBattery": {"network_ups_tools_ups_status{job='ups',ups='ups',flag='OB'}": "0x20 1x10"},
+    "UpsBatteryLow": {"network_ups_tools_ups_status{job='ups',ups='ups',flag='LB'}": "1x30"},
+    "ApiDown": {"pve_up{job='api',id='storage/proxmox/vm-backups'}": "0x30"},
+    "ApiGuestDown": {"pve_up{job='api',id='qemu/201'}": "0x30"},
+    "ApiStorageFull": {
+        "pve_disk_usage_bytes{job='api',id='storage/proxmox/local'}": "95x30",
+        "pve_disk_size_bytes{job='api',id='storage/proxmox/local'}": "100x30",
+    },
+    "ApiNotBackedUp": {"pve_not_backed_up_info{job='api',id='qemu/204'}": "1x30"},
+    "ProxmoxSilent": {"up{job='proxmox'}": "0x30"},
+}
+
+
+@pytest.mark.parametrize("trouble", [None, *TROUBLE])
+def test_each_trouble_is_told_of_and_nothing_else(promtool, trouble):
+    series = {k: v for k, v in (WELL | TROUBLE.get(trouble, {})).items() if v is not None}
+    expected = [name for name in (alerts.SPEAKS, trouble) if name]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": k, "values": v} for k, v in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": "count by (alertname) (ALERTS{alertstate='firing'})",
+                "eval_time": "25m",
+                "exp_samples": [
+                    {"labels": f"{{alertname='{name}'}}", "value": 1} for name in expected
+                ],
+            }
+        ],
+    }
+    whole = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
+    rules = {"groups": groups(*TARGETS)}
+    status, says = promtool("test", "rules", rules=rules, test=whole)
+    assert status == 0, says

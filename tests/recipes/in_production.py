@@ -61,6 +61,7 @@ SECRETS = {
     "GRAFANA_USER": "keeper-of-graphs",
     "GRAFANA_PASSWORD": "kestrel-over-4-lakes",
     "FLUX_DEPLOY_PUBLIC": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample7 flux",
+    "PVE_METRICS_TOKEN": "5f1c7a90-3b1d-4c55-9e0a-7d2f4e8b6a13",
     "ALERT_WEBHOOK": "https://hooks.example.org/9f27c1d0a3",
     "FLUX_DEPLOY_KEY": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA0000\n"
     "-----END OPENSSH PRIVATE KEY-----",

@@ -4,12 +4,13 @@ import json
 import shutil
 
 import pytest
+from pydantic import ValidationError
 
 from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts
+from homelab_lib.recipes.kubernetes import alerts, monitoring
 from recipes.in_production import (
     CLUSTER,
     LAB,
@@ -107,10 +108,44 @@ def test_rules_are_about_what_this_lab_has():
     links = {name: expr for name, expr in found.items() if "LinkSlow" in name}
     assert any("10000000000" in expr for expr in links.values()), "the direct link"
     assert not any("OnBattery" in name for name in found), "it has no UPS"
-    ups = Target(name="ups-box", address="10.0.30.5", port=9199, watches=("ups",))
+    ups = Target(name="ups-box", address="10.0.30.5", exporter="nut", watches=("ups",))
     with_ups = with_cluster(monitoring__targets=(ups,))
     names = [rule["alert"] for rule in alerts.rules(with_ups, with_ups.clusters["homelab"])]
     assert "UpsBoxOnBattery" in names
+
+
+def test_the_nas_sends_its_numbers_to_the_cluster_and_is_put_right_where_it_does_not(done):
+    nas = done.world.machines["truenas"]
+    [row] = nas.tables["reporting.exporters"].rows()
+    told = {"destination_ip": "10.0.30.21", "destination_port": 30109, "namespace": "truenas"}
+    assert told.items() <= row["attributes"].items()
+    nas.tables["reporting.exporters"].insert(row | {"enabled": False})
+    assert done.stops() == ("", "")
+    [sent] = done.wire.sent
+    assert "reporting.exporters.update" in sent
+    [row] = nas.tables["reporting.exporters"].rows()
+    assert row["enabled"]
+
+
+def test_the_exporter_of_nvidia_s_cards_takes_no_card_and_is_not_kept_away():
+    values = monitoring.Watch(LAB, CLUSTER, CLUSTER.monitoring, 4).cards.chart.values
+    assert values["runtimeClassName"] == "nvidia"
+    assert "nvidia.com/gpu" not in json.dumps(values.get("resources", {}))
+    assert {"key": "nvidia.com/gpu", "operator": "Exists"} in values["tolerations"]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"exporter": "pve"}, "by pve needs a token_id"),
+        ({"exporter": "graphite"}, "by graphite needs a node_port"),
+        ({"token": "env:X"}, "by node has no token"),
+        ({"exporter": "nut", "watches": ["pool"]}, "tells nothing of pool or link"),
+    ],
+)
+def test_a_target_that_can_t_be_asked_so_is_refused(target, words):
+    with pytest.raises(ValidationError, match=words):
+        Target(name="it", address="10.0.30.5", **target)
 
 
 # Seeded mistakes ---------------------------------------------------------------------------------
@@ -135,6 +170,22 @@ def test_a_target_that_nobody_answers_at_is_named():
     step, says = bench_of(lab, *ONLY).stops()
     assert step == "alerts"
     assert "Prometheus does not hear from scrapeConfig/monitoring/switch" in says
+
+
+def test_a_ups_whose_server_does_not_answer_is_named():
+    ups = Target(name="ups", address="10.0.30.5", exporter="nut", watches=("ups",))
+    step, says = bench_of(with_cluster(monitoring__targets=(ups,)), *ONLY).stops()
+    assert step == "alerts"
+    assert "scrapeConfig/monitoring/ups" in says
+    assert "status 500" in says
+
+
+@pytest.mark.sample
+def test_an_exporter_to_which_nobody_sends_is_told_though_it_answers():
+    nas = Target(name="attic", address="10.0.30.6", exporter="graphite", node_port=30110)
+    step, says = bench_of(with_cluster(monitoring__targets=(nas,)), *ONLY).stops()
+    assert step == "alerts"
+    assert "nothing that attic sends has arrived" in says
 
 
 @pytest.mark.sample

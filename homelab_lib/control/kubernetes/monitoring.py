@@ -98,6 +98,46 @@ class Reconciled:
         return Diff()
 
 
+@dataclass(frozen=True)
+class Fed:
+    """An exporter that somebody sends numbers to, and does.
+
+    Parameters
+    ----------
+    prometheus
+        Prometheus itself.
+    job
+        The exporter's job.
+    lately_s
+        How old what came last may be [s].
+    """
+
+    prometheus: Web
+    job: str
+    lately_s: float = 300.0
+    timeout_s: float = 600.0
+
+    @property
+    def host(self) -> str:
+        return self.prometheus.host
+
+    @property
+    def name(self) -> str:
+        return f"numbers that {self.job} sends"
+
+    def observe(self, host: Host) -> bool:
+        last = f'graphite_last_processed_timestamp_seconds{{job="{self.job}"}}'
+        query = {"query": f"time() - {last} < {self.lately_s:.0f}"}
+        said = self.prometheus.ask(host, "api/v1/query", query, _VECTOR)
+        return bool(said["data"]["result"])
+
+    def diff(self, observed: bool) -> Diff:
+        if observed:
+            return Diff()
+        return Diff(waiting=f"nothing that {self.job} sends has arrived: see its reporting "
+                    "exporter, and what is between it and the port of the node")  # fmt: skip
+
+
 def _lacks(found: Any) -> str:
     """Which of the two conditions does not hold, and why; empty where both do."""
     said = {each["type"]: each for each in found.get("status", {}).get("conditions", ())}

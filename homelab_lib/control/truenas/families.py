@@ -98,6 +98,17 @@ CRON_JOB = Family(
     },
 )
 
+REPORTING = Family(
+    "reporting.exporters",
+    "reporting exporter",
+    key=("name",),
+    fields={
+        "name": Field(),
+        "enabled": Field(True),
+        "attributes": Field({"update_every": 1}),
+    },
+)
+
 GROUP = Family(
     "group",
     "group",
@@ -201,6 +212,20 @@ def snapshot_task(
     called = f"{begins}-{naming_schema.removeprefix('auto-')}"
     key = {"dataset": dataset, "naming_schema": called}
     return Row(host, lab, release, SNAPSHOT_TASK, key, wanted)
+
+
+def sends_numbers(host: str, lab: str, release: Release, address: str, port: int) -> Row:
+    """Where a NAS sends its numbers, as Graphite: the one form that it has."""
+    attributes = {
+        "exporter_type": "GRAPHITE",
+        "destination_ip": address,
+        "destination_port": port,
+        "prefix": "truenas",
+        "namespace": host,
+        "update_every": 10,
+    }
+    wanted: Values = {"enabled": True, "attributes": attributes}
+    return Row(host, lab, release, REPORTING, {"name": mark.tag(lab)}, wanted)
 
 
 def cron_job(

@@ -59,6 +59,9 @@ def _production(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
     if gitops is not None and gitops.host not in lab.hosts:
         yield unknown((*path, "gitops", "host"), gitops.host, lab.hosts, "host")
     classes = [*_classes(cluster)]
+    if monitoring is not None and monitoring.nvidia not in (None, *lab.services):
+        here = (*path, "monitoring", "nvidia")
+        yield unknown(here, str(monitoring.nvidia), lab.services, "service")
     if monitoring is not None:
         here = (*path, "monitoring", "storage_class")
         if cluster.nfs is not None and monitoring.storage_class == cluster.nfs.name:

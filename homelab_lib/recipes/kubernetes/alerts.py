@@ -1,7 +1,8 @@
 """What somebody is told of: alert rules for what a lab has, and whom Alertmanager tells.
 
 Sources of the metrics' names: prometheus/node_exporter (`collector/zfs_linux.go`,
-`drm_linux.go`, `netclass_linux.go`); DRuggeri/nut_exporter;
+`drm_linux.go`, `netclass_linux.go`); NVIDIA/dcgm-exporter `etc/default-counters.csv`;
+DRuggeri/nut_exporter; prometheus-pve/prometheus-pve-exporter; prometheus/graphite_exporter;
 cert-manager.io/docs/devops-tips/prometheus-metrics.
 """
 
@@ -12,6 +13,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Receiver, Target
 from homelab_lib.recipes.kubernetes import manifests
+from homelab_lib.recipes.kubernetes.exporters import has_nvidia
 
 SPEAKS = "HomelabSpeaks"
 """Always on: the one that shows that a message arrives, and once a month that it still does."""
@@ -42,6 +44,8 @@ def rules(lab: Lab, cluster: Cluster) -> list[Rule]:
             "Certificate {{ $labels.name }} ends within two weeks and was not renewed",
         ),
     ]
+    if cluster.monitoring.nvidia is not None and has_nvidia(lab, cluster.vms):
+        found += _of_nvidia()
     if has_cards(lab, cluster):
         yours = "node_drm_memory_vram_used_bytes / node_drm_memory_vram_size_bytes > 0.97"
         says = "Memory of {{ $labels.card }} is full: models go to the processor"
@@ -54,6 +58,51 @@ def rules(lab: Lab, cluster: Cluster) -> list[Rule]:
 def has_cards(lab: Lab, cluster: Cluster) -> bool:
     """Whether nodes of a cluster have graphics cards."""
     return any(lab.vms[name].gpus for name in cluster.vms)
+
+
+def _of_nvidia() -> Iterator[Rule]:
+    """NVIDIA's cards, of which the node exporter knows nothing. On consumers' cards the fields of
+    profiling are missing, so none of them is asked."""
+    memory = "DCGM_FI_DEV_FB_USED / (DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE) > 0.97"
+    for name, expression, for_, severity, says in (
+        ("NvidiaSilent", "absent(DCGM_FI_DEV_GPU_TEMP)", "10m", "critical",
+         "No card of NVIDIA's tells anything: a driver, a runtime, or a taint keeps its exporter "
+         "away"),
+        ("NvidiaMemoryFull", memory, "10m", "warning",
+         "Memory of card {{ $labels.gpu }} of {{ $labels.Hostname }} is full: models go to the "
+         "processor"),
+        ("NvidiaFault", "changes(DCGM_FI_DEV_XID_ERRORS[15m]) > 0 and DCGM_FI_DEV_XID_ERRORS > 0",
+         "0m", "critical", "The driver reports fault {{ $value }} (Xid) of card {{ $labels.gpu }}"),
+        ("NvidiaHot", "DCGM_FI_DEV_GPU_TEMP > 88", "10m", "warning",
+         "Card {{ $labels.gpu }} is at {{ $value }} °C"),
+    ):  # fmt: skip
+        yield _rule(name, expression, for_, severity, says)
+
+
+def _of_api(job: str, name: str) -> Iterator[Rule]:
+    """What a hypervisor's API tells: nodes and storages, and guests that start with their node."""
+    for what, expression, says in (
+        ("Down", f'pve_up{{{job},id=~"(node|storage)/.+"}} == 0', "{{ $labels.id }} is down"),
+        ("GuestDown", f"pve_up{{{job}}} == 0 and on (id) pve_onboot_status{{{job}}} == 1",
+         "{{ $labels.id }} starts with its node, and does not run"),
+        ("StorageFull", f'pve_disk_usage_bytes{{{job},id=~"storage/.+"}} '
+         f'/ pve_disk_size_bytes{{{job},id=~"storage/.+"}} > 0.85',
+         "{{ $labels.id }} is more than 85 % full"),
+        ("NotBackedUp", f"pve_not_backed_up_info{{{job}}} == 1",
+         "No backup job has {{ $labels.id }} in it"),
+    ):  # fmt: skip
+        yield _rule(f"{name}{what}", expression, "10m", "warning", says)
+
+
+def _of_ups(job: str, name: str) -> Iterator[Rule]:
+    """What a UPS says of itself, by NUT's flags."""
+    for what, flag, for_, severity, says in (
+        ("OnBattery", "OB", "1m", "critical", "{{ $labels.ups }} runs on its battery"),
+        ("BatteryLow", "LB", "0m", "critical", "{{ $labels.ups }} is about to go off"),
+        ("BatteryOld", "RB", "1h", "warning", "{{ $labels.ups }} wants another battery"),
+    ):
+        expression = f'network_ups_tools_ups_status{{{job},flag="{flag}"}} == 1'
+        yield _rule(f"{name}{what}", expression, for_, severity, says)
 
 
 def _of_target(lab: Lab, target: Target) -> Iterator[Rule]:
@@ -89,13 +138,13 @@ def _of_target(lab: Lab, target: Target) -> Iterator[Rule]:
                 f"{interface} of {target.name} is down, or slower than {speed_bps / 1e9:g} Gb/s",
             )
     if "ups" in target.watches:
-        yield _rule(
-            f"{name}OnBattery",
-            f'network_ups_tools_ups_status{{{job},flag="OB"}} == 1',
-            "1m",
-            "critical",
-            "{{ $labels.ups }} runs on its battery",
-        )
+        yield from _of_ups(job, name)
+    if target.exporter == "pve":
+        yield from _of_api(job, name)
+    if target.exporter == "graphite":  # which answers, whoever sends or does not
+        last = f"graphite_last_processed_timestamp_seconds{{{job}}}"
+        says = f"{target.name} sends no numbers any more"
+        yield _rule(f"{name}SendsNothing", f"time() - {last} > 300", "5m", "critical", says)
 
 
 def _links(lab: Lab, target: Target) -> Iterator[tuple[str, int]]:

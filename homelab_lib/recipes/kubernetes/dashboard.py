@@ -7,6 +7,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.recipes.kubernetes import manifests
 from homelab_lib.recipes.kubernetes.alerts import has_cards
+from homelab_lib.recipes.kubernetes.exporters import has_nvidia
 
 _HEIGHT, _WIDTH = 8, 12
 _PANELS = {
@@ -25,6 +26,10 @@ _PANELS = {
     "gpu": (
         ("Memory of graphics cards in use", "node_drm_memory_vram_used_bytes", "bytes"),
         ("Graphics cards at work", "node_drm_gpu_busy_percent", "percent"),
+    ),
+    "nvidia": (
+        ("Memory of NVIDIA's cards in use", "DCGM_FI_DEV_FB_USED * 1048576", "bytes"),
+        ("NVIDIA's cards at work", "DCGM_FI_DEV_GPU_UTIL", "percent"),
     ),
     "link": (
         ("Received", "rate(node_network_receive_bytes_total[5m]) * 8", "bps"),
@@ -50,6 +55,8 @@ def document(lab: Lab, cluster: Cluster, namespace: str) -> manifests.Object:
     watched: set[str] = {"host", *(what for target in targets for what in target.watches)}
     if has_cards(lab, cluster):
         watched.add("gpu")
+    if cluster.monitoring.nvidia is not None and has_nvidia(lab, cluster.vms):
+        watched.add("nvidia")
     panels = [panel for what in _PANELS if what in watched for panel in _PANELS[what]]
     board = {
         "uid": f"homelab-{lab.name}"[:40],

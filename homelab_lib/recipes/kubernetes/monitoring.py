@@ -5,6 +5,7 @@ from typing import Any
 
 from homelab_lib.control.kubernetes.charts import Served
 from homelab_lib.control.kubernetes.monitoring import (
+    Fed,
     Reconciled,
     RulesLoaded,
     TargetsUp,
@@ -15,10 +16,12 @@ from homelab_lib.control.kubernetes.monitoring import (
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import Packages, SystemdService
+from homelab_lib.control.truenas.families import sends_numbers
+from homelab_lib.control.truenas.midclt import release as nas_release
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
-from homelab_lib.lab.production import Monitoring
-from homelab_lib.recipes.kubernetes import alerts, dashboard, manifests
+from homelab_lib.lab.production import Monitoring, Target
+from homelab_lib.recipes.kubernetes import alerts, dashboard, exporters, manifests
 from homelab_lib.recipes.kubernetes.charts import Release
 from homelab_lib.recipes.kubernetes.published import published
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -131,7 +134,8 @@ class Watch:
         return [
             target.name
             for target in self.described.targets
-            if target.port == _EXPORTER_PORT
+            if target.exporter == "node"
+            and target.port == _EXPORTER_PORT
             and (host := self.lab.hosts.get(target.name)) is not None
             and host.ssh is not None
             and not host.standalone
@@ -171,6 +175,23 @@ class Watch:
         return Web(self.server, self.space, f"{name[:_NAME_AT_MOST].rstrip('-')}-{what}", port)
 
     @property
+    def cards(self) -> Release | None:
+        """NVIDIA's exporter, where a node has a card of theirs."""
+        name = self.described.nvidia
+        if name is None or not exporters.has_nvidia(self.lab, self.cluster.vms):
+            return None
+        return Release.of(self.lab, name, "tells of NVIDIA's cards", exporters.NVIDIA_VALUES)
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """By which reference the value of each Secret is had by which somebody is asked."""
+        return {
+            exporters.secret_name(target): target.token
+            for target in self.described.targets
+            if target.token is not None
+        }
+
+    @property
     def prometheus(self) -> Web:
         """Prometheus itself."""
         return self._web("prometheus", _PROMETHEUS)
@@ -186,15 +207,10 @@ class Watch:
         yield alerts.document(self.lab, self.cluster, self.space)
         yield dashboard.document(self.lab, self.cluster, self.space)
         for target in self.described.targets:
-            yield {
-                "apiVersion": f"{_GROUP}/v1alpha1",
-                "kind": "ScrapeConfig",
-                "metadata": {"name": target.name, "namespace": self.space},
-                "spec": {
-                    "jobName": target.name,
-                    "staticConfigs": [{"targets": [f"{target.address}:{target.port}"]}],
-                },
-            }
+            yield from exporters.documents(target, self.space)
+            yield exporters.scraped(target, self.space)
+        if self.cards is not None:
+            yield from self.cards.documents()
         if self.cluster.certificates is not None:
             yield self._certificates()
         yield from published(self.lab, self.cluster, self.phase)
@@ -251,14 +267,34 @@ class Watch:
 
     def rules(self, ctx: Context) -> Iterator[Wanted]:
         """Rules, dashboard and targets; that all of them answer, and that a message went out."""
+        for name, reference in self.tokens.items():
+            values = {exporters.TOKEN_KEY: ctx.secret(reference)}
+            yield SecretObject(self.server, self.lab.name, name, self.space, values)
         for document in self.documents():
             yield self._applied(document)
+        if self.cards is not None:
+            yield from self.cards.ensure(ctx)
+            yield self.cards.ready()
+        for target in self.described.targets:
+            if target.exporter == "graphite":
+                yield from self._sending(ctx, target)
         names = [rule["alert"] for rule in alerts.rules(self.lab, self.cluster)]
         yield RulesLoaded(self.prometheus, tuple(names))
         pools = [f"scrapeConfig/{self.space}/{target.name}" for target in self.described.targets]
         yield TargetsUp(self.prometheus, tuple(pools))
         if self.described.receiver is not None:
             yield Told(self.prometheus, self.described.receiver.kind)
+
+    def _sending(self, ctx: Context, target: Target) -> Iterator[Wanted]:
+        """A TrueNAS that sends its numbers, and that they arrive: its exporter answers without."""
+        nas = next((h for h in self.lab.hosts.values() if h.os.kind == "truenas"
+                    and h.name == target.name), None)  # fmt: skip
+        node = self.lab.vms[self.server].ip
+        if nas is not None and node is not None and target.node_port is not None:
+            release = nas_release(ctx.host(nas.name))
+            place = (str(node), target.node_port)
+            yield sends_numbers(nas.name, self.lab.name, release, *place)
+        yield Fed(self.prometheus, target.name)
 
     def seen(self, ctx: Context) -> Check:
         """Whether somebody has silenced the alert that is always on."""

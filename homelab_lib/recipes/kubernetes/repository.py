@@ -14,7 +14,7 @@ from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import GitOps
 from homelab_lib.recipes.graphics import drivers
 from homelab_lib.recipes.inference import ollama, web_ui
-from homelab_lib.recipes.kubernetes import alerts, certificates, manifests
+from homelab_lib.recipes.kubernetes import alerts, certificates, exporters, manifests
 from homelab_lib.recipes.kubernetes.certificates import Issuing
 from homelab_lib.recipes.kubernetes.ingress import WayIn
 from homelab_lib.recipes.kubernetes.monitoring import Watch
@@ -131,6 +131,10 @@ class Contents:
             space = self.lab.services[watched.service].chart
             assert space is not None
             yield f"{space.namespace}/{alerts.SECRET}", {alerts.KEYS[told.kind]: told.secret}
+        if watched is not None and self._stands(watched.service):
+            watch = Watch(self.lab, cluster, watched, self.phase)
+            for name, token in watch.tokens.items():
+                yield f"{watch.space}/{name}", {exporters.TOKEN_KEY: token}
         flux = self.lab.services[where.service].chart
         assert flux is not None
         yield f"{flux.namespace}/{KEY}", {"identity": where.deploy_key}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from homelab_lib.twin.kubernetes import exporting
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
@@ -23,6 +24,7 @@ _PLURALS = {"Prometheus": "prometheuses", "Alertmanager": "alertmanagers"}
 _EVALUATED_S = 45.0
 _SENT_S = 60.0
 _MADE_UP = re.compile("[0-9a-f]+")
+_FED = re.compile(r'time\(\) - graphite_last_processed_timestamp_seconds\{job="([^"]+)"\} < (\d+)')
 _QUERY = re.compile(r'sum\((alertmanager_notifications_\w*total)\{integration="(\w+)"\}\)')
 
 
@@ -131,6 +133,12 @@ def _prometheus(cluster: Cluster, path: str, query: Mapping[str, str]) -> tuple[
         return 200, _good({"groups": list(_groups(cluster))})
     if path == "api/v1/query" and (found := _QUERY.fullmatch(query.get("query", ""))):
         return 200, _good({"resultType": "vector", "result": _counted(cluster, *found.groups())})
+    fed = _FED.fullmatch(query.get("query", ""))
+    if path == "api/v1/query" and fed:
+        found_s = exporting.silent_for_s(cluster, fed[1])
+        sample = {"metric": {"job": fed[1]}, "value": [cluster.world.clock.now(), f"{found_s}"]}
+        result = [sample] if found_s is not None and found_s < float(fed[2]) else []
+        return 200, _good({"resultType": "vector", "result": result})
     text = f"twin: it knows nothing of {path} {query.get('query', '')}"
     return 422, {"status": "error", "errorType": "execution", "error": text}
 
@@ -168,7 +176,8 @@ def _targets(cluster: Cluster) -> Iterator[Object]:
         pool = f"scrapeConfig/{it['metadata']['namespace']}/{it['metadata']['name']}"
         for static in it["spec"].get("staticConfigs", ()):
             for address in static["targets"]:
-                yield _target(pool, address, _unheard(cluster, address))
+                why = exporting.unheard(cluster, it, address) or _unheard(cluster, address)
+                yield _target(pool, address, why)
 
 
 def _behind(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[str]:
@@ -187,6 +196,8 @@ def _behind(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[str]:
 def _unheard(cluster: Cluster, address: str) -> str:
     """Why the node that Prometheus runs on gets no numbers from an address; empty if it does."""
     host, _, port = address.rpartition(":")
+    if host.endswith(exporting.INSIDE):
+        return ""
     pods = [pod for pod in cluster.all("Pod") if _is(pod, "prometheus")]
     member = cluster.members[pods[0]["spec"]["nodeName"]]
     found = cluster.world.resolve(member, host)

@@ -11,6 +11,9 @@ _PREFIXES = (
     "busybox:",
     "docker.io/library/busybox:",
     "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-",
+    "ghcr.io/druggeri/nut_exporter:",
+    "prom/graphite-exporter:",
+    "prompve/prometheus-pve-exporter:",
 )
 _LARGE_BYTES = {
     "ollama/ollama": 3_900_000_000,

@@ -41,6 +41,8 @@ _JUDGED_NOW = (
 _MODELS_ALWAYS = (
     *("app.config", "app.gpu_choices", "app.query", "app.start", "app.stop", "app.update"),
     *("config.save", "docker.status", "core.ping", "system.ntpserver.create"),
+    *("reporting.exporters.create", "reporting.exporters.delete"),
+    *("reporting.exporters.query", "reporting.exporters.update"),
     *("system.ntpserver.delete", "system.ntpserver.query", "system.ntpserver.update"),
     *("cronjob.delete", "cronjob.query", "cronjob.update"),
     *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),

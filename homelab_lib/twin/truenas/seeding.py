@@ -182,6 +182,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         ("user", "user.query", *users),
         ("group", "group.query"),
         ("cronjob", "cronjob.query"),
+        ("reporting.exporters", "reporting.exporters.query"),
         ("pool.scrub", "pool.scrub.query"),
         ("pool.snapshottask", "pool.snapshottask.query"),
         ("staticroute", "staticroute.query"),

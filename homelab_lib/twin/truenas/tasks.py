@@ -1,6 +1,7 @@
-"""API of what is done at set times: scrubs, snapshots, commands.
+"""API of what is done at set times: scrubs, snapshots, commands, numbers that are sent.
 
-Source: TrueNAS middleware 25.04 to 26: `pool.scrub`, `pool.snapshottask`, `cronjob`.
+Source: TrueNAS middleware 25.04 to 26: `pool.scrub`, `pool.snapshottask`, `cronjob`,
+`reporting.exporters`.
 """
 
 from pydantic import Field
@@ -12,7 +13,12 @@ from homelab_lib.twin.truenas.arguments.pools import (
     SnapshotTaskCreate,
     SnapshotTaskUpdate,
 )
-from homelab_lib.twin.truenas.arguments.system import CronJobCreate, CronJobUpdate
+from homelab_lib.twin.truenas.arguments.system import (
+    CronJobCreate,
+    CronJobUpdate,
+    ExporterCreate,
+    ExporterUpdate,
+)
 from homelab_lib.twin.truenas.errors import ValidationErrors
 from homelab_lib.twin.truenas.kept import Family, Row
 from homelab_lib.twin.truenas.nas import TrueNas
@@ -55,6 +61,11 @@ def _known_user(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
         raise ValidationErrors.one(f"{place}.user", "Specified user does not exist")
 
 
+def _named_once(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
+    if any(other["name"] == row["name"] for other in others):
+        raise ValidationErrors.one(f"{place}.name", "Specified name is already in use")
+
+
 class SnapshotTaskDelete(Arguments):
     """Whether snapshots that are there keep the time they were to go at."""
 
@@ -90,6 +101,15 @@ CRON_JOBS = Family(
     {FANGTOOTH: CronJobUpdate},
     check=_known_user,
 )
-TASKS = (SCRUBS, SNAPSHOTS, CRON_JOBS)
+EXPORTERS = Family(
+    "reporting.exporters",
+    "ReportingExports",
+    "reporting_exporter",
+    {FANGTOOTH: ExporterCreate},
+    {FANGTOOTH: ExporterUpdate},
+    argument="",
+    check=_named_once,
+)
+TASKS = (SCRUBS, SNAPSHOTS, CRON_JOBS, EXPORTERS)
 for _family in TASKS:
     _family.register()

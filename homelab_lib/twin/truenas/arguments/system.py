@@ -56,6 +56,31 @@ class CronJobCreate(Arguments):
 CronJobUpdate = changes_of(CronJobCreate)
 
 
+class Graphite(Arguments):
+    """Where numbers are sent, in the one form that there is."""
+
+    exporter_type: Literal["GRAPHITE"]
+    destination_ip: Name
+    destination_port: Annotated[int, Field(ge=1, le=65535)]
+    prefix: Text = "scale"
+    namespace: Name
+    update_every: Annotated[int, Field(ge=1)] = 1
+    buffer_on_failures: Annotated[int, Field(ge=1)] = 10
+    send_names_instead_of_ids: bool = True
+    matching_charts: Name = "*"
+
+
+class ExporterCreate(Arguments):
+    """Somebody to whom the NAS sends its numbers."""
+
+    enabled: bool
+    attributes: Graphite
+    name: Text
+
+
+ExporterUpdate = changes_of(ExporterCreate)
+
+
 _FACILITIES = ("", "DAEMON", "USER", "AUTH", *(f"LOCAL{n}" for n in range(8)))
 
 
