@@ -7,6 +7,7 @@ from pydantic import Field
 from homelab_lib.lab.base import (
     AbsolutePath,
     FileMode,
+    FolderMode,
     Form,
     Made,
     PublicKey,
@@ -77,10 +78,16 @@ class AclEntry(Record):
 
 
 class Acl(Made):
-    """Owner, group and access control list of a dataset's folder. Its key is the dataset."""
+    """Owner, group and access control list of a dataset's folder, or its mode. Its key is the
+    dataset; on plain Linux the path of a folder, too."""
 
     owner: AccountName | None = Field(None, description="User it belongs to; none: as it is.")
     group: AccountName | None = Field(None, description="Its group; none: as it is.")
+    mode: FolderMode | None = Field(
+        None,
+        description="Its permissions, in quotes, on plain Linux: '2770' has its group write, and "
+        "hands that group on to what is made in it.",
+    )
     preset: (
         Literal[
             "NFS4_OPEN",

@@ -123,6 +123,7 @@ PublicKey = Annotated[
     str, Form(r"file:.+|(ssh|ecdsa|sk)-\S+ \S+[^\n]*", "a public key, or file: and the path of one")
 ]
 FileMode = Annotated[str, Form(r"0?[0-7]{3}", "octal digits in quotes, such as '0644'")]
+FolderMode = Annotated[str, Form(r"[0-7]?[0-7]{3}", "octal digits in quotes, such as '2770'")]
 
 
 def _mac(value: str) -> str:

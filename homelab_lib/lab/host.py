@@ -40,7 +40,9 @@ PackageName = Annotated[
     str, Form(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?", "a package's name, such as python3-venv")
 ]
 
-DRIVEN = ("proxmox", "truenas", "opnsense", "debian", "ubuntu", "linux")
+LINUX = ("proxmox", "debian", "ubuntu", "linux")
+"""Systems that are a plain Linux, as far as packages, accounts, files and shares go."""
+DRIVEN = ("truenas", "opnsense", *LINUX)
 """Systems that a runbook can set up. With the others the lab can only reckon."""
 
 

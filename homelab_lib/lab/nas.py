@@ -243,8 +243,10 @@ class Nas(Named):
 
     groups: Annotated[dict[AccountName, NasGroup], BY_NAME] = Field({}, description="Groups.")
     users: Annotated[dict[AccountName, NasUser], BY_NAME] = Field({}, description="Users.")
-    acls: Annotated[dict[DatasetName, Acl], BY_NAME] = Field(
-        {}, description="Who may do what in a dataset, by the dataset."
+    acls: Annotated[dict[DatasetName | AbsolutePath, Acl], BY_NAME] = Field(
+        {},
+        description="Who may do what in a dataset, by the dataset; on plain Linux in a folder, "
+        "too, by its path.",
     )
     share_acls: Annotated[dict[str, ShareAcl], BY_NAME] = Field(
         {}, description="Who may use an SMB share, by the share's name."

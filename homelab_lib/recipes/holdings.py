@@ -7,20 +7,21 @@ from pydantic import BaseModel
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.catalog import Catalog
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.part import Part
 from homelab_lib.lab.per_host import every
 
 DESCRIBED = ("services", "models")
 """Keys whose things say what runs where, and not how it is installed: nothing is sent for them."""
-LINUX = ("proxmox", "debian", "ubuntu", "linux")
-"""Systems that are a plain Linux, as far as packages, files and exports go."""
 _MADE_ON = {
     "pools": ("truenas", "proxmox"),
     "datasets": ("truenas", *LINUX),
-    "smb_shares": ("truenas",),
+    "smb_shares": ("truenas", *LINUX),
     "nfs_shares": ("truenas", *LINUX),
 }
 """Systems on which things of some keys are made."""
+_ON_LINUX = ("groups", "users", "acls", "share_acls")
+"""What of a NAS's settings is made on plain Linux."""
 _SHOWN = 6
 
 Place = tuple[str, ...]
@@ -125,8 +126,17 @@ def strangers(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:
 def _is_elsewhere(lab: Lab, key: str) -> bool:
     """Whether a thing lies on a system on which no recipe makes such."""
     room, _, place = key.partition(".")
-    system = lab.system(place.partition(".")[0]) if room in _MADE_ON else None
-    return system is not None and system.kind not in _MADE_ON[room]
+    host, _, what = place.partition(".")
+    system = lab.system(host) if room in (*_MADE_ON, "nas") else None
+    if system is None:
+        return False
+    if room == "nas":
+        return system.kind != "truenas" and not (
+            system.kind in LINUX and what.partition(".")[0] in _ON_LINUX
+        )
+    if room == "smb_shares" and host not in lab.hosts:
+        return True  # a VM serves what is written in no recipe
+    return system.kind not in _MADE_ON[room]
 
 
 def to_make(lab: Lab, phase: int, makes: Collection[str]) -> list[str]:

@@ -26,6 +26,14 @@ LAB = "tests/machine/lab"
 SERIALS = [f"MACHINE{number:04}" for number in range(1, 7)]
 GIB = 2**30
 OPENZFS = (2, 3, 9)
+PASSWORD = "correct horse"
+FORGET = (
+    "exportfs -ua; rm -f /etc/exports.d/* /etc/samba/homelab.conf /var/lib/homelab/files; "
+    "[ ! -e /etc/samba/smb.conf.before-homelab ] || "
+    "mv /etc/samba/smb.conf.before-homelab /etc/samba/smb.conf; "
+    "for u in ann ben; do smbpasswd -x $u; userdel $u; done; groupdel family; "
+    "zpool destroy -f tank"
+)
 MISSING = [
     package
     for program, package in ({"qemu-system-x86_64": "qemu-system-x86"} | PROGRAMS).items()
@@ -47,10 +55,12 @@ def tank(nas, tmp_path, monkeypatch):
     """A pool of four of them, found by serial, as a person makes it; and nothing of ours yet."""
     monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+    for who in ("ANN", "BEN"):
+        monkeypatch.setenv(f"{who}_PASSWORD", PASSWORD)
     blank(nas)
     nas.ssh(f"zpool create -o ashift=12 tank raidz2 {by_serial(nas, SERIALS[:4])}")
     yield nas
-    nas.ssh("exportfs -ua; rm -f /etc/exports.d/*; zpool destroy -f tank", check=False)
+    nas.ssh(FORGET, check=False)
 
 
 def by_serial(nas, serials):
@@ -117,13 +127,24 @@ def test_what_was_foretold_is_what_happens_and_it_happens_once(tank):
 def test_a_client_mounts_the_share_and_its_quota_holds(tank):
     run(tank, approve=planned(tank).digest)
     address = tank.says("hostname -I").split()[0]
-    tank.ssh("chmod 777 /tank/files")  # a person lets the house in
+    tank.ssh("chmod 777 /tank/files")  # a client's root is nobody here
     tank.ssh(f"mkdir -p /mnt/files && mount -t nfs4 {address}:/tank/files /mnt/files")
     try:
         full = tank.ssh("dd if=/dev/urandom of=/mnt/files/a bs=1M count=80 conv=fsync", check=False)
         assert "quota" in full.stderr.lower(), full.stderr
     finally:
         tank.ssh("umount /mnt/files")
+
+
+def test_the_family_writes_to_its_share_and_nobody_else_does(tank):
+    run(tank, approve=planned(tank).digest)
+    login = f"smbclient //127.0.0.1/files -U 'ann%{PASSWORD}' -c"
+    tank.ssh(f"cd /etc && {login} 'mkdir 2026; put hostname 2026/name'")
+    tank.ssh(f"cd /etc && {login.replace('ann%', 'ben%')} 'put hosts 2026/name'")
+    shown = tank.says("stat -c %a:%U:%G /tank/files/2026 /tank/files/2026/name").split()
+    assert shown == ["2770:ann:family", "660:ann:family"]
+    stranger = tank.ssh("smbclient -N //127.0.0.1/files -c ls", check=False)
+    assert "ACCESS_DENIED" in stranger.stdout
 
 
 def test_what_somebody_else_made_in_the_place_stops_it_before_anything_is_sent(tank):

@@ -3,75 +3,33 @@
 import os
 import shlex
 import shutil
-import subprocess
 
 import pytest
 
 from homelab_lib.control.linux.exports import NfsExport, exported, line
 from homelab_lib.lab import load_lab
-from homelab_lib.transport.command import Result, read
 from homelab_lib.twin.machine.exportfs import exportfs_programs
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.world import World
+from real.alone import Alone
 
 pytestmark = pytest.mark.real
 
 FOLDERS = ("/mnt/files", "/mnt/a b", "/mnt/other/below")
-# What is written stays in the namespace: below /var, /etc and /mnt lie file systems of its own.
 ALONE = """\
-set -e
-for each in /etc /var/lib/nfs; do
-    kept=$(mktemp -d); mount -t tmpfs none "$kept"; cp -a "$each/." "$kept/"
-    mount --move "$kept" "$each"; rmdir "$kept"
-done
-mount -t tmpfs none /mnt
-mkdir -p /etc/exports.d "$@"
+mkdir -p /etc/exports.d /mnt/files '/mnt/a b' /mnt/other/below
 : > /etc/exports; : > /var/lib/nfs/etab; rm -f /etc/exports.d/*
-echo ready
-exec sleep 300
 """
 EXPORTS = "/etc/exports.d/homelab-files.exports"
 OPTIONS = ("rw", "sync", "no_subtree_check", "root_squash")
-
-
-class Alone:
-    """A machine that has an NFS server's files to itself, as resources see a host."""
-
-    name = "alone"
-
-    def __init__(self) -> None:
-        words = ("unshare", "--mount", "--net", "sh", "-c", ALONE, "sh", *FOLDERS)
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
-            pytest.skip("this machine makes no namespaces (root, unshare)")
-
-    def run(self, line: str) -> Result:
-        inside = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "sh", "-c", line)
-        done = subprocess.run(inside, capture_output=True, text=True, timeout=20)
-        return Result(done.returncode, done.stdout, done.stderr)
-
-    def read(self, *argv, ok=(0,), **options):
-        result = self.run(read(*argv, **options).line)
-        assert ok is None or result.exit_status in ok, result
-        return result
-
-    def write(self, path: str, text: str) -> None:
-        self.run(f"printf %s {shlex.quote(text)} > {path}")
-
-    def close(self) -> None:
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture
 def alone():
     if os.geteuid() != 0 or shutil.which("exportfs") is None or shutil.which("unshare") is None:
         pytest.skip("not root, or no exportfs here (package nfs-kernel-server)")
-    made = Alone()
+    made = Alone(("/etc", "/var/lib/nfs"), ("/mnt",), ALONE)
     yield made
     made.close()
 
@@ -122,21 +80,6 @@ def test_the_twins_answers_are_the_real_ones(alone, twin, lines):
         assert ours.err.decode().split() == real.stderr.split(), line_
 
 
-def converge(host: Alone, wanted: NfsExport) -> list[str]:
-    """What was sent until it was as wanted."""
-    sent = []
-    for _ in range(3):
-        diff = wanted.diff(wanted.observe(host))
-        assert not diff.conflict, diff.conflict
-        if diff.clean:
-            return sent
-        for change in diff.changes:
-            result = host.run(change.call.line)
-            assert result.exit_status == 0, result
-            sent.append(change.summary)
-    raise AssertionError(sent)
-
-
 def export(*clients: str, path: str = "/mnt/files", options=OPTIONS) -> NfsExport:
     return NfsExport("alone", path, clients, options, EXPORTS)
 
@@ -145,16 +88,16 @@ def export(*clients: str, path: str = "/mnt/files", options=OPTIONS) -> NfsExpor
 def test_an_export_is_made_once_and_comes_back_from_its_file(alone, path):
     clients = ("192.0.2.0/24", "2001:db8::/64")
     wanted = export(*clients, path=path)
-    assert len(converge(alone, wanted)) == 2
-    assert converge(alone, wanted) == []
+    assert len(alone.converge(wanted)) == 2
+    assert alone.converge(wanted) == []
     alone.write(EXPORTS, line(path, clients, OPTIONS))
     assert alone.run("exportfs -au; exportfs -r").exit_status == 0
-    assert converge(alone, wanted) == [], "as after a reboot"
+    assert alone.converge(wanted) == [], "as after a reboot"
 
 
 def test_what_somebody_exports_stays(alone):
     alone.run("exportfs -o ro,no_subtree_check 198.51.100.0/24:/mnt/other")
-    converge(alone, export("192.0.2.0/24"))
+    alone.converge(export("192.0.2.0/24"))
     assert "198.51.100.0/24" in exported(alone)["/mnt/other"], "what was by hand, too"
     alone.run("exportfs -o ro,no_subtree_check 198.51.100.0/24:/mnt/files")
     wanted = export("192.0.2.0/24")
@@ -163,10 +106,10 @@ def test_what_somebody_exports_stays(alone):
 
 def test_what_our_own_file_has_is_changed_and_taken_back(alone):
     before = ("192.0.2.0/24", "198.51.100.0/24")
-    converge(alone, export(*before))
+    alone.converge(export(*before))
     alone.write(EXPORTS, line("/mnt/files", before, OPTIONS))
     read_only = ("ro", *OPTIONS[1:])
-    assert converge(alone, export("192.0.2.0/24", options=read_only)) == [
+    assert alone.converge(export("192.0.2.0/24", options=read_only)) == [
         "export /mnt/files to 192.0.2.0/24",
         "export /mnt/files to 198.51.100.0/24 no more",
     ]

@@ -239,13 +239,17 @@ def test_a_machine_on_which_nobody_logs_in():
         list(linux.steps(lab, 1))
 
 
-def test_windows_shares_are_refused_by_name():
-    lab = changed(share(), ("smb_shares", {"nas": {"pub": {"path": "/srv/files", "phase": 1}}}))
-    with pytest.raises(BadParameter, match=r"holds what no recipe makes yet: smb_shares.nas.pub"):
+def test_what_only_a_truenas_does_is_refused_by_name():
+    task = {"dataset": "tank/files", "keep": 2, "unit": "WEEK", "schedule": "0 0 * * *", "phase": 1}
+    lab = changed(load_lab("tests/machine/lab"), ("nas.nas.snapshot_tasks", {"daily": task}))
+    where = r"holds what no recipe makes yet: nas\.nas\.snapshot_tasks\.daily"
+    with pytest.raises(BadParameter, match=where):
         runbook(lab, 1, lambda vm: "", named("phase1").part)
 
 
-def test_datasets_lie_on_a_pool_that_somebody_has_made():
+def test_datasets_lie_on_a_pool_that_somebody_has_made(monkeypatch):
+    monkeypatch.setenv("ANN_PASSWORD", "correct-horse")
+    monkeypatch.setenv("BEN_PASSWORD", "battery-staple")
     there = Bench(lab := load_lab("tests/machine/lab"), linux.steps(lab, 1))
     assert there.stops() == ("", "")
     nas = there.world.machines["nas"]

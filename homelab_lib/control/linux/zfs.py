@@ -100,6 +100,12 @@ class LinuxDataset:
         return Change(summary, call, replaces=replaces, undo=undo)
 
 
+def is_ours(host: Host, dataset: str, lab: str) -> bool:
+    """Whether a dataset carries the lab's mark itself: what lies above hands one down."""
+    found = _properties(host, dataset, _OURS)
+    return found is not None and found[_OURS] == (lab, "local")
+
+
 def is_scrubbed(host: Host, pool: str) -> str:
     """Why a pool is not scrubbed once a month by what the distribution brings; empty where it is.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from homelab_lib.lab.accounts import NasUser
 from homelab_lib.lab.checks.addresses import ip, of_host
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
+from homelab_lib.lab.checks.linux_nas import is_linux
 from homelab_lib.lab.document import Steps
 from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.lab import Lab
@@ -96,7 +97,7 @@ def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
     datasets, shares = _datasets(lab, nas.name), _shares(lab, nas.name)
     for name, acl in nas.acls.items():
         here = (*path, "acls", name)
-        if name not in datasets:
+        if name not in datasets and not (name.startswith("/") and is_linux(lab, nas.name)):
             yield unknown(here, name, datasets, f"dataset of {nas.name}")
         if acl.owner is not None:
             yield from _who((*here, "owner"), f"user:{acl.owner}", nas)
@@ -104,8 +105,10 @@ def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
             yield from _who((*here, "group"), f"group:{acl.group}", nas)
         for index, entry in enumerate(acl.entries):
             yield from _who((*here, "entries", index, "who"), entry.who, nas)
-        if acl.preset is None and not acl.entries and acl.owner is None and acl.group is None:
-            yield Fault(here, "it says nothing; name an owner, a group, a preset or entries")
+        said = (acl.preset, acl.entries, acl.owner, acl.group, acl.mode)
+        if not any(said):
+            what = "a mode" if is_linux(lab, nas.name) else "a preset or entries"
+            yield Fault(here, f"it says nothing; name an owner, a group, {what}")
         if acl.traverse and not acl.recursive:
             yield Fault((*here, "traverse"), "it goes with recursive: true")
     for name, share in nas.share_acls.items():

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from homelab_lib.control.linux.iperf import STREAMS, Through, through
-from homelab_lib.lab.host import Host
+from homelab_lib.lab.host import LINUX, Host
 from homelab_lib.models import inspection
 from homelab_lib.models.ethernet import tcp_share
 from homelab_lib.models.inspection import MANY_RULES
 from homelab_lib.models.reachability import vlan_reachability
 from homelab_lib.recipes.firewall.gateway import Gateway
 from homelab_lib.recipes.firewall.policy import policy_of
-from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.runbook.step import Check, Context, Measurement
 from homelab_lib.wiring.cables import cable_speed
 

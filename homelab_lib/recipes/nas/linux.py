@@ -1,10 +1,12 @@
-"""What a plain Linux machine or a Proxmox host stores and shares: datasets, and exports by NFS.
+"""What a plain Linux machine or a Proxmox host stores and shares: datasets, NFS and SMB.
 
 A Proxmox host makes its pools in a runbook of its own, and what lies on them after that.
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from homelab_lib.control import mark
 from homelab_lib.control.linux import File, Packages, SystemdService
@@ -13,13 +15,16 @@ from homelab_lib.control.linux.folders import Folder
 from homelab_lib.control.linux.zfs import LinuxDataset
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
-from homelab_lib.lab.host import Host
+from homelab_lib.lab.base import Made
+from homelab_lib.lab.host import LINUX, Host
+from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.storage import Dataset, NfsShare
-from homelab_lib.recipes.holdings import LINUX
+from homelab_lib.recipes.nas import linux_access
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
-MAKES = ("datasets", "nfs_shares")
+MAKES = ("datasets", "nas", "smb_shares", "nfs_shares")
 
+Thing = TypeVar("Thing", bound=Made)
 _NO_PROGRAM = 127
 
 
@@ -67,13 +72,21 @@ class LinuxNas:
             for each in datasets
             if each.phase == phase and not each.exists and each.name not in clusters
         ]
+        nas = lab.nas.get(host.name) or Nas(name=host.name)
+        self.groups, self.users = self._mine(nas.groups), self._mine(nas.users)
+        self.acls, self.share_acls = self._mine(nas.acls), self._mine(nas.share_acls)
+        self.smb_shares = self._mine(lab.smb_shares.get(host.name, {}))
+
+    def _mine(self, things: Mapping[str, Thing]) -> list[Thing]:
+        return [each for each in things.values() if each.phase == self.phase and not each.exists]
 
     @property
     def has_steps(self) -> bool:
-        return bool(self.datasets or self.shares)
+        known = self.groups or self.users or self.acls
+        return bool(self.datasets or self.shares or known or self.smb_shares or self.share_acls)
 
     def steps(self, end: str) -> Iterator[Step]:
-        """Datasets, then shares."""
+        """Who there is, datasets and whom they belong to, then shares."""
         name = self.host.name
         if self.host.ssh is None or self.host.standalone:
             raise BadParameter(
@@ -83,16 +96,24 @@ class LinuxNas:
                 "what it shares",
             )
         made: tuple[str, ...] = ()
+        if self.groups or self.users:
+            made = (f"accounts{end}",)
+            yield linux_access.accounts(self.lab, name, self.groups, self.users, made[0])
         if self.datasets:
-            made = (f"datasets{end}",)
+            made = (*made, f"datasets{end}")
             yield Step(
-                made[0],
+                made[-1],
                 f"Make the datasets {', '.join(each.name for each in self.datasets)}",
                 why="Each kind of use gets a dataset of its own, with its own record size, quota "
                 "and snapshots. It carries a mark with the lab's name; a dataset of that name "
                 "without it is somebody's, and is left as it is.",
                 ensure=lambda ctx: (dataset(self.lab, each) for each in _in_order(self.datasets)),
             )
+        if self.acls:
+            yield linux_access.permissions(self.lab, name, self.acls, f"permissions{end}", made)
+            made = (*made, f"permissions{end}")
+        if self.smb_shares or self.share_acls:
+            yield linux_access.smb(self.lab, name, self.phase, f"smb{end}", made)
         if self.shares:
             _refuse(self.shares)
             yield Step(
@@ -114,6 +135,9 @@ class LinuxNas:
     def _check(self, ctx: Context) -> Iterator[Check]:
         for share in self.shares:
             yield is_exported(ctx, share)
+            if share.maproot_user is None:
+                writes = linux_access.may_write(ctx, share)
+                yield replace(writes, title=f"who may write to {share.path}", holds=True)
             yield from seen(ctx, self.lab, share, self.phase)
 
 

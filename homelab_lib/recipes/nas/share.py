@@ -8,9 +8,9 @@ from homelab_lib.control.truenas.service import NasService
 from homelab_lib.errors import BadParameter, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.storage import NfsShare
 from homelab_lib.recipes import same_disks
-from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.nas import linux
 from homelab_lib.recipes.nas.datasets import resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.base import Made
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.per_host import at, every
 from homelab_lib.lab.storage import Dataset, NfsShare
 from homelab_lib.recipes import same_disks
-from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.nas import access, datasets, pool
 from homelab_lib.recipes.nas import iscsi as nas_iscsi
 from homelab_lib.recipes.nas import shares as nas_shares

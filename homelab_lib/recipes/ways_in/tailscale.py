@@ -8,9 +8,8 @@ from homelab_lib.control.linux import tailscale as control
 from homelab_lib.control.linux.tailscale import Settings, TailscaleNode
 from homelab_lib.errors import BadParameter, HomelabError
 from homelab_lib.lab import Lab
-from homelab_lib.lab.host import Host
+from homelab_lib.lab.host import LINUX, Host
 from homelab_lib.lab.remote import Tailscale
-from homelab_lib.recipes.holdings import LINUX
 from homelab_lib.recipes.ways_in.package_source import installed
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 

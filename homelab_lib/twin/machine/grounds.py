@@ -71,6 +71,14 @@ GROUNDS: tuple[Grounds, ...] = (
         for name in _BESIDE.split()
     ),
     Grounds("exportfs", Fidelity.RECORDED, "nfs-utils 2.6.2 ran beside it (tests/real)"),
+    *(
+        Grounds(name, Fidelity.RECORDED, "Samba 4.17 ran beside it (tests/real)")
+        for name in ("pdbedit", "smbclient", "smbpasswd", "testparm")
+    ),
+    *(
+        Grounds(name, Fidelity.RECORDED, "shadow 4.13 ran beside it (tests/real)")
+        for name in ("groupadd", "useradd", "usermod")
+    ),
     *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _DOCUMENTED.items()),
 )
 

@@ -2,6 +2,7 @@
 
 from fnmatch import fnmatch
 
+from homelab_lib.twin.machine import samba
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 
@@ -28,6 +29,8 @@ REPOSITORY = {
     "ethtool": "1:6.14.2-1",
     "dkms": "3.2.2-1",
     "etcd-client": "3.5.16-4",
+    "samba": "2:4.22.4+dfsg-1~deb13u1",
+    "smbclient": "2:4.22.4+dfsg-1~deb13u1",
     "restic": "0.18.0-1+b4",
     "haproxy": "3.0.11-1",
     "zstd": "1.5.7+dfsg-1",
@@ -51,6 +54,8 @@ _BRINGS = {
 """Packages that name another one: the newest kernel of a series, a library."""
 
 
+_FILES = {samba.PACKAGE: {samba.MAIN: samba.DEBIANS}}
+"""Settings that packages bring along, where there are none."""
 ELSEWHERE = {
     "tailscale": ("pkgs.tailscale.com", "1.90.6"),
     "cloudflared": ("pkg.cloudflare.com", "2025.11.1"),
@@ -181,5 +186,8 @@ def install(machine: Machine, name: str) -> None:
     if name in _BRINGS:
         brought = _BRINGS[name]
         machine.packages.setdefault(brought, REPOSITORY.get(brought, "1.0"))
+    for path, text in _FILES.get(name, {}).items():
+        if not machine.files.exists(path):
+            machine.files.put(path, text)
     for unit in machine.world.services.get(name, lambda machine: ())(machine):
         machine.units.setdefault(unit.name, unit)

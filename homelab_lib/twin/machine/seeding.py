@@ -115,7 +115,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
             seed_unit(machine, name, ask)
     machine.files = FileSystem(loader=loader(ask, machine.name))
     machine.ask = ask
-    for name in ("zfs", "exports"):
+    for name in ("zfs", "exports", "samba"):
         machine.kept.pop(name, None)  # it is asked for these when somebody wants to know
     for package in machine.packages.keys() & machine.world.services.keys():
         for unit in machine.world.services[package](machine):

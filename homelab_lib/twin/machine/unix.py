@@ -31,8 +31,10 @@ from homelab_lib.twin.machine.processes import processes
 from homelab_lib.twin.machine.processors import processors
 from homelab_lib.twin.machine.restic import restic_programs
 from homelab_lib.twin.machine.running import running
+from homelab_lib.twin.machine.samba import samba_programs
 from homelab_lib.twin.machine.searching import searching
 from homelab_lib.twin.machine.sed import sed_programs
+from homelab_lib.twin.machine.shadow import shadow
 from homelab_lib.twin.machine.system import system
 from homelab_lib.twin.machine.systemd import systemd
 from homelab_lib.twin.machine.tailscale import tailscale_programs
@@ -78,6 +80,8 @@ UNIX = (
     blocks,
     mounts,
     exportfs_programs,
+    samba_programs,
+    shadow,
     cloudflared_programs,
     haproxy_programs,
     ollama_programs,

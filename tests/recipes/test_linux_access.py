@@ -1,0 +1,173 @@
+"""Who may use a plain Linux NAS: accounts, owners of datasets, shares by SMB."""
+
+import re
+
+import pytest
+
+from homelab_lib.errors import HomelabError
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes import runbook
+from homelab_lib.recipes.nas import linux
+from homelab_lib.runbook.proof import check
+from recipes.bench import Bench
+from standing import standing as serve_standing
+
+LAB = "tests/machine/lab"
+MAIN, OURS = "/etc/samba/smb.conf", "/etc/samba/homelab.conf"
+
+
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch):
+    monkeypatch.setenv("ANN_PASSWORD", "correct-horse")
+    monkeypatch.setenv("BEN_PASSWORD", "battery-staple")
+
+
+@pytest.fixture
+def house():
+    return Bench(lab := load_lab(LAB), linux.steps(lab, 1))
+
+
+def told(house, line):
+    return house.world.machines["nas"].run(line).finished().out.decode()
+
+
+def refused(house, *more):
+    """What stops it, once somebody has done this to the machine."""
+    nas = house.world.machines["nas"]
+    for line in more:
+        assert nas.run(line).finished().status == 0, line
+    return house.stops()
+
+
+def test_a_family_gets_a_share_and_nothing_is_sent_again(house):
+    assert house.stops() == ("", "")
+    assert told(house, "stat -c %a:%U:%G /tank/files /tank/photos").split() == [
+        "2770:root:family",
+        "755:root:root",
+    ]
+    assert re.search(r"\[files\]\n(\t.*\n)*\tvalid users = \+family\n", told(house, "testparm -s"))
+    assert "Disk|files|" in told(house, "smbclient -N -g -L 127.0.0.1")
+    assert told(house, "pdbedit -L").count("\n") == 2
+    assert told(house, "id -Gn ann") == "ann family\n"
+    assert not any("correct-horse" in line for line in house.wire.sent)
+    house.wire.sent.clear()
+    assert house.stops() == ("", "")
+    assert house.wire.sent == []
+
+
+def test_the_runbook_is_planned_carried_out_and_verified(tmp_path, monkeypatch):
+    with serve_standing(tmp_path, monkeypatch, path=LAB, runbook="phase1") as there:
+        planned = there.run("plan")
+        assert planned.error is None
+        there.world.faults.arm("cut-after", "smbpasswd")
+        there.until_done(planned.digest)
+        assert (there.run("apply", planned.digest).sent, there.run("plan").changes) == (0, 0)
+        verified = there.run("verify")
+        assert verified.error is None
+        assert list(check(verified.record)) == []
+        nas = there.world.machines["nas"]
+        nas.reboot()
+        there.world.clock.sleep(120)
+        assert there.run("verify").error is None, "after a reboot, too"
+        nas.run("chmod 755 /tank/files")
+        assert there.run("verify").error is not None
+
+
+@pytest.mark.parametrize(
+    ("done", "step", "says"),
+    [
+        (["groupadd --gid 4000 family"], "", ""),
+        (["useradd ann"], "accounts", "user ann of nas was there before, with shell /bin/sh"),
+        (["useradd -s /usr/sbin/nologin ann"], "accounts", "with groups ann; write it down as it"),
+        (["zfs create tank/files", "zfs set recordsize=1M quota=64M tank/files"], "permissions",
+         "/tank/files of nas was there before, and we did not make it: it is 755 root:root"),
+        (["apt-get install -y samba", f"sh -c 'printf \"[Files]\\npath=/srv\\n\" >> {MAIN}'"],
+         "smb", "nas shares files already, and not by our file"),
+        (["apt-get install -y samba", f"rm {MAIN}"], "smb", "Samba can't read its settings on nas"),
+        (["apt-get install -y samba", f"sh -c 'echo mine > {OURS}'"], "smb", "is not of lab"),
+        (["apt-get install -y samba smbclient", f"sh -c 'echo \"[x\" >> {MAIN}'"], "smb",
+         "Error loading services"),
+        (["useradd ben", "apt-get install -y samba", "sh -c 'printf \"pw\\npw\\n\" | smbpasswd -s "
+          "-a ben'", "smbpasswd -d ben", "usermod -a -G root ben"], "accounts", "user ben of nas"),
+    ],
+)  # fmt: skip
+def test_what_is_somebodys_stays_and_stops_us(house, done, step, says):
+    where, said = refused(house, *done)
+    assert (where, says in said) == (step, True), (where, said)
+
+
+def test_who_was_shut_out_stays_out(house):
+    assert house.stops() == ("", "")
+    where, said = refused(house, "smbpasswd -d ann")
+    assert (where, "shut ann out of Samba" in said) == ("accounts", True)
+
+
+def test_a_share_in_which_root_alone_may_write_does_not_pass():
+    lab = changed(load_lab(LAB), ("nas.nas.acls", {}))
+    where, said = Bench(lab, linux.steps(lab, 1)).stops()
+    assert where == "smb"
+    assert "755 root:root: root alone; say who may under nas.nas.acls" in said
+
+
+def test_who_may_write_to_an_export_is_told(house):
+    assert house.stops() == ("", "")
+    says = [each.says for each in house.step("nfs", "verify").checks if "may write" in each.title]
+    assert any("/tank/photos is 755 root:root: root alone" in each for each in says)
+
+
+def test_a_mode_of_the_lab_is_changed_and_its_undo_is_the_one_before(house):
+    assert house.stops() == ("", "")
+    told(house, "touch /tank/files/letter")
+    lab = changed(house.lab, ("nas.nas.acls.tank/files.mode", "2775"))
+    house.steps = tuple(linux.steps(lab, 1))
+    house.lab = lab
+    assert house.stops() == ("", "")
+    assert told(house, "stat -c %a /tank/files") == "2775\n"
+    assert told(house, "stat -c %U /tank/files/letter") == "root\n", "what is in it stays"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("nas.nas.users.ann.home", "/home/ann", "no runbook sets that up on plain Linux"),
+        ("nas.nas.users.ann.full_name", "Ann: me", "has no colon, comma or line break"),
+        ("nas.nas.acls.tank/files.mode", None, "say what its group may: mode: '2770'"),
+        ("nas.nas.acls.tank/files.group", "famly", "no group 'famly'"),
+        ("nas.nas.acls.tank/files.preset", "NFS4_OPEN", "no runbook sets that up"),
+        ("smb_shares.nas.files.path", "/tank/files/%U", "% can't stand in it"),
+    ],
+)
+def test_check_refuses_it_by_its_place(key, value, says):
+    with pytest.raises(HomelabError) as caught:
+        changed(load_lab(LAB), (key, value))
+    assert says in str(caught.value)
+
+
+def test_a_truenas_takes_no_mode():
+    lab = load_lab("data")
+    name = next(each.name for each in lab.hosts.values() if each.os.kind == "truenas")
+    acl = {"mode": "2770", "phase": 1}
+    with pytest.raises(HomelabError, match="TrueNAS keeps lists of who may do what"):
+        changed(lab, (f"nas.{name}.acls", {next(iter(lab.datasets[name])): acl}))
+
+
+def test_phases_share_one_file():
+    lab = changed(
+        load_lab(LAB),
+        ("datasets.nas.tank/films", {"purpose": "Films", "share_type": "SMB", "phase": 2}),
+        ("nas.nas.acls.tank/films", {"group": "family", "mode": "2775", "phase": 2}),
+        (
+            "smb_shares.nas.films",
+            {"dataset": "tank/films", "path": "/tank/films", "purpose": "Films", "phase": 2},
+        ),
+        ("phases", [*load_lab(LAB).model_dump()["phases"],
+                    {"name": "more", "number": 2, "title": "More", "goal": "More", "tasks": []}]),
+    )  # fmt: skip
+    house = Bench(lab, linux.steps(lab, 1))
+    assert house.stops() == ("", "")
+    house.steps = runbook(lab, 2, lambda vm: "").steps
+    assert house.stops() == ("", "")
+    shown = told(house, "smbclient -N -g -L 127.0.0.1")
+    assert "Disk|files|" in shown
+    assert "Disk|films|Films" in shown
