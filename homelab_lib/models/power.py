@@ -8,7 +8,8 @@ from homelab_lib.models.bounds import NOT_NEGATIVE, POSITIVE, SHARE, Span, holds
 
 HOURS_PER_YEAR = 8760.0
 Chemistry = Literal["lead", "lithium"]
-_LEAD_SHARE, _LEAD_EXPONENT, _LEAD_MOST = 0.24, 0.87, 0.65
+_LEAD_SHARE, _LEAD_EXPONENT, _LEAD_MOST = 0.25, 0.7, 0.65
+_LEAD_RATE = 4.0  # [1/h] at which it gives that share: all of its label in a quarter of an hour
 _LITHIUM_SHARE = 0.9
 _EXCURSION = Span("goes from 1 to 4", low=1.0, high=4.0)
 
@@ -111,14 +112,14 @@ def wall_w(output_w: float, *, efficiency: float = 0.9) -> float:
     return output_w / efficiency
 
 
-@takes(load_share=SHARE)
-def battery_share(load_share: float, *, chemistry: Chemistry = "lead") -> float:
+@takes(rate_per_h=POSITIVE)
+def battery_share(rate_per_h: float, *, chemistry: Chemistry = "lead") -> float:
     """Which part of its battery's nominal energy a UPS gets out before it has to stop.
 
     Parameters
     ----------
-    load_share
-        The load over the UPS's rating.
+    rate_per_h
+        The load over what the batteries hold by their labels [W/Wh]: 4 for 864 W on 216 Wh.
     chemistry
         ``lead`` is rated for twenty hours, and gives little of it in minutes; ``lithium`` hardly
         cares.
@@ -126,18 +127,20 @@ def battery_share(load_share: float, *, chemistry: Chemistry = "lead") -> float:
     Returns
     -------
     float
-        A share: of lead about a quarter at full load, two fifths at half, two thirds at most.
+        A share: of lead about a quarter to a third at full load, two fifths to a half at half, two
+        thirds at most.
 
     References
     ----------
     W. Peukert, "Über die Abhängigkeit der Kapazität von der Entladestromstärke bei
-    Bleiakkumulatoren", ETZ 20, 1897, for the power law. Its two numbers are fitted to what APC and
-    CyberPower give for 1,500 VA on two 12 V, 9 Ah blocks: 2.5 to 3 min at full load and 10 to
-    12 min at half.
+    Bleiakkumulatoren", ETZ 20, 1897, for the power law: it is the current for each ampere-hour that
+    counts, not the share of the inverter's rating. Its two numbers are fitted to what is published
+    for UPSes of 865 to 1,980 W on two and four blocks of 9 and 17 Ah, from 3 min at full load to
+    24 min at half (tests/models/PUBLISHED.md).
     """
     if chemistry == "lithium":
         return _LITHIUM_SHARE
-    return min(_LEAD_SHARE * load_share**-_LEAD_EXPONENT, _LEAD_MOST)
+    return min(_LEAD_SHARE * (rate_per_h / _LEAD_RATE) ** -_LEAD_EXPONENT, _LEAD_MOST)
 
 
 @takes(load_w=POSITIVE, rated_w=POSITIVE, energy_wh=POSITIVE, efficiency=SHARE)
@@ -175,7 +178,7 @@ def ups_runtime_s(
     """
     if load_w > rated_w:
         raise ValueError(f"load_w is {load_w}; a UPS of {rated_w} W switches off above that")
-    share = battery_share(load_w / rated_w, chemistry=chemistry)
+    share = battery_share(load_w / energy_wh, chemistry=chemistry)
     return energy_wh * share * efficiency / load_w * 3600.0
 
 

@@ -73,6 +73,12 @@ def _links() -> Iterator[Point]:
     peers = GITHUB + "NVIDIA/nvbandwidth/issues/50"
     for rate, pair in ((26.34, "0 to 1"), (21.80, "0 to 5"), (22.64, "4 to 0")):
         yield point(f"from A6000 no. {pair}, Gen4 x16", rate, 4, peers)
+    yield point("from A100, both ways at once, Gen4 x16", 25.0, 4,
+                GITHUB + "NVIDIA/nvbandwidth/issues/53")  # fmt: skip
+    yield point("to V100, Gen3 x16", 12.0, 3, GITHUB + "ZaidQureshi/bam/issues/54")
+    yield point("to A10 by a thread of somebody's own, Gen4 x16", 19.694, 4,
+                GITHUB + "drkennetz/cuda_examples/pull/1",
+                "one thread with one copy under way; no nvbandwidth")  # fmt: skip
     cores = GITHUB + "NVIDIA/nvbandwidth/issues/24"
     yield point("from H100 by its cores, Gen5 x16", 52.77, 5, cores)
     few = "loads by the card's cores: too few requests are under way"
@@ -86,6 +92,9 @@ _QWEN3_8B = Transformer("qwen3", 36, 4096, 12288, 151936, 32, 8, 128, 128)
 _GPT_OSS = Transformer(
     "gpt-oss", 24, 2880, 2880, 201088, 64, 8, 64, 64, 4, 2880, window=128, window_pattern=2
 )
+_QWEN25_7B = Transformer("qwen2", 28, 3584, 18944, 152064, 28, 4, 128, 128)
+_QWEN25_3B = Transformer("qwen2", 36, 2048, 11008, 151936, 16, 2, 128, 128)
+_TRILM_4B = Transformer("llama", 30, 3072, 9216, 50688, 24, 24, 128, 128)
 
 
 def _caches() -> Iterator[Point]:
@@ -126,6 +135,17 @@ def _caches() -> Iterator[Point]:
             run = Serving(tokens, type_k=kind, type_v=kind)
             yield point(f"{name} in {kind}", mib, types, model, run)
 
+    older = "a llama.cpp of 2024, which kept one embedding less beside its logits than today's"
+    for model, name, tokens, cache, buffer, source in (
+        (_QWEN25_7B, "Qwen2.5 7B", 2048, 112.0, 304.0, "JamePeng/llama-cpp-python/pull/1"),
+        (_QWEN25_3B, "Qwen2.5 3B", 4096, 144.0, 300.75, "SciSharp/LLamaSharp/issues/1099"),
+        (_TRILM_4B, "TriLM 3.9B", 512, 180.0, 105.0, "mozilla-ai/llamafile/pull/552"),
+    ):
+        run = Serving(tokens, flash_attention=False)
+        yield point(f"{name}, {tokens} tokens", cache, GITHUB + source, model, run)
+        yield point(f"{name}, its buffer on CUDA", buffer, GITHUB + source, model, run,
+                    compute_buffer_bytes, older)  # fmt: skip
+
     def windowed(model: Transformer, run: Serving) -> float:
         whole = model.n_layer / model.window_pattern * 2 * 2 * int(run.cells) * 8 * 64
         return float(kv_cache_bytes(model, run)) - whole
@@ -133,6 +153,8 @@ def _caches() -> Iterator[Point]:
     metal = GITHUB + "ggml-org/llama.cpp/pull/17609"
     found = windowed(_GPT_OSS, Serving(4096)) / MIB
     yield Point("cache", "gpt-oss-20b, its windowed layers", 18.0, "MiB", metal, found, found)
+    yield point("gpt-oss-20b, its buffer on Metal", 404.0, metal, _GPT_OSS, Serving(4096),
+                compute_buffer_bytes, "the CPU's graph keeps two embeddings more")  # fmt: skip
 
 
 _TINY = ("llama", Widths(22, 2048, 5632, 32000, 32, 4, 64))
@@ -200,6 +222,9 @@ def _tokens() -> Iterator[Point]:
     five = GITHUB + "CambrianTech/continuum/pull/1627"
     yield point("RTX 5090, Qwen3 8B Q4_K_M", 221.7, five, _QWEN3, "Q4_K_M", 1792, "CUDA",
                 "under Windows' subsystem for Linux")  # fmt: skip
+    yield point("RTX 4090, Qwen3 8B F16 by vLLM", 58.7, GITHUB + "AlexsJones/llmfit/pull/1046",
+                _QWEN3, "F16", 1008, "CUDA", "weights of 16 bits need no unpacking: nearer to the "
+                "roof than the band, which is of llama.cpp and quantised ones")  # fmt: skip
     pascal = GITHUB + "ggml-org/llama.cpp/pull/4766"
     yield point("P40, Llama 2 7B Q4_0", 56.79, pascal, _LLAMA2_7B, "Q4_0", 346, "CUDA")
 
@@ -220,6 +245,32 @@ def _pools() -> Iterator[Point]:
     two, three = (2 * GIB,) * 2, (4 * GIB,) * 3
     yield file("a mirror of 2 GiB", 1.88, GIB, "GiB", Vdev("mirror", two, whole_disk=False))
     yield file("raidz1 of 3 x 4 GiB", 11.5, GIB, "GiB", Vdev("raidz1", three, whole_disk=False))
+    four = (4_000_787_030_016,) * 11
+    sectors = GITHUB + "openzfs/zfs/issues/8163"
+    for ashift, tib in ((9, 31.5), (10, 31.2), (11, 30.6), (12, 29.5), (13, 29.5), (14, 25.8),
+                        (15, 25.8), (16, 12.9)):  # fmt: skip
+        found = capacity([Vdev("raidz2", four, ashift=ashift)], openzfs=(0, 7, 9))
+        usable = found.usable_bytes / GIB / 1024
+        what = f"raidz2 of 11 x 4 TB, ashift {ashift}"
+        yield Point("pool", what, tib, "TiB", sectors, usable, usable)
+    three = (3_000_592_982_016,)
+    sizes = GITHUB + "openzfs/zfs/issues/1089"
+    for width, size, usable in ((6, 16.2, 10.7), (10, 27.2, 20.4), (12, 32.5, 24.4)):
+        found = capacity([Vdev("raidz2", three * width)], openzfs=(0, 6, 3))
+        for of, tib, ours in (("SIZE", size, found.size_bytes),
+                              ("USED+AVAIL", usable, found.usable_bytes)):  # fmt: skip
+            what = f"{of} of raidz2 of {width} x 3 TB"
+            yield Point("pool", what, tib, "TiB", sizes, ours / GIB / 1024, ours / GIB / 1024)
+    eighteen = (18_000_207_937_536,)
+    large = GITHUB + "openzfs/zfs/issues/13727"
+    for what, vdevs, tib in (
+        ("two raidz1 of 17 x 18 TB", [Vdev("raidz1", eighteen * 17)] * 2, 523.0),
+        ("two raidz2 of 17 x 18 TB", [Vdev("raidz2", eighteen * 17)] * 2, 457.0),
+        ("draid1:16d:2s of 36 x 18 TB", [Vdev("draid1:16d:2s", eighteen * 36)],
+         574_804_246_033_080 / GIB / 1024),
+    ):  # fmt: skip
+        usable = capacity(vdevs, openzfs=(2, 1, 5)).usable_bytes / GIB / 1024
+        yield Point("pool", what, tib, "TiB", large, usable, usable)
     part = float(partition_bytes(18_000_207_937_536))
     lsblk = GITHUB + "openzfs/zfs/issues/13727"
     yield Point("pool", "partition of 18 TB", 18_000_197_451_776, "B", lsblk, part, part)
@@ -227,6 +278,8 @@ def _pools() -> Iterator[Point]:
 
 def _upses() -> Iterator[Point]:
     """Run time at full and half load; their batteries as on the labels: 12 V times Ah."""
+    rough = "whole minutes, which call themselves typical; two UPSes with as much battery for each "
+    rough += "watt differ by half"
     chart = "https://upssize.com/apc-ups-runtime-calculator"
     for name, rated, battery_wh, half, full in (
         ("BX1500M", 865.0, 2 * 12 * 9.0, 10, 3),
@@ -236,20 +289,27 @@ def _upses() -> Iterator[Point]:
         for share, minutes in ((0.5, half), (1.0, full)):
             found = ups_runtime_s(rated * share, rated_w=rated, energy_wh=battery_wh) / 60
             what = f"{name} at {share:.0%}"
-            rough = "a chart of a shop, in whole minutes, which calls itself typical"
             yield Point("ups", what, minutes, "min", chart, found, found, rough)
+    guide = "https://poweringautos.com/how-long-will-cyberpower-battery-backup-work"
+    for load_w, minutes in ((450.0, 13), (900.0, 2)):
+        found = ups_runtime_s(load_w, rated_w=900.0, energy_wh=2 * 12 * 9.0) / 60
+        what = f"CyberPower of 1,500 VA at {load_w:.0f} W"
+        yield Point("ups", what, minutes, "min", guide, found, found, rough)
 
 
 def _lines() -> Iterator[Point]:
     """TCP by iperf3 over a line of its own."""
-    for what, value, line, stamps, source in (
-        ("two Macs, 1 Gb/s", 941e6, 1e9, True, "esnet/iperf/issues/1170"),
-        ("2.5 Gb/s on a Raspberry Pi", 2.35e9, 2.5e9, True,
+    both = "the best second of a run both ways at once, which did nearly nothing the other way"
+    for what, value, line, mtu, stamps, source in (
+        ("two Macs, 1 Gb/s", 941e6, 1e9, 1500, True, "esnet/iperf/issues/1170"),
+        ("2.5 Gb/s on a Raspberry Pi", 2.35e9, 2.5e9, 1500, True,
          "geerlingguy/raspberry-pi-pcie-devices/issues/647"),
-        ("to Windows, 100 Mb/s", 94.7e6, 1e8, False, "esnet/iperf/issues/1069"),
+        ("to Windows, 100 Mb/s", 94.7e6, 1e8, 1500, False, "esnet/iperf/issues/1069"),
+        ("over a 10 Gb/s switch", 9.39e9, 1e10, 1500, True, "esnet/iperf/issues/955"),
+        ("OPNsense to Unraid, MTU 9000", 9.76e9, 1e10, 9000, True, "esnet/iperf/issues/1021"),
     ):  # fmt: skip
-        found = 8 * tcp_bytes_per_s(line, timestamps=stamps)
-        yield Point("tcp", what, value, "bit/s", GITHUB + source, found, found)
+        found = 8 * tcp_bytes_per_s(line, mtu, timestamps=stamps)
+        yield Point("tcp", what, value, "bit/s", GITHUB + source, found, found, both)
 
 
 POINTS = (

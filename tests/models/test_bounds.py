@@ -113,7 +113,7 @@ POSSIBLE = {
     "power.gpu_peak_w": {"board_w": 285.0, "excursion": 2.0},
     "power.supply_w": {"needs": None, "load_share": 0.8, "excursion": 2.0},
     "power.wall_w": {"output_w": 100.0, "efficiency": 0.9},
-    "power.battery_share": {"load_share": 0.5},
+    "power.battery_share": {"rate_per_h": 2.0},
     "power.ups_runtime_s": {"load_w": 100.0, "rated_w": 900.0, "energy_wh": 216.0,
                             "efficiency": 0.85},
     "power.yearly_kwh": {"average_w": 100.0},

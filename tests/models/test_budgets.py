@@ -51,7 +51,17 @@ def test_a_ups_runs_shorter_under_more_load_and_never_above_its_rating(a, b):
 
 
 def test_lithium_gives_most_of_it_at_any_load():
-    assert power.battery_share(1.0, chemistry="lithium") > 3 * power.battery_share(1.0)
+    assert power.battery_share(4.0, chemistry="lithium") > 3 * power.battery_share(4.0)
+
+
+@pytest.mark.parametrize("energy_wh", [108.0, 216.0, 432.0, 816.0])
+def test_twice_the_battery_lasts_more_than_twice_as_long(energy_wh):
+    """By Peukert's law; whatever the inverter could give."""
+    runs = [
+        power.ups_runtime_s(400, rated_w=1980, energy_wh=wh) for wh in (energy_wh, 2 * energy_wh)
+    ]
+    assert runs[1] >= 2 * runs[0]
+    assert power.ups_runtime_s(400, rated_w=420, energy_wh=energy_wh) == runs[0]
 
 
 def test_what_a_circuit_has_left():

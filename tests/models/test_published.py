@@ -7,7 +7,7 @@ import pytest
 from models.published import POINTS, TABLE, table
 
 WITHIN = {
-    "link": 0.0, "cache": 1e-4, "buffer": 0.08, "weights": 0.002, "tokens": 0.025, "pool": 0.003,
+    "link": 0.0, "cache": 1e-4, "buffer": 0.08, "weights": 0.002, "tokens": 0.025, "pool": 0.005,
     "ups": 0.12, "tcp": 0.003,
 }  # fmt: skip
 """By kind: what the model is held to; a rounded figure can't be met closer."""
@@ -19,9 +19,14 @@ OUTSIDE = {
     "Mixtral 8x7B Q5_K_M": 0.04,
     "RX 7900 XTX, Llama 8B Q4_K_M": 0.04,
     "RX 7900 XTX, Llama 8B Q5_K_M": 0.13,
-    "SMT1500 at 100%": 0.17,
-    "SUA2200 at 50%": 0.24,
-    "SUA2200 at 100%": 0.45,
+    "to A10 by a thread of somebody's own, Gen4 x16": 0.081,
+    "RTX 4090, Qwen3 8B F16 by vLLM": 0.15,
+    "SMT1500 at 50%": 0.401,
+    "SMT1500 at 100%": 0.222,
+    "SUA2200 at 100%": 0.172,
+    "CyberPower of 1,500 VA at 450 W": 0.257,
+    "CyberPower of 1,500 VA at 900 W": 0.487,
+    "OPNsense to Unraid, MTU 9000": 0.0144,
 }
 """Points that a model misses by more: known, and told why. One that comes nearer is noticed."""
 
@@ -36,7 +41,7 @@ def test_the_models_agree_with_what_was_published(point):
 
 
 def test_there_are_enough_of_every_kind_and_each_has_a_source():
-    assert len(POINTS) >= 60
+    assert len(POINTS) >= 100
     assert set(Counter(each.kind for each in POINTS)) == set(WITHIN)
     assert all(each.source.startswith("https://") for each in POINTS)
     assert len({(each.what, each.value, each.source) for each in POINTS}) == len(POINTS)
