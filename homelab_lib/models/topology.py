@@ -25,6 +25,7 @@ from homelab_lib.models.paths import (
     checked,
     passing,
     path_bandwidth,
+    uncollected,
     widest_routes,
     widths,
 )
@@ -116,6 +117,7 @@ def _labels(core: Near) -> dict[Node, int]:
     return label
 
 
+@uncollected()
 def lost_when(
     graph: "networkx.Graph",
     element: Node | Edge,
@@ -191,6 +193,7 @@ def _joined(
     return [(a == b and (a in core or a in doors)) or not on(a).isdisjoint(on(b)) for a, b in pairs]
 
 
+@uncollected()
 def single_points_of_failure(
     graph: "networkx.Graph", *, forwarding: Collection[Node] = ()
 ) -> list[PointOfFailure]:

@@ -1,5 +1,6 @@
 """Graph questions against brute force on small networks, and against cases made by hand."""
 
+import gc
 import math
 from itertools import combinations, pairwise
 
@@ -461,3 +462,20 @@ def test_a_negative_bandwidth_is_refused():
     graph.nodes["nas"]["bandwidth_bps"] = -1
     with pytest.raises(ValueError, match="bandwidth_bps of 'nas' is -1"):
         topology.single_points_of_failure(graph)
+
+
+# Time --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_garbage_is_collected_afterwards_as_before(on):
+    """Also where a question was refused: a program that goes on must not run full."""
+    was = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        topology.single_points_of_failure(lab())
+        with pytest.raises(ValueError, match="no node"):
+            topology.path_bandwidth(lab(), "nas", "nobody")
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if was else gc.disable)()
