@@ -11,6 +11,7 @@ from homelab_lib.recipes import health, runbook, runbooks
 from homelab_lib.recipes.phase import Named
 from homelab_lib.runbook import kept
 from homelab_lib.views.house import house_body, write_house
+from homelab_lib.views.missing import Missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ def manual_steps(lab: Lab) -> dict[str, str]:
     }
 
 
-def phases(lab: Lab) -> "pd.DataFrame":
+def phases(lab: Lab) -> "pd.DataFrame | Missing":
     """The phases with their runbooks, in order, and how far each of these is.
 
     A runbook is as far as its last run that came to its end: *measured* on the real hosts, or
@@ -51,7 +52,8 @@ def phases(lab: Lab) -> "pd.DataFrame":
                 "changes": str(last["changes_sent"]) if last else "–",
             }
         )
-    return pd.DataFrame(rows).set_index("phase") if rows else pd.DataFrame()
+    nothing = Missing("No phase makes anything, so there is no runbook.")
+    return pd.DataFrame(rows).set_index("phase") if rows else nothing
 
 
 def _books(lab: Lab) -> list[Named]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GIB = 2**30
 NO_HYPERVISOR = Missing("This lab has no hypervisor.")
+NO_POWER = Missing("What these machines draw is not known: name their boards and processors.")
 NOTHING_DRAWS = Missing("What hangs on a UPS, and what that draws, is not described.")
 NOTHING_TO_BUY = Missing("Nothing is to be bought.")
 _KINDS = {"board and processor": QUIET, "disks": BUSY, "graphics": GOOD, "the rest": SOFT}
@@ -46,10 +47,12 @@ def _supply(facts: PowerFacts) -> str:
     return f"{facts.draws[0].name} ({host})" if device else host
 
 
-def power_bars(facts: Sequence[PowerFacts]) -> Drawing:
+def power_bars(facts: Sequence[PowerFacts]) -> Drawing | Missing:
     """What each supply bears at full load, part by part, against its rating."""
     from matplotlib.figure import Figure
 
+    if not facts:
+        return NO_POWER
     with house_style():
         figure = Figure(figsize=(9.4, 0.62 * len(facts) + 1.9))
         axes = figure.subplots()
@@ -148,10 +151,12 @@ def cost_bars(facts: CostFacts) -> Drawing:
         return Drawing(svg(figure), "shopping list with ranges")
 
 
-def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame":
+def power_table(facts: Sequence[PowerFacts]) -> "pd.DataFrame | Missing":
     """Idle, load and peak of each supply, and whether it bears them [W]."""
     import pandas as pd
 
+    if not facts:
+        return NO_POWER
     return pd.DataFrame(
         {
             "supply": _supply(each),

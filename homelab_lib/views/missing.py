@@ -14,7 +14,7 @@ Shown = TypeVar("Shown")
 
 @dataclass(frozen=True)
 class Missing:
-    """Stands in for what is not there, and is as false as it.
+    """Stands in for what is not there, and is as false and as empty as it.
 
     Parameters
     ----------
@@ -26,6 +26,9 @@ class Missing:
 
     def __bool__(self) -> bool:
         return False
+
+    def __len__(self) -> int:
+        return 0
 
     def __str__(self) -> str:
         return self.why

@@ -8,6 +8,7 @@ from homelab_lib.audit import facts_network as facts
 from homelab_lib.lab import Lab
 from homelab_lib.models.ethernet import tcp_bytes_per_s
 from homelab_lib.units import format_bps, format_bytes
+from homelab_lib.views.missing import Missing
 from homelab_lib.views.style import (
     BUSY,
     GOOD,
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 
-def _frame(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame":
+def _frame(
+    rows: Sequence[Mapping[str, object]], index: str, missing: str
+) -> "pd.DataFrame | Missing":
     import pandas as pd
 
-    return pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
+    return pd.DataFrame(rows).set_index(index) if rows else Missing(missing)
 
 
-def cables(lab: Lab) -> "pd.DataFrame":
+def cables(lab: Lab) -> "pd.DataFrame | Missing":
     """What each cable comes up at, why it isn't more, and what TCP carries over it."""
     rows = []
     for cable in lab.cables:
@@ -48,7 +51,7 @@ def cables(lab: Lab) -> "pd.DataFrame":
                 "TCP carries": _carried(found.speed_bps, cable_mtu(lab, cable) or 1500),
             }
         )
-    return _frame(rows, "cable")
+    return _frame(rows, "cable", "No cable is described.")
 
 
 def _carried(speed_bps: float, mtu: int) -> str:
@@ -57,7 +60,7 @@ def _carried(speed_bps: float, mtu: int) -> str:
     return f"{format_bytes(tcp_bytes_per_s(speed_bps, mtu))}/s (MTU {mtu})"
 
 
-def promises(lab: Lab) -> "pd.DataFrame":
+def promises(lab: Lab) -> "pd.DataFrame | Missing":
     """The design's promised connections, and what they come to."""
     rows = [
         {
@@ -68,7 +71,7 @@ def promises(lab: Lab) -> "pd.DataFrame":
         }
         for each in facts.promises(lab)
     ]
-    return _frame(rows, "connection")
+    return _frame(rows, "connection", "The design promises no connection.")
 
 
 def shares(lab: Lab) -> Drawing:
@@ -155,7 +158,7 @@ def _label(lab: Lab, network: object) -> str:
     return f"{network} {lab.vlans[network].name}" if network in lab.vlans else str(network)
 
 
-def losses(lab: Lab) -> "pd.DataFrame":
+def losses(lab: Lab) -> "pd.DataFrame | Missing":
     """What fails with each cable and switch."""
     rows = [
         {
@@ -164,4 +167,8 @@ def losses(lab: Lab) -> "pd.DataFrame":
         }
         for each in facts.losses(lab)
     ]
-    return _frame(rows, "when this fails")
+    return _frame(
+        rows,
+        "when this fails",
+        "No cable and no switch is described.",
+    )

@@ -7,6 +7,7 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.graph import graph_of
 from homelab_lib.lab.per_host import every
 from homelab_lib.units import format_bps, format_bytes, format_ibytes
+from homelab_lib.views.missing import Missing
 from homelab_lib.wiring.capacity import pool_capacity_of
 from homelab_lib.wiring.switching import port_table
 
@@ -25,13 +26,26 @@ def _both(value_bytes: float) -> str:
     return f"{format_bytes(value_bytes)} = {format_ibytes(value_bytes)}"
 
 
-def _table(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame":
+_NONE = {
+    "cable": "No cable is described.",
+    "VLAN": "No network is described.",
+    "pool": "This lab has no pool.",
+    "what": "Nothing is to run here: no VM and no container is described.",
+    "phase": "No phase is described: there is nothing that a runbook would make.",
+    "decision": "No decision was taken: the design stands as it was written.",
+}
+"""What is said in place of a table that would be empty, by what its rows would be."""
+
+
+def _table(rows: Sequence[Mapping[str, object]], index: str) -> "pd.DataFrame | Missing":
     import pandas as pd
 
-    return pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
+    if not rows:
+        return Missing(_NONE.get(index, f"No {index} is described."))
+    return pd.DataFrame(rows).set_index(index)
 
 
-def hosts(lab: Lab) -> "pd.DataFrame":
+def hosts(lab: Lab) -> "pd.DataFrame | Missing":
     """The machines: what they are for, and what is in them."""
     rows = [
         {
@@ -49,7 +63,7 @@ def hosts(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "host")
 
 
-def switch_ports(lab: Lab, switch: str) -> "pd.DataFrame":
+def switch_ports(lab: Lab, switch: str) -> "pd.DataFrame | Missing":
     """A switch as a person sets it up: each port, what is plugged in, and the VLANs it carries.
 
     Parameters
@@ -71,7 +85,7 @@ def switch_ports(lab: Lab, switch: str) -> "pd.DataFrame":
     return _table(rows, "port")
 
 
-def cables(lab: Lab) -> "pd.DataFrame":
+def cables(lab: Lab) -> "pd.DataFrame | Missing":
     """What is plugged into what, and how fast both ends can go."""
     graph = graph_of(lab)
     rows = []
@@ -92,7 +106,7 @@ def cables(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "cable")
 
 
-def networks(lab: Lab) -> "pd.DataFrame":
+def networks(lab: Lab) -> "pd.DataFrame | Missing":
     """VLANs, and who has an address in each."""
     rows = []
     for number, vlan in lab.vlans.items():
@@ -114,7 +128,7 @@ def networks(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "VLAN")
 
 
-def pools(lab: Lab) -> "pd.DataFrame":
+def pools(lab: Lab) -> "pd.DataFrame | Missing":
     """Pools: what the disks' labels promise, and what ZFS will show."""
     rows = []
     for pool in every(lab.pools):
@@ -136,7 +150,7 @@ def pools(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "pool")
 
 
-def virtual_machines(lab: Lab) -> "pd.DataFrame":
+def virtual_machines(lab: Lab) -> "pd.DataFrame | Missing":
     """VMs and containers, what else is set aside, and what each host has."""
     rows = [
         {"on": guest.host, "what": name, "processors": guest.vcpu,
@@ -157,7 +171,7 @@ def virtual_machines(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "what")
 
 
-def phases(lab: Lab) -> "pd.DataFrame":
+def phases(lab: Lab) -> "pd.DataFrame | Missing":
     """What is to be done, in order."""
     rows = [
         {"phase": f"{phase.number}. {phase.title}", "task": task.title,
@@ -168,7 +182,7 @@ def phases(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "phase")
 
 
-def decisions(lab: Lab) -> "pd.DataFrame":
+def decisions(lab: Lab) -> "pd.DataFrame | Missing":
     """Where the design was corrected, and what each correction costs."""
     rows = []
     for decision in lab.decisions:
@@ -178,7 +192,7 @@ def decisions(lab: Lab) -> "pd.DataFrame":
     return _table(rows, "decision")
 
 
-def changes(as_written: Lab, decided: Lab) -> "pd.DataFrame":
+def changes(as_written: Lab, decided: Lab) -> "pd.DataFrame | Missing":
     """What the decisions change in the description: the place, what stood there, what does now.
 
     Parameters

@@ -7,7 +7,9 @@ from typing import Any
 
 import matplotlib as mpl
 import nbformat
+import pandas as pd
 import pytest
+import yaml
 
 from homelab_lib import paths
 
@@ -75,3 +77,51 @@ def test_a_folder_means_the_same_from_a_notebooks_own():
     file = paths.root() / "notebooks" / "05_compute_power_cost.ipynb"
     shown = [str(getattr(each, "data", each)) for each in run_cells(file, "data/examples/server")]
     assert any("Rack in the cellar" in each for each in shown)
+
+
+# Labs that lack nearly everything ----------------------------------------------------------------
+
+MINI = yaml.safe_load((LABS["minipc"] / "lab.yaml").read_text())
+MACHINE = MINI["hosts"]["mini"]
+BARE = {"title": "PC", "role": "Anything", "os": {"kind": "debian"}}
+UNWIRED = {key: value for key, value in MACHINE.items() if key != "ports"}
+NVME = {"nvme": MACHINE["disks"]["nvme"]}
+STRIPE = {"layout": "stripe", "purpose": "Anything"}
+
+ODD = {
+    "a machine of which nothing is known": {"hosts": {"pc": BARE}},
+    "three machines that nothing joins": {"hosts": dict.fromkeys(("a", "b", "c"), BARE)},
+    "a machine without ports or pool": {"hosts": {"mini": UNWIRED}},
+    "a machine without disks": {
+        "hosts": {"mini": {key: value for key, value in UNWIRED.items() if key != "disks"}}},
+    "a house of NVMe only": {
+        "hosts": {"mini": UNWIRED | {"disks": NVME}},
+        "pools": {"mini": {"rpool": STRIPE | {"disks": ["nvme"]}}}},
+    "two pools of a disk each, one of them in no slot": {
+        "hosts": {"mini": UNWIRED | {"disks": NVME | {"two": {"part": "nvme-500gb"}}}},
+        "pools": {"mini": {"a": STRIPE | {"disks": ["nvme"]}, "b": STRIPE | {"disks": ["two"]}}}},
+    "disks without a board": {
+        "hosts": {"mini": BARE | {"disks": {"a": {"part": "sata-hdd-4tb"},
+                                            "b": {"part": "sata-hdd-4tb"}}}},
+        "pools": {"mini": {"tank": {"layout": "mirror", "disks": ["a", "b"], "purpose": "x"}}}},
+    "a card, a supply and no model": {
+        "hosts": {"pc": BARE | {"psus": ["corsair-rm750e-2025"],
+                                "devices": {"gpu": {"part": "rtx-4090"}}}}},
+    "networks and nobody in them": {"hosts": {"pc": BARE}, "vlans": MINI["vlans"]},
+}  # fmt: skip
+"""What of a lab there is, and no more; its folder has a name with spaces."""
+
+
+@pytest.mark.sample
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_lab_is_told_what_it_lacks(tmp_path, name):
+    folder = tmp_path / f"my lab, {name}"
+    (folder / "catalog").mkdir(parents=True)
+    for file in (LABS["minipc"] / "catalog").iterdir():
+        (folder / "catalog" / file.name).write_text(file.read_text())
+    lab = {key: MINI[key] for key in ("operator",)} | {"name": "odd", "title": name} | ODD[name]
+    (folder / "lab.yaml").write_text(yaml.safe_dump(lab))
+    for file in NOTEBOOKS:
+        shown = run_cells(file, str(folder))
+        empty = [each for each in shown if isinstance(each, pd.DataFrame) and not len(each)]
+        assert not empty, f"{file.stem} shows a table without a row, and says nothing"
