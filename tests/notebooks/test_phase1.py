@@ -1,7 +1,8 @@
-"""The first phase's notebooks as a person runs them, on every release: each within its time."""
+"""The first phase's notebooks as a person runs them, on every release: none is too slow."""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -12,18 +13,25 @@ import pytest
 from releases import RELEASES, lab_of
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHIN_S = 15.0
-"""On two cores that have nothing else to do."""
+WITHIN_CPU_S = 2 * 15.0
+"""What two cores give in the 15 s that a run may take: papermill's and its kernel's processor time.
+By the wall it is the machine's load that would be measured, and not the run."""
 BOOKS = ("phase1", "phase1_proxmox", "phase1_network", "access")
+
+
+def spent_s() -> float:
+    """Processor time of all children that have ended, and of theirs [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("releases", RELEASES, ids=" ".join)
 @pytest.mark.parametrize("book", BOOKS)
-def test_is_rehearsed_in_time(book, releases, tmp_path):
+def test_is_rehearsed_to_its_end_in_time(book, releases, tmp_path):
     lab = lab_of(tmp_path / "lab", releases)
     words = ("-m", "papermill", "--no-progress-bar", "-p", "lab", str(lab))
-    began_s = time.perf_counter()
+    before_s, began_s = spent_s(), time.perf_counter()
     ran = subprocess.run(
         [sys.executable, *words, str(ROOT / "runbooks" / f"{book}.ipynb"), "out.ipynb"],
         cwd=tmp_path,
@@ -33,13 +41,15 @@ def test_is_rehearsed_in_time(book, releases, tmp_path):
             "HOMELAB_REPORTS": str(tmp_path / "reports"),
             "HOMELAB_STATE": str(tmp_path / "state"),
         },
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    took_s = time.perf_counter() - began_s
+    took_s = spent_s() - before_s
     assert ran.returncode == 0, ran.stderr[-3000:]
-    (record,) = (tmp_path / "reports").iterdir()
-    assert json.loads((record / "summary.json").read_text())["status"] == "completed"
-    print(f"{book} on {' '.join(releases)}: {took_s:.1f} s")
-    assert took_s < WITHIN_S
+    (summary,) = (tmp_path / "reports").glob("*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "completed"
+    wall_s = time.perf_counter() - began_s
+    print(f"{book} on {' '.join(releases)}: {took_s:.1f} s of processor time, {wall_s:.1f} s")
+    assert took_s < WITHIN_CPU_S
