@@ -153,7 +153,8 @@ MISTAKES = {
         "phase1", NETWORK, "small packets pass, and those of 9000 bytes do not",
         lab=(("hosts.proxmox.phase", None),), late=small_packets),
     "an export to the wrong network": Mistake(
-        "phase2", ("share", "volume"), "",
+        "phase2", ("room", "image", "machines", "share"),
+        "k3s-control has 10.0.30.21",
         lab=(("nfs_shares.truenas.k3s.networks", ["10.0.40.0/24"]),)),
     "an SMB share on a dataset that tells capitals apart": Mistake(
         "phase1", ("nas-pool", "nas-smb"),
@@ -199,7 +200,9 @@ def test_stops_at_its_step(name: str) -> None:
     lab = changed(LAB, *mistake.lab) if mistake.lab else LAB
     where, said = stops(lab, mistake)
     assert where == mistake.steps[-1]
+    assert mistake.words
     assert mistake.words in said
+    assert "its reader met" not in said, "a step of the test that lacks what it stands on"
 
 
 REFUSED = {

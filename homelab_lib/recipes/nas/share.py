@@ -1,5 +1,6 @@
 """An NFS share: made on a TrueNAS, looked at where it is there already."""
 
+import ipaddress
 from collections.abc import Iterator
 
 from homelab_lib.control.truenas.families import nfs_share
@@ -111,6 +112,7 @@ class Share:
 
     def check(self, ctx: Context) -> Iterator[Check]:
         """The export is open to the share's networks, and as far as we made it to no other."""
+        yield from self._nodes_are_in_it()
         if self.on_linux and not self.share.exists:
             yield linux.is_exported(ctx, self.share)
             return
@@ -129,6 +131,21 @@ class Share:
         right = sorted(self.share.networks) in found and [] not in found
         to = "the cluster" if self.user else "its networks"
         yield Check(f"{self.share.path} is exported to {to} only", right, says)
+
+    def _nodes_are_in_it(self) -> Iterator[Check]:
+        """A network that was mistyped shows here, and not when the first pod can't mount it."""
+        if self.user is None:
+            return
+        networks = [ipaddress.ip_network(each) for each in self.share.networks]
+        outside = []
+        for node in self.user.vms:
+            mine = [ipaddress.ip_interface(each).ip for each in self.lab.vms[node].addresses]
+            if mine and not any(ip in network for ip in mine for network in networks):
+                outside.append(f"{node} has {mine[0]}")
+        told = ", ".join(self.share.networks)
+        says = f"{'; '.join(outside)}, and {self.share.path} is exported to {told} only"
+        title = f"the nodes of cluster {self.user.name} are in its networks"
+        yield Check(title, not outside, says if outside else told, looks_at="written")
 
     def _seen_by_the_node(self, ctx: Context) -> Iterator[Check]:
         """What the server tells a node of the cluster that it exports.
