@@ -10,7 +10,7 @@ The verbs of a notebook, each loaded when it is first used:
 
 from typing import Any
 
-_VERBS = {"load_lab": "homelab_lib.lab", "begin": "homelab_lib.session"}
+_VERBS = {"load_lab": "homelab_lib.lab", "begin": "homelab_lib.session.run"}
 
 __all__ = ["begin", "load_lab"]
 

@@ -14,8 +14,8 @@ from homelab_lib.errors import StepFailed
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes import health
 from homelab_lib.runbook.outcome import StepOutcome
-from homelab_lib.session import Run
 from homelab_lib.session.rehearsed import earlier
+from homelab_lib.session.run import Run
 from homelab_lib.target import Decayed, TwinTarget
 from homelab_lib.views.cards import Card, note_card
 from homelab_lib.views.looks import findings

@@ -25,11 +25,11 @@ from papermill.log import logger
 
 from homelab_lib.durable import replace
 from homelab_lib.errors import HomelabError
-from homelab_lib.notebook import preflight, record
+from homelab_lib.notebook import record
 from homelab_lib.notebook.client import PATIENCE_S, KernelClient
 from homelab_lib.notebook.closing import by_papermill, closing
 from homelab_lib.notebook.ending import raise_for_errors
-from homelab_lib.notebook.parameters import declared, problems
+from homelab_lib.notebook.parameters import declared, problems, runbook_of
 from homelab_lib.printable import printable, without_colours
 from homelab_lib.views.progress import Screen
 
@@ -195,6 +195,11 @@ def _refuse_wrong_parameters(nb: nbformat.NotebookNode, path: Any) -> None:
     if wrong:
         ask = f"  next:  papermill --help-notebook {path}" if path else ""
         raise click.ClickException("\n".join([*wrong, ask]).rstrip())
+    if not runbook_of(nb):
+        return
+    # The whole library: papermill loads this module at each start, whatever it is to run.
+    from homelab_lib.notebook import preflight
+
     try:
         preflight.refuse(nb, given)
     except HomelabError as error:

@@ -11,7 +11,7 @@ from homelab_lib.errors import BadParameter, HomelabError
 def guide(arguments: argparse.Namespace) -> int:
     """Write runbooks as a page to read: steps, reasons, and the commands of their rehearsal."""
     from homelab_lib.lab import load_lab
-    from homelab_lib.session import Run
+    from homelab_lib.session.run import Run
     from homelab_lib.views.guide import guide as written
 
     lab = load_lab(arguments.lab)

@@ -197,3 +197,19 @@ def _each(value: Any) -> list[Any]:
 def _near(name: Any, among: Sequence[str]) -> str:
     near = difflib.get_close_matches(str(name), among, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def runbook_of(notebook: nbformat.NotebookNode) -> str:
+    """The runbook that a notebook begins; empty where it begins none."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or "begin(" not in cell.source:
+            continue
+        try:
+            tree = ast.parse(cell.source)
+        except SyntaxError:  # a magic, say; the kernel will tell
+            continue
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="begin"), args=[ast.Constant(value=str() as name)]):
+                    return name
+    return ""

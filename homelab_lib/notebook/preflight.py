@@ -1,6 +1,5 @@
 """What can be told of a run's parameters before a kernel starts: a wrong lab, step or digest."""
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,26 +8,10 @@ import nbformat
 from homelab_lib import paths
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
-from homelab_lib.notebook.parameters import defaults
+from homelab_lib.notebook.parameters import defaults, runbook_of
 from homelab_lib.recipes import health, named, runbook
 from homelab_lib.runbook import approval
 from homelab_lib.session import asked
-
-
-def runbook_of(notebook: nbformat.NotebookNode) -> str:
-    """The runbook that a notebook begins; empty where it begins none."""
-    for cell in notebook.cells:
-        if cell.cell_type != "code" or "begin(" not in cell.source:
-            continue
-        try:
-            tree = ast.parse(cell.source)
-        except SyntaxError:  # a magic, say; the kernel will tell
-            continue
-        for node in ast.walk(tree):
-            match node:
-                case ast.Call(func=ast.Name(id="begin"), args=[ast.Constant(value=str() as name)]):
-                    return name
-    return ""
 
 
 def refuse(notebook: nbformat.NotebookNode, given: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from homelab_lib import paths
 from homelab_lib.errors import BadParameter, HomelabError
-from homelab_lib.notebook.preflight import refuse, runbook_of
+from homelab_lib.notebook.parameters import runbook_of
+from homelab_lib.notebook.preflight import refuse
 
 PHASE2 = nbformat.read(paths.root() / "runbooks" / "phase2.ipynb", as_version=4)
 

@@ -9,7 +9,7 @@ import hashlib
 import marshal
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from homelab_lib.twin.kubernetes import definitions, schema
@@ -21,6 +21,7 @@ from homelab_lib.twin.kubernetes.objects import (
     Key,
     Kind,
     Object,
+    Objects,
     kind_of,
     merged,
     pruned,
@@ -52,7 +53,7 @@ class Cluster:
         self.servers = [server]  # with those that joined it
         self.version = version
         self.kinds = dict(KINDS)  # with those that somebody defines, by their keys
-        self.objects: dict[Key, Object] = {}
+        self.objects = Objects()
         self.applied: dict[tuple[Key, str], Object] = {}
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
         self.installed: dict[str, int] = {}  # of a chart's uid, the generation that stands
@@ -78,6 +79,7 @@ class Cluster:
         self._revision = 0
         self._addresses = 1
         self._settling = False
+        self._found = b""  # the fingerprint of what the controllers left
         self._ticks: set[float] = set()
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -94,12 +96,7 @@ class Cluster:
         """Every object of a kind by name; of all namespaces for None."""
         if kind not in self.kinds:
             return []  # nobody has defined it
-        found = [
-            (key, document)
-            for key, document in self.objects.items()
-            if key[0] == kind and namespace in (None, key[1])
-        ]
-        return [document for _, document in sorted(found, key=lambda item: item[0])]
+        return self.objects.of_kind(kind, namespace)
 
     def owned(self, kind: str, owner: Object) -> list[Object]:
         """The objects of a kind that `owner` made."""
@@ -233,21 +230,18 @@ class Cluster:
             return
         self._settling = True
         try:
-            before = self._print()
             for _ in range(12):
                 for controller in self.controllers:
                     controller(self)
-                after = self._print()
-                if after == before:
+                before, self._found = self._found, self._print()
+                if self._found == before:
                     return
-                before = after
         finally:
             self._settling = False
 
     def stamp(self) -> str:
         """The simulated time as the API writes it."""
-        moment = datetime.fromtimestamp(self.world.clock.now(), UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(int(self.world.clock.now()))
 
     def next_address(self) -> int:
         """A number that no service or pod has had yet."""
@@ -269,7 +263,7 @@ class Cluster:
 
     def _print(self) -> bytes:
         """A cheap fingerprint of everything but events: this is asked thousands of times."""
-        kept = [document for key, document in self.objects.items() if key[0] != "Event"]
+        kept = [self.objects.of_kind(kind) for kind in self.objects.kinds() if kind != "Event"]
         return marshal.dumps(kept, 0)  # version 0: of equal values always the same bytes
 
     # ------------------------------------------------------------------ parts
@@ -318,6 +312,12 @@ class Cluster:
     def state(self) -> dict[str, Any]:
         """What has to be equal in two clusters that were built alike."""
         return outcome(self.objects)
+
+
+@lru_cache(maxsize=64)
+def written(moment_s: int) -> str:
+    """A moment [s since 1970] as the API writes it: every condition has one."""
+    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def not_found(kind: Kind, name: str) -> ApiError:

@@ -1,7 +1,8 @@
 """The objects a Kubernetes API keeps: their kinds, the defaults it fills in, what it refuses."""
 
 import copy
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,43 @@ Object = dict[str, Any]
 
 Key = tuple[str, str, str]
 """Kind, namespace (empty for none) and name."""
+
+
+class Objects(MutableMapping[Key, Object]):
+    """Objects by their keys, kept by kind and name, as controllers ask for them all the time."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, dict[Key, Object]] = {}
+
+    def __getitem__(self, key: Key) -> Object:
+        return self._kinds[key[0]][key]
+
+    def __setitem__(self, key: Key, document: Object) -> None:
+        known = self._kinds.setdefault(key[0], {})
+        in_order = key in known or not known or key > next(reversed(known))
+        known[key] = document
+        if not in_order:
+            self._kinds[key[0]] = dict(sorted(known.items(), key=lambda item: item[0]))
+
+    def __delitem__(self, key: Key) -> None:
+        del self._kinds[key[0]][key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return itertools.chain.from_iterable(self._kinds.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kinds.values()))
+
+    def kinds(self) -> list[str]:
+        """The kinds of which there is or was one."""
+        return list(self._kinds)
+
+    def of_kind(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """Those of a kind by name; of all namespaces for None."""
+        found = self._kinds.get(kind, {})
+        if namespace is None:
+            return list(found.values())
+        return [document for key, document in found.items() if key[1] == namespace]
 
 
 class ApiError(Exception):

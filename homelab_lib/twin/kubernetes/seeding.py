@@ -10,7 +10,7 @@ from homelab_lib.twin.kubernetes import certificates, charts, passwords, traefik
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.definitions import establish
 from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
-from homelab_lib.twin.kubernetes.objects import KINDS, Object, kind_of, pruned
+from homelab_lib.twin.kubernetes.objects import KINDS, Object, Objects, kind_of, pruned
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
@@ -56,7 +56,7 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     found = json_of(ask, server.name, *words, shape={"items": [_OBJECT]})
     if found is None:
         return
-    cluster.objects = {}
+    cluster.objects = Objects()
     for name, definition in cluster_definitions.items():
         cluster.objects["CustomResourceDefinition", "", name] = definition
     for document in pruned(found["items"]):

@@ -8,6 +8,7 @@ others as JSON. A job's number comes back at once, unless ``-j`` says to wait.
 import argparse
 import json
 import pprint
+from functools import cache
 from typing import Any, NoReturn
 
 from homelab_lib.twin.machine.program import Call, Commands, Reply
@@ -54,6 +55,7 @@ class _Parser(argparse.ArgumentParser):
         raise _Usage(f"usage: midclt [-h] {{call,ping}} ...\nmidclt: error: {message}\n")
 
 
+@cache
 def _parser(release: Release) -> argparse.ArgumentParser:
     parser = _Parser(prog="midclt", add_help=False)
     parser.add_argument("-t", "--timeout", type=int)
