@@ -3,9 +3,11 @@
 In audit, tables, figures, sweep, runbooks and on the twin.
 """
 
+import html
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from homelab_lib.audit import facts_media, facts_network, report
@@ -167,3 +169,142 @@ def test_what_a_model_takes(name):
     rows = gpu_models.served(LAB).astype(str)
     left = f"{format_ibytes(shown.available_bytes - shown.needed_bytes)} free"
     assert left in set(rows.to_numpy().ravel())
+
+
+# What people read: the notebooks as they are stored (nbval holds their outputs), audit, report ----
+
+
+def page(text):
+    """What a person reads of a page, in one line."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
+
+
+def notebook(number):
+    """A notebook's prose, and what each cell shows as a browser does."""
+    (file,) = (DATA.parent / "notebooks").glob(f"{number}_*.ipynb")
+    said = []
+    for cell in nbformat.read(file, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            said.append(cell.source)
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {"text/plain": output.get("text", "")})
+            ways = ("text/html", "text/markdown", "image/svg+xml", "text/plain")
+            said.append(next(str(shown[way]) for way in ways if way in shown))
+    return page(" ".join(said))
+
+
+PAGES = {number: notebook(number) for number in ("00", "01", "02", "03", "04", "05", "07", "08")}
+PAGES |= {"audit": page(TEXTS[1]), "report": page(
+    (DATA.parent / "reports" / "example" / "report.html").read_text())}  # fmt: skip
+
+
+def written(leaf, digits):
+    return " to ".join(f"{end:.{digits}f}" for end in leaf.payload)
+
+
+def numbers():
+    """What is said in several places: what it is, and on which page it stands after which words."""
+    usable = pool_facts(LAB)[TANK].capacity().usable_bytes
+    lacks = (
+        f"{-next(e for e in memory_facts(LAB) if e.host == 'proxmox').room.left_bytes / GIB:.1f}"
+    )
+    card = next(each for each in leaves(LAB, "truenas") if each.name == "nic10g")
+    sata = next(e for e in shared_links(LAB, "truenas") if "ASM1064" in e.title).payload
+    power = next(each for each in power_facts(LAB) if each.supply == "proxmox")
+    yield "usable [TB]", f"{usable / 1e12:.2f}", {
+        "00": r"raidz2 of 4 56 TB = [\d.]+ TiB (\S+) TB", "01": r"= usable [\d,]+ (\S+) TB",
+        "07": r"ZFS leaves (\S+) TB", "audit": r"ZFS leaves (\S+) TB"}  # fmt: skip
+    yield (
+        "usable as planned [TB]",
+        f"{usable / 1e12:.2f}",
+        {"01": r"\(planned\) ([\d.]+) TB", "07": r"raidz2 of 4 of 14 TB leaves (\S+) TB"},
+    )
+    yield "usable [TiB]", f"{usable / 2**40:.2f}", {
+        "00": r"raidz2 of 4 56 TB = \S+ TiB \S+ TB = (\S+) TiB",
+        "01": r"= usable [\d,]+ \S+ TB (\S+) TiB", "05": r"\*\*tank\*\* (\S+) TiB can be used",
+        "07": r"ZFS leaves \S+ TB \((\S+) TiB\)"}  # fmt: skip
+    yield (
+        "memory promised too often [GiB]",
+        lacks,
+        {
+            "05": r"proxmox(?: [\d.]+){4} -([\d.]+)",
+            "07": r"promised: (\S+) GiB too many",
+            "08": r"is ruled out: proxmox is promised (\S+) GiB more",
+            "audit": r"(\S+) GiB too many",
+        },
+    )
+    yield (
+        "the 10G card's slot [Gb/s]",
+        written(card, 2),
+        {
+            "07": r"trains to PCI Express 2\.0 x2: (\S+ to \S+) Gb/s of payload",
+            "audit": r"trains to PCI Express 2\.0 x2: (\S+ to \S+) Gb/s of payload",
+        },
+    )
+    yield (
+        "the same, in short",
+        written(card, 1),
+        {"02": r"with two lanes that leaves (\S+ to \S+) Gb/s of payload"},
+    )
+    yield (
+        "its table",
+        written(card, 1).replace("to", "…"),
+        {"02": r"Gen2 x4 Gen2 x2 \S+ (\S+ … \S+)"},
+    )
+    yield (
+        "the most of it [Gb/s]",
+        f"{card.payload.upper:.2f}",
+        {"04": r"proxmox ↔ truenas 10 Gb/s (\S+) Gb/s"},
+    )
+    yield (
+        "what is sure of it [Gb/s]",
+        f"{card.payload.lower:.2f}",
+        {"08": r"(\S+) Gb/s, by the network card"},
+    )
+    yield (
+        "the disks' controller [MB/s]",
+        f"{sata.lower / 8 * 1e3:.0f}",
+        {"01": r"SATA controller: (\d+) MB/s sure"},
+    )
+    yield "the same [Gb/s]", f"{sata.lower:.1f}", {"02": r"SATA controller (\S+) \(Gen3 x1\)"}
+    yield "its least supply [W]", f"{power.least_w:.0f}", {
+        "05": r"proxmox \d+ \d+ \d+ (\d+) –",
+        "07": r"Proxmox Server takes a supply of at least (\d+) W",
+        "audit": r"Proxmox Server takes a supply of at least (\d+) W"}  # fmt: skip
+    idle_w = round(sum(each.needs.idle_w / 0.9 for each in power_facts(LAB)))
+    yield "idle at the wall [W]", f"{idle_w}", {"05": r"900 216 idle (\d+)"}
+    yield (
+        "left of a circuit [W]",
+        f"{0.8 * 15 * 120 - idle_w:.0f}",
+        {"05": r"has \*\*(\d+) W\*\* left"},
+    )
+    odds = re.search(r"\(planned\) \S+ TB \d (1 in \S+ million)", PAGES["01"])[1]
+    yield (
+        "whether the pool is lost in ten years",
+        odds,
+        {"01": r"(?:109 million|800 raidz2 of 4 \(planned\)|So read a)[ \"]+(1 in \S+ million)"},
+    )
+    claims = len(findings(load_lab(DATA, decisions=False)))
+    yield (
+        "findings",
+        f"{claims}** findings as written, **{len(FOUND)}",
+        {"07": r"\*\*(\d+\*\* findings as written, \*\*\d+)"},
+    )
+    cluster = next(iter(LAB.clusters.values()))
+    cores = sum(LAB.vms[n].vcpu for n in (*cluster.servers, *cluster.agents)
+                if LAB.vms[n].phase == 2)  # fmt: skip
+    yield (
+        "processors of the cluster",
+        f"{cores}",
+        {"report": r"allocatable processors (\d+) processors"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted", "places"), [*numbers()], ids=lambda each: str(each)[:40]
+)
+def test_one_page_one_number(what, wanted, places):
+    for number, words in places.items():
+        found = re.findall(words, PAGES[number])
+        assert found, f"page {number} does not say it any more: {what}"
+        assert set(found) == {wanted}, f"page {number}: {what}"
