@@ -176,7 +176,7 @@ class Vm(Guest):
     )
     gpus: tuple[PortName, ...] = Field((), description="The host's cards passed through to it.")
     passthrough: tuple[PortName, ...] = Field(
-        (), description="The host's other devices passed through, such as an HBA."
+        (), description="The host's other devices passed through: an HBA, or an NVMe drive."
     )
     usb: tuple[UsbId, ...] = Field(
         (), description="USB devices passed through, by maker and product: whichever is plugged in."

@@ -262,6 +262,28 @@ class Host(Named):
         bond = self.bond_of(port)
         return (bond or self.ports[port]).bridge or (bond.name if bond else port)
 
+    def below(self, device: str) -> tuple[str, ...]:
+        """The disks that go with a device: those that hang on it, through backplanes and expanders;
+        of an NVMe drive, which is a device of its own, that drive."""
+        above = {device}
+        for _ in self.devices:
+            above |= {
+                name
+                for name, each in self.devices.items()
+                if each.slot and each.slot.partition(".")[0] in above
+            }
+        return tuple(
+            name
+            for name, disk in self.disks.items()
+            if name == device or (disk.slot and disk.slot.partition(".")[0] in above)
+        )
+
+    @property
+    def passable(self) -> dict[str, Device | Disk]:
+        """What has a place of its own on the bus, by name: devices, and NVMe drives."""
+        nvme = {name: disk for name, disk in self.disks.items() if disk.part.pcie is not None}
+        return {**nvme, **self.devices}
+
     @property
     def bridges(self) -> tuple[str, ...]:
         """Bridges that its ports and bonds belong to, in the order of the description."""

@@ -15,7 +15,7 @@ from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.compute import Compute
 from homelab_lib.lab.estimates import Estimates
 from homelab_lib.lab.guests import Vm
-from homelab_lib.lab.host import Host, OperatingSystem
+from homelab_lib.lab.host import Disk, Host, OperatingSystem
 from homelab_lib.lab.near import near
 from homelab_lib.lab.network import Wires
 from homelab_lib.lab.project import Project
@@ -92,6 +92,19 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
         vm = self.vms.get(machine)
         return None if vm is None else vm.os or OperatingSystem(kind="linux")
 
+    def installed_by_hand(self, vm: str) -> bool:
+        """Whether a VM's system is a person's to install: an appliance, or from an ISO image.
+
+        Parameters
+        ----------
+        vm
+            The name of a VM.
+        """
+        found = self.vms[vm]
+        if found.image in self.images:
+            return self.images[found.image].kind == "iso"
+        return found.os is not None and found.os.kind in ("truenas", "opnsense")
+
     def addresses(self, machine: str) -> tuple[str, ...]:
         """The addresses of a host or a VM that are written out, and its name.
 
@@ -117,6 +130,21 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
         """
         host, _, name = device.partition(".")
         return [vm for vm in self.vms.values() if vm.host == host and name in vm.gpus]
+
+    def disks_of(self, vm: Vm) -> dict[str, Disk]:
+        """The disks of its host that a VM gets: as a whole, with the devices passed through to it,
+        and whatever else its pools are made of.
+
+        Parameters
+        ----------
+        vm
+            A VM on a host of the lab.
+        """
+        host = self.hosts[vm.host]
+        names = [each.disk for each in vm.disks.values() if each.disk]
+        names += [disk for device in vm.passthrough for disk in host.below(device)]
+        names += [d for pool in self.pools.get(vm.name, {}).values() for d in pool.disks_for()]
+        return {name: host.disks[name] for name in dict.fromkeys(names)}
 
     def backup_server_of(self, storage: VmStorage) -> BackupServer | None:
         """The lab's own backup server behind a storage of a Proxmox node; None for none."""

@@ -46,6 +46,7 @@ def before(
     for each in books:
         note("", f"rehearsing {each.name}, which comes first")
         rehearse(lab, each, target)
+        target.rest()
     return target
 
 

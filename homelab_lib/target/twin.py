@@ -37,6 +37,7 @@ from homelab_lib.twin.world import World
 Decayed = tuple[Decay, str]
 """What decayed, and on which machine."""
 
+_READING_S = 120.0
 _PATIENCE_S = 60.0  # a twin is there; if it does not answer, this computer is busy
 _ADDRESSES = ("WEBHOOK", "URL")  # secrets of such names are no passwords
 _MADE_UP_CHARACTERS = 16  # of a secret that only a twin is told; CHAP takes no more
@@ -136,6 +137,14 @@ class TwinTarget:
         self.close()
         return TwinTarget(self.lab, self.world, allow_changes=allow_changes, seed=self._seal)
 
+    def rest(self) -> None:
+        """Between two runbooks a person reads a plan: what was starting is up by then, and they
+        have logged in once to what they installed themselves."""
+        self.clock.sleep(_READING_S)
+        known = set(self._known_hosts.read_text().splitlines())
+        with self._known_hosts.open("a") as file:
+            file.writelines(f"{line}\n" for line in self._served.known_hosts() if line not in known)
+
     def decay(self, seed: int) -> list[Decayed]:
         """Have things decay that a seed picks; what, and on which machine."""
         with self.clock.lock:
@@ -225,7 +234,8 @@ def rehearsal(
     note: Callable[[str, str], None] = lambda host, text: None,
 ) -> TwinTarget:
     """A twin of the target's hosts as they are now, to try a runbook on."""
-    strangers = {host.name for host in target.hosts() if not host.key} & target.lab.vms.keys()
+    unknown = {host.name for host in target.hosts() if not host.key} & target.lab.vms.keys()
+    strangers = {name for name in unknown if not target.lab.installed_by_hand(name)}
     patience = Patience(target.clock, threading.Event(), note)
     likeness = Likeness(target.link, patience, target.lab.vms, strangers)
     world = seeded(target.lab, likeness.ask, fresh=strangers, clock=SimulatedClock())

@@ -59,6 +59,14 @@ def seeded(
                 machine.up = False
             elif host.os.kind in world.kinds:
                 world.kinds[host.os.kind].seed(machine, asking)
+    for name, vm in lab.vms.items():
+        kind = world.kinds.get(vm.os.kind) if vm.os is not None else None
+        found = world.machines.get(name)
+        if kind is not None and kind.in_vms and found is not None and found.up:
+            with _understood(name, asking):
+                found.up = seed_machine(found, asking)
+                if found.up:
+                    kind.seed(found, asking)
     for machine in list(world.machines.values()):
         for seed_more in world.seeds:
             with _understood(machine.name, asking):

@@ -42,10 +42,13 @@ class Kind:
         Makes a host of the lab, with what the phases before the given one have made on it.
     seed
         Makes it what a real one says it is.
+    in_vms
+        Whether one may be a VM: `make` is then given the VM as a host.
     """
 
     make: "Callable[[World, str, Host, int], Machine]"
     seed: Callable[[Any, Ask], None]
+    in_vms: bool = False
 
 
 class World:

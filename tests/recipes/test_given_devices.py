@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from homelab_lib.errors import BadParameter
+from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.recipes.kubernetes import compute
@@ -68,7 +68,7 @@ def test_a_vm_gets_what_the_lab_says_and_a_second_run_sends_nothing(described):
     assert ",backup=0,serial=NEAR0001,size=" in config["scsi1"]
     assert (config["usb0"], config["machine"], config["bios"]) == ("host=10c4:ea60", "q35", "ovmf")
     assert {f.class_code for f in there.world.machines["files"].bus} == {"0107", "0200"}
-    assert "FAR00001" not in [row["serial"] for row in node.disk_rows], "its disks went along"
+    assert "FAR00001" not in [row["serial"] for row in node.disks], "its disks went along"
     sent = len(there.wire.sent)
     assert there.stops() == ("", "")
     assert len(there.wire.sent) == sent
@@ -99,7 +99,7 @@ def test_a_plan_is_what_is_sent(described):
 
 
 def _refused(described, edit):
-    with pytest.raises(BadParameter) as caught:
+    with pytest.raises(HomelabError) as caught:
         bench(described(edit))
     return str(caught.value)
 
@@ -116,7 +116,9 @@ def test_what_the_host_lives_on_stays_with_it(described):
             "part": "intel-x710-da2", "interface": "enp1s0", "vlan": 30, "bridge": "vmbr1",
         }  # fmt: skip
 
-    assert "disk far is in its pool media" in _refused(described, pool_on_it)
+    assert "pools.hyper.media: disk 'far' is passed through to files" in _refused(
+        described, pool_on_it
+    )
     assert "it starts from disk far" in _refused(described, boots_from_it)
     assert "its port fast has bridge vmbr1" in _refused(described, bridge_on_it)
 

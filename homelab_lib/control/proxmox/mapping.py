@@ -110,6 +110,21 @@ class PciMapping:
         return Change(summary, call, replaces=replaces, undo=undo)
 
 
+def path_of(host: Host, node: str, mapping: str) -> str:
+    """The card that a mapping names on a node: ``0000:03:00``; empty where it names none.
+
+    Parameters
+    ----------
+    host, node, mapping
+        The machine, its node name, and the mapping's name.
+    """
+    for row in api(host, _PATH, "--check-node", node, shape=_MAPPINGS):
+        for entry in map(_entry, row["map"] if row["id"] == mapping else ()):
+            if entry.get("node") == node:
+                return entry.get("path", "").partition(".")[0]
+    return ""
+
+
 def _entry(text: str) -> dict[str, str]:
     return dict(part.partition("=")[::2] for part in text.split(","))
 

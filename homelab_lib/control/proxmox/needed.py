@@ -16,7 +16,7 @@ from homelab_lib.control.proxmox.api import api
 from homelab_lib.runbook.resource import Host
 from homelab_lib.transport.command import Result
 
-_DISKS: Shape = [{"devpath": str, "used?": str}]
+_DISKS: Shape = [{"devpath": str, "used?": str, "serial?": str}]
 _BELOW = ("bridge_ports", "slaves", "ovs_ports", "ovs_bonds", "vlan-raw-device")
 _OWN = ("cidr?", "cidr6?", "method?", "method6?")
 _NETWORKS: Shape = [
@@ -25,6 +25,7 @@ _NETWORKS: Shape = [
 ]
 _BY_ITSELF = ("dhcp", "auto")
 _SUBSYSTEM = re.compile(r"\.\./(devices/virtual/nvme-subsystem/[^/]+)/")
+_ADDRESS = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7](?=/)")
 _ON_USB = re.compile(r"/(\d+-[\d.]+)/\1:")  # a device, and one of its interfaces
 
 
@@ -40,6 +41,25 @@ def needs(host: Host, node: str, slots: Iterable[str]) -> dict[str, list[str]]:
     """
     used = list(_used(host, node))
     return {slot: [says for says, places in used if f"/{slot}." in places] for slot in slots}
+
+
+def slot_of_drive(host: Host, node: str, serial: str) -> str:
+    """The device that an NVMe drive is: ``0000:05:00``; empty where the node sees no such drive.
+
+    Parameters
+    ----------
+    host, node
+        The machine, and its node name.
+    serial
+        The drive's serial number.
+    """
+    for row in api(host, f"/nodes/{node}/disks/list", shape=_DISKS):
+        if row.get("serial") == serial:
+            path = f"/sys/block/{row['devpath'].rpartition('/')[2]}"
+            places = _ways_to(host, host.read("readlink", path))
+            found = _ADDRESS.findall(places)
+            return found[-1] if found else ""
+    return ""
 
 
 def needs_usb(host: Host, node: str, device: str) -> list[str]:

@@ -85,6 +85,7 @@ OPTIONS: Mapping[str, Option] = {
     "protection": _FLAG,
     "scsihw": Option("lsi"),
     "serial0": Option(exact=True),
+    "startup": Option(bare="order", keys={"order": "", "up": ""}),
     "tpmstate0": Option(bare="file", keys={"version": "v1.2"}),
     "usb0": Option(bare="host", keys={"host": "", "mapping": ""}),
     "vga": Option("std", bare="type"),

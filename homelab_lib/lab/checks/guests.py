@@ -29,6 +29,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
             yield from _container(("containers", name), container, host, lab)
     for path, guest in _guests(lab):
         yield from _place(path, guest, lab)
+        yield from _served_by_itself(path, guest, lab)
     ids = [((*path, "vmid"), (lab.proxmox_nodes(g.host), g.vmid)) for path, g in _guests(lab)]
     for nodes in {scope: None for _, (scope, _) in ids}:
         here = ((path, vmid) for path, (scope, vmid) in ids if scope == nodes)
@@ -81,6 +82,26 @@ def _place(path: Steps, guest: Guest, lab: Lab) -> Iterator[Fault]:
         yield Fault((*path, "nics", "net0"), "net0 is the first card: bridge, vlan and address")
 
 
+def _served_by_itself(path: Steps, guest: Guest, lab: Lab) -> Iterator[Fault]:
+    """A guest whose disk is on a share that it exports itself, be it by way of others, does not
+    start any more once all of them were off."""
+    seen = [path[-1]]
+    found: Guest | None = guest
+    while found is not None:
+        storage = lab.storages.get(found.host, {}).get(found.storage)
+        server = storage.server if storage is not None else None
+        machines = lab.vms.values() if server else ()
+        found = next((vm for vm in machines if server in (vm.name, vm.ip)), None)
+        if found is not None and found.name == path[-1]:
+            way = " → ".join(map(str, (*seen, found.name)))
+            what = f"it is on a share of its own ({way}): once all are off, nothing starts again"
+            yield Fault((*path, "storage"), what)
+            return
+        if found is None or found.name in seen:
+            return
+        seen.append(found.name)
+
+
 def _storage(path: Steps, name: str, holds: str, host: Host, lab: Lab) -> Iterator[Fault]:
     storages = lab.storages.get(host.name, {})
     if name not in storages:
@@ -93,7 +114,7 @@ def _storage(path: Steps, name: str, holds: str, host: Host, lab: Lab) -> Iterat
 def _vm(path: Steps, vm: Vm, host: Host, lab: Lab) -> Iterator[Fault]:
     yield from each_known((*path, "gpus"), vm.gpus, host.devices, f"device of {vm.host}")
     known = f"device of {vm.host}"
-    yield from each_known((*path, "passthrough"), vm.passthrough, host.devices, known)
+    yield from each_known((*path, "passthrough"), vm.passthrough, host.passable, known)
     if "scsi0" in vm.disks:
         yield Fault((*path, "disks", "scsi0"), "scsi0 is the first disk: storage and disk_bytes")
     for drive, disk in vm.disks.items():
@@ -145,6 +166,9 @@ def _given_away(lab: Lab) -> Iterator[Fault]:
         for each in vm.disks.values()
         if each.disk is not None
     }
+    for name, vm in lab.vms.items():
+        if (host := lab.hosts.get(vm.host)) is not None:
+            given |= {f"{vm.host}.{d}": name for each in vm.passthrough for d in host.below(each)}
     for pool in every(lab.pools):
         host, vm = hardware(lab, pool.host), lab.vms.get(pool.host)
         if host is None:
@@ -154,6 +178,12 @@ def _given_away(lab: Lab) -> Iterator[Fault]:
             if has not in (None, pool.host):
                 what = f"disk {disk!r} is passed through to {has}"
                 yield Fault(("pools", pool.host, pool.name), what)
-            elif has is None and vm is not None and not vm.passthrough and not vm.exists:
+            elif has is None and vm is not None and not vm.exists and _placed(host, vm, disk):
                 what = f"disk {disk!r} of {host.name} isn't passed through to {pool.host}"
                 yield Fault(("pools", pool.host, pool.name), what)
+
+
+def _placed(host: Host, vm: Vm, disk: str) -> bool:
+    """Whether it is known where a disk hangs, or the VM has nothing on which it could."""
+    found = host.disks.get(disk)
+    return not vm.passthrough or (found is not None and found.slot is not None)

@@ -60,39 +60,16 @@ def given_devices(lab: Lab, host: Host, phase: int) -> list[Given]:
             continue
         for number, device in enumerate(vm.passthrough, len(vm.gpus)):
             _refuse(host, f"vms.{vm.name}.passthrough", device, vm)
-            _refuse_used(lab, host, device, vm)
+            _refuse_used(host, device, vm)
             found.append(Given(device, f"{vm.name}-{device}", vm, f"hostpci{number}"))
     return found
 
 
-def below(host: Host, device: str) -> list[str]:
-    """The disks that hang on a device, through backplanes and expanders."""
-    above = {device}
-    for _ in host.devices:
-        above |= {
-            name
-            for name, each in host.devices.items()
-            if each.slot and each.slot.partition(".")[0] in above
-        }
-    return [
-        name
-        for name, disk in host.disks.items()
-        if disk.slot and disk.slot.partition(".")[0] in above
-    ]
-
-
-def _refuse_used(lab: Lab, host: Host, device: str, vm: Vm) -> None:
-    """What the host itself lives on stays with it."""
-    pools = lab.pools.get(host.name, {}).values()
-    used = [
-        f"disk {name} is in its pool {pool.name}"
-        for name in below(host, device)
-        for pool in pools
-        if name in pool.disks_for()
-    ]
-    boots = [name for name in below(host, device) if host.disks[name].role == "boot"]
-    used += [f"it starts from disk {name}" for name in boots]
-    part = host.devices[device].part
+def _refuse_used(host: Host, device: str, vm: Vm) -> None:
+    """What the host itself lives on stays with it; that its pools do, the lab's checks see to."""
+    boots = [name for name in host.below(device) if host.disks[name].role == "boot"]
+    used = [f"it starts from disk {name}" for name in boots]
+    part = host.passable[device].part
     used += [
         f"its port {name} has {'bridge ' + port.bridge if port.bridge else 'an address'}"
         for name, port in host.ports.items()
@@ -126,7 +103,13 @@ def _refuse(host: Host, where: str, device: str, vm: Vm) -> None:
             where=f"hosts.{host.name}.ssh",
             fix="add its login; or pass it through by hand, and say exists: true of it",
         )
-    if not getattr(host.devices[device].part, "pci_ids", ()):
+    if device not in host.devices and not host.disks[device].serial:
+        raise BadParameter(
+            f"nobody can tell which drive {device} of {host.name} is: it has no serial number",
+            where=f"hosts.{host.name}.disks.{device}",
+            fix="write  serial: …  there, as its label or  lsblk -d -o NAME,SIZE,SERIAL  has it",
+        )
+    if device in host.devices and not getattr(host.devices[device].part, "pci_ids", ()):
         raise BadParameter(
             f"nobody knows which card {device} of {host.name} is: its part has no pci_ids",
             where=where,

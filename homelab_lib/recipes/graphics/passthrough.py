@@ -1,4 +1,4 @@
-"""Cards of Proxmox hosts, passed through to VMs: graphics, HBAs, network cards; the host's side.
+"""Cards of Proxmox hosts, passed through to VMs: graphics, HBAs, NVMe drives; the host's side.
 
 The reference that decides what is needed: Proxmox's Administration Guide, "PCI(e) Passthrough", and
 what its sources do at a VM's start. AMD's IOMMU is always on, Intel's from Linux 6.8 by itself.
@@ -12,8 +12,8 @@ from homelab_lib.control.linux import Packages, read_file
 from homelab_lib.control.linux.pci import Card
 from homelab_lib.control.linux.pci import cards as cards_of
 from homelab_lib.control.proxmox.boot_settings import BootSettings
-from homelab_lib.control.proxmox.mapping import PciMapping
-from homelab_lib.control.proxmox.needed import needs
+from homelab_lib.control.proxmox.mapping import PciMapping, path_of
+from homelab_lib.control.proxmox.needed import needs, slot_of_drive
 from homelab_lib.control.proxmox.nics import kernel_numbers, older, running_kernel
 from homelab_lib.control.proxmox.passthrough import PassedThrough
 from homelab_lib.control.proxmox.pci import (
@@ -137,12 +137,16 @@ class Passthrough:
         StepFailed
             One is not there.
         """
-        seen = fitted(self.lab, self.host.name, cards_of(ctx.host(self.host.name)))
+        on_bus = cards_of(ctx.host(self.host.name))
+        seen = fitted(self.lab, self.host.name, on_bus)
         found = {}
         for each in self.given:
-            card = seen.get(each.device)
+            if each.device in self.host.devices:
+                card = seen.get(each.device)
+            else:
+                card = self._drive(ctx, each, on_bus)
             if card is None:
-                part = self.host.devices[each.device].part
+                part = self.host.passable[each.device].part
                 raise StepFailed(
                     f"{each.device} ({part.title}) is not on the bus of {self.host.name}",
                     where=self.host.name,
@@ -150,6 +154,17 @@ class Passthrough:
                 )
             found[each.device] = card
         return found
+
+    def _drive(self, ctx: Context, drive: Given, on_bus: Sequence[Card]) -> Card | None:
+        """The card that an NVMe drive is. By its serial number; which the host can't read once a
+        VM has it: then it is what the VM's mapping leads to, and vfio-pci holds."""
+        host = ctx.host(self.host.name)
+        serial = self.host.disks[drive.device].serial or ""
+        if slot := slot_of_drive(host, self.node, serial):
+            return next((card for card in on_bus if card.slot == f"{slot}.0"), None)
+        slot = path_of(host, self.node, drive.mapping)
+        there = (card for card in on_bus if card.slot == f"{slot}.0")
+        return next((card for card in there if card.driver == HELD), None)
 
     def _options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
         """What the kernel has to be told to have an IOMMU at all; what it was told by us stays."""
@@ -297,8 +312,8 @@ class Passthrough:
             for each in self.given:
                 if each.vm is not vm:
                     continue
-                part = self.host.devices[each.device].part
-                found = inside & set(getattr(part, "pci_ids", ()))
+                part = self.host.passable[each.device].part
+                found = inside & set(getattr(part, "pci_ids", ()) or self._device_ids(ctx, vm))
                 says = ", ".join(sorted(found)) or "lspci does not show it there"
                 yield Check(f"{vm.name} sees {each.device}: {part.title}", bool(found), says)
         said = trouble(ctx.host(self.host.name))

@@ -6,6 +6,7 @@ Only what lies on a TrueNAS is made; other systems' shares are looked at.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.base import Made
 from homelab_lib.lab.host import LINUX
@@ -38,6 +39,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     BadParameter
         Something can't be made: its key and what to do.
     """
+    _refuse_unmade(lab, phase)
     pools = list(pool.steps(lab, phase))
     alone = _alone(lab, phase)
     hosts = [name for name in lab.machines() if _is_truenas(lab, name)]
@@ -57,6 +59,31 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     for share in alone:
         if share.host not in hosts and not _is_linux(lab, share.host):
             yield nas_shares.nfs(lab, share.host, [share], None, f"nfs-{share.id}", ())
+
+
+def _refuse_unmade(lab: Lab, phase: int) -> None:
+    """What lies on a NAS in a VM comes in a later phase than the VM: a person installs it, and lets
+    us in, in between.
+
+    Raises
+    ------
+    BadParameter
+        It does not.
+    """
+    rooms: dict[str, Mapping[str, Mapping[str, Any]]]
+    rooms = {"pools": lab.pools, "datasets": lab.datasets, "smb_shares": lab.smb_shares}
+    rooms |= {"nfs_shares": lab.nfs_shares}
+    for room, things in rooms.items():
+        for name, vm in lab.vms.items():
+            early = [e for e in things.get(name, {}).values() if e.phase == phase and not e.exists]
+            if early and (vm.phase or 0) >= phase and _is_truenas(lab, name):
+                raise BadParameter(
+                    f"phase {phase} makes {room}.{early[0].id}, and phase {vm.phase} the VM {name} "
+                    "that it lies on, which a person has to install in between",
+                    where=f"vms.{name}.phase",
+                    fix=f"write  phase: {phase + 1}  or later in all of that, or an earlier one "
+                    "there",
+                )
 
 
 def _is_linux(lab: Lab, name: str) -> bool:

@@ -102,11 +102,23 @@ def steps(
             needs=("machines",),
             manual=Manual(
                 f"open the console of VM {vm.vmid} ({vm.name}) in Proxmox, install "
-                f"{lab.images[vm.image or ''].release}, and the QEMU guest agent in it",
+                f"{lab.images[vm.image or ''].release}, " + _and_then(vm),
                 verify=machines.agent_of(vm),
                 or_confirmed=True,
             ),
         )
+
+
+def _and_then(vm: Vm) -> str:
+    """What else a person does in a system that they install."""
+    if vm.os is None or vm.os.kind != "truenas":
+        return "and the QEMU guest agent in it"
+    address = "" if vm.ip is None else f", give it the address {vm.address}"
+    return (
+        f"take the disc out and restart it{address}; then, in its web page, give user {vm.user} "
+        "your SSH key and sudo without a password (Credentials), start SSH with the system "
+        f"(Services), and log in once by `ssh {vm.name}`. What lies on it comes in a later phase"
+    )
 
 
 class Machines:

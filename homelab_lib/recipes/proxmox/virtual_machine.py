@@ -9,6 +9,7 @@ from homelab_lib.lab.guests import Image, Vm
 
 SNIPPET = "homelab-vendor.yaml"
 _CD_DRIVES = ("ide2", "ide0", "sata5", "sata4", "sata3")
+_UP_S = 180  # from its start until a NAS has imported its pools and shares them
 _OSTYPES = {"w2k22": "win11", "w2k25": "win11"}  # Proxmox counts them with Windows 11
 
 
@@ -41,6 +42,14 @@ def _not_made(lab: Lab, vm: Vm) -> str:
     if taken:
         return f"has a drive {', '.join(sorted(taken))}, where an ISO image goes"
     return ""
+
+
+def serves_files(lab: Lab, vm: Vm) -> bool:
+    """Whether others keep files on it: it starts before them, which its node starts one by one,
+    those without an order last, and it has some time to be up. One whose disk is on a share of it
+    is tried once (`PVE::API2::Nodes`, startall)."""
+    rooms = (lab.pools, lab.nfs_shares, lab.smb_shares)
+    return any(room.get(vm.name) for room in rooms)
 
 
 def node(lab: Lab, host: str) -> str:
@@ -151,6 +160,8 @@ def _options(lab: Lab, vm: Vm) -> dict[str, str]:
     if by_cloud_init(lab, vm):
         options |= _first_boot(lab, vm)
     options["onboot"] = "1"
+    if serves_files(lab, vm):
+        options["startup"] = f"order=1,up={_UP_S}"
     return options | _firmware(vm)
 
 

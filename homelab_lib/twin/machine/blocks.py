@@ -94,9 +94,9 @@ def _numbered(machine: Machine) -> Iterator[Row]:
         rows: Any = told.get("blockdevices") if isinstance(told, dict) else None
         if not _are_rows(rows):
             raise Misused(Reply(1, stderr="lsblk: the real host answers in another form\n"))
-        yield from rows
+        yield from (row for row in rows if machine.sees_disk(row["name"]))
         return
-    for place, row in enumerate(machine.blocks):
+    for place, row in enumerate(row for row in machine.blocks if machine.sees_disk(row["name"])):
         major = next((number for kind, number in _MAJOR.items() if row["name"].startswith(kind)), 8)
         yield from _with_numbers([row], major, place * 16)
 

@@ -14,6 +14,7 @@ from homelab_lib.wiring.pcie_tree import Leaf, leaves
 
 _CLASSES = {"gpu": "0300", "nic": "0200", "accelerator": "0b40"}
 _PARTS = {"gpu": GpuPart, "nic": NicPart, "accelerator": AcceleratorPart}
+_NVME_ID = "144d:a80a"  # of all of them, as where somebody has bought several alike
 SMALL_WINDOW_BYTES = 256 * 2**20
 
 
@@ -92,7 +93,7 @@ def on_bus(lab: Lab, host: str) -> Iterator[Function]:
 
 
 def _controllers(lab: Lab, host: str, bus: int) -> Iterator[Function]:
-    """The adapters of disks; nobody asks here for their links."""
+    """The adapters of disks, and NVMe drives; nobody asks here for their links."""
     for name, device in lab.hosts[host].devices.items():
         part = device.part
         if not isinstance(part, HbaPart) or not part.pci_ids or part.pcie is None:
@@ -112,6 +113,16 @@ def _controllers(lab: Lab, host: str, bus: int) -> Iterator[Function]:
             rate,
             lanes,
         )
+    for name, disk in lab.hosts[host].disks.items():
+        link = disk.part.pcie
+        if link is not None:
+            bus += 1
+            rate, lanes = lane_gtps(link.generation), link.lanes
+            place = f"0000:{bus:02x}:00.0"
+            yield Function(
+                *(name, place, _NVME_ID, "0108", disk.part.title, "nvme", ""),
+                *(rate, lanes, rate, lanes),
+            )
 
 
 def _ends(lab: Lab, host: str) -> Iterator[Leaf]:

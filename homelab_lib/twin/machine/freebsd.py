@@ -38,11 +38,12 @@ def _card(each: Function) -> str:
     bus, slot, function = (int(part, 16) for part in re.split("[:.]", each.slot)[1:])
     name = each.interface or f"none{bus}"
     size, could = (f"{rate:.1f}" for rate in (each.speed_gtps, each.could_gtps))
+    kind, below = ("mass storage", "NVM") if each.class_code == "0108" else ("network", "ethernet")
     return (
         f"{name}@pci0:{bus}:{slot}:{function}:\tclass=0x{each.class_code}00 rev=0x02 hdr=0x00 "
         f"vendor=0x{maker} device=0x{device} subvendor=0x{maker} subdevice=0x0000\n"
         f"    vendor     = '{_VENDORS.get(maker, maker)}'\n    device     = '{each.title}'\n"
-        f"    class      = network\n    subclass   = ethernet\n"
+        f"    class      = {kind}\n    subclass   = {below}\n"
         f"    cap 10[a0] = PCI-Express 2 endpoint max data 256(2048) FLR NS\n"
         f"                 link x{each.lanes}(x{each.could_lanes}) speed {size}({could})\n"
     )

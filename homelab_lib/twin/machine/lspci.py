@@ -15,6 +15,7 @@ _NO_PROGRAM = 127
 _CLASSES = {
     "0300": "VGA compatible controller",
     "0107": "Serial Attached SCSI controller",
+    "0108": "Non-Volatile memory controller",
     "0200": "Ethernet controller",
     "0403": "Audio device",
     "0b40": "Co-processor",

@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from homelab_lib.errors import HomelabError
 from homelab_lib.twin.machine import login, nfs
 from homelab_lib.twin.machine.account import Accounts
 from homelab_lib.twin.machine.bus import Function
+from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.devices import root_disk
 from homelab_lib.twin.machine.entry import ACCESS, PASS, Facts, FileError, Who
 from homelab_lib.twin.machine.files import FileSystem
@@ -87,6 +88,7 @@ class Machine:
 
     filters = False  # whether it has rules of its own for what passes
     holds_back = ""  # why nothing passes it, whatever its rules say
+    brings_agent = False  # whether its system has QEMU's guest agent, without anybody's doing
 
     def __init__(
         self,
@@ -199,6 +201,14 @@ class Machine:
     def accepts_logins(self) -> bool:
         """Whether its sshd answers."""
         return self.up and self.world.clock.now() >= self.booted_s + self.sshd_after_s
+
+    def sees_disk(self, name: str) -> bool:
+        """Whether its kernel drives a disk that is in it: ``sdb``."""
+        return True
+
+    def plugged(self, disks: Sequence[Row]) -> None:
+        """It is off, and these are the disks in it from now on, as `lsblk` will show them."""
+        self.blocks = list(disks)
 
     def offers(self, package: str) -> bool:
         """Whether its package sources have something beside what every Debian's have."""

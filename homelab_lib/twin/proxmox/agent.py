@@ -92,7 +92,7 @@ def execute(node: ProxmoxNode, given: Given) -> dict[str, Any]:
     words = given.get(REST, "")
     if not words:
         raise ParameterError({"command": "property is missing and it is not optional"})
-    inner = guest.call(Call(tuple(words.split("\0")))).finished()
+    inner = guest.inside.call(Call(tuple(words.split("\0")))).finished()
     document: dict[str, Any] = {"exitcode": inner.status, "exited": 1}
     for key, data in (("out-data", inner.out), ("err-data", inner.err)):
         if data:
@@ -115,7 +115,7 @@ def _interfaces(guest: Guest) -> list[dict[str, Any]]:
             "ip-addresses": [address("127.0.0.1", 8), address("::1", 128)],
         }
     ]
-    for each in guest.interfaces:
+    for each in guest.inside.interfaces:
         found, _, prefix = each.cidr.partition("/")
         shown = [address(found, int(prefix))] if found else []
         rows.append({"name": each.name, "hardware-address": each.mac, "ip-addresses": shown})

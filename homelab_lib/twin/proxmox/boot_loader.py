@@ -9,6 +9,7 @@ update-grub(8); Administration Guide, "Host Bootloader".
 
 import re
 
+from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.devices import device
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -37,10 +38,11 @@ def furnish(node: ProxmoxNode) -> None:
     if node.managed:
         node.files.put(_UUIDS, f"{_PARTITION}\n")
         node.files.put(CMDLINE, f"{root}\n")
-        first = node.blocks[0]
+        first = next(each for each in node.blocks if "/" in _mounted(each))
         facts = {"type": "part", "fstype": "vfat", "uuid": _PARTITION}
         part = device(f"{first['name']}p2", node.boot_partition_bytes, **facts)
-        node.blocks = [{**first, "children": [part, *first["children"]]}, *node.blocks[1:]]
+        with_it = {**first, "children": [part, *first["children"]]}
+        node.blocks = [with_it if each is first else each for each in node.blocks]
     node.files.put(_GRUB, 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
     node.files.mkdir("/etc/default/grub.d", parents=True)
     node.files.put("/proc/cmdline", f"BOOT_IMAGE=/boot/vmlinuz-{node.kernel} {root}\n")
@@ -48,6 +50,11 @@ def furnish(node: ProxmoxNode) -> None:
     for kernel in kernels(node):
         node.files.put(f"/boot/vmlinuz-{kernel}", "", size_bytes=15 * 2**20)
         node.files.put(f"/boot/initrd.img-{kernel}", "", size_bytes=75 * 2**20)
+
+
+def _mounted(block: Row) -> list[str]:
+    """Where the partitions of a disk are mounted."""
+    return [part["mountpoint"] for part in block.get("children") or ()]
 
 
 def new_boot(node: ProxmoxNode) -> None:

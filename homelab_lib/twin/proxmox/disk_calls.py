@@ -57,9 +57,7 @@ _CREATE = {
     },
 )
 def _disks(node: ProxmoxNode, given: Given) -> Any:
-    node.learn("disks")
-    rows = node.disk_rows
-    return [row for row in rows if given.get("type") != "unused" or "used" not in row]
+    return [row for row in node.disks if given.get("type") != "unused" or "used" not in row]
 
 
 @calls("GET", "/nodes/{node}/disks/zfs")
@@ -147,7 +145,7 @@ def add_pool_store(node: ProxmoxNode, name: str, pool: str, options: dict[str, A
 
 
 def _free(node: ProxmoxNode, path: str) -> dict[str, Any]:
-    row = next((r for r in node.disk_rows if path in (r["devpath"], by_id(r))), None)
+    row = next((r for r in node.disks if path in (r["devpath"], by_id(r))), None)
     if row is None:
         raise PveError(f"unable to get device info for '{path}'")
     if "used" in row:
@@ -169,7 +167,7 @@ def wipefs(node: ProxmoxNode, call: Call) -> Reply:
     words, given = operands(call)
     if "-n" not in given or "-J" not in given or len(words) != 1:
         return Reply(127, stderr="twin: its wipefs knows -n -J DEVICE alone\n")
-    if all(row["devpath"] != words[0] for row in node.disk_rows):
+    if all(row["devpath"] != words[0] for row in node.disks):
         return Reply(1, stderr=f"wipefs: error: {words[0]}: probing initialization failed\n")
     return Reply(0, json.dumps({"signatures": _labels(node, words[0])}, indent=3) + "\n")
 

@@ -75,8 +75,7 @@ def _existing(node: ProxmoxNode, keys: dict[str, str], value: str) -> str:
     if file in ("none", "cdrom"):
         return value if "media=cdrom" in value else f"{value},media=cdrom"
     if file.startswith("/"):
-        node.learn("disks")
-        for row in node.disk_rows:  # a disk as a whole, however it is in use
+        for row in node.disks:  # a disk as a whole, however it is in use
             if file in (row["devpath"], row.get("by_id_link")):
                 return value if "size" in keys else f"{value},size={print_size(row['size'])}"
         if node.files.entry(file) is None:

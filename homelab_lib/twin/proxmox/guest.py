@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import yaml
 
-from homelab_lib.lab.guests import Image
+from homelab_lib.lab.guests import Image, Vm
 from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.devices import device, root_disk
 from homelab_lib.twin.machine.entry import Facts
@@ -78,6 +78,8 @@ class Guest(Machine):
         self.vouched = False  # somebody else has set it up, and lets us in
         self.agent_slow = False  # it answers commands with a number to ask again with
         self.answers: list[dict[str, Any]] = []
+        self.system: Machine | None = None  # of an appliance, where that is installed in it
+        self.along: list[Row] = []  # disks behind devices that are passed through to it
         self.files.mkdir("/etc")
         self.files.mkdir("/run")
         self.files.mkdir("/var/lib", parents=True)
@@ -88,6 +90,26 @@ class Guest(Machine):
     @property
     def config(self) -> dict[str, str]:
         return self.node.vms[self.vmid].config
+
+    @property
+    def described(self) -> Vm | None:
+        """The VM of the lab that it is, by its number and its name; None for none."""
+        vm = self.world.lab.vms.get(self.name)
+        here = vm is not None and (vm.host, vm.vmid) == (self.node.name, self.vmid)
+        return vm if here else None
+
+    @property
+    def has_installer(self) -> bool:
+        """Whether the image that the lab has it installed from is in one of its drives."""
+        image = self.world.lab.images.get((self.described and self.described.image) or "")
+        if image is None or image.kind != "iso":
+            return False
+        return any(f":iso/{image.filename}" in value for value in self.config.values())
+
+    @property
+    def inside(self) -> Machine:
+        """What answers from within: an appliance's own system, or this one."""
+        return self.system or self
 
     def lets_in(self) -> set[str] | None:
         """The public keys that may log in; None: those that hosts let in."""
@@ -104,7 +126,28 @@ class Guest(Machine):
         self.interfaces = [
             self._interface(key) for key in sorted(self.config) if re.fullmatch(r"net\d+", key)
         ]
-        self.blocks = list(self._disks())
+        self.blocks = [*self._disks(), *self._along()]
+        if self.system is not None:
+            self.system.threads, self.system.memory_bytes = self.threads, self.memory_bytes
+
+    def gets(self, disks: list[Row]) -> None:
+        """It starts, and these disks come with what is passed through to it."""
+        self.along = disks
+        self.sees()
+        if self.system is not None:
+            self.system.plugged(self.blocks)
+
+    def _along(self) -> Iterator[Row]:
+        """The disks behind its devices: those of controllers come after its own, in letters."""
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        own = sum(row["name"].startswith("sd") for row in self._disks())
+        drives = 0
+        for row in self.along:
+            if row["tran"] == "nvme":
+                name, drives = f"nvme{drives}n1", drives + 1
+            else:
+                name, own = f"sd{letters[own]}", own + 1
+            yield row | {"name": name, "kname": name, "path": f"/dev/{name}"}
 
     def _disks(self) -> Iterator[Row]:
         """Its disks, as Linux finds them; the system is on the first."""
@@ -118,7 +161,9 @@ class Guest(Machine):
             name = f"{kinds[bus]}{chr(ord('a') + counts[kinds[bus]])}"
             counts[kinds[bus]] += 1
             made_of = device if counts.total() > 1 else root_disk
-            yield made_of(name, parse_size(facts["size"]), model=_MODELS[kinds[bus]])
+            serial = facts.get("serial") or (f"drive-{key}" if bus == "scsi" else None)
+            seen = {"model": _MODELS[kinds[bus]], "serial": serial}
+            yield made_of(name, parse_size(facts["size"]), **seen)
 
     def _interface(self, key: str) -> Interface:
         net = split_net(self.config[key])
@@ -131,7 +176,7 @@ class Guest(Machine):
             address, gateway = lease(self.world, self.node.name, self.name, net)
             ip = {"ip": address, "gw": gateway}
         return Interface(
-            name=f"eth{number}" if by_address else self._kernel_name(int(number)),
+            name=f"eth{number}" if by_address else self.kernel_name(int(number)),
             mac=net["macaddr"].lower(),
             cidr=ip.get("ip", "") if self.instance else "",
             host=self.node.name,
@@ -146,7 +191,7 @@ class Guest(Machine):
         windows = re.fullmatch(r"w(in|2k|xp|vista).*", self.config.get("ostype", "other"))
         return self.config.get("citype", "configdrive2" if windows else "nocloud") == "nocloud"
 
-    def _kernel_name(self, number: int) -> str:
+    def kernel_name(self, number: int) -> str:
         """After the slot that the card is in, which another chipset or card may move."""
         if "q35" not in self.config.get("machine", "pc"):
             return f"ens{18 + number}"
@@ -155,6 +200,8 @@ class Guest(Machine):
 
     def agent_runs(self) -> bool:
         """Whether the guest agent answers."""
+        if self.system is not None:
+            return self.system.up and self.system.brings_agent
         unit = self.units.get("qemu-guest-agent")
         return self.up and unit is not None and unit.active == "active"
 
@@ -177,6 +224,19 @@ class Guest(Machine):
 
     def accepts_logins(self) -> bool:
         return super().accepts_logins() and not self.closed
+
+    def power_on(self) -> None:
+        if self.system is None:
+            super().power_on()
+        elif self.node.bootable(self.vmid):
+            self.system.power_on()
+
+    def power_off(self) -> None:
+        if self.system is None:
+            super().power_off()
+        else:
+            self.system.boots += 1
+            self.system.power_off()
 
     def _booted(self, boots: int) -> None:
         if boots != self.boots or self.up:

@@ -52,14 +52,46 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         config["scsi0"] = f"{disk},size={print_size(described.disk_bytes)}"
     image = node.world.lab.images.get(described.image or "")
     booted = (image.sha256 or "") if image else ""
-    vm = VirtualMachine(vmid, config, running=True, started=dict(config), booted=booted)
+    config |= _passed(node, described)
+    vm = VirtualMachine(vmid, config, booted=booted)
     node.vms[vmid] = vm
+    bus, disks = node.passes(node, vm)
+    vm.running, vm.started = True, dict(config)
     guest = vm.guest = Guest(node, vmid)
+    guest.system = node.appliance_in(guest)
+    guest.gets(disks)
+    if bus:
+        guest.inside.bus, guest.inside.bus_is_known = bus, True
+    if guest.system is not None:
+        guest.vouched = True
+        node.enter(guest)
+        return
     guest.set_up()
     for package in ("curl", "nfs-common", "pciutils", "qemu-guest-agent"):
         install(guest, package)
     guest.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
     node.enter(guest)
+
+
+def _passed(node: ProxmoxNode, described: Vm) -> dict[str, str]:
+    """Devices that are no graphics cards, and whole disks: those that the VM is said to have, and
+    those that its pools are made of, however it came to them."""
+    lab, given = node.world.lab, {}
+    host, taken = lab.hosts[node.name], set[str]()
+    slots = {each.name: each.slot.rpartition(".")[0] for each in node.bus}
+    for number, device in enumerate(described.passthrough, len(described.gpus)):
+        if device in slots:
+            given[f"hostpci{number}"] = slots[device] + ("" if described.exists else ",pcie=1")
+            taken |= {*host.below(device)}
+    rows = dict(zip(host.disks, node.disk_rows, strict=False))
+    drives = {each.disk: drive for drive, each in described.disks.items() if each.disk}
+    free = (f"scsi{number}" for number in range(1, 31) if f"scsi{number}" not in described.disks)
+    for name, disk in lab.disks_of(described).items():
+        if name not in taken:
+            link, size = rows[name]["by_id_link"], print_size(rows[name]["size"])
+            serial = disk.serial or rows[name]["serial"]
+            given[drives.get(name) or next(free)] = f"{link},serial={serial},size={size}"
+    return given
 
 
 def _made(node: ProxmoxNode, described: Vm) -> dict[str, str]:

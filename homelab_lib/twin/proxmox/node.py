@@ -4,12 +4,15 @@ Sources: behaviour of qemu-server 9.2, pve-storage 9.1 and pve-manager 9.2.
 """
 
 import hashlib
+import math
 import posixpath
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from homelab_lib.lab.guests import Image
 from homelab_lib.twin.machine.bus import Function
+from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Surroundings
@@ -27,10 +30,18 @@ from homelab_lib.twin.proxmox.storage import FILES, FOLDERS, Store, Stores
 from homelab_lib.twin.proxmox.tasks import Tasks
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
+HELD = "vfio-pci"
+"""The driver that has a card for VMs."""
 _BROADCAST_S = 10.0  # how often the state of guests goes round the cluster
 _SEEN_BY_CLOUD_INIT = (
     *("name", "ciuser", "sshkeys", "ipconfig0", "nameserver", "searchdomain", "cipassword"),
 )
+
+
+def _order(vm: VirtualMachine) -> tuple[float, int]:
+    """When a VM starts with its node: those without an order last."""
+    order = split_properties(vm.config.get("startup", ""), "order").get("order")
+    return float(order) if order else math.inf, vm.vmid
 
 
 def _own_archives(node: "ProxmoxNode", store: Store) -> dict[str, Archive]:
@@ -81,7 +92,7 @@ class ProxmoxNode(Machine):
         self.away: set[str] = set()  # nodes of the cluster that it does not see
         self.secure_boot = False
         self.disk_rows: list[dict[str, Any]] = []
-        """Its disks, as the API lists them."""
+        """The disks in it, as the API lists them."""
         self.zpools: dict[str, ZPool] = {}
         self.sources: list[dict[str, Any]] = []  # of packages, as the API lists their files
         self.subscribed = False
@@ -105,7 +116,10 @@ class ProxmoxNode(Machine):
         self.served: Callable[[ProxmoxNode, Store], dict[str, Archive]] = _own_archives
         self.used: dict[str, int] = {}  # how often a card was given to a VM since the boot
         self.stubborn: dict[str, str] = {}  # cards that don't come back, and what is seen of it
-        self.passes: Callable[[ProxmoxNode, VirtualMachine], list[Function]] = lambda *_: []
+        self.passes: Callable[[ProxmoxNode, VirtualMachine], tuple[list[Function], list[Row]]]
+        self.passes = lambda node, vm: ([], [])
+        self.appliance_in: Callable[[Guest], Machine | None] = lambda guest: None
+        """The system that a VM is an appliance by; None where it is none."""
 
     @property
     def dkms(self) -> dict[str, set[str]]:
@@ -150,6 +164,24 @@ class ProxmoxNode(Machine):
         if store.kind not in FILES or kind not in FOLDERS or not file:
             raise PveError(f"unable to parse volume ID '{volid}'")
         return posixpath.join(store.place, FOLDERS[kind], file)
+
+    def behind(self, name: str) -> str:
+        """Where on the bus a disk hangs, as sysfs has it; empty where it is not there."""
+        link = self.files.entry(f"/sys/block/{name}", follow=False)
+        return link.data.decode() if link is not None else ""
+
+    def sees_disk(self, name: str) -> bool:
+        """Not one behind a card that is kept for a VM, whether that runs or not: nothing gives a
+        card back to its driver but the node's boot."""
+        held = [each.slot for each in self.pci if each.driver == HELD]
+        place = self.behind(name) if held else ""
+        return not any(f"/{slot}." in place for slot in held)
+
+    @property
+    def disks(self) -> list[dict[str, Any]]:
+        """Those that it drives, as the API lists them."""
+        self.learn("disks")
+        return [r for r in self.disk_rows if self.sees_disk(r["devpath"].rpartition("/")[2])]
 
     def is_made_of(self, path: str) -> bool:
         """Whether a pool stands on a disk."""
@@ -204,7 +236,9 @@ class ProxmoxNode(Machine):
         """Whether there is a system on its disk, and this firmware finds it."""
         vm = self.vms[vmid]
         vm.firmware = vm.firmware or vm.config.get("bios", "seabios")
-        installed = self.image_of(vmid) is not None or (vm.guest is not None and vm.guest.vouched)
+        installed = self.image_of(vmid) is not None or (
+            vm.guest is not None and (vm.guest.vouched or vm.guest.system is not None)
+        )
         return vm.firmware == vm.config.get("bios", "seabios") and installed
 
     def image_of(self, vmid: int) -> Image | None:
@@ -224,16 +258,17 @@ class ProxmoxNode(Machine):
         as a host is, or as another VM."""
         machines, lab = self.world.machines, self.world.lab
         described = lab.vms.get(guest.name)
-        free = guest.name not in lab.hosts and machines.get(guest.name, guest) is guest
+        inside = guest.inside
+        free = guest.name not in lab.hosts and machines.get(guest.name, inside) is inside
         if free and (described is None or described.vmid == guest.vmid):
-            machines[guest.name] = guest
+            machines[guest.name] = inside
         else:
-            machines[f"{self.name}/{guest.vmid}"] = guest
+            machines[f"{self.name}/{guest.vmid}"] = inside
 
     def leave(self, guest: Guest) -> None:
         """It is not there any more."""
         machines = self.world.machines
-        for name in [name for name, each in machines.items() if each is guest]:
+        for name in [name for name, each in machines.items() if each in (guest, guest.inside)]:
             del machines[name]
 
     # ------------------------------------------------------------ on, off, gone
@@ -252,19 +287,33 @@ class ProxmoxNode(Machine):
         if "lock" in vm.config:
             raise PveError(f"VM is locked ({vm.config['lock']})")
         self._refuse_start(vm)
-        given = self.passes(self, vm)
+        given, disks = self.passes(self, vm)
         self.changes(vm)
         vm.running, vm.started, vm.since_s = True, dict(vm.config), self.world.clock.now()
         if vm.guest is None or vm.guest.name != vm.config.get("name"):
             vm.guest = Guest(self, vmid)
             vm.inside.put_into(vm.guest)
-        vm.guest.sees()
-        if given or vm.guest.bus:
-            vm.guest.bus, vm.guest.bus_is_known = given, True
+            if vm.guest.has_installer:  # and a person at the console
+                vm.guest.system = self.appliance_in(vm.guest)
+        vm.guest.gets(disks)
+        inside = vm.guest.inside
+        if given or inside.bus:
+            inside.bus, inside.bus_is_known = given, True
         self.enter(vm.guest)
         vm.guest.power_on()
 
+    def look_at_shares(self) -> None:
+        """Whether each NFS storage on a VM of this world is there, which goes and comes with that
+        VM. `PVE::Storage::NFSPlugin`, check_connection."""
+        for store in self.stores.values():
+            server = str(store.options.get("server", ""))
+            machine = self.world.find_ip(server) if store.kind == "nfs" else None
+            if machine is not None and machine.name in self.world.lab.vms:
+                found, _ = self.world.nfs(self, server, str(store.options.get("export", "")))
+                store.active = found is not None
+
     def _refuse_start(self, vm: VirtualMachine) -> None:
+        self.look_at_shares()
         if sum(each.held_bytes for each in self.vms.values()) + vm.memory_bytes > self.memory_bytes:
             text = "kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory\n"
             raise PveError(f"{text}start failed: QEMU exited with code 1")
@@ -335,21 +384,34 @@ class ProxmoxNode(Machine):
             starts(self)
         for name in self.late_pools & self.stores.keys():
             self.stores[name].active = False
-        for vm in self.vms.values():
-            if vm.config.get("onboot") == "1" and not vm.running:
-                self._start_at_boot(vm)
+        self._start_next(sorted(self.vms.values(), key=_order), boots)
         for container in self.containers.values():
             container.running = container.config.get("onboot") == "1"
 
-    def _start_at_boot(self, vm: VirtualMachine) -> None:
+    def _start_next(self, vms: list[VirtualMachine], boots: int) -> None:
+        """Start those that start with the node, one by one, each after the one before was given the
+        time that is written of it. `PVE::API2::Nodes`, startall."""
+        for place, vm in enumerate(vms):
+            if boots != self.boots or self.vms.get(vm.vmid) is not vm:
+                continue
+            if vm.config.get("onboot") != "1" or vm.running or not self._start_at_boot(vm):
+                continue
+            startup = split_properties(vm.config.get("startup", ""), "order")
+            if "up" in startup:
+                rest = partial(self._start_next, vms[place + 1 :], boots)
+                self.world.after(float(startup["up"]), rest, label="startall")
+                return
+
+    def _start_at_boot(self, vm: VirtualMachine) -> bool:
         """What does not start fails by itself: the task that starts them all ends well."""
         upid = self.tasks.begin("qmstart", str(vm.vmid))
         try:
             self.start_vm(vm.vmid)
         except PveError as error:
             self.tasks.end(upid, error.text)
-        else:
-            self.tasks.end(upid)
+            return False
+        self.tasks.end(upid)
+        return True
 
     def state(self) -> dict[str, Any]:
         vms = {}

@@ -9,13 +9,16 @@ QEMU's hw/vfio/pci.c; pve-kernel's changelog of 7.0.14-3 (a start that hangs as 
 amdgpu); gnif/vendor-reset#41 and #65 (a second start that fails).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from homelab_lib.twin.machine.bus import Function
+from homelab_lib.twin.machine.columns import Row
+from homelab_lib.twin.machine.devices import device
 from homelab_lib.twin.proxmox.boot_loader import numbers
 from homelab_lib.twin.proxmox.mappings import entries, expected
-from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.pci import HELD, PciFunction, hanging, iommu_on, rows
+from homelab_lib.twin.proxmox.node import HELD, ProxmoxNode
+from homelab_lib.twin.proxmox.pci import PciFunction, iommu_on, rows
 from homelab_lib.twin.proxmox.schema import PveError, flag, split_properties
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
@@ -23,13 +26,13 @@ _HOST_BYTES = 2 * 2**30  # what a node needs itself, and no VM gets
 _FALLS = ((7, 0, 0, 0), (7, 0, 14, 3))
 
 
-def take(node: ProxmoxNode, vm: VirtualMachine) -> list[Function]:
+def take(node: ProxmoxNode, vm: VirtualMachine) -> tuple[list[Function], list[Row]]:
     """Give a VM what its configuration says, as it starts.
 
     Returns
     -------
-    list of Function
-        What it sees on its bus.
+    tuple
+        What it sees on its bus, and the disks that came along, as `lsblk` has them.
 
     Raises
     ------
@@ -38,6 +41,7 @@ def take(node: ProxmoxNode, vm: VirtualMachine) -> list[Function]:
     """
     node.learn("pci")
     given: list[Function] = []
+    slots: list[str] = []
     keys = sorted((k for k in vm.config if k.startswith("hostpci")), key=lambda k: int(k[7:]))
     for key in keys:
         options = split_properties(vm.config[key], "host")
@@ -59,7 +63,20 @@ def take(node: ProxmoxNode, vm: VirtualMachine) -> list[Function]:
         if _comes_back(node, slot):
             port = int(key[7:]) + 1
             given += [_inside(node, each, port) for each in functions]
-    return given
+            slots.append(slot)
+    return given, list(_disks(node, slots))
+
+
+def _disks(node: ProxmoxNode, slots: list[str]) -> Iterator[Row]:
+    """The disks behind devices, named as another machine's kernel will find them."""
+    if slots:
+        node.learn("disks")
+    for row in node.disk_rows if slots else ():
+        path, name = row["devpath"], row["devpath"].rpartition("/")[2]
+        if any(f"/{slot}." in node.behind(name) for slot in slots):
+            facts = {"rota": row.get("type") == "hdd", "tran": "nvme" if "nvme" in path else "sata"}
+            facts |= {"model": row.get("model"), "serial": row.get("serial")}
+            yield device(name, row["size"], **facts)
 
 
 def _slot(node: ProxmoxNode, options: dict[str, str]) -> str:
@@ -101,9 +118,7 @@ def _bind(node: ProxmoxNode, functions: list[PciFunction]) -> None:
         if falls and each.driver == "amdgpu":
             node.log("kernel", "BUG: kernel NULL pointer dereference, address: 0000000000000008")
             raise PveError("start failed: command '/usr/bin/kvm -id ...' failed: got timeout")
-        each.driver = HELD
-        gone = hanging(node, each.slot)  # with an adapter go its disks
-        node.disk_rows = [row for row in node.disk_rows if row not in gone]
+        each.driver = HELD  # with an adapter go its disks
     lost = {row["id"] for row in rows(node) if row["iommugroup"] in groups}
     lost &= {card.address for card in node.cards}
     for card in [card for card in node.cards if card.address in lost]:

@@ -13,11 +13,10 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.lspci import lspci as show
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.proxmox.card import Card
-from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.node import HELD, ProxmoxNode
 
 pci_programs = Commands()
 
-HELD = "vfio-pci"
 _SOUND = {"10de": "10de:22bb", "1002:744c": "1002:ab30", "1002": "1002:ab28"}
 _HEAD = re.compile(r"((?:[0-9a-f]{4,}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ")
 _VENDORS = {"0x1d6a": "Aquantia Corp.", "0x10ec": "Realtek Semiconductor Co., Ltd."}
@@ -106,6 +105,8 @@ def _hang(node: ProxmoxNode) -> None:
             above = host.devices[card].slot or ""
         where = slots.get(above.partition(".")[0], _OWN_CONTROLLER)
         target = f"../devices/pci0000:00/{where}/host0/target0:0:0/0:0:0:0/block/{name}"
+        if disk.name in slots:  # it is a device of its own
+            target = f"../devices/pci0000:00/{slots[disk.name]}/nvme/{name[:-2]}/{name}"
         _link(node, f"/sys/block/{name}", target)
     for card in node.cards:
         target = f"../../devices/pci0000:00/{card.address}/net/{card.name}"
@@ -116,17 +117,6 @@ def _link(node: ProxmoxNode, path: str, target: str) -> None:
     node.files.mkdir(path.rpartition("/")[0], parents=True)
     if node.files.entry(path, follow=False) is None:
         node.files.link(path, target)
-
-
-def hanging(node: ProxmoxNode, slot: str) -> list[dict[str, Any]]:
-    """The disks that hang on a device."""
-    node.learn("disks")
-    found = []
-    for row in node.disk_rows:
-        link = node.files.entry(f"/sys/block/{row['devpath'].rpartition('/')[2]}", follow=False)
-        if link is not None and f"/{slot}." in link.data.decode():
-            found.append(row)
-    return found
 
 
 def _with_sound(node: ProxmoxNode) -> Iterator[Function]:

@@ -227,7 +227,11 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     vm.started = dict(kept)
     vm.since_s = node.world.clock.now() - row.get("uptime", 0)
     vm.guest = Guest(node, vm.vmid)
+    vm.guest.system = node.appliance_in(vm.guest)
     node.enter(vm.guest)
+    if vm.guest.system is not None:
+        vm.guest.vouched = True  # it is asked itself, as every machine of its kind
+        return
     if described is None:
         vm.guest.up = True
         return

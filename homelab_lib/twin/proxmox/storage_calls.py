@@ -71,6 +71,7 @@ def statuses(node: ProxmoxNode, given: Given) -> list[dict[str, Any]]:
     if "storage" in given and given["storage"] not in node.stores:
         raise ParameterError({"storage": "No such storage."})
     contents = set(given.get("content", "").split(",")) - {""}
+    node.look_at_shares()
     for store in node.stores.values():
         if store.kind == "pbs" and str(store.options.get("server")) in node.backup_servers:
             store.active = not why_not(node, store)

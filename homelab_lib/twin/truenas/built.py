@@ -14,6 +14,7 @@ from homelab_lib.twin.truenas.download import serve_downloads
 from homelab_lib.twin.truenas.exportfs import server
 from homelab_lib.twin.truenas.graphics import render_nodes
 from homelab_lib.twin.truenas.grounds import GROUNDS
+from homelab_lib.twin.truenas.in_vm import NasInVm
 from homelab_lib.twin.truenas.midclt import truenas
 from homelab_lib.twin.truenas.nas import TrueNas
 from homelab_lib.twin.truenas.pool import SUNDAYS
@@ -41,7 +42,7 @@ _PROTOCOLS = {
 
 def register(world: World) -> None:
     """Tell the world how a TrueNAS is made and seeded."""
-    world.kinds["truenas"] = Kind(_make, seed_truenas)
+    world.kinds["truenas"] = Kind(_make, seed_truenas, in_vms=True)
     world.shelves.append(Shelf("truenas", GROUNDS, _version))
 
 
@@ -50,7 +51,7 @@ def _version(machine: Machine) -> str:
 
 
 def _make(world: World, name: str, host: Host, before_phase: int) -> TrueNas:
-    nas = TrueNas(
+    nas = (NasInVm if name in world.lab.vms else TrueNas)(
         name,
         world,
         user=host.ssh.user if host.ssh else "root",
@@ -124,7 +125,7 @@ def _wide_name(disk: Disk) -> str:
 def _pools(nas: TrueNas, before_phase: int) -> None:
     lab = nas.world.lab
     by_serial = {disk.serial: disk.name for disk in nas.disks.values()}
-    described = lab.hosts[nas.name].disks
+    described = lab.hardware(nas.name).disks
     for name, pool in lab.pools.get(nas.name, {}).items():
         if not made(pool.phase, before_phase):
             continue

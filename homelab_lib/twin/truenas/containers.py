@@ -66,7 +66,9 @@ def _card(nas: TrueNas, app: Row, node: str) -> str:
 
 
 def _part(nas: TrueNas, card: str) -> GpuPart | CpuPart | None:
-    host = nas.world.lab.hosts[nas.name]
+    host = nas.world.lab.hosts.get(nas.name)
+    if host is None:
+        return None  # a VM: what is passed through to it is nobody's to compute on here
     if card == "cpu":
         return host.cpu
     part = host.devices[card].part if card in host.devices else None

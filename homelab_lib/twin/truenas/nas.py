@@ -35,6 +35,8 @@ class TrueNas(Appliance):
         As for `Appliance`.
     """
 
+    brings_agent = True
+
     def __init__(
         self,
         name: str,

@@ -33,9 +33,13 @@ def seed_network(nas: TrueNas, call: Callable[..., Any], ask: Ask) -> None:
     ports = described.attached if described else {}
     running = config.get("state") or {}
     gateway = running.get("ipv4gateway") or ""
+    cards = {one.mac: (one.host, one.segment, one.tag) for one in nas.interfaces}
     nas.interfaces = [
         _interface(nas.name, ports, row, gateway) for row in rows if not row.get("fake")
     ]
+    for one in nas.interfaces:
+        if described is None and one.mac in cards:  # a VM's: on its node's bridge
+            one.host, one.segment, one.tag = cards[one.mac]
     nas.connect(configured=False)
     network = nas.network
     free = call("interface.lag_ports_choices")
