@@ -14,7 +14,8 @@ from homelab_lib.twin.machine.unix import UNIX
 CONTRACT = Path(__file__).parents[1] / "contract"
 BESIDE = "".join(file.read_text(encoding="utf-8") for file in CONTRACT.glob("*same*"))
 BESIDE += (CONTRACT / "shell_grammar.py").read_text(encoding="utf-8")
-BESIDE += (CONTRACT.parent / "real" / "test_exportfs.py").read_text(encoding="utf-8")
+for real in ("test_exportfs.py", "test_samba.py"):
+    BESIDE += (CONTRACT.parent / "real" / real).read_text(encoding="utf-8")
 OURS = (Path(__file__).parents[2] / "homelab_lib/control/linux/placing.py").read_text()
 OURS += (Path(__file__).parents[2] / "homelab_lib/control/linux/files.py").read_text()
 SAID = {grounds.call for grounds in GROUNDS}
