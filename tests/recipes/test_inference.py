@@ -116,6 +116,19 @@ def taken_bytes(world, name):
     return int(machine.run(f"cat {path.decode()}").finished().out)
 
 
+@pytest.mark.parametrize("name", ["k3s-gpu1", "desktop"])
+def test_after_a_restart_its_model_is_in_memory_before_anybody_asks(done, name):
+    """Of the node, with its pods; and of a server that systemd runs."""
+    made, _ = done
+    machine = made.world.machines[name]
+    if name == "desktop":
+        machine.run("sudo systemctl restart ollama").finished()
+    else:
+        machine.reboot()
+    made.world.clock.sleep(300.0)
+    assert made.step("answers", "verify").status == "already", "nothing had to be loaded"
+
+
 @pytest.mark.parametrize("name", ["k3s-gpu1", "k3s-gpu2", "k3s-gpu3"])
 def test_what_real_servers_hold_is_given_back_when_they_end_in_a_rehearsal(done, name):
     made, _ = done

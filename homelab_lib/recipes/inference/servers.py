@@ -3,7 +3,8 @@
 A server's context, its slots and the type of its cache are set for all of its models at once, and
 left to itself it guesses them from the memory that it sees: so models of one card have to agree.
 
-Sources: ollama/ollama envconfig/config.go and server/routes.go (0.32); otwld/ollama-helm 1.77.0.
+Sources: ollama/ollama envconfig/config.go and server/routes.go (0.32), docs/faq.mdx (an empty
+prompt loads a model); otwld/ollama-helm 1.77.0; kubernetes.io, Container Lifecycle Hooks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -123,6 +124,23 @@ class ModelServer:
             told[key] = value
         return told
 
+    @property
+    def loading(self) -> str:
+        """What loads its models whenever it starts: after a restart of its node or its own nobody
+        has to ask first. One that is not pulled yet is left out, for `ollama run` would pull it
+        past the digest; so is one that embeds, which `ollama run` can't load and which is small.
+        It never fails: a hook that does has its container killed."""
+        tags = [m.published.tag for m in self.models if m.published and caches(m.part)]
+        if not tags:
+            return ""
+        quiet = "> /dev/null 2>&1"
+        up = f"n=0; until ollama list {quiet} || [ $n -ge 60 ]; do n=$((n+1)); sleep 1; done"
+        runs = (
+            f"ollama show {tag} {quiet} && timeout 600 ollama run {tag} '' < /dev/null {quiet}"
+            for tag in tags
+        )
+        return "; ".join((up, *runs, "true"))
+
     def values(self) -> dict[str, Any]:
         """What its chart is told."""
         card, vendor = self.card, self.card.part.vendor
@@ -137,6 +155,9 @@ class ModelServer:
             "service": {"type": "NodePort", "nodePort": self.port},
             "extraEnv": [{"name": k, "value": v} for k, v in sorted(self.environment().items())],
         }
+        if self.loading:
+            command = ["/bin/sh", "-c", self.loading]
+            told["lifecycle"] = {"postStart": {"exec": {"command": command}}}
         if vendor == "NVIDIA":
             told["runtimeClassName"] = "nvidia"
         else:

@@ -221,6 +221,8 @@ class Installing:
                 pod[key] = value
         if allowed := [*each.get("tolerations", ()), *pod.get("tolerations", ())]:
             pod["tolerations"] = allowed
+        if hooks := dig(self.values, each.get("hooks_from", "")):
+            container["lifecycle"] = hooks
         if env := dig(self.values, each.get("env_from", "")):
             container["env"] = list(env)
         for name, path in each.get("joined_env", {}).items():

@@ -32,6 +32,8 @@ def serve(cluster: Cluster) -> None:
         if uid not in cluster.programs:
             cluster.programs[uid] = _STARTED[_image(pod)](cluster, pod)
             cluster.begun[uid] = boots[uid]
+            if _image(pod) == model_servers.IMAGE:
+                model_servers.hooked(cluster, pod, cluster.programs[uid])
 
 
 def _image(pod: Object) -> str:

@@ -5,7 +5,7 @@ Source: ollama/ollama docs/linux.mdx, envconfig/config.go.
 
 from homelab_lib.twin.machine.graphics_drivers import cards
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.ollama import Server, discover
+from homelab_lib.twin.machine.ollama import Server, client, discover
 from homelab_lib.twin.machine.ollama_real import remembered
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 
@@ -22,8 +22,11 @@ def ollama(machine: Machine, call: Call) -> Reply:
     unit = machine.units.get(_UNIT)
     if entry is None:
         return Reply(127, stderr="sh: 1: ollama: not found\n")
-    if call.argv[1:] != ("serve",) or unit is None:
+    if unit is None:
         return Reply(1, stderr=f"twin: its ollama is a service alone, not {call.argv}\n")
+    if call.argv[1:] != ("serve",):
+        port = int(call.env.get("OLLAMA_HOST", "127.0.0.1:11434").rpartition(":")[2])
+        return client(machine.http.get(port), call.argv[1:])
     env = call.env
     port = int(env.get("OLLAMA_HOST", "127.0.0.1:11434").rpartition(":")[2])
     before = machine.http.get(port)

@@ -75,9 +75,10 @@ def _started(machine: Machine, text: str) -> str:
     variables = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
     for key in ("ExecStart", "ExecStartPost"):
         for line in re.findall(rf"^{key}=(.*)$", text, re.MULTILINE):
-            words = tuple(shlex.split(line.lstrip("+-@:!").replace("%%", "%").replace("$$", "$")))
+            said = line.lstrip("+-@:!")
+            words = tuple(shlex.split(said.replace("%%", "%").replace("$$", "$")))
             reply = machine.call(Call(words, env=dict(variables))).finished()
-            if reply.status:
+            if reply.status and "-" not in line.removesuffix(said):
                 return reply.err.decode(errors="replace") or f"{key} failed\n"
     return ""
 
