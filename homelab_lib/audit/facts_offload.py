@@ -94,6 +94,35 @@ def offload(lab: Lab, served: ServedModel) -> Offload | None:
     return Offload(counts, rest, taken, (speeds[0], speeds[1]))
 
 
+def over_network(lab: Lab, served: ServedModel) -> Offload | None:
+    """How a model runs over cards of several machines, by llama.cpp's RPC: layer by layer, each
+    token through all of them in turn.
+
+    Parameters
+    ----------
+    lab, served
+        The lab, and the model as it is to be served.
+
+    Returns
+    -------
+    Offload or None
+        With no layer in main memory; None where the cards have no room for all of it, or nothing
+        says how fast they are or what the model weighs. What the network takes is not in it: a
+        state of `n_embd` numbers for each token at each seam.
+    """
+    known = card_facts(lab)
+    cards = [known[name] for name in served.devices if name in known]
+    try:
+        facts, run = model_facts(served.part, served.quant), run_of(served)
+    except ValueError:
+        return None
+    counts = facts.split(cards, run)
+    if sum(counts) < served.part.n_layer or not all(card.bandwidth_bps for card in cards):
+        return None
+    low, high = (_speed(facts, run, cards, counts, None, end) for end in (0, 1))
+    return Offload(counts, 0, 0, (low, high))
+
+
 def on_processor(lab: Lab, host: Host, served: ServedModel) -> tuple[float, float] | None:
     """How fast a host's processor alone decodes a model with a full context.
 
@@ -130,14 +159,16 @@ def _speed(
     run: Run,
     cards: list[CardFacts],
     counts: tuple[int, ...],
-    rate: float,
+    rate: float | None,
     end: int,
 ) -> float:
-    """Tokens per second, every device at one end of what it reaches."""
+    """Tokens per second, every device at one end of what it reaches; `rate` is main memory's, None
+    where nothing is there: the output is with the last layer."""
     cache = facts.cache_per_layer(run)
     active = [size + cache for size in facts.weights.active_bytes]
     sizes, first = [], 0
-    for count in (*counts, len(active) - sum(counts)):
+    rest = () if rate is None else (len(active) - sum(counts),)
+    for count in (*counts, *rest):
         sizes.append(float(sum(active[first : first + count])))
         first += count
     sizes[-1] += facts.weights.output_bytes
@@ -145,4 +176,5 @@ def _speed(
         card.bandwidth_bps * REACHED.get((*card.runtimes, "")[0], _OTHER_REACHED)[end]
         for card in cards
     ]
-    return decode_tokens_per_second(sizes, [*reached, rate * _PROCESSOR_REACHES[end]])
+    memory = [] if rate is None else [rate * _PROCESSOR_REACHES[end]]
+    return decode_tokens_per_second(sizes, [*reached, *memory])

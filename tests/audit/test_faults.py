@@ -1,11 +1,13 @@
 """Faults by name, one a row: what is written down, and what comes of it. And what is no fault."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from homelab_lib.audit.ledger import judge
 from homelab_lib.audit.rules import RULES
+from homelab_lib.audit.rules.pooled import pools_work
 from homelab_lib.audit.run import findings
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
@@ -207,3 +209,16 @@ def test_what_stops_says_what_of_it_was_made_up():
         f for f in findings(lab) if f.subject == "models.pooled-70b" and f.severity == "stops"
     ]
     assert found.assumed == ("vms.k3s-gpu1: Nobody said so.",)
+
+
+def test_what_rpc_over_three_cards_would_bring_is_reckoned():
+    """39.6 GB read once for each token, at 672, 800 and 384 GB/s, by what cards reach of it."""
+    fix = next(f.fix for f in pools_work(load_lab()) if f.subject == "models.pooled-70b")
+    low, high = map(float, re.search(r"layers, ([\d.]+) to ([\d.]+) tokens", fix.title).groups())
+    layers = list(map(int, re.search(r"\((\d+) \+ (\d+) \+ (\d+) layers", fix.title).groups()))
+    assert sum(layers) == 80
+    roof = 1 / sum(
+        39.6e9 * n / 80 / bps for n, bps in zip(layers, (672e9, 800e9, 384e9), strict=True)
+    )
+    assert 0.4 * roof < low < high < 0.76 * roof
+    assert "crosses 2 seams with 32 KiB" in fix.title

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from homelab_lib.audit.assumptions import assumptions
-from homelab_lib.audit.facts_offload import on_processor
+from homelab_lib.audit.facts_offload import on_processor, over_network
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
 from homelab_lib.audit.rules.models import called, cards_of, known, room_of
@@ -11,6 +11,9 @@ from homelab_lib.lab.compute import ServedModel
 from homelab_lib.lab.lab import Lab
 
 GIB = 2**30
+_STATE_BYTES = 4
+"""Of each number of what goes from one layer to the next: llama.cpp computes in single
+precision [bytes]."""
 
 _DRIVES = {
     "Exo": (frozenset(), "on Linux it computes on the CPU [exo README; issues #910, #913]"),
@@ -85,8 +88,8 @@ def pools_work(lab: Lab) -> Iterator[Finding]:
             largest,
             "B",
             tuple(fact(card, f"runtimes {', '.join(card.runtimes)}") for card in cards),
-            Fix("llama.cpp's RPC servers, one for each VM, on a network of their own; or a model "
-                "that fits one card"),
+            Fix("llama.cpp's RPC servers, one for each VM, on a network of their own"
+                f"{_over_network(lab, subject)}; or a model that fits one card"),
             assumed=assumptions(lab, _vms_of(lab, devices)),
         )  # fmt: skip
 
@@ -115,6 +118,22 @@ def cards_suffice(lab: Lab) -> Iterator[Finding]:
                 "B",
                 (fact(cards[0], f"{cards[0].vram_bytes / GIB:g} GiB"),),
             )
+
+
+def _over_network(lab: Lab, subject: str) -> str:
+    """What llama.cpp's RPC would bring: tokens a second, and what crosses the network for each."""
+    model = lab.models.get(subject.removeprefix("models."))
+    found = over_network(lab, model) if model is not None else None
+    if model is None or found is None:
+        return ""
+    low, high = found.tokens_per_second
+    layers = " + ".join(map(str, found.on_cards))
+    seam_kib = model.part.n_embd * _STATE_BYTES / 1024
+    return (
+        f" ({layers} layers, {low:.1f} to {high:.1f} tokens a second; each token crosses "
+        f"{len(found.on_cards) - 1} seams with {seam_kib:g} KiB; its README calls it a proof of "
+        "concept, and insecure)"
+    )
 
 
 def _on_processors(lab: Lab, subject: str, server: str) -> str:
