@@ -1,10 +1,13 @@
 """Cards in guests and models on them, above the passthrough: made, left alone, and what stops."""
 
+import subprocess
+
 import pytest
 
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab.changes import changed
 from homelab_lib.recipes.inference.ollama import steps
+from homelab_lib.recipes.inference.servers import servers_of
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
 from homelab_lib.twin.machine.program import Reply
@@ -127,6 +130,26 @@ def test_after_a_restart_its_model_is_in_memory_before_anybody_asks(done, name):
         machine.reboot()
     made.world.clock.sleep(300.0)
     assert made.step("answers", "verify").status == "already", "nothing had to be loaded"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("pulled", [True, False])
+def test_what_loads_a_model_pulls_none_and_never_fails(pulled, tmp_path):
+    """By a shell: a model that is not there is left out, for `ollama run` would pull it."""
+    [server] = servers_of(described(*ALONE), PHASE)
+    asked = tmp_path / "asked"
+    program = f'#!/bin/sh\necho "$@" >> {asked}\n[ "$1" != show ] || exit {int(not pulled)}\n'
+    program += '[ "$1" != run ] || { cat; exit 1; }\n'
+    (tmp_path / "ollama").write_text(program)
+    (tmp_path / "ollama").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    ran = subprocess.run(
+        ["/bin/sh", "-c", server.loading], env=path, capture_output=True, timeout=20
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+    tag = server.models[0].published.tag
+    runs = [f"run {tag} "] if pulled else []
+    assert asked.read_text().splitlines() == ["list", f"show {tag}", *runs]
 
 
 @pytest.mark.parametrize("name", ["k3s-gpu1", "k3s-gpu2", "k3s-gpu3"])

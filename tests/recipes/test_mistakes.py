@@ -7,6 +7,7 @@ machines are built of (`test_assembly`), and of the Proxmox host (`test_proxmox`
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +227,87 @@ def test_is_no_lab_at_all(name: str) -> None:
 
 def test_they_are_fifteen_and_more() -> None:
     assert len({*MISTAKES, *REFUSED}) >= 15
+
+
+ELSEWHERE = {
+    # virtual machines and the cluster
+    "somebody's VM in the place": "recipes/test_phase2:test_a_foreign_vm_is_left_alone",
+    "a host that is off": "recipes/test_phase2:test_a_host_that_is_off_is_named",
+    "a host of another key": "recipes/test_phase2:test_a_host_with_another_key_is_refused",
+    "a download that is another":
+        "recipes/test_phase2:test_a_tampered_download_is_not_put_in_place",
+    "quorum lost": "contract/test_surprises:no-quorum",
+    "a claim without class": "recipes/test_moves:test_a_claim_of_no_class_says_that_it_has_none",
+    "a claim that is written to":
+        "recipes/test_moves:test_a_claim_that_somebody_writes_to_is_not_copied",
+    # graphics cards and models
+    "a card in a shared group": "recipes/test_cards_given:group shared with a network card",
+    "the host's console": "recipes/test_cards_given:console of the host",
+    "IOMMU off": "recipes/test_cards_given:IOMMU off in the firmware",
+    "kernel too old": "recipes/test_cards_given:kernel too old",
+    "EFI partition full": "recipes/test_cards_given:EFI partition full",
+    "no SSH after the restart": "recipes/test_cards_given:no SSH after the restart",
+    "a VM with SeaBIOS": "recipes/test_cards_given:VM with SeaBIOS",
+    "no reset": "recipes/test_cards_given:no reset",
+    "a taint on the node":
+        "recipes/test_inference:test_a_taint_that_keeps_the_plugin_away_is_named",
+    "wrong RuntimeClass": "recipes/test_inference:test_a_runtime_class_that_no_node_has_is_named",
+    "the processor in silence":
+        "recipes/test_inference:test_a_card_that_the_server_leaves_out_is_no_success",
+    "a model too big":
+        "recipes/test_inference:test_a_model_that_does_not_fit_is_refused_before_anything_is_sent",
+    "a model of another digest":
+        "recipes/test_inference:test_another_digest_than_the_lab_s_stops_before_the_model_is_used",
+    "a page without login": "recipes/test_web_ui:test_a_page_without_a_login_is_no_success",
+    "documents read by nobody":
+        "recipes/test_web_ui:test_a_wrong_address_of_the_embedding_model_stops_at_the_document",
+    "a stand-in without its model":
+        "recipes/test_failover:"
+        "test_a_server_that_lost_its_model_is_not_taken_for_one_that_stands_in",
+    # production
+    "ingress without DNS":
+        "recipes/test_ingress_certificates:"
+        "test_an_ingress_without_dns_stops_where_a_client_asks",
+    "certificate of an unknown issuer":
+        "recipes/test_ingress_certificates:"
+        "test_a_certificate_of_an_unknown_issuer_says_whom_it_misses",
+    "an authority of 90 days":
+        "recipes/test_ingress_certificates:"
+        "test_an_authority_left_to_its_defaults_loses_its_clients",
+    "wrong version of a chart":
+        "recipes/test_ingress_certificates:test_a_wrong_chart_version_is_told_in_helms_words",
+    "definitions left out":
+        "recipes/test_ingress_certificates:test_definitions_left_out_stop_before_the_first_issuer",
+    "Prometheus on NFS":
+        "recipes/test_monitoring:test_prometheus_on_nfs_is_refused_before_anything_runs",
+    "a target that is silent":
+        "recipes/test_monitoring:test_a_target_that_nobody_answers_at_is_named",
+    "a UPS whose server is silent":
+        "recipes/test_monitoring:test_a_ups_whose_server_does_not_answer_is_named",
+    "a repository that Flux may not read":
+        "recipes/test_gitops:"
+        "test_a_repository_that_flux_may_not_read_is_told_in_its_own_words",
+    "Flux that takes over half":
+        "recipes/test_gitops:"
+        "test_what_leaves_the_repository_leaves_the_cluster_only_if_flux_took_all_over",
+    # backups
+    "an expired key": "recipes/test_cloud:test_a_key_that_has_expired_is_told",
+    "a backup older than its promise":
+        "recipes/test_backup:"
+        "test_an_exclusive_lock_stops_the_timers_work_and_the_age_tells",
+    "a backup that differs":
+        "recipes/test_guest_backup:test_a_flipped_byte_fails_the_drill_and_says_where",
+    "a snapshot of etcd that rotted":
+        "recipes/test_backup:test_a_snapshot_of_etcd_that_rotted_fails_its_drill",
+}  # fmt: skip
+"""Those of phases 2 to 4, and where each is seeded: a test, or a row of a table of them."""
+
+
+def test_those_of_later_phases_are_thirty_and_each_is_where_it_is_said_to_be() -> None:
+    tests = Path(__file__).parents[1]
+    for mistake, where in ELSEWHERE.items():
+        module, _, name = where.partition(":")
+        text = (tests / f"{module}.py").read_text()
+        found = f"def {name}(" in text or f'    "{name}": ' in text
+        assert found, f"{mistake}: {where}"
+    assert len(set(ELSEWHERE.values())) >= 30
