@@ -243,3 +243,9 @@ def test_wget_keeps_a_file_and_says_why_not(machine, monkeypatch):
     assert run(machine, "wget -q -O /tmp/f https://example.org/f; cat /tmp/f")[1] == "text"
     assert run(machine, "wget -q -O /tmp/g https://example.org/no; [ -e /tmp/g ]")[0] == 1
     assert run(machine, "wget -q -O /srv/f https://example.org/f")[0] == 3
+
+
+@pytest.mark.parametrize("line", ["sha256sum /tmp/large", "sha256sum < /tmp/large"])
+def test_a_file_of_which_only_the_digest_is_known_has_it_by_whatever_way_it_is_read(machine, line):
+    machine.files.put("/tmp/large", b"stands for it", digest="5" * 64)
+    assert run(machine, line)[1].startswith("5" * 64)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from homelab_lib.twin.machine.entry import FileError
+from homelab_lib.twin.machine.entry import FileError, StandIn
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.machine.textutils import read_of
@@ -39,10 +39,8 @@ def sha256sum(machine: Machine, call: Call) -> Reply:
 def _digest(machine: Machine, call: Call, word: str) -> str:
     name = call.argv[0].rpartition("/")[2].removesuffix("sum")
     data = read_of(machine, call, word)
-    if name == "sha256" and word not in ("-", "/dev/stdin", "/dev/null"):
-        entry = machine.files.entry(call.path(word))
-        if entry is not None:
-            return entry.sha256
+    if name == "sha256" and isinstance(data, StandIn):
+        return data.digest
     return hashlib.new(name, data).hexdigest()
 
 

@@ -52,6 +52,18 @@ class Facts(TypedDict, total=False):
     mtime_s: float
 
 
+class StandIn(bytes):
+    """What is read of a file whose bytes are not here: their digest goes with it, by whatever way
+    they are read."""
+
+    digest: str
+
+    def __new__(cls, data: bytes, digest: str) -> "StandIn":
+        made = super().__new__(cls, data)
+        made.digest = digest
+        return made
+
+
 @dataclass
 class Entry:
     """A file, a folder or a link.

@@ -21,6 +21,7 @@ from homelab_lib.twin.machine.entry import (
     Entry,
     Facts,
     FileError,
+    StandIn,
     Who,
 )
 from homelab_lib.twin.machine.tree import Tree
@@ -57,7 +58,7 @@ class FileSystem(Tree):
             raise FileError(IS_FOLDER)
         if self._place(self.resolve(path, who))[0].failing:
             raise FileError(UNREADABLE)
-        return found.data
+        return StandIn(found.data, found.digest) if found.digest else found.data
 
     def text(self, path: str) -> str:
         """A file as text; empty where there is none."""
