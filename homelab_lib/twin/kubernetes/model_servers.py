@@ -10,8 +10,9 @@ from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import endpoints
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.ollama import Server, client, discover
+from homelab_lib.twin.machine.ollama import Server, discover
 from homelab_lib.twin.machine.ollama_real import Remembered, remembered
+from homelab_lib.twin.machine.ollama_service import client
 from homelab_lib.twin.machine.program import Call, Commands
 from homelab_lib.twin.machine.unix import COREUTILS
 

@@ -19,7 +19,6 @@ from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import holds_already, take, total_bytes, used_bytes
 from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.program import Reply
 from homelab_lib.twin.machine.surroundings import BODY, FROM, METHOD, Answer, NetError
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, weights
 
@@ -407,32 +406,6 @@ class Server:
             "prompt_eval_count": sum(len(text.split()) for text in texts),
         }
         return *_json(told)[:2], load_s + _EMBEDDED_S
-
-
-def client(server: object, words: Sequence[str]) -> Reply:
-    """What the command line's `ollama` does of a server: its list, whether it has a model, and a
-    model with an empty prompt, which loads it; one that is not there is pulled first."""
-    if not isinstance(server, Server):
-        return Reply(1, stderr="Error: ollama server not responding - could not connect\n")
-    match list(words):
-        case ["list"]:
-            return Reply(0, "NAME    ID    SIZE    MODIFIED\n")
-        case ["show", tag]:
-            known = tag in server.store
-            return Reply(
-                0 if known else 1, stderr="" if known else f"Error: model '{tag}' not found\n"
-            )
-        case ["run", tag, ""] if server.runs_already:
-            return Reply()  # the real one has done that when it started, or has not
-        case ["run", tag, ""]:
-            if tag not in server.store:
-                server.answer("POST", "/api/pull", json.dumps({"model": tag}))
-            status, body, takes_s = server.answer(
-                "POST", "/api/generate", json.dumps({"model": tag})
-            )
-            why = "" if status == 200 else f"Error: {body.decode()}\n"
-            return Reply(0 if status == 200 else 1, stderr=why, takes_s=takes_s)
-    return Reply(1, stderr=f"twin: its ollama knows no {' '.join(words)}\n")
 
 
 def _is_allowed(host: str) -> bool:
