@@ -1,17 +1,20 @@
 """Keys that lie about: a twin's login key, and the public key that machines are given."""
 
+import errno
+import os
 from contextlib import ExitStack
 
 import pytest
 
-from homelab_lib import paths
-from homelab_lib.errors import BadParameter, HostKeyRefused, SecretUnresolved
+from homelab_lib import durable, paths
+from homelab_lib.errors import BadParameter, HomelabError, HostKeyRefused, SecretUnresolved
 from homelab_lib.lab import load_lab
 from homelab_lib.target import SshTarget, TwinTarget
 from homelab_lib.target.login_keys import operator_key
 from homelab_lib.target.served import serve_twin
 from homelab_lib.transport.command import change
 from homelab_lib.twin import server
+from homelab_lib.twin.built import built
 
 MINIPC = paths.data() / "examples" / "minipc"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDazPdHjuPXYVwjeL8YS/dey4/DqfIQB+UTlelIAzUTO"
@@ -135,3 +138,14 @@ def test_what_a_runbook_sends_is_waited_for_however_busy_the_computer_is(monkeyp
             assert said.stdout == "all of it"
     finally:
         target.close()
+
+
+def test_a_twin_without_room_for_its_keys_says_so(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "replace", full)
+    world = built(load_lab(MINIPC), before_phase=1)
+    with pytest.raises(HomelabError, match="No space left") as told:
+        TwinTarget(load_lab(MINIPC), world, allow_changes=False)
+    assert "TMPDIR" in told.value.fix

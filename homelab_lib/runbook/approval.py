@@ -1,5 +1,6 @@
 """What a person approved: kept under its digest, and held against what is to be done now."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +8,12 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError, PlanStale
+from homelab_lib.regular_file import read_bytes
 from homelab_lib.runbook.journal import Journal, intents
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 
+_DIGEST = re.compile(r"p[0-9a-f]{16}")
+_LARGEST_BYTES = 2**30
 _AGAIN = "make a new plan (mode=plan), read it, and approve its digest"
 
 
@@ -61,14 +65,17 @@ def load(digest: str, folder: Path) -> Plan:
         No plan of that digest was made here, or its file is broken.
     PlanStale
         The file was changed after it was made.
+    Unreadable
+        There is no file of that name, but something else.
     """
     file = folder / f"{digest}.json"
-    if not digest.isalnum() or not file.exists():
+    if not _DIGEST.fullmatch(digest) or not file.exists():
         raise BadParameter(
-            f"there is no plan {digest!r} for this lab",
+            f"there is no plan {digest[:80]!r} for this lab",
             fix="make a plan (mode=plan), read it, then approve the digest it shows",
         )
-    plan = Plan.from_json(file.read_text(errors="replace"), where=str(file))
+    text = read_bytes(file, max_bytes=_LARGEST_BYTES).decode(errors="replace")
+    plan = Plan.from_json(text, where=str(file))
     if plan.digest != digest:
         raise PlanStale("the plan under this name is another one", where=str(file), fix=_AGAIN)
     return plan

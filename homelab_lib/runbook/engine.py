@@ -115,8 +115,8 @@ class Engine:
             self.sender.patience.renew()
         journal = self.sender.journal
         outcome = StepOutcome(step.name, step.title, start_s=self.sender.elapsed_s)
-        journal.append("step", step=name, mode=self.mode, t=outcome.start_s)
         try:
+            journal.append("step", step=name, mode=self.mode, t=outcome.start_s)
             self._need(step)
             self._work(step, outcome, self.mode)
             if self.mode == "apply":

@@ -156,15 +156,26 @@ def _reading(error: Exception) -> ReadingHost | None:
     return next((each for each in reversed(met) if isinstance(each, ReadingHost)), last)
 
 
-def failed(host: str, call: Call, result: Result, mask: Mask) -> StepFailed:
-    """The error for a call that ended with a status it should not have."""
+def failed(
+    host: str,
+    call: Call,
+    result: Result,
+    mask: Mask,
+    refusals: Sequence[tuple[str, str]] = (),
+) -> StepFailed:
+    """The error for a call that ended with a status it should not have.
+
+    `refusals` are those of its `Change`.
+    """
     said = [result.stderr.strip(), result.stdout.strip()]
     # A service's status says little: its reason is in what it answers.
     told = "\n    ".join(filter(None, said)) if isinstance(call, Request) else said[0] or said[1]
     printed = mask.cut(told, 2000, end=True)
+    known = (fix for words, fix in refusals if words in told)
+    usual = "mend what it complains of, then run the same command line again; it goes on from here"
     return StepFailed(
         f"{host}: the command ended with status {result.exit_status}\n"
         f"    {mask(call.line)}\n    {printed or '(it printed nothing)'}",
         where=host,
-        fix="mend what it complains of, then run the same command line again; it goes on from here",
+        fix=next(known, usual),
     )

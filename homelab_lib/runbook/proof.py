@@ -17,6 +17,7 @@ from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.record import digest_of, sent_before
 
 _AFTER_END = ("sealed",)
+_ALWAYS = ("after.json", "before.json", "report.html", "summary.json")
 _NOT_RUN = ("skipped", "planned", "not reached")
 
 
@@ -58,6 +59,10 @@ def _files(folder: Path, events: list[Event]) -> Iterator[str]:
             yield f"{name} is missing"
         elif digest_of(folder / name) != digest:
             yield f"{name} is not what the run left: it was changed"
+    wanted = _ALWAYS + (("plan.json",) if any(e["kind"] == "plan" for e in events) else ())
+    for name in wanted if sealed else ():
+        if name not in sealed:
+            yield f"the journal does not vouch for {name}"
 
 
 def _ends(folder: Path, events: list[Event]) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
     what was sent in those before it is counted, too."""
     begun = max(n for n, event in enumerate(events) if event["kind"] == "run")
     session = list(_of_its_own_steps(events[begun:]))
-    outcomes = {intent["seq"]: intent["outcome"] for intent in journals.intents(events)}
+    intents = {intent["seq"]: intent for intent in journals.intents(events)}
     sent = {e["seq"] for e in session if e["kind"] == "intent"}
     summed = [one for step in told["steps"] for r in step["resources"] for one in r["sent"]]
     if "sent_before" in told:  # not in one that was kept before there was this
@@ -109,8 +114,13 @@ def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
     reached = sum(one["outcome"] != "failed" for one in summed)
     if {one["intent"] for one in summed} != sent or told["changes_sent"] != reached:
         yield "the summary tells of other changes than the journal"
-    if any(one["outcome"] != outcomes.get(one["intent"]) for one in summed):
+    if any(one["outcome"] != intents.get(one["intent"], {}).get("outcome") for one in summed):
         yield "the summary tells of other outcomes than the journal"
+    yield from _told_as_sent(told, intents)
+    plans = [event for event in session if event["kind"] == "plan"]
+    planned = (told["plan"], told["changes_planned"])
+    if plans and planned != (plans[-1]["fresh"], plans[-1]["changes"]):
+        yield "the summary tells of another plan than the journal"
     ended: dict[str, list[str]] = {}
     for event in session:
         if event["kind"] in ("step-done", "step-failed"):
@@ -120,19 +130,38 @@ def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
         if [status for status in said if status not in _NOT_RUN] != ended.get(name, []):
             yield f"the summary's status of {name} is not what the journal says"
     for kind, key, values in (
-        ("check", "checks", ("title", "holds", "says")),
+        ("check", "checks", ("title", "holds", "says", "taken")),
         ("measurement", "measurements", ("name", "value", "unit", "predicted")),
     ):
         noted = Counter(
-            json.dumps([e["step"], *(e[v] for v in values)]) for e in session if e["kind"] == kind
+            json.dumps([e["step"], *(e.get(v) for v in values)])
+            for e in session
+            if e["kind"] == kind
         )
         shown = Counter(
-            json.dumps([step["step"], *(one[v] for v in values)])
+            json.dumps([step["step"], *(one.get(v) for v in values)])
             for step in told["steps"]
             for one in step[key]
         )
         if noted != shown:
             yield f"the summary's {key} are not those of the journal"
+
+
+def _told_as_sent(told: dict[str, Any], intents: dict[int, Event]) -> Iterator[str]:
+    """Each change stands in the summary as it was sent, where it was sent."""
+    for step in told["steps"]:
+        changes = 0
+        for resource in step["resources"]:
+            for one in resource["sent"]:
+                shown = (step["step"], resource["host"], resource["name"])
+                shown += (one["summary"], one["call"])
+                intent = intents.get(one["intent"], {})
+                keys = ("step", "host", "resource", "summary", "call")
+                if shown != tuple(intent.get(key) for key in keys):
+                    yield f"the summary tells otherwise than the journal what was sent: {shown[3]}"
+                changes += one["outcome"] != "failed"
+        if step["changes_sent"] != changes:
+            yield f"the summary counts other changes in {step['step']} than it tells of"
 
 
 def _of_its_own_steps(session: list[Event]) -> Iterator[Event]:

@@ -125,6 +125,8 @@ class Change:
     unseen
         Why what that machine holds can't be known before it runs; a plan goes as far as its start,
         and what comes after is looked at and planned then. Empty where it is known.
+    refusals
+        What a person has to do where the host refuses it with certain words: (words, what to do).
     """
 
     summary: str
@@ -138,6 +140,7 @@ class Change:
     rollback: Rollback | None = None
     starts: str = ""
     unseen: str = ""
+    refusals: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.undo:

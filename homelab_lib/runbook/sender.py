@@ -133,7 +133,7 @@ class Sender:
             raise
         self._conclude([self._answered(sent, change, answer)])
         if not (answer.ok or sent.busy):
-            raise failed(resource.host, change.call, answer, self.mask)
+            raise failed(resource.host, change.call, answer, self.mask, change.refusals)
         return sent
 
     def send_many(
@@ -190,7 +190,9 @@ class Sender:
             if isinstance(answer, Result):
                 ends.append(self._answered(each, change, answer))
                 if not (answer.ok or each.busy):
-                    errors.append(failed(resource.host, change.call, answer, self.mask))
+                    errors.append(
+                        failed(resource.host, change.call, answer, self.mask, change.refusals)
+                    )
             else:
                 lost = isinstance(answer, OutcomeUnknown)
                 ends.append((each, "unknown" if lost else "failed", {"why": str(answer)}))

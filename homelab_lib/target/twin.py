@@ -9,7 +9,8 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import homelab_lib.control  # noqa: F401  (which of the twin's questions only read)
@@ -94,14 +95,17 @@ class TwinTarget:
         self.world = world
         self.clock = world.clock
         self._seal = seed or secrets.token_bytes(32)
-        self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
-        identity, own_key = key_pair(self._folder, self._seal)
+        with _room_for_it():
+            self._folder = Path(tempfile.mkdtemp(prefix="homelab-twin-"))
+            identity, own_key = key_pair(self._folder, self._seal)
         self._operator_key = operator_key or own_key
         self._served = serve(
             world, authorized_keys=[own_key], acting_for={own_key: self._operator_key}
         )
         self._known_hosts = self._folder / "known_hosts"
-        self._known_hosts.write_text("".join(f"{line}\n" for line in self._served.known_hosts()))
+        with _room_for_it():
+            lines = "".join(f"{line}\n" for line in self._served.known_hosts())
+            self._known_hosts.write_text(lines)
         self._certificates = self._folder / "certificates"
         vouch_for(world, self._certificates)
         self._endpoints = {
@@ -222,6 +226,18 @@ class TwinTarget:
         self.link.close()
         self._served.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def _room_for_it() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HomelabError(
+            f"there is no room for a twin's keys: {error.strerror}",
+            where=error.filename or tempfile.gettempdir(),
+            fix="make room on that disk, or name another folder in TMPDIR",
+        ) from None
 
 
 Target = TwinTarget | SshTarget

@@ -272,3 +272,12 @@ def test_several_servers(lab):
     found = problems(lab)
     assert found[0].startswith("clusters.k.servers.1: there is no VM 'ply2'; did you mean 'play2'?")
     assert "clusters.k.agents.0: the node 'play' is used twice" in found[1]
+
+
+def test_a_machine_is_in_one_cluster(lab):
+    """Two would write one k3s's configuration in turn."""
+    _, document = lab
+    document["downloads"] = {"k3s": DOWNLOAD}
+    document["clusters"] = {"k": cluster(), "other": cluster(context="o")}
+    [problem] = problems(lab)
+    assert problem.startswith("clusters.other.servers.0: the node 'play' is used twice")

@@ -4,6 +4,7 @@ import pytest
 
 from homelab_lib.control.kubernetes import etcd
 from homelab_lib.control.linux.drills import last_drill
+from homelab_lib.errors import OutcomeUnknown, StepFailed
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.recipes.backup import files as backup
@@ -241,6 +242,26 @@ def test_half_made_repositories_are_told():
     where, said = bench.stops()
     assert where == "copy-b2"
     assert "already contains keys" in said
+    assert "delete what lies below keys/ at the place" in said
+
+
+def test_what_a_cut_left_is_not_begun_a_second_time_by_a_restic_that_would_do_so():
+    """Ubuntu 24.04 has 0.16: it makes a second key, and opens the repository by chance."""
+    bench, desk = bench_of()
+    desk.packages["restic"] = "0.16.4-2ubuntu0.1"
+    there, carried = bench.world.repositories.repositories, bench.wire._carried
+
+    def cut_off(host, call):
+        if not call.line.endswith("init"):
+            return carried(host, call)
+        there.setdefault(B2, Repository("f" * 64, KEY, begun=False))  # its key is written first
+        raise OutcomeUnknown("the machine went down")
+
+    bench.wire._carried = cut_off
+    with pytest.raises(StepFailed, match=r"restic 0\.16 must not be given it again") as stopped:
+        bench.step("copy-b2")
+    assert "make a new plan" in str(stopped.value)
+    assert sum(line.endswith("init") for line in bench.wire.sent) == 1
 
 
 def test_folders_that_are_not_there_stop_the_first_copy():

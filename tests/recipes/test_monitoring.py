@@ -111,7 +111,7 @@ def test_rules_are_about_what_this_lab_has():
     ups = Target(name="ups-box", address="10.0.30.5", exporter="nut", watches=("ups",))
     with_ups = with_cluster(monitoring__targets=(ups,))
     names = [rule["alert"] for rule in alerts.rules(with_ups, with_ups.clusters["homelab"])]
-    assert "UpsBoxOnBattery" in names
+    assert {"UpsBoxOnBattery", "UpsBoxUpsFrozen"} <= set(names)
 
 
 def test_the_nas_sends_its_numbers_to_the_cluster_and_is_put_right_where_it_does_not(done):

@@ -1,10 +1,13 @@
 """The engine's promises, on a toy world where every failure can be had."""
 
+import errno
+import os
 from dataclasses import replace
 
 import pytest
 
-from homelab_lib.errors import PlanDiffers, Refused, StepFailed, Unreachable
+from homelab_lib import durable
+from homelab_lib.errors import HomelabError, PlanDiffers, Refused, StepFailed, Unreachable
 from homelab_lib.runbook import detached
 from homelab_lib.runbook.journal import Journal, intents, read
 from homelab_lib.runbook.resource import Change, Diff, Progress, Rollback
@@ -670,3 +673,17 @@ def test_what_failed_was_not_made():
     with pytest.raises(Unreachable):
         run.run_step("build")
     assert not run.sender.journal.made("one", A.name)
+
+
+def test_a_step_whose_begin_finds_no_room_has_failed(tmp_path, monkeypatch):
+    """What asks for its outcome then must find one."""
+    journal = Journal(tmp_path / "journal.jsonl", mask=Mask(), wall=lambda: "now")
+    run = engine(runbook(A), Wire(), journal=journal)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "append", full)
+    with pytest.raises(HomelabError, match="No space left"):
+        run.run_step("build")
+    assert run.outcomes["build"].status == "failed"

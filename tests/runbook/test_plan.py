@@ -1,11 +1,12 @@
 """A plan is bound by its digest, and an approval covers what was approved and no more."""
 
 import hashlib
+import os
 from dataclasses import replace
 
 import pytest
 
-from homelab_lib.errors import BadParameter, HomelabError, PlanStale
+from homelab_lib.errors import BadParameter, HomelabError, PlanStale, Unreadable
 from homelab_lib.runbook.approval import assert_covers, load, save
 from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
@@ -281,3 +282,22 @@ def test_two_changes_are_the_same_where_all_of_this_is(other):
     planned = plan_of(runbook(A), Wire()).changes[0]
     assert replace(planned, **other).identity != planned.identity
     assert replace(planned, summary="in other words").identity == planned.identity
+
+
+@pytest.mark.parametrize(
+    "digest", ["", "..", "p" * 5000, "p0\0", "../../etc/passwd", "p" + "0" * 16]
+)
+def test_what_names_no_plan_is_told_so(tmp_path, digest):
+    with pytest.raises(BadParameter, match="there is no plan"):
+        load(digest, tmp_path)
+
+
+def test_a_folder_or_a_pipe_under_a_plans_name_is_told_soon(tmp_path):
+    name = "p" + "0" * 16
+    (tmp_path / f"{name}.json").mkdir()
+    with pytest.raises(Unreadable):
+        load(name, tmp_path)
+    (tmp_path / f"{name}.json").rmdir()
+    os.mkfifo(tmp_path / f"{name}.json")
+    with pytest.raises(Unreadable, match="a pipe"):
+        load(name, tmp_path)

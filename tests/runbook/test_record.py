@@ -42,8 +42,9 @@ def _run(folder, wire=None, approve=""):
     reporter.keep_plan(plan)
     fresh = plan_of(BOOK, wire)
     journal.append(
-        "plan", digest=plan.digest, fresh=fresh.digest, changes=2, besides=[], gone=[], twin=False
-    )
+        "plan", digest=plan.digest, fresh=fresh.digest, changes=len(fresh.changes), besides=[],
+        gone=[], twin=False,
+    )  # fmt: skip
     run = engine(BOOK, wire, plan=fresh, journal=journal)
     error, outcomes = "", []
     for name in BOOK.names:
@@ -55,7 +56,7 @@ def _run(folder, wire=None, approve=""):
             break
     status = "failed" if error else "completed"
     reporter.conclude(
-        status, outcomes=outcomes, plan=plan, evidence="measured", ended="now", error=error
+        status, outcomes=outcomes, plan=fresh, evidence="measured", ended="now", error=error
     )
     return record.folder
 
@@ -170,6 +171,28 @@ def _sent_twice(events):
 
 def _outcome(document):
     document["steps"][0]["resources"][0]["sent"][0]["outcome"] = "unknown"
+
+
+def _first_sent(**values):
+    return lambda document: document["steps"][0]["resources"][0]["sent"][0].update(values)
+
+
+def _first_resource(**values):
+    return lambda document: document["steps"][0]["resources"][0].update(values)
+
+
+def _unsealed(name):
+    def tamper(folder):
+        (folder / name).write_text("all fine")
+
+        def edit(events):
+            for event in events:
+                event.get("files", {}).pop(name, None)
+            return events
+
+        _rechained(folder, edit)
+
+    return tamper
 
 
 def _first_step(**values):
@@ -304,6 +327,41 @@ TAMPERINGS = {
         ),
         "the summary's measurements are not those",
     ),
+    "where something was sent": (
+        lambda f: _resealed(f, _first_resource(host="two")),
+        "otherwise than the journal what was sent",
+    ),
+    "for what something was sent": (
+        lambda f: _resealed(f, _first_resource(name="value z")),
+        "otherwise than the journal what was sent",
+    ),
+    "what was sent, in the summary": (
+        lambda f: _resealed(f, _first_sent(call="put a 9")),
+        "otherwise than the journal what was sent",
+    ),
+    "what was sent, in words": (
+        lambda f: _resealed(f, _first_sent(summary="look at a")),
+        "otherwise than the journal what was sent",
+    ),
+    "how many changes a step counts": (
+        lambda f: _resealed(f, _first_step(changes_sent=0)),
+        "counts other changes in build",
+    ),
+    "how many changes were planned": (
+        lambda f: _resealed(f, lambda d: d.update(changes_planned=0)),
+        "another plan than the journal",
+    ),
+    "which plan there was": (
+        lambda f: _resealed(f, lambda d: d.update(plan="p" + "0" * 16)),
+        "another plan than the journal",
+    ),
+    "a check that a person signs for": (
+        lambda f: _resealed(f, lambda d: d["steps"][1]["checks"][0].update(taken=True)),
+        "the summary's checks are not those",
+    ),
+    "the page for which nobody vouches": (_unsealed("report.html"), "not vouch for report.html"),
+    "a plan for which nobody vouches": (_unsealed("plan.json"), "not vouch for plan.json"),
+    "what was observed, unvouched": (_unsealed("after.json"), "not vouch for after.json"),
     "the plan taken out of the journal": (
         lambda f: _rechained(f, _without(lambda e: e["kind"] == "plan")),
         "sent without a plan",
@@ -353,6 +411,7 @@ def test_what_the_approval_let_through_besides_the_plan_is_no_fault(folder):
         first["id"] = PlannedChange.from_json(first).identity
         return _with("plan", besides=[first["id"]], gone=[foretold])(events)
 
+    _edited(folder / "summary.json", _first_sent(call="put a 9"))
     _rechained(folder, otherwise)
     assert list(check(folder)) == []
 

@@ -8,6 +8,7 @@ internal/backend for what earlier ones say: before 0.17 every failure has exit s
 there a repository at the following location?" comes with any of them.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,9 @@ _NO_REPOSITORY, _LOCKED, _WRONG_KEY = 10, 11, 12
 _NOT_THERE = ("the specified key does not exist", "no such file or directory",
               "file does not exist")  # fmt: skip
 _NO_BUCKET = "The specified bucket does not exist"
+_HAS_KEYS = "repository already contains keys"
+_LOOKS_FOR_KEYS = (0, 17)  # from this release on `init` leaves alone what has keys already
+_DAMAGED = re.compile(r"config or key (\w{8})\w* is damaged")
 _STALE_S = 1800.0  # whoever is at work renews its lock every five minutes
 _LOOKS = ("--no-lock", "--no-cache")
 _TIMEOUT_S = 180.0
@@ -168,6 +172,15 @@ def _failed(host: Host, shown: Result) -> StepFailed:
             fix="make it with the provider, for this login alone, and have it keep only the last "
             "version of a file: what S3 deletes is only hidden there",
         )
+    if key := _DAMAGED.search(said[0]):
+        return StepFailed(
+            f"restic can't open its repository from {host.name}: {said[0][:300]}",
+            where=host.name,
+            fix="where a `restic init` was cut off and given once more, as restic before 0.17 lets "
+            f"one, two keys lie below keys/ at its place, and {key[1]}… is the one that opens "
+            "nothing: see that it is the older one, and delete that file alone; then run the same "
+            "command again",
+        )
     return StepFailed(
         f"restic can't look at its repository from {host.name}: {said[0][:300]}",
         where=host.name,
@@ -207,6 +220,8 @@ class Repository:
         words = self.access.looks("cat", "config")
         shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
         facts: dict[str, Any] = {"is": _is(host, shown)}
+        if facts["is"] == "none" and host.begun(self.name):
+            facts["begun_with"] = _release(host)
         if facts["is"] != "there":
             return facts
         line = " ".join(words)
@@ -222,9 +237,24 @@ class Repository:
     def diff(self, observed: dict[str, Any]) -> Diff:
         what = self.access.repository
         if observed["is"] == "none":
+            clear = (
+                "an `init` of ours that was cut off has left its key, and no copy was ever made "
+                f"there: delete what lies below keys/ at the place that {self.access.place} names"
+            )
+            begun_with = observed.get("begun_with", [])
+            if begun_with and tuple(begun_with) < _LOOKS_FOR_KEYS:
+                # It would make a second key beside the first, and then often take the wrong one.
+                return Diff(
+                    waiting=f"`restic init` was begun, and restic {'.'.join(map(str, begun_with))} "
+                    f"must not be given it again: if nothing comes of it, {clear}, if anything "
+                    "does, and make a new plan (mode=plan)"
+                )
             call = change(*self.access.words("init"), sudo=True, timeout_s=self.timeout_s)
             undo = "delete it where it lies, and with it every copy that was made since"
-            return Diff((Change(f"make the repository {what}", call, undo=undo),))
+            again = f"{clear}; then run the same command again. Or name another place"
+            refusals = ((_HAS_KEYS, again),)
+            summary = f"make the repository {what}"
+            return Diff((Change(summary, call, undo=undo, refusals=refusals),))
         if observed["is"] == "of another key":
             return Diff(
                 conflict=f"there is a repository where {what} is to be, and our key does not open "
@@ -245,6 +275,22 @@ class Repository:
             summary = f"take away locks that nobody holds: {said}"
             return Diff((Change(summary, call, undo=undo),))
         return Diff()
+
+
+def _release(host: Host) -> list[int]:
+    """The release of restic there: ``[0, 16]``.
+
+    Source: restic's internal/repository, which looks for keys before it makes some since 0.17.0.
+    """
+    shown = host.read("restic", "version", sudo=True)
+    found = re.match(r"restic (\d+)\.(\d+)", shown.stdout)
+    if found is None:
+        raise StepFailed(
+            f"restic does not say which release it is: {shown.stdout[:100]!r}",
+            where=host.name,
+            fix="see there what `restic version` prints",
+        )
+    return [int(found[1]), int(found[2])]
 
 
 def _is(host: Host, shown: Result) -> str:

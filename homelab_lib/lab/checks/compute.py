@@ -17,9 +17,12 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for name, reservation in lab.reservations.items():
         if reservation.host not in lab.hosts:
             yield unknown(("reservations", name, "host"), reservation.host, lab.hosts, "host")
+    nodes = list[tuple[Steps, str]]()
     for name, cluster in lab.clusters.items():
         yield from _cluster(("clusters", name), cluster, lab)
         yield from _networks(("clusters", name), cluster, lab)
+        nodes += _nodes(("clusters", name), cluster)
+    yield from twice(nodes, "the node")
     yield from _users_of_devices(lab)
     yield from _services(lab)
 
@@ -29,11 +32,6 @@ def _cluster(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
     yield from each_known((*path, "agents"), cluster.agents, lab.vms, "VM")
     yield from each_known((*path, "host_agents"), cluster.host_agents, lab.hosts, "host")
     yield from each_known((*path, "clients"), cluster.clients, lab.hosts, "host")
-    nodes: list[tuple[Steps, str]] = [
-        ((*path, "servers", i), server) for i, server in enumerate(cluster.servers)
-    ]
-    nodes += [((*path, "agents", i), agent) for i, agent in enumerate(cluster.agents)]
-    yield from twice(nodes, "the node")
     for field in ("installer", "kubectl"):
         name = getattr(cluster, field)
         if name is not None and name not in lab.downloads:
@@ -45,6 +43,13 @@ def _cluster(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
     yield from _production(path, cluster, lab)
     names = (((*path, "workloads", i, "name"), w.name) for i, w in enumerate(cluster.workloads))
     yield from twice(names, "the workload")
+
+
+def _nodes(path: Steps, cluster: Cluster) -> Iterator[tuple[Steps, str]]:
+    """Its machines: k3s runs on one once, and is a part of one cluster."""
+    for role in ("servers", "agents", "host_agents"):
+        for place, machine in enumerate(getattr(cluster, role)):
+            yield (*path, role, place), machine
 
 
 def _production(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:

@@ -103,6 +103,15 @@ def _of_ups(job: str, name: str) -> Iterator[Rule]:
     ):
         expression = f'network_ups_tools_ups_status{{{job},flag="{flag}"}} == 1'
         yield _rule(f"{name}{what}", expression, for_, severity, says)
+    # A driver that hears nothing any more may go on telling the last that it heard.
+    yield _rule(
+        f"{name}UpsFrozen",
+        f"changes(network_ups_tools_input_voltage{{{job}}}[6h]) == 0",
+        "1d",
+        "warning",
+        "{{ $labels.ups }} has told one mains voltage for a day, which no mains keeps: see "
+        "whether its driver still hears it",
+    )
 
 
 def _of_target(lab: Lab, target: Target) -> Iterator[Rule]:

@@ -15,6 +15,7 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply
 from homelab_lib.twin.machine.restic_access import (
     LOCKED,
     fatal,
+    is_old,
     key_of,
     local,
     opened,
@@ -85,12 +86,14 @@ def _init(machine: Machine, call: Call, options: dict[str, str]) -> Reply:
     place, key = place_of(machine, call, options), key_of(machine, call, options)
     way_there(machine, call, place)
     name, known = local(machine, place), places(machine).repositories
-    if name in known:
+    if name in known and is_old(machine) and not known[name].begun:
+        known[name].damaged = True  # a second key beside the first: which is taken is chance
+    elif name in known:
         what = "master key and config already initialized" if known[name].begun else (
             "repository already contains keys")  # fmt: skip
         raise fatal(machine, f"create repository at {place} failed: {what}")
     drawn = hashlib.sha256(f"{machine.world.seed}/{name}".encode()).hexdigest()
-    known[name] = Repository(drawn, key, begun=False)  # its key is written first
+    known.setdefault(name, Repository(drawn, key, begun=False))  # its key is written first
 
     def done() -> Reply:
         known[name].begun = True

@@ -28,8 +28,12 @@ _OLD = re.compile(r"0\.(\d|1[0-6])\.")  # before 0.17 each failure has status 1
 
 def fatal(machine: Machine, what: str, status: int = 1) -> Misused:
     """restic's last words."""
-    old = _OLD.match(machine.packages.get("restic", ""))
-    return Misused(Reply(1 if old else status, stderr=f"Fatal: {what}\n"))
+    return Misused(Reply(1 if is_old(machine) else status, stderr=f"Fatal: {what}\n"))
+
+
+def is_old(machine: Machine) -> bool:
+    """Whether its restic is older than 0.17, which brought exit statuses, and a look for keys."""
+    return _OLD.match(machine.packages.get("restic", "")) is not None
 
 
 def places(machine: Machine) -> Places:
@@ -170,10 +174,12 @@ def opened(machine: Machine, call: Call, options: dict[str, str]) -> Repository:
         missing = {"s3": "Stat: The specified key does not exist.", "sft": "file does not exist"}
         why = missing.get(place.partition(":")[0][:3], f"stat {place}/config: no such file or "
                           "directory")  # fmt: skip
-        old = _OLD.match(machine.packages.get("restic", ""))
-        lead = "" if old else "repository does not exist: "
+        lead = "" if is_old(machine) else "repository does not exist: "
         raise fatal(machine, f"{lead}unable to open config file: {why}\nIs there a repository at "
                     f"the following location?\n{place}", NO_REPOSITORY)  # fmt: skip
+    if found.damaged:
+        why = f"config or key {found.id} is damaged: ciphertext verification failed"
+        raise fatal(machine, why)
     if found.password != key:
         raise fatal(machine, "wrong password or no key found", WRONG_KEY)
     return found

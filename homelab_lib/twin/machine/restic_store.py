@@ -86,6 +86,8 @@ class Repository:
         What opens it; None: not what anybody here knows.
     begun
         Whether it is all there: one that was cut off while it was made has a key and no more.
+    damaged
+        Whether the key that is taken for it is that of an attempt to make it that was cut off.
     snapshots, locks
         What is in it.
     rotten
@@ -95,6 +97,7 @@ class Repository:
     id: str
     password: str | None
     begun: bool = True
+    damaged: bool = False
     snapshots: list[Snapshot] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     rotten: set[str] = field(default_factory=set)
