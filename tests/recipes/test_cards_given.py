@@ -280,6 +280,7 @@ def _again(there):
     raise AssertionError(stopped)
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_cut_off_at_every_change_it_comes_to_the_same(undisturbed, when):
     state, sent = undisturbed
@@ -295,6 +296,7 @@ def test_cut_off_at_every_change_it_comes_to_the_same(undisturbed, when):
         assert there.wire.sent == []
 
 
+@pytest.mark.sample
 def test_the_host_restarts_at_every_change_and_it_comes_to_the_same(undisturbed):
     state, sent = undisturbed
     for nth in range(len(sent)):
