@@ -105,6 +105,18 @@ def test_without_its_hba_a_pool_is_out_and_its_share_leads_nowhere():
     assert there.world.nfs(node, "10.0.30.30", "/mnt/tank/files")[1] == ""
 
 
+def test_its_image_may_be_there_already(tmp_path):
+    document = yaml.safe_load(FILE.read_text())
+    document["images"]["truenas"] |= {"exists": True}
+    for key in ("url", "sha256"):
+        del document["images"]["truenas"][key]
+    file = tmp_path / "lab.yaml"
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    there = bench(1, load_lab(file))
+    assert there.stops() == ("", "")
+    assert not [line for line in there.wire.sent if "download-url" in line]
+
+
 WAYS = {
     "nobody says how": {},
     "an HBA and a drive": {"passthrough": ["hba", "fast"]},

@@ -1,5 +1,7 @@
 """A Proxmox node as the lab describes it, and as earlier phases have left it."""
 
+from collections.abc import Collection
+
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
@@ -132,6 +134,16 @@ def _network(node: ProxmoxNode, host: Host, before_phase: int) -> None:
     node.reach.stands()
 
 
+def _images(node: ProxmoxNode, content: Collection[str], place: str) -> None:
+    """The images that somebody has put on a storage: those that the lab says are there."""
+    for image in node.world.lab.images.values():
+        kind = {"iso": "iso", "template": "vztmpl"}.get(image.kind, "import")
+        if image.exists and kind in content:
+            path, size = f"{place}/{FOLDERS[kind]}/{image.filename}", image.size_bytes or None
+            data = image.filename.encode()  # its digest is this one's where nobody has told it
+            node.files.put(path, data, digest=image.sha256 or "", size_bytes=size)
+
+
 _LEVELS = {"stripe": "single", "mirror": "mirror", "raidz1": "raidz"}
 
 
@@ -171,3 +183,4 @@ def _storages(node: ProxmoxNode, before_phase: int) -> None:
             node.files.mkdir(place, parents=True)
             for folder in FOLDERS.values():
                 node.files.mkdir(f"{place}/{folder}", parents=True)
+            _images(node, storage.content, place)

@@ -44,6 +44,11 @@ def _order(vm: VirtualMachine) -> tuple[float, int]:
     return float(order) if order else math.inf, vm.vmid
 
 
+def _digest(image: Image) -> str:
+    """An image's digest; of one that nobody has told it of, that of what stands for it here."""
+    return image.sha256 or hashlib.sha256(image.filename.encode()).hexdigest()
+
+
 def _own_archives(node: "ProxmoxNode", store: Store) -> dict[str, Archive]:
     """The backups on a server that nobody else of this world has."""
     return store.archives
@@ -245,7 +250,7 @@ class ProxmoxNode(Machine):
         """The image that its disk was made from."""
         digest = self.vms[vmid].booted
         images = self.world.lab.images.values()
-        return next((image for image in images if image.sha256 == digest), None)
+        return next((image for image in images if _digest(image) == digest), None)
 
     def instance_id(self, vmid: int) -> str:
         """cloud-init's instance: another one when what it says to the VM has changed."""
