@@ -13,6 +13,7 @@ BOTH := -n 2 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo rehearse test test-contract test-real test-browser test-all test-crash test-kills test-mutants test-machine \
+    test-kube \
     lab fidelity guides notebooks bench lint example clean
 
 demo: $(INSTALLED)
@@ -24,7 +25,7 @@ rehearse: $(INSTALLED)
 	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine)"
+	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine or kube)"
 	$(PY) -m pytest -q $(BOTH) -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.
@@ -59,6 +60,10 @@ test-mutants: $(INSTALLED)
 # Debian with OpenZFS under qemu, built once as root; the runbooks are run on it, its power is cut.
 test-machine: $(INSTALLED)
 	HOMELAB_STRICT=1 $(PY) tests/proof.py machine -- -q -m "machine"
+
+# Kubernetes' own control plane, built once from Debian's source; the twin's answers beside its.
+test-kube: $(INSTALLED)
+	HOMELAB_STRICT=1 $(PY) tests/proof.py kube -- -q -m "kube"
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check homelab_lib tests benchmarks conftest.py

@@ -76,7 +76,7 @@ class Applied:
         if observed is None:
             space = f" -n {self.namespace}" if self.namespace else ""
             undo = f"kubectl delete {self.resource} {self.object_name}{space}"
-            return Diff((Change(f"make {self.name}", self._apply, undo=undo),))
+            return Diff((Change(f"make {self.name}", self._apply(), undo=undo),))
         labels = observed["metadata"].get("labels", {})
         if {key: labels.get(key) for key in self._marks} != self._marks:
             return Diff(conflict=self._foreign(where))
@@ -96,7 +96,7 @@ class Applied:
             (
                 Change(
                     f"change {where} of {self.name}",
-                    self._apply,
+                    self._apply("--force-conflicts"),
                     replaces=self._before(observed, where),
                     undo="kubectl apply it as the record's before.json has it",
                 ),
@@ -110,13 +110,15 @@ class Applied:
         labels = {**metadata.get("labels", {}), **self._marks}
         return {**self.document, "metadata": {**metadata, "labels": labels}}
 
-    @property
-    def _apply(self) -> Any:
+    def _apply(self, *more: str) -> Any:
+        """Apply it. What somebody changed of ours is theirs to the API, which gives it back only by
+        force; that it is ours say its marks, and what stood there says the plan."""
         return change(
             *KUBECTL,
             "apply",
             "--server-side",
             f"--field-manager={MANAGER}",
+            *more,
             "-f",
             "-",
             stdin=json.dumps(self.whole, indent=1, sort_keys=True),

@@ -28,13 +28,15 @@ def failure(error: ApiError) -> str:
 
 def apply(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
     """Make objects what documents say; one that is refused keeps none of the others back."""
+    if words.is_true("--force-conflicts") and "--server-side" not in words:
+        raise ApiError("", "error: --force-conflicts only works with --server-side")
     if words.dry_run not in ("", "server"):
         raise ApiError("", "error: this twin knows no apply --dry-run=client")
     out, complaints = "", ""
-    for document in _given(machine, words, call, "apply"):
+    for document in given(machine, words, call, "apply"):
         try:
             kind = kind_of(document, cluster.kinds)
-            _into_namespace(document, kind, words)
+            into_namespace(document, kind, words)
             out += f"{kind.singular}/{name_of(document)} {_applied(cluster, document, kind, words)}"
             out += " (server dry run)\n" if words.dry_run else "\n"
         except ApiError as error:
@@ -46,14 +48,15 @@ def apply(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply
 def _applied(cluster: Cluster, document: Object, kind: Kind, words: Words) -> str:
     dry = bool(words.dry_run)
     if "--server-side" in words:
-        cluster.apply(document, words.get("--field-manager", "kubectl"), dry_run=dry)
+        manager, force = words.get("--field-manager", "kubectl"), words.is_true("--force-conflicts")
+        cluster.apply(document, manager, dry_run=dry, force=force)
         return "serverside-applied"
     metadata = document.get("metadata") or {}
     before = cluster.get(kind.key, name_of(document), metadata.get("namespace") or "default")
     text = json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n"
     notes = (metadata.get("annotations") or {}) | {LAST_APPLIED: text}
     marked = document | {"metadata": metadata | {"annotations": notes}}
-    after = cluster.apply(marked, _BY_HAND, dry_run=dry)
+    after = cluster.apply(marked, _BY_HAND, dry_run=dry, force=True)
     if before is None:
         return "created"
     versions = (before["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"])
@@ -66,7 +69,7 @@ def create(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Repl
     for document in _new(machine, words, call):
         try:
             kind = kind_of(document, cluster.kinds)
-            _into_namespace(document, kind, words)
+            into_namespace(document, kind, words)
             space = (document.get("metadata") or {}).get("namespace") or "default"
             if cluster.get(kind.key, name_of(document), space) is not None:
                 what = f'{kind.resource} "{name_of(document)}" already exists'
@@ -94,7 +97,8 @@ def shown(machine: Machine, words: Words, call: Call) -> Reply:
     return Reply(0, out)
 
 
-def _given(machine: Machine, words: Words, call: Call, verb: str) -> list[Object]:
+def given(machine: Machine, words: Words, call: Call, verb: str) -> list[Object]:
+    """The documents that a call hands in."""
     if "--filename" not in words:
         raise ApiError("", "error: must specify one of -f and -k")
     found: list[Object] = []
@@ -113,7 +117,8 @@ def _given(machine: Machine, words: Words, call: Call, verb: str) -> list[Object
     return found
 
 
-def _into_namespace(document: Object, kind: Kind, words: Words) -> None:
+def into_namespace(document: Object, kind: Kind, words: Words) -> None:
+    """Put a document where the call says, unless it says so itself."""
     wanted = words.get("--namespace")
     if not wanted or not kind.namespaced:
         return
@@ -129,7 +134,7 @@ def _into_namespace(document: Object, kind: Kind, words: Words) -> None:
 
 def _new(machine: Machine, words: Words, call: Call) -> list[Object]:
     if "--filename" in words:
-        return _given(machine, words, call, "create")
+        return given(machine, words, call, "create")
     kind, *names = words.operands[1:] or [""]
     if kind == "secret":
         if names[:1] != ["generic"]:

@@ -7,12 +7,13 @@ whenever the simulated clock has moved on, and do the next thing that is due.
 import copy
 import hashlib
 import marshal
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from homelab_lib.twin.kubernetes import definitions, schema
+from homelab_lib.twin.kubernetes import admission, definitions, ownership, schema
 from homelab_lib.twin.kubernetes.defaults import fill_in
 from homelab_lib.twin.kubernetes.invalid import refuse
 from homelab_lib.twin.kubernetes.objects import (
@@ -54,7 +55,7 @@ class Cluster:
         self.version = version
         self.kinds = dict(KINDS)  # with those that somebody defines, by their keys
         self.objects = Objects()
-        self.applied: dict[tuple[Key, str], Object] = {}
+        self.applied: dict[tuple[Key, str], Object] = {}  # what each manager says of an object
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
         self.installed: dict[str, int] = {}  # of a chart's uid, the generation that stands
         self.members: dict[str, Machine] = {}
@@ -83,6 +84,11 @@ class Cluster:
         self._ticks: set[float] = set()
         for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The version as numbers."""
+        return tuple(map(int, re.findall(r"\d+", self.version.partition("+")[0])))
 
     # ---------------------------------------------------------------- reading
 
@@ -131,6 +137,7 @@ class Cluster:
         new = copy.deepcopy(document)
         refuse(kind, new, None)
         fill_in(kind, new)
+        admission.admit(new, self.get, self.all)
         self._begin(kind, key, new)
         if owner is not None:
             new["metadata"]["ownerReferences"] = [
@@ -145,8 +152,19 @@ class Cluster:
         self._store(key, new)
         return new
 
-    def apply(self, document: Object, manager: str, *, dry_run: bool = False) -> Object:
+    def apply(
+        self, document: Object, manager: str, *, dry_run: bool = False, force: bool = False
+    ) -> Object:
         """Server-side apply: make the object, or make it what the manager now says.
+
+        Parameters
+        ----------
+        document, manager
+            What is said of the object, and by whom.
+        dry_run
+            Whether nothing is kept.
+        force
+            Whether fields are changed that others manage: they are the manager's from then on.
 
         Raises
         ------
@@ -162,10 +180,19 @@ class Cluster:
         key = self._key(kind, document)
         self._place(kind, key)
         old = self.objects.get(key)
-        new = merged(old or {}, self.applied.get((key, manager), {}), document)
+        others = {who: said for (at, who), said in self.applied.items() if at == key}
+        last = others.pop(manager, {})
+        taken = ownership.conflicts(shape, old, document, others) if old and others else {}
+        if taken and not force:
+            raise ownership.conflict(taken, kind.api_version)
+        if last and others:  # what others say as well stays there, whoever no longer does
+            last = ownership.without(shape, last, ownership.said_by(shape, others.values()))
+        new = merged(old or {}, last, document)
         schema.refuse_values(shape, kind, document, new)
         refuse(kind, new, old)
         fill_in(kind, new)
+        if old is None:
+            admission.admit(new, self.get, self.all)
         if dry_run:
             return new
         if kind.name == "CustomResourceDefinition":
@@ -178,6 +205,8 @@ class Cluster:
             if new.get("spec") != old.get("spec"):
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
                 self.since[_spec_of(new)] = self.world.clock.now()
+        for who, paths in taken.items():
+            self.applied[key, who] = ownership.without(shape, others[who], set(paths))
         self.applied[key, manager] = copy.deepcopy(document)
         self._store(key, new)
         return new
@@ -209,6 +238,8 @@ class Cluster:
         gone = self.objects.pop(key, None)
         if gone is None:
             raise not_found(known, name)
+        for said in [each for each in self.applied if each[0] == key]:
+            del self.applied[said]
         for other in list(self.kinds):
             for child in self.owned(other, gone):
                 self.delete(other, child["metadata"]["name"], child["metadata"]["namespace"])

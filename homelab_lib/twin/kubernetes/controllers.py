@@ -6,10 +6,11 @@ import json
 
 from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
 from homelab_lib.twin.kubernetes.nodes import ready
-from homelab_lib.twin.kubernetes.objects import Object, dig
-from homelab_lib.twin.kubernetes.scheduler import kept_away
+from homelab_lib.twin.kubernetes.objects import ApiError, Object, dig
+from homelab_lib.twin.kubernetes.scheduler import selected, untolerated
 
 
 def _suffix(*parts: object, length: int = 5) -> str:
@@ -91,7 +92,7 @@ def _lost(cluster: Cluster, pod: Object) -> bool:
     return any(taint["key"] == "node.kubernetes.io/unreachable" for taint in taints)
 
 
-def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> Object:
+def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> None:
     template = copy.deepcopy(owner["spec"]["template"])
     meta = owner["metadata"]
     used = {p["metadata"]["name"] for p in cluster.all("Pod", meta["namespace"])}
@@ -101,21 +102,23 @@ def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> O
         if (candidate := f"{meta['name']}-{_suffix(meta['uid'], number, i)}") not in used
     )
     spec = template["spec"] | ({"nodeName": node} if node else {})
-    return cluster.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": name,
-                "namespace": meta["namespace"],
-                "generateName": f"{meta['name']}-",
-                "labels": (dig(template, "metadata.labels") or {}) | _ownership(owner),
-            },
-            "spec": spec,
-            "status": {"phase": "Pending"},
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": meta["namespace"],
+            "generateName": f"{meta['name']}-",
+            "labels": (dig(template, "metadata.labels") or {}) | _ownership(owner),
         },
-        owner=owner,
-    )
+        "spec": spec,
+        "status": {"phase": "Pending"},
+    }
+    try:
+        cluster.create(pod, owner=owner)
+    except ApiError as error:
+        text = f"Error creating: {error.message}"
+        say(cluster, owner, "FailedCreate", text, warning=True)
 
 
 def _ownership(owner: Object) -> dict[str, str]:
@@ -140,7 +143,7 @@ def daemon_sets(cluster: Cluster) -> None:
         nodes = [
             node["metadata"]["name"]
             for node in cluster.all("Node")
-            if not kept_away(template, _without_own_taints(node))
+            if untolerated(template, _without_own_taints(node)) is None and selected(template, node)
         ]
         for pod in [p for p in pods if p["spec"].get("nodeName") not in nodes]:
             cluster.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
@@ -214,16 +217,18 @@ def _numbered(cluster: Cluster, owner: Object, number: int, revision: str) -> No
         "statefulset.kubernetes.io/pod-name": name,
         "apps.kubernetes.io/pod-index": str(number),
     }
-    cluster.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": space, "labels": labels | numbered},
-            "spec": template["spec"],
-            "status": {"phase": "Pending"},
-        },
-        owner=owner,
-    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": space, "labels": labels | numbered},
+        "spec": template["spec"],
+        "status": {"phase": "Pending"},
+    }
+    try:
+        cluster.create(pod, owner=owner)
+    except ApiError as error:
+        what = f"create Pod {name} in StatefulSet {meta['name']} failed"
+        say(cluster, owner, "FailedCreate", f"{what} error: {error.message}", warning=True)
 
 
 def _without_own_taints(node: Object) -> Object:

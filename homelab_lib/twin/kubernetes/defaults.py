@@ -32,6 +32,10 @@ def fill_in(kind: Kind, document: Object) -> None:
         _fill_in_pod(spec["template"]["spec"], "")
     elif kind.name == "Pod":
         _fill_in_pod(spec, "Always")
+        for container in spec["containers"]:
+            if limits := container["resources"].get("limits"):
+                asked = container["resources"].get("requests") or {}
+                container["resources"]["requests"] = {**limits, **asked}
         _admit(spec)
         document.setdefault("status", {"phase": "Pending"})
     elif kind.name == "Service":
@@ -51,7 +55,7 @@ def fill_in(kind: Kind, document: Object) -> None:
     elif kind.name == "Namespace":
         meta = document["metadata"]
         meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
-        document.setdefault("spec", {"finalizers": ["kubernetes"]})
+        document.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
         document.setdefault("status", {"phase": "Active"})
 
 

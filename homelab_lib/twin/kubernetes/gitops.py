@@ -152,4 +152,4 @@ def _apply(cluster: Cluster, it: Object, document: Object, keeper: Object) -> No
     marks = {f"{_LABELS}/name": it["metadata"]["name"],
              f"{_LABELS}/namespace": it["metadata"]["namespace"]}  # fmt: skip
     labels = {**meta.get("labels", {}), **marks}
-    cluster.apply(document | {"metadata": meta | {"labels": labels}}, _MANAGER)
+    cluster.apply(document | {"metadata": meta | {"labels": labels}}, _MANAGER, force=True)

@@ -122,23 +122,6 @@ def asked_cards(pod: Object) -> dict[str, int]:
     return found
 
 
-def lacks(cluster: Cluster, pod: Object, node: Object) -> str:
-    """Which cards a node has too few of; empty for enough."""
-    name = node["metadata"]["name"]
-    for resource, count in asked_cards(pod).items():
-        there = int(node["status"]["allocatable"].get(resource, 0))
-        others = (
-            asked_cards(each).get(resource, 0)
-            for each in cluster.all("Pod")
-            if each is not pod
-            and each["spec"].get("nodeName") == name
-            and dig(each, "status.phase") in ("Pending", "Running")
-        )
-        if count > there - sum(others):
-            return f"Insufficient {resource}"
-    return ""
-
-
 def visible(cluster: Cluster, pod: Object) -> Iterator[tuple[Function, GpuPart]]:
     """The cards that the programs in a pod see: NVIDIA's only by NVIDIA's runtime."""
     machine = cluster.members[pod["spec"]["nodeName"]]

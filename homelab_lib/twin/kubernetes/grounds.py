@@ -26,8 +26,15 @@ def _kubectl(call: str, rests: Fidelity, source: str) -> tuple[Grounds, ...]:
 
 
 GROUNDS: tuple[Grounds, ...] = (
-    *_kubectl("apply", Fidelity.VALIDATOR, "the API's schemas of each minor release"),
-    *_kubectl("create", Fidelity.VALIDATOR, "the API's schemas; kubectl beside it"),
+    *_kubectl(
+        "apply",
+        Fidelity.VALIDATOR,
+        "the API's schemas of each minor release; an API server beside it (tests/kube)",
+    ),
+    *_kubectl(
+        "create", Fidelity.VALIDATOR, "the API's schemas; kubectl and an API server beside it"
+    ),
+    *_kubectl("diff", Fidelity.RECORDED, "kubectl and an API server beside it (tests/kube)"),
     *_kubectl("config", Fidelity.RECORDED, "kubectl 1.34 and 1.37 beside it"),
     *_kubectl("version", Fidelity.RECORDED, "kubectl 1.34 and 1.37 beside it"),
     *_kubectl("get", Fidelity.SOURCE, "the API's schemas, kubernetes/kubectl"),
@@ -40,9 +47,11 @@ GROUNDS: tuple[Grounds, ...] = (
     *_kubectl(
         "exec", Fidelity.DOCUMENTATION, "its words; NVIDIA/nvidia-container-toolkit#48, nvidia-smi"
     ),
-    *_kubectl("delete", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl delete"),
+    *_kubectl(
+        "delete", Fidelity.DOCUMENTATION, "kubernetes.io; for one pod an API server beside it"
+    ),
     *_kubectl("logs", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl logs"),
-    *_kubectl("label", Fidelity.SOURCE, "kubernetes/kubectl, pkg/cmd/label"),
+    *_kubectl("label", Fidelity.RECORDED, "kubectl and an API server beside it (tests/kube)"),
     *_kubectl("auth", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl auth can-i"),
     *_kubectl("rollout", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl rollout status"),
     Grounds(
@@ -50,7 +59,7 @@ GROUNDS: tuple[Grounds, ...] = (
         Fidelity.SOURCE,
         "k3s-io/k3s, pkg/etcd/snapshot.go, pkg/cli/etcdsnapshot",
     ),
-    Grounds("etcdctl snapshot", Fidelity.SOURCE, "etcd 3.5, etcdctl and etcdutl"),
+    Grounds("etcdctl snapshot", Fidelity.SOURCE, "etcd 3.5; etcdctl 3.4 beside it (tests/kube)"),
     Grounds("k3s --version", Fidelity.RECORDED, "an output of a real one"),
     Grounds("/usr/local/bin/k3s --version", Fidelity.RECORDED, "an output of a real one"),
     Grounds(

@@ -5,7 +5,14 @@ Source: kubernetes.io/docs/reference/kubectl/generated.
 
 from collections.abc import Callable
 
-from homelab_lib.twin.kubernetes import applying, configuring, executing, labelling, looking
+from homelab_lib.twin.kubernetes import (
+    applying,
+    configuring,
+    diffing,
+    executing,
+    labelling,
+    looking,
+)
 from homelab_lib.twin.kubernetes.applying import failure
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.flags import Words
@@ -100,6 +107,7 @@ VERBS: dict[str, Verb] = {
     "apply": applying.apply,
     "create": applying.create,
     "delete": looking.delete,
+    "diff": diffing.diff,
     "exec": executing.execute,
     "label": labelling.label,
     "logs": looking.logs,

@@ -4,12 +4,17 @@ Source: kubernetes/kubectl `pkg/cmd/label`.
 """
 
 import copy
+from collections.abc import Mapping
 
 from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
+from homelab_lib.twin.kubernetes.definitions import shape_of
 from homelab_lib.twin.kubernetes.flags import Words
-from homelab_lib.twin.kubernetes.objects import ApiError, kind_called
+from homelab_lib.twin.kubernetes.objects import ApiError, Kind, Object, dig, kind_called
+from homelab_lib.twin.kubernetes.ownership import without
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
+
+_MANAGER = "kubectl-label"
 
 
 def label(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply:
@@ -31,8 +36,24 @@ def label(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply
             what = f"'{key}' already has a value ({labels[key]}), and --overwrite is false"
             raise ApiError("", f"error: {what}")
         labels[key] = value
-    same = labels == found["metadata"].get("labels", {})
+    before = found["metadata"].get("labels", {})
+    same = labels == before
+    changed = [k for k in labels.keys() | before.keys() if labels.get(k) != before.get(k)]
+    _manage(cluster, kind, found, {each: labels.get(each) for each in changed})
     found["metadata"]["labels"] = labels
     cluster.settle()
     said = f"{kind.singular}/{name} {'not labeled' if same else 'labeled'}\n"
     return Reply(0, said, takes_s=0.2)
+
+
+def _manage(cluster: Cluster, kind: Kind, found: Object, changed: Mapping[str, str | None]) -> None:
+    """Labels that were changed are managed by whoever did it, and by nobody else."""
+    meta, shape = found["metadata"], shape_of(kind, cluster.version)
+    key = (kind.key, meta.get("namespace", ""), meta["name"])
+    paths = {(".metadata", ".labels", f".{each}") for each in changed}
+    for at, who in cluster.applied:
+        if at == key:
+            cluster.applied[at, who] = without(shape, cluster.applied[at, who], paths)
+    held = dig(cluster.applied.get((key, _MANAGER)), "metadata.labels") or {}
+    held |= {name: value for name, value in changed.items() if value is not None}
+    cluster.applied[key, _MANAGER] = {"metadata": {"labels": held}}

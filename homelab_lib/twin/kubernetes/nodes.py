@@ -10,6 +10,12 @@ from homelab_lib.twin.machine.machine import Machine
 _READY_S = 20.0
 _LIFE_SIGN_S = 40.0  # how long a node may be silent before it is called unknown
 
+_TROUBLE = {
+    "False": "node.kubernetes.io/not-ready",
+    "Unknown": "node.kubernetes.io/unreachable",
+}
+"""The taint of a node that is not ready, by what is known of it."""
+
 
 def join(cluster: Cluster, machine: Machine, *, server: bool, config: dict[str, Any]) -> None:
     """A node registers; labels and taints of its configuration count only now."""
@@ -96,16 +102,15 @@ def watch(cluster: Cluster) -> None:
             status, reason = "Unknown", "NodeStatusUnknown"
         before = node["status"].get("conditions")
         node["status"]["conditions"] = statuses.node_conditions(cluster, before, status, reason)
-        taints = [
-            taint
-            for taint in node["spec"].get("taints", ())
-            if taint["key"] != "node.kubernetes.io/unreachable"
+        kept = [
+            each for each in node["spec"].get("taints", ()) if each["key"] not in _TROUBLE.values()
         ]
-        if status == "Unknown":
-            taints.append({"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"})
+        if status in _TROUBLE:
+            effects = ("NoSchedule", "NoExecute")
+            kept += [{"key": _TROUBLE[status], "effect": effect} for effect in effects]
         node["spec"].pop("taints", None)
-        if taints:
-            node["spec"]["taints"] = taints
+        if kept:
+            node["spec"]["taints"] = kept
 
 
 def _left(threads: int, config: dict[str, Any]) -> str:

@@ -227,6 +227,10 @@ def merged(existing: Any, last: Any, new: Any) -> Any:
         last = last if isinstance(last, dict) else {}
         dropped = set(last) - set(new)
         kept = {key: value for key, value in existing.items() if key not in dropped}
+        for key in dropped & existing.keys():
+            parts = existing[key], last[key]
+            if all(isinstance(part, dict) for part in parts) and (rest := merged(*parts, {})):
+                kept[key] = rest
         return kept | {key: merged(existing.get(key), last.get(key), new[key]) for key in new}
     if isinstance(new, list) and all(isinstance(item, dict) and "name" in item for item in new):
         old = {i["name"]: i for i in existing or () if isinstance(i, dict) and "name" in i}

@@ -117,10 +117,26 @@ def _resources(resources: Object, path: str) -> Iterator[str]:
     yield from problems
     if problems:
         return
-    for name in sorted(limits.keys() & requests.keys()):
-        if quantity(requests[name]) > quantity(limits[name]):
+    for name in sorted(limits.keys() | requests.keys()):
+        if "/" in name:  # what can't be promised twice: cards, and other devices
+            yield from _devices(name, limits, requests, path)
+        elif name not in limits or name not in requests:
+            continue
+        elif quantity(requests[name]) > quantity(limits[name]):
             what = f'"{requests[name]}": must be less than or equal to {name} limit'
             yield f"{path}.requests: Invalid value: {what} of {limits[name]}"
+
+
+def _devices(name: str, limits: Object, requests: Object, path: str) -> Iterator[str]:
+    for word, amounts in (("limits", limits), ("requests", requests or limits)):
+        if name in amounts and quantity(amounts[name]) % 1:
+            what = f'"{amounts[name]}": must be an integer'
+            yield f"{path}.{word}[{name}]: Invalid value: {what}"
+    if name not in limits:
+        yield f"{path}.limits: Required value: Limit must be set for non overcommitable resources"
+    elif quantity(requests.get(name, limits[name])) != quantity(limits[name]):
+        what = f'"{requests[name]}": must be equal to {name} limit'
+        yield f"{path}.requests: Invalid value: {what}"
 
 
 def _affinity(affinity: Object, path: str) -> Iterator[str]:

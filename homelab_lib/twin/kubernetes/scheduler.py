@@ -1,14 +1,22 @@
-"""The scheduler: which node a pod goes to, or why none will have it."""
+"""The scheduler: which node a pod goes to, or why none will have it.
+
+Source: kubernetes `pkg/scheduler/framework/types.go` (FitError), its plugins in the order of their
+filters, `preemption/preemption.go`. A real scheduler runs beside it in tests/kube.
+"""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from homelab_lib.twin.kubernetes import graphics
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
-from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.kubernetes.values import quantity
 from homelab_lib.twin.kubernetes.volumes import node_of, waits_for_pod
+
+_HOPELESS = "Preemption is not helpful for scheduling"
+_NO_VICTIMS = "No preemption victims found for incoming pod"
 
 
 def schedule(cluster: Cluster) -> None:
@@ -16,26 +24,36 @@ def schedule(cluster: Cluster) -> None:
     for pod in cluster.all("Pod"):
         if pod["spec"].get("nodeName") or dig(pod, "status.phase") != "Pending":
             continue
+        nodes = cluster.all("Node")
         if (why := _unbound(cluster, pod)) is not None:
-            nodes = len(cluster.all("Node"))
-            text = f"0/{nodes} nodes are available: {why}"
-            say(cluster, pod, "FailedScheduling", text, warning=True)
+            says = _unavailable(cluster, len(nodes), why, {_HOPELESS: len(nodes)})
+            say(cluster, pod, "FailedScheduling", says, warning=True)
             continue
-        fitting, refusals = [], Counter[str]()
-        for node in cluster.all("Node"):
-            if why := refusal(cluster, pod, node):
-                refusals[why] += 1
+        fitting, refusals, others = [], Counter[str](), Counter[str]()
+        for node in nodes:
+            if refused := refusal(cluster, pod, node):
+                refusals.update(refused.reasons)
+                others[_HOPELESS if refused.for_good else _NO_VICTIMS] += 1
             else:
                 fitting.append(node)
         if not fitting:
-            total = sum(refusals.values())
-            reasons = ", ".join(f"{count} {why}" for why, count in sorted(refusals.items()))
-            text = f"0/{total} nodes are available: {reasons or 'no nodes'}."
-            say(cluster, pod, "FailedScheduling", text, warning=True)
+            says = _unavailable(cluster, len(nodes), _counted(refusals) or "no nodes", others)
+            say(cluster, pod, "FailedScheduling", says, warning=True)
             continue
         chosen = min(fitting, key=lambda node: (_load(cluster, node), node["metadata"]["name"]))
         pod["spec"]["nodeName"] = chosen["metadata"]["name"]
         cluster.since[pod["metadata"]["uid"]] = cluster.world.clock.now()
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(sorted(f"{count} {why}" for why, count in reasons.items()))
+
+
+def _unavailable(cluster: Cluster, nodes: int, why: str, others: Mapping[str, int]) -> str:
+    """What is said of a pod that stays, and of whether others could make room for it."""
+    said = f"0/{nodes} nodes are available"
+    claims = "no new claims to deallocate, " if cluster.release >= (1, 34) else ""
+    return f"{said}: {why.rstrip('.')}. {claims}preemption: {said}: {_counted(others)}."
 
 
 def _unbound(cluster: Cluster, pod: Object) -> str | None:
@@ -52,36 +70,71 @@ def _unbound(cluster: Cluster, pod: Object) -> str | None:
     return None
 
 
-def refusal(cluster: Cluster, pod: Object, node: Object) -> str:
-    """Why a node does not take a pod, in the scheduler's words; empty where it does."""
+@dataclass(frozen=True)
+class Refusal:
+    """Why a node does not take a pod.
+
+    Parameters
+    ----------
+    reasons
+        In the scheduler's words.
+    for_good
+        Whether it would not even if all others left.
+    """
+
+    reasons: tuple[str, ...]
+    for_good: bool = True
+
+
+def refusal(cluster: Cluster, pod: Object, node: Object) -> Refusal | None:
+    """Why a node does not take a pod; None where it does. The first filter that refuses speaks."""
     name = node["metadata"]["name"]
-    if not ready(cluster, name):
-        return "node(s) were not ready"
-    if why := kept_away(pod, node):
-        return why
+    if (taint := untolerated(pod, node)) is not None:
+        known = f" {{{taint['key']}: {taint.get('value', '')}}}"
+        silent = cluster.release >= (1, 34, 2)  # kubernetes#134740
+        return Refusal((f"node(s) had untolerated taint{'(s)' if silent else known}",))
+    if not selected(pod, node):
+        return Refusal(("node(s) didn't match Pod's node affinity/selector",))
+    if (lacking := _lacking(cluster, pod, node)) is not None:
+        return lacking
     if any(place not in ("", name) for place in _places(cluster, pod)):
-        return "node(s) had volume node affinity conflict"
+        return Refusal(("node(s) had volume node affinity conflict",))
     if _avoids(cluster, pod, name):
-        return "node(s) didn't match pod anti-affinity rules"
-    for resource in ("cpu", "memory"):
-        free = quantity(node["status"]["allocatable"][resource]) - sum(
-            _request(other, resource) for other in _pods_on(cluster, name)
+        return Refusal(("node(s) didn't match pod anti-affinity rules",), for_good=False)
+    return None
+
+
+def _lacking(cluster: Cluster, pod: Object, node: Object) -> Refusal | None:
+    """What a node has too little of: all of it is told."""
+    there, others = node["status"]["allocatable"], _pods_on(cluster, node["metadata"]["name"])
+    cards = graphics.asked_cards(pod)
+    wanted = {name: _request(pod, name) for name in ("cpu", "memory")} | cards
+    taken = {
+        name: sum(
+            graphics.asked_cards(other).get(name, 0) if name in cards else _request(other, name)
+            for other in others
         )
-        if _request(pod, resource) > free:
-            return f"Insufficient {resource}"
-    return graphics.lacks(cluster, pod, node)
+        for name in wanted
+    }
+    has = {name: quantity(str(there.get(name, 0))) for name in wanted}
+    short = [name for name, want in wanted.items() if want and want > has[name] - taken[name]]
+    if not short:
+        return None
+    reasons = tuple(f"Insufficient {name}" for name in short)
+    return Refusal(reasons, for_good=any(wanted[name] > has[name] for name in short))
 
 
-def kept_away(pod: Object, node: Object) -> str:
-    """The taint or the selector that keeps a pod away from a node; empty for none."""
-    for taint in node["spec"].get("taints", ()):
-        if taint["effect"] != "PreferNoSchedule" and not _tolerates(pod, taint):
-            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+def untolerated(pod: Object, node: Object) -> Object | None:
+    """The first taint that keeps a pod away from a node; None for none."""
+    taints: list[Object] = node["spec"].get("taints", [])
+    kept_away = (t for t in taints if t["effect"] != "PreferNoSchedule" and not _tolerates(pod, t))
+    return next(kept_away, None)
+
+
+def selected(pod: Object, node: Object) -> bool:
+    """Whether a node is one of those that a pod asks for."""
     labels = node["metadata"].get("labels", {})
-    selected = (pod["spec"].get("nodeSelector") or {}).items() <= labels.items()
-    if not selected or not _wants(pod, node):
-        return "node(s) didn't match Pod's node affinity/selector"
-    return ""
+    return (pod["spec"].get("nodeSelector") or {}).items() <= labels.items() and _wants(pod, node)
 
 
 def _places(cluster: Cluster, pod: Object) -> list[str]:

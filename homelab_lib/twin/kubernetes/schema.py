@@ -168,7 +168,7 @@ def refuse_values(shape: Shape, kind: Kind, document: Object, whole: Object) -> 
 def invalid(kind: Kind, document: Object, problems: Iterable[str]) -> ApiError:
     """What the API server says of an object that has its type, and can't be so."""
     said = list(problems)
-    text = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    text = said[0] if len(said) == 1 else "".join(f"\n* {each}" for each in said)
     return ApiError("", f'The {kind.name} "{name_of(document)}" is invalid: {text}')
 
 

@@ -17,6 +17,12 @@ DRIVER = "nfs.csi.k8s.io"
 LOCAL = "rancher.io/local-path"
 LOCAL_CLASS = "local-path"
 _BOUND = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
+_NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
+_NOT_YET = (
+    "Waiting for a volume to be created either by the external provisioner '{}' or manually by the "
+    "system administrator. If volume creation is delayed, please verify that the provisioner is "
+    "running and correctly registered."
+)
 _FOLDER = "/var/lib/rancher/k3s/storage"
 
 
@@ -26,9 +32,11 @@ def provision(cluster: Cluster) -> None:
         if dig(claim, "status.phase") == "Bound":
             continue
         claim.setdefault("status", {})["phase"] = "Pending"
-        name = claim["spec"].get("storageClassName", LOCAL_CLASS)
-        storage_class = cluster.get("StorageClass", name)
-        if storage_class is None:
+        name = claim["spec"].get("storageClassName")
+        storage_class = cluster.get("StorageClass", name) if name else None
+        if not name:
+            say(cluster, claim, "FailedBinding", _NO_CLASS)
+        elif storage_class is None:
             text = f'storageclass.storage.k8s.io "{name}" not found'
             say(cluster, claim, "ProvisioningFailed", text, warning=True)
         elif storage_class["provisioner"] == DRIVER:
@@ -44,8 +52,7 @@ def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
         if pod["metadata"].get("labels", {}).get("app") == "csi-nfs-controller" and is_ready(pod)
     ]
     if not pods:
-        text = f'Waiting for a volume to be created by the external provisioner "{DRIVER}"'
-        say(cluster, claim, "ExternalProvisioning", text)
+        say(cluster, claim, "ExternalProvisioning", _NOT_YET.format(DRIVER))
         return
     parameters = storage_class.get("parameters", {})
     server, share = parameters.get("server", ""), parameters.get("share", "")
@@ -81,7 +88,7 @@ def _by_driver(cluster: Cluster, claim: Object, storage_class: Object) -> None:
 
 def waits_for_pod(cluster: Cluster, claim: Object) -> bool:
     """Whether a claim gets its volume only once a pod that wants it has a node."""
-    storage_class = cluster.get("StorageClass", claim["spec"].get("storageClassName", LOCAL_CLASS))
+    storage_class = cluster.get("StorageClass", claim["spec"].get("storageClassName") or "")
     return dig(storage_class, "volumeBindingMode") == "WaitForFirstConsumer"
 
 

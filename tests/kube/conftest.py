@@ -1,0 +1,65 @@
+"""A control plane for all files here, and the twin's beside it: the same nodes, the same classes.
+
+Under ``HOMELAB_STRICT=1`` all of it has to run.
+"""
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+
+from contract.carried_out import CarriedOut, carried_out
+from kube.build import TOOLS
+from kube.kubelet import Kubelets
+from kube.plane import plane
+from kube.sides import Real, Twin
+from strictly import strictly
+
+MISSING = [package for program, package in TOOLS.items() if shutil.which(program) is None]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Any:
+    return strictly((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    return strictly((yield))
+
+
+@pytest.fixture(scope="session")
+def carried(tmp_path_factory: pytest.TempPathFactory) -> CarriedOut:
+    """What every runbook of every lab sends."""
+    return carried_out(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def twin() -> Twin:
+    """One card in one node; another keeps pods away."""
+    found = Twin()
+    nodes = {node["metadata"]["name"]: node for node in found.cluster.all("Node")}
+    for room in ("capacity", "allocatable"):
+        nodes["k3s-gpu1"]["status"][room]["nvidia.com/gpu"] = "1"
+    taint = {"key": "gpu", "value": "slow", "effect": "NoSchedule"}
+    nodes["k3s-gpu3"]["spec"]["taints"] = [taint]
+    assert found.says("create namespace test").status == 0
+    return found
+
+
+@pytest.fixture(scope="session")
+def real(twin: Twin, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same nodes and classes on a control plane that runs."""
+    if MISSING:
+        pytest.skip(f"this machine lacks {', '.join(MISSING)}")
+    nodes = {node["metadata"]["name"]: node for node in twin.cluster.all("Node")}
+    with plane(tmp_path_factory.mktemp("plane")) as made, Kubelets(made, nodes):
+        side = Real(made)
+        assert side.says("create namespace test").status == 0
+        for kind in ("StorageClass", "RuntimeClass"):
+            for each in twin.cluster.all(kind):
+                meta = {key: each["metadata"].get(key) for key in ("name", "annotations")}
+                document = {**each, "metadata": meta}
+                assert side.says("create -f -", document).status == 0, json.dumps(document)
+        yield side

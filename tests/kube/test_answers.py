@@ -1,0 +1,394 @@
+"""The same questions to a real control plane and to the twin: the same answers."""
+
+import copy
+import json
+import re
+
+import pytest
+
+from homelab_lib.control.kubernetes.objects import Applied
+from kube.sides import newer, shown, told
+
+pytestmark = pytest.mark.kube
+
+APPLY = "apply --server-side --field-manager=homelab -f -"
+OTHER = APPLY.replace("homelab", "other")
+CARD = {"limits": {"nvidia.com/gpu": "1"}}
+
+
+def pod(name, resources=None, **spec):
+    container = {"name": "c", "image": "busybox:1.37", "resources": resources or {}}
+    whole = {"restartPolicy": "Never", "containers": [container]} | spec
+    meta = {"name": name, "namespace": "test", "labels": {"run": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": whole}
+
+
+def deployment(name, replicas=1, image="busybox:1.37", selector=None):
+    labels = {"app": name}
+    template = {"containers": [{"name": "c", "image": image}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "test", "labels": {"of": "homelab"}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": selector or labels},
+            "template": {"metadata": {"labels": labels}, "spec": template},
+        },
+    }
+
+
+def job(name, **spec):
+    container = {"name": "c", "image": "busybox:1.37"}
+    template = {"restartPolicy": "Never", "containers": [container]} | spec
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "test"},
+        "spec": {"template": {"spec": template}},
+    }
+
+
+def claim(name, **spec):
+    wants = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": name, "namespace": "test"}
+    kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+    return kind | {"metadata": meta, "spec": wants | spec}
+
+
+def volume(name):
+    return [{"name": "v", "persistentVolumeClaim": {"claimName": name}}]
+
+
+def class_of(name, provisioner):
+    head = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+    return head | {"metadata": {"name": name}, "provisioner": provisioner}
+
+
+def both(real, twin, ask):
+    """What each of them answers."""
+    there, here = ask(real), ask(twin)
+    assert here == there
+    return there
+
+
+def said(side, line, document=None):
+    """What a call prints, in today's words."""
+    reply = side.says(line, document)
+    return reply.status, newer(reply.out), newer(reply.err)
+
+
+# Claims -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "reason"),
+    [
+        ("no-class", {}, "WaitForFirstConsumer"),
+        ("empty-class", {"storageClassName": ""}, "FailedBinding"),
+        ("unknown-class", {"storageClassName": "nope"}, "ProvisioningFailed"),
+        ("driverless", {"storageClassName": "driverless"}, "ExternalProvisioning"),
+    ],
+)
+def test_a_claim_that_gets_no_volume_and_why(real, twin, name, spec, reason):
+    def ask(side):
+        side.says(APPLY, class_of("driverless", "nfs.csi.k8s.io"))
+        assert side.says(APPLY, claim(name, **spec)).status == 0
+        events = told(side, name)
+        found = shown(side, f"pvc {name}")
+        return found["status"]["phase"], found["spec"].get("storageClassName"), events
+
+    phase, _, events = both(real, twin, ask)
+    assert phase == "Pending"
+    assert {each for _, each, _ in events} == {reason}
+
+
+@pytest.mark.parametrize("name", ["unbound", "missing"])
+def test_a_pod_whose_claim_is_not_bound_waits(real, twin, name):
+    def ask(side):
+        if name == "unbound":
+            side.says(APPLY, claim("unbound", storageClassName="nope"))
+        assert side.says(APPLY, pod(f"with-{name}", volumes=volume(name))).status == 0
+        return told(side, f"with-{name}")
+
+    both(real, twin, ask)
+
+
+# Nodes ------------------------------------------------------------------------------------------
+
+TOLERATES = {"key": "gpu", "operator": "Equal", "value": "slow", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("selects", {"nodeSelector": {"kubernetes.io/hostname": "k3s-gpu3"}}),
+        ("nowhere", {"nodeSelector": {"no": "such"}}),
+        ("greedy", {"resources": {"requests": {"memory": "900Gi", "cpu": "1"}}}),
+        ("greedy-twice", {"resources": {"requests": {"memory": "900Gi", "cpu": "100"}}}),
+        ("cards", {"resources": {"limits": {"nvidia.com/gpu": "3"}}}),
+        ("cards-and-memory", {"resources": {"limits": {"nvidia.com/gpu": "3", "memory": "9Ti"}}}),
+        ("unknown-resource", {"resources": {"limits": {"amd.com/gpu": "1"}}}),
+    ],
+)
+def test_a_pod_that_no_node_takes_and_the_words_for_it(real, twin, name, made):
+    def ask(side):
+        assert side.says(APPLY, pod(name, **made)).status == 0
+        return told(side, name, reason="FailedScheduling")
+
+    ((_, _, message),) = both(real, twin, ask)
+    assert message.startswith("0/4 nodes are available: ")
+
+
+def test_a_card_is_given_once_and_again_when_it_is_free(real, twin):
+    def ask(side):
+        assert side.says(APPLY, pod("holds", CARD, restartPolicy="Always")).status == 0
+        side.until(lambda: shown(side, "pod holds").get("status", {}).get("phase") == "Running")
+        assert side.says(APPLY, pod("waits", CARD)).status == 0
+        events = told(side, "waits", reason="FailedScheduling")
+        side.says("delete pod holds -n test")
+        side.until(lambda: shown(side, "pod waits").get("status", {}).get("phase") == "Succeeded")
+        return events, shown(side, "pod waits")["spec"]["nodeName"]
+
+    (events, node) = both(real, twin, ask)
+    assert "Insufficient nvidia.com/gpu" in str(events)
+    assert node == "k3s-gpu1"
+
+
+def test_a_toleration_lets_a_pod_in(real, twin):
+    def ask(side):
+        here = {"nodeSelector": {"kubernetes.io/hostname": "k3s-gpu3"}}
+        assert side.says(APPLY, pod("tolerates", tolerations=[TOLERATES], **here)).status == 0
+        side.until(
+            lambda: shown(side, "pod tolerates").get("status", {}).get("phase") == "Succeeded"
+        )
+        return shown(side, "pod tolerates")["spec"]["nodeName"]
+
+    assert both(real, twin, ask) == "k3s-gpu3"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_anti_affinity_knows_no_pod_that_has_ended(real, twin, ended):
+    name = "ended" if ended else "alive"
+
+    def ask(side):
+        here = {"nodeSelector": {"kubernetes.io/hostname": "k3s-gpu2"}}
+        policy = "Never" if ended else "Always"
+        assert side.says(APPLY, pod(name, restartPolicy=policy, **here)).status == 0
+        phase = "Succeeded" if ended else "Running"
+        side.until(lambda: shown(side, f"pod {name}").get("status", {}).get("phase") == phase)
+        apart = {
+            "podAntiAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "labelSelector": {"matchLabels": {"run": name}},
+                        "topologyKey": "kubernetes.io/hostname",
+                    }
+                ]
+            }
+        }
+        assert side.says(APPLY, pod(f"beside-{name}", affinity=apart, **here)).status == 0
+        if not ended:
+            return told(side, f"beside-{name}", reason="FailedScheduling")
+        side.until(
+            lambda: shown(side, f"pod beside-{name}").get("status", {}).get("phase") == "Succeeded"
+        )
+        return shown(side, f"pod beside-{name}")["spec"]["nodeName"]
+
+    both(real, twin, ask)
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pod("no-such-runtime", runtimeClassName="nope"),
+        pod("asks", {"requests": {"nvidia.com/gpu": "1"}}),
+        pod("half", {"limits": {"nvidia.com/gpu": "500m"}}),
+        pod("more", {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": "1"}}),
+        pod("nowhere") | {"metadata": {"name": "x", "namespace": "no-such"}},
+        deployment("two", selector={"app": "x"}),
+    ],
+    ids=lambda document: document["metadata"]["name"],
+)  # fmt: skip
+def test_what_the_api_refuses_and_its_words(real, twin, document):
+    def ask(side):
+        status, out, err = said(side, APPLY, document)
+        # Values are shown as Go prints them, and that has changed.
+        return status, out, re.sub(r"Invalid value: [^:]*(:[^ ][^:]*)*: ", "Invalid value: ", err)
+
+    status, _, _ = both(real, twin, ask)
+    assert status == 1
+
+
+@pytest.mark.parametrize("document", [deployment("bad"), job("bad-job")], ids=["Deployment", "Job"])
+def test_pods_that_are_refused_are_told_by_their_owner(real, twin, document):
+    document = copy.deepcopy(document)
+    document["spec"]["template"]["spec"]["runtimeClassName"] = "nope"
+    name = document["metadata"]["name"]
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        events = told(side, name, reason="FailedCreate")
+        return {
+            (kind, why, re.sub(r'bad-\w+-"', 'bad-DRAWN-"', text)) for kind, why, text in events
+        }
+
+    ((_, _, message),) = both(real, twin, ask)
+    assert 'RuntimeClass "nope" not found' in message
+
+
+LINES = (
+    "get pod nope -n test",
+    "get frobs",
+    "get pod nope -A",
+    "delete pod nope -n test",
+    "create namespace test",
+    "get pods -n no-such -o name",
+    "label node k3s-gpu1 kubernetes.io/hostname=x",
+    "label node nope a=b",
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_lines_that_come_to_nothing(real, twin, line):
+    both(real, twin, lambda side: said(side, line))
+
+
+# Fields and their managers ----------------------------------------------------------------------
+
+
+def test_a_field_that_another_manages_is_not_changed(real, twin):
+    first, second = deployment("owned", 2), deployment("owned", 3, "busybox:1.36")
+
+    def ask(side):
+        answers = [said(side, APPLY, first), said(side, OTHER, first), said(side, OTHER, second)]
+        answers += [said(side, f"{OTHER} --force-conflicts", second), said(side, APPLY, first)]
+        found = shown(side, "deployment owned")["spec"]
+        return answers, found["replicas"], found["template"]["spec"]["containers"][0]["image"]
+
+    answers, replicas, _ = both(real, twin, ask)
+    assert [status for status, *_ in answers] == [0, 0, 1, 0, 1]
+    assert answers[2][2].startswith("error: Apply failed with 2 conflicts: conflicts with")
+    assert replicas == 3
+
+
+def test_what_two_say_stays_until_neither_does(real, twin):
+    def ask(side):
+        document = deployment("shared")
+        document["metadata"]["labels"]["both"] = "yes"
+        less = copy.deepcopy(document)
+        del less["metadata"]["labels"]["both"]
+        found = []
+        for line, each in ((APPLY, document), (OTHER, document), (APPLY, less), (OTHER, less)):
+            assert side.says(line, each).status == 0
+            found.append(shown(side, "deployment shared")["metadata"]["labels"].get("both"))
+        return found
+
+    assert both(real, twin, ask) == ["yes", "yes", "yes", None]
+
+
+def test_a_label_that_a_person_changed_is_theirs(real, twin):
+    document = deployment("labelled")
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        line = "label deployment labelled -n test"
+        answers = [said(side, f"{line} of=me"), said(side, f"{line} of=me --overwrite")]
+        answers += [said(side, APPLY, document), said(side, f"{APPLY} --force-conflicts", document)]
+        return answers, shown(side, "deployment labelled")["metadata"]["labels"]
+
+    answers, labels = both(real, twin, ask)
+    assert "kubectl-label" in answers[2][2]
+    assert labels["of"] == "homelab"
+
+
+def test_what_a_person_changed_of_ours_is_put_back_by_the_call_that_a_plan_shows(real, twin):
+    document = deployment("edited")
+
+    def ask(side):
+        first = Applied("k3s-control", "homelab", document)
+        answers = []
+        for line in (None, "label deployment edited -n test of=me --overwrite"):
+            if line is not None:
+                assert side.says(line).status == 0
+            (change,) = first.diff(shown(side, "deployment edited")).changes
+            words = change.call.argv[change.call.argv.index("apply") :]
+            answers.append(said(side, " ".join(words), json.loads(change.call.stdin)))
+        return answers, first.diff(shown(side, "deployment edited")).clean
+
+    assert both(real, twin, ask) == (
+        [(0, "deployment.apps/edited serverside-applied\n", "")] * 2,
+        True,
+    )
+
+
+def test_what_was_applied_by_a_client_is_its_manager_s(real, twin):
+    first, second = deployment("by-hand"), deployment("by-hand", 2)
+
+    def ask(side):
+        answers = [said(side, "apply -f -", first), said(side, "apply -f -", first)]
+        return [*answers, said(side, APPLY, first), said(side, APPLY, second)]
+
+    answers = both(real, twin, ask)
+    assert [status for status, *_ in answers] == [0, 0, 0, 1]
+
+
+# Differences ------------------------------------------------------------------------------------
+
+
+def changed_lines(reply):
+    """What a difference takes away and adds, without what only the server writes."""
+    lines = [
+        each
+        for each in reply.out.splitlines()
+        if each[:1] in "+-" and each[:3] not in ("+++", "---")
+    ]
+    written = re.compile(r"[+-]\s+(generation|resourceVersion|uid|creationTimestamp|time):")
+    return [each for each in lines if not written.match(each)]
+
+
+@pytest.mark.parametrize(
+    ("how", "status"), [("same", 0), ("other", 1), ("refused", 2), ("conflict", 2)]
+)
+def test_what_diff_exits_with(real, twin, how, status):
+    name = f"differs-{how}"
+    document = deployment(name)
+    after = deployment(name, image="busybox:1.36") if how in ("other", "conflict") else document
+    if how == "refused":
+        after = document | {"spec": document["spec"] | {"nonsense": 1}}
+    manager = "other" if how == "conflict" else "homelab"
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        side.until(lambda: shown(side, f"deployment {name}").get("status", {}).get("readyReplicas"))
+        line = f"diff --server-side --field-manager={manager} -f -"
+        reply = side.says(line, after)
+        pods = shown(side, f"deployment {name}")["spec"]["template"]["spec"]
+        assert pods["containers"][0]["image"] == "busybox:1.37", "it only looks"
+        return reply.status, changed_lines(reply)
+
+    found, lines = both(real, twin, ask)
+    assert found == status
+    assert bool(lines) == (how == "other")
+
+
+# What comes of it -------------------------------------------------------------------------------
+
+
+def test_a_job_that_has_ended_says_so_and_its_template_can_not_change(real, twin):
+    document = job("works")
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        side.until(lambda: shown(side, "job works").get("status", {}).get("succeeded"))
+        found = shown(side, "job works")["status"]
+        kinds = {(c["type"], c["status"]) for c in found["conditions"]} - {
+            ("SuccessCriteriaMet", "True")
+        }
+        status, _, err = said(side, APPLY, job("works", serviceAccountName="x"))
+        return found["succeeded"], kinds, status, "field is immutable" in err
+
+    assert both(real, twin, ask) == (1, {("Complete", "True")}, 1, True)
