@@ -5,11 +5,15 @@ Under ``HOMELAB_STRICT=1`` all of it has to run.
 
 import json
 import shutil
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from contract.carried_out import CarriedOut, carried_out
+from contract.carried_out import CarriedOut, Sent
+from homelab_lib.lab import load_lab
+from homelab_lib.session.run import Run
+from homelab_lib.target.twin import TwinTarget
 from kube.build import TOOLS
 from kube.kubelet import Kubelets
 from kube.plane import plane
@@ -31,8 +35,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 @pytest.fixture(scope="session")
 def carried(tmp_path_factory: pytest.TempPathFactory) -> CarriedOut:
-    """What every runbook of every lab sends."""
-    return carried_out(tmp_path_factory.getbasetemp())
+    """What the runbooks of phases 2 to 4 of the shipped lab send, one after the other."""
+    found, lab = CarriedOut(), load_lab()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("STATE", "REPORTS"):
+            patch.setenv(f"HOMELAB_{name}", str(tmp_path_factory.mktemp(name.lower())))
+        with closing(TwinTarget.before_phase(lab, 2)) as on:
+            for name in ("phase2", "phase3", "phase4"):
+                with closing(Run(name, on=on)) as run:
+                    run.plan()
+                    changes = run._plan.changes
+                    found.changes += [Sent(change.call, change.shows) for change in changes]
+                    for step in run.selected:
+                        run.step(step)
+    return found
 
 
 @pytest.fixture(scope="session")
