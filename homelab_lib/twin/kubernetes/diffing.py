@@ -46,7 +46,7 @@ def _difference(cluster: Cluster, kind: Kind, document: Object, words: Words) ->
     new = cluster.apply(document, manager, dry_run=True, force=force)
     version = kind.api_version.replace("/", ".")
     file = f"{version}.{kind.name}.{space}.{name_of(document)}"
-    texts = (yaml.safe_dump(each).splitlines(True) if each else [] for each in (old, new))
+    there, wanted = (yaml.safe_dump(each).splitlines(True) if each else [] for each in (old, new))
     before, after = f"/tmp/LIVE-1/{file}", f"/tmp/MERGED-1/{file}"
-    lines = list(difflib.unified_diff(*texts, before, after))
+    lines = list(difflib.unified_diff(there, wanted, before, after))
     return "".join([f"diff -u -N {before} {after}\n", *lines]) if lines else ""

@@ -10,7 +10,7 @@ from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
 from homelab_lib.twin.kubernetes.definitions import shape_of
 from homelab_lib.twin.kubernetes.flags import Words
 from homelab_lib.twin.kubernetes.objects import ApiError, Kind, Object, dig, kind_called
-from homelab_lib.twin.kubernetes.ownership import without
+from homelab_lib.twin.kubernetes.ownership import Path, without
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 
@@ -50,7 +50,7 @@ def _manage(cluster: Cluster, kind: Kind, found: Object, changed: Mapping[str, s
     """Labels that were changed are managed by whoever did it, and by nobody else."""
     meta, shape = found["metadata"], shape_of(kind, cluster.version)
     key = (kind.key, meta.get("namespace", ""), meta["name"])
-    paths = {(".metadata", ".labels", f".{each}") for each in changed}
+    paths: set[Path] = {(".metadata", ".labels", f".{each}") for each in changed}
     for at, who in cluster.applied:
         if at == key:
             cluster.applied[at, who] = without(shape, cluster.applied[at, who], paths)
