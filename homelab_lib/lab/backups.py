@@ -36,6 +36,8 @@ _LOGINS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": ((),),
 }
 """What it takes to log in, by the kind of a repository: one of these sets."""
+CONFIGURATIONS = "/var/lib/homelab/configurations"
+"""Where a machine has what it fetched from appliances."""
 
 
 class Keep(Record):
@@ -113,6 +115,25 @@ class FileBackup(Made):
     purpose: str = Field("", description="What is in it, for people.")
 
 
+class Configuration(Made):
+    """What an OPNsense is set to, fetched by its API again and again onto a machine that has its
+    folders copied."""
+
+    appliance: Slug = Field(description="The firewall.")
+    machine: Slug = Field(description="Host or VM that fetches it.")
+    key: SecretReference = Field(
+        description="Key of a user who may see the configuration's history and nothing else."
+    )
+    secret: SecretReference = Field(description="That key's secret.")
+    schedule: Cron = Field(description="When, as in crontab: '0 1 * * *'.")
+    within_hours: Positive = Field(26, description="The newest is never older than this [h].")
+
+    @property
+    def path(self) -> str:
+        """Where it lies on that machine."""
+        return f"{CONFIGURATIONS}/{self.appliance}.xml"
+
+
 class GuestBackup(Made):
     """Guests of a Proxmox host that it backs up whole, again and again, onto one of its storages:
     a folder, an NFS share, or a Proxmox Backup Server."""
@@ -142,12 +163,30 @@ class GuestDrill(Made):
     start: bool = Field(False, description="Whether it is started, too, without its network.")
 
 
+class ClaimDrill(Made):
+    """A claim of a cluster that is restored beside itself, compared and deleted, again and again.
+    It is a folder of the node whose folders are copied."""
+
+    backup: Slug = Field(description="Copy that it is restored from: of that node's folders.")
+    cluster: Slug = Field(description="The cluster.")
+    namespace: Slug = Field(description="The claim's namespace.")
+    claim: Slug = Field(description="The claim.")
+    files: Positive = Field(10, le=1000, description="How many files are compared.")
+    seed: Positive = Field(1, description="Which ones: another number picks others.")
+    every_days: Positive = Field(90, description="How old the last drill may be [days].")
+
+
 class RestoreDrill(Made):
     """Files that are brought back into a place of their own and compared, again and again."""
 
     backup: Slug = Field(description="Copy that they are brought back from.")
-    what: Literal["files", "etcd"] = Field(
-        "files", description="Files that are picked, or the newest snapshot of a cluster's etcd."
+    what: Literal["files", "etcd", "configuration"] = Field(
+        "files",
+        description="Files that are picked, the newest snapshot of a cluster's etcd, or files "
+        "without which a machine is not set up again.",
+    )
+    needed: tuple[AbsolutePath, ...] = Field(
+        (), description="Of a configuration: the files that have to be in it, and be readable."
     )
     files: Positive = Field(10, le=1000, description="How many are picked.")
     seed: Positive = Field(1, description="Which ones: another number picks others.")
@@ -157,6 +196,14 @@ class RestoreDrill(Made):
         description="Where the key is taken from that stands on paper: nothing of what the machine "
         "holds is used, neither its keys nor its list of what it knows.",
     )
+
+    @model_validator(mode="after")
+    def _of_what(self) -> Self:
+        if (self.what == "configuration") != bool(self.needed):
+            raise ValueError(
+                "needed: says what a drill of a configuration wants back, and that alone"
+            )
+        return self
 
 
 class Backups(Record):
@@ -168,6 +215,9 @@ class Backups(Record):
     files: Annotated[dict[Slug, FileBackup], BY_NAME] = Field(
         {}, description="Folders of machines that restic copies."
     )
+    configurations: Annotated[dict[Slug, Configuration], BY_NAME] = Field(
+        {}, description="What appliances are set to, fetched to where it is copied."
+    )
     drills: Annotated[dict[Slug, RestoreDrill], BY_NAME] = Field(
         {}, description="What is brought back to see that it can be."
     )
@@ -176,6 +226,10 @@ class Backups(Record):
     )
     guest_drills: Annotated[dict[Slug, GuestDrill], BY_NAME] = Field(
         {}, description="VMs that are restored to see that they can be."
+    )
+
+    claim_drills: Annotated[dict[Slug, ClaimDrill], BY_NAME] = Field(
+        {}, description="Claims that are restored to see that they can be."
     )
 
     def storages_of(self, host: str) -> set[str]:

@@ -53,6 +53,10 @@ _WEB = {
     "truenas": (
         443, "web interface", "make one under Credentials, Certificates, and have it replace the "
         "old one under System, General Settings, GUI"),
+    "opnsense": (
+        443, "web interface and API", "`configctl webgui restart renew` there makes one anew that "
+        "it issues itself, good for 397 days; if the lab has its api.certificate_sha256, write the "
+        "new one there"),
 }  # fmt: skip
 """Where appliances show a certificate of their own, what that is, and how it is made anew."""
 _API = (6443, "API of k3s", "`systemctl restart k3s` makes one anew that has little left")
@@ -81,7 +85,7 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
-    shown = [(host.name, *_WEB[host.os.kind]) for host in hosts if host.os.kind in _WEB]
+    shown = [(host.name, *_web_of(host)) for host in hosts if host.os.kind in _WEB]
     shown += [
         (name, *_API)
         for cluster in lab.clusters.values()
@@ -197,6 +201,12 @@ def _releases(hosts: list[Machine]) -> Step:
 
     why = "An appliance updates itself, and then nobody here has looked at what its calls mean."
     return Step("releases", "Releases that run", why=why, check=check)
+
+
+def _web_of(host: Machine) -> tuple[int, str, str]:
+    """Where an appliance shows its certificate, what that is, and how it is made anew."""
+    port, what, mends = _WEB[host.os.kind]
+    return (host.api.port if host.api else port), what, mends
 
 
 def _web(shown: list[tuple[str, int, str, str]]) -> Step:

@@ -9,11 +9,13 @@ import pytest
 
 from homelab_lib.control.haproxy.status import servers
 from homelab_lib.control.haproxy.trial import Tried
+from homelab_lib.control.kubernetes.claim_drill import place_of
 from homelab_lib.control.kubernetes.containers import sights
 from homelab_lib.control.kubernetes.etcd import newest_snapshot
 from homelab_lib.control.kubernetes.gitops import KUSTOMIZATION, SOURCE, gave_up, pods
 from homelab_lib.control.linux.card_memory import nvidia_memory
 from homelab_lib.control.linux.drills import last_drill
+from homelab_lib.control.linux.fetched import age_s, pin_of
 from homelab_lib.control.linux.restic import Access, locks, newest
 from homelab_lib.control.ollama.api import ask
 from homelab_lib.control.open_webui.api import BehindLogin, Place, knocks
@@ -26,6 +28,7 @@ from homelab_lib.runbook.host import ReadingHost, understanding
 from homelab_lib.runbook.patience import Patience
 from homelab_lib.secret import Mask, Secret
 from homelab_lib.transport.command import Result
+from homelab_lib.twin.machine.certificates import drawn, issued
 from mutations import documents, texts
 from runbook.toy import Clock
 
@@ -59,6 +62,17 @@ ANSWER = {
     "answer": {"choices": [{"message": {"content": "y"}}]},
 }
 
+VOLUME = {
+    "spec": {
+        "volumeName": "v", "accessModes": ["ReadWriteOnce"], "storageClassName": "local-path",
+        "resources": {"requests": {"storage": "1Gi"}}, "hostPath": {"path": "/x/pvc-1_ai_rows"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+            {"key": "kubernetes.io/hostname", "operator": "In", "values": ["w"]}]}]}},
+    }
+}  # fmt: skip
+CERTIFICATE = "HTTP/1.1 200\n\nSubject:CN = x\n" + (
+    issued(["x"], drawn("x"), None, now_s=1788000000, valid_s=86400).pem
+)
 RELEASES = "helmreleases.helm.toolkit.fluxcd.io"
 COPY = {"time": "2026-09-01T01:02:03Z", "hostname": "h", "tags": ["homelab:x"], "paths": ["/etc"],
         "id": "a" * 64, "short_id": "a" * 8}  # fmt: skip
@@ -96,6 +110,9 @@ LOOKS = {
          "cat": {"time": "2026-09-01T01:02:03.123456789Z", "hostname": "h", "pid": 7,
                  "exclusive": False}},
     ),
+    "claim": (lambda host: place_of(host, "ai", "rows"), {"k3s": VOLUME}),
+    "fetched": (lambda host: age_s(host, "/x.xml"), {"stat": "1788000000", "date": "1788000500\n"}),
+    "pin": (lambda host: pin_of(host, 443), {"curl": CERTIFICATE}),
     "nvidia": (nvidia_memory, {"nvidia-smi": "0, NVIDIA L4, 00000000:01:00.0, 23034, 1\n"}),
 }  # fmt: skip
 

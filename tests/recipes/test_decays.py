@@ -79,6 +79,7 @@ def datastores():
 
 ROOMS = {
     appliances: ("k3s-agent-killed", "k3s-agent-leaks", "nas-disk-fails", "nas-pool-degraded",
+                 "opnsense-certificate-ends",
                  "pve-certificate-ends", "pve-disk-fails", "pve-stale-lock"),
     gateway: ("ids-dies", "ips-holds-back"),
     production: ("certificate-not-renewed", "flux-gives-up", "flux-suspended"),

@@ -12,7 +12,11 @@ SECRETS = (
     *("B2_KEY_ID", "B2_APPLICATION_KEY", "B2_ENCRYPTION_PASSWORD", "B2_ENCRYPTION_SALT"),
     *("SECOND_PASSWORD", "SECOND_ENCRYPTION_PASSWORD", "RESTIC_B2_PASSWORD"),
     *("RESTIC_SECOND_PASSWORD", "RESTIC_SECOND_LOGIN_KEY"),
+    *("OPNSENSE_COPY_KEY", "OPNSENSE_COPY_SECRET"),
 )
+
+DESTROYED = ("VM 9201 (drill of k3s-control)", "claim homelab-drill/drill-volume")
+"""What drills have restored beside the living ones."""
 
 
 @pytest.mark.sample
@@ -30,7 +34,7 @@ def test_plan_apply_apply_again_verify(tmp_path, monkeypatch):
         assert there.world.state() == before, "a plan changed something"
         unsigned = there.run("apply", planned.digest)
         assert "a person has to act" in str(unsigned.error)
-        everything = {"confirm": names, "allow_destroy": ["VM 9201 (drill of k3s-control)"]}
+        everything = {"confirm": names, "allow_destroy": list(DESTROYED)}
         applied = there.run("apply", planned.digest, **everything)
         assert applied.error is None
         assert unsigned.sent + applied.sent == planned.changes, "what was sent is what was planned"

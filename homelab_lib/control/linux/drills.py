@@ -21,10 +21,10 @@ from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change
 
 FOLDER = "/var/lib/homelab/drills"
-_SAID = re.compile(r"(same|differs|changed|lost) (.+)")
+_SAID = re.compile(r"(same|read|differs|changed|lost) (.+)")
 
 # $1 where files are brought back to, $2 the note, $3 the seed, $4 how many, $5 tags; then restic.
-_BEGIN = (
+BEGIN = (
     'set -eu; umask 077; d="$1" r="$2" seed="$3" want="$4" tag="$5"; shift 5; '
     'trap \'rm -rf -- "$d"\' EXIT; rm -rf -- "$d"; mkdir -p -- "$d" "${r%/*}"; '
 )
@@ -33,7 +33,7 @@ _LOGIN = (
     "IFS= read -r AWS_ACCESS_KEY_ID; IFS= read -r AWS_SECRET_ACCESS_KEY; "
     "export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; "
 )
-_COPY = (
+COPY = (
     'snap=$("$@" snapshots --json --latest 1 --tag "$tag" | '
     'sed -n \'s/.*"short_id":"\\([0-9a-f]*\\)".*/\\1/p\'); '
     '[ -n "$snap" ] || { echo "there is no copy with the tags $tag" >&2; exit 1; }; : > "$d/said"; '
@@ -66,12 +66,30 @@ _ETCD = (
     'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; '
     'else echo "lost $p" >> "$d/said"; cat "$d/why" >&2; fi; '
 )
+# Of a parser's own words nothing is kept: they quote what it reads.
+_NEEDED = (
+    '"$@" ls -l "$snap" > "$d/all"; printf "%s\\n" "$seed" > "$d/list"; '
+    "while IFS= read -r p; do "
+    'if ! "$@" dump "$snap" "$p" < /dev/null > "$d/one" 2> "$d/why"; then '
+    'echo "lost $p" >> "$d/said"; cat "$d/why" >&2; continue; fi; reads=1; [ -s "$d/one" ] || '
+    'reads=; case "$p" in *.xml) xmllint --noout "$d/one" 2> /dev/null || reads=;; '
+    '*.tar) tar -tf "$d/one" > "$d/out" 2> /dev/null || reads=;; esac; '
+    'if [ -z "$reads" ]; then echo "lost $p" >> "$d/said"; '
+    'echo "what came back of $p can not be read" >&2; continue; fi; '
+    'line=$(grep -e "^-.* $p\\$" "$d/all" | head -n 1); '
+    "then=$(printf '%s\\n' \"${line%%/*}\" | sed 's/^[^ ]* *[0-9]* *[0-9]* *//; s/ *$//'); "
+    'now=$(stat -c "%s %y" -- "$p" 2> "$d/why" || true); '
+    'if [ "${now%%.*}" != "$then" ]; then echo "read $p" >> "$d/said"; '
+    'elif [ "$(sha256sum < "$d/one")" = "$(sha256sum < "$p")" ]; then '
+    'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; done < "$d/list"; '
+)
+_WHAT = {"files": _FILES, "etcd": _ETCD, "configuration": _NEEDED}
 # Of what a drill has said in $d/said, from the copy $snap, a note in $r; fails where that is bad.
 NOTE = (
     'bad=$(grep -c -e "^lost " -e "^differs " "$d/said" || true); '
-    'good=$(grep -c "^same " "$d/said" || true); '
+    'good=$(grep -c -e "^same " -e "^read " "$d/said" || true); '
     '{ echo "$(date +%s) $snap"; cat "$d/said"; } > "$r.new"; mv -fT -- "$r.new" "$r"; '
-    '[ "$bad" = 0 ] || { grep -v -e "^same " -e "^changed " "$d/said" >&2; exit 1; }; '
+    '[ "$bad" = 0 ] || { grep -v -e "^same " -e "^read " -e "^changed " "$d/said" >&2; exit 1; }; '
     '[ "$good" != 0 ] || { echo "each of the files was changed since the copy was made; '
     'none could be compared" >&2; exit 1; }'
 )
@@ -88,7 +106,8 @@ class Drilled:
     copy
         The snapshot's short id.
     files
-        What came of each file, by its path: ``same``, ``differs``, ``changed``, ``lost``.
+        What came of each file, by its path: ``same``, ``differs``, ``changed``, ``lost``; ``read``
+        for one that was changed since and is whole.
     """
 
     made_s: float
@@ -101,8 +120,10 @@ class Drilled:
 
     @property
     def good(self) -> bool:
-        """Whether something was compared, and all of it was as it should be."""
-        return self.count("same") > 0 and not self.count("differs") + self.count("lost")
+        """Whether something was compared, or read, and all of it was as it should be."""
+        return self.count("same") + self.count("read") > 0 and not self.count(
+            "differs"
+        ) + self.count("lost")
 
 
 def last_drill(host: Host, name: str) -> Drilled | None:
@@ -146,10 +167,13 @@ class RestoreDrill:
     within_s
         How long ago the last one may be [s].
     what
-        ``files``, or ``etcd`` for the newest snapshot of a cluster's etcd.
+        ``files``, ``etcd`` for the newest snapshot of a cluster's etcd, or ``configuration`` for
+        the files that are needed, each read by what reads its kind.
     url, paper
         With a key from paper: where the repository is, and what stands on the paper, a line each;
         nothing that lies on the machine is used then.
+    needed
+        Of a configuration: the files.
     """
 
     host: str
@@ -163,6 +187,7 @@ class RestoreDrill:
     what: str = "files"
     url: str = ""
     paper: Secret | None = field(default=None, repr=False)
+    needed: tuple[str, ...] = ()
     timeout_s: float = 3600.0
 
     @property
@@ -180,23 +205,26 @@ class RestoreDrill:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["last"] == "good" and observed["age_s"] <= self.within_s:
             return Diff()
-        drill = _COPY + (_ETCD if self.what == "etcd" else _FILES) + NOTE
-        script = _BEGIN + drill
+        drill = COPY + _WHAT[self.what] + NOTE
+        which = "\n".join(self.needed) or str(self.seed)
+        script = BEGIN + drill
         words = self.access.words()
         if self.paper is not None:
             login = _LOGIN if self.url.startswith("s3:") else ""
-            script = _BEGIN + _FROM_PAPER + login + drill
+            script = BEGIN + _FROM_PAPER + login + drill
             words = ("restic", "--no-cache", "-r", self.url)
         call = change(
             *("sh", "-c", script, "sh", f"{FOLDER}/{self.drill}.files", f"{FOLDER}/{self.drill}"),
-            *(str(self.seed), str(self.files), tags(self.lab, self.backup)),
+            *(which, str(self.files), tags(self.lab, self.backup)),
             *words,
             stdin=self.paper,
             sudo=True,
             timeout_s=self.timeout_s,
         )
         how = "with the key on paper alone" if self.paper is not None else "and compare them"
-        what = "the newest etcd" if self.what == "etcd" else f"{self.files} files"
+        what = {"etcd": "the newest etcd", "configuration": "what is needed"}.get(
+            self.what, f"{self.files} files"
+        )
         summary = f"bring back {what} of {self.backup} {how}"
         undo = f"{NOTHING_TO_UNDO}: what it brings back it takes away again"
         return Diff((Change(summary, call, detached=self.paper is None, undo=undo),))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from homelab_lib.lab.backups import CONFIGURATIONS
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
@@ -26,11 +27,16 @@ def faults(lab: Lab) -> Iterator[Fault]:
         elif (each.phase or 0) < (kept.repositories[each.repository].phase or 0):
             what = f"repository {each.repository} is made by a later phase"
             yield Fault((*path, "phase"), what)
+    yield from _of_configurations(lab)
     for name, drill in kept.drills.items():
         path = ("backups", "drills", name)
         if drill.backup not in kept.files:
             yield unknown((*path, "backup"), drill.backup, kept.files, "copy of files")
             continue
+        for needed in drill.needed:
+            if not any(_holds(folder, needed) for folder in kept.files[drill.backup].paths):
+                what = f"{needed} is in none of the paths of {drill.backup}"
+                yield Fault((*path, "needed"), what)
         if drill.what == "etcd" and not any(
             p.endswith("/db/snapshots") for p in kept.files[drill.backup].paths
         ):
@@ -44,8 +50,54 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if drill.from_paper and place is not None and place.kind != "s3":
             what = f"{place.name} is no s3: its login does not fit on a line of paper"
             yield Fault((*path, "from_paper"), what)
+    yield from _of_claims(lab)
     yield from _of_guests(lab)
     yield from _of_servers(lab)
+
+
+def _of_claims(lab: Lab) -> Iterator[Fault]:
+    kept = lab.backups
+    for name, drill in kept.claim_drills.items():
+        path = ("backups", "claim_drills", name)
+        if drill.backup not in kept.files:
+            yield unknown((*path, "backup"), drill.backup, kept.files, "copy of files")
+        if drill.cluster not in lab.clusters:
+            yield unknown((*path, "cluster"), drill.cluster, lab.clusters, "cluster")
+        elif drill.backup in kept.files:
+            cluster, machine = lab.clusters[drill.cluster], kept.files[drill.backup].machine
+            nodes = (*cluster.vms, *cluster.host_agents)
+            if machine not in nodes:
+                what = f"{drill.backup} copies folders of {machine}, which is none of its nodes"
+                yield Fault((*path, "backup"), f"{what}: {', '.join(nodes)}")
+    names = ((("backups", kind, n), n) for kind in ("drills", "guest_drills", "claim_drills")
+             for n in getattr(kept, kind))  # fmt: skip
+    yield from twice(names, "the drill's name")
+
+
+def _of_configurations(lab: Lab) -> Iterator[Fault]:
+    kept = lab.backups
+    firewalls = [host.name for host in lab.hosts.values() if host.os.kind == "opnsense"]
+    for name, each in kept.configurations.items():
+        path = ("backups", "configurations", name)
+        if each.appliance not in firewalls:
+            yield unknown((*path, "appliance"), each.appliance, firewalls, "OPNsense")
+        if each.machine not in lab.machines():
+            yield unknown((*path, "machine"), each.machine, lab.machines(), "machine we log in on")
+            continue
+        copied = [b for b in kept.files.values() if b.machine == each.machine]
+        if not any(_holds(folder, each.path) for b in copied for folder in b.paths):
+            what = (
+                f"nothing copies {CONFIGURATIONS} of {each.machine}: add it to the paths of a "
+                "copy under backups.files"
+            )
+            yield Fault((*path, "machine"), what)
+    places = ((("backups", "configurations", n), f"{c.machine}: {c.path}")
+              for n, c in kept.configurations.items())  # fmt: skip
+    yield from twice(places, "the file")
+
+
+def _holds(folder: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _of_servers(lab: Lab) -> Iterator[Fault]:

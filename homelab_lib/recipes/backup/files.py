@@ -26,7 +26,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
-from homelab_lib.recipes.backup import guests, servers
+from homelab_lib.recipes.backup import claims, configurations, guests, servers
 from homelab_lib.recipes.backup.promised import drilled, is_new, kept
 from homelab_lib.recipes.backup.restic import reached
 from homelab_lib.recipes.nas import cloud
@@ -37,6 +37,8 @@ from homelab_lib.wiring.carried_on import backups_carried_on
 MAKES = ("backups", "backup_servers", "storages", *cloud.MAKES)
 looks = servers.looks
 _LINUX = ("proxmox", "debian", "ubuntu", "linux")
+_TOOLS = {"etcd": "etcd-client", "configuration": "libxml2-utils"}
+"""What it takes to read what a drill brings back, besides what every machine has."""
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _LONGEST_S = 86_400
 
@@ -60,6 +62,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     for each in kept.repositories.values():
         if each.phase == phase and not each.exists:
             yield _on_paper(each)
+    yield from configurations.steps(lab, phase)
     clouds = list(cloud.steps(lab, phase))
     yield from clouds
     for backup in made:
@@ -71,12 +74,14 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             "and a timer of the machine itself does the work, whether anybody looks or not. Old "
             "copies are forgotten by count, and only those of this very backup. A repository that "
             "somebody else has keys or copies in is left alone.",
+            needs=configurations.needed_by(lab, phase, backup.machine),
             ensure=files.ensure,
             check=files.check,
             measure=files.age,
         )
     for drill in drills:
         yield from _drill(lab, drill, made)
+    yield from claims.steps(lab, phase, [f"copy-{each.name}" for each in made])
     whole = list(guests.steps(lab, phase))
     yield from whole
     if made or clouds or whole:
@@ -226,8 +231,8 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
     needs = (f"copy-{backup.name}",) if backup in made else ()
 
     def ensure(ctx: Context) -> Iterator[Wanted]:
-        if drill.what == "etcd":
-            yield Packages(backup.machine, ("etcd-client",))
+        if drill.what in _TOOLS:
+            yield Packages(backup.machine, (_TOOLS[drill.what],))
         yield Drill(
             backup.machine,
             drill.name,
@@ -240,6 +245,7 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
             drill.what,
             files.repository.url if paper else "",
             _written(files.repository, drill, ctx) if paper else None,
+            drill.needed,
         )
 
     def check(ctx: Context) -> Iterator[Check]:
@@ -256,6 +262,8 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
 
 
 def _what(drill: RestoreDrill) -> str:
+    if drill.what == "configuration":
+        return f"what is needed ({len(drill.needed)} files)"
     return "the newest snapshot of etcd" if drill.what == "etcd" else f"{drill.files} files"
 
 
@@ -318,4 +326,6 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
         yield kept(f"{paths} of {machine}", f"the disks of {machine}", found)
     for drill in lab.backups.drills.values():
         yield _drilled(ctx, drill, lab.backups.files[drill.backup])
+    for each in lab.backups.claim_drills.values():
+        yield claims.Drill(lab, each).done(ctx)
     yield from guests.gate(lab, ctx)

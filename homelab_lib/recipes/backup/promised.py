@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.drills import last_drill
-from homelab_lib.lab.backups import GuestDrill, RestoreDrill
+from homelab_lib.lab.backups import ClaimDrill, GuestDrill, RestoreDrill
 from homelab_lib.models.copies import Copy, dated, standing
 from homelab_lib.runbook.step import Check, Context
 
@@ -53,7 +53,9 @@ def kept(what: str, medium: str, copies: Sequence[Copy]) -> Check:
     return Check(f"{what}: {title}", not how.late, "; ".join(said))
 
 
-def drilled(ctx: Context, machine: str, drill: RestoreDrill | GuestDrill, title: str) -> Check:
+def drilled(
+    ctx: Context, machine: str, drill: RestoreDrill | GuestDrill | ClaimDrill, title: str
+) -> Check:
     """Whether what was backed up came back, and lately enough.
 
     Parameters
@@ -70,9 +72,11 @@ def drilled(ctx: Context, machine: str, drill: RestoreDrill | GuestDrill, title:
     if last is None:
         return Check(title, False, f"never; {_ANEW}")
     age_s = clock_s(host) - last.made_s
+    since = last.count("changed") + last.count("read")
+    bad = last.count("differs") + last.count("lost")
     says = (
-        f"{last.count('same')} of {len(last.files)} files were the same, {last.count('changed')} "
-        f"changed since, {last.count('differs') + last.count('lost')} bad; "
+        f"{last.count('same')} of {len(last.files)} files were the same, {since} changed since, "
+        f"{bad} bad; "
         f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
     )
     well = last.good and age_s <= drill.every_days * _DAY_S

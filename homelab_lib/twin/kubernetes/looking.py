@@ -4,6 +4,7 @@ Source: kubernetes.io/docs/reference/kubectl/generated (get, logs, delete, rollo
 kubernetes.io/docs/reference/using-api/server-side-apply (managedFields).
 """
 
+from homelab_lib.twin.kubernetes import volumes
 from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
 from homelab_lib.twin.kubernetes.flags import Words
 from homelab_lib.twin.kubernetes.objects import (
@@ -145,7 +146,9 @@ def delete(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Repl
         if kind.name == "Secret":
             cluster.deleted_secrets.add((words.get("--namespace", "default"), name))
         try:
-            cluster.delete(kind.key, name, words.get("--namespace", "default"))
+            gone = cluster.delete(kind.key, name, words.get("--namespace", "default"))
+            if kind.name == "PersistentVolumeClaim":
+                volumes.reclaim(cluster, gone)
         except ApiError as error:
             if "--ignore-not-found" not in words:
                 complaints += f"Error from server ({error.reason}): {error.message}\n"

@@ -95,6 +95,11 @@ def waits_for_pod(cluster: Cluster, claim: Object) -> bool:
 def node_of(cluster: Cluster, claim: Object) -> str:
     """The node that a claim's volume is on; empty where every node reaches it."""
     volume = cluster.get("PersistentVolume", dig(claim, "spec.volumeName") or "")
+    return node_of_volume(volume)
+
+
+def node_of_volume(volume: Object | None) -> str:
+    """The node that a volume is on; empty where every node reaches it."""
     terms = dig(volume, "spec.nodeAffinity.required.nodeSelectorTerms") or ()
     return next((e["values"][0] for t in terms for e in t.get("matchExpressions") or ()), "")
 
@@ -165,6 +170,23 @@ def _bind(cluster: Cluster, claim: Object, storage_class: Object, source: Object
         "capacity": spec["capacity"],
         "accessModes": spec["accessModes"],
     }
+
+
+def reclaim(cluster: Cluster, claim: Object) -> None:
+    """What becomes of the volume of a claim that was deleted: local-path removes its folder."""
+    name = dig(claim, "spec.volumeName") or ""
+    volume = cluster.get("PersistentVolume", name)
+    if volume is None:
+        return
+    if volume["spec"]["persistentVolumeReclaimPolicy"] != "Delete":
+        volume["status"]["phase"] = "Released"
+        return
+    node, path = node_of_volume(volume), dig(volume, "spec.hostPath.path")
+    if path and node in cluster.members:
+        files = cluster.members[node].files
+        if files.exists(path):
+            files.remove(path, recursive=True)
+        cluster.delete("PersistentVolume", name)
 
 
 def _export(cluster: Cluster, node: str, server: str, share: str) -> tuple[Export | None, str]:

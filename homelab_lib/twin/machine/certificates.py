@@ -3,6 +3,7 @@
 Source: RFC 5280; curl's words for exit status 60.
 """
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 """What programs believe on Debian: `update-ca-certificates` writes it."""
@@ -105,6 +111,13 @@ def described(certificate: x509.Certificate) -> str:
         f" issuer: {certificate.issuer.rfc4514_string()}",
     )
     return "".join(f"* {line}\n" for line in lines)
+
+
+def pin(certificate: x509.Certificate) -> str:
+    """What ``curl --pinnedpubkey`` knows a certificate's key by."""
+    key = certificate.public_key()
+    public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256//{base64.b64encode(hashlib.sha256(public).digest()).decode()}"
 
 
 def objection(

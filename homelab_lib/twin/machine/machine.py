@@ -58,6 +58,7 @@ _PACKAGES = {
     "wg": "wireguard-tools",
     "wg-quick": "wireguard-tools",
     "wget": "wget",
+    "xmllint": "libxml2-utils",
 }
 """Programs that not every Debian has, and the packages that they are in."""
 _SKELETON = (".bashrc", ".profile")

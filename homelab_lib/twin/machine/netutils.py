@@ -1,5 +1,9 @@
-"""Programs that fetch from other machines."""
+"""Programs that fetch from other machines.
 
+Sources: curl(1); of curl 8, lib/vtls/vtls.c (`Curl_pin_peer_pubkey`), src/tool_parsecfg.c.
+"""
+
+import base64
 import posixpath
 import re
 from dataclasses import replace
@@ -39,14 +43,18 @@ def ss(machine: Machine, call: Call) -> Reply:
 @netutils("curl")
 def curl(machine: Machine, call: Call) -> Reply:
     """Fetch a page or a file."""
+    try:
+        call = _configured(machine, call)
+    except FileError as error:
+        return Reply(26, stderr=f"curl: cannot read config: {error.says}\n")
     words, options = operands(
         call,
-        "-H -o -m -w -K --max-time --connect-timeout --retry --header -X --cacert --resolve "
-        "-d --data --data-binary -F --form",
+        "-H -o -m -w --max-time --connect-timeout --retry --header -X --cacert --resolve "
+        "-d --data --data-binary -F --form --user --pinnedpubkey",
     )
-    if options.get("-K") == "-":  # what nobody is to see among the processes
-        words = re.findall(r'^url = "([^"]*)"$', call.stdin.decode(), re.MULTILINE)
     named = {h.partition(":")[0].lower(): h.partition(":")[2].strip() for h in _headers(call)}
+    if "--user" in options:
+        named["authorization"] = f"Basic {base64.b64encode(options['--user'].encode()).decode()}"
     try:
         named |= _posted(machine, call, options)
     except FileError as error:
@@ -73,11 +81,39 @@ def curl(machine: Machine, call: Call) -> Reply:
             else _failed_into(machine, call, entry, target, status)
         )
     shown = options.get("-w", "").replace("%{http_code}", str(status)).replace("\\n", "\n")
+    shown = shown.replace("%{certs}", _certificate(machine, call, url))
     if {"-I", "--head"} & options.keys():
         kept = Reply(0, f"HTTP/1.1 {status}\r\nContent-Length: {entry.size}\r\n\r\n{shown}")
     else:
         kept = _kept(machine, call, entry, target, shown)
     return replace(kept, stderr=told) if "-v" in options else kept
+
+
+_WRITTEN = re.compile(
+    r'^[ \t]*-{0,2}([\w-]+)(?:[ \t]*[=: \t][ \t]*("(?:[^"\\\n]|\\.)*"|\S*))?', re.MULTILINE
+)
+
+
+def _configured(machine: Machine, call: Call) -> Call:
+    """The call with what a file of options says: what nobody is to see among the processes."""
+    for flag in ("-K", "--config"):
+        if flag in call.argv:
+            place = call.argv.index(flag)
+            source = call.argv[place + 1]
+            text = call.stdin if source == "-" else machine.files.read(call.path(source))
+            return replace(
+                call, argv=(*call.argv[:place], *call.argv[place + 2 :], *_of_file(text.decode()))
+            )
+    return call
+
+
+def _of_file(text: str) -> list[str]:
+    """The options of such a file, a line each, as words; ``url`` needs no name."""
+    words = []
+    for name, value in _WRITTEN.findall(text):
+        plain = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+        words += [plain] if name == "url" else [f"--{name}", *([plain] if value else [])]
+    return words
 
 
 def _headers(call: Call) -> list[str]:
@@ -151,15 +187,14 @@ def _sent_to(call: Call, url: str, headers: dict[str, str]) -> tuple[str, dict[s
 def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -> str:
     """See that a server shows a certificate that is believed here, where servers show any; what
     ``-v`` tells of it."""
-    parts = urlsplit(url)
-    name = parts.hostname or ""
-    address = _resolved(call, url) or machine.world.resolve(machine, name)
-    server = machine if address == "127.0.0.1" else machine.world.find_ip(address)
-    shows = server.tls.get(parts.port or 443) if server and parts.scheme == "https" else None
-    if shows is None:
+    name = urlsplit(url).hostname or ""
+    chain = certificates.parsed(_certificate(machine, call, url))
+    if not chain:
         return ""
-    chain = certificates.parsed(shows(name))
     told = certificates.described(chain[0])
+    pinned = options.get("--pinnedpubkey", "")
+    if pinned and pinned != certificates.pin(chain[0]):
+        raise NetError(90, "SSL: public key does not match pinned public key")
     if {"-k", "--insecure"} & options.keys():
         return told
     believed = machine.files.text(options.get("--cacert") or certificates.BUNDLE)
@@ -169,6 +204,19 @@ def _believed(machine: Machine, call: Call, url: str, options: dict[str, str]) -
     if why:
         raise NetError(60, f"SSL certificate problem: {why}")
     return told
+
+
+def _certificate(machine: Machine, call: Call, url: str) -> str:
+    """What a server shows who is reached; empty for nothing."""
+    parts = urlsplit(url)
+    name, port = parts.hostname or "", parts.port or 443
+    address = _resolved(call, url) or machine.world.resolve(machine, name)
+    server = machine if address == "127.0.0.1" else machine.world.find_ip(address)
+    if server is None or parts.scheme != "https" or port not in server.tls:
+        return ""
+    if server is not machine and machine.world.reach(machine, address, port):
+        return ""
+    return str(server.tls[port](name))
 
 
 @netutils("update-ca-certificates")
@@ -207,6 +255,7 @@ def _kept(machine: Machine, call: Call, entry: Entry, target: str, shown: str) -
 
     def done() -> Reply:
         facts: Facts = {"digest": entry.digest, "size_bytes": entry.size_bytes}
+        facts["mtime_s"] = machine.world.clock.now()
         try:
             machine.files.write(call.path(target), entry.data, machine.who(call), **facts)
         except FileError as error:

@@ -34,6 +34,7 @@ REPOSITORY = {
     "restic": "0.18.0-1+b4",
     "haproxy": "3.0.11-1",
     "zstd": "1.5.7+dfsg-1",
+    "libxml2-utils": "2.12.7+dfsg+really2.9.14-2.1",
     "linux-generic": "6.8.0-88.88",
     "linux-image-amd64": "6.12.57-1",
     "firmware-amd-graphics": "20250410-2",

@@ -31,7 +31,7 @@ restic_programs = Commands()
 _TAKING = (
     *("-r", "--repo", "--repository-file", "--password-file", "--tag", "--exclude", "--latest"),
     *("--group-by", "--keep-last", "--keep-hourly", "--keep-daily", "--keep-weekly"),
-    *("--keep-monthly", "--keep-yearly", "--read-data-subset"),
+    *("--keep-monthly", "--keep-yearly", "--read-data-subset", "--include", "--target"),
 )
 _ALONE = ("--no-lock", "--no-cache", "--json", "-l", "--long", "-q", "--quiet")
 _PERIODS = {
@@ -192,6 +192,35 @@ def _dump(machine: Machine, call: Call, found: Repository, rest: list[str], give
     return Reply(0, entry.data)
 
 
+def _restore(
+    machine: Machine, call: Call, found: Repository, rest: list[str], given: Given
+) -> Reply:
+    """What lies below one folder, with its times, below another; what can't be decrypted fails."""
+    snapshot, target = _snapshot(machine, found, rest[0]), call.path(given["--target"][-1])
+    wanted = given.get("--include", ["/"])[-1].rstrip("/")
+    if machine.ask is not None:  # what a real host has copied of it is not known
+        snapshot.files |= _held(machine, wanted)
+    chosen = [p for p in sorted(snapshot.files) if f"{p}/".startswith(f"{wanted}/")]
+    bad = [path for path in chosen if path in found.rotten]
+    machine.files.mkdir(target, parents=True)
+    for path in chosen:
+        entry = snapshot.files[path]
+        if path in bad:
+            continue
+        if entry.kind == "dir":
+            machine.files.mkdir(f"{target}{path}", parents=True)
+        else:
+            folder = f"{target}{path}".rpartition("/")[0]
+            machine.files.mkdir(folder, parents=True)
+            machine.files.put(f"{target}{path}", entry.data, mode=entry.mode, mtime_s=entry.mtime_s)
+    size = sum(snapshot.files[path].size for path in chosen)
+    told = f"Summary: Restored {len(chosen) - len(bad)} files/dirs in 0:01\n"
+    errors = "".join(f"ignoring error for {p}: ciphertext verification failed\n" for p in bad)
+    if bad:
+        errors += f"Fatal: There were {len(bad)} errors\n"
+    return Reply(1 if bad else 0, told, errors, takes_s=3.0 + size / _BACKUP_BYTES_PER_S)
+
+
 # Changing ----------------------------------------------------------------------------------------
 
 
@@ -321,8 +350,9 @@ _VERBS: dict[str, Callable[[Machine, Call, Repository, list[str], Given], Reply]
     "list": _list,
     "ls": _ls,
     "prune": _prune,
+    "restore": _restore,
     "snapshots": _snapshots,
     "unlock": _unlock,
 }
-_LOCKING = ("backup", "check", "dump", "forget", "ls", "prune", "snapshots")
+_LOCKING = ("backup", "check", "dump", "forget", "ls", "prune", "restore", "snapshots")
 _EXCLUSIVE = ("check", "forget", "prune")

@@ -21,6 +21,7 @@ from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.links import links
 from homelab_lib.twin.machine.listing import listing
 from homelab_lib.twin.machine.lspci import lspci_programs
+from homelab_lib.twin.machine.markup import markup
 from homelab_lib.twin.machine.mounts import mounts
 from homelab_lib.twin.machine.netutils import netutils
 from homelab_lib.twin.machine.ollama_service import ollama_programs
@@ -60,6 +61,7 @@ COREUTILS = (
 UNIX = (
     *COREUTILS,
     systemd,
+    markup,
     journal,
     accounts,
     system,

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from homelab_lib.twin.machine.https import Answered, Asked
 from homelab_lib.twin.opnsense import php
-from homelab_lib.twin.opnsense.credentials import may_everything, pair
+from homelab_lib.twin.opnsense.credentials import may, pair
 from homelab_lib.twin.opnsense.errors import NoSuchEndpoint, Refused, Unexpected
 from homelab_lib.twin.opnsense.firewall import OpnSense
 from homelab_lib.twin.opnsense.visit import Visit
@@ -57,10 +57,10 @@ class Api:
         action, parts = self._route(asked.path)
         config = self._firewall.config.load()
         authorization = asked.headers.get("authorization", "")
-        user = self._firewall.doorman.user_of(authorization, config)
+        user = self._firewall.doorman.user_of(authorization, config, asked.path)
         if not user:
             return _json({"status": 401, "message": "Authentication Failed"}, 401)
-        if not may_everything(config, user):
+        if not may(config, user, asked.path):
             return _json({"status": 403, "message": "Forbidden"}, 403)
         kind = asked.headers.get("content-type", "").replace(" ", "").lower()
         post: dict[str, Any] = {}

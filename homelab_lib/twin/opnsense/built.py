@@ -7,7 +7,7 @@ from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import furnish, made
 from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.opnsense import policy
+from homelab_lib.twin.opnsense import policy, web
 from homelab_lib.twin.opnsense.api import Api
 from homelab_lib.twin.opnsense.box import Box
 from homelab_lib.twin.opnsense.endpoints import endpoints
@@ -64,6 +64,10 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> Box:
         policy.write(root, world.lab, world.seed)
     firewall.config.put(root)
     firewall.serve(Api(firewall, endpoints(firewall.release)))
+    fetched = world.lab.backups.configurations.values()
+    firewall.doorman.copies = len([each for each in fetched if each.appliance == name])
+    web.answers(firewall)
+    web.shows(firewall, days=web.WEB_DAYS)
     firewall.apply_all()
     return firewall
 

@@ -3,7 +3,11 @@
 Kept are hashes, each beside its key, under its user in the configuration. A firewall that a lab
 describes is taken for one whose first key was made by hand, as the appliance has no other way: it
 knows no key yet, and the first pair that is shown to it becomes root's. From then on that key
-needs that secret. Nobody who shows none gets in.
+needs that secret. For each machine that the lab has fetch the configuration, a person has made a
+user who may see the configuration's history and nothing else: the next pairs are theirs. Nobody who
+shows none gets in.
+
+Source: opnsense/core, ``OPNsense/Core/ACL/ACL.xml``.
 """
 
 import base64
@@ -14,6 +18,11 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 _MARK = "$sha256$"
+COPIES = "copies"
+"""A user whom a person has made, for whoever fetches the configuration."""
+_FETCHES = "/api/core/backup/download/"
+_PATTERNS = {"page-diagnostics-configurationhistory": "/api/core/backup/"}
+"""What the rights that a runbook has a use for let one ask, by how that begins."""
 
 
 @dataclass
@@ -24,12 +33,16 @@ class Doorman:
     ----------
     takes_first
         Whether the first pair shown is taken for root's.
+    copies
+        For how many others a person has made a key that is good for the configuration's copies.
     """
 
     takes_first: bool = True
+    copies: int = 0
     made_by_hand: dict[str, str] = field(default_factory=dict)  # key: hash of its secret
+    _users: dict[str, str] = field(default_factory=dict)  # whose each of these keys is
 
-    def user_of(self, header: str, config: ET.Element) -> str:
+    def user_of(self, header: str, config: ET.Element, path: str = "") -> str:
         """The user that an ``Authorization`` header belongs to; empty for nobody.
 
         Parameters
@@ -38,13 +51,16 @@ class Doorman:
             As it came.
         config
             Where the users are.
+        path
+            What is asked for.
         """
         key, secret = pair(header)
         if not key or not secret:
             return ""
         kept = self.made_by_hand.get(key)
         if kept is not None:
-            return "root" if hmac.compare_digest(kept, hashed(secret)) else ""
+            fits = hmac.compare_digest(kept, hashed(secret))
+            return self._users.get(key, "root") if fits else ""
         for user in config.findall("system/user"):
             for line in (user.findtext("apikeys") or "").split("\n"):
                 name, _, stored = line.partition("|")
@@ -52,9 +68,13 @@ class Doorman:
                     fits = hmac.compare_digest(stored, hashed(secret))
                     disabled = (user.findtext("disabled") or "0") not in ("", "0")
                     return (user.findtext("name") or "") if fits and not disabled else ""
-        if self.takes_first and not self.made_by_hand:
+        if not self.takes_first:
+            return ""
+        fetches = path.startswith(_FETCHES) and 0 < len(self._users) <= self.copies
+        if not self.made_by_hand or fetches:
+            self._users[key] = COPIES if self.made_by_hand else "root"
             self.made_by_hand[key] = hashed(secret)
-            return "root"
+            return self._users[key]
         return ""
 
 
@@ -75,14 +95,28 @@ def hashed(secret: str) -> str:
 
 def may_everything(config: ET.Element, name: str) -> bool:
     """Whether a user has all rights, by his own or by a group's ``page-all``."""
-    users = [u for u in config.findall("system/user") if u.findtext("name") == name]
-    for user in users:
-        if "page-all" in (user.findtext("priv") or "").split(","):
-            return True
+    return "page-all" in _rights(config, name)
+
+
+def may(config: ET.Element, name: str, path: str) -> bool:
+    """Whether a user may ask something, by his own rights or by a group's."""
+    held = _rights(config, name)
+    return may_everything(config, name) or any(
+        path.lower().startswith(begins) for right, begins in _PATTERNS.items() if right in held
+    )
+
+
+def _rights(config: ET.Element, name: str) -> set[str]:
+    if name == COPIES:
+        return set(_PATTERNS)
+    found: set[str] = set()
+    for user in config.findall("system/user"):
+        if user.findtext("name") != name:
+            continue
+        found.update((user.findtext("priv") or "").split(","))
         number = user.findtext("uid")
         for group in config.findall("system/group"):
             members = ",".join(member.text or "" for member in group.findall("member"))
-            rights = ",".join(right.text or "" for right in group.findall("priv"))
-            if number in members.split(",") and "page-all" in rights.split(","):
-                return True
-    return False
+            if number in members.split(","):
+                found.update(",".join(each.text or "" for each in group.findall("priv")).split(","))
+    return found

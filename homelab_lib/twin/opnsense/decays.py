@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from homelab_lib.twin.decays import decay
+from homelab_lib.twin.opnsense.web import WEB_DAYS, shows
 
 
 def _inspects(machine: Any) -> bool:
@@ -17,6 +18,15 @@ def ids_dies(box: Any) -> Iterator[None]:
     box.started["ids"] = False
     yield
     box.suricata.restart()
+
+
+@decay("opnsense-certificate-ends", r"web interface and API of \S+ is good for a while",
+       on="opnsense")  # fmt: skip
+def certificate_ends(box: Any) -> Iterator[None]:
+    """Nobody renews the certificate of the firewall's web interface: it does not do so itself."""
+    shows(box, days=27.0)
+    yield
+    shows(box, days=WEB_DAYS, key=1)  # configctl webgui restart renew
 
 
 @decay(

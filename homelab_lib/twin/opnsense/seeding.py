@@ -31,6 +31,7 @@ from homelab_lib.twin.opnsense.leases import Lease
 from homelab_lib.twin.opnsense.links import Link, Links
 from homelab_lib.twin.opnsense.pf import PacketFilter
 from homelab_lib.twin.opnsense.rules import mapped
+from homelab_lib.twin.opnsense.web import WEB_PORT
 
 PROBE = (
     "$secret = '/passw|passphrase|secret|apikeys|otp_seed|privkey|private|^prv$|psk|pre-shared|"
@@ -51,6 +52,11 @@ REVISIONS = (
     "'key' => isset($revision->user_apitoken)]), \"\\n\"; } }"
 )
 """Prints the revision of each configuration that lies there, a line of JSON each."""
+SHOWN = ("curl", "-sSIk", "-m", "20", "-w", "%{certs}", f"https://127.0.0.1:{WEB_PORT}/")
+"""Prints the certificate of its web interface."""
+_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n", re.ASCII
+)
 _TOLD = {"file", "written", "time", "by", "what", "key"}
 
 _FORM = "%p|%Su|%Sg|%z|%N"
@@ -88,6 +94,9 @@ def seed_opnsense(box: Box, ask: Ask) -> None:
     digest = printed(ask, box.name, "sha256", "-q", CONFIG) or ""
     box.files.stat(CONFIG).digest = digest.strip()  # of the file as it lies there
     _seed_links(box, printed(ask, box.name, "ifconfig") or "")
+    shown = printed(ask, box.name, *SHOWN)
+    if shown and (found := _CERTIFICATE.search(shown)):
+        box.tls[WEB_PORT] = lambda name, pem=found[0]: pem  # type: ignore[misc]
     box.running = dict.fromkeys(SERVICES, root)
     loaded = _LABEL.findall(printed(ask, box.name, "pfctl", "-sr") or "")
     in_force = _in_force(root, set(loaded))
