@@ -69,8 +69,8 @@ def _asked(box, path):
     return box.https[443](Asked("GET", path, {}, headers)).status
 
 
-def _mtime(desk):
-    return desk.files.entry(PATH).mtime_s
+def _fetched_s(desk):
+    return float(desk.files.text(f"{PATH}.when"))
 
 
 def test_fetched_whole_for_root_alone_copied_and_read_again():
@@ -119,15 +119,15 @@ def test_what_is_no_whole_configuration_takes_nothings_place():
 def test_a_firewall_with_another_key_gets_no_login_until_it_is_looked_at_anew():
     bench, desk, box = bench_of()
     assert bench.stops() == ("", "")
-    fetched_s = _mtime(desk)
+    fetched_s = _fetched_s(desk)
     seen, page = [], box.http[443]
     box.http[443] = lambda path, headers: (seen.append(headers), page(path, headers))[1]
     web.shows(box, days=web.WEB_DAYS, key=1)  # configctl webgui restart renew
     bench.world.clock.sleep(1.5 * _DAY_S)
-    assert (_mtime(desk), seen) == (fetched_s, [])
+    assert (_fetched_s(desk), seen) == (fetched_s, [])
     assert bench.stops() == ("", ""), "by SSH we know that it is the firewall's own"
     bench.world.clock.sleep(1.5 * _DAY_S)
-    assert _mtime(desk) > fetched_s
+    assert _fetched_s(desk) > fetched_s
 
 
 def test_a_key_that_was_withdrawn_is_told_and_what_is_there_stays():

@@ -101,8 +101,9 @@ def keys_on_paper(lab: Lab) -> Iterator[Finding]:
 @rule("copy-never-brought-back")
 def drilled(lab: Lab) -> Iterator[Finding]:
     """Folders that are copied, and from no copy of which a drill brings anything back."""
-    held = (*lab.backups.drills.values(), *lab.backups.claim_drills.values())
-    tried = [lab.backups.files[each.backup] for each in held]
+    names = [each.backup for each in lab.backups.drills.values()]
+    names += [each.backup for each in lab.backups.claim_drills.values()]
+    tried = [lab.backups.files[name] for name in names]
     places = {(each.machine, each.paths) for each in tried}
     for name, each in lab.backups.files.items():
         if (each.machine, each.paths) not in places:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib import answers
 from homelab_lib.control.clock import clock_s
+from homelab_lib.control.linux.looking import read_file
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
@@ -32,7 +33,7 @@ FOLDER = "/etc/homelab/fetched"
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----", re.ASCII
 )
-_MTIME = re.compile(r"\d{1,12}")
+_MOMENT = re.compile(r"\d{1,10}", re.ASCII)
 _NOT_THERE = "No such file or directory"
 
 
@@ -104,7 +105,13 @@ def fetch_commands(options: str, path: str, ends: str) -> tuple[str, ...]:
         shlex.join(("/bin/sh", "-c", f"/usr/bin/xmllint --noout {shlex.quote(new)} 2> /dev/null")),
         shlex.join(("/usr/bin/grep", "-q", "-e", ends, new)),
         shlex.join(("/usr/bin/mv", "-fT", "--", new, path)),
+        shlex.join(("/bin/sh", "-c", f"date +%s > {shlex.quote(noted(path))}")).replace("%", "%%"),
     )
+
+
+def noted(path: str) -> str:
+    """Where it is noted when a configuration was fetched last."""
+    return f"{path}.when"
 
 
 @dataclass(frozen=True)
@@ -153,22 +160,29 @@ class Fetched:
 
 
 def age_s(host: Host, path: str) -> float | None:
-    """How long ago a file was fetched [s]; None where there is none.
+    """How long ago a configuration was fetched [s]; None where there is none.
 
     Raises
     ------
     StepFailed
         The machine does not say.
     """
-    words = ("stat", "--printf", "%Y", "--", path)
-    shown = host.read(*words, ok=(0, 1), sudo=True)
-    if shown.exit_status and _NOT_THERE in shown.stderr:
-        return None
-    if shown.exit_status or not _MTIME.fullmatch(shown.stdout):
+    shown = host.read("stat", "--printf", "%s", "--", path, ok=(0, 1), sudo=True)
+    if shown.exit_status:
+        if _NOT_THERE in shown.stderr:
+            return None
         raise StepFailed(
-            f"{host.name} can't tell when {path} was written: "
-            f"{(shown.stderr.strip() or shown.stdout)[:200]!r}",
+            f"{host.name} can't tell whether {path} is there: {shown.stderr.strip()[:200]}",
             where=f"{host.name}: {path}",
             fix="run `stat` on it there as root, and see to what it complains of",
         )
-    return clock_s(host) - float(shown.stdout)
+    text = read_file(host, noted(path)).strip()
+    if not text:
+        return None
+    if not _MOMENT.fullmatch(text):
+        raise StepFailed(
+            f"{noted(path)} on {host.name} is no note of when it was fetched: {text[:80]!r}",
+            where=f"{host.name}: {noted(path)}",
+            fix="look at it, then remove it; it is fetched again then",
+        )
+    return clock_s(host) - float(text)
