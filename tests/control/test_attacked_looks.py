@@ -111,7 +111,10 @@ LOOKS = {
                  "exclusive": False}},
     ),
     "claim": (lambda host: place_of(host, "ai", "rows"), {"k3s": VOLUME}),
-    "fetched": (lambda host: age_s(host, "/x.xml"), {"stat": "25395", "cat": "1788000000\n", "date": "1788000500\n"}),
+    "fetched": (
+        lambda host: age_s(host, "/x.xml"),
+        {"stat": "25395", "cat": "1788000000\n", "date": "1788000500\n"},
+    ),
     "pin": (lambda host: pin_of(host, 443), {"curl": CERTIFICATE}),
     "nvidia": (nvidia_memory, {"nvidia-smi": "0, NVIDIA L4, 00000000:01:00.0, 23034, 1\n"}),
 }  # fmt: skip
