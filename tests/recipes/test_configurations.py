@@ -88,7 +88,7 @@ def test_fetched_whole_for_root_alone_copied_and_read_again():
     bench.wire.sent.clear()
     assert bench.stops() == ("", "")
     assert bench.wire.sent == []
-    # The key is good for nothing else.
+    # The key is good for copies, and for nothing else.
     assert _asked(box, "/api/core/backup/backups/this") == 200
     assert _asked(box, "/api/core/firmware/running") == 403
     # It goes on by itself; what is read again later was changed since its copy, and is whole.

@@ -52,8 +52,9 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             f"key-{each.name}",
             f"Give {each.machine} a key to {each.appliance}'s configuration",
             why="Its configuration is all that it takes to set it up anew, and has every password "
-            "in it. Whoever fetches it gets a key of its own that is good for nothing else, so "
-            "that a machine which is taken over does not take the firewall along.",
+            "in it. Whoever fetches it gets a key of its own for the page of copies alone: it can "
+            "read them, remove them and put an older one back, and no more. So that machine is to "
+            "be kept as carefully as the firewall.",
             manual=Manual(
                 f"in the pages of {each.appliance}, System: Access: Users: make a user without a "
                 f"shell whose only privilege is “{_RIGHT}”, and an API key of that user;\n    keep "
