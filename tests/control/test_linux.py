@@ -81,6 +81,14 @@ def test_case(file):
 
 
 def test_every_resource_of_the_room_has_a_case():
-    room = importlib.import_module("homelab_lib.control.linux")
-    makes = {name for name in room.__all__ if hasattr(getattr(room, name), "diff")}
-    assert makes == {json.loads(f.read_text())["resource"].rpartition(".")[2] for f in CASES}
+    """Of what the room shows, and of every module that has one."""
+    had = {json.loads(file.read_text())["resource"] for file in CASES}
+    modules = {name.rpartition(".")[0] for name in had}
+    rooms = [importlib.import_module(f"homelab_lib.control.{name}") for name in ("linux", *modules)]
+    makes = {
+        value.__name__
+        for room in rooms
+        for value in vars(room).values()
+        if hasattr(value, "diff") and value.__module__.startswith("homelab_lib.control.linux")
+    }
+    assert makes == {name.rpartition(".")[2] for name in had}
