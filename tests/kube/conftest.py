@@ -36,7 +36,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 @pytest.fixture(scope="session")
 def carried(tmp_path_factory: pytest.TempPathFactory) -> CarriedOut:
-    """What the shipped lab's runbooks send, one after the other on one twin, but for its backups."""
+    """What the shipped lab's runbooks send, in order on one twin, but for its backups."""
     found, lab = CarriedOut(), load_lab()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("STATE", "REPORTS"):

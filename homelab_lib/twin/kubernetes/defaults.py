@@ -44,6 +44,8 @@ def fill_in(kind: Kind, document: Object) -> None:
         spec.setdefault("internalTrafficPolicy", "Cluster")
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
+        if spec["type"] in ("LoadBalancer", "NodePort"):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
         for port in spec.get("ports", ()):
             port.setdefault("protocol", "TCP")
             port.setdefault("targetPort", port["port"])
