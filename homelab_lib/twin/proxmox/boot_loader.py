@@ -38,7 +38,8 @@ def furnish(node: ProxmoxNode) -> None:
     if node.managed:
         node.files.put(_UUIDS, f"{_PARTITION}\n")
         node.files.put(CMDLINE, f"{root}\n")
-        first = next(each for each in node.blocks if "/" in _mounted(each))
+        rooted = (each for each in node.blocks if "/" in _mounted(each))
+        first = next(rooted, node.blocks[0])
         facts = {"type": "part", "fstype": "vfat", "uuid": _PARTITION}
         part = device(f"{first['name']}p2", node.boot_partition_bytes, **facts)
         with_it = {**first, "children": [part, *first["children"]]}
