@@ -53,8 +53,9 @@ def certificates(lab: str, ssh_config: Path | None) -> list[Path]:
 
 
 def shown(path: Path) -> str:
-    """A path for a person: from the project's folder where it is in there."""
-    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
+    """A path for a person: from the project's folder where they are in there too, and it is."""
+    near = path.is_relative_to(root()) and Path.cwd().is_relative_to(root())
+    return str(path.relative_to(root())) if near else str(path)
 
 
 def locate(given: str) -> Path:

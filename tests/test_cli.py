@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from homelab_lib import paths
 from homelab_lib.__main__ import main
 
 
@@ -36,6 +37,17 @@ def test_a_folder_that_is_not_there(tmp_path, capsys):
 def test_a_record_that_is_not_there(tmp_path, capsys):
     assert main(["record", str(tmp_path / "nowhere")]) == 1
     assert "there is no record" in capsys.readouterr().err
+
+
+def test_a_path_is_shown_so_that_it_leads_there_from_where_a_person_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMELAB_ROOT", str(tmp_path / "project"))
+    page = tmp_path / "project" / "reports" / "page.html"
+    for folder in ("project", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    assert paths.shown(page) == "reports/page.html"
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert paths.shown(page) == str(page)
 
 
 def test_no_report_yet(tmp_path, capsys, monkeypatch):

@@ -63,6 +63,23 @@ def test_every_fix_that_an_audit_offers_cures_one_after_the_other():
     assert not [each.rule for each in left if each.fix.changes and each.severity == "stops"]
 
 
+def test_a_switch_of_whose_ports_nothing_is_written_is_set_up_as_the_other_ends_are(tmp_path):
+    text = (DATA.parent / "tests" / "recipes" / "labs" / "cards.yaml").read_text()
+    (tmp_path / "lab.yaml").write_text(
+        text.replace(", ports: {p1: {vlan: 30}, p2: {vlan: 30}}", "")
+    )
+    rule = "vlans-differ-at-ends"
+    assert len(list(RULES[rule](load_lab(tmp_path)))) == 2
+    assert main(["audit", str(tmp_path), "--apply", rule]) == 0
+    lab = load_lab(tmp_path)
+    assert [lab.switches["switch"].ports[name].vlan for name in ("p1", "p2", "p3")] == [
+        30,
+        30,
+        None,
+    ]
+    assert list(RULES[rule](lab)) == []
+
+
 def test_the_supply_that_is_offered_for_a_card_bears_it():
     path = "hosts.truenas.devices.b580"
     lab = changed(

@@ -151,7 +151,6 @@ def test_after_a_power_cut_it_is_there_before_what_keeps_its_disk_on_it():
     there = bench(3)
     assert there.stops() == ("", "")
     node = there.world.machines["hyper"]
-    node.vms[110].config["startup"] = "order=1,up=180"
     node.reboot()
     there.world.clock.sleep(60)
     row = "pvesh get /nodes/pve/storage --storage files --output-format json"
@@ -164,6 +163,16 @@ def test_after_a_power_cut_it_is_there_before_what_keeps_its_disk_on_it():
     there.world.clock.sleep(300)
     assert node.vms[110].running
     assert not node.vms[111].running, "it was tried once, when the storage was not there yet"
+
+
+@pytest.mark.parametrize("spoilt", [{"startup": ""}, {"onboot": "0"}, {"startup": "up=180"}])
+def test_one_that_does_not_start_first_is_told_of_before_anything_is_put_on_it(spoilt):
+    there = bench(3)
+    there.world.machines["hyper"].vms[110].config |= spoilt
+    step, said = there.stops()
+    assert step == "room"
+    assert "qm set 110 --onboot 1 --startup order=1,up=180" in said
+    assert there.wire.sent == []
 
 
 def test_it_is_made_to_start_first():

@@ -40,16 +40,25 @@ def _managed(lab: Lab, switch: Switch, plugged: dict[str, Port]) -> Fix:
     if not able:
         return Fix("a switch with 802.1Q")
     part = min(able, key=lambda p: (p.price is None, p.price.low_usd if p.price else 0.0, p.id))
-    changes: list[tuple[str, object]] = [(f"switches.{switch.name}.part", part.id)]
+    set_up: dict[str, object] = {}
     for name, peer in plugged.items():
         vlans: dict[str, object] = {"vlan": peer.vlan} if peer.vlan is not None else {}
         if peer.tagged:
             vlans["tagged"] = list(peer.tagged)
         if vlans:
-            changes.append((f"switches.{switch.name}.ports.{name}", vlans))
+            set_up[name] = vlans
+    changes = ((f"switches.{switch.name}.part", part.id), *_written(switch, set_up))
     price = part.price
     low, high = (price.low_usd, price.high_usd) if price else (0.0, 0.0)
-    return Fix(part.title, low, high, tuple(changes))
+    return Fix(part.title, low, high, changes)
+
+
+def _written(switch: Switch, ports: dict[str, object]) -> tuple[tuple[str, object], ...]:
+    """Ports of a switch as changes of its description, which may say nothing of any so far."""
+    path = f"switches.{switch.name}.ports"
+    if "ports" not in switch.model_fields_set:
+        return ((path, ports),) if ports else ()
+    return tuple((f"{path}.{name}", entry) for name, entry in ports.items())
 
 
 def _same(facts: PortFacts | None, port: Port) -> bool:
@@ -70,7 +79,10 @@ def ends_agree(lab: Lab) -> Iterator[Finding]:
                 "stops",
                 path,
                 said,
-                fix=Fix("as at the other end", changes=((path, _without_none(entry)),)),
+                fix=Fix(
+                    "as at the other end",
+                    changes=_written(switch, {name: _without_none(entry)}),
+                ),
             )
 
 

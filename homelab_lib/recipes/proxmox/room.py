@@ -6,13 +6,14 @@ from typing import Any
 from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.linux import read_file
-from homelab_lib.control.proxmox.api import api
+from homelab_lib.control.proxmox.api import CONFIG, api
+from homelab_lib.control.proxmox.options import OPTIONS
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.pools import Pool
 from homelab_lib.recipes import same_disks
-from homelab_lib.recipes.proxmox.virtual_machine import node
+from homelab_lib.recipes.proxmox.virtual_machine import FIRST, node
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context
 
@@ -50,6 +51,31 @@ def checks(ctx: Context, lab: Lab, vms: Sequence[Vm]) -> Iterator[Check]:
         yield _cores(ours, status["cpuinfo"]["cpus"])
         yield from _disks(host, called, ours, {row["vmid"] for row in rows})
         yield from same_disks.checks(lab, ctx, _pools(lab, name, ours))
+        for nas in _stood_on(lab, ours):
+            yield _starts_first(host, called, nas)
+
+
+def _stood_on(lab: Lab, ours: list[Vm]) -> list[Vm]:
+    """VMs of the same host that are there already, on whose shares the VMs' disks come to lie."""
+    stores = [lab.storages.get(vm.host, {}).get(vm.storage) for vm in ours]
+    servers = {store.server for store in stores if store is not None and store.server}
+    hosts = {vm.host for vm in ours}
+    there = (vm for vm in lab.vms.values() if vm not in ours and vm.host in hosts)
+    return [vm for vm in there if servers & {vm.name, vm.ip}]
+
+
+def _starts_first(host: Host, called: str, nas: Vm) -> Check:
+    """After a power cut, a guest whose disk is not there yet is tried once."""
+    path = f"/nodes/{called}/qemu/{nas.vmid}/config"
+    config = api(host, path, "--current", "1", shape=CONFIG)
+    startup = OPTIONS["startup"].read(str(config.get("startup", "")))
+    first = str(config.get("onboot", "0")) == "1" and startup["order"] and startup["up"]
+    says = (
+        f"startup is {config['startup']}"
+        if first
+        else (f"nothing has it start first: qm set {nas.vmid} --onboot 1 --startup {FIRST}")
+    )
+    return Check(f"{nas.name} starts before what keeps its disk on it", bool(first), says)
 
 
 def _pools(lab: Lab, name: str, ours: list[Vm]) -> list[Pool]:

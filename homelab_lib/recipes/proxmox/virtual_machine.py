@@ -9,7 +9,9 @@ from homelab_lib.lab.guests import Image, Vm
 
 SNIPPET = "homelab-vendor.yaml"
 _CD_DRIVES = ("ide2", "ide0", "sata5", "sata4", "sata3")
-_UP_S = 180  # from its start until a NAS has imported its pools and shares them
+FIRST = "order=1,up=180"
+"""When a VM starts on which others keep files. A guess of how long it takes to import its pools and
+share them: three minutes; nobody has measured it."""
 _OSTYPES = {"w2k22": "win11", "w2k25": "win11"}  # Proxmox counts them with Windows 11
 
 
@@ -161,7 +163,7 @@ def _options(lab: Lab, vm: Vm) -> dict[str, str]:
         options |= _first_boot(lab, vm)
     options["onboot"] = "1"
     if serves_files(lab, vm):
-        options["startup"] = f"order=1,up={_UP_S}"
+        options["startup"] = FIRST
     return options | _firmware(vm)
 
 

@@ -95,9 +95,12 @@ def _passed(node: ProxmoxNode, described: Vm) -> dict[str, str]:
 
 
 def _made(node: ProxmoxNode, described: Vm) -> dict[str, str]:
-    """What the runbook that makes VMs leaves on one: the lab's mark, and for one that is to get a
-    card the firmware and the chipset that cards need."""
-    made = {"tags": f"homelab;homelab-{node.world.lab.name}"}
+    """What the runbook that makes VMs leaves on one: the lab's mark, that a NAS starts first, and
+    for one that is to get a card the firmware and the chipset that cards need."""
+    lab = node.world.lab
+    made = {"tags": f"homelab;homelab-{lab.name}"}
+    if any(room.get(described.name) for room in (lab.pools, lab.nfs_shares, lab.smb_shares)):
+        made["startup"] = "order=1,up=180"
     if described.machine == "q35" or (described.machine is None and described.takes_devices):
         made["machine"] = "q35"
     if described.firmware == "ovmf" or (described.firmware is None and described.takes_devices):

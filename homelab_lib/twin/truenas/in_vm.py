@@ -1,7 +1,8 @@
 """A TrueNAS that is a VM: its disks come and go with what is passed through to it.
 
-Source: TrueNAS middleware 25.10, `pool.import_on_boot` and `pool.query`: a pool whose disks are not
-there is known, OFFLINE, and imported at the boot that finds them again.
+Source: TrueNAS middleware, plugins/pool_/import_pool.py, `import_on_boot`: at each boot every pool
+of its database is tried, and one whose disks are not there stays known, OFFLINE. That it comes back
+at the boot that finds them again follows from that; how long a boot takes is guessed.
 """
 
 from collections.abc import Sequence

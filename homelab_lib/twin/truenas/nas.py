@@ -35,7 +35,7 @@ class TrueNas(Appliance):
         As for `Appliance`.
     """
 
-    brings_agent = True
+    brings_agent = True  # scale-build, conf/build.manifest: qemu-guest-agent
 
     def __init__(
         self,
