@@ -37,7 +37,9 @@ def test_an_approval_is_for_the_hosts_that_were_planned_for(tmp_path, monkeypatc
         assert b.world.state() == before
 
 
+@pytest.mark.sample
 def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standing):
+    """Long: of a host, `tests/recipes/test_phase2.py` has it at every change."""
     machines = {"only": "room,image,machines"}
     standing.run("apply", standing.planned(**machines), **machines)
     guest = standing.world.machines["k3s-control"]
@@ -84,7 +86,7 @@ def test_a_blocked_plan_says_what_was_not_reached(standing):
 
 
 def test_an_apply_that_nobody_approved_sends_nothing_and_says_so(standing):
-    ran = standing.run()
+    ran = standing.run(only="share")
     assert isinstance(ran.error, ApprovalMissing)
     assert ran.error.exit_status == 3
     assert "nothing was done" in str(ran.error)
@@ -94,11 +96,11 @@ def test_an_apply_that_nobody_approved_sends_nothing_and_says_so(standing):
 
 
 def test_a_refused_run_leaves_a_page_that_says_why(standing):
-    digest = standing.planned()
+    digest = standing.planned(only="share")
     standing.world.machines["truenas"].run(
         """midclt call pool.dataset.create '{"name":"tank/k3s","share_type":"NFS"}'"""
     )
-    ran = standing.run("apply", digest)
+    ran = standing.run("apply", digest, only="share")
     assert isinstance(ran.error, PlanStale)
     assert str(ran.record.name) in str(ran.error)
     page = (ran.record / "report.html").read_text()
@@ -109,26 +111,21 @@ def test_a_refused_run_leaves_a_page_that_says_why(standing):
 
 
 def test_a_notebook_that_lost_a_cell_does_not_end_well(standing):
-    options = {"target": "ssh", "mode": "plan", "ssh_config": str(standing.config)}
-    run = session.begin("phase2", **options)
-    try:
+    with cells(standing, mode="plan", only=["room", "image", "share"]) as run:
         run.plan()
-        for name in run.selected:
-            if name != "agents":
-                run.step(name)
-        with pytest.raises(StepFailed, match="agents never ran"):
+        for name in ("room", "share"):
+            run.step(name)
+        with pytest.raises(StepFailed, match="image never ran"):
             run.finish()
-    finally:
-        run.close()
     assert json.loads((run.record.folder / "summary.json").read_text())["status"] == "failed"
 
 
 @pytest.mark.parametrize("other", [{"mode": "verify"}, {"target": "twin", "mode": "plan"}])
 def test_the_record_of_another_run_is_not_continued(standing, other):
-    run_id = standing.run("plan").record.name.rpartition("_")[2]
-    options = {"target": "ssh", "mode": "plan", "ssh_config": str(standing.config)} | other
-    with pytest.raises(BadParameter, match="of a run with"):
-        session.begin("phase2", run_id=run_id, **options)
+    run_id = standing.run("plan", only=["share"]).record.name.rpartition("_")[2]
+    options = {"mode": "plan", "only": ["share"], "run_id": run_id} | other
+    with pytest.raises(BadParameter, match="of a run with"), cells(standing, **options):
+        pass
 
 
 # Memory -----------------------------------------------------------------------------------------
@@ -209,7 +206,9 @@ def test_what_was_carried_out_once_is_not_sent_again_under_that_approval(standin
         assert list(check(ran.record)) == []
 
 
+@pytest.mark.sample
 def test_a_run_that_was_killed_at_its_end_tells_what_it_had_to_do_again(standing):
+    """Long: killed between steps, it is tried at every change."""
     share = {"only": ["share"]}
     digest = standing.planned(**share)
     with cells(standing, approve=digest, **share) as run:  # killed before it could finish

@@ -51,7 +51,9 @@ def test_what_is_applied_is_in_the_lab_and_cures(written, capsys):
     assert {name: (written / name).read_text() for name in before} == before
 
 
+@pytest.mark.sample
 def test_every_fix_that_an_audit_offers_cures_one_after_the_other():
+    """Long: that each can be tried alone, `test_rules.py` holds at every change."""
     lab, cured = load_lab(DATA, decisions=False), set()
     offered = {each.rule for each in findings(lab) if each.fix and each.fix.changes}
     for rule in sorted(offered):

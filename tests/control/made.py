@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from functools import cache
 from typing import Any
 
 from homelab_lib.control.opnsense import families
@@ -15,9 +16,8 @@ from homelab_lib.transport.request import Request
 
 def made(case: dict[str, Any], host: str, release: Any) -> Any:
     """The case's resource on a host; `release` gives that host's, where it is asked for."""
-    module, _, name = case["resource"].rpartition(".")
-    make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
-    taken = inspect.signature(make).parameters
+    make = _named(case["resource"])
+    taken = _taken(make)
     given = {"host": host, "lab": "attic"} | case["with"]
     if "release" in taken and "release" not in given:
         given["release"] = release()
@@ -37,6 +37,18 @@ def made(case: dict[str, Any], host: str, release: Any) -> Any:
     return make(**{key: _frozen(value) for key, value in given.items() if key in taken})
 
 
+@cache
+def _named(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
+
+
+@cache
+def _taken(make: Any) -> Any:
+    """The parameters of a resource; thousands of answers ask for them."""
+    return inspect.signature(make).parameters
+
+
 def _frozen(value: Any) -> Any:
     """A case's argument; ``{"make": "pool.Vdev", …}`` is one of the room's own, and ``{"secret":
     "text"}`` a secret."""
@@ -45,8 +57,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("secret"), str):
         return Secret("env:SECRET", lambda: value["secret"])
     if isinstance(value, dict) and "make" in value:
-        module, _, name = value["make"].rpartition(".")
-        make = getattr(importlib.import_module(f"homelab_lib.control.{module}"), name)
+        make = _named(value["make"])
         return make(**{key: _frozen(each) for key, each in value.items() if key != "make"})
     if isinstance(value, dict):
         return {key: _frozen(each) for key, each in value.items()}

@@ -133,7 +133,9 @@ def test_leaving_early_is_no_success(tmp_path):
         assert each.statuses() == ["completed", "failed", "pending"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.sample)]
+)
 def test_an_interrupted_cell_gets_to_its_end_and_no_other_begins(tmp_path, number):
     folders = [tmp_path / each for each in ("passes it on", "swallows")]
     runs = [

@@ -51,7 +51,9 @@ def test_the_notebook_joins_its_record_after_success_and_failure(tmp_path):
     assert "ZeroDivisionError" in page
 
 
+@pytest.mark.sample
 def test_a_record_that_is_gone_does_not_fail_the_run(tmp_path):
+    """Long, for its kernel; what is said is held below."""
     ran = papermill(written(tmp_path / "in.ipynb", _gluing(tmp_path / "nowhere"))).ended()
     assert ran.returncode == 0
     assert "could not be put into" in ran.stderr

@@ -1,4 +1,7 @@
-"""`papermill runbooks/phase2.ipynb`, as the README has it."""
+"""`papermill runbooks/phase2.ipynb`, as the README has it.
+
+Each run takes seconds of a process and a kernel: at every change there is one of a kind.
+"""
 
 import json
 import os
@@ -126,7 +129,7 @@ def test_the_parameters_are_explained(papermill):
         assert line in ran.stdout
 
 
-@pytest.mark.parametrize("engine", [True, False])
+@pytest.mark.parametrize("engine", [pytest.param(True, marks=pytest.mark.sample), False])
 def test_a_failed_step_stops_the_run_and_says_why(papermill, tmp_path, engine):
     shutil.copytree(LABS[SMALL], tmp_path / "lab")
     file = tmp_path / "lab" / "lab.yaml"
@@ -143,7 +146,7 @@ def test_a_failed_step_stops_the_run_and_says_why(papermill, tmp_path, engine):
     ("words", "says"),
     [
         (("-p", "mode", "aply"), "mode is 'aply'"),
-        (("-p", "run_id", "r999999"), "r999999"),
+        pytest.param(("-p", "run_id", "r999999"), "r999999", marks=pytest.mark.sample),
     ],
 )
 def test_bad_parameters_are_told_by_plain_papermill_too(papermill, words, says):
@@ -153,6 +156,7 @@ def test_bad_parameters_are_told_by_plain_papermill_too(papermill, words, says):
     assert "session.py" not in ran.stderr
 
 
+@pytest.mark.sample
 def test_a_reports_folder_that_can_not_be_written(papermill, tmp_path):
     (tmp_path / "file").write_text("in the way")
     ran = papermill(str(SMALL), "out.ipynb", HOMELAB_REPORTS=str(tmp_path / "file" / "reports"))

@@ -73,7 +73,10 @@ def test_a_plan_of_what_is_done_has_nothing_to_send(done):
     assert other.wire.sent == []
 
 
-@pytest.mark.parametrize("vendor", ["NVIDIA", "AMD"])
+@pytest.mark.parametrize(
+    "vendor",
+    [pytest.param("NVIDIA", marks=pytest.mark.sample), "AMD"],  # the former has a longer way
+)
 def test_after_whichever_step_it_was_killed_a_plan_ends_and_is_what_the_rest_sends(vendor):
     """The real cards hold no model yet, and those of the rehearsal come to hold some."""
     made = bench(described(*(ALONE if vendor == "NVIDIA" else EMBEDDINGS)))
@@ -215,7 +218,9 @@ def test_a_plugin_without_nvidia_s_runtime_is_named():
     assert "Incompatible strategy detected auto" in words
 
 
+@pytest.mark.sample
 def test_a_runtime_class_that_no_node_has_is_named():
+    """Long: that the plugin lacks its runtime is tried at every change, too."""
     key = "clusters.homelab.device_plugins.NVIDIA.values"
     made = bench(described(*ALONE, (key, {"runtimeClassName": "nvidia-experimental"})))
     step, words = made.stops()

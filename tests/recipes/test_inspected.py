@@ -11,35 +11,37 @@ from recipes.firewall_box import Box
 STEPS = ("vlans", "interfaces", "rules", "inspection")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def box():
+    """A firewall that inspects; what a test changes at the machines beside it, it puts back."""
     box = Box("26.7")
     try:
+        box.run(*STEPS)
         yield box
     finally:
         box.target.close()
 
 
-def test_nobody_serves_so_nothing_is_measured(box):
-    world = box.target.world
-    world.machines["desktop"].packages.pop("iperf3", None)
-    *_, outcome = box.run(*STEPS)
+def test_nobody_serves_so_nothing_is_measured(box, monkeypatch):
+    packages = box.target.world.machines["desktop"].packages
+    monkeypatch.delitem(packages, "iperf3", raising=False)
+    (outcome,) = box.run("inspection")
     says = [check.says for check in outcome.checks if "is measured" in check.title]
     assert "not measured, desktop has no iperf3" in says[0]
     assert "run  iperf3 --server --one-off  on proxmox" in says[0]
     assert outcome.measurements == []
-    world.machines["desktop"].packages["iperf3"] = "3.18-2"
+    monkeypatch.setitem(packages, "iperf3", "3.18-2")
     (outcome,) = box.run("inspection")
     says = [check.says for check in outcome.checks if "is measured" in check.title]
     assert "unable to connect to server" in says[0]
     assert "Connection refused" in says[0]
 
 
-def test_measured_beside_what_the_model_allows(box):
-    world = box.target.world
-    world.machines["desktop"].packages["iperf3"] = "3.18-2"
-    world.machines["proxmox"].listeners[5201] = lambda: True
-    *_, outcome = box.run(*STEPS)
+def test_measured_beside_what_the_model_allows(box, monkeypatch):
+    machines = box.target.world.machines
+    monkeypatch.setitem(machines["desktop"].packages, "iperf3", "3.18-2")
+    monkeypatch.setitem(machines["proxmox"].listeners, 5201, lambda: True)
+    (outcome,) = box.run("inspection")
     (row,) = outcome.measurements
     assert row.name == "desktop to proxmox through firewall"
     assert row.value == pytest.approx(2.5e9 * 0.941, rel=0.01), "the desktop's cable is the limit"

@@ -1,4 +1,8 @@
-"""Labs of other shapes than the shipped one: planned, applied, left alone, verified, refused."""
+"""Labs of other shapes than the shipped one: planned, applied, left alone, verified, refused.
+
+A whole lab takes seconds: the smallest, and one with most that a VM can have, are enough at every
+change; CI has them all.
+"""
 
 import copy
 import json
@@ -146,7 +150,8 @@ def test_three_servers_on_three_nodes_each_with_its_own_storage(lab, stand):
     assert world.machines["two"].run("sudo k3s kubectl get nodes").finished().status == 1
 
 
-@pytest.mark.parametrize("kind", ["linux", pytest.param("synology", marks=pytest.mark.sample)])
+@pytest.mark.sample
+@pytest.mark.parametrize("kind", ["linux", "synology"])
 def test_a_share_that_is_there_already(lab, stand, kind):
     nas = {**SMALL["hosts"]["nas"], "os": {"kind": kind}}
     if kind == "linux":
@@ -229,6 +234,7 @@ def test_a_system_that_a_person_installs(lab, stand):
     assert standing.run("verify", confirm="install-one").error is None
 
 
+@pytest.mark.sample
 def test_machines_that_are_there_already(lab, stand):
     """A cluster on a VM that somebody made; a second cluster that runs, and is only looked at."""
     old = {**CLUSTER, "phase": None, "exists": True, "servers": ["three"], "agents": ["four"],
@@ -244,6 +250,7 @@ def test_machines_that_are_there_already(lab, stand):
     assert sorted(objects(standing.world, "three", "nodes")) == ["four", "three"]
 
 
+@pytest.mark.sample
 def test_a_cluster_on_a_machine_of_an_earlier_phase(lab, stand):
     file = lab(clusters={"alpha": {**CLUSTER, "phase": 7}})
     assert names(file, 2) == ("room", "image", "machines")

@@ -164,6 +164,7 @@ def test_prometheus_on_nfs_is_refused_before_anything_runs(tmp_path):
     assert "write local-path" in str(caught.value)
 
 
+@pytest.mark.sample
 def test_a_target_that_nobody_answers_at_is_named():
     dead = Target(name="switch", address="10.0.30.99", port=9116)
     lab = with_cluster(monitoring__targets=(dead,))

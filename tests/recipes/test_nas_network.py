@@ -291,8 +291,8 @@ LONG = pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "match"),
     [
-        ("cut-after", "interface.update enp1s0"),
-        ("cut-before", "interface.update enp4s0"),
+        pytest.param("cut-after", "interface.update enp1s0", marks=pytest.mark.sample),
+        pytest.param("cut-before", "interface.update enp4s0", marks=pytest.mark.sample),
         ("cut-after", "interface.commit"),
         pytest.param("cut-after", "interface.update enp4s0", marks=LONG),
         pytest.param("cut-before", "interface.save", marks=LONG),

@@ -35,7 +35,9 @@ def carried_out(folder, patch, **lab):
         return there.world
 
 
+@pytest.mark.sample
 def test_what_is_planned_is_sent_once_and_verify_is_clean(tmp_path, monkeypatch):
+    """Long: without a person's part, `test_cards_given.py` has it at every change."""
     world = carried_out(tmp_path, monkeypatch, path=CARDS, runbook="phase2", only=STEPS)
     config = world.machines["hyper"].vms[202].config
     assert (config["hostpci0"], config["onboot"]) == ("mapping=gpu-red,pcie=1", "1")

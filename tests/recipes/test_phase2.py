@@ -205,7 +205,9 @@ def test_somebody_elses_context_of_our_name_is_left_alone(done, client):
     assert client.files.text(config) == theirs
 
 
+@pytest.mark.sample
 def test_home_and_group_are_what_the_client_says(done, client):
+    """Of the desktop's step, what it does to a file that is there is tried at every change."""
     client.accounts.read(["homelab:x:1000:100::/srv/lars:/bin/bash"], ["users:x:100:"])
     client.run("install -d -o homelab -g users /srv/lars")
     planned = done.run("plan", only="desktop")
@@ -226,7 +228,9 @@ def test_a_file_that_came_after_the_approval_is_not_written_over(standing):
     assert node.files.text(snippet) == "# somebody's own\n"
 
 
+@pytest.mark.sample
 def test_a_client_without_curl_takes_wget_and_without_either_says_so(done, client):
+    """Long: the whole step again, for another program."""
     for program in ("curl", "wget"):
         client.packages.pop(program, None)
     assert "has neither curl nor wget" in str(done.run("plan", only="desktop").error)
@@ -269,7 +273,9 @@ def test_a_second_run_on_the_lab_is_refused(standing):
     assert isinstance(ran.error, Locked)
 
 
+@pytest.mark.sample
 def test_steps_can_be_chosen(standing):
+    """Long: most tests of `tests/test_promises.py` choose some."""
     planned = standing.run("plan", only="room,image")
     assert standing.run("apply", planned.digest, only="room,image").error is None
     assert not standing.world.machines["proxmox"].vms
@@ -306,8 +312,8 @@ def _without(decision: str, folder: Path) -> str:
     [
         ("managed-switch", "image", "gateway"),
         ("rules-between-vlans", "image", "no rule that lets VLAN 30 into the internet"),
-        ("nfs-over-server-vlan", "volume", "10.0.60.1"),
-    ],
+        pytest.param("nfs-over-server-vlan", "volume", "10.0.60.1", marks=pytest.mark.sample),
+    ],  # the last one goes through nearly all of the plan
 )
 def test_the_design_as_written_fails_where_the_real_thing_would(
     tmp_path, monkeypatch, decision, step, says
@@ -328,8 +334,10 @@ def test_a_host_that_is_to_be_left_alone_joins_no_cluster(tmp_path, monkeypatch)
     assert "left alone" in str(ran.error)
 
 
+@pytest.mark.sample
 def test_a_proxmox_as_its_installer_leaves_it(tmp_path, monkeypatch):
-    """On ext4: VM disks on the thin pool of LVM, and no ZFS on the node at all."""
+    """On ext4: VM disks on the thin pool of LVM, and no ZFS on the node at all. Long:
+    `test_labs.py` has LVM at every change."""
     folder = tmp_path / "data"
     shutil.copytree(paths.data(), folder)
     storage = yaml.safe_load((folder / "storage.yaml").read_text())
@@ -402,8 +410,10 @@ def test_ctrl_c_in_the_middle_of_a_change(standing, monkeypatch):
     assert len(standing.world.machines["truenas"].tables["nfs"].rows()) == 2, "made once, not twice"
 
 
+@pytest.mark.sample
 def test_a_vm_that_its_owner_restores_into_our_number_is_left_alone(standing):
-    """Ours was removed, and under the old approval somebody else's is being restored there."""
+    """Ours was removed, and under the old approval somebody else's is being restored there. Long:
+    without his task, `tests/test_promises.py` has it at every change."""
     some = {"only": "room,image,machines"}
     digest = standing.planned(**some)
     assert standing.run("apply", digest, **some).error is None

@@ -136,7 +136,9 @@ def test_somebody_elses_document_of_the_same_name_is_neither_asked_nor_taken_awa
     assert all(check.holds for check in outcome.checks)
 
 
-@pytest.mark.parametrize("status", [401, 404, 500])
+@pytest.mark.parametrize(
+    "status", [404, *(pytest.param(n, marks=pytest.mark.sample) for n in (401, 500))]
+)
 def test_where_documents_can_not_be_looked_for_none_is_uploaded(done, monkeypatch, status):
     made, _ = done
 
