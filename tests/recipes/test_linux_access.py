@@ -1,10 +1,11 @@
 """Who may use a plain Linux NAS: accounts, owners of datasets, shares by SMB."""
 
 import re
+import shutil
 
 import pytest
 
-from homelab_lib.errors import HomelabError
+from homelab_lib.errors import HomelabError, LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.recipes import runbook
@@ -142,6 +143,40 @@ def test_check_refuses_it_by_its_place(key, value, says):
     with pytest.raises(HomelabError) as caught:
         changed(load_lab(LAB), (key, value))
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("{group: family, mode", "{group: builtin_users, mode", "acls.tank/files.group"),
+        ("{group: family, mode", "{owner: truenas_admin, mode", "acls.tank/files.owner"),
+        ("group:family", "group:builtin_administrators", "share_acls.files.entries.0.who"),
+        ("group:family", "user:apps", "share_acls.files.entries.0.who"),
+        ("Ann, groups: [family]", "Ann, groups: [family, apps]", "users.ann.groups.1"),
+        ("Ben, groups: [family]", "Ben, group: truenas_admin", "users.ben.group"),
+    ],
+)
+def test_whom_only_a_truenas_knows_is_refused_with_file_and_line(tmp_path, old, new, where):
+    folder = shutil.copytree(LAB, tmp_path / "lab")
+    text = (folder / "lab.yaml").read_text()
+    assert text.count(old) == 1
+    (folder / "lab.yaml").write_text(text.replace(old, new))
+    line = text[: text.index(old)].count("\n") + 1
+    with pytest.raises(LabError) as caught:
+        load_lab(folder)
+    (problem,) = caught.value.problems
+    assert f"lab.yaml:{line}" in problem
+    assert f"nas.nas.{where}: a TrueNAS has the " in problem
+    assert "a plain Linux has not" in problem
+
+
+@pytest.mark.parametrize(("owner", "group"), [("root", "root"), ("nobody", "nogroup")])
+def test_whom_every_debian_knows_needs_no_description(owner, group):
+    acl = {"owner": owner, "group": group, "mode": "2775", "phase": 1}
+    lab = changed(load_lab(LAB), ("nas.nas.acls", {"tank/files": acl}))
+    house = Bench(lab, [each for each in linux.steps(lab, 1) if each.name != "smb"])
+    assert house.stops() == ("", "")
+    assert told(house, "stat -c %U:%G /tank/files") == f"{owner}:{group}\n"
 
 
 def test_a_truenas_takes_no_mode():

@@ -11,9 +11,15 @@ from homelab_lib.lab.iscsi import Iscsi
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.nas import Nas
 
-_BUILT_IN = ("root", "nobody", "truenas_admin", "admin", "apps", "builtin_users", "wheel")
-"""Accounts that a fresh TrueNAS has."""
-
+_BUILT_IN: dict[str, dict[str, tuple[str, ...]]] = {
+    "truenas": {
+        "user": ("root", "nobody", "truenas_admin", "apps"),
+        "group": ("root", "nogroup", "truenas_admin", "apps", "builtin_administrators",
+                  "builtin_users"),
+    },
+    "linux": {"user": ("root", "nobody"), "group": ("root", "nogroup")},
+}  # fmt: skip
+"""Whom a fresh machine knows to whom files may be given: TrueNAS's own, and those of Debian."""
 
 _CALLED = {"portal": "portal", "initiators": "list of initiators", "auth": "login by CHAP"}
 
@@ -24,7 +30,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if name not in lab.hosts:
             yield unknown(path, name, lab.hosts, "host")
             continue
-        yield from _accounts(path, nas)
+        yield from _accounts(path, nas, lab)
         yield from _access(path, nas, lab)
         yield from _tasks(path, nas, lab)
         yield from _cloud(path, nas, lab)
@@ -56,18 +62,13 @@ def _shares(lab: Lab, host: str) -> list[str]:
 # Accounts ----------------------------------------------------------------------------------------
 
 
-def _groups(nas: Nas) -> list[str]:
-    own = [user.name for user in nas.users.values() if user.group is None]
-    return [*nas.groups, *own, *_BUILT_IN]
-
-
-def _accounts(path: Steps, nas: Nas) -> Iterator[Fault]:
-    groups = _groups(nas)
+def _accounts(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
     for name, user in nas.users.items():
         here = (*path, "users", name)
-        if user.group is not None and user.group not in groups:
-            yield unknown((*here, "group"), user.group, groups, "group")
-        yield from each_known((*here, "groups"), user.groups, groups, "group")
+        if user.group is not None:
+            yield from _who((*here, "group"), f"group:{user.group}", nas, lab)
+        for index, group in enumerate(user.groups):
+            yield from _who((*here, "groups", index), f"group:{group}", nas, lab)
         yield from _login(here, user)
         if name in nas.groups and user.group is None:
             what = f"group {name!r} is described apart; write group: {name}, or leave that out"
@@ -86,11 +87,21 @@ def _login(path: Steps, user: NasUser) -> Iterator[Fault]:
         yield Fault((*path, "ssh_password"), "it has no password")
 
 
-def _who(path: Steps, who: str, nas: Nas) -> Iterator[Fault]:
+def _who(path: Steps, who: str, nas: Nas, lab: Lab) -> Iterator[Fault]:
     kind, colon, name = who.partition(":")
-    known = {"user": [*nas.users, *_BUILT_IN], "group": _groups(nas)}
-    if colon and name not in known[kind]:
-        yield unknown(path, name, known[kind], kind)
+    if not colon:
+        return
+    linux = is_linux(lab, nas.name)
+    built_in = _BUILT_IN["linux" if linux else "truenas"][kind]
+    own = [user.name for user in nas.users.values() if user.group is None]
+    known = [*nas.users, *built_in] if kind == "user" else [*nas.groups, *own, *built_in]
+    if name in known:
+        return
+    if linux and name in _BUILT_IN["truenas"][kind]:
+        what = f"a TrueNAS has the {kind} {name!r} by itself, and a plain Linux has not; describe "
+        yield Fault(path, f"{what}it under nas.{nas.name}.{kind}s, or name another", name)
+    else:
+        yield unknown(path, name, known, kind)
 
 
 def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
@@ -100,11 +111,11 @@ def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
         if name not in datasets and not (name.startswith("/") and is_linux(lab, nas.name)):
             yield unknown(here, name, datasets, f"dataset of {nas.name}")
         if acl.owner is not None:
-            yield from _who((*here, "owner"), f"user:{acl.owner}", nas)
+            yield from _who((*here, "owner"), f"user:{acl.owner}", nas, lab)
         if acl.group is not None:
-            yield from _who((*here, "group"), f"group:{acl.group}", nas)
+            yield from _who((*here, "group"), f"group:{acl.group}", nas, lab)
         for index, entry in enumerate(acl.entries):
-            yield from _who((*here, "entries", index, "who"), entry.who, nas)
+            yield from _who((*here, "entries", index, "who"), entry.who, nas, lab)
         said = (acl.preset, acl.entries, acl.owner, acl.group, acl.mode)
         if not any(said):
             what = "a mode" if is_linux(lab, nas.name) else "a preset or entries"
@@ -116,7 +127,7 @@ def _access(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
         if name not in shares:
             yield unknown(here, name, shares, f"SMB share of {nas.name}")
         for index, each in enumerate(share.entries):
-            yield from _who((*here, "entries", index, "who"), each.who, nas)
+            yield from _who((*here, "entries", index, "who"), each.who, nas, lab)
 
 
 # Tasks -------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Config:
         text = self._files.text(PLACE)
         if text != self._read[0]:
             try:
-                self._read = text, _whole(ET.fromstring(text))
+                self._read = text, whole(ET.fromstring(text))
             except ET.ParseError as error:
                 raise ValueError(f"{PLACE}: {error}") from None
         return copy.deepcopy(self._read[1])
@@ -164,7 +164,7 @@ def _revision(text: str) -> tuple[str, str, str] | None:
     return time, description, by
 
 
-def _whole(root: ET.Element) -> ET.Element:
+def whole(root: ET.Element) -> ET.Element:
     """The same; texts that the parser left in pieces are joined, or each copy copies the pieces."""
     for each in root.iter():
         _ = each.text, each.tail
@@ -173,6 +173,6 @@ def _whole(root: ET.Element) -> ET.Element:
 
 def written(root: ET.Element) -> str:
     """The file's text."""
-    whole = copy.deepcopy(root)
-    ET.indent(whole)
-    return '<?xml version="1.0"?>\n' + ET.tostring(whole, encoding="unicode") + "\n"
+    indented = copy.deepcopy(root)
+    ET.indent(indented)
+    return '<?xml version="1.0"?>\n' + ET.tostring(indented, encoding="unicode") + "\n"

@@ -139,7 +139,7 @@ class Rows:
         row.uuid = uuid
         self.tree.fill(row, self.table.parts, None)
         for leaf in row.leaves():
-            leaf.value, leaf.is_new, leaf.loaded = leaf.field.fresh(leaf), True, True
+            leaf.value, leaf.is_new = leaf.field.fresh(leaf), True
         self._rows[uuid] = row
         return row
 

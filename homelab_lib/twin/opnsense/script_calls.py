@@ -1,13 +1,15 @@
 """What a PHP script of the appliance calls: functions, the configuration, users."""
 
+import copy
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.opnsense.box import Box
-from homelab_lib.twin.opnsense.config import written
+from homelab_lib.twin.opnsense.config import whole, written
 from homelab_lib.twin.opnsense.script_computing import Fatal, Leave
 from homelab_lib.twin.opnsense.script_evaluation import Evaluation
 from homelab_lib.twin.opnsense.script_objects import ApiKeys, ConfigObject, UserModel, Xml
@@ -23,6 +25,12 @@ _INCLUDE_PATH = (
     "/usr/local/share/pear:/usr/local/share"
 )
 OURS = "twin: of PHP this twin knows what scripts with the Config class need; see script_calls\n"
+
+
+@lru_cache(maxsize=128)
+def _parsed(content: bytes) -> ET.Element:
+    """A file as XML; a script asks for all backups each time, and these do not change."""
+    return whole(ET.fromstring(content))
 
 
 class Run(Evaluation):
@@ -62,8 +70,8 @@ class Run(Evaluation):
             return self._own(plain, given)
         match plain, given:
             case "file_get_contents" | "stream_get_contents", ["php://stdin", *_]:
-                whole, self.stdin = self.stdin, ""
-                return whole
+                taken, self.stdin = self.stdin, ""
+                return taken
             case "fgets", ["php://stdin", *_]:
                 first, mark, self.stdin = self.stdin.partition("\n")
                 return first + mark if first or mark else False
@@ -94,7 +102,7 @@ class Run(Evaluation):
             case "simplexml_load_file", [path, *_]:
                 try:
                     found = self.box.files.read(self.call.path(text(path)), self.box.who(self.call))
-                    return Xml(ET.fromstring(found))
+                    return Xml(copy.deepcopy(_parsed(found)))
                 except (FileError, ET.ParseError):
                     return False
             case "error_log", [*_]:

@@ -33,6 +33,7 @@ class Tree:
     others: "Callable[[str], Tree]"
     cache: dict[Any, Any] = field(default_factory=dict)
     root: Box = field(init=False)
+    loaded: bool = field(default=False, init=False)
     _counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,8 +47,7 @@ class Tree:
         for rows in self._tables(self.root):
             if rows.table.after_loading:
                 rows.table.after_loading(rows)
-        for leaf in self.root.leaves():
-            leaf.loaded = True
+        self.loaded = True
         if self.model.fetch:
             self.model.fetch(self)
 

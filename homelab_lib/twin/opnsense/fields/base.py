@@ -51,7 +51,6 @@ class Leaf:
     value: str = ""
     stored: str | None = None
     is_new: bool = False
-    loaded: bool = False
 
     def set(self, value: Any) -> None:
         """Give it a value, as the field takes it."""
@@ -61,6 +60,11 @@ class Leaf:
         if not self.loaded and self.stored is None:
             self.stored = taken
         self.value = taken
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it has been read, and what comes now is a change of it."""
+        return self.is_new or self.tree.loaded
 
     @property
     def changed(self) -> bool:

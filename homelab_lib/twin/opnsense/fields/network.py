@@ -178,6 +178,9 @@ class Port(Choice):
     def listed(self, leaf: Leaf) -> Offer:
         return self._names(leaf) | NUMBERS
 
+    def described(self, leaf: Leaf) -> str:
+        return ", ".join(self.values(leaf))  # each is called by itself: no list of all is needed
+
     def _names(self, leaf: Leaf) -> Offer:
         found: Offer = {}
         if self.well_known:

@@ -42,7 +42,7 @@ def absent() -> Any:
 class Arguments(BaseModel):
     """An argument that is an object."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 def plain(value: Any) -> Any:
