@@ -151,7 +151,8 @@ def on_processor(lab: Lab, host: Host, served: ServedModel) -> tuple[float, floa
 
 def _layers(facts: ModelFacts, run: Run) -> list[int]:
     """Weights and cache of each layer [bytes]."""
-    return [size + facts.cache_per_layer(run) for size in facts.weights.layer_bytes]
+    cache = facts.cache_per_layer(run)
+    return [size + cache for size in facts.weights.layer_bytes]
 
 
 def _speed(

@@ -197,35 +197,51 @@ def pool_facts(lab: Lab) -> dict[str, PoolFacts]:
     lab
         The lab. Of its other pools `not_computed` says why.
     """
-    found = {}
-    for pool in every(lab.pools):
-        if not_computed(lab, pool) or pool.shape is None:
-            continue
-        host = lab.hardware(pool.host)
-        disks = [host.disks[disk] for disk in pool.disks_for("data")]
-        uplink, carries = common_uplink(lab, host.name, pool.disks_for("data"))
-        parts = [disk.part for disk in disks]
-        layout, width, vdevs = pool.shape
-        vdev_list = made_of(lab, pool)
-        found[pool.id] = PoolFacts(
-            name=pool.name,
-            host=pool.host,
-            layout=layout,
-            width=width,
-            vdevs=vdevs,
-            disk_bytes=max(min(vdev.disk_bytes) for vdev in vdev_list if vdev.role == "data"),
-            logical_block=max(part.logical_sector_bytes for part in parts),
-            ashift=pool.ashift,
-            made_of=vdev_list,
-            openzfs=openzfs(lab, pool),
-            afr=_worst([part.annual_failure_rate for part in parts], max),
-            ure_per_bit=_worst([part.unreadable_per_bit for part in parts], max),
-            outer_bps=_worst([part.outer_bytes_per_s for part in parts], min),
-            inner_bps=_worst([part.inner_bytes_per_s for part in parts], min),
-            uplink=uplink,
-            uplink_bps=carries,
-        )
-    return found
+    return {
+        pool.id: facts_of(lab, pool) for pool in every(lab.pools) if not not_computed(lab, pool)
+    }
+
+
+def facts_of(lab: Lab, pool: Pool) -> PoolFacts:
+    """The same of one pool.
+
+    Parameters
+    ----------
+    lab, pool
+        The lab, and one of its pools.
+
+    Raises
+    ------
+    ValueError
+        The models say nothing of it: `not_computed` says why.
+    """
+    why = not_computed(lab, pool)
+    if why or pool.shape is None:
+        raise ValueError(f"{pool.id}: {why}")
+    host = lab.hardware(pool.host)
+    disks = [host.disks[disk] for disk in pool.disks_for("data")]
+    uplink, carries = common_uplink(lab, host.name, pool.disks_for("data"))
+    parts = [disk.part for disk in disks]
+    layout, width, vdevs = pool.shape
+    vdev_list = made_of(lab, pool)
+    return PoolFacts(
+        name=pool.name,
+        host=pool.host,
+        layout=layout,
+        width=width,
+        vdevs=vdevs,
+        disk_bytes=max(min(vdev.disk_bytes) for vdev in vdev_list if vdev.role == "data"),
+        logical_block=max(part.logical_sector_bytes for part in parts),
+        ashift=pool.ashift,
+        made_of=vdev_list,
+        openzfs=openzfs(lab, pool),
+        afr=_worst([part.annual_failure_rate for part in parts], max),
+        ure_per_bit=_worst([part.unreadable_per_bit for part in parts], max),
+        outer_bps=_worst([part.outer_bytes_per_s for part in parts], min),
+        inner_bps=_worst([part.inner_bytes_per_s for part in parts], min),
+        uplink=uplink,
+        uplink_bps=carries,
+    )
 
 
 def _worst(values: list[float | None], choose: Callable[[list[float]], float]) -> float | None:

@@ -11,6 +11,7 @@ llama.cpp of 2026-10-01: `llama_kv_cache`, `llama_kv_cache_iswa` and the graphs 
 block sizes from the `gguf` package.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -229,28 +230,29 @@ def kv_cache_bytes(model: Transformer, serving: Serving) -> Int:
     `llama_kv_cache`, `llama_kv_cache_iswa`.
     """
     full, windowed = serving.cells, serving.window_cells(model.window)
-    widest = max(model.heads_kv) * (model.window_head_length or model.value_length)
+    heads_kv = model.heads_kv
+    widest = max(heads_kv) * (model.window_head_length or model.value_length)
     widest = max(widest, *(heads * model.value_length for heads in _full_heads(model)), 1)
     total: Int = 0
-    for layer in model.cache_layers:
-        local = model.is_windowed(layer)
+    kinds = Counter((model.is_windowed(i), heads_kv[i]) for i in model.cache_layers)
+    for (local, heads), layers in kinds.items():
         if model.kv_latent_length:
             row = row_bytes(serving.type_k, model.kv_latent_length)
         else:
-            heads = model.heads_kv[layer]
             length = model.window_head_length if local else 0
             values = heads * (length or model.value_length)
             if model.architecture == "gemma4" and not serving.flash_attention:
                 values = widest  # it is padded to the widest layer's, to be transposed
             row = row_bytes(serving.type_k, heads * (length or model.key_length))
             row += row_bytes(serving.type_v, values)
-        total = total + row * (windowed if local else full)
+        total = total + layers * row * (windowed if local else full)
     total = total * serving.streams
     return int(total) if np.ndim(total) == 0 else total
 
 
 def _full_heads(model: Transformer) -> list[int]:
-    return [model.heads_kv[i] for i in model.cache_layers if not model.is_windowed(i)]
+    heads_kv = model.heads_kv
+    return [heads_kv[i] for i in model.cache_layers if not model.is_windowed(i)]
 
 
 @dataclass(frozen=True)

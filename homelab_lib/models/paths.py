@@ -167,10 +167,12 @@ def path_bandwidth(
         width, _, here = heapq.heappop(waiting)
         if here == b:
             break
-        if here in done or (here != a and here not in between):
+        if here in done:
             continue
         done.add(here)
         for there, across in near[here].items():
+            if there not in between and there != b:
+                continue
             through = min(-width, across)
             if through > best.get(there, 0.0):
                 best[there], count = through, count + 1

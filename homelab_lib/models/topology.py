@@ -13,10 +13,10 @@ Communications of the ACM 16 (1973): cut vertices, bridges and blocks in linear 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from homelab_lib.models.blocks import BlockTree, Near
+from homelab_lib.models.blocks import BlockTree
 from homelab_lib.models.flows import max_min_fair
 from homelab_lib.models.links import link_speed
 from homelab_lib.models.paths import (
@@ -76,21 +76,16 @@ def _networks(
     graph: "networkx.Graph",
     near: Mapping[Node, Collection[Node]],
     forwarding: Collection[Node],
-    dead: Collection[Node] = (),
-    cut: Collection[Node] = (),
 ) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]], list[Node]]:
     """What forwards, with its neighbours; what hangs on it, with where; and the ends."""
     core: dict[Node, list[Node]] = {}
     doors: dict[Node, list[Node]] = {}
     between = passing(graph, forwarding)
-    alive = [node for node in graph if node not in dead] if dead else list(graph)
-    for node in alive:
+    for node in graph:
         (core if node in between else doors)[node] = []
-    for node in alive:
+    for node in graph:
         own = core[node] if node in between else doors[node]
         for other in near[node]:
-            if other in dead or (cut and node in cut and other in cut):
-                continue
             if other in between:
                 own.append(other)
             elif node not in between:
@@ -99,22 +94,9 @@ def _networks(
                     direct = _Direct(node, other)
                     core[direct] = []
                 own.append(direct)
-    ends = list(doors) if any("kind" in graph.nodes[node] for node in graph) else alive
+    ends = list(doors) if any("kind" in graph.nodes[node] for node in graph) else graph
     ends = [*dict.fromkeys([*ends, *(n for n in forwarding if n in core)])]
     return core, doors, ends
-
-
-def _labels(core: Near) -> dict[Node, int]:
-    """By forwarding node the number of its network."""
-    label: dict[Node, int] = {}
-    for number, start in enumerate(core):
-        waiting = [] if start in label else [start]
-        while waiting:
-            here = waiting.pop()
-            if here not in label:
-                label[here] = number
-                waiting += core[here]
-    return label
 
 
 @uncollected()
@@ -167,30 +149,47 @@ def lost_when(
         cut = element
     else:
         raise ValueError(f"element is {element!r}; it has to be a node or an edge of the graph")
-    near = widths(graph)
-    before = _joined(graph, near, pairs, forwarding)
-    after = _joined(graph, near, pairs, forwarding, dead, cut)
+    near, between = widths(graph), passing(graph, forwarding)
+    before = _joined(near, between, pairs)
+    after = _joined(near, between, pairs, dead, cut)
     return [
         pair for pair, was, still in zip(pairs, before, after, strict=True) if was and not still
     ]
 
 
 def _joined(
-    graph: "networkx.Graph",
     near: Mapping[Node, Collection[Node]],
+    between: Collection[Node],
     pairs: list[Edge],
-    forwarding: Collection[Node],
     dead: Collection[Node] = (),
     cut: Collection[Node] = (),
 ) -> list[bool]:
-    core, doors, _ = _networks(graph, near, forwarding, dead, cut)
-    label = _labels(core)
+    """Whether each pair is joined, by a network or by an edge of its own."""
 
-    def on(node: Node) -> set[int]:
-        """The networks that a node is on; none where it failed."""
-        return {label[door] for door in doors.get(node, (node,) if node in core else ())}
+    def left(node: Node) -> Iterator[Node]:
+        """The neighbours of a node that are still so."""
+        for other in near[node]:
+            if other not in dead and not (cut and node in cut and other in cut):
+                yield other
 
-    return [(a == b and (a in core or a in doors)) or not on(a).isdisjoint(on(b)) for a, b in pairs]
+    label: dict[Node, Node] = {}
+    for start in near:
+        waiting = [start] if start in between and start not in label and start not in dead else []
+        while waiting:
+            here = waiting.pop()
+            if here not in label:
+                label[here] = start
+                waiting += (n for n in left(here) if n in between and n not in label)
+
+    def on(node: Node) -> set[Node]:
+        """The networks that a node is on."""
+        doors = (node,) if node in between else left(node)
+        return {label[door] for door in doors if door in between}
+
+    return [
+        a not in dead and b not in dead and (a == b or b in left(a) or not on(a).isdisjoint(on(b)))
+        for a, b in pairs
+    ]
 
 
 @uncollected()

@@ -658,6 +658,15 @@ def test_an_audit_takes_less_than_a_tenth_of_a_second():
     assert min(taken) < 0.1
 
 
+def test_a_lab_is_read_and_checked_in_less_than_three_tenths_of_a_second():
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        load_lab(DATA)
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.3
+
+
 # with_change -------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from homelab_lib.audit.checks import About, CannotTell, Outcome, check, wanted
 from homelab_lib.audit.checks.facts import matching, quantity
-from homelab_lib.audit.facts_storage import PoolFacts, not_computed, pool_facts
+from homelab_lib.audit.facts_storage import PoolFacts, facts_of, not_computed
 from homelab_lib.audit.finding import Finding, Verdict
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import at
@@ -23,7 +23,7 @@ def _pool(lab: Lab, about: About) -> PoolFacts:
         raise CannotTell(f"the lab has no pool {name!r}")
     if why := not_computed(lab, pool):
         raise CannotTell(f"{name}: {why}")
-    return pool_facts(lab)[name]
+    return facts_of(lab, pool)
 
 
 @check("pool-usable")
