@@ -28,11 +28,13 @@ from homelab_lib.audit.rules import (
     room,
     speed,
     storage,
+    switches,
 )
 from homelab_lib.lab.lab import Lab
 
 SUBJECTS = (
     cabling,
+    switches,
     network,
     internet,
     exports,

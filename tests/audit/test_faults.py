@@ -56,7 +56,31 @@ CLAIMS = [
     ("13B on 8 GB", "vram-13b", "fails", "no desktop on it"),
 ]
 
+TWO_SWITCHES = [
+    ("switches.other", {"title": "Second switch", "part": "switch-8x2.5g"}),
+    ("cables.uplink", {"name": "uplink", "a": "switch.p7", "b": "other.p1", "medium": "Cat6"}),
+]
+SECOND_CABLE = (
+    "cables.spare",
+    {"name": "spare", "a": "switch.p8", "b": "other.p2", "medium": "Cat6"},
+)
+THIRD_SWITCH = [
+    ("switches.third", {"title": "Third switch", "part": "switch-8x2.5g"}),
+    ("cables.on", {"name": "on", "a": "other.p2", "b": "third.p1", "medium": "Cat6"}),
+    ("cables.back", {"name": "back", "a": "third.p2", "b": "switch.p8", "medium": "Cat6"}),
+]
+MANAGED = [(f"switches.{name}.part", "switch-8x2.5g-managed") for name in ("switch", "other")]
+
 WRITTEN_DOWN = [
+    ("two cables between two switches", WRITTEN, [*TWO_SWITCHES, SECOND_CABLE],
+     "switch-loop", "cables.spare", "stops"),
+    ("a circle of three", WRITTEN, [*TWO_SWITCHES, *THIRD_SWITCH],
+     "switch-loop", "cables.back", "stops"),
+    ("a cable from a switch to itself", WRITTEN,
+     [("cables.spare", {"name": "spare", "a": "switch.p7", "b": "switch.p8", "medium": "Cat6"})],
+     "switch-loop", "cables.spare", "stops"),
+    ("two cables, and switches that could cut them", WRITTEN,
+     [*TWO_SWITCHES, SECOND_CABLE, *MANAGED], "switch-loop", "cables.spare", "risks"),
     ("another socket", WRITTEN, [(f"{DESK}.cpu", "ryzen-9-9950x")],
      "processor-does-not-fit", f"{DESK}.cpu", "stops"),
     ("memory of another kind", WRITTEN, [(f"{FW}.memory.0.part", "ddr5-udimm-16gb")],
@@ -122,6 +146,8 @@ REFUSED = [
 ]  # fmt: skip
 
 NO_FAULT = [
+    ("a second switch", WRITTEN, TWO_SWITCHES, ["switch-loop"]),
+    ("a row of three", WRITTEN, [*TWO_SWITCHES, *THIRD_SWITCH[:2]], ["switch-loop"]),
     ("a switch as it left the factory", MINI, [("switches.switch.part", "switch-8x2.5g-managed")],
      ["vlans-differ-at-ends", "vlans-need-managed-switch"]),
     ("a VLAN that is not routed", WRITTEN, [("vlans.40.gateway", None)],
