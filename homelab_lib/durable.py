@@ -51,7 +51,7 @@ def replace(path: Path, text: str | bytes, *, mode: int | None = None) -> None:
     path = path.resolve()
     there = path.exists()
     if there and not path.is_file():
-        path.write_bytes(raw)
+        _write_into(path, raw)
         return
     if there and not os.access(path, os.W_OK):  # to replace it, only the folder has to be writable
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -71,6 +71,25 @@ def replace(path: Path, text: str | bytes, *, mode: int | None = None) -> None:
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _write_into(path: Path, raw: bytes) -> None:
+    """Write to what can't be replaced."""
+    with open(_to_write(path), "wb") as stream:
+        stream.write(raw)
+
+
+def _to_write(path: Path, flags: int = 0) -> int:
+    """A file opened to be written; one that would be waited for without end is an error."""
+    flags |= os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        handle = os.open(path, flags, PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "it is a pipe that nobody reads", str(path)) from None
+        raise
+    os.set_blocking(handle, True)
+    return handle
 
 
 def _private_opener(path: str, flags: int) -> int:
@@ -93,7 +112,7 @@ def append(path: Path, raw: bytes) -> None:
         It can't be written; the file is as it was.
     """
     new = not path.exists()
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    handle = _to_write(path, os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(handle).st_size
         try:

@@ -2,6 +2,7 @@
 
 A pipe named ``hosts.yaml`` would be waited for without end, a device never ends, and a link can
 lead to either. What was opened is what is looked at, so nothing can be put in its place between.
+What a run remembers is read so, too: a pipe in place of its journal would stop the lab for good.
 """
 
 import os
@@ -9,6 +10,8 @@ import stat
 from pathlib import Path
 
 from homelab_lib.errors import Unreadable
+
+_LARGEST_OF_OURS_BYTES = 2**30
 
 
 def read_bytes(
@@ -45,7 +48,7 @@ def read_bytes(
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(f"{_kind(status.st_mode)}, no regular file", where=str(file))
+            raise _other(status.st_mode, file)
         if private:
             _closed_to_others(file, status)
         with open(descriptor, "rb", closefd=False) as stream:
@@ -57,6 +60,38 @@ def read_bytes(
     if len(content) > max_bytes:
         raise Unreadable(f"larger than {max_bytes} bytes; it was not read", where=str(file))
     return content
+
+
+def read_ours(file: Path) -> bytes:
+    """What a run has written and reads again (journal, history, plans, pins), up to 1 GiB of it.
+
+    Raises
+    ------
+    Unreadable
+        As of `read_bytes`.
+    """
+    return read_bytes(file, max_bytes=_LARGEST_OF_OURS_BYTES)
+
+
+def assert_regular(handle: int, file: Path) -> None:
+    """Refuse what was opened to be written, where it is no regular file.
+
+    Raises
+    ------
+    Unreadable
+        It is a pipe, a device or the like.
+    """
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        raise _other(mode, file)
+
+
+def _other(mode: int, file: Path) -> Unreadable:
+    return Unreadable(
+        f"{_kind(mode)}, no regular file",
+        where=str(file),
+        fix="see who put it there, and move it away",
+    )
 
 
 def _closed_to_others(file: Path, status: os.stat_result) -> None:

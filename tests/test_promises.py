@@ -3,6 +3,7 @@ is ours, what a run leaves when it is refused, blocked or cut short."""
 
 import json
 import os
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -129,6 +130,66 @@ def test_the_record_of_another_run_is_not_continued(standing, other):
 
 
 # Memory -----------------------------------------------------------------------------------------
+
+
+def _in_time(seconds, act):
+    """What is waited for without end must fail the test, not stop it."""
+
+    def late(signal, frame):
+        raise AssertionError("it waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return act()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _a_pipe_in_place_of(file):
+    beside = file.with_name(f"{file.name}.kept")
+    file.rename(beside)
+    os.mkfifo(file, 0o600)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        beside.rename(file)
+
+
+def test_a_pipe_in_place_of_a_file_that_is_remembered_is_an_error_and_not_waited_for(standing):
+    share = {"only": "share"}
+    digest = standing.planned(**share)
+    standing.world.faults.arm("fail", "pool.dataset.create")
+    begun = standing.run("apply", digest, **share)
+    assert begun.error is not None
+    state = next((standing.config.parent / "state").rglob("runs.jsonl")).parent
+    files = [file for file in state.rglob("*") if file.is_file()]
+    files += [begun.record / "journal.jsonl"]
+    assert {file.name.partition(".")[0] for file in files} >= {"runs", "lock", digest, "journal"}
+    for file in files:
+        with _a_pipe_in_place_of(file):
+            ran = _in_time(30, lambda: standing.run("apply", digest, **share))
+        assert (file.name, ran.sent) == (file.name, 0)
+        assert f"where: {file}" in str(ran.error)
+        assert "a pipe" in str(ran.error)
+    assert standing.run("apply", digest, **share).error is None
+
+
+def test_a_pipe_in_a_record_is_told_of_and_not_waited_for(standing, capsys):
+    ran = standing.run("plan", only="share")
+    capsys.readouterr()
+    for file in [each for each in ran.record.iterdir() if each.is_file()]:
+        for words in (["record"], ["show"], ["report"]):
+            with _a_pipe_in_place_of(file):
+                status = _in_time(30, lambda words=words: main([*words, str(ran.record)]))
+            told = capsys.readouterr()
+            if words == ["record"]:
+                assert status == 1
+                assert file.name.split(".")[0] in told.out + told.err
+    assert main(["record", str(ran.record)]) == 0
 
 
 def test_an_index_of_runs_that_was_torn_bricks_nothing(standing):

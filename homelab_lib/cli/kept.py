@@ -12,6 +12,7 @@ from homelab_lib.cli.commands import takes_lab
 from homelab_lib.errors import BadParameter, HomelabError, Unreadable
 from homelab_lib.notebook.ways import in_words_of
 from homelab_lib.printable import printable
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook import record as kept
 from homelab_lib.runbook.plan import Plan
@@ -133,7 +134,7 @@ def _newest_record() -> Path:
 def _begun(journal: Path) -> str:
     """When a run was begun, as its journal's last session says."""
     at = ""
-    for line in journal.read_text(errors="replace").splitlines():
+    for line in read_ours(journal).decode(errors="replace").splitlines():
         with suppress(ValueError, TypeError):
             event = json.loads(line)
             at = event["at"] if event["kind"] == "run" else at
@@ -167,7 +168,7 @@ def _found(what: str) -> tuple[Any, dict[str, Any]]:
         plans = paths.state("any").parent.glob(f"*/plans/{what}.json") if what.isalnum() else ()
         place = next(iter(sorted(plans)), None) or record_of(what, "plan and no record")
     if place.is_file():
-        return Plan.from_json(place.read_text(errors="replace"), where=str(place)), {}
+        return Plan.from_json(read_ours(place).decode(errors="replace"), where=str(place)), {}
     plan, summary = kept.plan_of(place), kept.summary_of(place)
     if plan is None and not summary:
         raise Unreadable("there is neither a plan nor a summary in it", where=str(place))

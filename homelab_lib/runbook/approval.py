@@ -8,12 +8,11 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import BadParameter, HomelabError, PlanStale
-from homelab_lib.regular_file import read_bytes
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook.journal import Journal, intents
 from homelab_lib.runbook.plan import Plan, PlannedChange, PlannedHost
 
 _DIGEST = re.compile(r"p[0-9a-f]{16}")
-_LARGEST_BYTES = 2**30
 _AGAIN = "make a new plan (mode=plan), read it, and approve its digest"
 
 
@@ -74,7 +73,7 @@ def load(digest: str, folder: Path) -> Plan:
             f"there is no plan {digest[:80]!r} for this lab",
             fix="make a plan (mode=plan), read it, then approve the digest it shows",
         )
-    text = read_bytes(file, max_bytes=_LARGEST_BYTES).decode(errors="replace")
+    text = read_ours(file).decode(errors="replace")
     plan = Plan.from_json(text, where=str(file))
     if plan.digest != digest:
         raise PlanStale("the plan under this name is another one", where=str(file), fix=_AGAIN)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook import journal
 
 
@@ -31,11 +32,11 @@ class History:
         Raises
         ------
         HomelabError
-            The index can't be written; nothing is to be sent then.
+            The index can't be read or written; nothing is to be sent then.
         """
         line = json.dumps({"record": str(record), "approve": approve}).encode() + b"\n"
         try:
-            raw = self._index.read_bytes() if self._index.exists() else b""
+            raw = read_ours(self._index) if self._index.exists() else b""
             if raw and not raw.endswith(b"\n"):  # a crash tore the last line: end it
                 line = b"\n" + line
             durable.append(self._index, line)
@@ -58,7 +59,7 @@ class History:
         """The records under an approval that are still there, in order."""
         if not approve or not self._index.exists():
             return []
-        entries = map(_entry, self._index.read_bytes().splitlines())
+        entries = map(_entry, read_ours(self._index).splitlines())
         found = [entry[1] for entry in entries if entry is not None and entry[0] == approve]
         return [record for record in found if (record / "journal.jsonl").exists()]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError
+from homelab_lib.regular_file import read_ours
 from homelab_lib.secret import Mask
 
 _FIRST = "0" * 64
@@ -65,7 +66,7 @@ class Journal:
         """Take up what an earlier run wrote; returns how many torn bytes were cut off."""
         if not file.exists():
             return 0
-        raw = file.read_bytes()
+        raw = read_ours(file)
         good, events, head = _whole(raw)
         damaged = HomelabError(
             f"the journal is damaged after line {len(events)}, and goes on after that",
@@ -250,13 +251,13 @@ def _holds_events(raw: bytes) -> bool:
 
 def read(file: Path) -> list[Event]:
     """The events of a journal, up to the first line that does not follow from those before."""
-    return _whole(file.read_bytes())[1]
+    return _whole(read_ours(file))[1]
 
 
 def broken_links(file: Path) -> Iterator[int]:
     """The numbers of the lines that don't follow from the one before: edited, lost or added."""
     head = _FIRST
-    for number, line in enumerate(file.read_bytes().splitlines()):
+    for number, line in enumerate(read_ours(file).splitlines()):
         event = _event(line)
         if event is None or event.get("prev") != head or event["seq"] != number:
             yield number

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError, Locked
+from homelab_lib.regular_file import assert_regular
 
 
 @contextmanager
@@ -36,10 +37,12 @@ def held(folder: Path, *, alone: bool, what: str) -> Iterator[None]:
     try:
         durable.private_folder(folder)
         others_write = folder.stat().st_mode & 0o022
-        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        handle = os.open(folder / "lock", flags, 0o600)
     except OSError as error:
         raise _not_made(folder, error) from None
     try:
+        assert_regular(handle, folder / "lock")
         if others_write:
             raise HomelabError(
                 "others can write here, and could put plans and host keys of theirs there",

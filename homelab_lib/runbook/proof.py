@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from homelab_lib.errors import HomelabError
+from homelab_lib.errors import HomelabError, Unreadable
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook.journal import Event
 from homelab_lib.runbook.plan import Plan, PlannedChange
@@ -86,7 +87,7 @@ def _ends(folder: Path, events: list[Event]) -> Iterator[str]:
     )
     if rehearsed and "measured" in (told.get("evidence"), end["evidence"]):
         yield "it was rehearsed on a twin, and says that it was measured"
-    lines = (folder / "journal.jsonl").read_bytes().splitlines()
+    lines = read_ours(folder / "journal.jsonl").splitlines()
     if told.get("journal_head") != journals.digest(lines[end["seq"]]):
         yield "the summary was not made from this journal"
     for key in ("status", "evidence", "error", "ended"):
@@ -187,7 +188,7 @@ def _sent(folder: Path, events: list[Event]) -> Iterator[str]:
         yield "plan.json is missing"
         return
     try:
-        plan = Plan.from_json(file.read_text(errors="replace"), where=str(file))
+        plan = Plan.from_json(read_ours(file).decode(errors="replace"), where=str(file))
     except HomelabError as error:
         yield error.what
         return
@@ -220,6 +221,6 @@ def _sent(folder: Path, events: list[Event]) -> Iterator[str]:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(errors="replace"))
-    except (OSError, ValueError, RecursionError):
+        return json.loads(read_ours(file).decode(errors="replace"))
+    except (Unreadable, ValueError, RecursionError):
         return None

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib import durable
-from homelab_lib.errors import BadParameter, HomelabError
+from homelab_lib.errors import BadParameter, HomelabError, Unreadable
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook.journal import Event, Journal, intents
 from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import Plan
@@ -90,8 +91,8 @@ def find(reports: Path, run_id: str) -> Record:
 def summary_of(folder: Path) -> dict[str, Any]:
     """The summary in a record's folder; empty where there is none that can be read."""
     try:
-        found = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
+        found = json.loads(read_ours(folder / "summary.json"))
+    except (Unreadable, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -105,7 +106,7 @@ def plan_of(folder: Path) -> Plan | None:
         It is none any more; see `Plan.from_json`.
     """
     file = folder / "plan.json"
-    return Plan.from_json(file.read_text(), where=str(file)) if file.exists() else None
+    return Plan.from_json(read_ours(file).decode(), where=str(file)) if file.exists() else None
 
 
 def assert_same_run(journal: Journal, head: dict[str, Any], *, where: str) -> None:
@@ -137,7 +138,7 @@ def assert_same_run(journal: Journal, head: dict[str, Any], *, where: str) -> No
 
 def digest_of(file: Path) -> str:
     """SHA-256 of a file of the record."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(read_ours(file)).hexdigest()
 
 
 def seal(journal: Journal, folder: Path, names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homelab_lib.errors import CertificateRefused, HomelabError
+from homelab_lib.regular_file import read_ours
 from homelab_lib.transport import pins
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{2}(:?[0-9a-f]{2}){31}", re.IGNORECASE)
@@ -42,12 +43,9 @@ def pinned(service: str, files: Iterable[Path]) -> list[Pin]:
     """What `files` hold for a service, named ``HOST:PORT``. Read anew each time."""
     found = []
     for file in files:
-        try:
-            lines = file.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
+        if not file.exists():
             continue
-        except OSError as error:
-            raise HomelabError(f"can't read {file}: {error.strerror}", where=str(file)) from None
+        lines = read_ours(file).decode(errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
             words = line.split()
             if len(words) == 2 and words[0] == service and _FINGERPRINT.fullmatch(words[1]):

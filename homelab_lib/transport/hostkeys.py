@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homelab_lib.errors import HomelabError, HostKeyRefused
+from homelab_lib.regular_file import read_ours
 from homelab_lib.transport import pins
 from homelab_lib.transport.endpoint import Endpoint
 from homelab_lib.transport.host_certificates import why_not
@@ -143,11 +145,14 @@ def _revoked_outright(endpoint: Endpoint) -> list[HostKey]:
 def _lines(file: Path, *, needed: bool = False) -> list[str]:
     """The lines of a file; none of one that is not there, unless it is needed."""
     try:
-        return file.read_text(errors="replace").splitlines()
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not needed:
+        if file.samefile(os.devnull):  # ``UserKnownHostsFile /dev/null`` means that there is none
             return []
-        raise HomelabError(f"can't read {file}: {error.strerror}", where=str(file)) from None
+    except FileNotFoundError:
+        if not needed:
+            return []
+    except OSError:
+        pass  # what is wrong with it is said by whoever reads it
+    return read_ours(file).decode(errors="replace").splitlines()
 
 
 def _names(patterns: str, name: str) -> bool:

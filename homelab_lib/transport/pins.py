@@ -5,6 +5,7 @@ from pathlib import Path
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError
+from homelab_lib.regular_file import read_ours
 
 _writing = threading.Lock()
 
@@ -28,7 +29,7 @@ def pin(file: Path, name: str, known_by: str, what: str) -> None:
     """
     with _writing:
         try:
-            old = file.read_text().splitlines() if file.exists() else []
+            old = read_ours(file).decode().splitlines() if file.exists() else []
             kept = [line for line in old if line.split(maxsplit=1)[:1] != [name]]
             lines = [*kept, f"{name} {known_by}"]
             durable.private_folder(file.parent)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib import durable
-from homelab_lib.errors import HomelabError
+from homelab_lib.errors import HomelabError, Unreadable
+from homelab_lib.regular_file import read_ours
 from homelab_lib.runbook.outcome import ResourceOutcome, SentChange, StepOutcome
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.record import plan_of
@@ -44,7 +45,7 @@ def write_report(folder: Path) -> Path:
     """
     plan = plan_of(folder)
     try:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads(read_ours(folder / "summary.json"))
         drawing = timeline(summary)
         body = _body(summary, plan, _events(folder))
         text = page(f"{summary['title']}: {summary['status']}", body)
@@ -70,9 +71,9 @@ def write_report(folder: Path) -> Path:
 def _events(folder: Path) -> list[dict[str, Any]]:
     """The journal's intents and results; none where it can't be read."""
     try:
-        lines = (folder / "journal.jsonl").read_text().splitlines()
+        lines = read_ours(folder / "journal.jsonl").decode().splitlines()
         events = [json.loads(line) for line in lines]
-    except (OSError, ValueError):
+    except (Unreadable, ValueError):
         return []
     return [event for event in events if event.get("kind") in ("intent", "result")]
 

@@ -271,7 +271,7 @@ def test_a_list_of_revoked_keys(server, log_in, tmp_path):
             log_in(entry(host, f"RevokedHostKeys {revoked}"))
         revoked.write_text("# none\n")
         assert log_in(entry(host, f"RevokedHostKeys {revoked}")).ok
-        with pytest.raises(HomelabError, match="can't read"):
+        with pytest.raises(HomelabError, match="can't be read"):
             log_in(entry(host, f"RevokedHostKeys {tmp_path}/gone"))
 
 

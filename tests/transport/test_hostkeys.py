@@ -2,6 +2,8 @@
 
 import base64
 import hmac
+import os
+from pathlib import Path
 
 import pytest
 
@@ -101,8 +103,12 @@ def test_a_file_that_is_not_there_knows_nobody(file):
 
 
 def test_a_file_that_can_not_be_read_is_an_error(tmp_path):
-    with pytest.raises(HomelabError, match="can't read"):
+    with pytest.raises(HomelabError, match="a folder, no regular file"):
         known_keys("10.0.30.10", [tmp_path])
+
+
+def test_the_null_device_is_no_file_of_known_hosts():
+    assert known_keys("10.0.30.10", [Path(os.devnull)]) == []
 
 
 def test_a_known_host_passes(file):
