@@ -151,6 +151,11 @@ class Guest(Made):
         """Its first address without prefix length; None where DHCP gives it."""
         return None if self.address == "dhcp" else self.address.partition("/")[0]
 
+    @property
+    def ip_in_url(self) -> str | None:
+        """The same as a URL has it: an address of IPv6 stands in brackets."""
+        return f"[{self.ip}]" if self.ip and ":" in self.ip else self.ip
+
 
 class Vm(Guest):
     """A virtual machine: from a cloud image, a disk, an ISO, or there already."""

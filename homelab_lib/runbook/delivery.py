@@ -107,6 +107,7 @@ class Courier:
     def _under_timer(self, change: Change, rollback: Rollback, host: ReadingHost) -> Result:
         """A change to the path by which we came: armed and seen armed, sent, and confirmed over a
         fresh connection. Whatever goes wrong, the host undoes it."""
+        begun = self.clock.now()
         if rollback.arm is not None:
             armed = self.link.run(host.name, rollback.arm)
             if not armed.ok or not rollback.armed(host):
@@ -118,6 +119,15 @@ class Courier:
                     fix="without it, a mistake would lock us out; mend what it complains of",
                 )
         sent_at = self.clock.now()
+        if rollback.arm is not None and sent_at - begun > rollback.within_s / 2:
+            # This program was stopped for a while (Ctrl-Z, a computer that slept): what was seen
+            # armed may have run out.
+            raise StepFailed(
+                f"{host.name}: the undo of this change was armed {sent_at - begun:.0f} s ago and "
+                f"may have run out, so it was not sent: {change.summary}",
+                where=host.name,
+                fix="run the same command again, and let it go on",
+            )
         answer: Result | None = None
         try:
             answer = self.link.run(host.name, change.call)

@@ -225,7 +225,7 @@ class World:
             words = line.partition("#")[0].split()
             if name in words[1:]:
                 return words[0]
-        if name.replace(".", "").isdigit():
+        if ":" in name or name.replace(".", "").isdigit():
             return name
         return next(filter(None, (ask(source, name) for ask in self.resolvers)), "")
 

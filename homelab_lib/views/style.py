@@ -1,6 +1,7 @@
 """How every figure of the house looks, and that it comes out the same each time."""
 
 import base64
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -68,7 +69,10 @@ def powers_of_ten(axis: "Axis") -> None:
 def svg(figure: "Figure") -> str:
     """The figure as an SVG document without a date, closed afterwards."""
     buffer = StringIO()
-    with house_style():
+    with house_style(), warnings.catch_warnings():
+        # The text stays text, and whoever shows it has fonts of their own; only its width is
+        # guessed where ours lacks a character.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     figure.clear()
     return printable(buffer.getvalue())

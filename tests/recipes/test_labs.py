@@ -6,6 +6,7 @@ change; CI has them all.
 
 import copy
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -317,3 +318,25 @@ def test_a_runbook_that_is_no_phase(stand, name):
     standing = stand(MINIPC)
     standing.runbook = name
     assert "there is no runbook" in str(standing.run("plan").error)
+
+
+@pytest.mark.sample
+def test_a_house_of_ipv6_alone(tmp_path, monkeypatch):
+    """Its node, its VM and the cluster on it have no other address."""
+    folder = shutil.copytree(MINIPC, tmp_path / "lab")
+    file = folder / "lab.yaml"
+    text = re.sub(r"192\.168\.8\.(\d+)/24", r"fd00:8::\1/64", file.read_text())
+    text = text.replace("fd00:8::0/64", "fd00:8::/64")
+    file.write_text(
+        re.sub(r"192\.168\.8\.(\d+)", r"fd00:8::\1", text).replace("$schema=../../", "")
+    )
+    with serve_standing(tmp_path, monkeypatch, path=str(folder), runbook="phase2") as there:
+        planned = there.run("plan")
+        assert planned.error is None
+        applied = there.run("apply", planned.digest)
+        assert (applied.error, applied.sent) == (None, planned.changes)
+        assert there.run("plan").changes == 0
+        assert there.run("verify").error is None
+        there.world.machines["mini"].reboot()
+        there.world.clock.sleep(600)
+        assert there.run("verify").error is None, "after a reboot, too"

@@ -509,6 +509,20 @@ class TestRollback:
             run_all(self.BOOK, wire)
         assert not any("path" in each for each in wire.ran)
 
+    def test_a_timer_that_may_have_run_out_meanwhile_lets_nothing_be_sent(self):
+        """Who stops us for hours (Ctrl-Z) after the timer was seen armed, and lets us go on."""
+        wire = Wire()
+        run = engine(self.BOOK, wire)
+
+        def stopped(number, call):
+            run.sender.clock.sleep(3600.0)
+            return ""
+
+        wire.fail = stopped
+        with pytest.raises(StepFailed, match="armed 3600 s ago and may have run out"):
+            run.run_step("build")
+        assert wire.ran == ["one: put timer armed"]
+
     def test_a_link_that_drops_is_no_matter_where_the_way_back_is_open(self):
         wire = Wire(fail=lambda number, call: "lost after" if call.argv[1] == "path" else "")
         run_all(self.BOOK, wire)

@@ -2,9 +2,13 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
+from homelab_lib import paths
 from homelab_lib.errors import HomelabError, Locked
 from homelab_lib.runbook.lock import held
 
@@ -16,6 +20,45 @@ def test_two_that_change_exclude_each_other(tmp_path):
         with pytest.raises(Locked, match="phase2 apply"), held(tmp_path, alone=False, what="b"):
             pass
     with held(tmp_path, alone=True, what="b"):
+        pass
+
+
+def test_one_that_was_stopped_still_holds_it_and_is_named_until_it_is_gone(tmp_path):
+    program = (
+        "import sys, signal; from pathlib import Path; from homelab_lib.runbook.lock import held\n"
+        "with held(Path(sys.argv[1]), alone=True, what='phase2 apply'):\n"
+        "    print(flush=True); signal.pause()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE
+    ) as other:
+        try:
+            other.stdout.readline()
+            other.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)
+            for alone in (True, False):
+                with (
+                    pytest.raises(Locked, match=f"phase2 apply, process {other.pid}"),
+                    held(tmp_path, alone=alone, what="b"),
+                ):
+                    pass
+        finally:
+            other.kill()
+    with held(tmp_path, alone=True, what="b"):
+        pass
+
+
+def test_two_checkouts_have_one_lock(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path))
+    places = []
+    for checkout in ("a", "b"):
+        monkeypatch.setenv("HOMELAB_ROOT", str(tmp_path / checkout))
+        places.append(paths.state("lab"))
+    with (
+        held(places[0], alone=True, what="a"),
+        pytest.raises(Locked),
+        held(places[1], alone=True, what="b"),
+    ):
         pass
 
 

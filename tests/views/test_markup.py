@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from homelab_lib import paths
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.runbook.journal import Journal
@@ -162,3 +163,12 @@ def test_the_drawing_of_a_lab_that_somebody_sent(tmp_path):
     texts = "".join(ElementTree.fromstring(document).itertext())
     assert "<script>alert(1)</script>" in texts
     assert "$x^2$" in texts, "no formula"
+
+
+def test_a_title_that_our_font_lacks_is_drawn_without_a_word(tmp_path):
+    """The text stays text: whoever shows the drawing has fonts of their own."""
+    folder = shutil.copytree(paths.data() / "examples" / "minipc", tmp_path / "examples" / "lab")
+    file = folder / "lab.yaml"
+    file.write_text(file.read_text().replace("title: Mini-PC in", "title: 🏠👩‍💻 שלום in"))
+    (tmp_path / "catalog").symlink_to(paths.data() / "catalog")
+    assert "🏠👩‍💻 שלום" in topology(load_lab(folder)).document

@@ -30,7 +30,7 @@ _ABSENT = "No such file or directory"
 
 
 def guest_addresses(host: Host, vmid: int, mac: str = "") -> list[str] | None:
-    """IPv4 addresses that a VM's guest agent tells; None while it does not answer.
+    """Addresses that a VM's guest agent tells, but those of a link; None while it does not answer.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def guest_addresses(host: Host, vmid: int, mac: str = "") -> list[str] | None:
         for interface in (found["result"] if isinstance(found, dict) else found)
         if not mac or interface.get("hardware-address", "").lower() == mac.lower()
         for address in interface.get("ip-addresses", ())
-        if address.get("ip-address-type") == "ipv4"
+        if not address.get("ip-address", "::1").startswith(("::1", "fe80:"))
     ]
 
 
@@ -73,7 +73,7 @@ def leased_addresses(host: Host, node: str, vmid: int) -> list[str] | None:
     if card is None:
         return []
     found = guest_addresses(host, vmid, card[1])
-    return found and [each for each in found if not each.startswith("169.254.")]
+    return found and [e for e in found if ":" not in e and not e.startswith("169.254.")]
 
 
 def guest_file(host: Host, vmid: int, path: str, looks: Callable[[float], Iterable[object]]) -> str:

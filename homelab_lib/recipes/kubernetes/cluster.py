@@ -207,7 +207,7 @@ class Nodes:
         """The settings by which a node finds the cluster."""
         address = self.lab.vms[name].ip
         settings = {
-            "server": f"https://{self.lab.vms[self.first].ip}:6443",
+            "server": f"https://{self.lab.vms[self.first].ip_in_url}:6443",
             "token-file": AGENT_TOKEN,
         }
         return settings | ({"node-ip": address} if address else {})

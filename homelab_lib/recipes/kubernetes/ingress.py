@@ -81,7 +81,7 @@ class WayIn:
     def check(self, ctx: Context) -> Iterator[Check]:
         """Each name is sent on."""
         host = ctx.host(self.server)
-        address = self.lab.vms[self.server].ip
+        address = self.lab.vms[self.server].ip_in_url
         for each in names(self.lab, self.cluster, self.phase) if self.arguments else ():
             words = ("-sS", "-m", "10", "-w", " %{http_code}", "-H", f"Host: {each.hostname}")
             said = host.read("curl", *words, f"http://{address}/", ok=None)

@@ -62,7 +62,7 @@ class Workloads:
         hosts = [ctx.host(name) for name in (*self.cluster.clients, self.server)]
         able = (host for host in hosts if host.read("which", "curl", ok=(0, 1)).stdout.strip())
         source = next(able, hosts[0])
-        address = self.lab.vms[self.server].ip
+        address = self.lab.vms[self.server].ip_in_url
         for workload in self.cluster.workloads:
             words = ("-sS", "-m", "10", *self._way(workload.hostname, address or ""))
             answer = source.read("curl", *words, ok=None)

@@ -145,6 +145,7 @@ class Containers:
         words = [f"name={card}", f"bridge={bridge}"]
         words += [f"hwaddr={mac.upper()}"] if mac else []
         words += [f"tag={vlan}"] if in_vlan(self.lab, each.host, bridge, vlan) else []
-        words.append(f"ip={address}")
-        words += [f"gw={each.gateway}"] if each.gateway and card == "eth0" else []
+        words.append(f"ip6={address}" if ":" in address else f"ip={address}")
+        way_out = "gw6" if ":" in (each.gateway or "") else "gw"
+        words += [f"{way_out}={each.gateway}"] if each.gateway and card == "eth0" else []
         return ",".join(words)

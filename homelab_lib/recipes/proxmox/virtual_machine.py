@@ -170,11 +170,12 @@ def _options(lab: Lab, vm: Vm) -> dict[str, str]:
 def _first_boot(lab: Lab, vm: Vm) -> dict[str, str]:
     """What cloud-init is told."""
     store, _ = files_on(lab, vm.host, "snippets")
+    six = "6" if ":" in vm.address else ""
     options = {
         "serial0": "socket",
         "vga": "serial0",
         "ciuser": vm.user,
-        "ipconfig0": f"ip={vm.address}" + (f",gw={vm.gateway}" if vm.gateway else ""),
+        "ipconfig0": f"ip{six}={vm.address}" + (f",gw{six}={vm.gateway}" if vm.gateway else ""),
         # This format finds the network card by its address, so that a card passed through
         # later gives it no other name.
         "citype": "nocloud",

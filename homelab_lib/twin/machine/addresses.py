@@ -124,16 +124,17 @@ def _given(each: Interface, flags: set[str]) -> list[dict[str, Any]]:
     """The addresses of an interface."""
     rows: list[dict[str, Any]] = []
     always = {"valid_life_time": _FOREVER, "preferred_life_time": _FOREVER}
-    if each.cidr and "6" not in flags:
-        network = ipaddress.ip_interface(each.cidr)
+    network = ipaddress.ip_interface(each.cidr) if each.cidr else None
+    if network is not None and ("4" if network.version == 6 else "6") not in flags:
         row: dict[str, Any] = {
-            "family": "inet",
+            "family": "inet" if network.version == 4 else "inet6",
             "local": str(network.ip),
             "prefixlen": network.network.prefixlen,
         }
-        if each is not _LO and network.network.prefixlen < 31:
+        if each is not _LO and network.version == 4 and network.network.prefixlen < 31:
             row["broadcast"] = str(network.network.broadcast_address)
-        row |= {"scope": "host" if each is _LO else "global", "label": each.name}
+        row["scope"] = "host" if each is _LO else "global"
+        row |= {"label": each.name} if network.version == 4 else {}
         rows.append(row | always)
     if each is _LO and "4" not in flags:
         rows.append({"family": "inet6", "local": "::1", "prefixlen": 128, "scope": "host"} | always)

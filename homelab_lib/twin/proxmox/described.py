@@ -45,17 +45,20 @@ def described(lab: Lab, host: Host) -> list[Row]:
         if port.mtu != 1500:
             low["mtu"] = top["mtu"] = str(port.mtu)
             low["autostart"] = 1
-        if top.get("gateway"):  # a host has one way out
+        if top.get("gateway") or top.get("gateway6"):  # a host has one way out
             ways_out += 1
-            top.pop("gateway" if ways_out > 1 else "", None)
-        if top.get("address"):
+            for key in ("gateway", "gateway6") if ways_out > 1 else ():
+                top.pop(key, None)
+        if top.get("address") or top.get("address6"):
             top["autostart"] = 1
         rows += [low] if low is top else [low, top]
         for tag, cidr in port.addresses.items():
             address, _, prefix = cidr.partition("/")
             name = f"{port.bridge or port.interface}.{tag}"
-            row = _manual(name) | {"type": "vlan", "autostart": 1, "method": "static"}
-            rows.append(row | {"address": address, "netmask": prefix})
+            six = "6" if ":" in address else ""
+            row = _manual(name) | {"type": "vlan", "autostart": 1, f"method{six}": "static"}
+            row |= {"families": ["inet6"]} if six else {}
+            rows.append(row | {f"address{six}": address, f"netmask{six}": prefix})
     return rows
 
 
@@ -84,10 +87,13 @@ def _addresses(lab: Lab, port: HostPort | Bond) -> Row:
     row: Row = {"bridge_vlan_aware": 1, "bridge_vids": "2-4094"} if port.bridge else {}
     if "dhcp" in port.on_untagged:
         return row | {"method": "dhcp"}
-    if not port.address or ":" in port.address:
+    if not port.address:
         return row
     address, _, prefix = port.address.partition("/")
     vlan = lab.vlans.get(port.vlan or 0)
     way_out = vlan.gateway if vlan is not None and vlan.gateway != address else None
+    if ":" in address:
+        six = {"families": ["inet6"], "method6": "static", "address6": address, "netmask6": prefix}
+        return row | six | ({"gateway6": way_out} if way_out else {})
     row |= {"method": "static", "address": address, "netmask": prefix}
     return row | ({"gateway": way_out} if way_out else {})

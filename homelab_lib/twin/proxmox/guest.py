@@ -178,11 +178,11 @@ class Guest(Machine):
         return Interface(
             name=f"eth{number}" if by_address else self.kernel_name(int(number)),
             mac=net["macaddr"].lower(),
-            cidr=ip.get("ip", "") if self.instance else "",
+            cidr=ip.get("ip", ip.get("ip6", "")) if self.instance else "",
             host=self.node.name,
             segment=net.get("bridge", ""),
             tag=int(net["tag"]) if "tag" in net else None,
-            gateway=ip.get("gw", "") if self.instance else "",
+            gateway=ip.get("gw", ip.get("gw6", "")) if self.instance else "",
         )
 
     def _named_by_address(self) -> bool:

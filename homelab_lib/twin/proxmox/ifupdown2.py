@@ -220,14 +220,14 @@ def _brought_up(node: ProxmoxNode, file: Interfaces, name: str) -> Iterator[str]
 
 
 def _addressed(node: ProxmoxNode, link: Interface, stanzas: list[Stanza]) -> Iterator[str]:
-    four = [stanza for stanza in stanzas if stanza.family == "inet"]
-    if any(stanza.method == "dhcp" for stanza in four):
+    if any(stanza.family == "inet" and stanza.method == "dhcp" for stanza in stanzas):
         return
     link.cidr = ""
-    for stanza in four:
+    for stanza in sorted(stanzas, key=lambda each: each.family):  # it has one: of IPv4, if any
+        whole = "32" if stanza.family == "inet" else "128"
         for address in stanza.all("address"):
             if _is_address(address):
-                link.cidr = link.cidr or (address if "/" in address else f"{address}/32")
+                link.cidr = link.cidr or (address if "/" in address else f"{address}/{whole}")
                 continue
             node.ifupdown.unreadable = address.partition("/")[0]
             yield (

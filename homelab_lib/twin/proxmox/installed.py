@@ -42,9 +42,10 @@ def stand_up(node: ProxmoxNode, described: Vm) -> None:
         if all(port.vlan != vlan for port in ports if port.bridge == bridge):
             net["tag"] = str(vlan)
         config[name] = print_net(net)
-        gateway = f",gw={described.gateway}" if number == "0" and described.gateway else ""
+        six = "6" if ":" in (address or "") else ""
+        gateway = f",gw{six}={described.gateway}" if number == "0" and described.gateway else ""
         if address:
-            config[f"ipconfig{number}"] = f"ip={address}{gateway}"
+            config[f"ipconfig{number}"] = f"ip{six}={address}{gateway}"
     if described.storage in node.stores:
         disk = node.stores.allocate(
             described.storage, node.stores.free_name(vmid), described.disk_bytes

@@ -105,15 +105,16 @@ def _interface(node: ProxmoxNode, row: dict[str, Any], ways_out: dict[Any, str])
     data = row.get("linkinfo", {}).get("info_data", {})
     base, _, tag = name.partition(".")
     ports = {card.name: card.port for card in node.cards}
-    four = [
+    addresses = [  # of IPv4 first
         f"{each['local']}/{each['prefixlen']}"
+        for family in ("inet", "inet6")
         for each in row.get("addr_info", ())
-        if each.get("family") == "inet" and each.get("scope") != "link"
+        if each.get("family") == family and each.get("scope") != "link"
     ]
     return Interface(
         name,
         row.get("address", ""),
-        next(iter(four), ""),
+        next(iter(addresses), ""),
         node.name,
         ports.get(base, base),
         tag=int(tag) if kind == "vlan" and tag.isdigit() else None,
