@@ -193,7 +193,10 @@ def notebook(number):
     return page(" ".join(said))
 
 
-PAGES = {number: notebook(number) for number in ("00", "01", "02", "03", "04", "05", "07", "08")}
+PAGES = {
+    number: notebook(number)
+    for number in ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09")
+}
 PAGES |= {"audit": page(TEXTS[1]), "report": page(
     (DATA.parent / "reports" / "example" / "report.html").read_text())}  # fmt: skip
 
@@ -284,6 +287,28 @@ def numbers():
         odds,
         {"01": r"(?:109 million|800 raidz2 of 4 \(planned\)|So read a)[ \"]+(1 in \S+ million)"},
     )
+    passed = facts_media.inspection_bounds(LAB, "firewall", 5000)[0]
+    house = r"At most (\S+) Gb/s reach the house, held by lan"
+    alone = r"(\S+) Mb/s in one flow, with 5000 rules"
+    yield "what the firewall passes [Gb/s]", f"{passed.throughput_bps / 1e9:g}", {
+        "06": r"\*\*(?:within|beyond)\*\* (\S+) Gb/s, which is what lan lets pass",
+        "07": house, "audit": house}  # fmt: skip
+    yield "of one flow [Mb/s]", f"{passed.flow_bps / 1e6:.2f}", {
+        "06": r"a single flow 5,000 (\S+) Mb/s", "07": alone, "audit": alone}  # fmt: skip
+    b580 = facts_media.card_link_bps(LAB, "truenas.b580")
+    yield "the B580's slot [Gb/s]", f"{b580 / 1e9:.1f}", {
+        "02": r"Arc B580 truenas Gen4 x8 Gen3 x2 \S+ (\S+) …",
+        "audit": r"the link carries (\S+) Gb/s"}  # fmt: skip
+    yield (
+        "the same, in the notebook of films",
+        f"{b580 / 1e9:.2f}",
+        {"06": r"Arc B580 \(truenas\) \S+ \S+ streams (\S+) Gb/s"},
+    )
+    ports = (LAB.hosts["desktop"].ports["lan"], LAB.switches["switch"].ports["p3"])
+    speed = max(set.intersection(*(set(port.speeds_bps) for port in ports)))
+    yield "the desktop's cable [Gb/s]", f"{speed / 1e9:g}", {
+        "00": r"desktop-switch desktop\.lan \(RJ45\) switch\.p3 \(RJ45\) Cat6 (\S+) Gb/s",
+        "09": r"(\S+) Gb/s: desktop\.lan"}  # fmt: skip
     claims = len(findings(load_lab(DATA, decisions=False)))
     yield (
         "findings",
@@ -296,7 +321,7 @@ def numbers():
     yield (
         "processors of the cluster",
         f"{cores}",
-        {"report": r"allocatable processors (\d+) processors"},
+        dict.fromkeys(("09", "report"), r"allocatable processors (\d+) processors"),
     )
 
 

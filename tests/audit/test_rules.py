@@ -65,6 +65,14 @@ CASES = {
         (MINI, [("cables.mini-lan1.claimed_speed_bps", "2.5 Gb/s")], "cables.mini-lan1"),
         (MINI, [("cables.mini-lan1.claimed_speed_bps", "1 Gb/s")]),
     ),
+    "switch-loop": (
+        (
+            WRITTEN,
+            [("cables.on", {"name": "on", "a": "switch.p7", "b": "switch.p8", "medium": "Cat6"})],
+            "cables.on",
+        ),
+        (WRITTEN, []),
+    ),
     "port-held-back": (
         (MINI, [], "cables.mini-lan1"),
         (MINI, [("switches.switch.part", "switch-8x2.5g")]),
