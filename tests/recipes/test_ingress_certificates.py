@@ -95,6 +95,7 @@ def test_the_authority_outlives_its_first_quarter_with_its_key(done):
     cluster.objects = kept
 
 
+@pytest.mark.sample
 def test_an_authority_left_to_its_defaults_loses_its_clients():
     """What the corrections warn of: 90 days, and then another key."""
     bench = bench_of(LAB, *ONLY)
@@ -151,6 +152,7 @@ def asks_for(name):
     return Step(name, name, ensure=lambda ctx: [Issued("k3s-control", "default", name)])
 
 
+@pytest.mark.sample
 def test_a_wrong_chart_version_is_told_in_helms_words():
     step, says = bench_of(with_service("cert-manager", chart__version="v1.99.0"), *ONLY).stops()
     assert step == "certificates"

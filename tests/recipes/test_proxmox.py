@@ -338,6 +338,7 @@ def test_a_network_that_cuts_us_off_is_undone(network, changed):
     assert (again.error, again.changes) == (None, 3)
 
 
+@pytest.mark.sample
 def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
     """A timer is forgotten then."""
 
