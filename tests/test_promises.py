@@ -3,12 +3,16 @@ is ours, what a run leaves when it is refused, blocked or cut short."""
 
 import json
 import os
+import re
+import shutil
 import signal
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from homelab_lib import paths
 from homelab_lib.__main__ import main
 from homelab_lib.errors import ApprovalMissing, BadParameter, HostKeyRefused, PlanStale, StepFailed
 from homelab_lib.runbook.proof import check
@@ -48,6 +52,42 @@ def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standi
     ran = standing.run("verify", **machines)
     assert isinstance(ran.error, HostKeyRefused)
     assert str(ran.error).count("SHA256:") >= 2
+
+
+def test_a_clock_that_goes_back_between_plan_and_apply_and_within_a_run_is_no_matter(standing):
+    share = {"only": "share"}
+    digest = standing.planned(**share)
+    days = iter(range(20_000, 0, -1))
+
+    def wall():
+        return datetime.fromtimestamp(next(days) * 86400.0, UTC).isoformat(timespec="milliseconds")
+
+    standing.world.faults.arm("cut-after", "pool.dataset.create")
+    standing.world.faults.arm("fail", "sharing.nfs.create")
+    begun = standing.run("apply", digest, wall=wall, **share)
+    assert begun.error is not None
+    ended = standing.run("apply", digest, wall=wall, **share)
+    assert (ended.error, ended.record) == (None, begun.record)
+    assert list(check(ended.record)) == []
+    assert standing.run("plan", wall=wall, **share).changes == 0
+
+
+@pytest.mark.parametrize("written", ["lab.yaml", "catalog"])
+def test_a_description_that_changed_since_the_plan_is_refused(tmp_path, monkeypatch, written):
+    """Whatever it was: the lab's own files, or the facts of a part."""
+    folder = shutil.copytree(paths.data() / "examples" / "minipc", tmp_path / "lab")
+    with serve_standing(tmp_path, monkeypatch, path=str(folder), runbook="phase1_proxmox") as there:
+        digest = there.planned()
+        [file, *_] = sorted(folder.glob(f"{written}/*.yaml")) or [folder / written]
+        text = file.read_text()
+        changed = re.sub("(title|source|name): (?=[A-Z])", r"\1: Another ", text, count=1)
+        assert changed != text
+        file.write_text(changed)
+        before = there.world.state()
+        ran = there.run("apply", digest)
+        assert isinstance(ran.error, PlanStale)
+        assert "description is not the one that was planned" in str(ran.error)
+        assert there.world.state() == before
 
 
 # Ours -------------------------------------------------------------------------------------------
