@@ -1,4 +1,7 @@
-"""Ingress and certificates of phase 4: real certificates on a twin, and clients that check them."""
+"""Ingress and certificates of phase 4: real certificates on a twin, and clients that check them.
+
+A wrong setting has a cluster of its own: some are tried at every change, and CI has all.
+"""
 
 import copy
 import json

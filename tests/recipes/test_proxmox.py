@@ -340,7 +340,7 @@ def test_a_network_that_cuts_us_off_is_undone(network, changed):
 
 @pytest.mark.sample
 def test_it_is_undone_by_a_host_that_was_restarted_meanwhile(network, changed):
-    """A timer is forgotten then."""
+    """A timer is forgotten then. Long: without a restart it is tried at every change."""
 
     def edit(document):
         document["switches"]["switch"]["ports"]["p1"] = {"vlan": 99}
