@@ -98,6 +98,8 @@ class World:
         self.units: dict[str, Callable[[], Unit]] = {}  # services that do something, by name
         self.services: dict[str, Callable[[Any], Iterable[Unit]]] = {}  # that packages bring
         self.founders: list[Callable[[World, int], None]] = []  # make what spans many machines
+        # What a person puts on a machine that they install:
+        self.installers: list[Callable[[World, Machine, int], None]] = []
         self.seeds: list[Callable[[Machine, Ask], None]] = []  # what else a host is asked
         self.shelves: list[Shelf] = []  # what their calls rest on
         self._publish()

@@ -13,7 +13,7 @@ from typing import Any
 from homelab_lib.lab import Lab
 from homelab_lib.lab.devices import DiskPart
 from homelab_lib.lab.guests import Vm
-from homelab_lib.lab.host import Disk, Host, Ssh
+from homelab_lib.lab.host import LINUX, Disk, Host, Ssh
 from homelab_lib.lab.ports import HostPort
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.proxmox.guest import Guest
@@ -38,6 +38,17 @@ def system_of(world: World, guest: Guest, before_phase: int) -> Machine | None:
     for own, card in zip(system.interfaces, guest.interfaces, strict=True):
         own.host, own.segment, own.tag = card.host, card.segment, card.tag
     return system
+
+
+def install(world: World, guest: Guest, before_phase: int) -> None:
+    """Have a person install what the lab says at a guest's console: an appliance that the twin
+    knows, or a Linux and what stands on that. Of another system nobody can look inside here."""
+    guest.system = system_of(world, guest, before_phase)
+    vm = guest.described
+    if guest.system is None and vm is not None and (vm.os is None or vm.os.kind in LINUX):
+        guest.install_by_hand(vm)
+        for brings in world.installers:
+            brings(world, guest, before_phase)
 
 
 def _as_host(lab: Lab, vm: Vm, guest: Guest) -> Host:

@@ -12,6 +12,7 @@ from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.machine.web import serves
 from homelab_lib.twin.machine.zfs import has_zfs, stand_up_datasets
 from homelab_lib.twin.proxmox import boot_loader, pci
+from homelab_lib.twin.proxmox.appliance import install as install_by_hand
 from homelab_lib.twin.proxmox.appliance import system_of
 from homelab_lib.twin.proxmox.apt_calls import sources
 from homelab_lib.twin.proxmox.backup_servers import Server, served
@@ -109,6 +110,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
     pci.furnish(node)
     node.passes = take
     node.appliance_in = lambda guest: system_of(world, guest, before_phase)
+    node.installs = lambda guest: install_by_hand(world, guest, before_phase)
     for vm in world.lab.vms.values():
         earlier = vm.phase is not None and vm.phase < before_phase
         if vm.host == name and (vm.exists or earlier):

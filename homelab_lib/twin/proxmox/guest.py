@@ -76,6 +76,7 @@ class Guest(Machine):
         self.instance = ""
         self.closed = False  # what is inside is not known, and nobody gets in
         self.vouched = False  # somebody else has set it up, and lets us in
+        self.by_hand = False  # from its ISO image, and gave it the addresses of the lab
         self.agent_slow = False  # it answers commands with a number to ask again with
         self.answers: list[dict[str, Any]] = []
         self.system: Machine | None = None  # of an appliance, where that is installed in it
@@ -169,9 +170,11 @@ class Guest(Machine):
         net = split_net(self.config[key])
         number = key.removeprefix("net")
         ip = split_properties(self.config.get(f"ipconfig{number}", ""))
-        by_address = self._named_by_address()
+        by_address = self._named_by_address() and not self.by_hand
         if not by_address:
             ip = {}  # what cloud-init was told is about eth0, and there is none
+        if self.by_hand:
+            ip = self._given(key)
         if ip.get("ip") == "dhcp":
             address, gateway = lease(self.world, self.node.name, self.name, net)
             ip = {"ip": address, "gw": gateway}
@@ -184,6 +187,15 @@ class Guest(Machine):
             tag=int(net["tag"]) if "tag" in net else None,
             gateway=ip.get("gw", ip.get("gw6", "")) if self.instance else "",
         )
+
+    def _given(self, card: str) -> dict[str, str]:
+        """What the lab says of a card's address."""
+        vm = self.described
+        if vm is None or (card != "net0" and card not in vm.nics):
+            return {}
+        if card != "net0":
+            return {"ip": vm.nics[card].address or ""}
+        return {"ip": vm.address, "gw": vm.gateway or ""}
 
     def _named_by_address(self) -> bool:
         """Whether cloud-init finds network cards by their addresses and names them: of its forms
@@ -206,6 +218,12 @@ class Guest(Machine):
         return self.up and unit is not None and unit.active == "active"
 
     # -------------------------------------------------------------------- boot
+
+    def install_by_hand(self, vm: Vm) -> None:
+        """A person installs a Linux at the console, as the lab has it, and the guest agent."""
+        self.user, self.by_hand, self.vouched = vm.user, True, True
+        install(self, "qemu-guest-agent")
+        self.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True)
 
     def set_up(self) -> None:
         """Somebody else has installed it, and it runs."""

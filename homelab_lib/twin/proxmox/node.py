@@ -125,6 +125,8 @@ class ProxmoxNode(Machine):
         self.passes = lambda node, vm: ([], [])
         self.appliance_in: Callable[[Guest], Machine | None] = lambda guest: None
         """The system that a VM is an appliance by; None where it is none."""
+        self.installs: Callable[[Guest], None] = lambda guest: None
+        """Has a person install what the lab says from the image in a VM's drive."""
 
     @property
     def dkms(self) -> dict[str, set[str]]:
@@ -299,7 +301,7 @@ class ProxmoxNode(Machine):
             vm.guest = Guest(self, vmid)
             vm.inside.put_into(vm.guest)
             if vm.guest.has_installer:  # and a person at the console
-                vm.guest.system = self.appliance_in(vm.guest)
+                self.installs(vm.guest)
         vm.guest.gets(disks)
         inside = vm.guest.inside
         if given or inside.bus:

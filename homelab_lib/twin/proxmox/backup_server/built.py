@@ -23,6 +23,7 @@ def register(world: World) -> None:
     """Tell the world of its backup servers' programs, and how they are made and seeded."""
     world.programs.append(programs)
     world.founders.append(_found)
+    world.installers.append(_install)
     world.seeds.append(seed_backup_server)
     world.shelves.append(Shelf("", GROUNDS))
 
@@ -31,6 +32,11 @@ def _found(world: World, before_phase: int) -> None:
     for name, described in world.lab.backup_servers.items():
         if (machine := world.machines.get(name)) is not None:
             _furnish(world, machine, described, before_phase)
+
+
+def _install(world: World, machine: Machine, before_phase: int) -> None:
+    if (described := world.lab.backup_servers.get(machine.name)) is not None:
+        _furnish(world, machine, described, before_phase)
 
 
 def _entered(world: World, server: BackupServer) -> Iterator[VmStorage]:
