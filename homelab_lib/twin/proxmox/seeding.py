@@ -266,6 +266,8 @@ def _seed_sizes(node: ProxmoxNode, config: dict[str, str]) -> None:
 def _seed_guest(guest: Guest, ask: Ask) -> bool:
     """A VM that runs already and lets us in."""
     guest.instance = guest.node.instance_id(guest.vmid)
+    if "ciuser" not in guest.config and guest.described is not None:
+        guest.user = guest.described.user  # as a person has set it up
     guest.sees()
     if not seed_machine(guest, ask):
         return False
