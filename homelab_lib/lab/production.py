@@ -143,4 +143,9 @@ class Move(Record):
     claim: Slug = Field(description="The claim.")
     to: Slug = Field(description="The new claim beside it.")
     storage_class: Slug = Field(description="The class of the new claim.")
+    node: Slug | None = Field(
+        None,
+        description="The machine on which the new claim is to lie, of a class that is a folder of "
+        "one; none: where the cluster puts it.",
+    )
     phase: Positive = Field(description="Phase that does it.")

@@ -77,10 +77,13 @@ def _production(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
             yield Fault(here, what)
         elif monitoring.storage_class not in classes:
             yield unknown(here, monitoring.storage_class, classes, "storage class")
+    nodes = (*cluster.servers, *cluster.agents)
     for index, move in enumerate(cluster.moves):
-        here = (*path, "moves", index, "storage_class")
+        here = (*path, "moves", index)
         if move.storage_class not in classes:
-            yield unknown(here, move.storage_class, classes, "storage class")
+            yield unknown((*here, "storage_class"), move.storage_class, classes, "storage class")
+        if move.node is not None and move.node not in nodes:
+            yield unknown((*here, "node"), move.node, nodes, "node")
 
 
 def _classes(cluster: Cluster) -> Iterator[str]:

@@ -135,7 +135,11 @@ class Moving:
     def copying(self) -> manifests.Object:
         """The job that copies and compares."""
         claims = {"old": self.move.claim, "new": self.move.to}
-        return manifests.job(self.job, self.move.namespace, _COPY, claims)
+        made = manifests.job(self.job, self.move.namespace, _COPY, claims)
+        if self.move.node:
+            pod = made["spec"]["template"]["spec"]
+            pod["nodeSelector"] = {"kubernetes.io/hostname": self.move.node}
+        return made
 
     def same(self, ctx: Context) -> Iterator[Check]:
         """Both sides have the same files with the same content."""
