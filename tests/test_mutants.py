@@ -87,8 +87,8 @@ MUTANTS = {
     ),
     "what was begun ignored": Mutant(
         "control/proxmox/made_guest.py",
-        'if named or observed["task"] or not observed["begun"]:',
-        'if named or observed["task"]:',
+        'if named or observed["task"] or not observed["begun"] or theirs:',
+        'if named or observed["task"] or theirs:',
         CASES, "virtual_machine",
     ),
 }  # fmt: skip

@@ -17,6 +17,8 @@ ACE = {"tag": "GROUP", "id": 545, "type": "ALLOW", "perms": {"BASIC": "MODIFY"},
        "flags": {"BASIC": "INHERIT"}}  # fmt: skip
 SHARE_ACE = {"ae_who_str": "apps", "ae_perm": "READ", "ae_type": "ALLOWED"}
 DRAID = {"type": "DRAID1", "disks": ["sdc", "sdd"], "draid_data_disks": 1}
+GRAPHITE = {"exporter_type": "GRAPHITE", "destination_ip": "10.0.30.11", "destination_port": 2003,
+            "namespace": "nas"}  # fmt: skip
 LOGIN = {"name": "b2", "provider": {"type": "B2", "account": "a", "key": "k"}}
 CALLS: tuple[tuple[Any, ...], ...] = (
     ("pool.dataset.create", {"name": "tank/v", "type": "VOLUME", "volsize": 2**30}),
@@ -63,6 +65,7 @@ CALLS: tuple[tuple[Any, ...], ...] = (
     ("pool.snapshottask.create", {"dataset": "tank/a"}),
     ("pool.scrub.create", {"pool": 1}),
     ("cronjob.create", {"command": "true", "user": "root"}),
+    ("reporting.exporters.create", {"name": "numbers", "enabled": True, "attributes": GRAPHITE}),
     ("staticroute.create", {"destination": "10.0.40.0/24", "gateway": "10.0.30.1"}),
     ("group.create", {"name": "media"}),
     ("user.create", USER),
