@@ -129,6 +129,7 @@ def test_what_we_wait_for_is_what_the_charts_bring():
 
 
 READ = {
+    ("dcgm-exporter", "4.8.2"): ("tolerations",),
     ("flux2", "2.18.3"): (
         "helmController.create",
         "imageAutomationController.create",
@@ -140,7 +141,7 @@ READ = {
         "alertmanager.alertmanagerSpec.storage",
         "prometheus-node-exporter.extraArgs",
     ),
-    ("ollama", "1.77.0"): ("image.tag", "service.nodePort", "service.type"),
+    ("ollama", "1.77.0"): ("image.tag", "lifecycle", "service.nodePort", "service.type"),
     ("open-webui", "16.0.0"): (
         "enableOpenaiApi",
         "extraEnvVars",

@@ -24,6 +24,11 @@ PVESM = {
 }
 OWN = {("pvesm", "path"), ("pct", "unlock"), ("qm", "unlock")}
 """What a program does by itself, without a method of the API: the words after it are an id."""
+BESIDES = {
+    ("/nodes/{node}/disks/list", "type"): "`PVE::Diskmanage::get_disks` sets it",
+    ("/nodes/{node}/network", "altnames"): "`PVE::INotify` reads them",
+}
+"""Keys of answers that the code gives and the schema does not name."""
 UNSAID = {
     "/nodes/{node}/storage/{storage}/content": "each row has its kind of content, too",
     "/nodes/{node}/disks/zfs/{name}": "the schema has a tree's first level, and not those below it",
@@ -128,6 +133,8 @@ def test_what_is_read_of_answers_is_in_the_schema(carried):
             continue
         known = paths()[method.path][method.verb]["returns"]
         for key in keys:
+            if (method.path, key) in BESIDES:
+                break
             has = keys_of(known)
             name = key if key in has else re.sub(r"\d+$", "[n]", key)
             assert name in has, (method.path, keys)
