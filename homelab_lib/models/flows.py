@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from homelab_lib.models.paths import Node, checked, edge_bps, node_bps, uncollected, widest_routes
+from homelab_lib.models.paths import Node, checked, edge_bps, node_bps, widest_routes
 
 if TYPE_CHECKING:
     import networkx
@@ -21,7 +21,6 @@ Flow = TypeVar("Flow", bound=Hashable)
 _SHARED_MEDIA = ("WiFi",)
 
 
-@uncollected()
 def max_min_fair(
     graph: "networkx.Graph",
     flows: Mapping[Flow, Sequence[Node]],

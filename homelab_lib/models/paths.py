@@ -13,12 +13,10 @@ path; T. C. Hu, "The maximum capacity route problem", Operations Research 9 (196
 lying on one spanning tree.
 """
 
-import gc
 import heapq
 import math
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,22 +45,6 @@ class PathBandwidth(NamedTuple):
     bandwidth_bps: float
     bottleneck: Node | Edge | None
     path: tuple[Node, ...]
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for garbage in circles meanwhile: what a question builds has none.
-
-    Large graphs are many objects, and each search goes through all of them: it took more than half
-    of the time on 10,000 hosts, and made what is linear look worse.
-    """
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def checked(graph: "networkx.Graph", *nodes: Node) -> None:
@@ -127,7 +109,6 @@ def passing(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> set[N
     return found.union(node for node in forwarding if node in graph)
 
 
-@uncollected()
 def path_bandwidth(
     graph: "networkx.Graph", a: Node, b: Node, *, forwarding: Collection[Node] = ()
 ) -> PathBandwidth:
@@ -211,7 +192,6 @@ def _bottleneck(graph: "networkx.Graph", path: Sequence[Node], width: float) -> 
     return next(element for element, limit in elements if limit == width)
 
 
-@uncollected()
 def widest_routes(
     graph: "networkx.Graph", pairs: Iterable[Edge], *, forwarding: Collection[Node] = ()
 ) -> list[tuple[Node, ...]]:

@@ -25,7 +25,6 @@ from homelab_lib.models.paths import (
     checked,
     passing,
     path_bandwidth,
-    uncollected,
     widest_routes,
     widths,
 )
@@ -99,7 +98,6 @@ def _networks(
     return core, doors, ends
 
 
-@uncollected()
 def lost_when(
     graph: "networkx.Graph",
     element: Node | Edge,
@@ -192,7 +190,6 @@ def _joined(
     ]
 
 
-@uncollected()
 def single_points_of_failure(
     graph: "networkx.Graph", *, forwarding: Collection[Node] = ()
 ) -> list[PointOfFailure]:
