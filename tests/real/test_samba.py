@@ -90,7 +90,9 @@ ACCOUNTS = [
     "useradd --no-create-home --gid nowhere ben", "useradd --gid media --groups nowhere ben",
     "useradd --no-create-home --gid media --uid 65534 ben", "useradd --comment a:b ben",
     "useradd --no-create-home --uid 4500 --gid media --shell /bin/nope ben",
-    "useradd 'b n'", "usermod --append --groups family ben", "usermod --append --groups nope ben",
+    "useradd 'b n'", "useradd --no-create-home Ann.B", "getent passwd Ann.B", "groupadd Fam.ily",
+    "groupadd 0", f"groupadd {'g' * 33}", f"useradd {'u' * 33}", "groupadd -- +x", "groupadd a,b",
+    "usermod --append --groups family ben", "usermod --append --groups nope ben",
     "usermod --append --groups family zed", "id ann", "id ben", "getent passwd ann ben",
     "getent group family media ann",
 ]  # fmt: skip
