@@ -116,7 +116,7 @@ class SambaShares:
         """Both files, and the shares that are not in ours."""
         main, filed = read_file(host, MAIN), _sections(read_file(host, OURS))
         others = _sections(main) | (_served(host) - filed)
-        ours, adopted = File.observe_together(host, [self._ours, self._main(main)])
+        ours, adopted = File.observe_together(host, [self._ours, self._main(main, {})])
         return {"others": sorted(others), "ours": ours, "main": adopted | {"text": main}}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
@@ -133,7 +133,7 @@ class SambaShares:
                 f"`testparm -s` there; take it out of {MAIN}, or give ours another name"
             )
         # Ours first: what is included is there by then.
-        ours, main = self._ours, self._main(text)
+        ours, main = self._ours, self._main(text, observed["main"])
         diffs = [ours.diff(observed["ours"]), main.diff(observed["main"])]
         conflict = next((each.conflict for each in diffs if each.conflict), "")
         return Diff(tuple(each for diff in diffs for each in diff.changes), conflict=conflict)
@@ -144,8 +144,8 @@ class SambaShares:
         text = f"# Of lab {self.lab}: written anew by its runbooks.\n{sections}"
         return File(self.host, OURS, text, what="what Samba shares", lab=self.lab)
 
-    def _main(self, text: str) -> File:
-        """Samba's own file, with ours included at its end."""
+    def _main(self, text: str, facts: dict[str, Any]) -> File:
+        """Samba's own file, with ours included at its end; who may read it stays as it is."""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if lines[-1:] != [_INCLUDE]:
             kept = "".join(
@@ -153,7 +153,8 @@ class SambaShares:
             )
             text = f"{kept}{'' if kept.endswith(chr(10)) else chr(10)}{_INCLUDE}\n"
         what = "Samba's settings, with ours included at their end"
-        return File(self.host, MAIN, text, what=what, adopt=True, lab=self.lab)
+        mode, owner = facts.get("mode", "644"), facts.get("owner", "root:root")
+        return File(self.host, MAIN, text, mode, owner, what=what, adopt=True, lab=self.lab)
 
 
 def shown(host: Host) -> tuple[set[str], str]:
