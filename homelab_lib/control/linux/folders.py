@@ -104,6 +104,11 @@ class OwnedFolder:
         if observed["obstacle"] or kind not in (FOLDER, "nothing"):
             why = observed["obstacle"] or f"{self.path} is a {kind}"
             return Diff(conflict=f"{why}, and should be a folder; move it away")
+        if kind == "nothing" and self.dataset:
+            return Diff(
+                conflict=f"{self.path} of {self.host} is not there, so that {self.dataset} is not "
+                f"mounted there: see `zfs get mountpoint,mounted {self.dataset}`, and mount it"
+            )
         user, _, group = observed["owner"].partition(":")
         has = (f"{int(observed['mode'], 8):o}", user, group)
         wanted = tuple(new or old for new, old in zip(self._wanted, has, strict=True))

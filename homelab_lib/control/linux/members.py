@@ -15,18 +15,20 @@ from homelab_lib.transport.command import change
 NO_LOGIN = "/usr/sbin/nologin"
 _NO_HOME = "/nonexistent"
 _NO_SUCH_KEY = 2
+_FIRST_OF_PERSONS = 1000  # GID_MIN of login.defs(5): below are the system's own
 
 
 @dataclass(frozen=True)
 class UnixGroup:
-    """A group; one of that name that is there will do.
+    """A group; one of that name that is there will do, but for one of the system's own.
 
     Parameters
     ----------
     host, group
         Where, and its name.
     gid
-        Its number; None: the machine picks one.
+        Its number; None: the machine picks one. One of the system's own is meant only if this is
+        said: who is in it may do more than use files.
     """
 
     host: str
@@ -54,12 +56,20 @@ class UnixGroup:
                 conflict=f"group {self.group} of {self.host} is there with the number {gid}, and "
                 f"files go by that; write  gid: {gid}  into the lab, or leave it out"
             )
+        if self.gid is None and gid < _FIRST_OF_PERSONS:
+            return Diff(
+                conflict=f"group {self.group} of {self.host} is one of the system's own, with the "
+                f"number {gid}: who is in it may do more there than use files. Name another, or "
+                f"write  gid: {gid}  if that is the one"
+            )
         return Diff()
 
 
 @dataclass(frozen=True)
 class UnixUser:
     """A user without a home and a login, marked as ours in the comment of passwd(5).
+
+    One of that name that is not ours is the one that is meant only if the lab says its number.
 
     Parameters
     ----------
@@ -123,7 +133,7 @@ class UnixUser:
         other = {key: observed[key] for key, value in wanted.items() if observed[key] != value}
         missing = [each for each in self.groups if each not in observed["groups"]]
         if not other and not missing:
-            return Diff()
+            return Diff() if observed["ours"] or self.uid is not None else self._somebodys(observed)
         if other or not observed["ours"]:
             told = [f"{key} {value}" for key, value in other.items()]
             told += [f"groups {', '.join(observed['groups'])}"] * bool(missing)
@@ -135,6 +145,14 @@ class UnixUser:
         undo = "; ".join(f"gpasswd --delete {self.user} {each}" for each in missing)
         summary = f"take {self.user} into {', '.join(missing)}"
         return Diff((Change(summary, call, undo=undo),))
+
+    def _somebodys(self, observed: dict[str, Any]) -> Diff:
+        """It would be given a password of ours, and with it all that it has."""
+        return Diff(
+            conflict=f"user {self.user} of {self.host} was there before, with the number "
+            f"{observed['uid']}; if it is the one that is meant, write  uid: {observed['uid']}  "
+            "into the lab, else name another"
+        )
 
     def _made(self) -> Change:
         # Its own mark stands in the last of the comment's five fields.
