@@ -79,6 +79,9 @@ def test_the_runbook_is_planned_carried_out_and_verified(tmp_path, monkeypatch):
     ("done", "step", "says"),
     [
         (["groupadd --gid 4000 family"], "", ""),
+        (["groupadd --gid 70 family"], "accounts", "family of nas is one of the system's own"),
+        (["groupadd family", "useradd -s /usr/sbin/nologin -G family ann"], "accounts",
+         "user ann of nas was there before, with the number 1000"),
         (["useradd ann"], "accounts", "user ann of nas was there before, with shell /bin/sh"),
         (["useradd -s /usr/sbin/nologin ann"], "accounts", "with groups ann; write it down as it"),
         (["zfs create tank/files", "zfs set recordsize=1M quota=64M tank/files"], "permissions",
@@ -136,9 +139,11 @@ def test_a_mode_of_the_lab_is_changed_and_its_undo_is_the_one_before(house):
         ("nas.nas.acls.tank/files.mode", None, "say what its group may: mode: '2770'"),
         ("nas.nas.acls.tank/files.group", "famly", "no group 'famly'"),
         ("nas.nas.acls.tank/files.preset", "NFS4_OPEN", "no runbook sets that up"),
+        ("nas.nas.share_acls.files.entries", [{"who": "user:ben", "may": "FULL", "allow": False}],
+         "it lets nobody in, and Samba would let in whoever it does not name"),
         ("smb_shares.nas.files.path", "/tank/files/%U", "% can't stand in it"),
     ],
-)
+)  # fmt: skip
 def test_check_refuses_it_by_its_place(key, value, says):
     with pytest.raises(HomelabError) as caught:
         changed(load_lab(LAB), (key, value))

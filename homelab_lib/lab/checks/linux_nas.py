@@ -84,6 +84,9 @@ def _mode(path: Steps, acl: Acl) -> Iterator[Fault]:
 
 
 def _share_acl(path: Steps, share: ShareAcl) -> Iterator[Fault]:
+    if not any(entry.allow for entry in share.entries):
+        what = "it lets nobody in, and Samba would let in whoever it does not name; say who may"
+        yield Fault((*path, "entries"), what)
     for index, entry in enumerate(share.entries):
         if entry.who == "everyone@" and not entry.allow:
             what = "who is in no entry stays outside anyway; leave it out"
