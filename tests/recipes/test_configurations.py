@@ -64,9 +64,9 @@ def _saved(box):
     box.config.save(box.config.load(), by="root@10.0.10.50", description="/system_general.php")
 
 
-def _asked(box, path):
+def _asked(box, path, method="GET"):
     headers = {"authorization": _basic(KEY, SECRET)}
-    return box.https[443](Asked("GET", path, {}, headers)).status
+    return box.https[443](Asked(method, path, {}, headers)).status
 
 
 def _fetched_s(desk):
@@ -88,7 +88,11 @@ def test_fetched_whole_for_root_alone_copied_and_read_again():
     bench.wire.sent.clear()
     assert bench.stops() == ("", "")
     assert bench.wire.sent == []
-    # The key is good for copies, and for nothing else.
+    # The key is good for reading copies, and for nothing else.
+    oldest = box.config.backups()[-1].id
+    for verb in ("deleteBackup", "revertBackup"):
+        assert _asked(box, f"/api/core/backup/{verb}/{oldest}", "POST") == 500
+    assert box.config.backups()[-1].id == oldest
     assert _asked(box, "/api/core/backup/backups/this") == 200
     assert _asked(box, "/api/core/firmware/running") == 403
     # It goes on by itself; what is read again later was changed since its copy, and is whole.

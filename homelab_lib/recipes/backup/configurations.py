@@ -28,7 +28,7 @@ from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, 
 
 _HOUR_S = 3600.0
 _LONGEST_S = 300
-_RIGHT = "Diagnostics: Configuration History"
+_RIGHTS = "“Diagnostics: Configuration History” and “System: Deny config write”"
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
@@ -52,13 +52,13 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             f"key-{each.name}",
             f"Give {each.machine} a key to {each.appliance}'s configuration",
             why="Its configuration is all that it takes to set it up anew, and has every password "
-            "in it. Whoever fetches it gets a key of its own for the page of copies alone: it can "
-            "read them, remove them and put an older one back, and no more. So that machine is to "
-            "be kept as carefully as the firewall.",
+            "in it. Whoever fetches it gets a key of its own for the page of copies alone, which "
+            "can read them: without the second right it could remove them and put an older one "
+            "back, too. That machine is to be kept as carefully as the firewall all the same.",
             manual=Manual(
                 f"in the pages of {each.appliance}, System: Access: Users: make a user without a "
-                f"shell whose only privilege is “{_RIGHT}”, and an API key of that user;\n    keep "
-                f"what it shows as {each.key} and {each.secret}"
+                f"shell whose only privileges are {_RIGHTS}, and an API key of that user;\n    "
+                f"keep what it shows as {each.key} and {each.secret}"
             ),
         )
         yield Step(

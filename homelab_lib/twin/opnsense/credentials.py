@@ -4,8 +4,8 @@ Kept are hashes, each beside its key, under its user in the configuration. A fir
 describes is taken for one whose first key was made by hand, as the appliance has no other way: it
 knows no key yet, and the first pair that is shown to it becomes root's. From then on that key
 needs that secret. For each machine that the lab has fetch the configuration, a person has made a
-user who may see the configuration's history and nothing else: the next pairs are theirs. Nobody who
-shows none gets in.
+user who may see the configuration's history and nothing else, and write nothing: the next pairs are
+theirs. Nobody who shows none gets in.
 
 Source: opnsense/core, ``OPNsense/Core/ACL/ACL.xml``.
 """
@@ -23,6 +23,7 @@ COPIES = "copies"
 _FETCHES = "/api/core/backup/download/"
 _PATTERNS = {"page-diagnostics-configurationhistory": "/api/core/backup/"}
 """What the rights that a runbook has a use for let one ask, by how that begins."""
+_READS_ONLY = "user-config-readonly"
 
 
 @dataclass
@@ -106,9 +107,14 @@ def may(config: ET.Element, name: str, path: str) -> bool:
     )
 
 
+def reads_only(config: ET.Element, name: str) -> bool:
+    """Whether a user may write nothing, whatever else he may."""
+    return _READS_ONLY in _rights(config, name)
+
+
 def _rights(config: ET.Element, name: str) -> set[str]:
     if name == COPIES:
-        return set(_PATTERNS)
+        return {*_PATTERNS, _READS_ONLY}
     found: set[str] = set()
     for user in config.findall("system/user"):
         if user.findtext("name") != name:

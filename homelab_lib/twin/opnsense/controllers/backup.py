@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 from homelab_lib.twin.machine.https import Answered
 from homelab_lib.twin.opnsense.config import BACKUPS
+from homelab_lib.twin.opnsense.credentials import reads_only
+from homelab_lib.twin.opnsense.errors import Refused
 from homelab_lib.twin.opnsense.visit import Visit
 
 _HERE = "this"
@@ -59,6 +61,7 @@ def download(visit: Visit, host: str, name: str = "") -> Answered | str:
 
 
 def delete_backup(visit: Visit, name: str) -> dict[str, str]:
+    _writes(visit)
     if not visit.is_post:
         return {"status": "failed"}
     deleted = visit.firewall.config.delete_backup(name)
@@ -67,6 +70,7 @@ def delete_backup(visit: Visit, name: str) -> dict[str, str]:
 
 def revert_backup(visit: Visit, name: str) -> dict[str, str]:
     """Restore one; it makes a backup itself, and no service takes it over by that."""
+    _writes(visit)
     if not visit.is_post:
         return {"status": "failed"}
     text = visit.firewall.config.backup(name)
@@ -75,6 +79,12 @@ def revert_backup(visit: Visit, name: str) -> dict[str, str]:
     visit.config = ET.fromstring(text)
     visit.save()
     return {"status": "reverted"}
+
+
+def _writes(visit: Visit) -> None:
+    if reads_only(visit.config, visit.user):
+        what = f"User {visit.user} denied for write access (user-config-readonly set)"
+        raise Refused(what, "General access")
 
 
 ENDPOINTS = {
