@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib import answers
 from homelab_lib.control.clock import clock_s
-from homelab_lib.control.linux.looking import read_file
+from homelab_lib.control.linux.looking import look_at_file, read_file
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
@@ -34,7 +34,6 @@ _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----", re.ASCII
 )
 _MOMENT = re.compile(r"\d{1,10}", re.ASCII)
-_NOT_THERE = "No such file or directory"
 
 
 def pin_of(host: Host, port: int) -> str:
@@ -167,15 +166,8 @@ def age_s(host: Host, path: str) -> float | None:
     StepFailed
         The machine does not say.
     """
-    shown = host.read("stat", "--printf", "%s", "--", path, ok=(0, 1), sudo=True)
-    if shown.exit_status:
-        if _NOT_THERE in shown.stderr:
-            return None
-        raise StepFailed(
-            f"{host.name} can't tell whether {path} is there: {shown.stderr.strip()[:200]}",
-            where=f"{host.name}: {path}",
-            fix="run `stat` on it there as root, and see to what it complains of",
-        )
+    if look_at_file(host, path) is None:
+        return None
     text = read_file(host, noted(path)).strip()
     if not text:
         return None
