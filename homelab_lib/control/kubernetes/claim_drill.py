@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.answers import Shape
-from homelab_lib.control.clock import clock_s
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, get
 from homelab_lib.control.kubernetes.objects import LAB
-from homelab_lib.control.linux.drills import BEGIN, COPY, FOLDER, NOTE, last_drill
+from homelab_lib.control.linux.drills import BEGIN, COPY, FOLDER, NOTE, is_held, last_held
 from homelab_lib.control.linux.restic import Access, tags
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host
@@ -169,14 +168,10 @@ class ClaimDrill:
 
     def observe(self, host: Host) -> dict[str, Any]:
         """What came of the last one, and how long ago it was."""
-        last = last_drill(host, self.drill)
-        if last is None:
-            return {"last": "none"}
-        age_s = clock_s(host) - last.made_s
-        return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+        return last_held(host, self.drill)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        if observed["last"] == "good" and observed["age_s"] <= self.within_s:
+        if is_held(observed, self.within_s):
             return Diff()
         call = change(
             *("sh", "-c", BEGIN + _RESTORE + COPY + _COMPARE + NOTE, "sh"),

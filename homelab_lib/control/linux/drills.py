@@ -150,6 +150,20 @@ def last_drill(host: Host, name: str) -> Drilled | None:
     return Drilled(float(moment), copy, {each[2]: each[1] for each in said if each})
 
 
+def last_held(host: Host, name: str) -> dict[str, Any]:
+    """What a drill observes: what came of the last one, and how long ago it was [s]."""
+    last = last_drill(host, name)
+    if last is None:
+        return {"last": "none"}
+    age_s = clock_s(host) - last.made_s
+    return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+
+
+def is_held(observed: dict[str, Any], within_s: float) -> bool:
+    """Whether the last one was good, and is not longer ago than that [s]."""
+    return bool(observed["last"] == "good" and observed["age_s"] <= within_s)
+
+
 @dataclass(frozen=True)
 class RestoreDrill:
     """Files that were brought back and compared, not longer ago than was promised.
@@ -196,14 +210,10 @@ class RestoreDrill:
 
     def observe(self, host: Host) -> dict[str, Any]:
         """What came of the last one, and how long ago it was."""
-        last = last_drill(host, self.drill)
-        if last is None:
-            return {"last": "none"}
-        age_s = clock_s(host) - last.made_s
-        return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+        return last_held(host, self.drill)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        if observed["last"] == "good" and observed["age_s"] <= self.within_s:
+        if is_held(observed, self.within_s):
             return Diff()
         drill = COPY + _WHAT[self.what] + NOTE
         which = "\n".join(self.needed) or str(self.seed)

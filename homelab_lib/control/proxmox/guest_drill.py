@@ -18,8 +18,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
-from homelab_lib.control.clock import clock_s
-from homelab_lib.control.linux.drills import FOLDER, NOTE, last_drill
+from homelab_lib.control.linux.drills import FOLDER, NOTE, is_held, last_held
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
 from homelab_lib.control.proxmox.guest import guest_addresses
@@ -164,15 +163,7 @@ class GuestDrill:
 
     def observe(self, host: Host) -> dict[str, Any]:
         """What came of the last one and how long ago it was, and what has the number."""
-        last = last_drill(host, self.drill)
-        found: dict[str, Any] = {"last": "none"}
-        if last is not None:
-            found = {
-                "last": "good" if last.good else "bad",
-                "age_s": clock_s(host) - last.made_s,
-                "copy": last.copy,
-            }
-        return found | self._has_the_number(host)
+        return last_held(host, self.drill) | self._has_the_number(host)
 
     def _has_the_number(self, host: Host) -> dict[str, Any]:
         rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
@@ -201,7 +192,7 @@ class GuestDrill:
         return sorted(found)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        due = observed["last"] != "good" or observed["age_s"] > self.within_s
+        due = not is_held(observed, self.within_s)
         if observed["left"]:
             call = self._sent(_CLEAR, *observed["volumes"])
             clear = Change(
