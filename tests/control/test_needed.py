@@ -3,7 +3,7 @@
 import pytest
 
 from control.test_cases import Canned
-from homelab_lib.control.proxmox.needed import needs, needs_usb
+from homelab_lib.control.proxmox.needed import needs, needs_usb, slots_of_drives
 from homelab_lib.errors import HomelabError
 
 SLOT = "0000:01:00"
@@ -19,9 +19,10 @@ CARDS = [
 def node(*interfaces, disks=(), **answers):
     """A node whose card nic1 sits where the device does."""
     links = {
+        "find /sys/class/net": "/sys/class/net/nic0\n/sys/class/net/nic1\n",
         "readlink /sys/class/net/nic0": ELSEWHERE,
         "readlink /sys/class/net/nic1": HERE,
-        "readlink /sys/class/net/": NO_SUCH,
+        "readlink /sys/class/net/nic0 /sys/class/net/nic1": ELSEWHERE + HERE,
     }
     told = {
         "pvesh get /nodes/pve/disks/list": list(disks),
@@ -82,6 +83,35 @@ def test_a_disk_on_usb_behind_a_hub_is_known_by_its_own_number():
             f"env LC_ALL=C cat -- {port}/idProduct": "0578\n",
         },
     )
-    assert needs_usb(host, "pve", "152d:0578") == ["disk /dev/sdb (mounted)"]
-    assert needs_usb(host, "pve", "10c4:ea60") == []
+    asked = needs_usb(host, "pve", ["152d:0578", "10c4:ea60"])
+    assert asked == {"152d:0578": ["disk /dev/sdb (mounted)"], "10c4:ea60": []}
     assert needs(host, "pve", ["0000:00:14"])["0000:00:14"] == ["disk /dev/sdb (mounted)"]
+
+
+def drives(**links):
+    """A node with NVMe drives and a disk that all have one number, at these places."""
+    paths = [f"/sys/block/{name}" for name in links]
+    return node(
+        disks=[{"devpath": f"/dev/{name}", "serial": "S1"} for name in (*links, "sda")],
+        **{f"readlink {' '.join(paths)}": "".join(f"../devices/{to}\n" for to in links.values())},
+    )
+
+
+AT_5 = "pci0000:00/0000:00:1c.0/0000:05:00.0/nvme/nvme0"
+
+
+def test_an_nvme_drive_is_the_device_that_it_hangs_on():
+    """A disk of that number is none: its controller has others on it."""
+    host = drives(nvme0n1=f"{AT_5}/nvme0n1", nvme0n2=f"{AT_5}/nvme0n2")
+    assert slots_of_drives(host, "pve", ["S1", "S2"]) == {"S1": "0000:05:00"}
+    assert (
+        slots_of_drives(node(disks=[{"devpath": "/dev/sda", "serial": "S1"}]), "pve", ["S1"]) == {}
+    )
+
+
+def test_of_two_drives_with_one_number_none_is_given_away():
+    other = AT_5.replace("05:00.0", "06:00.0")
+    with pytest.raises(HomelabError, match="0000:05:00 and 0000:06:00 both say that they are S1"):
+        slots_of_drives(
+            drives(nvme0n1=f"{AT_5}/nvme0n1", nvme1n1=f"{other}/nvme1n1"), "pve", ["S1"]
+        )

@@ -7,14 +7,14 @@ NVMe disk that several controllers may reach hangs on its subsystem, which has l
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.linux import read_file
 from homelab_lib.control.proxmox.api import api
+from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Host
-from homelab_lib.transport.command import Result
 
 _DISKS: Shape = [{"devpath": str, "used?": str, "serial?": str}]
 _BELOW = ("bridge_ports", "slaves", "ovs_ports", "ovs_bonds", "vlan-raw-device")
@@ -23,6 +23,7 @@ _NETWORKS: Shape = [
     {"iface": str, "type": str, "altnames?": [str]}
     | dict.fromkeys((*_OWN, *(f"{key}?" for key in _BELOW)), str)
 ]
+_NET = "/sys/class/net"
 _BY_ITSELF = ("dhcp", "auto")
 _SUBSYSTEM = re.compile(r"\.\./(devices/virtual/nvme-subsystem/[^/]+)/")
 _ADDRESS = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7](?=/)")
@@ -39,44 +40,58 @@ def needs(host: Host, node: str, slots: Iterable[str]) -> dict[str, list[str]]:
     slots
         The devices, without their functions: ``0000:01:00``.
     """
-    used = list(_used(host, node))
+    used = _used(host, node)
     return {slot: [says for says, places in used if f"/{slot}." in places] for slot in slots}
 
 
-def slot_of_drive(host: Host, node: str, serial: str) -> str:
-    """The device that an NVMe drive is: ``0000:05:00``; empty where the node sees no such drive.
+def slots_of_drives(host: Host, node: str, serials: Collection[str]) -> dict[str, str]:
+    """The device that each NVMe drive is, by its serial number: ``0000:05:00``; of a drive that the
+    node does not see, nothing.
 
     Parameters
     ----------
     host, node
         The machine, and its node name.
-    serial
-        The drive's serial number.
+    serials
+        The drives' serial numbers.
+
+    Raises
+    ------
+    StepFailed
+        Two drives have one number.
     """
-    for row in api(host, f"/nodes/{node}/disks/list", shape=_DISKS):
-        if row.get("serial") == serial:
-            path = f"/sys/block/{row['devpath'].rpartition('/')[2]}"
-            places = _ways_to(host, host.read("readlink", path))
-            found = _ADDRESS.findall(places)
-            return found[-1] if found else ""
-    return ""
-
-
-def needs_usb(host: Host, node: str, device: str) -> list[str]:
-    """What the node would lose with USB devices of a kind, in words.
-
-    Parameters
-    ----------
-    host, node
-        The machine, and its node name.
-    device
-        Maker and product: ``10c4:ea60``.
-    """
-    return [
-        says
-        for says, places in _used(host, node)
-        if (found := _ON_USB.search(places)) and _maker_and_product(host, found[1]) == device
+    rows = [
+        row
+        for row in _disks(host, node)
+        if row["devpath"].startswith("/dev/nvme") and row.get("serial") in serials
     ]
+    found: dict[str, str] = {}
+    for row, places in zip(rows, _disk_places(host, rows), strict=True):
+        serial, slots = row["serial"], _ADDRESS.findall(places)
+        if slots and found.setdefault(serial, slots[-1]) != slots[-1]:
+            raise StepFailed(
+                f"drives at {found[serial]} and {slots[-1]} both say that they are {serial}",
+                where=host.name,
+                fix="nobody can tell which is meant: take the other one out",
+            )
+    return found
+
+
+def needs_usb(host: Host, node: str, devices: Iterable[str]) -> dict[str, list[str]]:
+    """What the node would lose with USB devices of each of some kinds, in words.
+
+    Parameters
+    ----------
+    host, node
+        The machine, and its node name.
+    devices
+        Makers and products: ``10c4:ea60``.
+    """
+    lost: dict[str, list[str]] = {device: [] for device in devices}
+    for says, places in _used(host, node):
+        if found := _ON_USB.search(places):
+            lost.setdefault(_maker_and_product(host, found[1]), []).append(says)
+    return lost
 
 
 def _maker_and_product(host: Host, port: str) -> str:
@@ -84,28 +99,52 @@ def _maker_and_product(host: Host, port: str) -> str:
     return ":".join(read_file(host, f"{folder}/{key}").strip() for key in ("idVendor", "idProduct"))
 
 
-def _used(host: Host, node: str) -> Iterator[tuple[str, str]]:
+def _disks(host: Host, node: str) -> list[dict[str, Any]]:
+    # Nobody here wants to know how they are, and to be asked for that wakes those that sleep.
+    found: list[dict[str, Any]] = api(
+        host, f"/nodes/{node}/disks/list", "--skipsmart", "1", shape=_DISKS
+    )
+    return found
+
+
+def _used(host: Host, node: str) -> list[tuple[str, str]]:
     """What the node uses, in words, and where in sysfs it hangs, a line for each way to it."""
-    for row in api(host, f"/nodes/{node}/disks/list", shape=_DISKS):
-        if used := row.get("used"):
-            path = f"/sys/block/{row['devpath'].rpartition('/')[2]}"
-            yield f"disk {row['devpath']} ({used})", _ways_to(host, host.read("readlink", path))
+    disks = [row for row in _disks(host, node) if row.get("used")]
     rows = api(host, f"/nodes/{node}/network", shape=_NETWORKS)
-    for row in rows:
-        for name in _cards(row):
-            # One that is configured may be gone; and it may stand there by another of its names.
-            links = (f"/sys/class/net/{each}" for each in _names(rows, name))
-            places = [host.read("readlink", each, ok=(0, 1)).stdout for each in links]
-            yield f"network card {name} (of {row['iface']})", "".join(places)
+    cards = [(name, row["iface"]) for row in rows for name in _cards(row)]
+    there = host.read("find", _NET, "-maxdepth", "1", "-type", "l").stdout.split()
+    # One that is configured may be gone; and it may stand there by another of its names.
+    links = [[e for n in _names(rows, name) if (e := f"{_NET}/{n}") in there] for name, _ in cards]
+    leads = iter(_links(host, [link for each in links for link in each]))
+    return [
+        (f"disk {row['devpath']} ({row['used']})", places)
+        for row, places in zip(disks, _disk_places(host, disks), strict=True)
+    ] + [
+        (f"network card {name} (of {above})", "\n".join(next(leads) for _ in each))
+        for (name, above), each in zip(cards, links, strict=True)
+    ]
 
 
-def _ways_to(host: Host, link: Result) -> str:
-    """Where a disk hangs: on its controller, or on each of the controllers that reach it."""
-    found = _SUBSYSTEM.match(link.stdout)
-    if found is None:
-        return link.stdout
-    words = ("find", f"/sys/{found[1]}", "-maxdepth", "1", "-type", "l", "-name", "nvme*")
-    return host.read("readlink", *host.read(*words).stdout.split()).stdout
+def _links(host: Host, paths: Sequence[str]) -> list[str]:
+    """Where links lead; each has to be one."""
+    return host.read("readlink", *paths).stdout.splitlines() if paths else []
+
+
+def _disk_places(host: Host, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where disks hang: on their controller, or on each of the controllers that reach them."""
+    places = _links(host, [f"/sys/block/{row['devpath'].rpartition('/')[2]}" for row in rows])
+    shared = {place: f"/sys/{found[1]}" for place in places if (found := _SUBSYSTEM.match(place))}
+    if not shared:
+        return places
+    words = ("-maxdepth", "1", "-type", "l", "-name", "nvme*")
+    ways = host.read("find", *sorted(set(shared.values())), *words).stdout.split()
+    leads = list(zip(ways, _links(host, ways), strict=True))
+    return [
+        "\n".join(to for way, to in leads if way.startswith(f"{shared[place]}/"))
+        if place in shared
+        else place
+        for place in places
+    ]
 
 
 def _cards(row: Mapping[str, str]) -> Iterator[str]:

@@ -33,8 +33,8 @@ declare(
         "get,ls,usage",
         "--noborder --noheader --verbose",
         "--output-format --check-node --content --current --enabled --errors --full --limit --pid "
-        "--pci-class-blacklist --snapshot --since --source --start --storage --type --typefilter "
-        "--until --vmid",
+        "--pci-class-blacklist --skipsmart --snapshot --since --source --start --storage --type "
+        "--typefilter --until --vmid",
     ),
 )
 declare("pvesm", Allowed("status,list,path", "", "--content --enabled --format --storage --vmid"))

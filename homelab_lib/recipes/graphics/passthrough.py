@@ -13,7 +13,7 @@ from homelab_lib.control.linux.pci import Card
 from homelab_lib.control.linux.pci import cards as cards_of
 from homelab_lib.control.proxmox.boot_settings import BootSettings
 from homelab_lib.control.proxmox.mapping import PciMapping, path_of
-from homelab_lib.control.proxmox.needed import needs, slot_of_drive
+from homelab_lib.control.proxmox.needed import needs, slots_of_drives
 from homelab_lib.control.proxmox.nics import kernel_numbers, older, running_kernel
 from homelab_lib.control.proxmox.passthrough import PassedThrough
 from homelab_lib.control.proxmox.pci import (
@@ -138,13 +138,10 @@ class Passthrough:
             One is not there.
         """
         on_bus = cards_of(ctx.host(self.host.name))
-        seen = fitted(self.lab, self.host.name, on_bus)
+        seen = fitted(self.lab, self.host.name, on_bus) | self._drives(ctx, on_bus)
         found = {}
         for each in self.given:
-            if each.device in self.host.devices:
-                card = seen.get(each.device)
-            else:
-                card = self._drive(ctx, each, on_bus)
+            card = seen.get(each.device)
             if card is None:
                 part = self.host.passable[each.device].part
                 raise StepFailed(
@@ -155,16 +152,21 @@ class Passthrough:
             found[each.device] = card
         return found
 
-    def _drive(self, ctx: Context, drive: Given, on_bus: Sequence[Card]) -> Card | None:
-        """The card that an NVMe drive is. By its serial number; which the host can't read once a
+    def _drives(self, ctx: Context, on_bus: Sequence[Card]) -> dict[str, Card]:
+        """The card that each NVMe drive is. By its serial number; which the host can't read once a
         VM has it: then it is what the VM's mapping leads to, and vfio-pci holds."""
         host = ctx.host(self.host.name)
-        serial = self.host.disks[drive.device].serial or ""
-        if slot := slot_of_drive(host, self.node, serial):
-            return next((card for card in on_bus if card.slot == f"{slot}.0"), None)
-        slot = path_of(host, self.node, drive.mapping)
-        there = (card for card in on_bus if card.slot == f"{slot}.0")
-        return next((card for card in there if card.driver == HELD), None)
+        drives = [each for each in self.given if each.device not in self.host.devices]
+        serials = {each.device: self.host.disks[each.device].serial or "" for each in drives}
+        seen = slots_of_drives(host, self.node, [*serials.values()]) if drives else {}
+        found = {}
+        for each in drives:
+            slot = seen.get(serials[each.device])
+            place = slot or path_of(host, self.node, each.mapping)
+            for card in on_bus:
+                if card.slot == f"{place}.0" and (slot or card.driver == HELD):
+                    found[each.device] = card
+        return found
 
     def _options(self, ctx: Context, every: Sequence[Function]) -> tuple[str, ...]:
         """What the kernel has to be told to have an IOMMU at all; what it was told by us stays."""

@@ -151,11 +151,15 @@ class Machines:
         yield from room.checks(ctx, self.lab, self.made)
         for vm in self.made:
             yield from whole_disks.checks(ctx.host(vm.host), self.lab, vm)
-            for device in vm.usb:
-                needed = needs_usb(ctx.host(vm.host), node(self.lab, vm.host), device)
-                says = f"it would lose {'; '.join(needed)}" if needed else "it uses none such"
-                title = f"{vm.host} can do without USB device {device}, which {vm.name} gets"
-                yield Check(title, not needed, says)
+        for name in sorted({vm.host for vm in self.made if vm.usb}):
+            gets = [(vm, each) for vm in self.made if vm.host == name for each in vm.usb]
+            kinds = [device for _, device in gets]
+            lost = needs_usb(ctx.host(name), node(self.lab, name), kinds)
+            for vm, device in gets:
+                used = "; ".join(lost[device])
+                title = f"{name} can do without USB device {device}, which {vm.name} gets"
+                says = f"it would lose {used}" if used else "it uses none such"
+                yield Check(title, not used, says)
 
     # ------------------------------------------------------------------- image
 
