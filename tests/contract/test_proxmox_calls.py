@@ -26,7 +26,7 @@ OWN = {("pvesm", "path"), ("pct", "unlock"), ("qm", "unlock")}
 """What a program does by itself, without a method of the API: the words after it are an id."""
 BESIDES = {
     ("/nodes/{node}/disks/list", "type"): "`PVE::Diskmanage::get_disks` sets it",
-    ("/nodes/{node}/network", "altnames"): "`PVE::INotify` reads them",
+    ("/nodes/{node}/network", "altnames"): "`PVE::API2::Network` adds them (extract_altnames)",
 }
 """Keys of answers that the code gives and the schema does not name."""
 UNSAID = {

@@ -23,6 +23,9 @@ from homelab_lib.twin.proxmox.schema import PveError, flag, split_properties
 from homelab_lib.twin.proxmox.vm import VirtualMachine
 
 _HOST_BYTES = 2 * 2**30  # what a node needs itself, and no VM gets
+_SOLID = ("ssd", "nvme")
+"""Types of disks that the kernel says do not rotate: one that does may be ``hdd``, ``usb`` or, on
+SAS, ``unknown`` (`PVE::Diskmanage`, get_disks)."""
 _FALLS = ((7, 0, 0, 0), (7, 0, 14, 3))
 
 
@@ -74,7 +77,10 @@ def _disks(node: ProxmoxNode, slots: list[str]) -> Iterator[Row]:
     for row in node.disk_rows if slots else ():
         path, name = row["devpath"], row["devpath"].rpartition("/")[2]
         if any(f"/{slot}." in node.behind(name) for slot in slots):
-            facts = {"rota": row.get("type") == "hdd", "tran": "nvme" if "nvme" in path else "sata"}
+            facts = {
+                "rota": row.get("type") not in _SOLID,
+                "tran": "nvme" if "nvme" in path else "sata",
+            }
             facts |= {"model": row.get("model"), "serial": row.get("serial")}
             yield device(name, row["size"], **facts)
 
