@@ -208,7 +208,7 @@ class Removed:
 
     @property
     def name(self) -> str:
-        return f"nothing left of {self.claim}" + (" from before" if self.before else "")
+        return f"claim {self.claim} gone" + (", left from before" if self.before else "")
 
     def observe(self, host: Host) -> dict[str, str]:
         """Whose the claim and the job are: ``ours``, ``theirs``; those that are not there not."""

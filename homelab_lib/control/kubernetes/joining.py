@@ -47,7 +47,7 @@ class Forgotten:
 
     @property
     def name(self) -> str:
-        return f"no {self.node} of before on {self.host}"
+        return f"Secret {_SPACE}/{self._secret} of before"
 
     @property
     def _secret(self) -> str:

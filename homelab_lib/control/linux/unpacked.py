@@ -43,7 +43,7 @@ class Unpacked:
 
     @property
     def name(self) -> str:
-        return f"what is in {self.archive}"
+        return f"archive {self.archive} unpacked"
 
     @property
     def _receipt(self) -> str:

@@ -62,7 +62,7 @@ class BootSettings:
 
     @property
     def name(self) -> str:
-        return "what the kernel starts with"
+        return f"settings of the kernel of {self.node}"
 
     # ------------------------------------------------------------------ observe
 

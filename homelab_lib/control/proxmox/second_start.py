@@ -36,7 +36,7 @@ class SecondStart:
 
     @property
     def name(self) -> str:
-        return f"second start of VM {self.vmid} ({self.vm_name})"
+        return f"VM {self.vmid} ({self.vm_name}) at its second start"
 
     def observe(self, host: Host) -> dict[str, str]:
         path = f"/nodes/{self.node}/qemu/{self.vmid}"
