@@ -77,12 +77,9 @@ def _disks(node: ProxmoxNode, slots: list[str]) -> Iterator[Row]:
     for row in node.disk_rows if slots else ():
         path, name = row["devpath"], row["devpath"].rpartition("/")[2]
         if any(f"/{slot}." in node.behind(name) for slot in slots):
-            facts = {
-                "rota": row.get("type") not in _SOLID,
-                "tran": "nvme" if "nvme" in path else "sata",
-            }
-            facts |= {"model": row.get("model"), "serial": row.get("serial")}
-            yield device(name, row["size"], **facts)
+            bus, rotates = "nvme" if "nvme" in path else "sata", row.get("type") not in _SOLID
+            facts = {"model": row.get("model"), "serial": row.get("serial")}
+            yield device(name, row["size"], rota=rotates, tran=bus, **facts)
 
 
 def _slot(node: ProxmoxNode, options: dict[str, str]) -> str:
