@@ -22,6 +22,7 @@ class Hosts:
         self.asked: dict[tuple[str, tuple[str, ...]], tuple[int, str, str]] = {}
         self.instead: dict[tuple[str, tuple[str, ...]], tuple[int, str, str]] = {}
         self.broken = ""
+        self.questions: list[tuple[str, tuple[str, ...]]] = []
 
     def __call__(self, host, argv):
         question = (host, tuple(argv))
@@ -40,6 +41,7 @@ class Hosts:
 def hosts():
     hosts = Hosts()
     seeded(LAB, hosts)
+    hosts.questions = sorted(hosts.asked)  # an answer of another form leads to others
     return hosts
 
 
@@ -58,14 +60,45 @@ def _others(answer):
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_an_answer_of_another_form_is_a_clear_error_or_none(hosts, seed):
     rng = random.Random(seed)
-    questions = sorted(hosts.asked)
-    assert len(questions) > 20
-    for question in rng.sample(questions, AT_ONCE):
+    assert len(hosts.questions) > 20
+    for question in rng.sample(hosts.questions, AT_ONCE):
         hosts.instead = {question: (0, rng.choice(list(_others(hosts.asked[question]))), "")}
         error = _seeded(hosts)
         hosts.instead = {}
         if error is not None:
             assert error.where.startswith(f"{question[0]}: "), (question, error)
+
+
+_RELEASE = ("cat", "/etc/os-release")
+_WHICH = ("which", "curl", "wget")
+_NO_DPKG = ("dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
+
+
+@pytest.mark.parametrize(
+    ("complaint", "is_an_answer"),
+    [
+        ("", True),  # Debian's and BusyBox' say nothing
+        ("sudo: unable to resolve host pve1: Name or service not known\n", True),
+        ("/usr/bin/which: no wget in (/usr/local/bin:/usr/bin)\n", True),
+        ("env: which: Input/output error\n", False),
+        ("/usr/bin/which: no wget in (/usr/bin)\nwhich: Input/output error\n", False),
+    ],
+)
+def test_only_that_a_program_is_nowhere_is_said_by_a_failure_of_which(
+    hosts, complaint, is_an_answer
+):
+    hosts.instead = {
+        ("proxmox", _NO_DPKG): (127, "", "env: 'dpkg-query': No such file or directory\n"),
+        ("proxmox", _WHICH): (1, "/usr/bin/curl\n", complaint),
+    }
+    try:
+        if is_an_answer:
+            assert set(seeded(LAB, hosts).machines["proxmox"].packages) == {"curl"}
+        else:
+            with pytest.raises(HomelabError, match="Input/output error"):
+                seeded(LAB, hosts)
+    finally:
+        hosts.instead = {}
 
 
 def _seeded(hosts):
@@ -81,10 +114,8 @@ def _seeded(hosts):
 def test_a_command_that_fails_has_not_said_that_there_is_nothing(hosts, seed):
     """It stops the plan, or the file that it was asked of can't be read on the twin either."""
     rng = random.Random(seed)
-    readers = ("stat", "cat", "sha256sum", "readlink")
-    # Where one ends with 1 there is no such program; without a clock the twin takes its own.
-    readers += ("which", "ifreload", "date")
-    asked = [q for q in sorted(hosts.asked) if not set(readers) & set(q[1][:3])]
+    readers = {"stat", "cat", "sha256sum", "readlink"}
+    asked = [q for q in hosts.questions if q[1] == _RELEASE or not readers & set(q[1][:3])]
     for question in rng.sample(asked, 12):
         hosts.instead = {question: (1, "", "the disk is broken\n")}
         try:

@@ -17,7 +17,7 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
-from homelab_lib.twin.machine.seeding import lines_of, printed
+from homelab_lib.twin.machine.seeding import ABSENT, lines_of, printed
 from homelab_lib.twin.machine.surroundings import Ask
 
 graphics_drivers = Commands()
@@ -156,16 +156,16 @@ def seed_graphics(machine: Machine, ask: Ask) -> None:
     if "amdgpu" not in machine.modules:
         return
     words = ("find", "/sys/devices", "-name", "mem_info_vram_total", "-type", "f")
-    for path in lines_of(ask, machine.name, *words, ok=(0, 1)) or ():
+    for path in lines_of(ask, machine.name, *words, lacks=ABSENT) or ():
         for file in (path, path.replace("_total", "_used")):
             machine.files.put(file, printed(ask, machine.name, "cat", "--", file) or "")
         used = machine.files.text(path.replace("_total", "_used")).strip()
         if used.isdecimal():
             machine.kept.setdefault("vram_found", {})[path.split("/")[-2]] = int(used)
     words = ("find", _KFD_NODES, "-name", "properties", "-type", "f")
-    for path in lines_of(ask, machine.name, *words, ok=(0, 1)) or ():
+    for path in lines_of(ask, machine.name, *words, lacks=ABSENT) or ():
         machine.files.put(path, printed(ask, machine.name, "cat", "--", path) or "")
-    for path in lines_of(ask, machine.name, "find", "/dev/kfd", "/dev/dri", ok=(0, 1)) or ():
+    for path in lines_of(ask, machine.name, "find", "/dev/kfd", "/dev/dri", lacks=ABSENT) or ():
         if _NODE.fullmatch(path):
             machine.files.put(path, "")
 

@@ -275,12 +275,15 @@ class Machine:
 
     def now_s(self) -> float:
         """What its clock says [s since 1970]; a seeded machine's goes on from the real host's."""
-        now_s = self.world.clock.now()
         if self._ahead_s is None and self.ask is not None:
             said = self.said("date", "+%s")
-            text = said.out.decode().strip() if said is not None and not said.status else ""
-            self._ahead_s = float(text) - now_s if text.isdecimal() else 0.0
-        return now_s + (self._ahead_s or 0.0)
+            self.goes_on_from(said.out.decode() if said is not None and not said.status else "")
+        return self.world.clock.now() + (self._ahead_s or 0.0)
+
+    def goes_on_from(self, date: str) -> None:
+        """Set its clock by a real host's ``date +%s``; it is the twin's where that says nothing."""
+        text = date.strip()
+        self._ahead_s = float(text) - self.world.clock.now() if text.isdecimal() else 0.0
 
     # ----------------------------------------------------------------------- NFS
 

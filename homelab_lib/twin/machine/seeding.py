@@ -27,17 +27,25 @@ _ENGLISH = ("env", "LC_ALL=C")  # what is not there is said in words alone
 _UNITS = ("qemu-guest-agent",)
 _NO_PROGRAM = 127
 _NO_SUCH_KEY = 2  # getent's
+ABSENT = r": No such file or directory$"
+"""What coreutils and findutils complain of where a file is not there."""
+_NOWHERE = r"which: no \S+ in "  # GNU's; Debian's and BusyBox' say nothing
 _LARGEST_READ_BYTES = 2**20  # what is larger is known by its digest alone
 NOT_ASKED = "the real host could not be asked"
 
 
-def printed(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> str | None:
+def printed(
+    ask: Ask, host: str, *argv: str, ok: Container[int] = (0,), lacks: str = ""
+) -> str | None:
     """What a command prints.
 
     Parameters
     ----------
     ok
         The exit statuses with which it has answered.
+    lacks
+        A regular expression of what it complains of, with status 1, where a thing is not there;
+        it may say nothing. Any other complaint is none of that.
 
     Returns
     -------
@@ -53,7 +61,7 @@ def printed(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> str |
     if answer is None or answer[0] == _NO_PROGRAM:
         return None
     status, out, err = answer
-    if status not in ok:
+    if status not in ok and not (lacks and status == 1 and _only_lacks(err, lacks)):
         said = err.strip() or out.strip() or "nothing"
         raise HomelabError(
             f"{host} does not answer: the command ended with status {status} and said "
@@ -64,9 +72,17 @@ def printed(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> str |
     return out
 
 
-def lines_of(ask: Ask, host: str, *argv: str, ok: Container[int] = (0,)) -> list[str] | None:
+def _only_lacks(complaint: str, lacks: str) -> bool:
+    """Whether each line says so, but for what `sudo` warns of before it goes on."""
+    said = [line for line in complaint.splitlines() if not line.startswith("sudo: ")]
+    return all(re.search(lacks, line) for line in said)
+
+
+def lines_of(
+    ask: Ask, host: str, *argv: str, ok: Container[int] = (0,), lacks: str = ""
+) -> list[str] | None:
     """The same line by line."""
-    text = printed(ask, host, *argv, ok=ok)
+    text = printed(ask, host, *argv, ok=ok, lacks=lacks)
     return None if text is None else text.splitlines()
 
 
@@ -82,7 +98,7 @@ def json_of(
 
 def _release(machine: Machine, ask: Ask) -> tuple[str, str, str]:
     """Which distribution it says that it is, by its ID, version and title."""
-    lines = lines_of(ask, machine.name, "cat", "/etc/os-release", ok=(0, 1)) or ()
+    lines = lines_of(ask, machine.name, "cat", "/etc/os-release", lacks=ABSENT) or ()
     told = {key: value.strip("'\"") for key, _, value in (line.partition("=") for line in lines)}
     if "ID" not in told:
         return machine.os_release
@@ -103,7 +119,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     packages = _told(machine, ask, "dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
     machine.packages = dict(line.partition("\t")[::2] for line in packages or ())
     if packages is None:  # not a Debian, say; what fetches files may be there all the same
-        paths = lines_of(ask, machine.name, "which", "curl", "wget", ok=(0, 1)) or ()
+        paths = lines_of(ask, machine.name, "which", "curl", "wget", lacks=_NOWHERE) or ()
         machine.packages = {path.rpartition("/")[2]: "" for path in paths}
     users, groups = (_told(machine, ask, "getent", base) for base in ("passwd", "group"))
     machine.accounts.read(users or (), groups or ())

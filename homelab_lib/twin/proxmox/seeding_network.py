@@ -48,7 +48,7 @@ def seed_network(node: ProxmoxNode, ask: Ask) -> None:
     links = {r["ifname"]: r for r in rows if r.get("ifname", "lo") != "lo" and _ours(r)}
     node.cards = list(_cards(node, links, ask))
     node.interfaces = [_interface(node, row, ways_out) for row in links.values()]
-    version = lines_of(ask, node.name, "ifreload", "-V", ok=(0, 1, 2))
+    version = lines_of(ask, node.name, "ifreload", "-V")
     if version:
         node.ifupdown.version = version[0].rpartition(":")[2].strip()
     node.ifupdown.saved = [link.name for link in node.interfaces if link.up]

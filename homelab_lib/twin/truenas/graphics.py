@@ -4,7 +4,7 @@ import re
 
 from homelab_lib.lab.devices import GpuPart
 from homelab_lib.lab.host import Host
-from homelab_lib.twin.machine.seeding import printed
+from homelab_lib.twin.machine.seeding import ABSENT, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.nas import TrueNas
 
@@ -41,7 +41,7 @@ def seed_render_nodes(nas: TrueNas, ask: Ask) -> None:
     gpus = described.gpus if described else {}
     for slot, made in _GRAPHICS.findall(printed(ask, nas.name, "lspci", "-D", "-nn") or ""):
         link = f"/dev/dri/by-path/pci-{slot}-render"
-        node = (printed(ask, nas.name, "readlink", "-e", link, ok=(0, 1)) or "").strip()
+        node = (printed(ask, nas.name, "readlink", "-e", link, lacks=ABSENT) or "").strip()
         name = next((name for name, part in gpus.items() if made in part.pci_ids), "")
         if node:
             nas.render_nodes[node] = name or ("cpu" if slot == _OWN else "")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from homelab_lib.twin.machine.machine import Machine
-from homelab_lib.twin.machine.seeding import json_of, lines_of, loader
+from homelab_lib.twin.machine.seeding import json_of, lines_of, loader, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.graphics import seed_render_nodes
 from homelab_lib.twin.truenas.nas import TrueNas
@@ -48,7 +48,7 @@ def seed_truenas(nas: TrueNas, ask: Ask) -> None:
         nas.pools[row["name"]] = _pool(row)
     for row in call("pool.dataset.query", "[]", '{"extra":{"retrieve_children":false}}') or ():
         _seed_dataset(nas, row, ask)
-    _seed_tables(nas, call)
+    _seed_tables(nas, call, ask)
     seed_network(nas, call, ask)
     _seed_apps(nas, call)
     seed_render_nodes(nas, ask)
@@ -163,8 +163,9 @@ def _selected(names: Sequence[str]) -> str:
     return json.dumps({"select": list(names)})
 
 
-def _settle_cloud(nas: TrueNas) -> None:
+def _settle_cloud(nas: TrueNas, ask: Ask) -> None:
     """A task has its login's number; its last run was as long ago as the real host's clock says."""
+    nas.goes_on_from(printed(ask, nas.name, "date", "+%s") or "")
     ahead_ms = int((Machine.now_s(nas) - nas.world.clock.now()) * 1000)
     for row in nas.tables["cloudsync"].rows():
         row["credentials"] = row["credentials"]["id"]
@@ -173,7 +174,7 @@ def _settle_cloud(nas: TrueNas) -> None:
             ended["$date"] -= ahead_ms
 
 
-def _seed_tables(nas: TrueNas, call: Any) -> None:
+def _seed_tables(nas: TrueNas, call: Any, ask: Ask) -> None:
     # A user's row has password hashes in it: all else is asked for by name.
     users = ("[]", json.dumps({"select": list(_USER)}))
     for table, method, *more in (
@@ -205,7 +206,7 @@ def _seed_tables(nas: TrueNas, call: Any) -> None:
         told = _SHOWN_ONLY - _OWN.get(table, set())
         for row in rows or ():
             nas.tables[table].insert({key: row[key] for key in row if key not in told})
-    _settle_cloud(nas)
+    _settle_cloud(nas, ask)
     nas.services = installed(nas.release)
     for row in call("service.query") or ():
         running = row["state"] == "RUNNING"
