@@ -113,7 +113,8 @@ LOOKS = {
     "claim": (lambda host: place_of(host, "ai", "rows"), {"k3s": VOLUME}),
     "fetched": (
         lambda host: age_s(host, "/x.xml"),
-        {"stat": "25395", "cat": "1788000000\n", "date": "1788000500\n"},
+        {"stat": "41ed|755|root|root|4096|/\0" "8180|600|root|root|9|/x.xml\0",
+         "sha256sum": f"{'a' * 64}  /x.xml\0", "cat": "1788000000\n", "date": "1788000500\n"},
     ),
     "pin": (lambda host: pin_of(host, 443), {"curl": CERTIFICATE}),
     "nvidia": (nvidia_memory, {"nvidia-smi": "0, NVIDIA L4, 00000000:01:00.0, 23034, 1\n"}),
