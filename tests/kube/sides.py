@@ -107,6 +107,14 @@ def shown(side: Side, what: str, namespace: str = "test") -> Any:
     return json.loads(reply.out) if reply.status == 0 else None
 
 
+def with_managers(side: Side, what: str) -> Any:
+    """An object with who manages what; None where there is none. Before 1.21 that is always shown,
+    and by no flag."""
+    flag = "" if isinstance(side, Real) else " --show-managed-fields"
+    reply = side.says(f"get {what} -n test{flag} -o json")
+    return json.loads(reply.out) if reply.status == 0 else None
+
+
 def told(
     side: Side, name: str, *, wait: bool = True, reason: str = ""
 ) -> set[tuple[str, str, str]]:

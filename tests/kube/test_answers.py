@@ -7,7 +7,7 @@ import re
 import pytest
 
 from homelab_lib.control.kubernetes.objects import Applied
-from kube.sides import newer, shown, told
+from kube.sides import newer, shown, told, with_managers
 
 pytestmark = pytest.mark.kube
 
@@ -314,7 +314,7 @@ def test_what_a_person_changed_of_ours_is_put_back_by_the_call_that_a_plan_shows
         for line in (None, "label deployment edited -n test of=me --overwrite"):
             if line is not None:
                 assert side.says(line).status == 0
-            (change,) = first.diff(shown(side, "deployment edited")).changes
+            (change,) = first.diff(with_managers(side, "deployment edited")).changes
             words = change.call.argv[change.call.argv.index("apply") :]
             answers.append(said(side, " ".join(words), json.loads(change.call.stdin)))
         return answers, first.diff(shown(side, "deployment edited")).clean
@@ -323,6 +323,49 @@ def test_what_a_person_changed_of_ours_is_put_back_by_the_call_that_a_plan_shows
         [(0, "deployment.apps/edited serverside-applied\n", "")] * 2,
         True,
     )
+
+
+def test_what_is_shown_of_managers(real, twin):
+    document, other = deployment("managed", 2), deployment("managed", 2)
+    document["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
+    del other["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        assert side.says(OTHER, other).status == 0
+        assert side.says("label deployment managed -n test of=me --overwrite").status == 0
+        found = with_managers(side, "deployment managed")["metadata"]["managedFields"]
+        return {
+            each["manager"]: (each["operation"], each["fieldsV1"])
+            for each in found
+            if each["manager"] != "kube-controller-manager"
+        }
+
+    found = both(real, twin, ask)
+    assert {who: how for who, (how, _) in found.items()} == {
+        "homelab": "Apply", "other": "Apply", "kubectl-label": "Update",
+    }  # fmt: skip
+
+
+def test_what_a_controller_manages_is_a_conflict_and_what_a_person_scaled_is_taken_back(real, twin):
+    document = deployment("scaled", 2)
+
+    def ask(side):
+        ours = Applied("k3s-control", "homelab", document)
+        assert side.says(APPLY, ours.whole).status == 0
+        found = []
+        for manager in ("kubectl", "kube-controller-manager"):
+            line = APPLY.replace("homelab", manager)
+            assert side.says(f"{line} --force-conflicts", deployment("scaled", 3)).status == 0
+            diff = ours.diff(with_managers(side, "deployment scaled"))
+            found.append((diff.conflict, [each.call.line for each in diff.changes]))
+            found.append(said(side, APPLY, ours.whole)[0])
+        return found
+
+    (person, (call,)), refused, (conflict, none), again = both(real, twin, ask)
+    assert (person, refused, again, none) == ("", 1, 1, []), "the API refuses both without force"
+    assert "--force-conflicts" in call
+    assert "kube-controller-manager and kubectl manage spec.replicas" in conflict
 
 
 def test_what_was_applied_by_a_client_is_its_manager_s(real, twin):

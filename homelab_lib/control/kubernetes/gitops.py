@@ -10,7 +10,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape, expected
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, get, listed
-from homelab_lib.control.kubernetes.objects import MANAGER
+from homelab_lib.control.kubernetes.managers import MANAGER
 from homelab_lib.runbook.resource import Diff, Host
 from homelab_lib.transport.command import read
 

@@ -31,13 +31,23 @@ _DRAWN = "bcdfghjklmnpqrstvwxz2456789"
 _SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
 
 
-def get(host: Host, kind: str, name: str, namespace: str = "", *, shape: Shape = OBJECT) -> Any:
+def get(
+    host: Host,
+    kind: str,
+    name: str,
+    namespace: str = "",
+    *,
+    shape: Shape = OBJECT,
+    managers: bool = False,
+) -> Any:
     """An object, or None.
 
     Parameters
     ----------
     shape
         What is read from it; see `answers`.
+    managers
+        Whether it is asked for with who manages which field.
 
     Raises
     ------
@@ -45,7 +55,8 @@ def get(host: Host, kind: str, name: str, namespace: str = "", *, shape: Shape =
         The cluster says something else.
     """
     where = ("-n", namespace) if namespace else ()
-    words = (*KUBECTL, "get", kind, name, *where, "--ignore-not-found", "-o", "json")
+    shown = ("--show-managed-fields",) if managers else ()
+    words = (*KUBECTL, "get", kind, name, *where, "--ignore-not-found", *shown, "-o", "json")
     text = host.read(*words, sudo=True).stdout
     line = read(*words).line
     return answers.understood(text, shape, host=host.name, line=line) if text.strip() else None
@@ -135,3 +146,15 @@ def differs(wanted: Any, found: Any, path: str = "") -> str:
             (w for i, (a, b) in enumerate(pairs) if (w := differs(a, b, f"{path}[{i}]"))), ""
         )
     return "" if wanted == found else path
+
+
+def standing_at(found: Any, place: str) -> Any:
+    """What stands at a place, as `differs` names one; None for nothing. A key may hold dots."""
+    if not place:
+        return found
+    if isinstance(found, list) and (entry := re.match(r"\[(\d+)\]\.?", place)):
+        return standing_at(dict(enumerate(found)).get(int(entry[1])), place[entry.end() :])
+    for key in found if isinstance(found, Mapping) else ():
+        if place == key or place.startswith((f"{key}.", f"{key}[")):
+            return standing_at(found[key], place[len(key) :].removeprefix("."))
+    return None

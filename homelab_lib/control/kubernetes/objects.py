@@ -1,15 +1,16 @@
 """Kubernetes objects by server-side apply."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.control import mark
-from homelab_lib.control.kubernetes.kubectl import KUBECTL, Object, differs, get
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, Object, differs, get, standing_at
+from homelab_lib.control.kubernetes.managers import MANAGED, MANAGER, is_a_person, others
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
-MANAGER = mark.TAG
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LAB = "homelab/lab"
 _KEPT = "kustomize.toolkit.fluxcd.io/name"
@@ -64,10 +65,8 @@ class Applied:
         return {MANAGED_BY: mark.TAG, LAB: self.lab}
 
     def observe(self, host: Host) -> Any:
-        found = get(host, self.resource, self.object_name, self.namespace)
-        if found is not None:
-            found["metadata"].pop("managedFields", None)
-        return found
+        names = (self.resource, self.object_name, self.namespace)
+        return get(host, *names, shape=MANAGED, managers=True)
 
     def diff(self, observed: Any) -> Diff:
         where = differs(self.document, observed)
@@ -92,13 +91,19 @@ class Applied:
                 conflict=f"{self.name} is there with another {where}, which can't be changed; "
                 "delete it by hand if nothing needs it"
             )
+        held = others(self.document, observed)
+        if any(not is_a_person(who) for managers in held.values() for who in managers):
+            return Diff(conflict=self._managed(held))
+        by_force = f", by force: {_told(held)}" if held else ""
+        places = dict.fromkeys((where, *held))
         return Diff(
             (
                 Change(
-                    f"change {where} of {self.name}",
-                    self._apply("--force-conflicts"),
-                    replaces=self._before(observed, where),
-                    undo="kubectl apply it as the record's before.json has it",
+                    f"change {where} of {self.name}{by_force}",
+                    self._apply(*(("--force-conflicts",) if held else ())),
+                    replaces="; ".join(dict.fromkeys(self._before(observed, at) for at in places)),
+                    undo="kubectl apply it as the record's before.json has it, without the "
+                    "managedFields and the resourceVersion of its metadata",
                 ),
             )
         )
@@ -111,8 +116,9 @@ class Applied:
         return {**self.document, "metadata": {**metadata, "labels": labels}}
 
     def _apply(self, *more: str) -> Any:
-        """Apply it. What somebody changed of ours is theirs to the API, which gives it back only by
-        force; that it is ours say its marks, and what stood there says the plan."""
+        """Apply it. What a person changed of ours is theirs to the API, which gives it back only by
+        force: that is for those fields which the plan names, with whose they are and what stands
+        there. What a controller manages is never taken from it."""
         return change(
             *KUBECTL,
             "apply",
@@ -129,12 +135,16 @@ class Applied:
         """What stands at `where` now; where secrets may stand, never more than the place."""
         if self.kind == "Secret" or "valuesContent" in where:
             return where
-        key, rest = where.partition(".")[::2]
-        found = observed.get(key)
-        while rest and isinstance(found, dict) and "[" not in rest.partition(".")[0]:
-            key, _, rest = rest.partition(".")
-            found = found.get(key)
-        return f"{where}: {json.dumps(found, sort_keys=True)}"
+        return f"{where}: {json.dumps(standing_at(observed, where), sort_keys=True)}"
+
+    def _managed(self, held: Mapping[str, list[str]]) -> str:
+        space = f" -n {self.namespace}" if self.namespace else ""
+        return (
+            f"{self.name} is not as the lab says, and not ours alone: {_told(held)}. It would set "
+            "it back, or be broken by ours. Have it leave that be (an autoscaler deleted, its "
+            f"chart or repository changed) or the lab say the same; kubectl get {self.resource} "
+            f"{self.object_name}{space} --show-managed-fields -o yaml shows whose is what"
+        )
 
     def _foreign(self, where: str) -> str:
         space = f" -n {self.namespace}" if self.namespace else ""
@@ -144,3 +154,11 @@ class Applied:
             f"{self.lab}. If the lab may change it: kubectl label {self.resource} "
             f"{self.object_name}{space} {labels}; else delete it by hand, or name ours otherwise"
         )
+
+
+def _told(held: Mapping[str, list[str]]) -> str:
+    """Who manages what."""
+    return ", ".join(
+        f"{' and '.join(who)} {'manage' if len(who) > 1 else 'manages'} {place}"
+        for place, who in held.items()
+    )

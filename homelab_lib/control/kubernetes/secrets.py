@@ -10,7 +10,8 @@ from homelab_lib import answers
 from homelab_lib.answers import Shape
 from homelab_lib.control import mark
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
-from homelab_lib.control.kubernetes.objects import LAB, MANAGED_BY, MANAGER
+from homelab_lib.control.kubernetes.managers import MANAGER
+from homelab_lib.control.kubernetes.objects import LAB, MANAGED_BY
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change, read

@@ -56,6 +56,7 @@ class Cluster:
         self.kinds = dict(KINDS)  # with those that somebody defines, by their keys
         self.objects = Objects()
         self.applied: dict[tuple[Key, str], Object] = {}  # what each manager says of an object
+        self.updates = set(ownership.UPDATES)  # the managers that don't apply
         self.since: dict[str, float] = {}  # when something about an object began, by its uid
         self.installed: dict[str, int] = {}  # of a chart's uid, the generation that stands
         self.members: dict[str, Machine] = {}
@@ -184,7 +185,7 @@ class Cluster:
         last = others.pop(manager, {})
         taken = ownership.conflicts(shape, old, document, others) if old and others else {}
         if taken and not force:
-            raise ownership.conflict(taken, kind.api_version)
+            raise ownership.conflict(taken, kind.api_version, self.updates)
         if last and others:  # what others say as well stays there, whoever no longer does
             last = ownership.without(shape, last, ownership.said_by(shape, others.values()))
         new = merged(old or {}, last, document)

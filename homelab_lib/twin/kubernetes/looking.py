@@ -4,8 +4,9 @@ Source: kubernetes.io/docs/reference/kubectl/generated (get, logs, delete, rollo
 kubernetes.io/docs/reference/using-api/server-side-apply (managedFields).
 """
 
-from homelab_lib.twin.kubernetes import volumes
+from homelab_lib.twin.kubernetes import ownership, volumes
 from homelab_lib.twin.kubernetes.cluster import Cluster, not_found
+from homelab_lib.twin.kubernetes.definitions import shape_of
 from homelab_lib.twin.kubernetes.flags import Words
 from homelab_lib.twin.kubernetes.objects import (
     KINDS,
@@ -21,8 +22,6 @@ from homelab_lib.twin.kubernetes.proxied import answered
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.program import Call, Reply
 
-_BY_UPDATE = ("kubectl-client-side-apply", "kubectl-create")
-_NO_FIELDS = ("apiVersion", "kind")
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
 
@@ -67,25 +66,24 @@ def _with_managers(cluster: Cluster, found: list[Object], words: Words) -> list[
     shown = []
     for each in found:
         meta = each["metadata"]
-        key = (kind_of(each, cluster.kinds).key, meta.get("namespace", ""), meta["name"])
+        kind = kind_of(each, cluster.kinds)
+        key, shape = (
+            (kind.key, meta.get("namespace", ""), meta["name"]),
+            shape_of(kind, cluster.version),
+        )
         managers = [
             {
                 "manager": manager,
-                "operation": "Update" if manager in _BY_UPDATE else "Apply",
+                "operation": "Update" if manager in cluster.updates else "Apply",
                 "apiVersion": each["apiVersion"],
                 "fieldsType": "FieldsV1",
-                "fieldsV1": _fields({k: v for k, v in said.items() if k not in _NO_FIELDS}),
+                "fieldsV1": ownership.written(shape, said),
             }
             for (at, manager), said in cluster.applied.items()
             if at == key
         ]
         shown.append(each | {"metadata": meta | {"managedFields": managers}})
     return shown
-
-
-def _fields(value: object) -> Object:
-    """Paths as the API writes them; of lists it would go on into the items."""
-    return {f"f:{k}": _fields(v) for k, v in value.items()} if isinstance(value, dict) else {}
 
 
 def _of_before(

@@ -6,7 +6,8 @@ beside it in tests/kube.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from homelab_lib.twin.kubernetes.fitting import Schema
@@ -18,6 +19,10 @@ Path = tuple[str, ...]
 
 UPDATES = frozenset({"kubectl-client-side-apply", "kubectl-create", "kubectl-label"})
 """Managers that don't apply: they are shown with the version that they spoke."""
+_BY_DEFAULT = {"protocol": "TCP"}
+"""Of keys, what an entry has that doesn't say it (api/core/v1, ``+default``); the schemas that are
+at hand leave it out."""
+_KEY = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^,\]]+)')
 _NOBODYS = frozenset({(".apiVersion",), (".kind",), (".metadata", ".name"),
                       (".metadata", ".namespace")})  # fmt: skip
 _HELP = """
@@ -77,9 +82,66 @@ def _meant(shape: Shape, schema: Schema) -> Schema:
 def _key(names: list[str], schema: Schema, entry: Object) -> str:
     """How an entry of a list is told from the others."""
     known = schema.get("properties") or {}
-    said = {name: entry.get(name, (known.get(name) or {}).get("default")) for name in sorted(names)}
+    said = {
+        name: entry.get(name, (known.get(name) or {}).get("default", _BY_DEFAULT.get(name)))
+        for name in sorted(names)
+    }
     pairs = (f"{name}={json.dumps(value)}" for name, value in said.items() if value is not None)
     return f"[{','.join(pairs)}]"
+
+
+def written(shape: Shape, document: Object) -> Object:
+    """What somebody says, as ``managedFields`` have it: every place of it, and no value."""
+    return _written(shape, shape.schema, document, ())
+
+
+def _written(shape: Shape, schema: Schema, value: Any, at: Path) -> Object:
+    found: Object = {}
+    for step, inner, each in _parts(shape, schema, value):
+        below = (*at, step)
+        if not _covered(shape, inner, each, below, set(_NOBODYS)):
+            itself: Object = {".": {}} if step.startswith("[") and not step.startswith("[=") else {}
+            found[_as_written(step)] = itself | _written(shape, inner, each, below)
+    return found
+
+
+def _as_written(step: str) -> str:
+    """A step as ``managedFields`` have it: ``f:spec``, ``k:{"name":"web"}``, ``v:"a"``."""
+    if step.startswith("."):
+        return f"f:{step[1:]}"
+    if step.startswith("[="):
+        return f"v:{step[2:-1]}"
+    keys = {name: json.loads(value) for name, value in _KEY.findall(step)}
+    return f"k:{json.dumps(keys, separators=(',', ':'))}"
+
+
+def read(shape: Shape, places: Object, document: Object) -> Object:
+    """What somebody says of an object, by the places that ``managedFields`` give it; the reverse
+    of `written`."""
+    said: Object = _read(shape, shape.schema, places, document)
+    return said
+
+
+def _read(shape: Shape, schema: Schema, places: Object, value: Any) -> Any:
+    parts = list(_parts(shape, schema, value))
+    if not parts:
+        return value
+    kept = [
+        (step, places[known], inner, each)
+        for step, inner, each in parts
+        if (known := _as_written(step)) in places
+    ]
+    if isinstance(value, dict):
+        return {s[1:]: _read(shape, inner, below, each) for s, below, inner, each in kept}
+    return [
+        _keys_of(step, each) | _read(shape, inner, below, each) if step[1] != "=" else each
+        for step, below, inner, each in kept
+    ]
+
+
+def _keys_of(step: str, entry: Object) -> Object:
+    """By what an entry is told from the others, which whoever changes it need not say."""
+    return {name: entry[name] for name, _ in _KEY.findall(step) if name in entry}
 
 
 def said_by(shape: Shape, documents: Iterable[Object]) -> set[Path]:
@@ -138,18 +200,22 @@ def _order(path: Path) -> tuple[tuple[bool, str], ...]:
     return tuple((at < last, step) for at, step in enumerate(path))
 
 
-def conflict(found: Mapping[str, list[Path]], version: str) -> ApiError:
+def conflict(
+    found: Mapping[str, list[Path]], version: str, updates: Collection[str] = UPDATES
+) -> ApiError:
     """What kubectl says of conflicts.
 
     Parameters
     ----------
     found
         The fields in question, by manager.
+    updates
+        Those that don't apply.
     version
         The version of the API that was spoken.
     """
     count = sum(map(len, found.values()))
-    named = {who: f'"{who}" using {version}' if who in UPDATES else f'"{who}"' for who in found}
+    named = {who: f'"{who}" using {version}' if who in updates else f'"{who}"' for who in found}
     if count == 1:
         ((who, (path,)),) = found.items()
         text = f"1 conflict: conflict with {named[who]}: {''.join(path)}"

@@ -1,16 +1,26 @@
 """Makes a twin's cluster what a real one says it is."""
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from homelab_lib.answers import Shape
 from homelab_lib.errors import HomelabError
-from homelab_lib.twin.kubernetes import certificates, charts, passwords, traefik
-from homelab_lib.twin.kubernetes.cluster import Cluster
-from homelab_lib.twin.kubernetes.definitions import establish
+from homelab_lib.twin.kubernetes import certificates, charts, ownership, passwords, traefik
+from homelab_lib.twin.kubernetes.cluster import Cluster, Key
+from homelab_lib.twin.kubernetes.definitions import establish, shape_of
 from homelab_lib.twin.kubernetes.k3s import AGREED, BINARY, CONFIG, TOKEN, found_cluster
-from homelab_lib.twin.kubernetes.objects import KINDS, Object, Objects, kind_of, pruned
+from homelab_lib.twin.kubernetes.objects import (
+    KINDS,
+    Kind,
+    Object,
+    Objects,
+    kind_of,
+    merged,
+    pruned,
+)
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of
@@ -22,7 +32,18 @@ _LONG_AGO_S = 86400.0
 _NOT_ASKED = ("Event", "Secret", "ServiceAccount", "CSINode",
               "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
               "PriorityClass", "CustomResourceDefinition")  # fmt: skip
-_OBJECT: Shape = {"kind": str, "metadata": {"name": str, "namespace?": str, "uid?": str}}
+_PLACES: dict[Any, Any] = {}
+_PLACES[str] = _PLACES  # mappings of mappings, as deep as they go
+_MANAGED: Shape = {
+    "manager?": str,
+    "operation?": str,
+    "subresource?": str,
+    "fieldsV1?": _PLACES,
+}
+_OBJECT: Shape = {
+    "kind": str,
+    "metadata": {"name": str, "namespace?": str, "uid?": str, "managedFields?": [_MANAGED]},
+}
 
 
 def seed_cluster(server: Machine, ask: Ask) -> None:
@@ -52,7 +73,7 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     names = [kind.resource for kind in KINDS.values() if kind.name not in _NOT_ASKED]
     cluster_definitions = _defined(cluster, ask)
     names += cluster_definitions
-    words = ("k3s", "kubectl", "get", ",".join(names), "-A", "-o", "json")
+    words = ("k3s", "kubectl", "get", ",".join(names), "-A", "--show-managed-fields", "-o", "json")
     found = json_of(ask, server.name, *words, shape={"items": [_OBJECT]})
     if found is None:
         return
@@ -61,9 +82,10 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
         cluster.objects["CustomResourceDefinition", "", name] = definition
     for document in pruned(found["items"]):
         meta = document["metadata"]
-        meta.pop("managedFields", None)
-        key = (kind_of(document, cluster.kinds).key, meta.get("namespace", ""), meta["name"])
+        managed, kind = meta.pop("managedFields", ()), kind_of(document, cluster.kinds)
+        key = (kind.key, meta.get("namespace", ""), meta["name"])
         cluster.objects[key] = document
+        _managed(cluster, kind, key, managed)
         cluster.since[meta.get("uid", "")] = world.clock.now() - _LONG_AGO_S
         if key[0] == "Pod":
             cluster.ran_before.add(meta.get("uid", ""))
@@ -74,6 +96,21 @@ def seed_cluster(server: Machine, ask: Ask) -> None:
     for node in cluster.all("Node"):
         _member(cluster, node["metadata"]["name"])
     _known_nodes(cluster, ask)
+
+
+def _managed(cluster: Cluster, kind: Kind, key: Key, managed: Sequence[Object]) -> None:
+    """Who manages what of an object; of its status, which nobody applies, it is not told."""
+    document, shape = cluster.objects[key], shape_of(kind, cluster.version)
+    for each in managed:
+        if each.get("subresource") == "status" or "manager" not in each:
+            continue
+        places = {step: below for step, below in each.get("fieldsV1", {}).items()
+                  if step != "f:status"}  # fmt: skip
+        who, said = each["manager"], ownership.read(shape, places, document)
+        head = {"apiVersion": document["apiVersion"], "kind": document["kind"]}
+        cluster.applied[key, who] = merged(cluster.applied.get((key, who), head), {}, said)
+        if each.get("operation") == "Update":
+            cluster.updates.add(who)
 
 
 def _defined(cluster: Cluster, ask: Ask) -> dict[str, Object]:

@@ -1,0 +1,89 @@
+"""Who else manages what we say of an object: what a server-side apply of ours would refuse.
+
+Source: kubernetes.io/docs/reference/using-api/server-side-apply (managers, conflicts); meta/v1
+FieldsV1 (``f:`` a field, ``k:`` an entry by its keys, ``v:`` one by its value, ``.`` the place
+itself); kubectl `pkg/cmd` (each command's --field-manager; `scale` gives none, and is ``kubectl``).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from homelab_lib.answers import Shape
+from homelab_lib.control import mark
+from homelab_lib.control.kubernetes.kubectl import Object, differs
+
+MANAGER = mark.TAG
+
+
+def _fields(value: object) -> object:
+    """Fields as they are written: mappings of mappings, and an entry's keys are JSON."""
+    if not isinstance(value, Mapping):
+        raise ValueError("fields are a mapping")
+    for step, below in value.items():
+        if step.startswith("k:") and not isinstance(json.loads(step[2:]), Mapping):
+            raise ValueError(f"an entry's keys are a mapping, not {step}")
+        _fields(below)
+    return value
+
+
+MANAGED: Shape = {
+    "metadata": {
+        "name": str,
+        "labels?": {str: str},
+        "managedFields?": [{"manager?": str, "operation?": str, "fieldsV1?": _fields}],
+    }
+}
+_BY_A_PERSON = frozenset(
+    ("kubectl", *(f"kubectl-{command}" for command in (
+        "annotate", "client-side-apply", "create", "edit", "label", "patch", "replace", "rollout",
+        "set")))
+)  # fmt: skip
+
+
+def others(wanted: Object, found: Object) -> dict[str, list[str]]:
+    """The places at which an object is not as wanted and others manage it, each with by whom.
+
+    Parameters
+    ----------
+    wanted, found
+        What we say of it, and how it is, of shape `MANAGED`.
+    """
+    said: dict[str, set[str]] = {}
+    for each in found["metadata"].get("managedFields", ()):
+        who = each.get("manager") or "somebody without a name"
+        if (who, each.get("operation")) == (MANAGER, "Apply"):
+            continue
+        for place in _held(each.get("fieldsV1", {}), wanted, found):
+            said.setdefault(place, set()).add(who)
+    return {place: sorted(managers) for place, managers in said.items()}
+
+
+def is_a_person(manager: str) -> bool:
+    """Whether that is what a person's own kubectl calls itself, and no controller does."""
+    return manager in _BY_A_PERSON
+
+
+def _held(fields: Mapping[str, Any], wanted: object, found: object, at: str = "") -> Iterator[str]:
+    """The places of a manager's at which something else is wanted."""
+    if not differs(wanted, found, at or "it"):
+        return
+    if not fields.keys() - {"."}:
+        yield at  # a value, or what only changes as a whole
+    for step, below in fields.items():
+        how, _, what = step.partition(":")
+        if how == "f" and isinstance(wanted, Mapping) and isinstance(found, Mapping):
+            if what in wanted and what in found:
+                place = f"{at}.{what}".lstrip(".")
+                yield from _held(below, wanted[what], found[what], place)
+        elif how == "k" and isinstance(wanted, list | tuple) and isinstance(found, list):
+            keys = json.loads(what)
+            ours = next((each for each in wanted if _has(each, keys)), None)
+            for i, there in enumerate(found):
+                if ours is not None and _has(there, keys):
+                    yield from _held(below, ours, there, f"{at}[{i}]")
+
+
+def _has(entry: Any, keys: Mapping[str, Any]) -> bool:
+    """Whether an entry of a list is the one of these keys; what it doesn't say is a default."""
+    return isinstance(entry, Mapping) and all(entry.get(k, v) == v for k, v in keys.items())
