@@ -64,9 +64,10 @@ def seeded(
         found = world.machines.get(name)
         if kind is not None and kind.in_vms and found is not None and found.up:
             with _understood(name, asking):
-                found.up = seed_machine(found, asking)
-                if found.up:
+                if seed_machine(found, asking):
                     kind.seed(found, asking)
+                else:
+                    found.up, found.closed = False, True  # it is no empty one, whatever starts it
     for machine in list(world.machines.values()):
         for seed_more in world.seeds:
             with _understood(machine.name, asking):

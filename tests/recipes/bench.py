@@ -131,6 +131,8 @@ class Bench:
 
         def ask(host, argv):
             machine = self.world.machines[host]
+            if machine.closed:
+                return None
             begin = PINNED + ("" if machine.user == "root" else SUDO)
             reply = machine.run(begin + shlex.join(argv)).finished()
             return reply.status, reply.out.decode(), reply.err.decode()

@@ -105,6 +105,26 @@ def test_without_its_hba_a_pool_is_out_and_its_share_leads_nowhere():
     assert there.world.nfs(node, "10.0.30.30", "/mnt/tank/files")[1] == ""
 
 
+@pytest.mark.parametrize("unseen", ["off", "closed"])
+def test_one_into_which_nobody_could_look_is_never_an_empty_one(unseen):
+    """A plan that restarts its node would find a NAS without pools, and make them on its disks."""
+    there = bench(3)
+    node, nas = there.world.machines["hyper"], there.world.machines["nas"]
+    if unseen == "off":
+        node.stop_vm(110)
+    else:
+        nas.closed = True
+    planned = there.likeness().world
+    planned.machines["hyper"].reboot()
+    planned.clock.sleep(300)
+    assert planned.machines["hyper"].vms[110].running
+    assert not planned.machines["nas"].accepts_logins()
+    nas.closed = False
+    node.reboot()
+    there.world.clock.sleep(300)
+    assert nas.accepts_logins()
+
+
 def test_its_image_may_be_there_already(tmp_path):
     document = yaml.safe_load(FILE.read_text())
     document["images"]["truenas"] |= {"exists": True}

@@ -135,6 +135,7 @@ class Machine:
         # What is on a block device of its own: file system and kind, or why it can't be mounted.
         self.on_device: Callable[[Machine, str, str], tuple[Tree, str] | str] | None = None
         self.up = True
+        self.closed = False  # what is inside is not known, and nobody gets in
         self.boots = 0
         self.booted_s = world.clock.now() - 86400.0
         self.nologin_s = 0.0  # how long after a boot PAM lets in nobody but root
@@ -201,7 +202,8 @@ class Machine:
 
     def accepts_logins(self) -> bool:
         """Whether its sshd answers."""
-        return self.up and self.world.clock.now() >= self.booted_s + self.sshd_after_s
+        listens_s = self.booted_s + self.sshd_after_s
+        return self.up and not self.closed and self.world.clock.now() >= listens_s
 
     def sees_disk(self, name: str) -> bool:
         """Whether its kernel drives a disk that is in it: ``sdb``."""

@@ -74,7 +74,6 @@ class Guest(Machine):
         self.up = False
         self.cloud_init: tuple[str, list[str]] = ("not started", [])
         self.instance = ""
-        self.closed = False  # what is inside is not known, and nobody gets in
         self.vouched = False  # somebody else has set it up, and lets us in
         self.by_hand = False  # from its ISO image, and gave it the addresses of the lab
         self.agent_slow = False  # it answers commands with a number to ask again with
@@ -239,9 +238,6 @@ class Guest(Machine):
         self.set_up()
         self.closed = True
         self.units["qemu-guest-agent"] = Unit("qemu-guest-agent", enabled=True, active="active")
-
-    def accepts_logins(self) -> bool:
-        return super().accepts_logins() and not self.closed
 
     def power_on(self) -> None:
         if self.system is None:

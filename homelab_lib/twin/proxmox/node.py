@@ -311,11 +311,12 @@ class ProxmoxNode(Machine):
 
     def look_at_shares(self) -> None:
         """Whether each NFS storage on a VM of this world is there, which goes and comes with that
-        VM. `PVE::Storage::NFSPlugin`, check_connection."""
+        VM; of one that nobody can look into it stays as the node has told. Source:
+        `PVE::Storage::NFSPlugin`, check_connection."""
         for store in self.stores.values():
             server = str(store.options.get("server", ""))
             machine = self.world.find_ip(server) if store.kind == "nfs" else None
-            if machine is not None and machine.name in self.world.lab.vms:
+            if machine is not None and machine.name in self.world.lab.vms and not machine.closed:
                 found, _ = self.world.nfs(self, server, str(store.options.get("export", "")))
                 store.active = found is not None
 
@@ -410,7 +411,12 @@ class ProxmoxNode(Machine):
                 return
 
     def _start_at_boot(self, vm: VirtualMachine) -> bool:
-        """What does not start fails by itself: the task that starts them all ends well."""
+        """What does not start fails by itself: the task that starts them all ends well.
+
+        What nobody has seen is not an empty machine: it runs, and nobody gets in. (One that a
+        person has started is looked at anew, `Change.unseen`.)
+        """
+        first = vm.guest is None
         upid = self.tasks.begin("qmstart", str(vm.vmid))
         try:
             self.start_vm(vm.vmid)
@@ -418,6 +424,8 @@ class ProxmoxNode(Machine):
             self.tasks.end(upid, error.text)
             return False
         self.tasks.end(upid)
+        if first and vm.unseen and vm.guest is not None:
+            vm.guest.inside.closed = True
         return True
 
     def state(self) -> dict[str, Any]:

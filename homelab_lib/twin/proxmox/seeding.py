@@ -223,6 +223,7 @@ def _seed_vm(node: ProxmoxNode, row: dict[str, Any], config: dict[str, Any], ask
     _seed_sizes(node, kept)
     vm.running = row.get("status") == "running"
     if not vm.running:
+        vm.unseen = True
         return
     vm.started = dict(kept)
     vm.since_s = node.world.clock.now() - row.get("uptime", 0)

@@ -42,6 +42,8 @@ class VirtualMachine:
         What the last broadcast said of it, and since when that is not so any more.
     since_s
         When it was switched on.
+    unseen
+        Whether the real one was off when its node was asked: what is on its disks nobody knows.
     """
 
     vmid: int
@@ -55,6 +57,7 @@ class VirtualMachine:
     told: dict[str, Any] = field(default_factory=dict)
     changed_s: float = -math.inf
     since_s: float = 0.0
+    unseen: bool = False
 
     @property
     def memory_bytes(self) -> int:
