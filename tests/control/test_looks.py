@@ -6,8 +6,9 @@ import pytest
 
 from homelab_lib.control.kubernetes.containers import sights
 from homelab_lib.control.linux.memory import memory_of
+from homelab_lib.control.linux.restic import Access, locks
 from homelab_lib.control.linux.served import shown_until_s, written_until_s
-from homelab_lib.errors import NotUnderstood
+from homelab_lib.errors import NotUnderstood, StepFailed
 from homelab_lib.transport.command import Result, read
 
 PODS = '{"items":[{"metadata":{"name":"llm-0","namespace":"ai"},"spec":{"nodeName":"w1",\
@@ -109,3 +110,12 @@ def test_nothing_but_looking_may_be_run_in_a_pod():
                   "-n", "ai", "-it", "--", "nvidia-smi", "-L")):  # fmt: skip
         with pytest.raises(ValueError, match="read-only"):
             read(*other)
+
+
+def test_a_lock_that_is_gone_is_none_and_one_that_cannot_be_read_is_not_taken_for_none():
+    listed = {"list": f"{'a' * 64}\n", "date": "1788000000\n"}
+    for gone in ("open /kept/locks/aaa: no such file or directory", "file does not exist",
+                 "The specified key does not exist."):  # fmt: skip
+        assert locks(Host(**listed, cat=Result(1, "", f"{gone}\n")), Access("b2")) == []
+    with pytest.raises(StepFailed, match="connection reset"):
+        locks(Host(**listed, cat=Result(1, "", "read: connection reset by peer\n")), Access("b2"))

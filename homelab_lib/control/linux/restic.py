@@ -358,7 +358,9 @@ def locks(host: Host, access: Access) -> list[Lock]:
         words = access.looks("cat", "lock", each)
         shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
         if shown.exit_status:
-            continue  # it was taken away meanwhile
+            if any(gone in shown.stderr.lower() for gone in _NOT_THERE):
+                continue  # it was taken away meanwhile
+            raise _failed(host, shown)
         row = answers.understood(shown.stdout, _LOCK, host=host.name, line=" ".join(words))
         age_s = now_s - _seconds(row["time"])
         found.append(Lock(f"{row['hostname']}, process {row['pid']}", row["exclusive"], age_s))

@@ -129,7 +129,10 @@ def _cat(machine: Machine, call: Call, found: Repository, rest: list[str], given
     locks = [lock for lock in found.locks if rest == ["lock", lock.id]]
     if locks:
         return Reply(0, json.dumps(locks[0].row, indent=2) + "\n")
-    raise fatal(machine, f"could not find ID: no matching ID found for {' '.join(rest)!r}")
+    place = place_of(machine, call, {name: values[-1] for name, values in given.items()})
+    why = "The specified key does not exist." if place.startswith("s3:") else (
+        f"open {place}/{rest[0]}s/{rest[-1]}: no such file or directory")  # fmt: skip
+    return Reply(1, stderr=f"{why}\n")
 
 
 def _tagged(found: Repository, given: Given) -> list[Snapshot]:
