@@ -14,7 +14,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, get
-from homelab_lib.control.kubernetes.objects import LAB
+from homelab_lib.control.kubernetes.objects import is_ours
 from homelab_lib.control.linux.drills import BEGIN, COPY, FOLDER, NOTE, is_held, last_held
 from homelab_lib.control.linux.restic import Access, tags
 from homelab_lib.errors import StepFailed
@@ -22,6 +22,8 @@ from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Di
 from homelab_lib.transport.command import change
 
 SPACE = "homelab-drill"
+DRILL = "homelab/drill"
+"""The label of what a drill makes: its name. Nothing without it is deleted."""
 _CLAIM: Shape = {
     "spec": {
         "volumeName?": str,
@@ -216,7 +218,8 @@ class Removed:
         for kind in ("job", "persistentvolumeclaim"):
             there = get(host, kind, self.claim, SPACE, shape=_LABELLED)
             if there is not None:
-                ours = there["metadata"].get("labels", {}).get(LAB) == self.lab
+                labels = there["metadata"].get("labels", {})
+                ours = is_ours(labels, self.lab) and labels.get(DRILL) == self.claim
                 found[kind] = "ours" if ours else "theirs"
         return found
 
@@ -225,7 +228,7 @@ class Removed:
             what = " and ".join(kind for kind, whose in observed.items() if whose == "theirs")
             return Diff(
                 conflict=f"{what} {SPACE}/{self.claim} is there, and we did not make it for lab "
-                f"{self.lab}: look at it, and delete it by hand"
+                f"{self.lab} and this drill: look at it, and delete it by hand"
             )
         return Diff(tuple(self._removed(kind) for kind in observed))
 

@@ -17,6 +17,16 @@ _KEPT = "kustomize.toolkit.fluxcd.io/name"
 """The label of what Flux has taken over."""
 
 
+def marks(lab: str) -> dict[str, str]:
+    """The labels of what a lab's runbooks have made."""
+    return {MANAGED_BY: mark.TAG, LAB: lab}
+
+
+def is_ours(labels: Mapping[str, str], lab: str) -> bool:
+    """Whether labels have all of a lab's marks."""
+    return marks(lab).items() <= labels.items()
+
+
 @dataclass(frozen=True)
 class Applied:
     """An object, as far as we say what it is.
@@ -60,10 +70,6 @@ class Applied:
         group = str(self.document["apiVersion"]).rpartition("/")[0]
         return f"{self.kind.lower()}.{group}" if group else self.kind.lower()
 
-    @property
-    def _marks(self) -> dict[str, str]:
-        return {MANAGED_BY: mark.TAG, LAB: self.lab}
-
     def observe(self, host: Host) -> Any:
         names = (self.resource, self.object_name, self.namespace)
         return get(host, *names, shape=MANAGED, managers=True)
@@ -77,7 +83,7 @@ class Applied:
             undo = f"kubectl delete {self.resource} {self.object_name}{space}"
             return Diff((Change(f"make {self.name}", self._apply(), undo=undo),))
         labels = observed["metadata"].get("labels", {})
-        if {key: labels.get(key) for key in self._marks} != self._marks:
+        if not is_ours(labels, self.lab):
             return Diff(conflict=self._foreign(where))
         if _KEPT in labels:
             return Diff(
@@ -112,7 +118,7 @@ class Applied:
     def whole(self) -> dict[str, Any]:
         """The object with our marks, as it is applied."""
         metadata = self.document["metadata"]
-        labels = {**metadata.get("labels", {}), **self._marks}
+        labels = {**metadata.get("labels", {}), **marks(self.lab)}
         return {**self.document, "metadata": {**metadata, "labels": labels}}
 
     def _apply(self, *more: str) -> Any:
@@ -148,7 +154,7 @@ class Applied:
 
     def _foreign(self, where: str) -> str:
         space = f" -n {self.namespace}" if self.namespace else ""
-        labels = " ".join(f"{key}={value}" for key, value in self._marks.items())
+        labels = " ".join(f"{key}={value}" for key, value in marks(self.lab).items())
         return (
             f"{self.name} is there with another {where}, and we did not make it for lab "
             f"{self.lab}. If the lab may change it: kubectl label {self.resource} "

@@ -8,10 +8,9 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
-from homelab_lib.control import mark
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
 from homelab_lib.control.kubernetes.managers import MANAGER
-from homelab_lib.control.kubernetes.objects import LAB, MANAGED_BY
+from homelab_lib.control.kubernetes.objects import is_ours, marks
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change, read
@@ -44,10 +43,6 @@ class SecretObject:
     def name(self) -> str:
         return f"Secret {self.namespace}/{self.object_name}"
 
-    @property
-    def _marks(self) -> dict[str, str]:
-        return {MANAGED_BY: mark.TAG, LAB: self.lab}
-
     def observe(self, host: Host) -> dict[str, Any]:
         words = (*KUBECTL, "get", "secret", self.object_name, "-n", self.namespace)
         words += ("--ignore-not-found", "-o")
@@ -56,14 +51,14 @@ class SecretObject:
         labels = _texts(host, *words, "jsonpath={.metadata.labels}")
         held = _texts(host, *words, "jsonpath={.data}", secret=True)
         other = [key for key, value in self.values.items() if held.get(key) != _encoded(value)]
-        ours = {key: labels.get(key) for key in self._marks} == self._marks
+        ours = is_ours(labels, self.lab)
         return {"there": True, "ours": ours, "other": sorted(other)}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["there"] and not observed["other"]:
             return Diff()
         if observed["there"] and not observed["ours"]:
-            labels = " ".join(f"{key}={value}" for key, value in self._marks.items())
+            labels = " ".join(f"{key}={value}" for key, value in marks(self.lab).items())
             return Diff(
                 conflict=f"{self.name} is there with another value of "
                 f"{', '.join(observed['other'])}, and we did not make it for lab {self.lab}. If "
@@ -97,7 +92,11 @@ class SecretObject:
         )
 
     def _document(self) -> str:
-        metadata = {"name": self.object_name, "namespace": self.namespace, "labels": self._marks}
+        metadata = {
+            "name": self.object_name,
+            "namespace": self.namespace,
+            "labels": marks(self.lab),
+        }
         data = {key: _encoded(value) for key, value in self.values.items()}
         whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
         return json.dumps(whole, sort_keys=True)

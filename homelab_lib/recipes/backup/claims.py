@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator
 
-from homelab_lib.control.clock import clock_s
 from homelab_lib.control.kubernetes.claim_drill import (
+    DRILL,
     SPACE,
     ClaimDrill,
     Place,
@@ -11,10 +11,9 @@ from homelab_lib.control.kubernetes.claim_drill import (
     place_of,
     removed,
 )
-from homelab_lib.control.kubernetes.kubectl import get
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Bound, Finished
-from homelab_lib.control.linux.drills import last_drill
+from homelab_lib.control.linux.drills import is_held, last_held
 from homelab_lib.control.linux.restic import Access
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
@@ -84,10 +83,8 @@ class Drill:
         return removed(self.claim)
 
     def _due(self, ctx: Context) -> bool:
-        host = ctx.host(self.machine)
-        last = last_drill(host, self.described.name)
-        within_s = self.described.every_days * _DAY_S
-        return last is None or not last.good or clock_s(host) - last.made_s > within_s
+        last = last_held(ctx.host(self.machine), self.described.name)
+        return not is_held(last, self.described.every_days * _DAY_S)
 
     def _living(self, ctx: Context) -> Place:
         """Where it lies.
@@ -116,14 +113,8 @@ class Drill:
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """What an earlier one has left, gone; a claim beside it, restored and compared; gone."""
-        each, server = self.described, ctx.host(self.server)
-        due = self._due(ctx)
-        left = any(
-            get(server, kind, self.claim, SPACE) is not None
-            for kind in ("job", "persistentvolumeclaim")
-        )
-        if left:
-            yield Removed(self.server, self.lab.name, self.claim, before=True)
+        each, due = self.described, self._due(ctx)
+        yield Removed(self.server, self.lab.name, self.claim, before=True)
         if not due:
             return
         living = self._living(ctx)
@@ -144,7 +135,7 @@ class Drill:
         return {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": {"name": self.claim, "namespace": SPACE},
+            "metadata": {"name": self.claim, "namespace": SPACE, "labels": {DRILL: self.claim}},
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": living.storage_class,
@@ -156,6 +147,7 @@ class Drill:
         """The job that has it get its folder, on the node where the copy is restored: a class that
         waits for a pod gives none before."""
         job = manifests.job(self.claim, SPACE, _LOOKS, {"data": self.claim})
+        job["metadata"]["labels"] = {DRILL: self.claim}
         pod = job["spec"]["template"]["spec"]
         pod["nodeSelector"] = {"kubernetes.io/hostname": living.node}
         pod["tolerations"] = [{"operator": "Exists"}]
