@@ -145,6 +145,16 @@ def test_a_disk_in_use_is_given_to_nobody(described):
     assert there.wire.sent == []
 
 
+def test_of_two_disks_with_one_number_none_is_given_away(described):
+    there = bench(described())
+    rows = there.world.machines["hyper"].disk_rows
+    rows[-2]["serial"] = rows[-1]["serial"] = "NEAR0001"
+    step, said = there.stops()
+    assert step == "room"
+    assert "both say that their serial number is NEAR0001 (near)" in said
+    assert there.wire.sent == []
+
+
 def test_a_disk_of_another_guest_is_given_to_nobody(described):
     """What a guest that runs has written to it the node does not see: it looks empty there."""
     there = bench(described())

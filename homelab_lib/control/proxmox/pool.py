@@ -74,9 +74,8 @@ class ZfsPool:
 
     def observe(self, host: Host) -> dict[str, Any]:
         """Its disks as they are, and the pool with those that it stands on."""
-        path = f"/nodes/{self.node}/disks"
-        rows = api(host, f"{path}/list", shape=_DISKS)
-        pools = api(host, f"{path}/zfs", shape=_POOLS)
+        rows = _disks(host, self.node)
+        pools = api(host, f"/nodes/{self.node}/disks/zfs", shape=_POOLS)
         there = next((row for row in pools if row["name"] == self.pool), None)
         serials = {row["devpath"]: row.get("serial", "").strip() for row in rows}
         members = [] if there is None else _members(host, self.node, self.pool, serials)
@@ -180,12 +179,18 @@ def lies_on(host: Host, node: str, pool: str) -> list[str] | None:
     host, node, pool
         The machine, its node name, and the pool's.
     """
-    path = f"/nodes/{node}/disks"
-    if pool not in [row["name"] for row in api(host, f"{path}/zfs", shape=_POOLS)]:
+    pools = api(host, f"/nodes/{node}/disks/zfs", shape=_POOLS)
+    if pool not in [row["name"] for row in pools]:
         return None
-    rows = api(host, f"{path}/list", shape=_DISKS)
+    rows = _disks(host, node)
     serials = {row["devpath"]: row.get("serial", "").strip() for row in rows}
     return sorted(_members(host, node, pool, serials))
+
+
+def _disks(host: Host, node: str) -> list[dict[str, Any]]:
+    path = f"/nodes/{node}/disks/list"
+    found: list[dict[str, Any]] = api(host, path, "--skipsmart", "1", shape=_DISKS)
+    return found
 
 
 def _members(host: Host, node: str, pool: str, serials: dict[str, str]) -> list[str]:

@@ -90,11 +90,21 @@ def _wanted(host: Host, lab: Lab, vm: Vm) -> list[tuple[str, str, str, Row | Non
     given = {drive: each.disk for drive, each in vm.disks.items() if each.disk}
     if not given:
         return []
-    rows = api(host, f"/nodes/{node(lab, vm.host)}/disks/list", shape=_DISKS)
-    by_serial = {row.get("serial", ""): row for row in rows}
-    disks = lab.hosts[vm.host].disks
-    serials = {name: disks[name].serial or "" for name in given.values()}
-    return [(d, name, serials[name], by_serial.get(serials[name])) for d, name in given.items()]
+    path = f"/nodes/{node(lab, vm.host)}/disks/list"
+    rows = api(host, path, "--skipsmart", "1", shape=_DISKS)
+    wanted = []
+    for drive, name in given.items():
+        serial = lab.hosts[vm.host].disks[name].serial or ""
+        mine = [row for row in rows if row.get("serial") == serial]
+        if len(mine) > 1:
+            paths = " and ".join(row["devpath"] for row in mine)
+            raise StepFailed(
+                f"{paths} both say that their serial number is {serial} ({name})",
+                where=host.name,
+                fix="nobody can tell which is meant, and USB bridges do that: take one out",
+            )
+        wanted.append((drive, name, serial, mine[0] if mine else None))
+    return wanted
 
 
 def _configs(host: Host, called: str) -> dict[int, dict[str, str]]:
