@@ -197,7 +197,7 @@ ANY_NUMBER = {
 """Parameters of which some of the odd numbers can be, and why; nan never can."""
 WITHOUT_NUMBERS = {
     "bounds.holds", "bounds.takes", "paths.checked", "paths.edge_bps", "paths.passing",
-    "paths.node_bps", "paths.path_bandwidth", "paths.uncollected", "paths.widest_routes",
+    "paths.node_bps", "paths.path_bandwidth", "paths.widest_routes",
     "paths.widths",
     "pcie.negotiate", "reachability.subnets_without_route", "reachability.vlan_reachability",
     "topology.lost_when", "topology.single_points_of_failure",
