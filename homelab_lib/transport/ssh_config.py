@@ -232,7 +232,14 @@ class _Reading:
             return  # to ssh that is as if nothing were said
         if keyword == "proxyjump" and "proxycommand" in values:
             return
-        if keyword == "proxycommand" and values.get("proxyjump", ["none"])[0].lower() != "none":
+        if keyword == "proxycommand" and "proxyjump" in values:
+            if values["proxyjump"][0].lower() == "none" and line.rest.lower() != "none":
+                raise self._bad(
+                    line.place,
+                    "ProxyCommand after `ProxyJump none` is followed by some releases of ssh, and"
+                    " passed over by others",
+                    "install the OpenSSH client, or leave out one of the two",
+                )
             return
         if keyword in _WHOLE_LINE:
             words = [line.rest.lstrip(" \t=")]

@@ -66,7 +66,7 @@ def both(config, text, name="nas", **lab):
         "Host nas\n IdentityAgent ~/%h.sock\nHost *\n IdentityAgent none\n",
         "Host nas\n ProxyJump a,b@c:9,ssh://d@e:10\nHost e\n User x\n Port 11\nHost *\n Port 12\n",
         "Host nas\n ProxyCommand none\n ProxyJump door\nHost door\n ProxyCommand nc %h %p\n",
-        "Host nas\n ProxyJump none\n ProxyCommand nc %h %p\nHost *\n ProxyJump door\n",
+        "Host nas\n ProxyJump none\nHost *\n ProxyJump door\n ProxyCommand none\n",
         "Host nas\n ProxyCommand=ssh -W '[%h]:%p' \"door\" # yes\n",
         'Host nas\n UserKnownHostsFile ~/a /b%n "c d"\n GlobalKnownHostsFile /g ~/h\n',
         "Host nas\n UserKnownHostsFile none\nHost *\n UserKnownHostsFile /x\n",
@@ -127,6 +127,7 @@ def test_what_ssh_does_not_take_we_do_not_take_either(tmp_path, text):
         "Host nas\n BindInterface lo\n",
         "Host nas\n User %u\n",
         "Host nas\n PKCS11Provider /usr/lib/p11.so\n",
+        "ProxyJump none\nHost nas\n ProxyCommand nc %h %p\n",
     ],
 )
 def test_what_takes_an_ssh_is_refused_by_name_without_one(tmp_path, text):
