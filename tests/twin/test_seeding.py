@@ -70,7 +70,6 @@ def test_an_answer_of_another_form_is_a_clear_error_or_none(hosts, seed):
 
 
 _RELEASE = ("cat", "/etc/os-release")
-_WHICH = ("which", "curl", "wget")
 _NO_DPKG = ("dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
 
 
@@ -84,16 +83,21 @@ _NO_DPKG = ("dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
         ("/usr/bin/which: no wget in (/usr/bin)\nwhich: Input/output error\n", False),
     ],
 )
+@pytest.mark.parametrize("there", [{"curl"}, set()])
 def test_only_that_a_program_is_nowhere_is_said_by_a_failure_of_which(
-    hosts, complaint, is_an_answer
+    hosts, complaint, is_an_answer, there
 ):
     hosts.instead = {
         ("proxmox", _NO_DPKG): (127, "", "env: 'dpkg-query': No such file or directory\n"),
-        ("proxmox", _WHICH): (1, "/usr/bin/curl\n", complaint),
+        # Of both at once GNU's would end with 2, where neither is there.
+        ("proxmox", ("which", "curl", "wget")): (2 - len(there), "", complaint),
     }
+    for name in ("curl", "wget"):
+        found = (0, f"/usr/bin/{name}\n", "") if name in there else (1, "", complaint)
+        hosts.instead["proxmox", ("which", name)] = found
     try:
         if is_an_answer:
-            assert set(seeded(LAB, hosts).machines["proxmox"].packages) == {"curl"}
+            assert set(seeded(LAB, hosts).machines["proxmox"].packages) == there
         else:
             with pytest.raises(HomelabError, match="Input/output error"):
                 seeded(LAB, hosts)

@@ -68,8 +68,8 @@ def _held(fields: Mapping[str, Any], wanted: object, found: object, at: str = ""
     """The places of a manager's at which something else is wanted."""
     if not differs(wanted, found, at or "it"):
         return
-    if not fields.keys() - {"."}:
-        yield at  # a value, or what only changes as a whole
+    if not fields and at:
+        yield at  # a value, or what only changes as a whole; "." is that it is there at all
     for step, below in fields.items():
         how, _, what = step.partition(":")
         if how == "f" and isinstance(wanted, Mapping) and isinstance(found, Mapping):

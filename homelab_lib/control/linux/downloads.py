@@ -75,7 +75,7 @@ class Download:
         if facts["kind"] == FILE and not self._as_wanted(facts):
             facts["ours"] = bool(claimed(host, [self._claim]))
         if not self._as_wanted(facts):
-            which = host.read("which", "curl", "wget", ok=(0, 1)).stdout
+            which = host.read("which", "curl", "wget", ok=(0, 1, 2)).stdout
             facts["fetcher"] = bool(which.strip())
         return facts
 

@@ -25,7 +25,8 @@ from homelab_lib.transport.reads import declare
 FOLDER = "/etc/homelab/restic"
 _NO_REPOSITORY, _LOCKED, _WRONG_KEY = 10, 11, 12
 _NOT_THERE = ("the specified key does not exist", "no such file or directory",
-              "file does not exist")  # fmt: skip
+              "file does not exist", "> does not exist")  # fmt: skip
+"""By S3, a folder, SFTP and a rest-server (restic's internal/backend; there ``<lock/1a2b>``)."""
 _NO_BUCKET = "The specified bucket does not exist"
 _HAS_KEYS = "repository already contains keys"
 _LOOKS_FOR_KEYS = (0, 17)  # from this release on `init` leaves alone what has keys already

@@ -89,7 +89,7 @@ class Tool:
         facts = dict(facts) | {"obstacle": program.obstacle or receipt.obstacle}
         facts["receipt"] = self._ours(host) if receipt.there else {}
         if not self._as_wanted(facts):
-            which = host.read("which", "curl", "wget", ok=(0, 1)).stdout
+            which = host.read("which", "curl", "wget", ok=(0, 1, 2)).stdout
             facts["fetcher"] = bool(which.strip())
         return facts
 

@@ -119,8 +119,10 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
     packages = _told(machine, ask, "dpkg-query", "-W", "-f", r"${Package}\t${Version}\n")
     machine.packages = dict(line.partition("\t")[::2] for line in packages or ())
     if packages is None:  # not a Debian, say; what fetches files may be there all the same
-        paths = lines_of(ask, machine.name, "which", "curl", "wget", lacks=_NOWHERE) or ()
-        machine.packages = {path.rpartition("/")[2]: "" for path in paths}
+        # One by one: of several, GNU's ends with how many are nowhere.
+        for name in ("curl", "wget"):
+            if lines_of(ask, machine.name, "which", name, lacks=_NOWHERE):
+                machine.packages[name] = ""
     users, groups = (_told(machine, ask, "getent", base) for base in ("passwd", "group"))
     machine.accounts.read(users or (), groups or ())
     _seed_login(machine, ask)
