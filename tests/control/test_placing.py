@@ -13,11 +13,14 @@ import os
 import stat
 import subprocess
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from homelab_lib.control.linux import Download, File
+from homelab_lib.control.linux import Account, Download, File
 from homelab_lib.control.linux.placing import LEDGER, claim, folder_mode
+from homelab_lib.control.linux.tools import Tool
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import Result, read
 
@@ -268,7 +271,8 @@ def fetching(request, tmp_path):
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in (request.param, "sh", "env", "stat", "cat", "sha256sum", "which", "install", "mv",
-                 "rm", "sync", "chmod", "grep", "mkdir", "printf", "timeout", "id"):  # fmt: skip
+                 "rm", "cp", "sync", "chmod", "grep", "mkdir", "printf", "timeout",
+                 "id"):  # fmt: skip
         found = next((f"{d}/{name}" for d in ("/usr/bin", "/bin") if os.path.exists(f"{d}/{name}")),
                      None)  # fmt: skip
         if found is None:
@@ -289,6 +293,24 @@ def fetch(host, resource):
     return host.run(resource.diff(observed).changes[0].call)
 
 
+def tool(path, url, content=b"#!/bin/sh\n", **more):
+    """The same for a program in a user's own folders."""
+    account = Account(getpass.getuser(), "users", str(path.parent))
+    digest = hashlib.sha256(content).hexdigest()
+    return Tool("here", path.name, account, url, digest, lab="attic", **more)
+
+
+def left(folder):
+    """What lies under any name that begins as the file's."""
+    return [str(each.relative_to(folder)) for each in folder.rglob("kubectl*")]
+
+
+@pytest.fixture(params=[download, tool])
+def fetched(request):
+    """What is fetched: a file of root's, or a program of a user's."""
+    return request.param
+
+
 def test_a_file_is_fetched(fetching, tmp_path, site):
     wanted = download(tmp_path / "kubectl", f"{site}/good")
     done = fetch(fetching, wanted)
@@ -298,23 +320,39 @@ def test_a_file_is_fetched(fetching, tmp_path, site):
 
 
 @pytest.mark.parametrize("path", ["/evil", "/missing"])
-def test_what_is_not_what_was_named_leaves_nothing(fetching, tmp_path, site, path):
-    done = fetch(fetching, download(tmp_path / "kubectl", f"{site}{path}", b"good"))
+def test_what_is_not_what_was_named_leaves_nothing(fetching, tmp_path, site, path, fetched):
+    done = fetch(fetching, fetched(tmp_path / "kubectl", f"{site}{path}", b"good"))
     assert done.returncode != 0
-    assert not list(tmp_path.glob("kubectl*"))
+    assert not left(tmp_path)
 
 
-def test_what_never_ends_is_cut_off(fetching, tmp_path, site):
-    wanted = download(tmp_path / "kubectl", f"{site}/endless", size_bytes=10_000_000)
-    done = fetch(fetching, wanted)
-    assert done.returncode != 0
-    assert not list(tmp_path.glob("kubectl*"))
-
-
-def test_what_takes_too_long_is_given_up(fetching, tmp_path, site):
-    wanted = download(tmp_path / "kubectl", f"{site}/slow", timeout_s=1)
+def test_a_download_that_never_ends_is_cut_off_at_its_size(fetching, tmp_path, site, fetched):
+    """By size, and long before its time is up; nothing of it stays on the disk."""
+    wanted = fetched(tmp_path / "kubectl", f"{site}/endless", size_bytes=10_000_000)
+    begun = time.monotonic()
     assert fetch(fetching, wanted).returncode != 0
-    assert not list(tmp_path.glob("kubectl*"))
+    assert time.monotonic() - begun < 20 < wanted.timeout_s
+    assert not left(tmp_path)
+
+
+def test_what_takes_too_long_is_given_up(fetching, tmp_path, site, fetched):
+    wanted = fetched(tmp_path / "kubectl", f"{site}/slow", timeout_s=1)
+    assert fetch(fetching, wanted).returncode != 0
+    assert not left(tmp_path)
+
+
+def test_a_tool_goes_through_no_link_that_lies_about(fetching, tmp_path, site):
+    wanted = tool(tmp_path / "kubectl", f"{site}/good")
+    folder = Path(wanted.path).parent
+    folder.mkdir(parents=True)
+    for ending in ("new", "archive"):
+        (tmp_path / ending).write_text("precious\n")
+        (folder / f"kubectl.homelab-{ending}").symlink_to(tmp_path / ending)
+    done = fetch(fetching, wanted)
+    assert done.returncode == 0, done.stderr
+    assert wanted.diff(wanted.observe(fetching)).clean
+    for ending in ("new", "archive"):
+        assert (tmp_path / ending).read_text() == "precious\n"
 
 
 def test_a_host_without_either_says_what_to_install(tmp_path, fetching):

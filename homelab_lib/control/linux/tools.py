@@ -13,19 +13,21 @@ _UNKNOWN_SIZE_BYTES = 2**30
 _PATIENCE_S = 60  # beyond what curl or wget is given, for digests and the disk
 
 # $1 path, $2 receipt, $3 URL, $4 digest, $5 member or nothing, $6 bytes, $7 seconds, $8 the digest
-# of what is there now, or nothing. The receipt is written first: what was cut off in between is
-# done anew, and what is ours is never taken for somebody else's.
+# of what is there now, or nothing, $9 the bytes in blocks of 512. What a server sends beyond them
+# is cut off by the kernel where the program does not count. The receipt is written first: what was
+# cut off in between is done anew, and what is ours is never taken for somebody else's.
 _INSTALL = (
     'set -e; umask 022; n="$1.homelab-new"; a="$1.homelab-archive"; '
-    'trap \'rm -f -- "$n" "$a"\' EXIT; mkdir -p "${1%/*}" "${2%/*}"; '
+    'trap \'rm -f -- "$n" "$a"\' EXIT; mkdir -p "${1%/*}" "${2%/*}"; rm -f -- "$n" "$a"; '
     "p=curl; command -v curl > /dev/null || p=wget; "
-    '[ "$p" = wget ] || timeout "$7" curl -fsSL --retry 3 --connect-timeout 30 '
-    '--max-filesize "$6" -o "$a" "$3"; '
-    '[ "$p" = curl ] || timeout "$7" wget -q -t 3 -T 30 -O "$a" "$3"; '
+    '( ulimit -f "$9"; if [ "$p" = curl ]; '
+    'then timeout "$7" curl -fsSL --retry 3 --connect-timeout 30 --max-filesize "$6" -o "$a" "$3"; '
+    'else timeout "$7" wget -q -t 3 -T 30 -O "$a" "$3"; fi ); '
     'echo "$4  $a" | sha256sum -c -; '
     'if [ -n "$5" ]; then tar -xOf "$a" -- "$5" > "$n"; else cp -- "$a" "$n"; fi; '
     'chmod 755 "$n"; sync "$n"; '
-    'if [ -n "$8" ]; then [ "$(sha256sum < "$1")" = "$8  -" ]; else [ ! -e "$1" ]; fi || '
+    'if [ -n "$8" ]; then [ "$(sha256sum < "$1")" = "$8  -" ]; '
+    'else [ ! -e "$1" ] && [ ! -L "$1" ]; fi || '
     'sh -c \'echo "$1 changed since we looked; it was left alone"; exit 1\' sh "$1"; '
     'printf \'%s %s\\n\' "$4" "$(sha256sum < "$n")" >> "$2"; sync "$2"; '
     'mv -fT -- "$n" "$1"'
@@ -128,7 +130,7 @@ class Tool:
     def _change(self, before: str) -> Change:
         most = self.size_bytes or _UNKNOWN_SIZE_BYTES
         words = (self.path, self._receipt, self.url, self.sha256, self.member, str(most))
-        words = (*words, f"{self.timeout_s:.0f}", before)
+        words = (*words, f"{self.timeout_s:.0f}", before, str(most // 512 + 1))
         command = change("sh", "-c", _INSTALL, "sh", *words, timeout_s=self.timeout_s + _PATIENCE_S)
         summary = f"install {self.tool} {self.version}".rstrip() + f" as {self.path}, checked"
         return Change(
