@@ -20,6 +20,7 @@ TIME_SERVER = Family(
         "minpoll": Field(6),
         "maxpoll": Field(10),
     },
+    unmarked=True,
 )
 
 
