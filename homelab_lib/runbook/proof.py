@@ -4,6 +4,7 @@ that content, was anything foretold and not sent, do summary and page say what t
 What it can't tell: whether somebody wrote the whole record anew, journal and all.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from homelab_lib.runbook import journal as journals
 from homelab_lib.runbook.journal import Event
 from homelab_lib.runbook.plan import Plan, PlannedChange
 from homelab_lib.runbook.record import digest_of, sent_before
+from homelab_lib.secret import MASK
 
 _AFTER_END = ("sealed",)
 _ALWAYS = ("after.json", "before.json", "report.html", "summary.json")
@@ -61,6 +63,7 @@ def _files(folder: Path, events: list[Event]) -> Iterator[str]:
         elif digest_of(folder / name) != digest:
             yield f"{name} is not what the run left: it was changed"
     wanted = _ALWAYS + (("plan.json",) if any(e["kind"] == "plan" for e in events) else ())
+    wanted += tuple(name for name in ("timeline.svg",) if (folder / name).exists())
     for name in wanted if sealed else ():
         if name not in sealed:
             yield f"the journal does not vouch for {name}"
@@ -96,10 +99,10 @@ def _ends(folder: Path, events: list[Event]) -> Iterator[str]:
     for key in ("runbook", "lab", "target", "mode", "approve"):
         if told.get(key) != first[key]:
             yield f"the summary's {key} is not what the journal says"
-    yield from _summed_up(told, events)
+    yield from _summed_up(folder, told, events)
 
 
-def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
+def _summed_up(folder: Path, told: dict[str, Any], events: list[Event]) -> Iterator[str]:
     """What the summary tells of the last session's steps is what the journal has of them, and
     what was sent in those before it is counted, too."""
     begun = max(n for n, event in enumerate(events) if event["kind"] == "run")
@@ -118,6 +121,7 @@ def _summed_up(told: dict[str, Any], events: list[Event]) -> Iterator[str]:
     if any(one["outcome"] != intents.get(one["intent"], {}).get("outcome") for one in summed):
         yield "the summary tells of other outcomes than the journal"
     yield from _told_as_sent(told, intents)
+    yield from _found_before(_json(folder / "before.json"), session)
     plans = [event for event in session if event["kind"] == "plan"]
     planned = (told["plan"], told["changes_planned"])
     if plans and planned != (plans[-1]["fresh"], plans[-1]["changes"]):
@@ -161,8 +165,21 @@ def _told_as_sent(told: dict[str, Any], intents: dict[int, Event]) -> Iterator[s
                 if shown != tuple(intent.get(key) for key in keys):
                     yield f"the summary tells otherwise than the journal what was sent: {shown[3]}"
                 changes += one["outcome"] != "failed"
+            if resource["sent"] and resource["status"] == "already":
+                yield f"the summary tells of {resource['name']} as it was, and it was changed"
         if step["changes_sent"] != changes:
             yield f"the summary counts other changes in {step['step']} than it tells of"
+
+
+def _found_before(told: Any, session: list[Event]) -> Iterator[str]:
+    """What is told of each resource as it was is what was noted before anything was sent."""
+    looked = [event for event in session if event["kind"] == "observed"]
+    noted = {f"{each['host']}: {each['resource']}": each["state"] for each in looked}
+    for name, state in noted.items():
+        shown = told.get(name) if isinstance(told, dict) else None
+        masked = MASK in f"{shown}{state}"  # a secret may have been learnt in between
+        if shown is not None and shown != state and not masked:
+            yield f"before.json tells of {name} otherwise than the journal"
 
 
 def _of_its_own_steps(session: list[Event]) -> Iterator[Event]:
@@ -207,6 +224,8 @@ def _sent(folder: Path, events: list[Event]) -> Iterator[str]:
             yield f"what was sent is not what its number says: {said}"
         if change.identity not in foretold and change.identity not in besides:
             yield f"sent and not foretold: {said}"
+        if _shows_another_text(change):
+            yield f"what went with it is not the text that is shown: {said}"
         done[change.identity] += intent["outcome"] == "done"
         if done[change.identity] > foretold[change.identity] + (change.identity in besides):
             yield f"done more often than foretold: {said}"
@@ -217,6 +236,15 @@ def _sent(folder: Path, events: list[Event]) -> Iterator[str]:
     for change in plan.changes:
         if not done[change.identity] and change.identity not in by_itself:
             yield f"foretold and not sent: {change.host}: {change.summary}"
+
+
+def _shows_another_text(change: PlannedChange) -> bool:
+    """Whether the text that is shown with a change has another digest than what went with it; one
+    in which something was masked, or that was no text, can't be held against it."""
+    kind, _, digest = change.content.partition(":")
+    if kind != "sha256" or MASK in change.shows or "\ufffd" in change.shows:
+        return False
+    return hashlib.sha256(change.shows.encode()).hexdigest() != digest
 
 
 def _json(file: Path) -> Any:

@@ -1,6 +1,7 @@
 """A record proves itself, offline."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -195,6 +196,16 @@ def _unsealed(name):
     return tamper
 
 
+def _observed_otherwise(folder):
+    _edited(folder / "before.json", lambda document: document.update({"one: value a": "1"}))
+    _rechained(folder, list)
+
+
+def _shown_otherwise(events):
+    content = "sha256:" + hashlib.sha256(b"what was sent").hexdigest()
+    return _with("intent", content=content, shows="harmless")(events)
+
+
 def _first_step(**values):
     return lambda document: document["steps"][0].update(values)
 
@@ -339,6 +350,18 @@ TAMPERINGS = {
         lambda f: _resealed(f, _first_sent(call="put a 9")),
         "otherwise than the journal what was sent",
     ),
+    "what became of a resource, in the summary": (
+        lambda f: _resealed(f, _first_resource(status="already")),
+        "value a as it was, and it was changed",
+    ),
+    "what was there before, sealed anew": (
+        _observed_otherwise,
+        "before.json tells of one: value a otherwise than the journal",
+    ),
+    "the text that went with a change": (
+        lambda f: _rechained(f, _shown_otherwise),
+        "not the text that is shown",
+    ),
     "what was sent, in words": (
         lambda f: _resealed(f, _first_sent(summary="look at a")),
         "otherwise than the journal what was sent",
@@ -391,6 +414,57 @@ def test_tampering_shows(folder, name):
     tamper(folder)
     found = list(check(folder))
     assert any(says in problem for problem in found), found
+
+
+def _leaves(value, path=()):
+    inner = value.items() if isinstance(value, dict) else ()
+    for key, each in enumerate(value) if isinstance(value, list) else inner:
+        yield (*path, key)
+        yield from _leaves(each, (*path, key))
+
+
+def _without_leaf(value, path):
+    first, *rest = path
+    copy = value.copy()
+    if rest:
+        copy[first] = _without_leaf(value[first], rest)
+    else:
+        del copy[first]
+    return copy
+
+
+def _written_otherwise(text):
+    """A document with one of its values altered, or taken out, for each of them."""
+    document = json.loads(text)
+    for path in _leaves(document):
+        yield path, json.dumps(_without_leaf(document, path))
+        changed = json.loads(text)
+        place = changed
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = 7 if place[path[-1]] != 7 else 8
+        yield path, json.dumps(changed)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "plan.json", "before.json", "after.json"])
+def test_no_value_of_a_file_can_be_altered_or_taken_out(folder, name):
+    text = (folder / name).read_text()
+    for path, other in _written_otherwise(text):
+        (folder / name).write_text(other)
+        assert list(check(folder)), path
+
+
+def test_nor_one_of_the_journal(folder):
+    """But for the time in its last line: after that one nothing follows."""
+    file = folder / "journal.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        for path, other in _written_otherwise(line):
+            if path == ("at",) and number + 1 == len(lines):
+                continue
+            others = [*lines[:number], other.encode() + b"\n", *lines[number + 1 :]]
+            file.write_bytes(b"".join(others))
+            assert list(check(folder)), (number, path)
 
 
 @pytest.mark.parametrize(
