@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any, NoReturn
 from homelab_lib.errors import SecretUnresolved, Unreadable
 from homelab_lib.regular_file import read_bytes
 from homelab_lib.secret_forms import forms
+from homelab_lib.secret_search import BEGINNING, Texts
 
 MASK = "•••"
 
-SHORTEST = 6
+SHORTEST = BEGINNING
 """Characters that a secret must have: blotting out "a" or "1234" would blot out half of a log."""
 
 PUBLIC = frozenset(
@@ -157,29 +157,17 @@ class Mask:
     def __init__(self, public: Iterable[str] = ()) -> None:
         self.public: set[str] = {*PUBLIC, *public}
         self._known: set[str] = set()
-        self._forms: set[str] = set()
-        self._longest = 0
-        self._lengths: dict[str, tuple[int, ...]] = {}  # by how a form begins, longest first
-        self._lock = threading.Lock()
+        self._forms = Texts()
 
     def learn(self, values: Iterable[str]) -> None:
         """Take in what must not be shown from now on; what is shorter than `SHORTEST` is not."""
         for value in values:
             for piece in _pieces(value):
-                if len(piece.strip()) >= SHORTEST and piece not in self._known:
-                    self._learn(piece)
-
-    def _learn(self, piece: str) -> None:
-        with self._lock:  # hosts are worked on in parallel
-            for form in forms(piece):
-                if len(form) < SHORTEST:
+                if len(piece.strip()) < SHORTEST or piece in self._known:
                     continue
-                self._forms.add(form)
-                start = form[:SHORTEST]
-                lengths = {len(form), *self._lengths.get(start, ())}
-                self._lengths[start] = tuple(sorted(lengths, reverse=True))
-                self._longest = max(self._longest, len(form))
-            self._known.add(piece)
+                for form in forms(piece):
+                    self._forms.add(form)
+                self._known.add(piece)
 
     def watching(self, secret: Secret) -> Secret:
         """The same secret, learnt whenever it is revealed, before anybody has it."""
@@ -193,9 +181,7 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """The text with `MASK` in place of each secret, in one pass over it."""
-        if not self._forms:
-            return text
-        return _blotted(text, self._spans(text))
+        return _blotted(text, self._forms.spans(text))
 
     def clean(self, value: Any) -> Any:
         """A JSON document with its texts masked; do this before it is dumped, not after.
@@ -233,31 +219,12 @@ class Mask:
         """
         if end:
             first = max(len(text) - limit, 0)
-            begin = max(first - self._longest, 0)  # a secret that reaches in begins after this
-            return _blotted(text[begin:], self._spans(text[begin:]), begin=first - begin)
-        spans = self._spans(text[: limit + self._longest])
+            begin = max(
+                first - self._forms.longest, 0
+            )  # a secret that reaches in begins after this
+            return _blotted(text[begin:], self._forms.spans(text[begin:]), begin=first - begin)
+        spans = self._forms.spans(text[: limit + self._forms.longest])
         return _blotted(text[:limit], (span for span in spans if span[0] < limit))
-
-    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where secrets stand, those that touch taken together."""
-        known, lengths_of = self._forms, self._lengths
-        if not known:
-            return
-        begin = end = -1
-        for at in range(len(text) - SHORTEST + 1):
-            lengths = lengths_of.get(text[at : at + SHORTEST])
-            if lengths is None:
-                continue
-            length = next((n for n in lengths if text[at : at + n] in known), 0)
-            if not length:
-                continue
-            if at > end:
-                if end > begin:
-                    yield begin, end
-                begin = at
-            end = max(end, at + length)
-        if end > begin:
-            yield begin, end
 
 
 def _blotted(text: str, spans: Iterable[tuple[int, int]], *, begin: int = 0) -> str:

@@ -23,6 +23,7 @@ BASE = {
     "regular_file",
     "secret",
     "secret_forms",
+    "secret_search",
     "units",
     "yaml_safe",
 }
@@ -44,6 +45,7 @@ MAY_USE = {
     "paths": set(),
     "secret": set(),
     "secret_forms": set(),
+    "secret_search": set(),
     "yaml_safe": set(),
     "regular_file": set(),
     "printable": set(),

@@ -5,6 +5,7 @@ import base64
 import html
 import json
 import shlex
+import time
 from typing import get_args
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from homelab_lib.runbook.outcome import Status
 from homelab_lib.secret import MASK, SHORTEST, Mask
+from homelab_lib.secret_search import BEGINNING, Texts
 
 ENCODINGS = {
     "plain": str,
@@ -263,6 +265,44 @@ def test_learning_a_long_text_without_a_digit_takes_no_minute(letters):
     text = (letters * 200_000)[:200_000]
     mask = mask_of(text)
     assert mask(text) in (MASK, text)
+
+
+GROWING = {
+    "lines each one letter longer": lambda number: "a" * number,
+    "and another at the end": lambda number: "a" * number + "b",
+    "and a smaller one": lambda number: "b" * number + "a",
+}
+
+
+@pytest.mark.parametrize("line", GROWING.values(), ids=GROWING)
+def test_many_lengths_of_one_beginning_cost_no_more_than_one(line):
+    """100 kB of them took half a minute."""
+    text = "\n".join(line(number) for number in range(SHORTEST, 450))
+    mask = mask_of(text)
+    begun_s = time.process_time()
+    assert mask(text) == MASK
+    for letter in "abc":
+        mask("".join(f"{'a' * number}{letter}" for number in range(450)))
+    assert time.process_time() - begun_s < 8
+
+
+@given(
+    st.lists(st.text("ab", min_size=BEGINNING, max_size=20), max_size=20),
+    st.text("abc", max_size=200),
+)
+def test_each_place_where_one_of_many_texts_stands_is_found(texts, text):
+    found = Texts()
+    covered = [False] * len(text)
+    for each in texts:
+        found.add(each)
+        list(found.spans(text[:10]))  # one that was looked for before others came
+        for at in range(len(text) - len(each) + 1):
+            if text.startswith(each, at):
+                covered[at : at + len(each)] = [True] * len(each)
+    shown = [False] * len(text)
+    for low, high in found.spans(text):
+        shown[low:high] = [True] * (high - low)
+    assert shown == covered
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
