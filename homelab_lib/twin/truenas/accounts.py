@@ -128,6 +128,12 @@ def _shown_group(nas: TrueNas, row: Row) -> Row:
     return told | ({"immutable": False} if nas.release >= GOLDEYE else {"id_type_both": False})
 
 
+_WITHOUT_HASHES = (
+    *("id", "uid", "username", "full_name", "smb", "home", "shell", "email", "sshpubkey"),
+    *("locked", "password_disabled", "ssh_password_enabled", "group", "groups", "builtin"),
+    *("sudo_commands", "sudo_commands_nopasswd", "local"),
+)
+
 USERS = Family(
     "user",
     "User",
@@ -140,6 +146,7 @@ USERS = Family(
     delete={"options": left_out(UserDelete)},
     answer=lambda row: row | {"password": None},
     deleted=lambda number: number,
+    asked=_WITHOUT_HASHES,
 )
 GROUPS = Family(
     "group",

@@ -80,6 +80,7 @@ CREDENTIALS = Family(
     {FANGTOOTH: CredentialUpdate, HALFMOON: CredentialUpdate26},
     check=_credentials,
     argument="",
+    asked=("id", "name", "provider.type"),
 )
 TASKS = Family(
     "cloudsync",
@@ -90,6 +91,11 @@ TASKS = Family(
     check=_task,
     shown=_shown,
     argument="",
+    asked=(
+        *("id", "description", "path", "credentials.id", "attributes", "schedule", "direction"),
+        *("transfer_mode", "snapshot", "include", "exclude", "enabled", "bwlimit", "transfers"),
+        *("encryption", "filename_encryption", "follow_symlinks", "pre_script", "job"),
+    ),
 )
 CREDENTIALS.register()
 TASKS.register()

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from homelab_lib.twin.fidelity import Fidelity, Grounds
+from homelab_lib.twin.truenas import midclt  # noqa: F401  (which registers the families)
+from homelab_lib.twin.truenas.kept import FAMILIES
 
+_VERBS = ("create", "delete", "query", "update")
 _EARLIER, _NOW = ("25.04",), ("25.10", "26.0")
 _JUDGED_ALWAYS = (
     *("app.create", "cronjob.create", "docker.update", "group.create", "pool.scrub.create"),
@@ -40,16 +43,7 @@ _JUDGED_NOW = (
 
 _MODELS_ALWAYS = (
     *("app.config", "app.gpu_choices", "app.query", "app.start", "app.stop", "app.update"),
-    *("config.save", "docker.status", "core.ping", "system.ntpserver.create"),
-    *("reporting.exporters.create", "reporting.exporters.delete"),
-    *("reporting.exporters.query", "reporting.exporters.update"),
-    *("system.ntpserver.delete", "system.ntpserver.query", "system.ntpserver.update"),
-    *("cronjob.delete", "cronjob.query", "cronjob.update"),
-    *("group.delete", "group.query", "group.update", "nfs.bindip_choices", "pool.scrub.delete"),
-    *("pool.scrub.query", "pool.scrub.update", "pool.snapshottask.delete"),
-    *("pool.snapshottask.query", "pool.snapshottask.update", "sharing.nfs.delete"),
-    *("sharing.nfs.query", "staticroute.delete", "staticroute.query", "staticroute.update"),
-    *("user.delete", "user.query", "user.update"),
+    *("config.save", "docker.status", "core.ping", "nfs.bindip_choices"),
 )
 _MODELS_NOW = (
     *("boot.get_disks", "boot.get_state", "core.download", "ups.driver_choices"),
@@ -98,6 +92,10 @@ _WITH_SECRETS = (
 
 def _grounds() -> Iterator[Grounds]:
     found = list(_methods())
+    named = {each.call for each in found}
+    # A family of rows has models in every release, unless something else is said of it.
+    names = (f"{space}.{verb}" for space in FAMILIES for verb in _VERBS)
+    found += [_of(n, Fidelity.SOURCE, _MODELS) for n in names if f"midclt call {n}" not in named]
     yield from found
     for name in _WITH_SECRETS:  # by the client library, which takes them from standard input
         for each in [g for g in found if g.call == f"midclt call {name}"]:

@@ -192,6 +192,7 @@ ALL = (
         {FANGTOOTH: AuthCreate},
         {FANGTOOTH: AuthUpdate},
         check=_auth,
+        asked=("id", "tag", "user", "peeruser", "discovery_auth"),
     ),
     Family(
         "iscsi.target",

@@ -62,6 +62,8 @@ class Family:
         What a deletion answers with, of the row's number.
     until
         The first release that has the family no more.
+    asked
+        The fields that a real NAS is asked for, where there are secrets among the others.
     """
 
     namespace: str
@@ -79,9 +81,11 @@ class Family:
     answer: Callable[[Row], Any] = lambda row: row
     deleted: Callable[[int], Any] = lambda number: True
     until: Release | None = None
+    asked: tuple[str, ...] = ()
 
     def register(self) -> None:
-        """Let `midclt` find its methods."""
+        """Let `midclt` find its methods; a twin is seeded with its rows."""
+        FAMILIES[self.namespace] = self
         method(f"{self.namespace}.query", until=self.until)(self.query)
         takes: Row = {self.number: int} | dict(self.delete)
         method(f"{self.namespace}.delete", takes, until=self.until)(self._delete)
@@ -96,9 +100,14 @@ class Family:
                 gone = until or self.until
                 method(f"{self.namespace}.{verb}", takes, since=since, until=gone)(body)
 
+    @property
+    def kept_in(self) -> str:
+        """The name of its table."""
+        return self.table or self.namespace
+
     def rows(self, nas: TrueNas) -> list[Row]:
         """All rows, as they are kept."""
-        return nas.tables[self.table or self.namespace].rows()
+        return nas.tables[self.kept_in].rows()
 
     def query(self, nas: TrueNas, filters: Any = None, options: Any = None) -> Any:
         """Rows, as they are shown."""
@@ -116,19 +125,23 @@ class Family:
         return self._kept(nas, new)
 
     def _kept(self, nas: TrueNas, row: Row) -> Any:
-        number = nas.tables[self.table or self.namespace].insert(row)
+        number = nas.tables[self.kept_in].insert(row)
         return self.answer(self.query(nas, [["id", "=", number]], {"get": True}))
 
     def _delete(self, nas: TrueNas, number: int, *rest: Any) -> Any:
         self._one(nas, number)
-        nas.tables[self.table or self.namespace].delete(number)
+        nas.tables[self.kept_in].delete(number)
         return self.deleted(number)
 
     def _one(self, nas: TrueNas, number: int) -> Row:
-        row = nas.tables[self.table or self.namespace].get(number)
+        row = nas.tables[self.kept_in].get(number)
         if row is None:
             raise ValidationErrors.one("", f"{self.title} {number} does not exist", errno.ENOENT)
         return row
+
+
+FAMILIES: dict[str, Family] = {}
+"""All that are registered, by namespace."""
 
 
 @dataclass(frozen=True)

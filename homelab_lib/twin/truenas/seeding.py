@@ -1,27 +1,21 @@
 """Makes a twin's TrueNAS what a real one says it is."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.seeding import json_of, lines_of, loader, printed
 from homelab_lib.twin.machine.surroundings import Ask
 from homelab_lib.twin.truenas.graphics import seed_render_nodes
+from homelab_lib.twin.truenas.kept import FAMILIES
 from homelab_lib.twin.truenas.nas import TrueNas
-from homelab_lib.twin.truenas.rpc import GOLDEYE
 from homelab_lib.twin.truenas.seeding_network import seed_network
 from homelab_lib.twin.truenas.tables import Row, ServiceState, Table, installed
 from homelab_lib.twin.truenas.zfs import NasDisk, Vdev, ZPool
 from homelab_lib.twin.truenas.zfs_dataset import EMPTY_BYTES, NasDataset
 
 _DISK = ("identifier", "subsystem", "number", "rotationrate", "type", "bus", "zfs_guid")
-_USER = (
-    *("id", "uid", "username", "full_name", "smb", "home", "shell", "email", "sshpubkey"),
-    *("locked", "password_disabled", "ssh_password_enabled", "group", "groups", "builtin"),
-    *("sudo_commands", "sudo_commands_nopasswd", "local"),
-)
-_LOGIN = ("id", "tag", "user", "peeruser", "discovery_auth")
 _SHOWN_ONLY = {"locked", "state", "pool_name", "vmware_sync", "dataset", "relative_path", "tier"}
 _SHOWN_ONLY |= {"type__title"}
 """What rows tell besides."""
@@ -150,19 +144,6 @@ def _seed_apps(nas: TrueNas, call: Any) -> None:
         nas.open_ports(row)
 
 
-_CLOUD_LOGIN = ("id", "name", "provider.type")
-_CLOUD_TASK = (
-    *("id", "description", "path", "credentials.id", "attributes", "schedule", "direction"),
-    *("transfer_mode", "snapshot", "include", "exclude", "enabled", "bwlimit", "transfers"),
-    *("encryption", "filename_encryption", "follow_symlinks", "pre_script", "job"),
-)
-"""What is no secret of these."""
-
-
-def _selected(names: Sequence[str]) -> str:
-    return json.dumps({"select": list(names)})
-
-
 def _settle_cloud(nas: TrueNas, ask: Ask) -> None:
     """A task has its login's number; its last run was as long ago as the real host's clock says."""
     nas.goes_on_from(printed(ask, nas.name, "date", "+%s") or "")
@@ -175,31 +156,12 @@ def _settle_cloud(nas: TrueNas, ask: Ask) -> None:
 
 
 def _seed_tables(nas: TrueNas, call: Any, ask: Ask) -> None:
-    # A user's row has password hashes in it: all else is asked for by name.
-    users = ("[]", json.dumps({"select": list(_USER)}))
-    for table, method, *more in (
-        ("nfs", "sharing.nfs.query"),
-        ("smb", "sharing.smb.query"),
-        ("user", "user.query", *users),
-        ("group", "group.query"),
-        ("cronjob", "cronjob.query"),
-        ("reporting.exporters", "reporting.exporters.query"),
-        ("pool.scrub", "pool.scrub.query"),
-        ("pool.snapshottask", "pool.snapshottask.query"),
-        ("staticroute", "staticroute.query"),
-        ("system.ntpserver", "system.ntpserver.query"),
-        ("alertservice", "alertservice.query"),
-        ("cloudsync.credentials", "cloudsync.credentials.query", "[]", _selected(_CLOUD_LOGIN)),
-        ("cloudsync", "cloudsync.query", "[]", _selected(_CLOUD_TASK)),
-        ("iscsi.portal", "iscsi.portal.query"),
-        ("iscsi.initiator", "iscsi.initiator.query"),
-        ("iscsi.auth", "iscsi.auth.query", "[]", json.dumps({"select": list(_LOGIN)})),
-        ("iscsi.target", "iscsi.target.query"),
-        ("iscsi.extent", "iscsi.extent.query"),
-        ("iscsi.targetextent", "iscsi.targetextent.query"),
-        *((("smart.test", "smart.test.query"),) if nas.release < GOLDEYE else ()),
-    ):
-        rows = call(method, *more)
+    for family in FAMILIES.values():
+        if family.until is not None and nas.release >= family.until:
+            continue
+        selected = ("[]", json.dumps({"select": list(family.asked)})) if family.asked else ()
+        rows = call(f"{family.namespace}.query", *selected)
+        table = family.kept_in
         if rows is None and table in ("user", "group"):
             continue  # every system has them
         nas.tables[table] = Table()
