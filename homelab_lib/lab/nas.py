@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from homelab_lib.lab.accounts import AccountName, Acl, NasGroup, NasUser, ShareAcl
@@ -196,6 +196,32 @@ class CloudTask(Made):
     enabled: bool = Field(True, description="Whether it runs.")
 
 
+# By itself --------------------------------------------------------------------------------------
+
+
+class OwnCommand(Made):
+    """A command that a TrueNAS runs by itself: when it starts or stops, or at set times."""
+
+    command: Annotated[str, Field(min_length=1, max_length=1024)] = Field(
+        description="As a shell runs it. Anybody on the NAS sees it: no secrets."
+    )
+    at: Literal["PREINIT", "POSTINIT", "SHUTDOWN"] | None = Field(
+        None, description="As it starts: before its services or after them; or as it stops."
+    )
+    timeout_s: Positive = Field(10, description="With at: how long it is waited for [s].")
+    schedule: Cron | None = Field(None, description="When else, as in crontab: '0 3 * * *'.")
+    user: AccountName = Field("root", description="With schedule: who runs it.")
+    enabled: bool = Field(True, description="Whether it runs.")
+
+    @model_validator(mode="after")
+    def _when(self) -> "OwnCommand":
+        if (self.at is None) == (self.schedule is None):
+            raise ValueError("say when it runs: either at, or schedule")
+        if self.at is not None and self.user != "root":
+            raise ValueError("at start and stop a TrueNAS runs commands as root")
+        return self
+
+
 # Watching ----------------------------------------------------------------------------------------
 
 
@@ -271,6 +297,9 @@ class Nas(Named):
     )
     smart_tests: Annotated[dict[Slug, SmartTest], BY_NAME] = Field(
         {}, description="Disks' tests of themselves."
+    )
+    commands: Annotated[dict[Slug, OwnCommand], BY_NAME] = Field(
+        {}, description="Commands that it runs by itself."
     )
     mail: Mail | None = Field(None, description="How it sends mail.")
     alerts: Annotated[dict[Slug, AlertService], BY_NAME] = Field(

@@ -142,6 +142,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     yield families.snapshot_task(*where, "tank/a", {"hour": "3"}, keep=kept)
     hour = {"hour": "4" if later else "3"}
     yield families.cron_job(*where, "self-test", "smartctl -t long /dev/sda", hour)
+    yield families.init_script(*where, "fans", "ipmitool raw 1", "POSTINIT", 30 if later else 10)
     for service in ("nfs", "cifs"):
         yield NasService("nas", release, service)
     password = Secret("env:ANN", lambda: "made-up-012345")

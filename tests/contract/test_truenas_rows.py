@@ -65,6 +65,8 @@ CALLS: tuple[tuple[Any, ...], ...] = (
     ("pool.snapshottask.create", {"dataset": "tank/a"}),
     ("pool.scrub.create", {"pool": 1}),
     ("cronjob.create", {"command": "true", "user": "root"}),
+    ("initshutdownscript.create", {"type": "COMMAND", "command": "true", "when": "PREINIT"}),
+    ("initshutdownscript.update", 1, {"when": "SHUTDOWN"}),
     ("reporting.exporters.create", {"name": "numbers", "enabled": True, "attributes": GRAPHITE}),
     ("staticroute.create", {"destination": "10.0.40.0/24", "gateway": "10.0.30.1"}),
     ("group.create", {"name": "media"}),

@@ -8,6 +8,7 @@ import homelab_lib.twin.truenas.midclt  # noqa: F401  (which registers all metho
 from contract.oracle import contract
 from contract.shapes import differences, shape
 from homelab_lib.twin.machine.appliance import Release, release_of
+from homelab_lib.twin.truenas.grounds import GROUNDS
 from homelab_lib.twin.truenas.rpc import GOLDEYE, METHODS, Method
 
 pytestmark = pytest.mark.contract
@@ -68,3 +69,16 @@ def test_a_method_that_a_release_has_not_is_not_there(release):
     assert set(known(release)) - UNTOLD <= methods.keys()
     gone = {name for name in METHODS if name in methods} - known(release).keys()
     assert gone == set(), "the twin knows it in other releases, and not in this one"
+
+
+def test_what_rests_on_the_models_has_one_in_each_release_that_it_names():
+    models = {f"{a}.{b:02}" if a < 26 else f"{a}.{b}": contract(f"truenas-{each}.json.gz")
+              for each in RELEASES for a, b in [release_of(each)[:2]]}  # fmt: skip
+    without = [
+        (name, series)
+        for grounds in GROUNDS
+        for series in grounds.releases or models
+        if grounds.source == "its API models" and grounds.call.startswith("midclt call ")
+        and (name := grounds.call.split()[2]) not in {*models[series]["methods"], *UNTOLD}
+    ]  # fmt: skip
+    assert without == []

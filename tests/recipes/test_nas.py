@@ -151,7 +151,13 @@ ALERTS = {
     "chat": {"kind": "Telegram", "secrets": {"bot_token": "env:BOT"},
              "settings": {"chat_ids": [1, 2]}, "level": "ERROR", "phase": 1},
 }  # fmt: skip
+COMMANDS = {
+    "fans": {"command": "ipmitool raw 0x30 0x45 1 1", "at": "POSTINIT", "phase": 1},
+    "list": {"command": "ls /mnt/tank > ~/list", "schedule": "5 4 * * 1", "user": "copies",
+             "phase": 1},
+}  # fmt: skip
 MORE = (
+    ("nas.truenas.commands", COMMANDS),
     ("nas.truenas.iscsi", ISCSI),
     ("nas.truenas.mail", MAIL),
     ("nas.truenas.alerts", ALERTS),
@@ -191,6 +197,11 @@ def test_all_that_a_lab_can_say_of_a_nas_is_made_once(lab):
     assert made(nas, "nfs.config")["protocols"] == ["NFSV4"]
     assert made(nas, "mail.config")["pass"] == PASSWORD
     assert not any(PASSWORD in line for line in ran.sent)
+    [script] = made(nas, "initshutdownscript.query")
+    assert (script["command"], script["when"]) == ("ipmitool raw 0x30 0x45 1 1", "POSTINIT")
+    jobs = {job["command"]: job for job in made(nas, "cronjob.query")}
+    assert jobs["ls /mnt/tank > ~/list"]["user"] == "copies"
+    assert jobs["ls /mnt/tank > ~/list"]["schedule"]["dow"] == "1"
     acl = made(nas, "filesystem.getacl", "/mnt/tank/projects", True, True)
     assert ("USER", "copies", False) in {(e["tag"], e["who"], e["default"]) for e in acl["acl"]}
     assert ("MASK", None, True) in {(e["tag"], e["who"], e["default"]) for e in acl["acl"]}

@@ -98,6 +98,20 @@ CRON_JOB = Family(
     },
 )
 
+INIT_SCRIPT = Family(
+    "initshutdownscript",
+    "command",
+    key=("comment",),
+    fields={
+        "comment": Field(""),
+        "type": Field(),
+        "command": Field(""),
+        "when": Field(),
+        "timeout": Field(10),
+        "enabled": Field(True),
+    },
+)
+
 REPORTING = Family(
     "reporting.exporters",
     "reporting exporter",
@@ -236,6 +250,7 @@ def cron_job(
     command: str,
     schedule: Values,
     user: str = "root",
+    enabled: bool = True,
 ) -> Row:
     """A command at set times; what it prints of errors is mailed."""
     wanted: Values = {
@@ -244,6 +259,27 @@ def cron_job(
         "schedule": dict(schedule),
         "stdout": True,
         "stderr": False,
-        "enabled": True,
+        "enabled": enabled,
     }
     return Row(host, lab, release, CRON_JOB, {"description": f"{what}; {mark.text(lab)}"}, wanted)
+
+
+def init_script(
+    host: str,
+    lab: str,
+    release: Release,
+    what: str,
+    command: str,
+    when: str,
+    timeout_s: int = 10,
+    enabled: bool = True,
+) -> Row:
+    """A command as the NAS starts (``PREINIT``, ``POSTINIT``) or stops (``SHUTDOWN``)."""
+    wanted: Values = {
+        "type": "COMMAND",
+        "command": command,
+        "when": when,
+        "timeout": timeout_s,
+        "enabled": enabled,
+    }
+    return Row(host, lab, release, INIT_SCRIPT, {"comment": f"{what}; {mark.text(lab)}"}, wanted)

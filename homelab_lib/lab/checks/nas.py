@@ -41,6 +41,8 @@ def faults(lab: Lab) -> Iterator[Fault]:
             yield unknown((*path, "apps_pool"), nas.apps_pool, _pools(lab, name), f"pool of {name}")
         if nas.iscsi is not None:
             yield from _iscsi((*path, "iscsi"), nas.iscsi, name, lab)
+        for key, command in nas.commands.items():
+            yield from _who((*path, "commands", key, "user"), f"user:{command.user}", nas, lab)
         for key, test in nas.smart_tests.items():
             disks = lab.hosts[name].disks
             here = (*path, "smart_tests", key, "disks")

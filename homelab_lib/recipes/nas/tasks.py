@@ -5,14 +5,14 @@ from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.truenas.disks import identities
-from homelab_lib.control.truenas.families import cron_job, snapshot_task
+from homelab_lib.control.truenas.families import cron_job, init_script, snapshot_task
 from homelab_lib.control.truenas.midclt import call, release
 from homelab_lib.control.truenas.service import NasService
 from homelab_lib.control.truenas.settings import Settings
 from homelab_lib.control.truenas.watching import Scrub, alert_service, smart_test
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
-from homelab_lib.lab.nas import AlertService, Mail, ScrubTask, SmartTest, SnapshotTask
+from homelab_lib.lab.nas import AlertService, Mail, OwnCommand, ScrubTask, SmartTest, SnapshotTask
 from homelab_lib.lab.pools import Pool
 from homelab_lib.recipes import same_disks
 from homelab_lib.runbook.resource import Host
@@ -134,6 +134,39 @@ def disk_tests(lab: Lab, host: str, tests: Sequence[SmartTest], name: str) -> St
         "Have the disks test themselves",
         why="A disk often knows that it fails before anybody else does, if it is asked to look. "
         "Since 25.10 TrueNAS asks no more, so it is a cron job that does.",
+        ensure=ensure,
+    )
+
+
+def commands(
+    lab: Lab, host: str, own: Sequence[OwnCommand], name: str, needs: tuple[str, ...]
+) -> Step:
+    """The step that gives a NAS commands of its own.
+
+    Parameters
+    ----------
+    lab, host, own
+        The lab, the NAS, and what it is to run.
+    name, needs
+        What the step is called, and what it stands on.
+    """
+
+    def ensure(ctx: Context) -> Iterator[Wanted]:
+        where = (host, lab.name, release(ctx.host(host)))
+        for each in own:
+            what = (each.name, each.command)
+            if each.schedule is not None:
+                yield cron_job(*where, *what, cron(each.schedule), each.user, each.enabled)
+            elif each.at is not None:
+                yield init_script(*where, *what, each.at, each.timeout_s, each.enabled)
+
+    return Step(
+        name,
+        "Have the NAS run commands by itself",
+        why="An update replaces the system, and with it whatever was put into its folders by "
+        "hand; what TrueNAS itself is told to run stays. Nothing is run now: the first time is "
+        "when it starts or stops, or its hour comes.",
+        needs=needs,
         ensure=ensure,
     )
 

@@ -156,6 +156,9 @@ class _Nas:
             yield access.permissions(self.lab, self.host, acls, name, (*made, *known))
         yield from self._shares((*made, *known))
         yield from self._tasks(made)
+        if own := self._mine(self.nas.commands):
+            name = self._name("commands")
+            yield nas_tasks.commands(self.lab, self.host, own, name, (*made, *known))
 
     def _shares(self, needs: tuple[str, ...]) -> Iterator[Step]:
         smb, nfs = self.nas.smb, self.nas.nfs

@@ -123,7 +123,8 @@ def _methods() -> Iterator[Grounds]:
     for name in _UNTOLD:
         yield _of(name, Fidelity.SOURCE, _READ)
     for verb in ("reload", "restart", "start", "stop"):
-        yield _of(f"service.{verb}", Fidelity.SOURCE, _MODELS, ("25.04", "25.10"))
+        yield _of(f"service.{verb}", Fidelity.SOURCE, _MODELS, ("25.10",))
+        yield _of(f"service.{verb}", Fidelity.SOURCE, _OLD, _EARLIER)
     for name in ("interface.network_config_to_be_removed", "interface.save_network_config"):
         yield _of(name, Fidelity.SOURCE, _MODELS, _NOW)
     for name in ("interface.default_route_will_be_removed", "interface.save_default_route"):

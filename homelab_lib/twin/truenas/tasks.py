@@ -1,12 +1,16 @@
-"""API of what is done at set times: scrubs, snapshots, commands, numbers that are sent.
+"""API of what a NAS does by itself: scrubs, snapshots, commands, numbers that are sent.
 
 Source: TrueNAS middleware 25.04 to 26: `pool.scrub`, `pool.snapshottask`, `cronjob`,
-`reporting.exporters`.
+`initshutdownscript`, `reporting.exporters`.
 """
+
+import errno
+import stat
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from homelab_lib.twin.truenas.arguments.base import Arguments
+from homelab_lib.twin.truenas.arguments.base import Arguments, Text, changes_of
 from homelab_lib.twin.truenas.arguments.pools import (
     ScrubCreate,
     ScrubUpdate,
@@ -72,6 +76,36 @@ class SnapshotTaskDelete(Arguments):
     fixate_removal_date: bool = Field(False)
 
 
+class InitScriptCreate(Arguments):
+    """A command as the NAS starts or stops."""
+
+    type: Literal["COMMAND", "SCRIPT"]
+    command: Text | None = ""
+    script: Text | None = ""
+    when: Literal["PREINIT", "POSTINIT", "SHUTDOWN"]
+    enabled: bool = True
+    timeout: int = 10
+    comment: Annotated[str, Field(max_length=255)] = ""
+
+
+def _script_there(nas: TrueNas, row: Row, place: str, others: list[Row]) -> None:
+    field = row["type"].lower()
+    if not row[field]:
+        raise ValidationErrors.one(f"{place}.{field}", "This field is required")
+    if field == "command":
+        return
+    script = nas.files.entry(row["script"])
+    if script is None:
+        text = f"Path {row['script']} not found"
+        raise ValidationErrors.one(f"{place}.script", text, errno.ENOENT)
+    if script.kind != "file":
+        text = 'Script must be a regular file not {obj["type"]!r}'  # to the letter: no f-string
+        raise ValidationErrors.one(f"{place}.script", text)
+    if not script.mode & stat.S_IXUSR:
+        text = "Script must have execute bit set for the user"
+        raise ValidationErrors.one(f"{place}.script", text)
+
+
 SCRUBS = Family(
     "pool.scrub",
     "Scrub task",
@@ -101,6 +135,14 @@ CRON_JOBS = Family(
     {FANGTOOTH: CronJobUpdate},
     check=_known_user,
 )
+INIT_SCRIPTS = Family(
+    "initshutdownscript",
+    "InitShutdownScript",
+    "init_shutdown_script",
+    {FANGTOOTH: InitScriptCreate},
+    {FANGTOOTH: changes_of(InitScriptCreate)},
+    check=_script_there,
+)
 EXPORTERS = Family(
     "reporting.exporters",
     "ReportingExports",
@@ -110,6 +152,6 @@ EXPORTERS = Family(
     argument="",
     check=_named_once,
 )
-TASKS = (SCRUBS, SNAPSHOTS, CRON_JOBS, EXPORTERS)
+TASKS = (SCRUBS, SNAPSHOTS, CRON_JOBS, INIT_SCRIPTS, EXPORTERS)
 for _family in TASKS:
     _family.register()
