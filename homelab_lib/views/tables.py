@@ -9,7 +9,6 @@ from homelab_lib.lab.per_host import every
 from homelab_lib.units import format_bps, format_bytes, format_ibytes
 from homelab_lib.views.missing import Missing
 from homelab_lib.wiring.capacity import pool_capacity_of
-from homelab_lib.wiring.switching import port_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,28 +60,6 @@ def hosts(lab: Lab) -> "pd.DataFrame | Missing":
         for name, host in lab.hosts.items()
     ]
     return _table(rows, "host")
-
-
-def switch_ports(lab: Lab, switch: str) -> "pd.DataFrame | Missing":
-    """A switch as a person sets it up: each port, what is plugged in, and the VLANs it carries.
-
-    Parameters
-    ----------
-    lab, switch
-        The lab, and one of its switches.
-    """
-    rows = [
-        {
-            "port": row.port,
-            "cable": row.cable or "–",
-            "to": row.to or row.note or "free",
-            "untagged VLAN": row.untagged or "as delivered",
-            "tagged VLANs": ", ".join(map(str, row.tagged)) or "–",
-            "speed": format_bps(row.speed_bps) if row.speed_bps else "–",
-        }
-        for row in port_table(lab, lab.switches[switch])
-    ]
-    return _table(rows, "port")
 
 
 def cables(lab: Lab) -> "pd.DataFrame | Missing":

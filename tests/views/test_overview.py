@@ -52,8 +52,6 @@ def test_every_table_can_be_made_of_any_lab(path):
     lab = load_lab(path)
     assert list(tables.hosts(lab).index) == list(lab.hosts)
     assert len(tables.cables(lab)) == len(lab.cables)
-    for name, switch in lab.switches.items():
-        assert list(tables.switch_ports(lab, name).index) == list(switch.ports)
     assert names(tables.networks(lab)) == list(lab.vlans)
     assert names(tables.pools(lab)) == [pool.name for pool in every(lab.pools)]
     assert set(lab.vms) <= set(names(tables.virtual_machines(lab)))

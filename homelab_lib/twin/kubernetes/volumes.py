@@ -15,7 +15,6 @@ from homelab_lib.twin.machine.surroundings import Export
 
 DRIVER = "nfs.csi.k8s.io"
 LOCAL = "rancher.io/local-path"
-LOCAL_CLASS = "local-path"
 _BOUND = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
 _NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
 _NOT_YET = (
