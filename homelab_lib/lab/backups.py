@@ -154,6 +154,16 @@ class GuestDrill(Made):
     and addresses of its own, no network, and none of the cards."""
 
     backup: Slug = Field(description="Backup of guests that it is restored from.")
+    carried_by: Slug | None = Field(
+        None,
+        description="Copy of files that carries those backups to another repository: it is "
+        "restored from there, and not from where Proxmox has put them.",
+    )
+    from_paper: SecretReference | None = Field(
+        None,
+        description="Where the key to that repository is taken from that stands on paper: nothing "
+        "of what the host holds is used.",
+    )
     vm: Slug = Field(description="The VM.")
     vmid: VmId = Field(description="Number that nobody has, under which it is restored.")
     storage: StorageId = Field(description="The host's storage that it is restored onto.")
@@ -161,6 +171,12 @@ class GuestDrill(Made):
     seed: Positive = Field(1, description="Which ones: another number picks others.")
     every_days: Positive = Field(90, description="How old the last drill may be [days].")
     start: bool = Field(False, description="Whether it is started, too, without its network.")
+
+    @model_validator(mode="after")
+    def _by_whom(self) -> Self:
+        if self.from_paper and self.carried_by is None:
+            raise ValueError("from_paper: says how a copy is read; name that under carried_by:")
+        return self
 
 
 class ClaimDrill(Made):

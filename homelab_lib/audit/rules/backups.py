@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import rule
+from homelab_lib.lab.archives import archives_copied, only_archives
+from homelab_lib.lab.backups import FileBackup
 from homelab_lib.lab.lab import Lab
 from homelab_lib.models.copies import Copy, standing
 from homelab_lib.wiring.carried_on import backups_carried_on, carried_on
@@ -17,11 +19,12 @@ Group = tuple[str, list[Copy]]
 def _described(lab: Lab) -> dict[tuple[str, str], Group]:
     """By machine and folder."""
     found: dict[tuple[str, str], Group] = {}
+    archives = only_archives(lab)
     for name, each in lab.backups.files.items():
-        place = lab.backups.repositories[each.repository]
-        copy = Copy(name, place.medium, place.offsite, 0.0, each.within_hours * _HOUR_S)
+        if name in archives:
+            continue
         key = (each.machine, ", ".join(each.paths))
-        found.setdefault(key, (f"backups.files.{name}", []))[1].append(copy)
+        found.setdefault(key, (f"backups.files.{name}", []))[1].append(_by_restic(lab, each))
     of_guests = backups_carried_on(lab)
     for host, nas in lab.nas.items():
         for name, task in nas.cloud_tasks.items():
@@ -32,14 +35,21 @@ def _described(lab: Lab) -> dict[tuple[str, str], Group]:
     return found
 
 
+def _by_restic(lab: Lab, backup: FileBackup) -> Copy:
+    place = lab.backups.repositories[backup.repository]
+    within_s = backup.within_hours * _HOUR_S
+    return Copy(backup.name, place.medium, place.offsite, 0.0, within_s)
+
+
 def _whole(lab: Lab) -> dict[tuple[str, str], Group]:
-    """By host and guests that are backed up together; a NAS may copy on what lies on it."""
+    """By host and guests that are backed up together; a NAS or restic may copy on what they are."""
     guests: dict[tuple[str, str], Group] = {}
     for name, each in lab.backups.guests.items():
         within_s = each.within_hours * _HOUR_S
         copies = [Copy(name, each.medium, each.offsite, 0.0, within_s)]
         for _, task in carried_on(lab, each.host, each.storage):
             copies.append(Copy(task.name, task.credential, True, 0.0, within_s))
+        copies += [_by_restic(lab, on) for on in archives_copied(lab, each.host, each.storage)]
         for guest in each.guests:
             subject = f"backups.guests.{name}"
             guests.setdefault((each.host, guest), (subject, []))[1].extend(copies)
@@ -103,6 +113,7 @@ def drilled(lab: Lab) -> Iterator[Finding]:
     """Folders that are copied, and from no copy of which a drill brings anything back."""
     names = [each.backup for each in lab.backups.drills.values()]
     names += [each.backup for each in lab.backups.claim_drills.values()]
+    names += [each.carried_by for each in lab.backups.guest_drills.values() if each.carried_by]
     tried = [lab.backups.files[name] for name in names]
     places = {(each.machine, each.paths) for each in tried}
     for name, each in lab.backups.files.items():

@@ -28,8 +28,8 @@ BEGIN = (
     'set -eu; umask 077; d="$1" r="$2" seed="$3" want="$4" tag="$5"; shift 5; '
     'trap \'rm -rf -- "$d"\' EXIT; rm -rf -- "$d"; mkdir -p -- "$d" "${r%/*}"; '
 )
-_FROM_PAPER = "IFS= read -r RESTIC_PASSWORD; export RESTIC_PASSWORD; "
-_LOGIN = (
+FROM_PAPER = "IFS= read -r RESTIC_PASSWORD; export RESTIC_PASSWORD; "
+LOGIN = (
     "IFS= read -r AWS_ACCESS_KEY_ID; IFS= read -r AWS_SECRET_ACCESS_KEY; "
     "export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; "
 )
@@ -220,8 +220,8 @@ class RestoreDrill:
         script = BEGIN + drill
         words = self.access.words()
         if self.paper is not None:
-            login = _LOGIN if self.url.startswith("s3:") else ""
-            script = BEGIN + _FROM_PAPER + login + drill
+            login = LOGIN if self.url.startswith("s3:") else ""
+            script = BEGIN + FROM_PAPER + login + drill
             words = ("restic", "--no-cache", "-r", self.url)
         call = change(
             *("sh", "-c", script, "sh", f"{FOLDER}/{self.drill}.files", f"{FOLDER}/{self.drill}"),

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from homelab_lib.lab.backups import CONFIGURATIONS
+from homelab_lib.lab.archives import archives_copied, holds
+from homelab_lib.lab.backups import CONFIGURATIONS, GuestBackup, GuestDrill
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
@@ -34,7 +35,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
             yield unknown((*path, "backup"), drill.backup, kept.files, "copy of files")
             continue
         for needed in drill.needed:
-            if not any(_holds(folder, needed) for folder in kept.files[drill.backup].paths):
+            if not any(holds(folder, needed) for folder in kept.files[drill.backup].paths):
                 what = f"{needed} is in none of the paths of {drill.backup}"
                 yield Fault((*path, "needed"), what)
         if drill.what == "etcd" and not any(
@@ -43,16 +44,22 @@ def faults(lab: Lab) -> Iterator[Fault]:
             folder = "/var/lib/rancher/k3s/server/db/snapshots"
             what = f"etcd's snapshots are in none of its paths: {folder}"
             yield Fault((*path, "backup"), what)
-        place = kept.repositories.get(kept.files[drill.backup].repository)
-        if drill.from_paper and place is not None and not place.offsite:
-            what = f"{place.name} is in the house: what is lost with it is not brought back by it"
-            yield Fault((*path, "from_paper"), what)
-        if drill.from_paper and place is not None and place.kind != "s3":
-            what = f"{place.name} is no s3: its login does not fit on a line of paper"
-            yield Fault((*path, "from_paper"), what)
+        if drill.from_paper:
+            yield from _on_paper(lab, drill.backup, (*path, "from_paper"))
     yield from _of_claims(lab)
     yield from _of_guests(lab)
     yield from _of_servers(lab)
+
+
+def _on_paper(lab: Lab, backup: str, path: tuple[str, ...]) -> Iterator[Fault]:
+    """What a copy that is brought back with a key from paper has to be."""
+    place = lab.backups.repositories.get(lab.backups.files[backup].repository)
+    if place is not None and not place.offsite:
+        what = f"{place.name} is in the house: what is lost with it is not brought back by it"
+        yield Fault(path, what)
+    if place is not None and place.kind != "s3":
+        what = f"{place.name} is no s3: its login does not fit on a line of paper"
+        yield Fault(path, what)
 
 
 def _of_claims(lab: Lab) -> Iterator[Fault]:
@@ -85,7 +92,7 @@ def _of_configurations(lab: Lab) -> Iterator[Fault]:
             yield unknown((*path, "machine"), each.machine, lab.machines(), "machine we log in on")
             continue
         copied = [b for b in kept.files.values() if b.machine == each.machine]
-        if not any(_holds(folder, each.path) for b in copied for folder in b.paths):
+        if not any(holds(folder, each.path) for b in copied for folder in b.paths):
             what = (
                 f"nothing copies {CONFIGURATIONS} of {each.machine}: add it to the paths of a "
                 "copy under backups.files"
@@ -94,10 +101,6 @@ def _of_configurations(lab: Lab) -> Iterator[Fault]:
     places = ((("backups", "configurations", n), f"{c.machine}: {c.path}")
               for n, c in kept.configurations.items())  # fmt: skip
     yield from twice(places, "the file")
-
-
-def _holds(folder: str, path: str) -> bool:
-    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _of_servers(lab: Lab) -> Iterator[Fault]:
@@ -177,9 +180,28 @@ def _of_guests(lab: Lab) -> Iterator[Fault]:
             fit = [s.name for s in stores.values() if s.kind in _BLOCKS]
             where = "storage of block devices, whose disks can be looked at"
             yield unknown((*path, "storage"), drill.storage, fit, where)
+        if drill.carried_by is not None:
+            yield from _carried(lab, drill.carried_by, drill, backup)
     numbers = ((("backups", "guest_drills", n, "vmid"), d.vmid)
                for n, d in kept.guest_drills.items())  # fmt: skip
     yield from twice(numbers, "the number")
+
+
+def _carried(lab: Lab, name: str, drill: GuestDrill, backup: GuestBackup) -> Iterator[Fault]:
+    """What the copy has to be that a VM is restored from."""
+    path = ("backups", "guest_drills", drill.name)
+    copies = {each.name: each for each in archives_copied(lab, backup.host, backup.storage)}
+    if name not in copies:
+        what = f"copy of files with the archives on {backup.storage} of {backup.host}"
+        yield unknown((*path, "carried_by"), name, copies, what)
+    elif drill.from_paper:
+        yield from _on_paper(lab, name, (*path, "from_paper"))
+    elif copies[name].machine != backup.host:
+        what = (
+            f"{name} is made by {copies[name].machine}, and {backup.host} has no key to it: say "
+            "from_paper, or have it made there"
+        )
+        yield Fault((*path, "carried_by"), what)
 
 
 def _of_a_cloud_image(lab: Lab, vm: str) -> bool:

@@ -7,13 +7,12 @@ and another place against what is there, with dates.
 from collections.abc import Iterator
 from functools import partial
 
-from homelab_lib.control.clock import clock_s
 from homelab_lib.control.kubernetes.etcd import FOLDER as ETCD_SNAPSHOTS
 from homelab_lib.control.kubernetes.etcd import EtcdSnapshot
 from homelab_lib.control.linux import File, Packages
 from homelab_lib.control.linux.copies import Copied, check_commands, commands
 from homelab_lib.control.linux.drills import RestoreDrill as Drill
-from homelab_lib.control.linux.restic import Access, locks, newest, tags
+from homelab_lib.control.linux.restic import Access, locks, tags
 from homelab_lib.control.linux.timers import (
     OwnTimer,
     job_text,
@@ -24,14 +23,14 @@ from homelab_lib.control.linux.timers import (
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
+from homelab_lib.lab.archives import archives_copied, only_archives
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
-from homelab_lib.recipes.backup import claims, configurations, guests, servers
-from homelab_lib.recipes.backup.promised import drilled, is_new, kept
-from homelab_lib.recipes.backup.restic import reached
+from homelab_lib.recipes.backup import claims, configurations, guest_drills, guests, servers
+from homelab_lib.recipes.backup.promised import copied, drilled, is_new, kept
+from homelab_lib.recipes.backup.restic import on_paper, reached
 from homelab_lib.recipes.nas import cloud
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
-from homelab_lib.secret import Secret
 from homelab_lib.wiring.carried_on import backups_carried_on
 
 MAKES = ("backups", "backup_servers", "storages", *cloud.MAKES)
@@ -65,25 +64,21 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     yield from configurations.steps(lab, phase)
     clouds = list(cloud.steps(lab, phase))
     yield from clouds
-    for backup in made:
-        files = Files(lab, backup)
-        yield Step(
-            f"copy-{backup.name}",
-            f"Copy {', '.join(backup.paths)} of {backup.machine} to {files.repository.medium}",
-            why="What leaves the machine is encrypted there. Its keys lie in files for root alone, "
-            "and a timer of the machine itself does the work, whether anybody looks or not. Old "
-            "copies are forgotten by count, and only those of this very backup. A repository that "
-            "somebody else has keys or copies in is left alone.",
-            needs=configurations.needed_by(lab, phase, backup.machine),
-            ensure=files.ensure,
-            check=files.check,
-            measure=files.age,
-        )
+    later = _carrying(lab)
+    now = [each for each in made if each.name not in later]
+    yield from (_copy(lab, phase, each) for each in now)
     for drill in drills:
-        yield from _drill(lab, drill, made)
-    yield from claims.steps(lab, phase, [f"copy-{each.name}" for each in made])
+        if drill.backup not in later:
+            yield from _drill(lab, drill, made)
+    yield from claims.steps(lab, phase, [f"copy-{each.name}" for each in now])
     whole = list(guests.steps(lab, phase))
     yield from whole
+    yield from (_copy(lab, phase, each) for each in made if each.name in later)
+    for drill in drills:
+        if drill.backup in later:
+            yield from _drill(lab, drill, made)
+    there = [*(f"copy-{each.name}" for each in made), *(each.name for each in whole)]
+    yield from guest_drills.steps(lab, phase, there)
     if made or clouds or whole:
         yield Step(
             "three-two-one",
@@ -101,6 +96,28 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             ),
             check=partial(gate, lab),
         )
+
+
+def _carrying(lab: Lab) -> set[str]:
+    """The copies of files that carry backups of guests: there have to be some first."""
+    places = [(each.host, each.storage) for each in lab.backups.guests.values()]
+    return {each.name for place in places for each in archives_copied(lab, *place)}
+
+
+def _copy(lab: Lab, phase: int, backup: FileBackup) -> Step:
+    files = Files(lab, backup)
+    return Step(
+        f"copy-{backup.name}",
+        f"Copy {', '.join(backup.paths)} of {backup.machine} to {files.repository.medium}",
+        why="What leaves the machine is encrypted there. Its keys lie in files for root alone, "
+        "and a timer of the machine itself does the work, whether anybody looks or not. Old "
+        "copies are forgotten by count, and only those of this very backup. A repository that "
+        "somebody else has keys or copies in is left alone.",
+        needs=configurations.needed_by(lab, phase, backup.machine),
+        ensure=files.ensure,
+        check=files.check,
+        measure=files.age,
+    )
 
 
 def _on_paper(repository: Repository) -> Step:
@@ -180,12 +197,7 @@ class Files:
 
     def copy(self, ctx: Context) -> rule.Copy:
         """What there is of it, by date."""
-        host = ctx.host(self.backup.machine)
-        found = newest(host, self.access, self.tag)
-        age_s = None if found is None else clock_s(host) - found.made_s
-        within_s = self.backup.within_hours * _HOUR_S
-        place = self.repository
-        return rule.Copy(self.backup.name, place.medium, place.offsite, age_s, within_s)
+        return copied(self.lab, self.backup, ctx)
 
     def check(self, ctx: Context) -> Iterator[Check]:
         """The newest copy is as new as was promised, and nobody left a lock behind."""
@@ -244,7 +256,7 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
             drill.every_days * _DAY_S,
             drill.what,
             files.repository.url if paper else "",
-            _written(files.repository, drill, ctx) if paper else None,
+            on_paper(files.repository, str(drill.from_paper), ctx) if paper else None,
             drill.needed,
         )
 
@@ -265,14 +277,6 @@ def _what(drill: RestoreDrill) -> str:
     if drill.what == "configuration":
         return f"what is needed ({len(drill.needed)} files)"
     return "the newest snapshot of etcd" if drill.what == "etcd" else f"{drill.files} files"
-
-
-def _written(repository: Repository, drill: RestoreDrill, ctx: Context) -> Secret:
-    """What stands on the paper, a line each."""
-    assert drill.from_paper is not None
-    login = (repository.secrets["access_key_id"], repository.secrets["secret_access_key"])
-    parts = [ctx.secret(each) for each in (drill.from_paper, *login)]
-    return Secret(parts[0].name, lambda: "".join(each.reveal().strip() + "\n" for each in parts))
 
 
 def _drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
@@ -311,9 +315,11 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
         Gives its hosts.
     """
     groups: dict[tuple[str, str], list[Files | cloud.Task]] = {}
+    archives = only_archives(lab)
     for each in lab.backups.files.values():
         place = (each.machine, ", ".join(each.paths))
-        groups.setdefault(place, []).append(Files(lab, each))
+        if each.name not in archives:
+            groups.setdefault(place, []).append(Files(lab, each))
     of_guests = backups_carried_on(lab)
     for host, nas in lab.nas.items():
         for task in nas.cloud_tasks.values():
@@ -329,3 +335,5 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
     for each in lab.backups.claim_drills.values():
         yield claims.Drill(lab, each).done(ctx)
     yield from guests.gate(lab, ctx)
+    for whole in lab.backups.guest_drills.values():
+        yield guest_drills.done(lab, whole, ctx)

@@ -1,5 +1,4 @@
-"""Whole guests: backed up by Proxmox onto one of its storages, and restored once to see that they
-can be."""
+"""Whole guests: backed up by Proxmox onto one of its storages."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -9,26 +8,25 @@ from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.timers import on_calendar
 from homelab_lib.control.proxmox.backup_server import KEYS, BackupServer
 from homelab_lib.control.proxmox.backups import Backup, BackupJob, GuestsBackedUp, newest_backups
-from homelab_lib.control.proxmox.guest_drill import GuestDrill
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
+from homelab_lib.lab.archives import archives_copied
 from homelab_lib.lab.backups import GuestBackup
-from homelab_lib.lab.backups import GuestDrill as Described
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.backup import servers
-from homelab_lib.recipes.backup.promised import drilled, is_new, kept
+from homelab_lib.recipes.backup.promised import copied, is_new, kept
 from homelab_lib.recipes.nas.cloud import Task
 from homelab_lib.recipes.proxmox.host import made_storage
 from homelab_lib.recipes.proxmox.virtual_machine import node
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.wiring.carried_on import carried_on
 
-_HOUR_S, _DAY_S = 3600.0, 86_400.0
+_HOUR_S = 3600.0
 
 
 def steps(lab: Lab, phase: int) -> Iterator[Step]:
-    """The steps of the guests that a phase has backed up and restores.
+    """The steps of the guests that a phase has backed up.
 
     Parameters
     ----------
@@ -59,9 +57,6 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
             check=guests.check,
             measure=guests.ages,
         )
-    for drill in lab.backups.guest_drills.values():
-        if drill.phase == phase and not drill.exists:
-            yield _drill(lab, drill, made)
 
 
 def _storages(lab: Lab, phase: int, there: Collection[str]) -> Iterator[Step]:
@@ -209,8 +204,9 @@ class Guests:
 
     def copies(self, ctx: Context) -> Iterator[tuple[str, rule.Copy]]:
         """What there is of each guest, by date, and what copies of that are in other places."""
-        further_on = carried_on(self.lab, self.host, self.backup.storage)
-        onward = [Task(self.lab, nas, task).copy(ctx) for nas, task in further_on]
+        where = (self.lab, self.host, self.backup.storage)
+        onward = [Task(self.lab, nas, task).copy(ctx) for nas, task in carried_on(*where)]
+        onward += [copied(self.lab, each, ctx) for each in archives_copied(*where)]
         for copy in self._copies(ctx, self._newest(ctx)):
             yield copy.name, replace(copy, name=self.backup.name)
             for further in onward:
@@ -254,44 +250,6 @@ def _onward(name: str, backup: rule.Copy, task: rule.Copy) -> rule.Copy:
     return rule.Copy(f"{name} by {task.name}", task.medium, task.offsite, age_s, within_s)
 
 
-def _drill(lab: Lab, drill: Described, made: list[GuestBackup]) -> Step:
-    backup = lab.backups.guests[drill.backup]
-    guests, vm = Guests(lab, backup), lab.vms[drill.vm]
-    wanted = GuestDrill(
-        guests.host, guests.node, drill.name, backup.storage, vm.vmid, vm.name, drill.vmid,
-        drill.storage, drill.files, drill.seed, drill.every_days * _DAY_S, drill.start, lab.name,
-    )  # fmt: skip
-
-    def done(ctx: Context) -> Check:
-        return _drilled(ctx, lab, drill)
-
-    confirmed = None
-    if drill.start:
-        confirmed = Manual(
-            f"agree that a second {vm.name} is started on {guests.node} as VM {drill.vmid}: it has "
-            f"no network, and takes {vm.memory_bytes / 2**30:.0f} GiB of memory for some minutes",
-            verify=done,
-            or_confirmed=True,
-        )
-    return Step(
-        f"drill-{drill.name}",
-        f"Restore {vm.name} as VM {drill.vmid}, and compare it",
-        why=f"A backup is worth what was restored from it. {vm.name} runs on and is not touched: "
-        f"beside it stands, for some minutes, a VM {drill.vmid} with addresses of its own, its "
-        "links down and none of the cards, whose disk is only read. It is removed again, and the "
-        "plan names it: that is the one thing which this step may destroy.",
-        needs=(f"guests-{backup.name}",) if backup in made else (),
-        manual=confirmed,
-        ensure=lambda ctx: iter([wanted]),
-        check=lambda ctx: iter([done(ctx)]),
-    )
-
-
-def _drilled(ctx: Context, lab: Lab, drill: Described) -> Check:
-    machine = lab.backups.guests[drill.backup].host
-    return drilled(ctx, machine, drill, f"{drill.vm} was restored as a whole")
-
-
 def health(lab: Lab, ctx: Context) -> Iterator[Check]:
     """How old the backups of all guests are.
 
@@ -305,8 +263,7 @@ def health(lab: Lab, ctx: Context) -> Iterator[Check]:
 
 
 def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
-    """Three copies, two media, another place, for each guest as a whole, and what came of the last
-    drills.
+    """Three copies, two media, another place, for each guest as a whole.
 
     Parameters
     ----------
@@ -319,5 +276,3 @@ def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
             copied.setdefault((backup.host, guest), []).append(copy)
     for (host, guest), copies in copied.items():
         yield kept(f"{guest} as a whole", f"the disks of {host}", copies)
-    for drill in lab.backups.guest_drills.values():
-        yield _drilled(ctx, lab, drill)

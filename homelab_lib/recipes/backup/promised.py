@@ -6,12 +6,30 @@ from dataclasses import replace
 
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.drills import last_drill
-from homelab_lib.lab.backups import ClaimDrill, GuestDrill, RestoreDrill
+from homelab_lib.control.linux.restic import Access, newest, tags
+from homelab_lib.lab import Lab
+from homelab_lib.lab.backups import ClaimDrill, FileBackup, GuestDrill, RestoreDrill
 from homelab_lib.models.copies import Copy, dated, standing
 from homelab_lib.runbook.step import Check, Context
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _ANEW = "carry out this step anew: it tries again once the last time is too long ago or went badly"
+
+
+def copied(lab: Lab, backup: FileBackup, ctx: Context) -> Copy:
+    """What there is of a copy by restic, by date.
+
+    Parameters
+    ----------
+    lab, backup, ctx
+        The lab, the copy as it has it, and who gives its hosts.
+    """
+    host = ctx.host(backup.machine)
+    found = newest(host, Access(backup.repository), tags(lab.name, backup.name))
+    age_s = None if found is None else clock_s(host) - found.made_s
+    place = lab.backups.repositories[backup.repository]
+    within_s = backup.within_hours * _HOUR_S
+    return Copy(backup.name, place.medium, place.offsite, age_s, within_s)
 
 
 def is_new(copy: Copy, title: str) -> Check:

@@ -1,6 +1,7 @@
-"""`tar`: takes a file out of a downloaded archive.
+"""`tar` takes a file out of a downloaded archive; `zstd` unpacks what it is given.
 
-Source: GNU tar's manual, "Extracting specific files", "Writing to standard output".
+Sources: GNU tar's manual, "Extracting specific files", "Writing to standard output"; zstd(1), and
+RFC 8878, 3.1.1, for what a frame begins with.
 """
 
 from homelab_lib.twin.machine.machine import Machine
@@ -8,6 +9,7 @@ from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 
 archives = Commands()
 
+_FRAME = b"\x28\xb5\x2f\xfd"
 _FAILED = "tar: Exiting with failure status due to previous errors\n"
 
 
@@ -45,3 +47,17 @@ def _unpacked(machine: Machine, call: Call, path: str, into: str) -> Reply:
         machine.files.put(f"{into}/{name}", f"{name} {version}\n")
     machine.files.put(f"{into}/bin/ollama", f"{version}\n", mode=0o755)
     return Reply(takes_s=20.0)
+
+
+@archives("zstd")
+def zstd(machine: Machine, call: Call) -> Reply:
+    """``zstd -q -d -c``: what comes in, unpacked."""
+    words, options = operands(call)
+    if words or options.keys() - {"-q"} != {"-d", "-c"}:
+        return Reply(1, stderr=f"zstd: the twin knows -q -d -c only, not {call.argv}\n")
+    data = call.stdin
+    if not data:
+        return Reply(1, stderr="zstd: /*stdin*\\: unexpected end of file \n")
+    if not data.startswith(_FRAME):
+        return Reply(1, stderr="zstd: /*stdin*\\: unsupported format \n")
+    return Reply(0, data.removeprefix(_FRAME))

@@ -58,6 +58,7 @@ _DOCUMENTED = {
     "umount": "umount(8)",
     "uptime": "uptime(1)",
     "wait": "POSIX.1-2024",
+    "zstd": "zstd(1)",
     "xmllint": "xmllint(1)",
     "update-ca-certificates": "update-ca-certificates(8)",
     "wg": "wg(8)",

@@ -59,6 +59,7 @@ _PACKAGES = {
     "wg-quick": "wireguard-tools",
     "wget": "wget",
     "xmllint": "libxml2-utils",
+    "zstd": "zstd",
 }
 """Programs that not every Debian has, and the packages that they are in."""
 _SKELETON = (".bashrc", ".profile")

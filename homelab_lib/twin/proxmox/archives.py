@@ -18,9 +18,22 @@ from homelab_lib.twin.machine.unit import Unit
 
 _PERIODS = {"last": "%Y%m%d%H%M%S", "hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V",
             "monthly": "%Y%m", "yearly": "%Y"}  # fmt: skip
+_MAGIC = {"zst": b"\x28\xb5\x2f\xfd", "gz": b"\x1f\x8b"}
+"""What a packed file begins with: RFC 8878, 3.1.1; RFC 1952, 2.3.1."""
 _NAMED = re.compile(
     r"vzdump-(qemu|lxc)-(\d+)-(\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d)\.((?:vma|tar)(?:\.\w+)?)"
 )
+
+
+class Written(bytes):
+    """An archive as it lies in a file: whoever copies the file copies what is in it."""
+
+    archive: "Archive"
+
+    def __new__(cls, data: bytes, archive: "Archive") -> "Written":
+        made = super().__new__(cls, data)
+        made.archive = archive
+        return made
 
 
 @dataclass
@@ -119,6 +132,16 @@ class Archive:
         when = datetime.fromtimestamp(self.made_s, UTC)
         form = "vma" if self.kind == "qemu" else "tar"
         return f"vzdump-{self.kind}-{self.vmid}-{when:%Y_%m_%d-%H_%M_%S}.{form}{compressed}"
+
+    @property
+    def stream(self) -> bytes:
+        """What stands for its bytes, unpacked; a VM's begin as its format has it: pve-qemu's
+        vma_spec.txt."""
+        return b"VMA\0" + f"{self.kind} {self.vmid} {self.made_s:.0f}\n".encode()
+
+    def written(self, file: str) -> Written:
+        """Its bytes in a file of that name, packed as that says."""
+        return Written(_MAGIC.get(file.rpartition(".")[2], b"") + self.stream, self)
 
     @property
     def server_name(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.twin.machine.entry import Facts, FileError
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.archives import Archive, Inside, kept, options_in
 from homelab_lib.twin.proxmox.backup_options import CHANGED, DAYS, JOB, JOB_ID, NOW, next_run_s
@@ -344,7 +345,11 @@ class _Work:
         if self.store.kind in FILES:
             name = archive.file_name(_COMPRESSED.get(self.given.get("compress", "0"), ""))
             path = posixpath.join(self.store.place, FOLDERS["backup"], name)
-            self.node.files.put(path, b"", size_bytes=archive.size_bytes, mtime_s=archive.made_s)
+            facts = Facts(size_bytes=archive.size_bytes, mtime_s=archive.made_s)
+            try:
+                self.node.files.put(path, archive.written(name), **facts)
+            except FileError:
+                return self._no_room()
         archive.encrypted = str(self.store.options.get("encryption-key", ""))
         archives[name] = archive
         if self._removes:

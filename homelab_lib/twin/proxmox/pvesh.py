@@ -14,6 +14,7 @@ from homelab_lib.twin.proxmox.arguments import parse_arguments
 from homelab_lib.twin.proxmox.formats import BOOLEAN
 from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.node import ProxmoxNode
+from homelab_lib.twin.proxmox.restoring import PIPED
 from homelab_lib.twin.proxmox.schema import Property
 
 pvesh = Commands()
@@ -38,8 +39,12 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     rest = {key: rule for key, rule in method.parameters.items() if key not in of_path}
     printing: dict[str, str] = {}
 
+    def piped(archive: str) -> str:
+        """What a task reads from our standard input, which it has kept."""
+        return PIPED + call.stdin.decode("latin-1")[:200] if archive == PIPED else archive
+
     def answer() -> Any:
-        given = parse_arguments(words, rest | _PRINTING)
+        given = parse_arguments(words, rest | _PRINTING, read={"archive": piped})
         printing.update({key: given.pop(key) for key in _PRINTING if key in given})
         return invoke(node, method, given | of_path)
 

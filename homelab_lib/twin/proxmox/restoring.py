@@ -1,16 +1,18 @@
 """A VM that is restored from a backup.
 
-Source: `create_vm` with ``archive``, `restore_update_config_line` and `restore_merge_config` of
-qemu-server 9.2: options that are given go before those of the backup; addresses of network cards
+Source: `create_vm` with ``archive``, `restore_vma_archive`, `restore_update_config_line` and
+`restore_merge_config` of qemu-server 9.2: an archive called ``-`` is read from standard input,
+unpacked; options that are given go before those of the backup; addresses of network cards
 are new only if it was asked for; a restore that fails takes its disks away, and leaves a VM without
-them and without a lock. Guessed: how long it takes. All disks of a VM that is overwritten go, where
+them and without a lock. Guessed: how long it takes, and the signal by which
+`vma` ends that is given no archive. All disks of a VM that is overwritten go, where
 the real one keeps, as unused, those that the backup has not.
 """
 
 import re
 
 from homelab_lib.twin.proxmox.api import Given, Later, Task
-from homelab_lib.twin.proxmox.archives import Archive
+from homelab_lib.twin.proxmox.archives import Archive, Written
 from homelab_lib.twin.proxmox.backup_calls import archives_of
 from homelab_lib.twin.proxmox.devices import NETS
 from homelab_lib.twin.proxmox.disks import cloud_init_disk, identifier, with_mac
@@ -30,6 +32,12 @@ from homelab_lib.twin.proxmox.vm import VirtualMachine
 _BYTES_PER_S = 250e6
 _NOT_KEPT = re.compile(r"lock|parent|unused\d+")
 _CLOUD_INIT = re.compile(r"[:/](?:vm-\d+-)?cloudinit(?:\.\w+)?$")
+PIPED = "-"
+"""What an archive is called that comes by standard input; behind it, here, what came."""
+_NO_VMA = (
+    "command 'vma extract -v -r /var/tmp/vzdumptmp4711.fifo - /var/tmp/vzdumptmp4711' failed: got "
+    "signal 5"
+)
 _LEFT = (
     "error before or during data restore, some or all disks were not completely restored. "
     "VM {} state is NOT cleaned up.\n"
@@ -81,7 +89,8 @@ def restored(node: ProxmoxNode, given: Given) -> Later:
         if given.get("start") == "1":
             node.start_vm(vmid)
         node.tasks.end(upid)
-        return Task(upid, f"restore {given['archive']} ended\n")
+        called = given["archive"] if given["archive"][0] != PIPED else PIPED
+        return Task(upid, f"restore {called} ended\n")
 
     return Later(2.0 + archive.size_bytes / _BYTES_PER_S, done)
 
@@ -94,10 +103,12 @@ def _kept_from(vm: VirtualMachine) -> str:
 
 
 def _is_served(node: ProxmoxNode, volid: str) -> bool:
-    return node.stores.named(volid.partition(":")[0]).kind == "pbs"
+    return volid[0] != PIPED and node.stores.named(volid.partition(":")[0]).kind == "pbs"
 
 
 def _archive(node: ProxmoxNode, volid: str) -> Archive:
+    if volid.startswith(PIPED):
+        return _piped(node, volid.removeprefix(PIPED))
     name, _, volume = volid.partition(":")
     store = node.stores.named(name)
     file = volume.removeprefix("backup/")
@@ -106,6 +117,17 @@ def _archive(node: ProxmoxNode, volid: str) -> Archive:
     if found is None or (store.kind in FILES and not node.files.exists(path)):
         raise PveError(f"can't find file '{volid}'", NO_SUCH_FILE)
     return found
+
+
+def _piped(node: ProxmoxNode, stream: str) -> Archive:
+    """What comes in: an archive that some repository has a copy of, or nothing that is one."""
+    for repository in node.world.repositories.repositories.values():
+        for snapshot in repository.snapshots:
+            for entry in snapshot.files.values():
+                data = entry.data
+                if isinstance(data, Written) and data.archive.stream == stream.encode("latin-1"):
+                    return data.archive
+    return Archive("qemu", 0, 0.0, broken=_NO_VMA)
 
 
 def _config(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from homelab_lib.answers import SCALAR, Shape, whole
+from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.proxmox.archives import Archive, Inside, options_in
 from homelab_lib.twin.proxmox.backup_calls import wait_for
 from homelab_lib.twin.proxmox.node import ProxmoxNode
@@ -78,4 +79,5 @@ def _seed(node: ProxmoxNode, store: Store, row: dict[str, Any]) -> None:
     (store.archives if known is None else known)[name] = found
     if store.kind in FILES:
         path = f"{store.place}/{FOLDERS['backup']}/{name}"
-        node.files.put(path, b"", size_bytes=found.size_bytes, mtime_s=found.made_s)
+        facts = Facts(size_bytes=found.size_bytes, mtime_s=found.made_s)
+        node.files.put(path, found.written(name), **facts)
