@@ -84,8 +84,10 @@ def _holder(handle: int) -> str:
     except (ValueError, KeyError, TypeError):
         pid, run = 0, ""
     holders = _flocks(os.fstat(handle).st_ino)
-    if pid and (pid in holders or (holders is _UNTOLD and _alive(pid))):
+    if pid in holders:
         return f"{run}, process {pid}"
+    if pid and holders is _UNTOLD and _alive(pid):
+        return f"{run}, process {pid}, unless that is another program by now"
     if holders:
         return f"one that only looks, process {', '.join(map(str, sorted(holders)))}"
     return "one that only looks, or one on another machine"

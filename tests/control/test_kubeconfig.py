@@ -1,14 +1,19 @@
 """Our cluster's entries stand in a kubeconfig, and everybody else's stay as they were."""
 
 import json
+import time
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homelab_lib.control.kubeconfig import Foreign, merged
+from homelab_lib.control.kubeconfig import Foreign, file, merged
+from homelab_lib.control.linux import login
+from homelab_lib.errors import StepFailed
+from homelab_lib.lab import load_lab
 from homelab_lib.yaml_safe import BadYaml
+from recipes.bench import Bench
 
 KEY = "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ"
 
@@ -126,6 +131,42 @@ def test_what_is_no_kubeconfig_is_refused_and_not_quoted(text):
     with pytest.raises(BadYaml) as caught:
         merged(text, ours())
     assert KEY not in str(caught.value)
+
+
+BOMB = "z0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"z{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
+)
+HEAD = "apiVersion: v1\nkind: Config\n"
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        f"{HEAD}{BOMB}",
+        f"{HEAD}{BOMB}clusters: *a9\n",
+        f"{HEAD}{BOMB}contexts: [{{name: home, context: {{cluster: *a9}}}}]\n",
+        f"{HEAD}users: " + "[" * 100_000,
+        f"{HEAD}users: {'9' * 100_000}\n",
+    ],
+    ids=["beside", "as a list", "in ours", "brackets", "a number"],
+)
+def test_an_alias_bomb_is_refused_soon_and_left_alone(bomb):
+    """300 bytes that stand for terabytes."""
+    begun_s = time.process_time()
+    with pytest.raises(BadYaml):
+        merged(bomb, ours())
+    assert time.process_time() - begun_s < 5
+
+
+def test_on_a_desktop_it_stops_the_step_and_says_where_it_lies():
+    bench = Bench(load_lab(), ())
+    desktop, path = bench.world.machines["desktop"], "/home/homelab/.kube/config"
+    desktop.run("install -d .kube")
+    desktop.files.put(path, HEAD + BOMB, user="homelab", group="homelab")
+    host = bench.engine().context.host("desktop")
+    with pytest.raises(StepFailed, match="more than 100000 values; it was left alone") as caught:
+        file(host, path, login(host), ours, "home", lab="attic")
+    assert f"mv {path}" in str(caught.value)
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"), min_size=1, max_size=8)

@@ -701,3 +701,40 @@ def test_a_step_whose_begin_finds_no_room_has_failed(tmp_path, monkeypatch):
     with pytest.raises(HomelabError, match="No space left"):
         run.run_step("build")
     assert run.outcomes["build"].status == "failed"
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_whenever_the_disk_is_full_the_same_run_finishes_the_job_once_there_is_room(tmp_path, torn):
+    """At each write of the journal in turn; half a line may be on the disk, and stay there."""
+    book = runbook(A, B)
+    append, full_at = durable.append, 0
+    for full_at in range(40):
+        wire, file = Wire(), tmp_path / f"{full_at}.jsonl"
+        left = iter(range(full_at, -1, -1))
+
+        def room(path, raw, left=left):
+            if next(left, 0):
+                append(path, raw)
+                return
+            if torn:
+                with path.open("ab") as stream:
+                    stream.write(raw[: len(raw) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def journal(file=file):
+            return Journal(file, mask=Mask(), wall=lambda: "now")
+
+        approved = plan_of(book, wire)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(durable, "append", room)
+            try:
+                run_all(book, wire, plan=approved, journal=journal())
+                break
+            except HomelabError as error:
+                said = str(error)
+        assert "No space left" in said
+        assert "make room" in said
+        run_all(book, wire, plan=plan_of(book, wire), journal=journal())
+        assert wire.hosts == {"one": {"a": "1", "b": "2"}}
+        assert sorted(wire.ran) == ["one: put a 1", "one: put b 2"]
+    assert full_at > 5, "it was full at each of its writes"

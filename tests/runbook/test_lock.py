@@ -1,6 +1,7 @@
 """One run at a time on a lab."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from homelab_lib import paths
 from homelab_lib.errors import HomelabError, Locked
+from homelab_lib.runbook import lock
 from homelab_lib.runbook.lock import held
 
 
@@ -44,6 +46,48 @@ def test_one_that_was_stopped_still_holds_it_and_is_named_until_it_is_gone(tmp_p
                     pass
         finally:
             other.kill()
+    with held(tmp_path, alone=True, what="b"):
+        pass
+
+
+@pytest.fixture
+def stranger():
+    """A program of somebody's, whatever it does."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        yield other.pid
+        other.kill()
+
+
+def refused(folder):
+    """What is said to one that wants to change hosts, and may not."""
+    with pytest.raises(Locked) as caught, held(folder, alone=True, what="b"):
+        pass
+    return str(caught.value)
+
+
+def test_a_number_that_another_program_has_by_now_holds_nothing(tmp_path, stranger):
+    """The run that wrote it has died, and its process number was given away again."""
+    (tmp_path / "lock").write_text(json.dumps({"pid": stranger, "run": "phase2 apply"}))
+    with held(tmp_path, alone=False, what="phase2 plan"):
+        said = refused(tmp_path)
+    assert str(stranger) not in said
+    assert f"only looks, process {os.getpid()}" in said
+    with held(tmp_path, alone=True, what="b"):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+
+
+def test_where_the_kernel_does_not_tell_a_number_is_no_proof(tmp_path, stranger, monkeypatch):
+    monkeypatch.setattr(lock, "_flocks", lambda inode: lock._UNTOLD)
+    (tmp_path / "lock").write_text(json.dumps({"pid": stranger, "run": "phase2 apply"}))
+    with held(tmp_path, alone=False, what="phase2 plan"):
+        assert f"process {stranger}, unless that is another program by now" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"pid": "x", "run": 1}', '{"pid": 1}', "\0" * 9])
+def test_whatever_stands_in_it_a_lock_is_a_lock(tmp_path, text):
+    (tmp_path / "lock").write_text(text)
+    with held(tmp_path, alone=False, what="a"):
+        assert "one that only looks" in refused(tmp_path)
     with held(tmp_path, alone=True, what="b"):
         pass
 
