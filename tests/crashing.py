@@ -367,8 +367,11 @@ class Site:
         """What is otherwise after something went wrong there, and the same command again."""
         own = self.folder / f"copy-{os.getpid()}.jsonl"
         memory = engine.sender.journal
+        own.unlink(missing_ok=True)
         if memory._file is not None and memory._file.exists():
-            shutil.copy(memory._file, own)
+            shutil.copy(memory._file, own)  # the process that goes on writes there, too
+            known = own.read_bytes().splitlines(keepends=True)[: len(memory.events)]
+            own.write_bytes(b"".join(known))
         memory._file = own
         wire.fleet = self._opened().link
         wire.point = point

@@ -26,5 +26,5 @@ def gate(request, tmp_path, monkeypatch):
 
 
 def test_what_is_planned_is_what_is_sent(gate):
-    by_hand = ["build-gate", "parts-gate", "cables"]  # signed for; no part of this
+    by_hand = ["build-gate", "parts-gate"]  # signed for; no part of this
     round_trip(gate, confirm=["interfaces", "time", "prevention", *by_hand])
