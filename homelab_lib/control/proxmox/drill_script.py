@@ -47,8 +47,9 @@ _ON_STORAGE = (
 _PAPER = 'paper="$1"; shift; { ' + FROM_PAPER + LOGIN + '} < "$paper"; rm -f -- "$paper"; '
 _IN_COPY = (
     'tag="$from"; ' + COPY + 'copy="$snap"; "$@" ls "$copy" > "$d/list"; '
-    'snap=$(sed -n "s/^\\(\\/.*\\/vzdump-qemu-$orig-[0-9_-]*\\.vma[.a-z]*\\)\\$/\\1/p" '
-    '"$d/list" | '
+    # Beside an archive lie its log and its notes.
+    'snap=$(sed -n "/^\\/.*\\/vzdump-qemu-$orig-[0-9_-]*\\.vma'
+    '\\(\\.zst\\|\\.gz\\|\\.lzo\\)\\{0,1\\}\\$/p" "$d/list" | '
     "sort | tail -n 1); "
     '[ -n "$snap" ] || { echo "copy $copy holds no backup of VM $orig" >&2; exit 1; }; '
     'case "$snap" in *.zst) un="zstd -q -d -c";; *.gz) un="gzip -d -c";; *.lzo) un="lzop -d -c";; '

@@ -348,6 +348,8 @@ class _Work:
             facts = Facts(size_bytes=archive.size_bytes, mtime_s=archive.made_s)
             try:
                 self.node.files.put(path, archive.written(name), **facts)
+                for beside, text in _beside(archive, path).items():
+                    self.node.files.put(beside, text)
             except FileError:
                 return self._no_room()
         archive.encrypted = str(self.store.options.get("encryption-key", ""))
@@ -376,13 +378,27 @@ class _Work:
         for name in own.keys() - kept(own, keep):
             del archives[name]
             if self.store.kind in FILES:
-                self.node.files.remove(f"{self.store.place}/{FOLDERS['backup']}/{name}")
+                path = f"{self.store.place}/{FOLDERS['backup']}/{name}"
+                self.node.files.remove(path)
+                for beside in _beside(own[name], path):
+                    if self.node.files.exists(beside):
+                        self.node.files.remove(beside)
 
     def _no_room(self) -> str:
         if self.store.kind == "pbs":
             return _NO_ROOM_FOR_CHUNKS
         packed = self.given.get("compress", "0") != "0"  # whoever packs it ends first, and says why
         return _NO_ROOM.format("Broken pipe" if packed else "No space left on device")
+
+
+def _beside(archive: Archive, path: str) -> dict[str, str]:
+    """What lies beside an archive's file: what a person reads of it, and the task's log.
+
+    Source: `archive_auxiliaries_remove` of `PVE::Storage` (pve-storage 9.1).
+    """
+    log = path[: path.rindex(".vma" if archive.kind == "qemu" else ".tar")] + ".log"
+    told = {log: f"INFO: Starting Backup of VM {archive.vmid} ({archive.kind})\n"}
+    return told | ({f"{path}.notes": archive.notes} if archive.notes else {})
 
 
 _INTERRUPTED = "interrupted by signal"
