@@ -20,6 +20,12 @@ DatastoreName = Annotated[
 ]
 
 
+MailAddress = Annotated[
+    str,
+    Form(r"(?=.{3,64}$)[^\s@,;<>\"-][^\s@,;<>\"]*@[A-Za-z0-9][A-Za-z0-9.-]*", "a mail address"),
+]
+
+
 class Tuning(Record):
     """How a datastore writes and cleans up, where that is not as by default."""
 
@@ -66,4 +72,9 @@ class BackupServer(Named):
 
     datastores: Annotated[dict[DatastoreName, Datastore], BY_NAME] = Field(
         description="Its datastores."
+    )
+    mail_to: MailAddress | None = Field(
+        None,
+        description="Who hears of jobs that failed: the machine's own mailer sends it, which has "
+        "to get mail out of the house. None: nobody but who logs in.",
     )

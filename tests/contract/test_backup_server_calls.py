@@ -19,6 +19,16 @@ CALLS = {
     "verify-job create": ("POST", "/config/verify"),
     "prune-job update": ("PUT", "/config/prune/{id}"),
     "verify-job update": ("PUT", "/config/verify/{id}"),
+    "notification endpoint sendmail create": (
+        "POST",
+        "/config/notifications/endpoints/sendmail",
+    ),
+    "notification matcher create": ("POST", "/config/notifications/matchers"),
+    "notification endpoint sendmail update": (
+        "PUT",
+        "/config/notifications/endpoints/sendmail/{name}",
+    ),
+    "notification matcher update": ("PUT", "/config/notifications/matchers/{name}"),
 }
 _TAKEN = CREATED | UPDATED
 
@@ -52,21 +62,27 @@ def test_the_twin_takes_nothing_that_the_api_does_not(line):
 def test_what_a_runbook_sends_is_what_the_api_takes(monkeypatch):
     monkeypatch.setenv("PBS_TOKEN", "8c2f0f3a-1111-2222-3333-444455556666")
     bench, _, _ = bench_of(
-        datastore={"tuning": {"sync_level": "file", "gc_atime_cutoff_minutes": 1445}}
+        datastore={"tuning": {"sync_level": "file", "gc_atime_cutoff_minutes": 1445}},
+        mail_to="me@example.org",
     )
     assert bench.stops() == ("", "")
     sent = [shlex.split(line) for line in bench.wire.sent if "proxmox-backup-manager" in line]
     sent = [words[words.index("proxmox-backup-manager") + 1 :] for words in sent]
-    assert {" ".join(words[:2]) for words in sent} == set(CREATED) - {"user generate-token"}
-    for words in sent:
-        line = " ".join(words[:2])
-        known, given = schema(line), parsed(line, tuple(words[2:]))
+    lines = [next(each for each in CREATED if " ".join(words).startswith(each)) for words in sent]
+    assert set(lines) == set(CREATED) - {"user generate-token"}
+    for line, words in zip(lines, sent, strict=True):
+        known, given = schema(line), parsed(line, tuple(words[len(line.split()) :]))
         for name, value in given.items():
             rule = known[name]
-            assert value in rule.get("enum", [value]), (line, name)
-            assert isinstance(value, {"string": str, "integer": int, "boolean": bool}[rule["type"]])
-            if rule["type"] == "string":
-                assert rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 4096)
+            for each in value if rule["type"] == "array" else [value]:
+                _fits(each, rule.get("items", rule), (line, name))
+
+
+def _fits(value, rule, where):
+    assert value in rule.get("enum", [value]), where
+    assert isinstance(value, {"string": str, "integer": int, "boolean": bool}[rule["type"]])
+    if rule["type"] == "string":
+        assert rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 4096)
 
 
 def test_a_token_is_shown_as_text_and_asked_for_json_it_is_refused():

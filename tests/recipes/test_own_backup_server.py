@@ -36,7 +36,7 @@ def token(monkeypatch):
     monkeypatch.setenv("PBS_TOKEN", SECRET)
 
 
-def lab_of(store=None, datastore=None, **more):
+def lab_of(store=None, datastore=None, mail_to=None, **more):
     keeper = LAB.vms["k3s-gpu2"].model_copy(
         update={
             "name": "keeper",
@@ -51,7 +51,11 @@ def lab_of(store=None, datastore=None, **more):
     )
     storage = VmStorage.model_validate(STORE | (store or {}))
     described = BackupServer.model_validate(
-        {"name": "keeper", "datastores": {"house": DATASTORE | (datastore or {})}}
+        {
+            "name": "keeper",
+            "datastores": {"house": DATASTORE | (datastore or {})},
+            "mail_to": mail_to,
+        }
     )
     found = {
         "vms": LAB.vms | {"keeper": Vm.model_validate(keeper.model_dump())},
@@ -102,6 +106,56 @@ def test_a_plan_on_what_the_server_says_is_what_is_sent():
     again = bench.likeness()
     assert again.stops() == ("", "")
     assert again.wire.sent == []
+
+
+ME = "me@example.org"
+
+
+def test_a_job_that_fails_is_heard_of_and_one_that_went_well_is_not():
+    bench, _, server = bench_of(mail_to=ME)
+    assert bench.stops() == ("", "")
+    assert server.rows["house"]["notification-mode"] == "notification-system"
+    bench.world.clock.sleep(8 * 86_400)
+    assert server.ran["house"].state == "OK"
+    assert not [what for whom, what in server.mails if whom == ME]
+    server.failing = True
+    for archives in server.datastores.values():
+        for each in archives.values():
+            each.verified = ""
+    bench.world.clock.sleep(8 * 86_400)
+    told = {what for whom, what in server.mails if whom == ME}
+    assert told == {"verify of house: verification failed - please check the log for details"}
+    server.atime_stands.add("/mnt/datastore/house")
+    bench.world.clock.sleep(2 * 86_400)
+    assert (ME, "gc of house: atime safety check failed") in server.mails
+    assert bench.world.machines["keeper"].run(
+        "proxmox-backup-manager notification target test homelab-mail"
+    ).finished().status == 0  # fmt: skip
+    assert server.mails[-1] == (ME, "Test notification")
+
+
+def test_who_hears_is_planned_alike_and_made_once():
+    bench, _, _ = bench_of(mail_to=ME)
+    other = bench.likeness()
+    assert other.stops() == ("", "")
+    assert bench.stops() == ("", "")
+    assert other.wire.sent == bench.wire.sent
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == []
+
+
+def test_one_who_is_no_longer_told_is_found_and_told_again():
+    bench, _, server = bench_of(mail_to=ME)
+    assert bench.stops() == ("", "")
+    server.notifying["matcher"]["homelab-trouble"]["match-severity"] = ["info"]
+    server.rows["house"].pop("notification-mode")
+    drift = [name for name, each in bench.every("verify").items() if each.status == "drift"]
+    assert drift[:2] == ["heard-keeper", "datastore-house"]
+    assert bench.stops() == ("", "")
+    assert server.notifying["matcher"]["homelab-trouble"]["match-severity"] == [
+        "warning,error,unknown"
+    ]
 
 
 def test_the_token_cannot_forget_and_one_that_could_stops_it():

@@ -24,6 +24,7 @@ from homelab_lib.transport.command import change
 _ROWS: Shape = [{"name": str, "path": str, "comment?": str}]
 _TASKS: Shape = [{"worker_type": str, "worker_id?": str}]
 _MOUNTS: Shape = {"filesystems": [{"target": str, "fstype": str, "source?": str}]}
+_SETTINGS = ("gc-schedule", "tuning", "notification-mode")
 _NOTHING = ("lost+found",)  # what an empty file system of its own holds
 _HALF_MADE = {".chunks", ".lock"}
 # Looked at again where it is cleared: one with a chunk in it stays, and one that can't be read
@@ -51,6 +52,8 @@ class Datastore:
         When rubbish is removed, as a calendar event.
     tuning
         As the server has it; empty for nothing.
+    heard
+        Whether somebody is to hear of its jobs as `notifications` has it.
     lab
         The lab whose it is.
     timeout_s
@@ -64,6 +67,7 @@ class Datastore:
     gc_schedule: str
     tuning: str
     lab: str
+    heard: bool = False
     timeout_s: float = 3600.0
 
     @property
@@ -73,6 +77,7 @@ class Datastore:
     @property
     def _settings(self) -> dict[str, str]:
         found = {"gc-schedule": self.gc_schedule, "tuning": self.tuning}
+        found |= {"notification-mode": "notification-system"} if self.heard else {}
         return {key: value for key, value in found.items() if value}
 
     def observe(self, host: Host) -> dict[str, Any]:
@@ -83,7 +88,7 @@ class Datastore:
             "others": sorted(each["name"] for each in rows if _meet(each["path"], self.path)),
         }
         if row is not None:
-            kept = {k: row[k] for k in ("path", "comment", "gc-schedule", "tuning") if k in row}
+            kept = {k: row[k] for k in ("path", "comment", *_SETTINGS) if k in row}
             line = "proxmox-backup-manager datastore list"
             found["row"] = answers.expected(kept, {str: SCALAR}, host=host.name, line=line)
             return found

@@ -7,7 +7,8 @@ declare(
     "proxmox-backup-manager",
     Allowed(
         "acl list,cert info,datastore list,datastore show,garbage-collection list,"
-        "garbage-collection status,prune-job list,prune-job show,task list,user list,"
+        "garbage-collection status,notification endpoint sendmail list,notification matcher list,"
+        "notification target list,prune-job list,prune-job show,task list,user list,"
         "user list-tokens,verify-job list,verify-job show,versions",
         "--all --verbose",
         "--limit --output-format",

@@ -9,6 +9,7 @@ from homelab_lib.control.backup_server import manager
 from homelab_lib.control.backup_server.access import ROLE, BackupUser, MayBackUp, tokens
 from homelab_lib.control.backup_server.datastore import Datastore
 from homelab_lib.control.backup_server.jobs import Job
+from homelab_lib.control.backup_server.notifications import MAIL, TROUBLE, Notifying
 from homelab_lib.control.backup_server.state import (
     Collected,
     Room,
@@ -51,6 +52,8 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
         if made:
             yield _installed(server)
             before = (f"server-{server.name}",)
+        if made and server.mail_to is not None:
+            yield from _heard(lab, server, server.mail_to, before)
         for store in made:
             yield _datastore(lab, server, store, before)
         there = {f"datastore-{store.name}" for store in made}
@@ -94,10 +97,35 @@ def _installed(server: BackupServer) -> Step:
     )
 
 
+def _heard(lab: Lab, server: BackupServer, whom: str, needs: tuple[str, ...]) -> Iterator[Step]:
+    sends = Notifying(server.name, "endpoint sendmail", (("mailto", whom),), lab.name)
+    chosen = (("match-severity", TROUBLE), ("target", MAIL))
+    yield Step(
+        f"heard-{server.name}",
+        f"Have {server.name} write to {whom} when a job fails",
+        why="Pruning, verifying and garbage collection fail in silence, and a datastore that is "
+        "full or broken is found when something is to come back from it. What went well is not "
+        "sent: mail that comes each night is not read.",
+        needs=needs,
+        ensure=lambda ctx: iter([sends, Notifying(server.name, "matcher", chosen, lab.name)]),
+    )
+    yield Step(
+        f"heard-{server.name}-tried",
+        f"See that mail from {server.name} arrives",
+        why="The server hands it to the machine's own mailer, and knows nothing of what becomes "
+        "of it: many a provider takes no mail from a house.",
+        needs=(f"heard-{server.name}",),
+        manual=Manual(
+            f"on {server.name}: proxmox-backup-manager notification target test {MAIL}\n    and "
+            f"look whether {whom} has got it; if not, let its mailer (postfix) send by a provider"
+        ),
+    )
+
+
 def _datastore(lab: Lab, server: BackupServer, store: Described, needs: tuple[str, ...]) -> Step:
     made = Datastore(
         server.name, store.name, store.path, _sources(lab, store), on_calendar(store.gc),
-        store.tuning.text, lab.name,
+        store.tuning.text, lab.name, server.mail_to is not None,
     )  # fmt: skip
     keep = tuple((f"keep-{name}", str(n)) for name, n in sorted(store.keep.counts.items()))
     again = (("ignore-verified", "true"), ("outdated-after", str(store.verify_again_days)))

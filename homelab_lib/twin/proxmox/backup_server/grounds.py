@@ -40,6 +40,14 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "versions",
     ),
     "proxmox-backup 3.2.4, src/bin/proxmox_backup_manager/cert.rs": ("cert info",),
+    "proxmox-backup 4, src/bin/proxmox_backup_manager/notifications; words of refusals guessed": (
+        *(
+            f"notification {k} {v}"
+            for k in ("endpoint sendmail", "matcher")
+            for v in ("list", "create", "update")
+        ),
+        "notification target test",
+    ),
 }
 
 GROUNDS = (

@@ -60,12 +60,13 @@ def manager(machine: Machine, call: Call) -> Reply:
     if KEPT not in machine.kept or call.user != "root":
         why = "not found" if KEPT not in machine.kept else "Permission denied"
         return Reply(127 if why == "not found" else 126, stderr=f"sh: 1: {call.argv[0]}: {why}\n")
-    line = " ".join(call.argv[1:3])
+    lines = [" ".join(call.argv[1:end]) for end in (5, 4, 3)]
+    line = next((each for each in lines if each in _KNOWN), lines[-1])
     if line not in _KNOWN:
         return Reply(255, stderr=f"Error: no such command '{line}'\n")
     server: Manager = machine.kept[KEPT]
     try:
-        given = parsed(line, call.argv[3:])
+        given = parsed(line, call.argv[1 + len(line.split()) :])
         form = given.pop("output-format", "text")
         said = _KNOWN[line](machine, server, given)
     except Refused as error:
@@ -232,6 +233,56 @@ def _jobs_of(kind: str) -> None:
 
 for _kind in ("prune", "verify"):
     _jobs_of(_kind)
+
+
+# Who hears of it ---------------------------------------------------------------------------------
+
+
+def _notifying(kind: str) -> None:
+    @_called(f"notification {kind} list")
+    def listed(machine: Machine, server: Manager, given: Given) -> Any:
+        return list(server.notifying[kind].values())
+
+    @_called(f"notification {kind} create")
+    def create(machine: Machine, server: Manager, given: Given) -> Any:
+        if any(given["name"] in each for each in server.notifying.values()):
+            what = f"Cannot create '{given['name']}', an entity with the same name already exists"
+            raise Refused(what)
+        _fits(server, kind, given)
+        row = {"origin": "user-created"}
+        _changed(row, given)
+        server.notifying[kind][given["name"]] = row
+
+    @_called(f"notification {kind} update")
+    def update(machine: Machine, server: Manager, given: Given) -> Any:
+        row = server.notifying[kind].get(given["name"])
+        if row is None:
+            raise Refused(f"{kind.rpartition(' ')[2]} '{given['name']}' not found")
+        changed = dict(row)
+        _changed(changed, dict(given))
+        _fits(server, kind, changed)
+        server.notifying[kind][given["name"]] = changed
+
+
+def _fits(server: Manager, kind: str, row: Given) -> None:
+    if kind == "matcher":
+        known = server.notifying["endpoint sendmail"]
+        for target in row.get("target", ()):
+            if target not in known:
+                raise Refused(f"endpoint '{target}' does not exist")
+    elif not row.get("mailto") and not row.get("mailto-user"):
+        raise Refused("must at least provide one recipient, either in mailto or in mailto-user")
+
+
+for _kind in ("endpoint sendmail", "matcher"):
+    _notifying(_kind)
+
+
+@_called("notification target test")
+def _test(machine: Machine, server: Manager, given: Given) -> Any:
+    if given["name"] not in server.notifying["endpoint sendmail"]:
+        raise Refused(f"endpoint '{given['name']}' does not exist")
+    server.send(given["name"], "Test notification")
 
 
 def _changed(row: dict[str, Any], given: Given) -> None:

@@ -46,6 +46,7 @@ class Rule:
     longest: int = 4096
     least: int = 0
     most: int = 2**31
+    many: bool = False  # it may be given several times
 
     def value(self, text: str) -> Any:
         """The value that a word stands for.
@@ -131,7 +132,31 @@ _PERSON = {
     "lastname": Rule(shortest=2, longest=64),
     "password": Rule(shortest=8, longest=64),
 }
-_LISTED = "delete"  # the one parameter that may be given several times
+_LISTED = "delete"
+_ENTITY = Rule(pattern=_SAFE, shortest=2, longest=32)
+_WHOM = Rule(shortest=2, longest=64, many=True)
+_ORIGIN = _one_of("user-created", "builtin", "modified-builtin")
+_SENDMAIL = {
+    "author": Rule(),
+    "comment": _COMMENT,
+    "disable": _TRUE,
+    "from-address": Rule(),
+    "mailto": _WHOM,
+    "mailto-user": _WHOM,
+}
+_MATCHER = {
+    "comment": _COMMENT,
+    "disable": _TRUE,
+    "invert-match": _TRUE,
+    "match-calendar": Rule(many=True),
+    "match-field": Rule(many=True),
+    "match-severity": Rule(
+        pattern=r"(info|notice|warning|error|unknown)(,(info|notice|warning|error|unknown))*",
+        many=True,
+    ),
+    "mode": _one_of("all", "any"),
+    "target": Rule(pattern=_SAFE, shortest=2, longest=32, many=True),
+}
 Taken = tuple[tuple[str, ...], dict[str, Rule], tuple[str, ...]]
 """Parameters without names, all of them, and those that can't be left out."""
 
@@ -165,6 +190,16 @@ CREATED: dict[str, Taken] = {
     ),
     "prune-job create": (("id",), {"id": _ID} | _PRUNE, ("id", "store", "schedule")),
     "verify-job create": (("id",), {"id": _ID} | _VERIFY, ("id", "store")),
+    "notification endpoint sendmail create": (
+        ("name",),
+        {"name": _ENTITY, "filter": Rule(), "origin": _ORIGIN} | _SENDMAIL,
+        ("name",),
+    ),
+    "notification matcher create": (
+        ("name",),
+        {"name": _ENTITY, "origin": _ORIGIN} | _MATCHER,
+        ("name",),
+    ),
 }
 UPDATED: dict[str, Taken] = {
     "datastore update": (
@@ -183,6 +218,16 @@ UPDATED: dict[str, Taken] = {
         ("id",),
         {"id": _ID, _LISTED: _one_of("comment", "disable", *_NS, *_KEEP)} | _PRUNE,
         ("id",),
+    ),
+    "notification endpoint sendmail update": (
+        ("name",),
+        {"name": _ENTITY, _LISTED: _one_of(*_SENDMAIL)} | _SENDMAIL,
+        ("name",),
+    ),
+    "notification matcher update": (
+        ("name",),
+        {"name": _ENTITY, _LISTED: _one_of(*_MATCHER)} | _MATCHER,
+        ("name",),
     ),
     "verify-job update": (
         ("id",),
@@ -208,6 +253,7 @@ _TAKEN: dict[str, Taken] = (
             (),
         ),
         "cert info": ((), {}, ()),
+        "notification target test": (("name",), {"name": _ENTITY}, ("name",)),
     }
 )
 
@@ -246,7 +292,7 @@ def _take(found: Given, rules: dict[str, Rule], name: str, value: str) -> None:
     if name not in rules:
         raise ValueError("schema does not allow additional properties.")
     read = rules[name].value(value)
-    if name == _LISTED and rules[name].kind == "choice":
+    if rules[name].many or (name == _LISTED and rules[name].kind == "choice"):
         found[name] = [*found.get(name, []), read]
     elif name in found:
         raise ValueError("duplicate parameter.")

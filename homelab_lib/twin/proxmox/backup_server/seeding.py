@@ -20,6 +20,7 @@ _USERS: Shape = [{"userid": str}]
 _TOKENS: Shape = [{"tokenid": str}]
 _ACLS: Shape = [{"path": str, "ugid": str, "roleid": str, "propagate": bool}]
 _JOBS: Shape = [{"id": str, "store": str}]
+_NAMED: Shape = [{"name": str}]
 _GC: Shape = [
     {"store": str, "last-run-endtime?": int, "last-run-state?": str, "pending-bytes?": int}
 ]
@@ -74,6 +75,9 @@ def seed_backup_server(machine: Machine, ask: Ask) -> None:
     for kind in ("prune", "verify"):
         for row in asking.listed(f"{kind}-job", "list", shape=_JOBS):
             server.jobs[kind][row["id"]] = row
+    for kind, known in server.notifying.items():
+        for row in asking.listed("notification", *kind.split(), "list", shape=_NAMED):
+            known[row["name"]] = row
     for row in asking.api("/admin/gc", shape=_GC):
         if "last-run-endtime" in row:
             state, ended_s = row.get("last-run-state", ""), float(row["last-run-endtime"])
@@ -90,8 +94,8 @@ def _forget(server: Manager) -> None:
         each.clear()
     server.awaited.clear()
     server.acl.clear()
-    for jobs in server.jobs.values():
-        jobs.clear()
+    for rows in (*server.jobs.values(), *server.notifying.values()):
+        rows.clear()
 
 
 def _store(machine: Machine, server: Manager, asking: "_Asking", row: dict[str, Any]) -> None:

@@ -45,6 +45,14 @@ class Unused:
     touched_s: float
 
 
+def _as_installed() -> dict[str, dict[str, dict[str, Any]]]:
+    to, all_ = "mail-to-root", "default-matcher"
+    return {
+        "endpoint sendmail": {to: {"name": to, "mailto-user": [ROOT], "origin": "builtin"}},
+        "matcher": {all_: {"name": all_, "target": [to], "origin": "builtin"}},
+    }
+
+
 @dataclass
 class Manager(Access):
     """What a server keeps.
@@ -67,6 +75,10 @@ class Manager(Access):
         Folders on which access times don't move.
     failing
         Whether what is read from its disk is not what was written.
+    notifying
+        Endpoints and matchers, by kind and name; an installer makes one of each.
+    mails
+        To whom it has sent what.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -79,6 +91,8 @@ class Manager(Access):
     working: list[str] = field(default_factory=list)
     atime_stands: set[str] = field(default_factory=set)
     failing: bool = False
+    notifying: dict[str, dict[str, dict[str, Any]]] = field(default_factory=_as_installed)
+    mails: list[tuple[str, str]] = field(default_factory=list)
     awaited: dict[tuple[str, str], float] = field(default_factory=dict)  # when a job is to run
 
     # --------------------------------------------------------------- datastores
@@ -178,14 +192,34 @@ class Manager(Access):
         if job["store"] not in self.rows:
             return  # it fails
         if kind == "gc":
-            self.collect(machine, key)
+            ends = self.collect(machine, key)
+            self._tell(job["store"], kind, "" if ends == "OK" else ends)
         elif kind == "verify":
-            self.look_through(machine, job)
+            self._tell(job["store"], kind, self.look_through(machine, job))
         else:
             archives = self.datastores[job["store"]]
             keep = {k: str(v) for k, v in job.items() if k.startswith("keep-")}
             for gone in set(archives) - self._kept(archives, keep):
                 del archives[gone]
+
+    def _tell(self, store: str, kind: str, why: str) -> None:
+        """Send what became of a job to whom its matchers say; fields and calendars of these are not
+        looked at here."""
+        if self.rows[store].get("notification-mode") != "notification-system":
+            return
+        severity = "error" if why else "info"
+        for matcher in self.notifying["matcher"].values():
+            wanted = [each for one in matcher.get("match-severity", ()) for each in one.split(",")]
+            if not matcher.get("disable") and (not wanted or severity in wanted):
+                for target in matcher.get("target", ()):
+                    self.send(target, f"{kind} of {store}: {why or 'OK'}")
+
+    def send(self, target: str, what: str) -> None:
+        """Send mail by an endpoint."""
+        row = self.notifying["endpoint sendmail"].get(target, {"disable": True})
+        if not row.get("disable"):
+            whom = (*row.get("mailto", ()), *row.get("mailto-user", ()))
+            self.mails += [(each, what) for each in whom]
 
     def look_through(self, machine: Machine, given: Mapping[str, Any]) -> str:
         """Read backups of a datastore whole: why the task fails; empty where all are well.
