@@ -7,14 +7,14 @@ Communications of the ACM 16 (1973); F. Harary, "Graph Theory" (1969), ch. 4, fo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from homelab_lib.models.paths import Edge, Node
+from homelab_lib.models.carried import Node
 
 _MAX_PIECES = 10
-Near = Mapping[Node, Collection[Node]]
+Near = Mapping[Any, Collection[Any]]
 
 
 class Block(NamedTuple):
@@ -69,7 +69,7 @@ class BlockTree:
                 self.parent[each], self.depth[each] = here, self.depth[here] + 1
             waiting += self.children[here]
 
-    def hang(self, doors: list[Node]) -> None:
+    def hang(self, doors: Sequence[Node]) -> None:
         """An end with its doors, all on one network."""
         if len(doors) == 1:
             self.stranded[doors[0]] += 1
@@ -111,7 +111,7 @@ class BlockTree:
         family.update(notes)
         return _disjoint_pairs(family)
 
-    def bridges(self) -> list[tuple[Block, Edge]]:
+    def bridges(self) -> list[tuple[Block, tuple[Any, Any]]]:
         """Blocks that are one edge: its end towards the root, and the other."""
         return [
             (block, (self.parent[block], self.children[block][0]))

@@ -11,7 +11,8 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from homelab_lib.models.paths import Node, checked, edge_bps, node_bps, widest_routes
+from homelab_lib.models.carried import Edge, Node, checked, edge_bps, node_bps
+from homelab_lib.models.paths import widest_routes
 
 if TYPE_CHECKING:
     import networkx
@@ -71,13 +72,18 @@ def max_min_fair(
     capacity: dict[Hashable, float] = {}
     users: dict[Hashable, set[Flow]] = {}
     uses: dict[Flow, list[Hashable]] = {}
+    steps: dict[Edge, dict[Hashable, float]] = {}
     for name, path in routed.items():
-        resources = _resources(graph, path)
+        own: dict[Hashable, float] = {}
+        for step in pairwise(path):
+            if step not in steps:
+                steps[step] = _limited(graph, *step)
+            own |= steps[step]
         if path and name in demands:
-            resources[("demand", name)] = float(demands[name])
-        uses[name] = [key for key, limit in resources.items() if limit < math.inf]
-        for key in uses[name]:
-            capacity[key] = resources[key]
+            own[("demand", name)] = float(demands[name])
+        capacity |= own
+        uses[name] = list(own)
+        for key in own:
             users.setdefault(key, set()).add(name)
     order = {key: place for place, key in enumerate(users)}
     waiting = [(capacity[key] / len(users[key]), order[key], key) for key in users]
@@ -122,13 +128,13 @@ def _routed(
     return routed
 
 
-def _resources(graph: "networkx.Graph", path: Sequence[Node]) -> dict[Hashable, float]:
-    """What a path uses, each in its direction, with what it carries [bit/s]."""
-    found: dict[Hashable, float] = {}
-    for a, b in pairwise(path):
-        shared = graph.edges[a, b].get("medium") in _SHARED_MEDIA
-        edge = ("radio", frozenset((a, b))) if shared else ("cable", a, b)
-        found[edge] = edge_bps(graph, a, b)
-        found["out", a] = node_bps(graph, a)
-        found["in", b] = node_bps(graph, b)
-    return found
+def _limited(graph: "networkx.Graph", a: Node, b: Node) -> dict[Hashable, float]:
+    """What a flow uses from one node to the next, as far as it has a limit [bit/s]."""
+    shared = graph.adj[a][b].get("medium") in _SHARED_MEDIA
+    edge = ("radio", frozenset((a, b))) if shared else ("cable", a, b)
+    found = {
+        edge: edge_bps(graph, a, b),
+        ("out", a): node_bps(graph, a),
+        ("in", b): node_bps(graph, b),
+    }
+    return {key: limit for key, limit in found.items() if limit < math.inf}

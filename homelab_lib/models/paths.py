@@ -1,32 +1,25 @@
 """The widest path through a network, between two nodes or between many.
 
-A graph here is networkx' undirected one, with the attributes of `homelab_lib.lab.graph`. What a
-node or an edge can carry is its ``bandwidth_bps`` [bit/s]; without it a cable has its
-``speed_bps``, and anything else no limit. 0, or a cable whose ends agree on no speed, is down.
-Nodes of kind ``host`` and ``vm`` are ends: nothing passes through them, unless they are said to
-forward.
+What a node or an edge can carry is said in `homelab_lib.models.carried`.
 
 References
 ----------
 M. Pollack, "The maximum capacity through a network", Operations Research 8 (1960), for the widest
 path; T. C. Hu, "The maximum capacity route problem", Operations Research 9 (1961), for all of them
-lying on one spanning tree.
+lying on one spanning tree; I. Pohl, "Bi-directional search", Machine Intelligence 6 (1971).
 """
 
 import heapq
 import math
-from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from homelab_lib.models.carried import ENDS, Edge, Node, checked, edge_bps, edge_limit, node_bps
+from homelab_lib.models.compact import Compact, compact
 
 if TYPE_CHECKING:
     import networkx
-
-Node = Hashable
-Edge = tuple[Node, Node]
-
-_ENDS = ("host", "vm", "container")
 
 
 class PathBandwidth(NamedTuple):
@@ -45,68 +38,6 @@ class PathBandwidth(NamedTuple):
     bandwidth_bps: float
     bottleneck: Node | Edge | None
     path: tuple[Node, ...]
-
-
-def checked(graph: "networkx.Graph", *nodes: Node) -> None:
-    """Refuse a graph of the wrong kind, and nodes that it does not have."""
-    if graph.is_directed() or graph.is_multigraph():
-        raise ValueError("graph has to be a networkx.Graph: undirected, one edge between two nodes")
-    for node in nodes:
-        if node not in graph:
-            raise ValueError(f"{node!r} is no node of the graph, which has {len(graph)}")
-
-
-def node_bps(graph: "networkx.Graph", node: Node) -> float:
-    """What a node carries [bit/s]."""
-    return _limit(node, graph.nodes[node].get("bandwidth_bps"))
-
-
-def edge_bps(graph: "networkx.Graph", a: Node, b: Node) -> float:
-    """What an edge carries, its ends left out [bit/s]."""
-    return _edge_limit((a, b), graph.adj[a][b])
-
-
-def _edge_limit(edge: Edge, facts: Mapping[str, Any]) -> float:
-    given = facts.get("bandwidth_bps")
-    if given is None and "speed_bps" in facts:
-        given = facts["speed_bps"] or 0.0
-    return _limit(edge, given)
-
-
-def _limit(element: Node | Edge, given: float | None) -> float:
-    if given is None:
-        return math.inf
-    if not given >= 0:
-        raise ValueError(f"bandwidth_bps of {element!r} is {given}; it can't be below 0")
-    return float(given)
-
-
-def widths(graph: "networkx.Graph") -> dict[Node, dict[Node, float]]:
-    """Neighbours of each node, with what edge and both its nodes carry [bit/s]; none that is down.
-
-    Parameters
-    ----------
-    graph
-        The network.
-    """
-    checked(graph)
-    nodes = {
-        node: _limit(node, facts.get("bandwidth_bps")) for node, facts in graph.nodes(data=True)
-    }
-    found: dict[Node, dict[Node, float]] = {}
-    for a, others in graph.adjacency():
-        found[a] = near = {}
-        for b, facts in others.items():
-            width = min(_edge_limit((a, b), facts), nodes[a], nodes[b])
-            if width > 0 and a != b:
-                near[b] = width
-    return found
-
-
-def passing(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> set[Node]:
-    """All nodes that traffic of others passes through."""
-    found = {node for node, kind in graph.nodes(data="kind") if kind not in _ENDS}
-    return found.union(node for node in forwarding if node in graph)
 
 
 def path_bandwidth(
@@ -131,56 +62,68 @@ def path_bandwidth(
     Raises
     ------
     ValueError
-        An end that the graph does not have, or a negative bandwidth.
+        An end that the graph does not have, or a negative bandwidth where the search comes by.
 
     References
     ----------
-    Pollack 1960; Dijkstra's algorithm with the minimum in place of the sum.
+    Pollack 1960, by thresholds: where nothing so wide leads from one end to the other, all that
+    could is as wide at most as the widest edge out of what was reached. The search is Pohl's, from
+    both ends, and looks at no more of the graph than it needs.
     """
     checked(graph, a, b)
     if a == b:
         limit = node_bps(graph, a)
         return PathBandwidth(limit, a if limit < math.inf else None, (a,))
-    near, between = widths(graph), passing(graph, forwarding)
-    best, done, waiting = {a: math.inf}, set(), [(-math.inf, 0, a)]
-    count = 0  # nodes need not have an order
-    while waiting:
-        width, _, here = heapq.heappop(waiting)
-        if here == b:
-            break
-        if here in done:
-            continue
-        done.add(here)
-        for there, across in near[here].items():
-            if there not in between and there != b:
-                continue
-            through = min(-width, across)
-            if through > best.get(there, 0.0):
-                best[there], count = through, count + 1
-                heapq.heappush(waiting, (-through, count, there))
-    if b not in best:
-        return PathBandwidth(0.0, None, ())
-    path = _fewest(near, a, b, best[b], between)
-    return PathBandwidth(best[b], _bottleneck(graph, path, best[b]), path)
+    width = math.inf
+    while width > 0:
+        path, narrower = _fewest(graph, (a, b), width, {*forwarding})
+        if path:
+            return PathBandwidth(width, _bottleneck(graph, path, width), path)
+        width = narrower
+    return PathBandwidth(0.0, None, ())
 
 
 def _fewest(
-    near: Mapping[Node, Mapping[Node, float]], a: Node, b: Node, width: float, between: set[Node]
-) -> tuple[Node, ...]:
-    """Of the paths that are so wide one with the fewest nodes."""
-    came, waiting = {a: a}, deque([a])
-    while b not in came:
-        here = waiting.popleft()
-        if here != a and here not in between:
-            continue
-        for there, across in near[here].items():
-            if across >= width and there not in came:
-                came[there] = here
-                waiting.append(there)
-    path = [b]
-    while path[-1] != a:
-        path.append(came[path[-1]])
-    return tuple(reversed(path))
+    graph: "networkx.Graph", ends: Edge, width: float, forwarding: set[Node]
+) -> tuple[tuple[Node, ...], float]:
+    """Of the paths that are so wide one with the fewest nodes; where there is none, how wide one
+    can be at most."""
+    came: tuple[dict[Node, Node], ...] = tuple({end: end} for end in ends)
+    fronts, narrower = [[end] for end in ends], [0.0, 0.0]
+    while True:
+        side = int(len(fronts[1]) < len(fronts[0]))
+        mine, theirs, reached = came[side], came[1 - side], []
+        for here in fronts[side]:
+            for there, across in _ways(graph, here, ends[1 - side], forwarding):
+                if across < width:
+                    narrower[side] = max(narrower[side], across)
+                elif there not in mine:
+                    mine[there] = here
+                    reached.append(there)
+                    if there in theirs:  # as near to them as all that they reached last
+                        return _back(came[0], there)[::-1] + _back(came[1], there)[1:], width
+        if not reached:
+            return (), narrower[side]
+        fronts[side] = reached
+
+
+def _ways(
+    graph: "networkx.Graph", here: Node, to: Node, forwarding: set[Node]
+) -> Iterator[tuple[Node, float]]:
+    """Where a path can go on, and what edge and both nodes carry [bit/s]."""
+    own = node_bps(graph, here)
+    for there, facts in graph.adj[here].items():
+        passes = graph.nodes[there].get("kind") not in ENDS or there in forwarding
+        if passes or there == to:
+            yield there, min(own, edge_limit((here, there), facts), node_bps(graph, there))
+
+
+def _back(came: dict[Node, Node], node: Node) -> tuple[Node, ...]:
+    """The way back to where a search began."""
+    way = [node]
+    while came[way[-1]] != way[-1]:
+        way.append(came[way[-1]])
+    return tuple(way)
 
 
 def _bottleneck(graph: "networkx.Graph", path: Sequence[Node], width: float) -> Node | Edge | None:
@@ -222,57 +165,64 @@ def widest_routes(
     that are as wide, the one nearest to the node with most neighbours comes first.
     """
     pairs = list(pairs)
-    near = widths(graph)
+    net = compact(graph, forwarding)
     checked(graph, *(end for pair in pairs for end in pair))
-    between = passing(graph, forwarding)
-    parent, depth, root = _spanning_tree(near, between)
+    tree = _spanning_tree(net)
     found: list[tuple[Node, ...]] = []
-    for a, b in pairs:
+    for pair in pairs:
+        a, b = (net.number[end] for end in pair)
         if a == b:
-            found.append((a,))
+            found.append((pair[0],))
             continue
-        doors = [[x] if x in between else [n for n in near[x] if n in between] for x in (a, b)]
-        ways = [[a, b]] if b in near[a] else []
-        for x in doors[0]:
-            for y in doors[1]:
-                if root[x] == root[y]:
-                    way = _climb(parent, depth, x, y)
-                    ways.append([a] * (x != a) + way + [b] * (y != b))
-        best = max(ways, key=lambda way: (_width(near, way), -len(way)), default=[])
-        found.append(tuple(best))
+        ways = [(net.to(a, b), [a, b])] if b in net.near(a) else []
+        for x in net.doors(a):
+            for y in net.doors(b):
+                if tree.root[x] == tree.root[y]:
+                    width, way = tree.climb(x, y)
+                    if x != a:
+                        width, way = min(width, net.to(a, x)), [a, *way]
+                    if y != b:
+                        width, way = min(width, net.to(b, y)), [*way, b]
+                    ways.append((width, way))
+        _, best = max(ways, key=lambda each: (each[0], -len(each[1])), default=(0.0, []))
+        found.append(tuple([net.nodes[node] for node in best]))
     return found
 
 
-def _width(near: Mapping[Node, Mapping[Node, float]], way: Sequence[Node]) -> float:
-    return min(near[x][y] for x, y in pairwise(way))
+class _Tree(NamedTuple):
+    """A spanning tree of each network: by node its parent, what the way there carries [bit/s], how
+    deep it lies, and the root; -1 for the root of what is on none."""
+
+    parent: list[int]
+    width: list[float]
+    depth: list[int]
+    root: list[int]
+
+    def climb(self, a: int, b: int) -> tuple[float, list[int]]:
+        """The path between two nodes of one tree, and what it carries [bit/s]."""
+        up, down, width = [a], [b], math.inf
+        while up[-1] != down[-1]:
+            side = up if self.depth[up[-1]] >= self.depth[down[-1]] else down
+            width = min(width, self.width[side[-1]])
+            side.append(self.parent[side[-1]])
+        return width, up + down[-2::-1]
 
 
-def _spanning_tree(
-    near: Mapping[Node, Mapping[Node, float]], between: set[Node]
-) -> tuple[dict[Node, Node], dict[Node, int], dict[Node, Node]]:
-    """Parent, depth and root of each node that forwards."""
-    parent: dict[Node, Node] = {}
-    depth: dict[Node, int] = {}
-    root: dict[Node, Node] = {}
-    count = 0
-    for start in sorted((n for n in near if n in between), key=lambda n: -len(near[n])):
-        waiting = [] if start in depth else [(-math.inf, 0, 0, start, start)]
+def _spanning_tree(net: Compact) -> _Tree:
+    count = len(net.nodes)
+    tree = _Tree([-1] * count, [math.inf] * count, [0] * count, [-1] * count)
+    pushed = 0
+    starts = [node for node in range(count) if net.passes[node]]
+    for start in sorted(starts, key=lambda n: net.first[n] - net.first[n + 1]):
+        waiting = [] if tree.root[start] >= 0 else [(-math.inf, 0, 0, start, start)]
         while waiting:
-            _, level, _, here, came = heapq.heappop(waiting)
-            if here in depth:
+            width, level, _, here, came = heapq.heappop(waiting)
+            if tree.root[here] >= 0:
                 continue
-            parent[here], depth[here], root[here] = came, level, start
-            for there, across in near[here].items():
-                if there in between and there not in depth:
-                    count += 1
-                    heapq.heappush(waiting, (-across, level + 1, count, there, here))
-    return parent, depth, root
-
-
-def _climb(parent: dict[Node, Node], depth: dict[Node, int], a: Node, b: Node) -> list[Node]:
-    """The path between two nodes of one tree."""
-    up, down = [a], [b]
-    while up[-1] != down[-1]:
-        side = up if depth[up[-1]] >= depth[down[-1]] else down
-        side.append(parent[side[-1]])
-    return up + down[-2::-1]
+            tree.parent[here], tree.width[here] = came, -width
+            tree.depth[here], tree.root[here] = level, start
+            for there, across in zip(net.near(here), net.across(here), strict=True):
+                if net.passes[there] and tree.root[there] < 0:
+                    pushed += 1
+                    heapq.heappush(waiting, (-across, level + 1, pushed, there, here))
+    return tree

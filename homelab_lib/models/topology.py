@@ -1,7 +1,7 @@
 """What a network loses when one of its elements fails. All graph questions are offered from here.
 
 A graph is networkx' undirected one, with the attributes of `homelab_lib.lab.graph`; see
-`homelab_lib.models.paths` for what limits it. Nodes of kind ``host`` and ``vm`` are ends: they
+`homelab_lib.models.carried` for what limits it. Nodes of kind ``host`` and ``vm`` are ends: they
 talk to each other, and nothing passes through them unless they are said to forward. So a host
 that hangs on two networks joins them no more than it does in reality. In a graph without kinds
 every node is both.
@@ -13,21 +13,15 @@ Communications of the ACM 16 (1973): cut vertices, bridges and blocks in linear 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from homelab_lib.models.blocks import BlockTree
+from homelab_lib.models.carried import Edge, Node, checked
+from homelab_lib.models.compact import Compact, compact
 from homelab_lib.models.flows import max_min_fair
 from homelab_lib.models.links import link_speed
-from homelab_lib.models.paths import (
-    Edge,
-    Node,
-    checked,
-    passing,
-    path_bandwidth,
-    widest_routes,
-    widths,
-)
+from homelab_lib.models.paths import path_bandwidth, widest_routes
 from homelab_lib.models.reachability import subnets_without_route, vlan_reachability
 
 if TYPE_CHECKING:
@@ -67,35 +61,29 @@ class PointOfFailure(NamedTuple):
 class _Direct(NamedTuple):
     """Stands for the edge between two ends, which is a network of its own."""
 
-    a: Node
-    b: Node
+    a: int
+    b: int
 
 
-def _networks(
-    graph: "networkx.Graph",
-    near: Mapping[Node, Collection[Node]],
-    forwarding: Collection[Node],
-) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]], list[Node]]:
-    """What forwards, with its neighbours; what hangs on it, with where; and the ends."""
-    core: dict[Node, list[Node]] = {}
-    doors: dict[Node, list[Node]] = {}
-    between = passing(graph, forwarding)
-    for node in graph:
-        (core if node in between else doors)[node] = []
-    for node in graph:
-        own = core[node] if node in between else doors[node]
-        for other in near[node]:
-            if other in between:
-                own.append(other)
-            elif node not in between:
-                direct = _Direct(other, node)
-                if direct not in core:
-                    direct = _Direct(node, other)
-                    core[direct] = []
+_Place = int | _Direct
+
+
+def _networks(net: Compact) -> tuple[dict[_Place, list[_Place]], dict[int, list[_Place]]]:
+    """What forwards, with its neighbours; and what hangs on it, with where."""
+    core: dict[_Place, list[_Place]] = {}
+    doors: dict[int, list[_Place]] = {}
+    for node, passes in enumerate(net.passes):
+        own: list[_Place] = [other for other in net.near(node) if net.passes[other]]
+        if passes:
+            core[node] = own
+            continue
+        doors[node] = own
+        for other in net.near(node):
+            if not net.passes[other]:
+                direct = _Direct(*sorted((node, other)))
+                core[direct] = []
                 own.append(direct)
-    ends = list(doors) if any("kind" in graph.nodes[node] for node in graph) else graph
-    ends = [*dict.fromkeys([*ends, *(n for n in forwarding if n in core)])]
-    return core, doors, ends
+    return core, doors
 
 
 def lost_when(
@@ -131,58 +119,58 @@ def lost_when(
     """
     pairs = list(pairs)
     checked(graph, *(end for pair in pairs for end in pair))
-    dead: set[Node] = set()
-    cut: Collection[Node] = ()
+    net = compact(graph, forwarding)
+    dead: set[int] = set()
+    cut: Collection[int] = ()
     if element in graph:
         owned = defaultdict(list)
         for node, owner in graph.nodes(data="owner"):
-            owned[owner].append(node)
+            if owner is not None:
+                owned[owner].append(node)
         waiting = [element]
         while waiting:
             here = waiting.pop()
-            if here not in dead:
-                dead.add(here)
+            if net.number[here] not in dead:
+                dead.add(net.number[here])
                 waiting += owned[here]
     elif isinstance(element, tuple) and len(element) == 2 and graph.has_edge(*element):
-        cut = element
+        cut = {net.number[end] for end in element}
     else:
         raise ValueError(f"element is {element!r}; it has to be a node or an edge of the graph")
-    near, between = widths(graph), passing(graph, forwarding)
-    before = _joined(near, between, pairs)
-    after = _joined(near, between, pairs, dead, cut)
+    ends = [(net.number[a], net.number[b]) for a, b in pairs]
+    before, after = _joined(net, ends), _joined(net, ends, dead, cut)
     return [
         pair for pair, was, still in zip(pairs, before, after, strict=True) if was and not still
     ]
 
 
 def _joined(
-    near: Mapping[Node, Collection[Node]],
-    between: Collection[Node],
-    pairs: list[Edge],
-    dead: Collection[Node] = (),
-    cut: Collection[Node] = (),
+    net: Compact,
+    pairs: list[tuple[int, int]],
+    dead: Collection[int] = (),
+    cut: Collection[int] = (),
 ) -> list[bool]:
     """Whether each pair is joined, by a network or by an edge of its own."""
 
-    def left(node: Node) -> Iterator[Node]:
+    def left(node: int) -> list[int]:
         """The neighbours of a node that are still so."""
-        for other in near[node]:
-            if other not in dead and not (cut and node in cut and other in cut):
-                yield other
+        near = net.near(node)
+        if dead:
+            near = [other for other in near if other not in dead]
+        return [other for other in near if other not in cut] if node in cut else near
 
-    label: dict[Node, Node] = {}
-    for start in near:
-        waiting = [start] if start in between and start not in label and start not in dead else []
+    label = [-1] * len(net.nodes)
+    for start, passes in enumerate(net.passes):
+        waiting = [start] if passes and label[start] < 0 and start not in dead else []
         while waiting:
             here = waiting.pop()
-            if here not in label:
+            if label[here] < 0:
                 label[here] = start
-                waiting += (n for n in left(here) if n in between and n not in label)
+                waiting += [n for n in left(here) if net.passes[n] and label[n] < 0]
 
-    def on(node: Node) -> set[Node]:
+    def on(node: int) -> set[int]:
         """The networks that a node is on."""
-        doors = (node,) if node in between else left(node)
-        return {label[door] for door in doors if door in between}
+        return {label[door] for door in ([node] if net.passes[node] else left(node))} - {-1}
 
     return [
         a not in dead and b not in dead and (a == b or b in left(a) or not on(a).isdisjoint(on(b)))
@@ -220,12 +208,16 @@ def single_points_of_failure(
     ----------
     Hopcroft & Tarjan 1973; pairs are counted on the tree of blocks and cut vertices.
     """
-    core, doors, ends = _networks(graph, widths(graph), forwarding)
+    net = compact(graph, forwarding)
+    core, doors = _networks(net)
     tree = BlockTree(core)
-    for node in ends:
-        if node in core:
-            tree.weight[node] += 1
-    hanging: list[tuple[Node, Node]] = []
+    if all(kind is None for _, kind in graph.nodes(data="kind")):
+        inside = [node for node, passes in enumerate(net.passes) if passes]
+    else:
+        inside = [net.number[node] for node in {*forwarding} if node in net.number]
+    for node in inside:
+        tree.weight[node] += 1
+    hanging: list[tuple[int, _Place]] = []
     for node, places in doors.items():
         for group in _by_network(tree, places):
             tree.hang(group)
@@ -233,26 +225,24 @@ def single_points_of_failure(
                 hanging.append((node, group[0]))
     below = tree.below()
     found = []
-    for node in core:
-        lost = tree.parted_without(node, below)
-        if isinstance(node, _Direct):
-            continue  # its edges are counted below
-        if lost:
-            found.append(PointOfFailure(node, "node", lost))
+    for place in core:
+        lost = tree.parted_without(place, below)
+        if lost and not isinstance(place, _Direct):  # its edges are counted below
+            found.append(PointOfFailure(net.nodes[place], "node", lost))
     for block, (top, under) in tree.bridges():
-        inside = below[block]
-        lost = inside * (below[tree.root[under]] - inside - tree.across[block])
+        apart = below[block]
+        lost = apart * (below[tree.root[under]] - apart - tree.across[block])
         if lost:
-            found.append(PointOfFailure((top, under), "edge", lost))
+            found.append(PointOfFailure((net.nodes[top], net.nodes[under]), "edge", lost))
     for node, door in hanging:
         lost = below[tree.root[door]] - 1
         if lost and not (isinstance(door, _Direct) and node != door.a):
-            edge = (door.a, door.b) if isinstance(door, _Direct) else (node, door)
-            found.append(PointOfFailure(edge, "edge", lost))
+            edge = door if isinstance(door, _Direct) else (node, door)
+            found.append(PointOfFailure((net.nodes[edge[0]], net.nodes[edge[1]]), "edge", lost))
     return sorted(found, key=lambda each: -each.pairs_lost)
 
 
-def _by_network(tree: "BlockTree", places: Iterable[Node]) -> list[list[Node]]:
+def _by_network(tree: "BlockTree", places: Iterable[_Place]) -> list[list[_Place]]:
     groups = defaultdict(list)
     for place in places:
         groups[tree.root[place]].append(place)

@@ -196,9 +196,9 @@ ANY_NUMBER = {
 }
 """Parameters of which some of the odd numbers can be, and why; nan never can."""
 WITHOUT_NUMBERS = {
-    "bounds.holds", "bounds.takes", "paths.checked", "paths.edge_bps", "paths.passing",
-    "paths.node_bps", "paths.path_bandwidth", "paths.widest_routes",
-    "paths.widths",
+    "bounds.holds", "bounds.takes", "carried.checked", "carried.edge_bps", "carried.edge_limit",
+    "carried.node_bps", "carried.node_limit", "compact.compact",
+    "paths.path_bandwidth", "paths.widest_routes",
     "pcie.negotiate", "reachability.subnets_without_route", "reachability.vlan_reachability",
     "topology.lost_when", "topology.single_points_of_failure",
 }  # fmt: skip

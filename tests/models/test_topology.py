@@ -116,6 +116,25 @@ def test_a_host_passes_nothing_on_unless_it_is_said_to():
     assert topology.path_bandwidth(graph, "nas", "nas") == (math.inf, None, ("nas",))
 
 
+@settings(deadline=None, max_examples=200)
+@given(networks())
+def test_a_host_that_forwards_is_to_others_as_a_switch(graph):
+    router = next((n for n in graph if graph.nodes[n]["kind"] == "host"), None)
+    if router is None:
+        return
+    switched = graph.copy()
+    switched.nodes[router]["kind"] = "switch"
+    pairs = list(combinations(graph, 2))
+    forwarding = [router, "no such host"]
+    for a, b in pairs:
+        found = topology.path_bandwidth(graph, a, b, forwarding=forwarding)
+        assert found == topology.path_bandwidth(switched, a, b)
+    for ask in (topology.widest_routes, lambda *given, **more: topology.lost_when(
+        given[0], router, given[1], **more
+    )):  # fmt: skip
+        assert ask(graph, pairs, forwarding=forwarding) == ask(switched, pairs)
+
+
 # Shares ------------------------------------------------------------------------------------------
 
 
