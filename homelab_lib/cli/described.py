@@ -29,11 +29,10 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"lab": lab.name, "problems": []}, indent=1, ensure_ascii=False))
         return 0
-    print(
-        f"{printable(lab.title)}: {len(lab.hosts)} hosts, {len(lab.vms)} VMs, "
-        f"{len(lab.cables)} cables, {len(lab.vlans)} VLANs, {len(every(lab.pools))} pools. "
-        "It hangs together."
-    )
+    counts = {"host": len(lab.hosts), "VM": len(lab.vms), "cable": len(lab.cables),
+              "VLAN": len(lab.vlans), "pool": len(every(lab.pools))}  # fmt: skip
+    told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    print(f"{printable(lab.title)}: {told}. It hangs together.")
     return 0
 
 
@@ -51,6 +50,10 @@ def audit(arguments: argparse.Namespace) -> int:
     judged = judge(lab, found)
     show = {"table": report.as_table, "json": report.as_json, "markdown": report.as_markdown}
     print(printable(show[arguments.format](lab, found, judged)))
+    able = [each.rule for each in found if each.fix and each.fix.changes]
+    if able and arguments.format == "table":
+        command = f"homelab audit {printable(str(arguments.lab))} --apply {able[0]}"
+        print(f"\n{command}  writes its fix into the lab, as a decision")
     bad = any(f.severity == "stops" or f.refused for f in found)
     bad = bad or any(j.verdict == "fails" for j in judged)
     return 1 if bad else 0
@@ -61,7 +64,7 @@ def _decide(place: Path, rule: str) -> int:
     from homelab_lib.audit.cure import cure
     from homelab_lib.audit.finding import Finding
     from homelab_lib.lab import load_lab
-    from homelab_lib.lab.deciding import decide
+    from homelab_lib.lab.deciding import decide, in_line
 
     def tell(mark: str, findings: Sequence[Finding]) -> None:
         for each in findings:
@@ -71,7 +74,7 @@ def _decide(place: Path, rule: str) -> int:
     file, _ = decide(place, found.decision)
     print(printable(f"Decided in {file}: {found.title}"))
     for path, value in found.changes:
-        print(printable(f"  {path}: {value if value is not None else 'taken away'}"))
+        print(printable(f"  {path}: {'taken away' if value is None else in_line(value)}"))
     tell("✓", found.answered)
     tell("left:", found.left)
     tell("new:", found.new)

@@ -24,6 +24,12 @@ _FILE = "decisions.yaml"
 _WIDTH = 96
 
 
+def in_line(value: object) -> str:
+    """A value as it may stand in a lab, on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
 def decide(place: Path, decision: Mapping[str, Any]) -> tuple[Path, Lab]:
     """Write a decision into a lab, unless the lab would not load with it.
 

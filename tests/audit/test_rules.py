@@ -221,6 +221,10 @@ CASES = {
         (DECIDED, [("rules.trusted-servers.source", "any")], "rules.trusted-servers"),
         (DECIDED, []),
     ),
+    "no-way-to-internet": (
+        (DECIDED, [("rules.servers-internet", None)], "vlans.30"),
+        (DECIDED, []),
+    ),
     "no-port-to-internet": (
         (WRITTEN, [], f"{FW}.ports"),
         (WRITTEN, [("internet", {"line": {"port": "firewall.sfp1"}})]),

@@ -129,11 +129,12 @@ def drilled(lab: Lab) -> Iterator[Finding]:
     restored = {each.backup for each in lab.backups.guest_drills.values()}
     for name, guests in lab.backups.guests.items():
         if name not in restored:
+            kept = "is" if len(guests.guests) == 1 else "are"
             yield Finding(
                 "copy-never-brought-back",
                 "risks",
                 f"backups.guests.{name}",
-                f"{', '.join(guests.guests)} are backed up to {guests.storage}, and no drill "
+                f"{', '.join(guests.guests)} {kept} backed up to {guests.storage}, and no drill "
                 "restores one of them.",
                 fix=Fix("a drill of one, under backups.guest_drills"),
             )

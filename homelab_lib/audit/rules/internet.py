@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from homelab_lib.audit.assumptions import assumptions
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import rule
-from homelab_lib.audit.rules.network import ROUTERS
+from homelab_lib.audit.rules.network import ROUTERS, fetching
 from homelab_lib.lab.lab import Lab
+from homelab_lib.models.reachability import INTERNET, vlan_reachability
 from homelab_lib.units import format_bps
 from homelab_lib.wiring.cables import cable_speed
+
+_WEB = "tcp/443"
 
 
 @rule("open-to-the-internet")
@@ -25,6 +28,35 @@ def internet_let_in(lab: Lab) -> Iterator[Finding]:
             f"rules.{each.name}",
             f"Rule {each.name} lets {meant} into {each.destination} by {ports}.",
             fix=Fix("write a rule for each VLAN that is meant, and none for the internet"),
+        )
+
+
+@rule("no-way-to-internet")
+def machines_fetch(lab: Lab) -> Iterator[Finding]:
+    """A network whose machines are to fetch packages, and that no rule lets out."""
+    routed = [id_ for id_, vlan in lab.vlans.items() if vlan.gateway]
+    if not lab.rules and len(routed) > 1:
+        return  # no-rules-between-vlans says it
+    rules = [(r.name, r.source, r.destination, r.allow, r.ports) for r in lab.rules]
+    reach = vlan_reachability(lab.vlans, rules)
+    for id_ in routed:
+        who = fetching(lab, id_)
+        if not who or reach[id_, INTERNET].on(_WEB).allow:
+            continue
+        way = {"name": f"{lab.vlans[id_].name}-internet", "source": id_, "destination": INTERNET,
+               "reason": "Updates, packages, images"}  # fmt: skip
+        yield Finding(
+            "no-way-to-internet",
+            "stops",
+            f"vlans.{id_}",
+            f"No rule lets VLAN {id_} ({lab.vlans[id_].name}) out to the internet, and the "
+            f"firewall refuses what none allows: {', '.join(who)} can fetch nothing.",
+            len(who),
+            "machines",
+            fix=Fix(
+                "a rule that lets it out",
+                changes=((f"rules.{way['name']}", way),) if lab.rules else (("rules", [way]),),
+            ),
         )
 
 

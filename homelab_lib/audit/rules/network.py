@@ -137,6 +137,24 @@ def allowed(lab: Lab, source: int, destination: int) -> bool:
     return False
 
 
+def fetching(lab: Lab, id_: int) -> list[str]:
+    """The machines in a VLAN that runbooks make or set up, and that fetch packages and images
+    through a firewall that runbooks set up, too: it refuses what no rule allows.
+
+    Parameters
+    ----------
+    lab, id_
+        The lab, and the VLAN's number.
+    """
+    gateway = lab.vlans[id_].gateway
+    routers = [host for host in lab.hosts.values() if host.os.kind == "opnsense" and host.phase]
+    if not any(cidr.partition("/")[0] == gateway for each in routers for cidr in each.cidrs):
+        return []
+    made = {each.name for each in lab.hosts.values() if each.phase and each not in routers}
+    made |= {name for name, vm in lab.vms.items() if vm.phase and not vm.exists}
+    return sorted(name for name in made if id_ in zone(lab, name))
+
+
 @rule("no-rules-between-vlans")
 def rules_exist(lab: Lab) -> Iterator[Finding]:
     """Several VLANs with a router, and no rule at all: what no rule allows is refused."""
@@ -145,12 +163,19 @@ def rules_exist(lab: Lab) -> Iterator[Finding]:
         return
     needed = crossings(lab)
     ways = [f"VLAN {a} to {b} ({', '.join(who)})" for (a, b), who in needed.items()]
+    cut_off = sorted({who for id_ in routed for who in fetching(lab, id_)})
+    if ways:
+        more = f"; needed are {'; '.join(ways)}."
+    elif cut_off:
+        more = f", to the internet neither: {', '.join(cut_off)} can fetch nothing."
+    else:
+        more = "."
     yield Finding(
         "no-rules-between-vlans",
-        "stops" if needed else "note",
+        "stops" if ways or cut_off else "note",
         "rules",
         f"{len(routed)} VLANs have a router and no rule says what may pass between them, so "
-        "nothing passes" + (f"; needed are {'; '.join(ways)}." if ways else "."),
+        f"nothing passes{more}",
         len(needed),
         "ways needed",
         fix=Fix(
