@@ -156,8 +156,8 @@ class GpuAllocation(Made):
     """What a graphics card or accelerator is for; its phase passes it through to its VM."""
 
     device: str = Field(description="The device: 'host.device'.")
-    location: str = Field(description="Where it is, in the document's words.")
-    use: str = Field(description="What it is for, in the document's words.")
+    location: str = Field("", description="Where it is, in the document's words.")
+    use: str = Field(description="What it is for.")
     runtime: Runtime | None = Field(None, description="Runtime the document names.")
     claimed_vram_bytes: MemorySize | None = Field(None, description="Memory as written [bytes].")
     rom_file: FileName | None = Field(

@@ -179,7 +179,9 @@ class Vm(Guest):
     disks: dict[Drive, VmDisk] = Field(
         {}, description="Further drives by Proxmox's name, such as 'scsi1'."
     )
-    gpus: tuple[PortName, ...] = Field((), description="The host's cards passed through to it.")
+    gpus: tuple[PortName, ...] = Field(
+        (), description="The host's cards that it gets, each in the phase of its gpu_allocation."
+    )
     passthrough: tuple[PortName, ...] = Field(
         (), description="The host's other devices passed through: an HBA, or an NVMe drive."
     )

@@ -22,7 +22,9 @@ class NvidiaDriver(Record):
         min_length=1,
         description="Packages of one branch: the driver without a display, and its tools.",
     )
-    toolkit: PackageSource = Field(description="Where the container toolkit is from.")
+    toolkit: PackageSource | None = Field(
+        None, description="Where the container toolkit is from; a cluster's nodes need it."
+    )
 
 
 class Published(Record):

@@ -53,6 +53,8 @@ class Explain:
     def _stranger(self, path: Steps) -> str:
         allowed = self._keys(path[:-1])
         hint = near(path[-1], allowed)
+        if path[-1] == "exists" and "phase" in allowed:
+            hint = "; what is there already carries no phase here"
         return f"{path[-1]!r} is no key here{hint}; allowed: {', '.join(allowed)}"
 
     def _refusal(self, error: ErrorDetails, node: Node, path: Steps) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab import Lab, load_lab
+from homelab_lib.lab.changes import changed
 
 PYDANTICS = re.compile(
     r"[Ii]nput should|[Ii]t should be|valid (tuple|string|integer|number|dict|list|bool)|"
@@ -79,6 +80,12 @@ WRONG = {
         f"chart: {_CHART}}}\nphases:\n",
         1,
         ["services.ai.ollama: Ollama has a server for each device", "write devices"],
+    ),
+    "a machine that exists": (
+        "    role: Hyp",
+        "    exists: true\n    role: Hyp",
+        0,
+        ["hosts.mini.exists", "what is there already carries no phase"],
     ),
     "a balancer of no model": (
         "phases:\n",
@@ -259,6 +266,16 @@ def test_one_mistake_is_one_problem_at_its_line(folder, case):
         assert len(found) == 1, found
     if further is not None:
         assert fitting[0].startswith(f"lab.yaml:{line + further}: "), (fitting, line)
+
+
+def test_a_card_that_nothing_gives_to_the_vm_that_is_to_compute_on_it():
+    late = ("gpu_allocation.rtx-4070-ti-super.phase", 4)
+    with pytest.raises(LabError) as caught:
+        changed(load_lab(paths.data()), late)
+    (said,) = caught.value.problems
+    assert "services.ollama.devices" in said
+    assert "nothing gives it to k3s-gpu1 by phase 3" in said
+    assert "gpu_allocation: {gpu1: {device: proxmox.gpu1" in said
 
 
 def test_all_mistakes_are_said_at_once(folder):

@@ -2,8 +2,12 @@
 
 import pytest
 
+from homelab_lib import paths
 from homelab_lib.control.linux.pci import Card, Link
+from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
+from homelab_lib.recipes.graphics import drivers
 from homelab_lib.recipes.graphics.cards import fitted, foretold, link_measures, links
 
 LAB = load_lab()
@@ -50,3 +54,12 @@ def test_alike_cards_go_by_their_order_on_the_bus():
     again = Card("0000:02:00.0", "8086:e20b", "0300", "Arc B580", "xe", link=Link(8, 2))
     audio = Card("0000:02:00.1", "8086:e20b", "0403", "no function of its own")
     assert fitted(LAB, "truenas", [B580, audio, again])["b580"] is again
+
+
+def test_only_a_cluster_s_nodes_need_nvidia_s_toolkit():
+    """A VM by itself computes with the driver alone."""
+    without = ("nvidia_driver.toolkit", None)
+    with pytest.raises(BadParameter, match="where the container toolkit is from"):
+        list(drivers.steps(changed(LAB, without), 3))
+    alone = load_lab(paths.root() / "tests/recipes/labs/cards.yaml")
+    assert [step.name for step in drivers.steps(alone, 2)] == ["drivers"]

@@ -182,6 +182,21 @@ def _on_cluster(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
         yield Fault((*path, "within"), f"{service.within} has no chart that could bring it along")
 
 
+def _not_given(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
+    """A card of a hypervisor that is to serve models, and that nothing gives to its VM by then."""
+    given = {
+        each.device
+        for each in lab.gpu_allocation.values()
+        if each.exists or (each.phase and service.phase and each.phase <= service.phase)
+    }
+    for index, device in enumerate(service.devices):
+        vms = [vm.name for vm in lab.vms_with(device) if not vm.exists]
+        if service.phase is not None and vms and device not in given:
+            entry = f"{{device: {device}, use: …, phase: {service.phase}}}"
+            what = f"nothing gives it to {vms[0]} by phase {service.phase}: write gpu_allocation: "
+            yield Fault((*path, index), f"{what}{{{device.partition('.')[2]}: {entry}}}")
+
+
 def _inference(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
     """What serves models: where it runs, and what it names."""
     where = service.runs_on or "nowhere"
@@ -194,6 +209,7 @@ def _inference(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
         if service.chart is None and not service.ollama.archives:
             what = f"on a cluster it needs a chart, elsewhere archives; this one is on {where}"
             yield Fault((*path, "ollama"), what)
+        yield from _not_given((*path, "devices"), service, lab)
     if service.web_ui is not None:
         model = service.web_ui.embeds_with
         if model is not None and model not in lab.models:

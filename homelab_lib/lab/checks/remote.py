@@ -24,7 +24,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         )
         yield from twice(names, "the name")
         yield from _source((*path, "source"), tunnel.source, lab)
-    if lab.nvidia_driver is not None:
+    if lab.nvidia_driver is not None and lab.nvidia_driver.toolkit is not None:
         yield from _source(("nvidia_driver", "toolkit"), lab.nvidia_driver.toolkit, lab)
 
 

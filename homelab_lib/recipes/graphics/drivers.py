@@ -105,7 +105,7 @@ class Graphics:
             raise BadParameter(
                 "a card of NVIDIA's comes into use, and the lab names no driver for it",
                 where="nvidia_driver",
-                fix="write its packages and where the container toolkit is from",
+                fix="write its packages, as data/compute.yaml of the project has them",
             )
         for machine in self.machines:
             if machine not in lab.machines():
@@ -184,8 +184,8 @@ def _refuse_without_card(host: Host, found: Sequence[PlacedCard]) -> None:
             raise BadParameter(
                 f"{card.part.title} is not on the bus of {host.name}; its graphics cards: {shown}",
                 where=f"{host.name}: lspci",
-                fix="pass it through to the VM first (step “passthrough”), or look whether it is "
-                "seated; nothing is installed for a card that isn't there",
+                fix="a VM's card is passed through in the phase of its gpu_allocation; else look "
+                "whether it is seated. Nothing is installed for a card that isn't there",
             )
 
 
@@ -206,6 +206,15 @@ class InCluster:
                     where=f"clusters.{cluster.name}.device_plugins",
                     fix=f"write the chart of {vendor}'s device plugin there",
                 )
+
+        driver = lab.nvidia_driver
+        if "NVIDIA" in self.vendors and (driver is None or driver.toolkit is None):
+            raise BadParameter(
+                f"cluster {cluster.name!r} is to use cards of NVIDIA's, and nothing says where the "
+                "container toolkit is from",
+                where="nvidia_driver.toolkit",
+                fix="write it, as data/compute.yaml of the project has it",
+            )
 
     def steps(self, end: str) -> Iterator[Step]:
         """What containers need, what tells the cluster of the cards, and pods that try them."""
@@ -246,9 +255,10 @@ class InCluster:
 
     def runtime(self, ctx: Context) -> Iterator[Wanted]:
         """The toolkit's key, source and package; then k3s looks for the runtime."""
-        driver = self.lab.nvidia_driver
-        assert driver is not None
-        key = self.lab.downloads[driver.toolkit.keyring]
+        assert self.lab.nvidia_driver is not None
+        toolkit = self.lab.nvidia_driver.toolkit
+        assert toolkit is not None
+        key = self.lab.downloads[toolkit.keyring]
         for machine in self._nvidia():
             yield Download(
                 machine,
@@ -260,8 +270,8 @@ class InCluster:
                 lab=self.lab.name,
             )
             # A suite that ends with a slash has no components: sources.list(5).
-            rest = "" if driver.toolkit.suite.endswith("/") else f" {driver.toolkit.component}"
-            where = f"{driver.toolkit.url.rstrip('/')} {driver.toolkit.suite}{rest}"
+            rest = "" if toolkit.suite.endswith("/") else f" {toolkit.component}"
+            where = f"{toolkit.url.rstrip('/')} {toolkit.suite}{rest}"
             yield File(
                 machine,
                 _SOURCE,

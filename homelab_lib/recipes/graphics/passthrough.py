@@ -114,7 +114,8 @@ class Passthrough:
         )
         yield Step(
             f"passthrough{end}",
-            f"Give {', '.join(vm.name for vm in self.vms)} their cards",
+            f"Give {', '.join(vm.name for vm in self.vms)} "
+            f"{'its' if len(self.vms) == 1 else 'their'} card{'s' * (len(self.given) != 1)}",
             why="A VM takes a card when it starts, so each is shut down once and started. All of "
             "its memory is pinned from then on. It does not start with the host any more, until "
             "its card has come back from a second start.",

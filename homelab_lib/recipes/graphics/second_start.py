@@ -41,6 +41,7 @@ class SecondStarts:
 
     def step(self, end: str, check: Callable[[Context], Iterator[Check]]) -> Step:
         """The step; `check` says whether all is well afterwards."""
+        are = f"{', '.join(vm.name for vm in self.vms)} {'is' if len(self.vms) == 1 else 'are'}"
         return Step(
             f"second-start{end}",
             "See that the cards come back when their VMs start again",
@@ -50,7 +51,7 @@ class SecondStarts:
             "VMs that pass start with the host again.",
             needs=(f"passthrough{end}",),
             manual=Manual(
-                f"agree that {', '.join(vm.name for vm in self.vms)} are shut down and started "
+                f"agree that {are} shut down and started "
                 f"again, the other VMs of {self.node} being off meanwhile: if a card hangs, "
                 f"{self.host} has to be restarted, at its switch if need be",
                 verify=self.all_tried,
