@@ -5,6 +5,7 @@ asked for JSON. It ends with status 0 when its task has failed, so a task is jud
 status. And a worker dies with the terminal that started it, so what takes long runs detached.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ CONFIG: Shape = {str: (*SCALAR, [[str]])}
 """Of a guest; the ``lxc.…`` lines that somebody wrote into a container's are a list of pairs."""
 STATUS: Shape = {"status": str}
 _ACTIVE: Shape = [{"type": str}]
+_NO_WORDS = re.compile(r'"?UPID:|starting \S|TASK ERROR: ')
+_LAST_WORDS, _LONGEST = 3, 400  # lines and characters of a task's log
 _TASK: Shape = {"status": str, "type?": str, "exitstatus?": str}
 
 
@@ -77,6 +80,13 @@ def follow_task(node: str) -> Callable[[Host, Result], Progress]:
             return Progress(False, note=f"task {task} runs")
         end = status.get("exitstatus", "unknown")
         good = end == "OK" or end.startswith("WARNINGS")
-        return Progress(True, error="" if good else f"{task}: {end}")
+        return Progress(True, error="" if good else f"{task}: {end}{_last_words(result)}")
 
     return follow
+
+
+def _last_words(result: Result) -> str:
+    """What a task said before it failed, which its end does not repeat: `pvesh` prints its log."""
+    said = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines()]
+    told = [line for line in said if line and not _NO_WORDS.match(line)]
+    return f"; it said: {' / '.join(told[-_LAST_WORDS:])[-_LONGEST:]}" if told else ""
