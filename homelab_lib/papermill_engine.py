@@ -144,6 +144,8 @@ class RunbookEngine(NBClientEngine):
                     record.keep(manager.nb)
         if by := manager.interrupted_by:
             print(f"stopped by {by}; {_what_ran(manager.nb)}", file=sys.stderr)
+            print("  next:  run the same command again: it looks at what is done, and goes on",
+                  file=sys.stderr)  # fmt: skip
             raise SystemExit(128 + signal.Signals[by])
         if _left_early(manager.nb):
             raise click.ClickException(f"a cell left by sys.exit; {_what_ran(manager.nb)}")

@@ -15,10 +15,14 @@ def twin(arguments: argparse.Namespace) -> int:
     from homelab_lib.target.served import serve_twin
 
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="homelab-twin-")).resolve()
+    lab = load_lab(arguments.lab)
+    phase = arguments.before_phase
+    if phase is None:
+        phase = min((each.number for each in lab.phases), default=1)
     with serve_twin(
-        load_lab(arguments.lab),
+        lab,
         folder,
-        before_phase=arguments.before_phase,
+        before_phase=phase,
         speed=arguments.speed,
         base_port=arguments.base_port,
         seed=arguments.seed,
@@ -26,12 +30,10 @@ def twin(arguments: argparse.Namespace) -> int:
     ) as served:
         print(f"# A twin of {served.lab}; Ctrl-C ends it. In another terminal:")
         print(f"#   ssh -F {folder}/ssh_config {next(iter(served.names))}")
-        lab = shlex.quote(str(arguments.lab))
-        print(f"#   python -m homelab_lib runbook {lab} {arguments.before_phase} -o PHASE.ipynb")
-        print(
-            f"#   papermill --engine runbook PHASE.ipynb OUT.ipynb -p target ssh "
-            f"-p mode plan -p ssh_config {folder}/ssh_config"
-        )
+        there = f"--target ssh --ssh-config {shlex.quote(f'{folder}/ssh_config')}"
+        run = f"{shlex.quote(str(arguments.lab))} {phase} {there}"
+        print(f"#   homelab plan {run}")
+        print(f"#   homelab apply {run} --approve DIGEST")
         print((folder / "ssh_config").read_text(), flush=True)
         served.wait()
     return 0
@@ -40,7 +42,12 @@ def twin(arguments: argparse.Namespace) -> int:
 def add_to(add: Any) -> None:
     """Give the command line this command; `add` makes its parser from the function."""
     command = takes_lab(add(twin))
-    command.add_argument("--before-phase", type=int, default=2, help="how far the lab is built")
+    command.add_argument(
+        "--before-phase",
+        type=int,
+        metavar="N",
+        help="how far the lab is built: the phases before this one (default: the lab's first)",
+    )
     command.add_argument("--speed", type=float, default=100.0, help="simulated seconds per second")
     command.add_argument("--base-port", type=int, default=0, help="first port; 0: any free ones")
     command.add_argument("--seed", type=int, default=0, help="seed of keys, MACs and faults")

@@ -141,20 +141,25 @@ def plan_text(plan: Plan, *, calls: bool = True) -> str:
         lines.append(f"\n{step}: {_step_words(plan, step, changes)}")
         for host, own in _by_host(changes):
             lines.append(f"  {host}")
+            guarded: set[str] = set()  # ways back that are written out above
             for change in own:
-                lines += [f"    {line}" for line in _text(change, calls)]
+                lines += [f"    {line}" for line in _text(change, calls, guarded)]
     return "\n".join(lines)
 
 
-def _text(change: PlannedChange, calls: bool) -> Iterator[str]:
+def _text(change: PlannedChange, calls: bool, guarded: set[str]) -> Iterator[str]:
     yield f"{sign(change)} {change.summary}"
     if change.destroys:
         yield f"  destroys {', '.join(change.destroys)}"
     if change.replaces:
         yield f"  now: {change.replaces}"
     yield from (f"    {line}" for line in change.difference.splitlines())
-    hides = "; `-v` shows the revert" if change.rollback and not calls else ""
-    yield f"  {undone(change)}{hides}"
+    back = undone(change)
+    if change.rollback and back in guarded:
+        yield "  armed and undone as above"
+    else:
+        yield f"  {back}" + ("; `-v` shows the revert" if change.rollback and not calls else "")
+        guarded |= {back} if change.rollback else set()
     if calls:
         yield f"  $ {change.call}" + (f"  < {change.content}" if change.content else "")
         if change.rollback:

@@ -33,6 +33,7 @@ _NOUNS = {
     "copy": ("backup", "backups"),
     "drill": ("restore drill", "restore drills"),
 }
+_BY_SECOND = ("VM", "model")  # several resources are about one of these: ``VM 110 (chat) off``
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _MOST = 5  # kinds in one sentence
 
@@ -49,7 +50,10 @@ def verdict(summary: dict[str, Any], plan: Plan | None) -> str:
     """
     status, sent = summary["status"], summary["changes_sent"]
     real = summary["target"] == "ssh"
-    where = "on the real hosts" if real else "on the twin; nothing real was touched"
+    where = "on the twin; nothing real was touched"
+    if real:  # a twin that is served by itself is reached as hosts are, and says what it is
+        served = summary.get("evidence") == "rehearsed"
+        where = "on hosts that say they are a twin" if served else "on the real hosts"
     took = format_seconds(max((step["end_s"] for step in summary["steps"]), default=0.0))
     took += "" if real else " of the twin's time"
     steps = _steps(sum(step["status"] != "skipped" for step in summary["steps"]))
@@ -113,7 +117,8 @@ def _made(steps: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]) -> 
         if any(sent["outcome"] == "done" for sent in resource["sent"])
     }
     names |= {(each["host"], each["resource"]) for each in before if each["outcome"] == "done"}
-    nouns = Counter(_NOUNS[kind] for _, name in names if (kind := name.split()[0]) in _NOUNS)
+    things = {(host, _thing(name)) for host, name in names}
+    nouns = Counter(_NOUNS[kind] for _, name in things if (kind := name.split()[0]) in _NOUNS)
     order = list(dict.fromkeys(_NOUNS.values()))
     found = [_count(nouns[noun], noun) for noun in order if nouns[noun]]
     if not found:
@@ -123,6 +128,12 @@ def _made(steps: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]) -> 
     said = f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else found[0]
     runs = "now stand" if len(found) > 1 or not said.startswith("one ") else "now stands"
     return f"{said[0].upper()}{said[1:]} {runs}"
+
+
+def _thing(name: str) -> str:
+    """What a resource is about, by its name."""
+    words = name.split()
+    return " ".join(words[:2]) if words[0] in _BY_SECOND else name
 
 
 def _count(number: int, noun: tuple[str, str]) -> str:

@@ -100,6 +100,21 @@ def test_the_very_call_is_there_for_who_wants_it():
     assert "<details><summary>the call</summary><code>midclt call sharing.nfs.create" in page
 
 
+def test_a_way_back_is_written_out_once_for_a_host_and_step():
+    arm = change("sh", "-c", "the host undoes it after 90 s unless it is confirmed")
+    revert = Rollback(arm, lambda host: True, change("rm", "timer"), 90.0)
+    first, second, other = (
+        PlannedChange.of(
+            "share", name, "node", Change(name, change("true"), undo=undo, rollback=revert), Mask()
+        )
+        for name, undo in (("a", "x"), ("b", "x"), ("c", "y"))
+    )
+    text = plan_text(plan(first, second, other), calls=False)
+    assert text.count("undo: x") == 1
+    assert text.count("undo: y") == 1
+    assert text.index("undo: x") < text.index("armed and undone as above") < text.index("undo: y")
+
+
 def test_the_shell_of_a_revert_is_for_who_asks_for_the_calls():
     arm = change("sh", "-c", "systemd-run --on-active=90 sh -c 'ifreload -a; the host undoes it'")
     revert = Rollback(arm, lambda host: True, change("systemctl", "stop", "undo.timer"), 90.0)

@@ -13,6 +13,16 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "reports" / "example"
 SUMMARY = json.loads((EXAMPLE / "summary.json").read_text())
 PLAN = Plan.from_json((EXAMPLE / "plan.json").read_text(), where="")
 NOTHING_SENT = {"changes_sent": 0}
+REAL = {"target": "ssh", "evidence": "measured"}
+SENT = [{"outcome": "done"}]
+ONE_VM = [
+    SUMMARY["steps"][0]
+    | {"resources": [{"host": host, "name": name, "sent": SENT} for host, name in about]}
+    for about in (
+        [("anna", "VM 110 (chat)"), ("anna", "VM 110 (chat) at its second start")],
+        [("chat", "model llama3.1:8b at http://x"), ("chat", "model llama3.1:8b in memory at x")],
+    )
+]
 
 
 def steps(number, status):
@@ -25,24 +35,27 @@ def steps(number, status):
         ({},
          "Three VMs, one dataset, one NFS share, three k3s nodes and more now stand on the twin; "
          "nothing real was touched. 43 changes were sent, in 4 min 34 s of the twin's time."),
+        ({"target": "ssh", "evidence": "rehearsed", "steps": ONE_VM, "changes_sent": 4},
+         "One VM and one model now stand on hosts that say they are a twin. 4 changes were sent, "
+         "in 0.0 s."),
         (NOTHING_SENT,
          "Nothing had to be done: all 10 steps are as described on the twin; nothing real was "
          "touched."),
         ({"steps": steps(2, "skipped"), **NOTHING_SENT},
          "Nothing had to be done: all 9 steps are as described on the twin; nothing real was "
          "touched."),
-        ({"mode": "verify", "target": "ssh"},
+        ({"mode": "verify", **REAL},
          "All 10 steps are as the lab describes, looked at on the real hosts."),
-        ({"mode": "verify", "status": "drift", "target": "ssh", "steps": steps(2, "drift")},
+        ({"mode": "verify", "status": "drift", **REAL, "steps": steps(2, "drift")},
          "Not as the lab describes it: machines; looked at on the real hosts."),
-        ({"status": "failed", "target": "ssh", "steps": steps(3, "failed"), "changes_sent": 1},
+        ({"status": "failed", **REAL, "steps": steps(3, "failed"), "changes_sent": 1},
          "It failed in share: 1 change was sent, on the real hosts."),
-        ({"status": "waiting", "target": "ssh", "steps": steps(3, "waiting"), "changes_sent": 7},
+        ({"status": "waiting", **REAL, "steps": steps(3, "waiting"), "changes_sent": 7},
          "It waits for a person at share: 7 changes were sent, on the real hosts."),
         ({"status": "blocked", **NOTHING_SENT},
          "The rehearsal did not get to the end, so there is no plan to approve: no change was "
          "sent, on the twin; nothing real was touched."),
-        ({"status": "refused", "target": "ssh", **NOTHING_SENT},
+        ({"status": "refused", **REAL, **NOTHING_SENT},
          "No plan could be made or carried out: no change was sent, on the real hosts."),
         ({"status": "planned", "mode": "apply", "target": "ssh"},
          f"Plan {PLAN.digest}: 42 to add, 1 to change, 0 to destroy, on 6 hosts. "
