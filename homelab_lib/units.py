@@ -85,4 +85,7 @@ def format_seconds(duration_s: float) -> str:
 def format_quantity(value: float, unit: str) -> str:
     """A measured or predicted number with its unit, as a person reads it."""
     shown = {"B": format_bytes, "bit/s": format_bps}.get(unit)
-    return shown(value) if shown else f"{value:g} {unit}"
+    if shown:
+        return shown(value)
+    whole = value == round(value) or abs(value) >= 1000  # more digits than four nobody reads
+    return f"{value:.0f} {unit}" if whole else f"{value:.4g} {unit}"

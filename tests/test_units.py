@@ -69,3 +69,6 @@ def test_a_quantity_is_shown_in_a_size_that_a_person_reads():
     assert units.format_quantity(26.98e12, "B") == units.format_bytes(26.98e12)
     assert units.format_quantity(1e10, "bit/s") == units.format_bps(1e10)
     assert units.format_quantity(4800, "MT/s") == "4800 MT/s"
+    assert units.format_quantity(42.5728, "tokens/s") == "42.57 tokens/s"
+    assert units.format_quantity(1234567.8, "IOPS") == "1234568 IOPS"
+    assert units.format_quantity(0.0123456, "s") == "0.01235 s"

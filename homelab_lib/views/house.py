@@ -139,9 +139,10 @@ def house_body(lab: Lab, runs: Sequence[KeptRun], manual: Mapping[str, str], rep
     }
     states = [row.state for rows in tables.values() for row in rows]
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    told = f"{len(states)} tasks: {counts}." if states else "No tasks are written down."
     parts = [
         f"<h1>{escape(lab.title)}</h1>",
-        f"<p>{escape(lab.purpose)}</p><p><b>{len(states)} tasks: {escape(counts)}.</b> "
+        f"<p>{escape(lab.purpose)}</p><p><b>{escape(told)}</b> "
         "What is <i>rehearsed</i> was done on a twin, <i>measured</i> on the real hosts; what a "
         "rehearsal rests on stands beside it.</p>",
     ]
@@ -149,7 +150,8 @@ def house_body(lab: Lab, runs: Sequence[KeptRun], manual: Mapping[str, str], rep
         rows = [row.html for row in tables[phase.number]]
         parts.append(f"<h2>Phase {phase.number}: {escape(phase.title)}</h2>"
                      f"<p class='quiet'>{escape(phase.goal)}</p>")  # fmt: skip
-        parts.append(_table(("task", "state", "rests on", "when", "steps"), rows))
+        if rows:
+            parts.append(_table(("task", "state", "rests on", "when", "steps"), rows))
     parts.append("<h2>What a person still has to do</h2>" + _left(found, manual))
     parts.append("<h2>Predicted, and found</h2>" + _numbers(found))
     parts.append("<h2>How long it took</h2>" + _durations(found))
@@ -245,6 +247,7 @@ def _numbers(found: Found) -> str:
             said = "" if predicted is None else format_quantity(predicted, unit)
             got = format_quantity(value, unit)
             pill = f"<span class='{done.evidence}'>{done.evidence}</span>"
+            error = f"<span class='date'>{error}</span>"
             cells = (escape(number["name"]), escape(said), escape(got), error, pill, escape(name))
             rows.append(_cells(cells))
     head = ("what", "predicted", "found", "error", "evidence", "step")

@@ -29,7 +29,8 @@ code, pre { font: 12.5px/1.45 ui-monospace, monospace; }
 pre { white-space: pre-wrap; } summary { cursor: pointer; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 .quiet { color: var(--quiet); } span.rehearsed, span.measured, span.predicted {
-  font-size: .85em; border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em; }
+  font-size: .85em; border: 1px solid var(--line); border-radius: .6em; padding: 0 .5em;
+  white-space: nowrap; }
 .anchor-link { display: none; } .wide { overflow-x: auto; }
 ul.plain { list-style: none; padding-left: 0; } ul.plain li { margin: .25rem 0; }
 ul.inner { padding-left: 1.5rem; } .date { white-space: nowrap; }

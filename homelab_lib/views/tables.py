@@ -30,7 +30,7 @@ _NONE = {
     "VLAN": "No network is described.",
     "pool": "This lab has no pool.",
     "what": "Nothing is to run here: no VM and no container is described.",
-    "phase": "No phase is described: there is nothing that a runbook would make.",
+    "phase": "No task is written down: a phase's tasks are what people tick off.",
     "decision": "No decision was taken: the design stands as it was written.",
 }
 """What is said in place of a table that would be empty, by what its rows would be."""

@@ -131,6 +131,7 @@ CASES = {
     ),
     "card-in-two-vms": (
         (WRITTEN, [(f"{CARD}.rtx-4070-ti-super.phase", None),
+                   ("services.ollama.devices", ["proxmox.gpu2"]),
                    ("vms.k3s-gpu2.gpus", ["gpu1", "gpu2"])], f"{PVE}.devices.gpu1"),
         (WRITTEN, []),
     ),

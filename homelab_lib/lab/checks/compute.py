@@ -191,7 +191,7 @@ def _not_given(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
     }
     for index, device in enumerate(service.devices):
         vms = [vm.name for vm in lab.vms_with(device) if not vm.exists]
-        if service.phase is not None and vms and device not in given:
+        if service.phase is not None and len(vms) == 1 and device not in given:
             entry = f"{{device: {device}, use: …, phase: {service.phase}}}"
             what = f"nothing gives it to {vms[0]} by phase {service.phase}: write gpu_allocation: "
             yield Fault((*path, index), f"{what}{{{device.partition('.')[2]}: {entry}}}")
