@@ -1,6 +1,6 @@
 """A firewall's twin before its phase, and the runbook of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
 from homelab_lib.target import TwinTarget
+from homelab_lib.transport.call import Call
 from homelab_lib.transport.command import read
 
 
@@ -30,6 +31,8 @@ class Box:
         self.target = TwinTarget.before_phase(lab, 1)
         self.book = Runbook("firewall", "A firewall", tuple(firewall.steps(lab, 1)))
         api = lab.hosts["firewall"].api
+        self.cut: list[str] = []  # steps in which one was cut off
+        self.unguarded: list[str] = []  # see `watch`
         self.api = Api("firewall", self.target.secret(api.key), self.target.secret(api.secret))
 
     def run(self, *names: str, mode: Any = "apply") -> list[StepOutcome]:
@@ -67,6 +70,24 @@ class Box:
         finally:
             link.reconnect = reconnect
 
+    def watch(self) -> None:
+        """From here on, note in `unguarded` what changes anything that the way in may depend on
+        while no timer runs that would undo it: what the firewall lets pass, its devices with their addresses, and whether
+        packets wait for inspection. All that is sent is looked at, and what it comes to there,
+        whatever the recipes say of it."""
+        link, machine = self.target.link, self.target.world.machines["firewall"]
+        run, run_many = link.run, link.run_many
+
+        def seen(host: str, calls: Sequence[Call], send: Callable[[], Any]) -> Any:
+            before, armed = in_force(machine), any(not job.ended for job in machine.jobs)
+            answers = send()
+            if not armed and in_force(machine) != before:
+                self.unguarded.append("; ".join(call.line for call in calls))
+            return answers
+
+        link.run = lambda host, call: seen(host, [call], lambda: run(host, call))
+        link.run_many = lambda host, calls: seen(host, calls, lambda: run_many(host, calls))
+
     def leave_dhcp_to_kea(self) -> None:
         """What an OPNsense comes with lends in LAN; its owner switches that off."""
         self.post("dnsmasq/settings/set", {"dnsmasq": {"enable": "0"}})
@@ -80,6 +101,15 @@ class Box:
     def post(self, path: str, body: Any = None) -> None:
         """Something that somebody else does."""
         assert self.target.link.run("firewall", self.api.post(path, body)).ok
+
+
+def in_force(machine: Any) -> tuple[Any, ...]:
+    """What decides on a firewall who gets in, and is in force now."""
+    pf, inspects = machine.pf, machine.suricata
+    devices = [(each.name, each.up, each.mtu, tuple(each.addresses))
+               for each in machine.links.by_name.values()]  # fmt: skip
+    waits = inspects.runs and inspects.mode != "pcap"
+    return pf.enabled, list(pf.rules), devices, waits and inspects.interfaces
 
 
 def _of_release(lab: Lab, version: str) -> Lab:
