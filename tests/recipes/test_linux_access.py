@@ -211,3 +211,33 @@ def test_phases_share_one_file():
     shown = told(house, "smbclient -N -g -L 127.0.0.1")
     assert "Disk|files|" in shown
     assert "Disk|films|Films" in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "says"),
+    [
+        ("smb: {encryption: REQUIRED, phase: 1}", "smb", "/etc/samba/smb.conf"),
+        ("nfs: {versions: ['4'], phase: 1}", "nfs", "/etc/nfs.conf"),
+        ("scrubs: {tank: {schedule: '0 3 1 * *', phase: 1}}", "scrubs.tank", "zfsutils-linux"),
+        (
+            "iscsi: {portals: {all: {listen: [10.0.2.15], phase: 1}}}",
+            "iscsi.portals.all",
+            "targetcli",
+        ),
+    ],
+)
+def test_what_only_a_truenas_is_told_is_refused_with_file_and_line(tmp_path, written, where, says):
+    folder = shutil.copytree(LAB, tmp_path / "lab")
+    text = (folder / "lab.yaml").read_text()
+    groups = "    groups: {family: {phase: 1}}\n"
+    line = text[: text.index(groups)].count("\n") + 1
+    (folder / "lab.yaml").write_text(text.replace(groups, f"    {written}\n{groups}"))
+    with pytest.raises(LabError) as caught:
+        load_lab(folder)
+    (problem,) = caught.value.problems
+    assert f"lab.yaml:{line}: nas.nas.{where}: no runbook sets that up on plain Linux" in problem
+    assert says in problem
+    (folder / "lab.yaml").write_text(
+        text.replace(groups, f"    {written.replace(', phase: 1', '')}\n{groups}")
+    )
+    load_lab(folder)

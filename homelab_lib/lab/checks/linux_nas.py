@@ -5,6 +5,8 @@ Source: useradd(8), smb.conf(5).
 
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from homelab_lib.lab.accounts import Acl, NasGroup, NasUser, ShareAcl
 from homelab_lib.lab.base import Made
 from homelab_lib.lab.checks.fault import Fault
@@ -21,6 +23,19 @@ _OF_TRUENAS: dict[type[Made], tuple[str, ...]] = {
     Acl: ("preset", "entries", "recursive", "traverse"),
 }  # fmt: skip
 """What no runbook sets up on plain Linux."""
+_BY_HAND = {
+    "smb": "what holds for all of Samba stands in /etc/samba/smb.conf under [global]",
+    "nfs": "what holds for all of NFS stands in /etc/nfs.conf",
+    "iscsi": "targetcli lends out block devices",
+    "snapshot_tasks": "sanoid, or zfs-auto-snapshot, makes snapshots",
+    "scrubs": "Debian's zfsutils-linux scrubs all pools on each month's second Sunday",
+    "smart_tests": "/etc/smartd.conf has when disks test themselves",
+    "cloud_credentials": "rclone keeps logins at other places",
+    "cloud_tasks": "rclone copies to other places, and `backups` of this lab to a repository",
+    "mail": "its own mail server sends what its programs say",
+    "alerts": "ZED and smartd report trouble",
+}
+"""What of a NAS is set up on a TrueNAS only, and where a plain Linux has it."""
 _RESERVED = ("print$", "ipc$", "admin$")
 _MACROS = {
     "%": "Samba puts something else in place of it",
@@ -39,6 +54,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
     for name, nas in lab.nas.items():
         path = ("nas", name)
         if is_linux(lab, name):
+            yield from _by_hand(path, nas)
             yield from _accounts(path, nas)
             for key, acl in nas.acls.items():
                 yield from _unknown((*path, "acls", key), acl)
@@ -54,6 +70,25 @@ def faults(lab: Lab) -> Iterator[Fault]:
         for key, smb in shares.items():
             if is_linux(lab, host):
                 yield from _share(("smb_shares", host, key), smb)
+
+
+def _by_hand(path: Steps, nas: Nas) -> Iterator[Fault]:
+    for field, place in _BY_HAND.items():
+        for where in _to_be_made((*path, field), getattr(nas, field)):
+            what = f"no runbook sets that up on plain Linux: {place}. Do it by hand there, and "
+            yield Fault(where, f"{what}leave it out here")
+
+
+def _to_be_made(path: Steps, value: object) -> Iterator[Steps]:
+    """Where something in it has a phase."""
+    if isinstance(value, BaseModel):
+        if getattr(value, "phase", None) is not None:
+            yield path
+            return
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _to_be_made((*path, key), each)
 
 
 def _unknown(path: Steps, thing: Made) -> Iterator[Fault]:
