@@ -7,6 +7,7 @@ output file in place. ``papermill --engine runbook IN.ipynb OUT.ipynb`` does non
 Source: papermill 2.7, `engines.py` and `execute.py`; nbclient 0.11, `client.py`.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -40,13 +41,21 @@ class TrueManager(NotebookExecutionManager):
     """Says of a cell what happened to it."""
 
     interrupted_by = ""
+    _saves_soon = False  # the file is written by the next code cell's beginning, or at the end
     client: KernelClient | None = None
     screen: Screen | None = None
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
         if self.interrupted_by:  # also where the cell before took the interrupt for itself
             raise KeyboardInterrupt
+        self._saves_soon = cell.cell_type != "code"
         super().cell_start(cell, cell_index, **options)
+
+    def save(self, **options: Any) -> None:
+        """Write the file. Papermill does twice for each cell, prose too: as often as there are
+        code cells says the same, and a long notebook takes seconds less."""
+        if not self._saves_soon:
+            super().save(**options)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
         if cell.metadata.papermill["status"] == self.PENDING:
@@ -54,15 +63,18 @@ class TrueManager(NotebookExecutionManager):
         if self.interrupted_by:  # the cell has ended; now the kernel's own end gets its time
             signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
         broken_off = sys.exc_info()[0]  # it is called while an exception passes through
+        self._saves_soon = True
         super().cell_complete(cell, cell_index=cell_index, **options)
         by = self.interrupted_by or (broken_off.__name__ if broken_off else "")
         if not by:
             return
         cell.metadata.papermill.update(status="interrupted", exception=True)
         self.nb.metadata.papermill.update(exception=True, interrupted_by=by)
+        self._saves_soon = False
         self.save()
 
     def notebook_complete(self, **options: Any) -> None:
+        self._saves_soon = False
         before = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         super().notebook_complete(**options)
         for cell, status in zip(self.nb.cells, before, strict=True):
@@ -113,6 +125,7 @@ class RunbookEngine(NBClientEngine):
         SystemExit
             A signal stopped the run: 128 and its number, as a shell has it.
         """
+        gc.set_threshold(100_000)  # what is read stays to the end
         _refuse_wrong_parameters(nb, options.get("input_path"))
         _write_whole_files()
         os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # papermill's command does

@@ -1,12 +1,16 @@
 """An OPNsense of the twin: who gets in, what is written and what is in force, and its own ways."""
 
 import base64
+from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contract.opnsense_box import ask, box
 from homelab_lib.twin.fidelity import Fidelity
 from homelab_lib.twin.machine.https import Asked
+from homelab_lib.twin.opnsense.config import written
 from homelab_lib.twin.opnsense.grounds import GROUNDS
 from homelab_lib.twin.opnsense.order import compared
 
@@ -250,3 +254,28 @@ def test_a_number_counts_by_its_value_wherever_php_compares_loosely(newer):
     _, answer = ask(newer, "POST", "/api/dnsmasq/settings/addOption", {"option": row})
     text = "Only IPv4 addresses are allowed for the selected DHCP option."
     assert answer["validations"]["option.value"] == text
+
+
+_TEXTS = st.text(st.sampled_from("ab<>&\"' \t\n\r\0ä;"), max_size=6).map(
+    lambda text: text.replace("\0", "]]>")
+)
+
+
+@st.composite
+def _elements(draw, depth=3):
+    attributes = draw(st.dictionaries(st.sampled_from(["uuid", "version"]), _TEXTS))
+    made = ET.Element(draw(st.sampled_from(["rule", "vlan", "opt1"])), attributes)
+    made.text, made.tail = draw(st.none() | _TEXTS), draw(st.none() | _TEXTS)
+    if depth:
+        made.extend(draw(st.lists(_elements(depth - 1), max_size=3)))
+    return made
+
+
+@settings(max_examples=200, deadline=None)
+@given(_elements())
+def test_the_configuration_is_written_as_any_writer_of_xml_does(root):
+    before = ET.tostring(root)
+    text = written(root)
+    assert ET.tostring(root) == before
+    ET.indent(root)
+    assert text == f'<?xml version="1.0"?>\n{ET.tostring(root, encoding="unicode")}\n'

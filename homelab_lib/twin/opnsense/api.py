@@ -55,7 +55,7 @@ class Api:
 
     def _answered(self, asked: Asked) -> Answered:
         action, parts = self._route(asked.path)
-        config = self._firewall.config.load()
+        config = self._firewall.config.read()
         authorization = asked.headers.get("authorization", "")
         user = self._firewall.doorman.user_of(authorization, config, asked.path)
         if not user:

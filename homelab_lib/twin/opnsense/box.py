@@ -72,8 +72,8 @@ class Box(OpnSense):
         world.lenders.append(self.lends)
         world.resolvers.append(lambda source, name: resolved(self, source, name))
         self.way_in = WayIn(self)
-        self.hooks["vlan"].append(lambda box: self.links.configure_vlans(self.config.load()))
-        self.hooks["interfaces"].append(lambda box: self.links.release(self.config.load()))
+        self.hooks["vlan"].append(lambda box: self.links.configure_vlans(self.config.read()))
+        self.hooks["interfaces"].append(lambda box: self.links.release(self.config.read()))
         self.hooks["filter"].append(lambda box: self._load_rules())
 
     def wire(self) -> None:
@@ -100,7 +100,7 @@ class Box(OpnSense):
         self._settle(there)
 
     def apply_all(self) -> None:
-        config = self.config.load()
+        config = self.config.read()
         self.links.boot(config)
         cards = {link.name: link.mac for link in self.links.by_name.values() if link.tag is None}
         self.devices = [
@@ -115,7 +115,7 @@ class Box(OpnSense):
 
     def configure(self, identifier: str) -> None:
         """Give one interface what is written: `configctl interface reconfigure opt1`."""
-        config = self.config.load()
+        config = self.config.read()
         self.change_links(lambda: self.links.configure(config, identifier))
 
     def change_links(self, change: Callable[[], object]) -> None:
@@ -127,7 +127,7 @@ class Box(OpnSense):
     def reload_all(self) -> None:
         """All that is written takes effect; devices that are there and not written stay."""
         there = self.cut_off_by()
-        config = self.config.load()
+        config = self.config.read()
         self.links.configure_all(config)
         self.running |= {"vlan": config, "interfaces": config}
         super().apply_all_but("vlan", "interfaces")
@@ -135,7 +135,7 @@ class Box(OpnSense):
 
     def _load_rules(self) -> None:
         """Rules and tables: loading rules fills the tables, too."""
-        config = self.config.load()
+        config = self.config.read()
         self.running["alias"] = config
         self.pf = PacketFilter(self.links, config, config)
 

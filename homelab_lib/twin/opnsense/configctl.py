@@ -175,7 +175,7 @@ def pluginctl(box: Box, call: Call) -> Reply:
     """Of its many modes, ``-g``: what is written at a path, as text or JSON; and ``-s``."""
     match call.argv[1:]:
         case ["-g", path]:
-            return Reply(0, _written(box.config.load(), path))
+            return Reply(0, _written(box.config.read(), path))
         case ["-s", name, "status"]:
             runs = box.started.get(name, False)
             return Reply(0, f"{name} is running.\n" if runs else f"{name} is not running.\n")

@@ -106,7 +106,7 @@ class OpnSense(Appliance):
         service
             One of `SERVICES`.
         """
-        self.running[service] = self.config.load()
+        self.running[service] = self.config.read()
         for hook in self.hooks[service]:
             hook(self)
 

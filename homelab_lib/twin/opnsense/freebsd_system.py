@@ -39,7 +39,7 @@ def uname(box: Box, call: Call) -> Reply:
 
 
 def _full_name(box: Box) -> str:
-    config = box.config.load()
+    config = box.config.read()
     name = config.findtext("system/hostname") or box.name
     return f"{name}.{config.findtext('system/domain') or 'internal'}"
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from typing import Any
 
 _DIGITS = re.compile(r"[0-9]*")
@@ -10,6 +10,7 @@ _BLANKS = re.compile(r"[ \t\n\r\v\f]*")
 _LEADING_ZEROS = re.compile(r"0+(?=[0-9])")
 
 
+@lru_cache(maxsize=4096)  # the same rows are put in order again and again
 def compared(one: str, other: str) -> int:
     """``strnatcasecmp()``: -1, 0 or 1."""
     if not one or not other:

@@ -61,7 +61,7 @@ class Suricata:
     def restart(self) -> None:
         """Take over the settings, as a reconfiguration does."""
         self._box.holds_back = ""
-        self._loaded = self._box.config.load()
+        self._loaded = self._box.config.read()
         enabled = self._loaded.findtext(f"{_GENERAL}/enabled") == "1"
         self._box.started["ids"] = enabled and "ids" not in self._box.not_started
         self._load()
@@ -69,7 +69,7 @@ class Suricata:
     def take_over(self, files: set[str]) -> None:
         """It runs as it is set, with these rule files on the disk."""
         self.fetched = files
-        self._loaded = self._box.config.load()
+        self._loaded = self._box.config.read()
         self._load()
 
     def update(self) -> str:
@@ -82,12 +82,12 @@ class Suricata:
 
     def reload(self) -> str:
         """Read the rules anew, with what policies say of them now."""
-        self._loaded = self._box.config.load()
+        self._loaded = self._box.config.read()
         self._load()
         return "OK"
 
     def _wanted(self) -> list[str]:
-        rows = self._box.config.load().findall("OPNsense/IDS/files/file")
+        rows = self._box.config.read().findall("OPNsense/IDS/files/file")
         return [row.findtext("filename", "") for row in rows if row.findtext("enabled") == "1"]
 
     def _load(self) -> None:

@@ -195,4 +195,6 @@ def _write(element: ET.Element, box: Box) -> None:
 
 def _kept(value: str) -> str | None:
     """What XML can hold of a value: a C library writes it, and stops where there is a nought."""
+    if value.isprintable():
+        return value or None
     return "".join(c for c in value.partition("\0")[0] if c in "\t\n\r" or c >= " ") or None
