@@ -139,10 +139,10 @@ class OnNas:
             return
         yield Step(
             f"transcode-{name}",
-            f"Have {title} turn films over by {graphics.title}",
+            f"Have {title} transcode films by {graphics.title}",
             why="The app is given all graphics of the machine, and has to be told which to use. "
             "Each codec that the card is bought for is asked of its driver, within the app's own "
-            "container; then a made-up film is turned over, to count how many go at once.",
+            "container; then a made-up film is transcoded, to count how many go at once.",
             needs=(f"app-{name}",),
             manual=Manual(
                 f"in {title}, Dashboard, Playback: choose hardware acceleration (QSV or VAAPI) and "
@@ -242,7 +242,7 @@ class OnNas:
 
 def films_at_once(size: str, speed: float) -> int:
     """How many films of a size go at once, where one alone goes so many times as fast as it is
-    watched: what was measured is what its engines turn over."""
+    watched: what was measured is what its engines transcode."""
     target = transcode.PIXELS["1080p"]
     film = transcode.Stream("hevc", "h264", transcode.PIXELS[size], target)
     rates = {
