@@ -72,9 +72,9 @@ class Box:
 
     def watch(self) -> None:
         """From here on, note in `unguarded` what changes anything that the way in may depend on
-        while no timer runs that would undo it: what the firewall lets pass, its devices with their addresses, and whether
-        packets wait for inspection. All that is sent is looked at, and what it comes to there,
-        whatever the recipes say of it."""
+        while no timer runs that would undo it: what the firewall lets pass, its devices with their
+        addresses, and whether packets wait for inspection. All that is sent is looked at, and what
+        it comes to there, whatever the recipes say of it."""
         link, machine = self.target.link, self.target.world.machines["firewall"]
         run, run_many = link.run, link.run_many
 
