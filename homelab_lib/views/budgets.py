@@ -30,6 +30,7 @@ _GIB = 2**30
 NO_HYPERVISOR = Missing("This lab has no hypervisor.")
 NO_POWER = Missing("What these machines draw is not known: name their boards and processors.")
 NOTHING_DRAWS = Missing("What hangs on a UPS, and what that draws, is not described.")
+NOTHING_TO_BUY = Missing("Nothing is to be bought.")
 _KINDS = {"board and processor": QUIET, "disks": BUSY, "graphics": GOOD, "the rest": SOFT}
 
 
