@@ -68,6 +68,9 @@ def test_what_can_not_be_is_refused_before_anything_is_asked():
     assert "TrueNAS wants %m, %d, %H, %M in it, too" in says
     says = refused(lab, ("pools.truenas.tank.phase", 2))
     assert "its pool is made in phase 2 only" in says
+    spare = {"layout": "mirror", "disks": ["hdd1", "hdd2"], "phase": 1}
+    says = refused(lab, ("pools.truenas", {"Media Pool": spare}))
+    assert "TrueNAS makes no pool with a space in its name; its datasets may have" in says
     says = refused(lab, ("pools.truenas.tank.ashift", 13))
     assert "TrueNAS makes pools with ashift 12 only" in says
 
@@ -244,6 +247,36 @@ def test_disks_are_tested_as_the_release_has_it(version):
         assert nas.run(f"sudo sh -c {shlex.quote(command)}", b"").status == 0
     world.clock.sleep(30 * 3600)
     assert all(nas.disks[f"sd{letter}"].self_tests == [("long", True)] for letter in "bcde")
+
+
+def test_an_nvme_drive_tests_itself_by_a_name_that_it_has():
+    """TrueNAS tells its EUI-64 as any other world-wide name, and udev makes no wwn- link of it."""
+    fast = {"part": "samsung-990-pro-2tb", "serial": "S7DN0001"}
+    lab = changed(load_lab(), ("hosts.truenas.disks.fast", fast))
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    nas = world.machines["truenas"]
+    [row] = [each for each in made(nas, "disk.query") if each["serial"] == "S7DN0001"]
+    assert (row["name"], row["bus"], row["lunid"][:6]) == ("nvme0n1", "NVME", "002538")
+    assert nas.run(f"sudo smartctl -t short /dev/disk/by-id/wwn-0x{row['lunid']}", b"").status
+    jobs = {job["description"].partition(";")[0]: job for job in made(nas, "cronjob.query")}
+    commands = jobs["short"]["command"].split("; ")
+    assert "smartctl -t short /dev/disk/by-id/nvme-*_S7DN0001" in commands
+    assert [nas.run(f"sudo {command}", b"").status for command in commands] == [0] * len(commands)
+
+
+def test_a_nas_of_many_disks_has_them_all():
+    """As the kernel calls them: after sdz comes sdaa."""
+    disks = {
+        f"d{n}": {"part": "seagate-st8000nm0055", "serial": f"W{n:04}"} for n in range(40)
+    }  # fmt: skip
+    lab = changed(
+        load_lab(), *((f"hosts.truenas.disks.{name}", disk) for name, disk in disks.items())
+    )
+    rows = made(before(lab).machines["truenas"], "disk.query")
+    by_serial = {row["serial"]: row["name"] for row in rows}
+    assert len(set(by_serial.values())) == len(rows)
+    assert {"sdz", "sdaa", "sdab"} <= set(by_serial.values())
 
 
 def test_the_monthly_scrub_is_no_sundays_one():

@@ -51,6 +51,8 @@ class Identity:
     ----------
     serial, lunid
         Its serial number, and its world-wide name where it has one.
+    nvme
+        Whether it is an NVMe drive: the name of such a one is no ``wwn``.
     identifier
         As TrueNAS has it.
     """
@@ -58,11 +60,15 @@ class Identity:
     serial: str
     lunid: str
     identifier: str
+    nvme: bool = False
 
     def command(self, test: str) -> str:
         """What has it test itself: ``long``."""
-        # By its world-wide name there is one link; by its serial number several, but for ata-….
+        # By its world-wide name there is one link; by its serial number several, but for ata-…
+        # and nvme-…. TrueNAS leaves away what stands before an NVMe drive's name: eui., or nothing.
         link = f"wwn-0x{self.lunid}" if self.lunid else f"ata-*_{self.serial}"
+        if self.nvme:
+            link = f"nvme-*_{self.serial}"
         return f"smartctl -t {test} /dev/disk/by-id/{link}"
 
 
@@ -71,7 +77,12 @@ def identities(host: Host) -> dict[str, Identity]:
     which are often USB sticks and know no tests."""
     boot = set(call(host, "boot.get_disks", shape=[str]))
     return {
-        row["serial"]: Identity(row["serial"], row.get("lunid", ""), row.get("identifier", ""))
+        row["serial"]: Identity(
+            row["serial"],
+            row.get("lunid", ""),
+            row.get("identifier", ""),
+            row["name"].startswith("nvme"),
+        )
         for row in _rows(host)
         if row.get("serial") and row["name"] not in boot
     }

@@ -21,6 +21,7 @@ _BONDS = ("lacp", "active-backup", "balance-xor")
 _FEWEST = {"raidz1": 3, "raidz2": 4, "raidz3": 5}
 _MOST_SINCE_26 = {"mirror": 4, "raidz1": 15, "raidz2": 15, "raidz3": 15}
 _ASHIFT = 12
+_LONGEST_NAME = 50
 _TELLS_CAPITALS_APART = ("NFS", "GENERIC", "APPS")
 _LEAST_QUOTA_BYTES = 2**30
 _RECORD_BYTES = tuple(2**n for n in range(9, 25))
@@ -69,6 +70,10 @@ def _interfaces(path: Steps, host: Host) -> Iterator[Fault]:
 def _pool(path: Steps, pool: Pool, version: str) -> Iterator[Fault]:
     """What zpool makes, and TrueNAS doesn't: by ``_validate_topology`` of its pool.create."""
     newer = version.startswith("26")
+    if any(letter.isspace() for letter in pool.name):
+        yield Fault(path, "TrueNAS makes no pool with a space in its name; its datasets may have")
+    if len(pool.name) > _LONGEST_NAME and not newer:
+        yield Fault(path, f"TrueNAS takes {_LONGEST_NAME} letters at most as a pool's name")
     if pool.ashift != _ASHIFT:
         yield Fault((*path, "ashift"), f"TrueNAS makes pools with ashift {_ASHIFT} only")
     kinds: dict[str, str] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from homelab_lib.lab.host import Host
 from homelab_lib.twin.machine.bus import on_bus
 from homelab_lib.twin.machine.columns import Row
-from homelab_lib.twin.machine.devices import device, root_disk
+from homelab_lib.twin.machine.devices import device, letters, root_disk
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.memory_module import fitted
@@ -116,7 +116,7 @@ def _disks(host: Host) -> Iterator[Row]:
         number = counts[kind]
         counts[kind] += 1
         name = {"nvme": f"nvme{number}n1", "mmcblk": f"mmcblk{number}"}.get(kind)
-        name = name or f"sd{chr(ord('a') + number % 26)}"
+        name = name or f"sd{letters(number)}"
         wires = {"USB": "usb", "SAS": "sas"}
         tran = wires.get(disk.part.fits[:3], "sata") if kind == "sd" else kind
         facts = {

@@ -20,6 +20,13 @@ NOTHING: Row = dict.fromkeys(_COLUMNS.split())
 """All columns of a device of which nothing is known."""
 
 
+def letters(number: int) -> str:
+    """By which the kernel tells disks apart: the first is ``a``, the 27th ``aa``
+    (``sd_format_disk_name``)."""
+    above, last = divmod(number, 26)
+    return (letters(above - 1) if above else "") + chr(ord("a") + last)
+
+
 def device(name: str, size_bytes: int, *children: Row, **facts: Any) -> Row:
     """A device's row.
 

@@ -10,7 +10,7 @@ import yaml
 
 from homelab_lib.lab.guests import Image, Vm
 from homelab_lib.twin.machine.columns import Row
-from homelab_lib.twin.machine.devices import device, root_disk
+from homelab_lib.twin.machine.devices import device, letters, root_disk
 from homelab_lib.twin.machine.entry import Facts
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
@@ -139,14 +139,13 @@ class Guest(Machine):
 
     def _along(self) -> Iterator[Row]:
         """The disks behind its devices: those of controllers come after its own, in letters."""
-        letters = "abcdefghijklmnopqrstuvwxyz"
         own = sum(row["name"].startswith("sd") for row in self._disks())
         drives = 0
         for row in self.along:
             if row["tran"] == "nvme":
                 name, drives = f"nvme{drives}n1", drives + 1
             else:
-                name, own = f"sd{letters[own]}", own + 1
+                name, own = f"sd{letters(own)}", own + 1
             yield row | {"name": name, "kname": name, "path": f"/dev/{name}"}
 
     def _disks(self) -> Iterator[Row]:
@@ -158,7 +157,7 @@ class Guest(Machine):
             facts = split_properties(self.config[key], "volume")
             if bus not in kinds or bus == key or "media" in facts or "size" not in facts:
                 continue
-            name = f"{kinds[bus]}{chr(ord('a') + counts[kinds[bus]])}"
+            name = f"{kinds[bus]}{letters(counts[kinds[bus]])}"
             counts[kinds[bus]] += 1
             made_of = device if counts.total() > 1 else root_disk
             serial = facts.get("serial") or (f"drive-{key}" if bus == "scsi" else None)

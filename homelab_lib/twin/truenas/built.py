@@ -1,10 +1,12 @@
 """A TrueNAS as the lab describes it, and as earlier phases have left it."""
 
 import hashlib
+from collections import Counter
 
 from homelab_lib.lab.host import Disk, Host
 from homelab_lib.twin.fidelity import Shelf
 from homelab_lib.twin.machine.built import full_version, furnish, made
+from homelab_lib.twin.machine.devices import letters
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.unix import UNIX
 from homelab_lib.twin.machine.web import serves
@@ -29,6 +31,8 @@ from homelab_lib.twin.truenas.zfs_dataset import nicenum, root_dataset
 from homelab_lib.twin.world import Kind, World
 
 _VERSION = "25.10.1"
+_BUSES = {"SATA": "ATA", "SAS": "SCSI", "USB": "USB"}
+"""What udev says a disk is on, by the slot that it fits."""
 _KERNELS = {(25, 4): "6.12.15", (25, 10): "6.12.33", (26, 0): "6.18.9"}
 """By the first release that has it; the releases before these had 6.6."""
 _OLD_KERNEL = "6.6.44"
@@ -102,24 +106,30 @@ def _built_interfaces(nas: TrueNas, host: Host, there: bool) -> dict[str, Row]:
 
 
 def _disks(nas: TrueNas, host: Host) -> None:
-    letters = iter("abcdefghijklmnop")
+    counts: Counter[str] = Counter()
     for disk in host.disks.values():
-        name = f"sd{next(letters)}" if disk.part.fits != "M.2" else f"nvme{len(nas.disks)}n1"
+        kind = "nvme" if disk.part.pcie else "sd"
+        number, counts[kind] = counts[kind], counts[kind] + 1
+        name = f"nvme{number}n1" if disk.part.pcie else f"sd{letters(number)}"
         nas.disks[name] = NasDisk(
             name,
             disk.serial or f"{nas.name}-{disk.name}".upper(),
             disk.capacity_bytes,
             model=disk.part.title,
-            lunid=_wide_name(disk) if disk.part.fits == "SATA" else None,
+            lunid=_wide_name(disk),
+            bus=_BUSES.get(disk.part.fits.partition("-")[0], "UNKNOWN") if kind == "sd" else "NVME",
             rotates=disk.part.media == "HDD",
             boot=disk.role == "boot",
         )
 
 
-def _wide_name(disk: Disk) -> str:
-    """A SATA disk's world-wide name, the same for the same disk."""
-    serial = f"{disk.serial}/{disk.name}".encode()
-    return f"5000c500{hashlib.sha256(serial).hexdigest()[:8]}"
+def _wide_name(disk: Disk) -> str | None:
+    """A disk's world-wide name, the same for the same disk: of an NVMe drive its EUI-64, without
+    the ``eui.`` that udev writes before it; a stick has none."""
+    serial = hashlib.sha256(f"{disk.serial}/{disk.name}".encode()).hexdigest()[:8]
+    if disk.part.pcie:
+        return f"00253851{serial}"
+    return f"5000c500{serial}" if disk.part.fits in ("SATA", "SAS") else None
 
 
 def _pools(nas: TrueNas, before_phase: int) -> None:

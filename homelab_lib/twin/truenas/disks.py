@@ -12,6 +12,7 @@ from homelab_lib.twin.truenas.query import query
 from homelab_lib.twin.truenas.rpc import HALFMOON, left_out, method
 from homelab_lib.twin.truenas.zfs import NasDisk, Row, Vdev, ZPool
 
+_TRANSPORTS = {"NVME": "nvme", "SCSI": "sas", "ATA": "sata", "USB": "usb"}
 _BOOT_USED_BYTES = 4 * 2**30
 
 
@@ -34,7 +35,7 @@ def _disk_row(nas: TrueNas, disk: NasDisk) -> Row:
         "rotationrate": 7200 if disk.rotates else None,
         "type": "HDD" if disk.rotates else "SSD",
         "zfs_guid": None,
-        "bus": "NVME" if disk.name.startswith("nvme") else "ATA",
+        "bus": disk.bus,
         "devname": disk.name,
         "enclosure": None,
     }
@@ -63,7 +64,7 @@ def _block(nas: TrueNas, disk: NasDisk) -> Row:
         "rota": disk.rotates,
         "model": disk.model,
         "serial": disk.serial,
-        "tran": "nvme" if disk.name.startswith("nvme") else "sata",
+        "tran": _TRANSPORTS.get(disk.bus),
         "fstype": disk.fstype or None,
     }
     if disk.boot:

@@ -45,12 +45,16 @@ def smartctl(nas: TrueNas, call: Call) -> Reply:
 def _disk(nas: TrueNas, device: str) -> NasDisk | None:
     name = device.removeprefix("/dev/")
     if name.startswith("disk/by-id/"):
-        by = (
-            name.removeprefix("disk/by-id/wwn-0x") if "/wwn-0x" in name else name.rpartition("_")[2]
-        )
-        found = [each for each in nas.disks.values() if by in (each.serial, each.lunid)]
+        found = [each for each in nas.disks.values() if name.partition("by-id/")[2] in _links(each)]
         return found[0] if len(found) == 1 else None
     return nas.disks.get(name)
+
+
+def _links(disk: NasDisk) -> tuple[str, ...]:
+    """What udev calls it (60-persistent-storage.rules), whatever model stands in between."""
+    if disk.name.startswith("nvme"):
+        return f"nvme-eui.{disk.lunid}", f"nvme-*_{disk.serial}"
+    return f"wwn-0x{disk.lunid}", f"{disk.bus.lower()}-*_{disk.serial}"
 
 
 def _begin(nas: TrueNas, disk: NasDisk, kind: str) -> Reply:

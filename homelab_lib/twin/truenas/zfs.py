@@ -23,7 +23,7 @@ class NasDisk:
 
     Parameters
     ----------
-    name, serial, size_bytes, model, lunid, rotates, boot
+    name, serial, size_bytes, model, lunid, rotates, boot, bus
         What it is.
     exported_zpool
         The pool that it carries the label of, and that is not imported.
@@ -48,6 +48,7 @@ class NasDisk:
     lunid: str | None = None
     rotates: bool = True
     boot: bool = False
+    bus: str = "ATA"
     exported_zpool: str | None = None
     partitions: list[Row] = field(default_factory=list)
     fstype: str = ""
