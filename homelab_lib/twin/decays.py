@@ -33,6 +33,8 @@ class Decay:
     tells
         Regular expressions of what a look has to find: the first by all means, the others may come
         with it.
+    hides
+        Names of others that nobody can see meanwhile, on whatever machine.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Decay:
     fits: Callable[[Any], bool]
     course: Course
     tells: tuple[str, ...]
+    hides: tuple[str, ...] = ()
 
     def play(self, machine: Any) -> Mend:
         """Have it happen to a machine; what is given back mends it."""
@@ -52,13 +55,17 @@ _known: dict[str, Decay] = {}
 
 
 def decay(
-    name: str, *tells: str, on: str = "", fits: Callable[[Any], bool] | None = None
+    name: str,
+    *tells: str,
+    on: str = "",
+    fits: Callable[[Any], bool] | None = None,
+    hides: tuple[str, ...] = (),
 ) -> Callable[[Course], Course]:
     """Register a decay; the first line of the function's docstring says what happens.
 
     Parameters
     ----------
-    name, tells, fits
+    name, tells, fits, hides
         As `Decay` has them.
     on
         In place of `fits`: a host by its system, such as ``truenas``.
@@ -70,7 +77,7 @@ def decay(
 
     def register(course: Course) -> Course:
         about = (course.__doc__ or "").strip().partition("\n")[0]
-        _known[name] = Decay(name, about, fits or is_one, course, tells)
+        _known[name] = Decay(name, about, fits or is_one, course, tells, hides)
         return course
 
     return register
@@ -97,7 +104,8 @@ def places(world: World) -> list[tuple[Decay, str]]:
 
 
 def drawn(world: World, seed: int, most: int = 3) -> list[tuple[Decay, str]]:
-    """What decays, and on which machine: each time another set, no two on one machine.
+    """What decays, and on which machine: each time another set, no two on one machine, and none
+    that hides another.
 
     Parameters
     ----------
@@ -110,6 +118,12 @@ def drawn(world: World, seed: int, most: int = 3) -> list[tuple[Decay, str]]:
     Random(seed).shuffle(found)
     chosen: list[tuple[Decay, str]] = []
     for each, name in found:
-        if len(chosen) < most and name not in [n for _, n in chosen]:
+        apart = all(name != n and not _hides(each, other) for other, n in chosen)
+        if len(chosen) < most and apart:
             chosen.append((each, name))
     return chosen
+
+
+def _hides(one: Decay, other: Decay) -> bool:
+    """Whether one of both is not seen because of the other."""
+    return one.name in other.hides or other.name in one.hides

@@ -65,6 +65,10 @@ def test_the_seed_picks_what_decays():
         for seed in range(8):
             where = [name for _, name in decays.drawn(twin.world, seed)]
             assert len(where) == len(set(where)), "one a machine"
+        for seed in range(300):
+            names = [decay.name for decay, _ in decays.drawn(twin.world, seed)]
+            assert len(names) == 3
+            assert not {"ips-holds-back", "restic-half-locked"} <= set(names), "one hides the other"
     finally:
         twin.close()
 
