@@ -189,8 +189,8 @@ def _task_row(task: Task, found: Found, reports: Path) -> _Row:
     cells = (
         f"<b>{escape(task.title)}</b>{about}",
         f"<span class='{state.partition(' ')[0]}'>{escape(state)}</span>",
-        escape(rests[-1] if rests else ""),
-        f"<span class='date'>{escape(when)}</span>",
+        _whole(rests[-1] if rests else ""),
+        _whole(when),
         steps,
     )
     return _Row(state, _cells(cells))
@@ -293,6 +293,11 @@ def _runs(runs: Sequence[KeptRun], reports: Path) -> str:
         for run in reversed(runs)
     ]  # fmt: skip
     return _table(("run", "ended", "how", "changes", "evidence"), rows)
+
+
+def _whole(word: str) -> str:
+    """A word that no narrow column breaks."""
+    return f"<span class='whole'>{escape(word)}</span>" if word else ""
 
 
 def _cells(cells: Iterable[str]) -> str:

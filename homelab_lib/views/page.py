@@ -33,7 +33,7 @@ figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
   white-space: nowrap; }
 .anchor-link { display: none; } .wide { overflow-x: auto; }
 ul.plain { list-style: none; padding-left: 0; } ul.plain li { margin: .25rem 0; }
-ul.inner { padding-left: 1.5rem; } .date { white-space: nowrap; }
+ul.inner { padding-left: 1.5rem; } .whole { white-space: nowrap; }
 a { color: var(--busy); }
 @media (max-width: 40rem) {
   .wide tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }

@@ -101,6 +101,10 @@ def house(tmp_path_factory):
         return house_page.write(load_lab(str(paths.data())))
 
 
+_ONE_WORD = """[...document.querySelectorAll("td span")].filter(e => /^[\\w-]+$/.test(e.innerText))
+    .map(e => [e.innerText, e.getClientRects().length])"""
+
+
 @pytest.mark.parametrize("width", [1280, 390, 320])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 class TestLegible:
@@ -113,6 +117,15 @@ class TestLegible:
 
     def test_so_it_is_on_the_page_of_the_house(self, chromium, house, width, theme):
         _legible(chromium, house, width, theme)
+
+    def test_no_word_of_how_far_a_task_is_breaks(self, chromium, house, width, theme):
+        shown = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+        try:
+            shown.goto(house.as_uri())
+            assert shown.evaluate(_ONE_WORD), "there are some"
+            assert [text for text, lines in shown.evaluate(_ONE_WORD) if lines > 1] == []
+        finally:
+            shown.close()
 
 
 def _legible(chromium, page, width, theme):
