@@ -10,6 +10,7 @@ import grp
 import hashlib
 import http.server
 import os
+import shlex
 import stat
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from homelab_lib.control.linux import Account, Download, File
+from homelab_lib.control.linux.fetched import fetch_commands
 from homelab_lib.control.linux.placing import LEDGER, claim, folder_mode
 from homelab_lib.control.linux.tools import Tool
 from homelab_lib.secret import Secret
@@ -333,6 +335,19 @@ def test_a_download_that_never_ends_is_cut_off_at_its_size(fetching, tmp_path, s
     assert fetch(fetching, wanted).returncode != 0
     assert time.monotonic() - begun < 20 < wanted.timeout_s
     assert not left(tmp_path)
+
+
+def test_a_configuration_that_never_ends_is_cut_off_and_nothing_of_it_stays(tmp_path, site):
+    """What a firewall's own timer fetches, as systemd runs it."""
+    options, path = tmp_path / "options", tmp_path / "firewall.xml"
+    options.write_text(f'url = "{site}/endless"\n')
+    path.write_text("<opnsense/>\n")
+    first = shlex.split(fetch_commands(str(options), str(path), "</opnsense>")[0])
+    if not os.path.exists("/usr/bin/curl"):
+        pytest.skip("this machine has no curl")
+    assert subprocess.run(first, capture_output=True, timeout=30).returncode != 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["firewall.xml", "options"]
+    assert path.read_text() == "<opnsense/>\n"
 
 
 def test_what_takes_too_long_is_given_up(fetching, tmp_path, site, fetched):

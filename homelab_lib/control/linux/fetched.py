@@ -30,6 +30,7 @@ from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change, read
 
 FOLDER = "/etc/homelab/fetched"
+_LARGEST_BYTES = 2**25  # thirty times what a firewall with much in it has
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----", re.ASCII
 )
@@ -99,8 +100,12 @@ def fetch_commands(options: str, path: str, ends: str) -> tuple[str, ...]:
         What its last line has to have, such as ``</opnsense>``.
     """
     new = f"{path}.new"
+    curl = shlex.join(("/usr/bin/curl", "-fsS", "-m", "120", "-K", options, "-o", new))
+    # What is sent beyond the largest is cut off by the kernel, and none of it stays on the disk.
+    blocks, gone = _LARGEST_BYTES // 512, f"{{ rm -f -- {shlex.quote(new)}; false; }}"
+    bounded = f"ulimit -f {blocks}; {curl} || {gone}"
     return (
-        shlex.join(("/usr/bin/curl", "-fsS", "-m", "120", "-K", options, "-o", new)),
+        shlex.join(("/bin/sh", "-c", bounded)),
         shlex.join(("/bin/sh", "-c", f"/usr/bin/xmllint --noout {shlex.quote(new)} 2> /dev/null")),
         shlex.join(("/usr/bin/grep", "-q", "-e", ends, new)),
         shlex.join(("/usr/bin/mv", "-fT", "--", new, path)),
