@@ -161,7 +161,14 @@ def test_a_notebook_that_lost_a_cell_does_not_end_well(standing):
     assert json.loads((run.record.folder / "summary.json").read_text())["status"] == "failed"
 
 
-@pytest.mark.parametrize("other", [{"mode": "verify"}, {"target": "twin", "mode": "plan"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": "verify"},
+        {"target": "twin", "mode": "plan"},
+        {"lab": str(paths.data() / "examples" / "minipc")},
+    ],
+)
 def test_the_record_of_another_run_is_not_continued(standing, other):
     run_id = standing.run("plan", only=["share"]).record.name.rpartition("_")[2]
     options = {"mode": "plan", "only": ["share"], "run_id": run_id} | other

@@ -94,6 +94,16 @@ def test_a_record_of_another_run_is_not_continued(folder):
         _run(folder, approve="p0")
 
 
+@pytest.mark.parametrize("other", ["runbook", "lab", "target", "mode", "approve"])
+def test_whatever_a_run_is_about_its_record_is_its_own(folder, other):
+    log = Journal(folder / "journal.jsonl", mask=Mask(), wall=lambda: "now")
+    [first, *_] = (event for event in log.events if event["kind"] == "run")
+    head = {key: first[key] for key in ("runbook", "lab", "target", "mode", "approve")}
+    records.assert_same_run(log, head, where="here")
+    with pytest.raises(BadParameter, match=f"of a run with {other}"):
+        records.assert_same_run(log, head | {other: "another"}, where="here")
+
+
 def _edited(file, edit):
     document = json.loads(file.read_text())
     edit(document)

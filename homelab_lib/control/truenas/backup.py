@@ -26,7 +26,7 @@ _SAVE = (
     "said=$(midclt call core.download config.save "
     '\'[{"secretseed": true, "root_authorized_keys": true}]\' homelab.tar); '
     'place=$(printf \'%s\' "$said" | sed \'s/^[^"]*"//; s/".*$//\'); '
-    'printf \'url = "https://127.0.0.1:%s%s"\\n\' "$2" "$place" | curl -fsSk -o "$n" -K -; '
+    'printf \'url = "https://127.0.0.1:%s%s"\\n\' "$2" "$place" | curl -fsSk -m 100 -o "$n" -K -; '
     f'[ "$(head -c {len(_BEGINS)} -- "$n")" = {_BEGINS} ]; '
     'mv -fT -- "$n" "$1"; trap - EXIT'
 )
