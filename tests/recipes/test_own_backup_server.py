@@ -275,6 +275,10 @@ def test_old_backups_are_forgotten_by_the_server_and_rubbish_is_removed():
             lambda server: setattr(server, "failing", True),
             "vm/201: forget these and back up anew",
         ),
+        (
+            lambda server: server.rows["house"].update({"maintenance-mode": "read-only"}),
+            "forgotten the last time: house: read-only maintenance mode",
+        ),
     ],
 )
 def test_health_says_what_is_wrong_with_a_datastore(change, words):

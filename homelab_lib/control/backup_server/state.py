@@ -1,6 +1,8 @@
-"""How a datastore is: how full, when rubbish was removed last, and which backups are broken.
+"""How a datastore is: how full, when rubbish was removed and old backups were forgotten last, and
+which backups are broken.
 
-Source: proxmox-backup's API schema (4): ``/admin/gc``, ``/admin/datastore/{store}``.
+Source: proxmox-backup's API schema (4): ``/admin/gc``, ``/admin/prune``,
+``/admin/datastore/{store}``.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from homelab_lib.runbook.resource import Host
 
 _GC: Shape = [
     {"store": str, "last-run-state?": str, "last-run-endtime?": int, "pending-bytes?": int}
+]
+_PRUNE: Shape = [
+    {"store": str, "id": str, "last-run-state?": str, "last-run-endtime?": int, "disable?": bool}
 ]
 _STATUS: Shape = {"total": int, "used": int}
 _SNAPSHOTS: Shape = [
@@ -27,7 +32,7 @@ _SNAPSHOTS: Shape = [
 
 @dataclass(frozen=True)
 class Collected:
-    """What came of removing rubbish, the last time.
+    """What came of removing rubbish, or of forgetting what is too old, the last time.
 
     Parameters
     ----------
@@ -93,6 +98,16 @@ def collected(host: Host) -> dict[str, Collected]:
             row.get("last-run-endtime"), row.get("last-run-state", ""), row.get("pending-bytes", 0)
         )
         for row in asked(host, "/admin/gc", shape=_GC)
+    }
+
+
+def pruned(host: Host, datastore: str) -> dict[str, Collected]:
+    """What came of the jobs that forget old backups in it, the last time each ran."""
+    rows = asked(host, "/admin/prune", shape=_PRUNE)
+    return {
+        row["id"]: Collected(row.get("last-run-endtime"), row.get("last-run-state", ""))
+        for row in rows
+        if row["store"] == datastore and not row.get("disable")
     }
 
 

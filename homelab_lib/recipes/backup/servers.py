@@ -15,6 +15,7 @@ from homelab_lib.control.backup_server.state import (
     Room,
     collected,
     made_s,
+    pruned,
     room,
     snapshots,
 )
@@ -247,6 +248,7 @@ def _looked_at(server: BackupServer, stores: list[Described], ctx: Context) -> I
         if not well:
             says += f"; `proxmox-backup-manager garbage-collection start {store.name}` says why"
         yield Check(f"what nobody uses of {store.name} was removed", well, says)
+        yield _forgets(store, pruned(host, store.name))
         every_one = snapshots(host, store.name)
         broken = [each.name for each in every_one if each.verified == "failed"]
         says = (
@@ -259,6 +261,16 @@ def _looked_at(server: BackupServer, stores: list[Described], ctx: Context) -> I
         unseen = [e.name for e in every_one if not e.verified and now_s - e.made_s > due_s]
         says = f"never: {', '.join(sorted(set(unseen)))}; see its verify job" if unseen else ""
         yield Check(f"backups in datastore {store.name} were looked through", not unseen, says)
+
+
+def _forgets(store: Described, jobs: dict[str, Collected]) -> Check:
+    """A job that fails leaves all that is too old, until the datastore is full."""
+    bad = [f"{name}: {last.state}" for name, last in jobs.items() if last.ended_s and not last.well]
+    says = "; ".join(bad) or ", ".join(jobs) or "no job does"
+    if bad:
+        says += "; its task's log on the server says why"
+    title = f"what is too old in datastore {store.name} was forgotten the last time"
+    return Check(title, not bad, says)
 
 
 def _has_room(store: Described, there: Room, last: Collected) -> Check:

@@ -325,6 +325,8 @@ def debug(machine: Machine, call: Call) -> Reply:
     match words[2].strip("/").split("/"):
         case ["admin", "gc"]:
             return _json([_gc_row(server, name) for name in server.rows])
+        case ["admin", "prune"]:
+            return _json([job | _last(server.pruned.get(i)) for i, job in _prune_jobs(server)])
         case ["admin", "datastore", name, "status"] if name in server.rows:
             total = machine.root_bytes
             used = int(total * server.full.get(name, 0.1))
@@ -339,12 +341,23 @@ def _json(said: Any) -> Reply:
     return Reply(0, json.dumps(said, separators=(",", ":")) + "\n")
 
 
+def _prune_jobs(server: Manager) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, {"id": name} | job) for name, job in server.jobs["prune"].items()]
+
+
+def _last(ran: Ran | None) -> dict[str, Any]:
+    """What came of a job that has run."""
+    if ran is None:
+        return {}
+    return {"last-run-endtime": int(ran.ended_s), "last-run-state": ran.state}
+
+
 def _gc_row(server: Manager, name: str) -> dict[str, Any]:
     ran: Ran | None = server.ran.get(name)
     row: dict[str, Any] = {"store": name, "disk-bytes": 0, "removed-bytes": 0, "pending-bytes": 0}
     if schedule := server.rows[name].get("gc-schedule"):
         row["schedule"] = schedule
+    row |= _last(ran)
     if ran is not None:
-        row |= {"last-run-endtime": int(ran.ended_s), "last-run-state": ran.state}
         row |= {"removed-bytes": ran.removed_bytes, "pending-bytes": ran.pending_bytes}
     return row

@@ -20,6 +20,7 @@ _USERS: Shape = [{"userid": str}]
 _TOKENS: Shape = [{"tokenid": str}]
 _ACLS: Shape = [{"path": str, "ugid": str, "roleid": str, "propagate": bool}]
 _JOBS: Shape = [{"id": str, "store": str}]
+_PRUNE: Shape = [{"id": str, "last-run-endtime?": int, "last-run-state?": str}]
 _NAMED: Shape = [{"name": str}]
 _GC: Shape = [
     {"store": str, "last-run-endtime?": int, "last-run-state?": str, "pending-bytes?": int}
@@ -78,6 +79,10 @@ def seed_backup_server(machine: Machine, ask: Ask) -> None:
     for kind, known in server.notifying.items():
         for row in asking.listed("notification", *kind.split(), "list", shape=_NAMED):
             known[row["name"]] = row
+    for row in asking.api("/admin/prune", shape=_PRUNE):
+        if "last-run-endtime" in row:
+            state, ended_s = row.get("last-run-state", ""), float(row["last-run-endtime"])
+            server.pruned[row["id"]] = Ran(ended_s, state)
     for row in asking.api("/admin/gc", shape=_GC):
         if "last-run-endtime" in row:
             state, ended_s = row.get("last-run-state", ""), float(row["last-run-endtime"])

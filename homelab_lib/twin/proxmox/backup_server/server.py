@@ -65,6 +65,8 @@ class Manager(Access):
         Those that prune and verify, by kind and id.
     ran
         When rubbish was removed from a datastore last.
+    pruned
+        What came of each job that forgets, by its id.
     full
         The share of each datastore's file system that is taken.
     unused
@@ -86,6 +88,7 @@ class Manager(Access):
         default_factory=lambda: {"prune": {}, "verify": {}}
     )
     ran: dict[str, Ran] = field(default_factory=dict)
+    pruned: dict[str, Ran] = field(default_factory=dict)
     full: dict[str, float] = field(default_factory=dict)
     unused: dict[str, list[Unused]] = field(default_factory=dict)
     working: list[str] = field(default_factory=list)
@@ -197,10 +200,18 @@ class Manager(Access):
         elif kind == "verify":
             self._tell(job["store"], kind, self.look_through(machine, job))
         else:
-            archives = self.datastores[job["store"]]
+            why = self._held_back(job["store"])
+            self.pruned[key] = Ran(machine.now_s(), why or "OK")
+            self._tell(job["store"], kind, why)
+            archives = self.datastores[job["store"]] if not why else {}
             keep = {k: str(v) for k, v in job.items() if k.startswith("keep-")}
             for gone in set(archives) - self._kept(archives, keep):
                 del archives[gone]
+
+    def _held_back(self, store: str) -> str:
+        """Why nothing may be changed in a datastore just now; empty where it may."""
+        mode = str(self.rows[store].get("maintenance-mode", ""))
+        return f"{mode.partition(',')[0]} maintenance mode: " if mode else ""
 
     def _tell(self, store: str, kind: str, why: str) -> None:
         """Send what became of a job to whom its matchers say; fields and calendars of these are not
