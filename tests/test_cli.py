@@ -129,6 +129,7 @@ def test_a_record_for_a_machine_to_read(capsys):
         (["apply", "data", "2", "--app"], {"--approve"}),
         (["show", "r1"], {"r1"}),
         (["init", "mine", "--like", "mini"], {"minipc"}),
+        (["audit", "data/examples/minipc", "--apply", ""], {"capacity-before-overhead"}),
         (["plan", "data", "2", "--seed", ""], set()),
         (["nonsense", ""], set()),
         (["plan", "nowhere", "ph"], set()),

@@ -9,6 +9,7 @@ from homelab_lib.audit.run import findings
 from homelab_lib.errors import BadParameter, LabError
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.lab import Lab
+from homelab_lib.lab.near import near
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Cure:
         return " ".join(finding.says for finding in self.answered)
 
 
+def curable(lab: Lab) -> list[str]:
+    """The rules that say something of a lab whose fix can be written into it."""
+    return sorted({each.rule for each in findings(lab) if each.fix and each.fix.changes})
+
+
 def cure(lab: Lab, rule: str) -> Cure:
     """The fixes of all that a rule says of a lab, each tried before the next is looked for.
 
@@ -80,7 +86,9 @@ def cure(lab: Lab, rule: str) -> Cure:
         does not cure, or breaks something else.
     """
     if rule not in RULES:
-        raise BadParameter(f"there is no rule {rule!r}", fix=f"one of {', '.join(sorted(RULES))}")
+        named = ", ".join(curable(lab))
+        able = f"one of {named}" if named else "no rule has a fix to write into this lab"
+        raise BadParameter(f"there is no rule {rule!r}{near(rule, RULES)}", fix=able)
     now, changes, answered = lab, dict[str, object](), list[Finding]()
     while found := _first(RULES[rule](now), answered):
         assert found.fix is not None

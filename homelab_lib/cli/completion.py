@@ -105,6 +105,7 @@ def _names(wanted: argparse.Action, given: dict[str, str]) -> Iterable[str]:
         "like": examples,
         "runbook": lambda: _runbooks(lab),
         "phase": lambda: _runbooks(lab),
+        "apply": lambda: _rules(lab),
         "approve": _plans,
         "what": lambda: [*_plans(), *_records()],
         "record": _records,
@@ -129,6 +130,13 @@ def _steps(folder: str, name: str) -> Iterator[str]:
     what = meant(lab, name)
     book = runbook(lab, what.phase, lambda machine: "", what.part)
     yield from (step.name for step in book.steps)
+
+
+def _rules(lab: str) -> Iterable[str]:
+    from homelab_lib.audit.cure import curable
+    from homelab_lib.lab import load_lab
+
+    return curable(load_lab(lab))
 
 
 def _plans() -> Iterator[str]:

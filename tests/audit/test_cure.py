@@ -203,6 +203,7 @@ def test_what_another_decision_changes_already_is_not_changed_again(mini):
     ("rule", "says"),
     [
         ("no-such-rule", "there is no rule"),
+        ("memory-sold-twise", "did you mean 'memory-sold-twice'?\n  next:  one of backup-in-same"),
         ("cable-too-long", "nothing to say"),
         ("uplink-shared", "no fix that can be written down"),
     ],
