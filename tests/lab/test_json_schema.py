@@ -15,9 +15,7 @@ from homelab_lib.lab.loader import load_catalog
 @pytest.mark.parametrize("name", FILES)
 def test_the_shipped_schemas_are_current(name):
     shipped = (paths.data() / name).read_text(encoding="utf-8")
-    assert shipped == schema(FILES[name], load_catalog()), (
-        "run: python -m homelab_lib.lab.json_schema"
-    )
+    assert shipped == schema(FILES[name], load_catalog()), "run: homelab schema data"
 
 
 FIRST = "# yaml-language-server: $schema="

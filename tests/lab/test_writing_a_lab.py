@@ -1,0 +1,41 @@
+"""What the page on writing a lab shows of cards and models loads, and is made as it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from homelab_lib.audit.run import findings
+from homelab_lib.lab import load_lab
+from homelab_lib.lab.checks import lab_faults
+from homelab_lib.recipes.phase import runbook
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHomelabTestKeyHomelabTestKeyHomelabTestKeyA test"
+VM = """
+images: {ubuntu: {kind: disk, filename: ubuntu.qcow2, release: Ubuntu 24.04 LTS, exists: true}}
+vms:
+  chat:
+    {host: box, vmid: 110, vcpu: 4, memory_bytes: 16 GiB, disk_bytes: 64 GiB, vlan: 1,
+     storage: local-zfs, image: ubuntu, address: 10.20.0.41/24, gateway: 10.20.0.1,
+     gpus: [card], purpose: Chat, phase: 1}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    box = re.findall(r"```yaml\n(.*?)```", (DOCS / "one-box.md").read_text(), re.DOTALL)[0]
+    box = box.replace("hba: {part: lsi-9300-8i,", "card: {part: rtx-4060-ti-16gb,")
+    box = re.sub(r"      (fan|d1|d2): .*\n", "", box)
+    page = (DOCS / "writing-a-lab.md").read_text().partition("## A card, and a model on it")[2]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page.partition("\n## ")[0], re.DOTALL)
+    (tmp_path / "lab.yaml").write_text(box + VM + shown)
+    return load_lab(tmp_path)
+
+
+def test_a_card_a_server_and_a_model(lab):
+    assert not list(lab_faults(lab))
+    names = [step.name for step in runbook(lab, 1, lambda vm: KEY).steps]
+    made = ["machines", "passthrough", "drivers", "model-servers", "models", "answers"]
+    assert [name for name in names if name in made] == made
+    assert "model-does-not-fit" not in {finding.rule for finding in findings(lab)}
