@@ -27,13 +27,20 @@ def _fields(value: object) -> object:
     return value
 
 
+MANAGED_FIELDS: Shape = [{"manager?": str, "operation?": str, "fieldsV1?": _fields}]
 MANAGED: Shape = {
     "metadata": {
         "name": str,
         "labels?": {str: str},
-        "managedFields?": [{"manager?": str, "operation?": str, "fieldsV1?": _fields}],
+        "annotations?": {str: str},
+        "generation?": int,
+        "resourceVersion?": str,
+        "managedFields?": MANAGED_FIELDS,
     }
 }
+_NOBODY = "before-first-apply"
+"""Whose the API server takes all fields for where nobody is written down: somebody has taken that
+away."""
 _BY_A_PERSON = frozenset(
     ("kubectl", *(f"kubectl-{command}" for command in (
         "annotate", "client-side-apply", "create", "edit", "label", "patch", "replace", "rollout",
@@ -50,7 +57,8 @@ def others(wanted: Object, found: Object) -> dict[str, list[str]]:
         What we say of it, and how it is, of shape `MANAGED`.
     """
     said: dict[str, set[str]] = {}
-    for each in found["metadata"].get("managedFields", ()):
+    nobodys: list[Any] = [{"manager": _NOBODY, "fieldsV1": _every(wanted)}]
+    for each in found["metadata"].get("managedFields") or nobodys:
         who = each.get("manager") or "somebody without a name"
         if (who, each.get("operation")) == (MANAGER, "Apply"):
             continue
@@ -59,9 +67,25 @@ def others(wanted: Object, found: Object) -> dict[str, list[str]]:
     return {place: sorted(managers) for place, managers in said.items()}
 
 
-def is_a_person(manager: str) -> bool:
-    """Whether that is what a person's own kubectl calls itself, and no controller does."""
-    return manager in _BY_A_PERSON
+def of_persons(held: Mapping[str, list[str]]) -> bool:
+    """Whether all that is held is held by what a person's own kubectl calls itself, and no
+    controller does."""
+    return all(who in _BY_A_PERSON for managers in held.values() for who in managers)
+
+
+def told(held: Mapping[str, list[str]]) -> str:
+    """Who manages what."""
+    return ", ".join(
+        f"{' and '.join(who)} {'manage' if len(who) > 1 else 'manages'} {place}"
+        for place, who in held.items()
+    )
+
+
+def _every(wanted: object) -> dict[str, Any]:
+    """Every place of what is wanted, as fields are written."""
+    if not isinstance(wanted, Mapping):
+        return {}
+    return {f"f:{name}": _every(below) for name, below in wanted.items()}
 
 
 def _held(fields: Mapping[str, Any], wanted: object, found: object, at: str = "") -> Iterator[str]:

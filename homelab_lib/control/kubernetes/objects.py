@@ -1,20 +1,27 @@
 """Kubernetes objects by server-side apply."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.control import mark
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, Object, differs, get, standing_at
-from homelab_lib.control.kubernetes.managers import MANAGED, MANAGER, is_a_person, others
+from homelab_lib.control.kubernetes.managers import MANAGED, MANAGER, of_persons, others, told
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LAB = "homelab/lab"
-_KEPT = "kustomize.toolkit.fluxcd.io/name"
+_FLUX = "kustomize.toolkit.fluxcd.io/name"
 """The label of what Flux has taken over."""
+_KEEPERS = {
+    "helm.toolkit.fluxcd.io/name": "a HelmRelease of Flux",
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "argocd.argoproj.io/instance": "Argo CD",
+}
+"""Labels and annotations of what others keep as they have it written, whatever they call themselves
+to the API: Argo CD applies by client, too."""
 
 
 def marks(lab: str) -> dict[str, str]:
@@ -85,7 +92,7 @@ class Applied:
         labels = observed["metadata"].get("labels", {})
         if not is_ours(labels, self.lab):
             return Diff(conflict=self._foreign(where))
-        if _KEPT in labels:
+        if _FLUX in labels:
             return Diff(
                 conflict=f"{self.name} has another {where}, and Flux keeps it as its repository "
                 "says: a change here would be undone. Carry out the step that writes the "
@@ -97,17 +104,23 @@ class Applied:
                 conflict=f"{self.name} is there with another {where}, which can't be changed; "
                 "delete it by hand if nothing needs it"
             )
+        marked = labels | observed["metadata"].get("annotations", {})
+        if keeper := next((who for mark, who in _KEEPERS.items() if mark in marked), ""):
+            return Diff(
+                conflict=f"{self.name} has another {where}, and {keeper} keeps it: a change here "
+                "would be undone. Make it there, or have it leave this object to the lab"
+            )
         held = others(self.document, observed)
-        if any(not is_a_person(who) for managers in held.values() for who in managers):
+        if not of_persons(held):
             return Diff(conflict=self._managed(held))
-        by_force = f", by force: {_told(held)}" if held else ""
-        places = dict.fromkeys((where, *held))
+        by_force = f", by force: {told(held)}" if held else ""
+        before = [self._before(observed, at, held.get(at, ())) for at in (where, *held)]
         return Diff(
             (
                 Change(
                     f"change {where} of {self.name}{by_force}",
                     self._apply(*(("--force-conflicts",) if held else ())),
-                    replaces="; ".join(dict.fromkeys(self._before(observed, at) for at in places)),
+                    replaces="; ".join(dict.fromkeys(before)),
                     undo="kubectl apply it as the record's before.json has it, without the "
                     "managedFields and the resourceVersion of its metadata",
                 ),
@@ -137,18 +150,23 @@ class Applied:
             sudo=True,
         )
 
-    def _before(self, observed: Any, where: str) -> str:
-        """What stands at `where` now; where secrets may stand, never more than the place."""
+    def _before(self, observed: Any, where: str, whose: Collection[str]) -> str:
+        """What stands at `where` now, and whose it is: an approval is for both. Where secrets may
+        stand never more than the place, and which state of the object was looked at."""
+        by = f" ({' and '.join(whose)})" if whose else ""
         if self.kind == "Secret" or "valuesContent" in where:
-            return where
-        return f"{where}: {json.dumps(standing_at(observed, where), sort_keys=True)}"
+            meta = observed["metadata"]
+            state = meta.get("generation", meta.get("resourceVersion", "unknown"))
+            return f"{where}{by}, state {state}" if by else where
+        return f"{where}: {json.dumps(standing_at(observed, where), sort_keys=True)}{by}"
 
     def _managed(self, held: Mapping[str, list[str]]) -> str:
         space = f" -n {self.namespace}" if self.namespace else ""
         return (
-            f"{self.name} is not as the lab says, and not ours alone: {_told(held)}. It would set "
-            "it back, or be broken by ours. Have it leave that be (an autoscaler deleted, its "
-            f"chart or repository changed) or the lab say the same; kubectl get {self.resource} "
+            f"{self.name} is not as the lab says, and not ours alone: {told(held)}. "
+            "Whoever that is would set it back, or be broken by ours. Have it leave that be (an "
+            "autoscaler deleted, its chart or repository changed) or the lab say the same; "
+            f"kubectl get {self.resource} "
             f"{self.object_name}{space} --show-managed-fields -o yaml shows whose is what"
         )
 
@@ -160,11 +178,3 @@ class Applied:
             f"{self.lab}. If the lab may change it: kubectl label {self.resource} "
             f"{self.object_name}{space} {labels}; else delete it by hand, or name ours otherwise"
         )
-
-
-def _told(held: Mapping[str, list[str]]) -> str:
-    """Who manages what."""
-    return ", ".join(
-        f"{' and '.join(who)} {'manage' if len(who) > 1 else 'manages'} {place}"
-        for place, who in held.items()
-    )
