@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from homelab_lib.twin.kubernetes.ingress import is_ready
 from homelab_lib.twin.kubernetes.nodes import ready
 from homelab_lib.twin.kubernetes.objects import ApiError
 from standing import standing
@@ -100,6 +101,58 @@ def test_a_node_that_is_off_is_noticed_in_time(cluster):
     cluster.members["k3s-gpu2"].power_on()
     later(cluster, 120)
     assert ready(cluster, "k3s-gpu2")
+
+
+def whereabouts(cluster, app):
+    """Of each pod of an app: its node, whether it is ready, and whether it is to go."""
+    return {
+        each["metadata"]["name"]: (
+            each["spec"].get("nodeName"),
+            is_ready(each),
+            "deletionTimestamp" in each["metadata"],
+        )
+        for each in cluster.all("Pod", "default")
+        if each["metadata"].get("labels", {}).get("app") == app
+    }
+
+
+def test_pods_of_a_lost_node_are_given_up_after_five_minutes_and_daemons_never(cluster):
+    """kube-controller-manager: 50 s of silence from 1.32 on, and tolerationSeconds 300 that
+    admission gives to every pod; what goes is there until its node is back."""
+    labels = {"app": "spread"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": POD["spec"]["containers"]}}
+    meta = {"name": "spread", "namespace": "default"}
+    spec = {"replicas": 4, "selector": {"matchLabels": labels}, "template": template}
+    apply(cluster, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+    later(cluster, 120)
+    pods = {name: at for name, (at, *_) in whereabouts(cluster, "spread").items()}
+    lost = next(at for at in pods.values() if at != cluster.server.name)
+    daemons = {p["metadata"]["name"] for p in cluster.all("Pod", "kube-system")
+               if p["spec"].get("nodeName") == lost
+               and p["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet"}  # fmt: skip
+    assert daemons
+    there = {name for name, at in pods.items() if at == lost}
+    cluster.members[lost].power_off()
+    later(cluster, 49)
+    assert all(ready for _, ready, _ in whereabouts(cluster, "spread").values())
+    later(cluster, 10)
+    found = whereabouts(cluster, "spread")
+    assert found.keys() == pods.keys(), "none is made elsewhere yet"
+    assert {name for name, (_, ready, _) in found.items() if not ready} == there
+    later(cluster, 280)
+    assert whereabouts(cluster, "spread").keys() == pods.keys()
+    later(cluster, 60)
+    found = whereabouts(cluster, "spread")
+    assert {name for name, (*_, going) in found.items() if going} == there
+    later(cluster, 60)
+    found = whereabouts(cluster, "spread")
+    assert sum(ready for _, ready, _ in found.values()) == len(pods)
+    cluster.members[lost].power_on()
+    later(cluster, 300)
+    assert not there & whereabouts(cluster, "spread").keys()
+    left = {p["metadata"]["name"] for p in cluster.all("Pod", "kube-system")}
+    assert daemons <= left
+    cluster.delete("Deployment", "spread", "default")
 
 
 @pytest.mark.parametrize(

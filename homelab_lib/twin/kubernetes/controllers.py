@@ -8,7 +8,7 @@ from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import endpoints, is_ready
-from homelab_lib.twin.kubernetes.nodes import ready
+from homelab_lib.twin.kubernetes.nodes import is_going, ready
 from homelab_lib.twin.kubernetes.objects import ApiError, Object, dig
 from homelab_lib.twin.kubernetes.scheduler import selected, untolerated
 
@@ -72,24 +72,14 @@ def deployments(cluster: Cluster) -> None:
 def replica_sets(cluster: Cluster) -> None:
     """As many pods as are wanted."""
     for each in cluster.all("ReplicaSet"):
-        pods = [p for p in cluster.owned("Pod", each) if not _lost(cluster, p)]
+        pods = [p for p in cluster.owned("Pod", each) if not is_going(p)]
         wanted = each["spec"]["replicas"]
         for number in range(len(pods), wanted):
             _make_pod(cluster, each, number)
         for pod in pods[wanted:]:
             cluster.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
-        pods = cluster.owned("Pod", each)
-        each["status"] = {
-            "replicas": len(pods),
-            "readyReplicas": sum(is_ready(p) and not _lost(cluster, p) for p in pods),
-        }
-
-
-def _lost(cluster: Cluster, pod: Object) -> bool:
-    """Whether a pod's node has been away for so long that it is given up."""
-    node = cluster.get("Node", pod["spec"].get("nodeName", ""))
-    taints = (dig(node, "spec.taints") or ()) if node else ()
-    return any(taint["key"] == "node.kubernetes.io/unreachable" for taint in taints)
+        pods = [p for p in cluster.owned("Pod", each) if not is_going(p)]
+        each["status"] = {"replicas": len(pods), "readyReplicas": sum(map(is_ready, pods))}
 
 
 def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> None:
@@ -102,6 +92,8 @@ def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> N
         if (candidate := f"{meta['name']}-{_suffix(meta['uid'], number, i)}") not in used
     )
     spec = template["spec"] | ({"nodeName": node} if node else {})
+    if owner["kind"] == "DaemonSet":
+        spec["tolerations"] = [*spec.get("tolerations", ()), *_STAYS]
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -119,6 +111,20 @@ def _make_pod(cluster: Cluster, owner: Object, number: int, node: str = "") -> N
     except ApiError as error:
         text = f"Error creating: {error.message}"
         say(cluster, owner, "FailedCreate", text, warning=True)
+
+
+_STAYS = [
+    {"key": f"node.kubernetes.io/{trouble}", "operator": "Exists", "effect": effect}
+    for trouble, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
+]
+"""What every daemon set's pods tolerate (`pkg/controller/daemon/util`)."""
 
 
 def _ownership(owner: Object) -> dict[str, str]:
@@ -180,7 +186,7 @@ def stateful_sets(cluster: Cluster) -> None:
             if pod is None:
                 _numbered(cluster, each, number, revision)
                 break
-            if not is_ready(pod) or _lost(cluster, pod):
+            if not is_ready(pod):
                 break
             good += 1
         each["status"] = {
@@ -246,7 +252,7 @@ def jobs(cluster: Cluster) -> None:
         by_uid = {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}
         job["spec"].setdefault("selector", {"matchLabels": by_uid})
         pods = cluster.owned("Pod", job)
-        phases = [dig(pod, "status.phase") for pod in pods]
+        phases = ["Failed" if is_going(pod) else dig(pod, "status.phase") for pod in pods]
         failed, succeeded = phases.count("Failed"), phases.count("Succeeded")
         if not succeeded and failed == len(pods) and failed <= job["spec"]["backoffLimit"]:
             _make_pod(cluster, job, failed)

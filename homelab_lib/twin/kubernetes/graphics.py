@@ -11,6 +11,7 @@ from homelab_lib.lab.devices import GpuPart
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.ingress import is_ready
+from homelab_lib.twin.kubernetes.nodes import alive
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import cards
@@ -81,7 +82,9 @@ def no_sandbox(cluster: Cluster, pod: Object) -> str:
 
 def plugins(cluster: Cluster) -> None:
     """What each node offers: a plugin's pod on it tells of the cards that it sees."""
-    offers: dict[str, dict[str, int]] = {name: {} for name in cluster.members}
+    offers: dict[str, dict[str, int]] = {
+        name: {} for name in cluster.members if alive(cluster, name)
+    }
     for pod in cluster.all("Pod"):
         image = pod["spec"]["containers"][0]["image"].partition(":")[0]
         node = pod["spec"].get("nodeName")

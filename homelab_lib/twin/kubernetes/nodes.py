@@ -1,14 +1,24 @@
-"""The nodes of a cluster: how one joins, and whether it is alive."""
+"""The nodes of a cluster: how one joins, whether it is alive, and what comes of the pods of one
+that is not.
 
+Sources: kube-controller-manager, `--node-monitor-grace-period` (40 s, and 50 s from 1.32 on:
+kubernetes#126287); `pkg/controller/nodelifecycle` and `pkg/controller/tainteviction` (pods are not
+ready at once, and go when the time is up for which they tolerate it, 300 s unless they say
+otherwise; what goes stays until its kubelet is back); `pkg/controller/podgc`.
+"""
+
+import math
 import re
 from typing import Any
 
 from homelab_lib.twin.kubernetes import statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
+from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.machine.machine import Machine
 
 _READY_S = 20.0
-_LIFE_SIGN_S = 40.0  # how long a node may be silent before it is called unknown
+_GONE = "deletionTimestamp"
+_FINAL = ("Succeeded", "Failed")
 
 _TROUBLE = {
     "False": "node.kubernetes.io/not-ready",
@@ -96,7 +106,7 @@ def watch(cluster: Cluster) -> None:
             status, reason = "True", "KubeletReady"
             if cluster.age_s(node) < _READY_S:
                 status, reason = "False", "KubeletNotReady"
-        elif now - cluster.last_seen.get(name, now) < _LIFE_SIGN_S:
+        elif _silent_s(cluster, name) < _silence_s(cluster):
             continue
         else:
             status, reason = "Unknown", "NodeStatusUnknown"
@@ -111,6 +121,52 @@ def watch(cluster: Cluster) -> None:
         node["spec"].pop("taints", None)
         if kept:
             node["spec"]["taints"] = kept
+        for pod in [each for each in cluster.all("Pod") if each["spec"].get("nodeName") == name]:
+            _see_to(cluster, pod, status)
+
+
+def _silence_s(cluster: Cluster) -> float:
+    """How long a node may be silent before it is called unknown."""
+    return 50.0 if cluster.release >= (1, 32) else 40.0
+
+
+def _silent_s(cluster: Cluster, name: str) -> float:
+    now = cluster.world.clock.now()
+    return now - cluster.last_seen.get(name, now)
+
+
+def is_going(pod: Object) -> bool:
+    """Whether a pod is to go, and is there still: nobody counts on it any more."""
+    return _GONE in pod["metadata"]
+
+
+def _see_to(cluster: Cluster, pod: Object, ready: str) -> None:
+    """What comes of a pod by how its node is."""
+    meta = pod["metadata"]
+    if ready != "Unknown" and is_going(pod):
+        cluster.delete("Pod", meta["name"], meta["namespace"])
+        return
+    if dig(pod, "status.phase") == "Running" and ready != "False":
+        for each in pod["status"]["conditions"]:
+            wanted = "False" if ready == "Unknown" else "True"
+            if each["type"] == "Ready" and each["status"] != wanted:
+                each |= {"status": wanted, "lastTransitionTime": cluster.stamp()}
+    if ready != "Unknown" or is_going(pod) or dig(pod, "status.phase") in _FINAL:
+        return
+    if _silent_s(cluster, pod["spec"]["nodeName"]) - _silence_s(cluster) >= _tolerates_s(pod):
+        meta |= {_GONE: cluster.stamp(), "deletionGracePeriodSeconds": 30}
+
+
+def _tolerates_s(pod: Object) -> float:
+    """For how long a pod stays on a node that nobody hears of."""
+    found = [
+        each.get("tolerationSeconds", math.inf)
+        for each in pod["spec"].get("tolerations", ())
+        if each.get("key") in (None, _TROUBLE["Unknown"])
+        and each.get("effect") in (None, "NoExecute")
+        and (each.get("operator") == "Exists" or not each.get("value"))
+    ]
+    return float(min(found, default=0.0))
 
 
 def _left(threads: int, config: dict[str, Any]) -> str:

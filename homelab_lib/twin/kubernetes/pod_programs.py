@@ -5,8 +5,7 @@ from typing import Any
 
 from homelab_lib.twin.kubernetes import model_servers, web_ui
 from homelab_lib.twin.kubernetes.cluster import Cluster
-from homelab_lib.twin.kubernetes.ingress import is_ready
-from homelab_lib.twin.kubernetes.objects import Object
+from homelab_lib.twin.kubernetes.objects import Object, dig
 
 _STARTED: dict[str, Callable[[Cluster, Object], Any]] = {
     model_servers.IMAGE: model_servers.started,
@@ -20,7 +19,7 @@ def serve(cluster: Cluster) -> None:
     running = {
         pod["metadata"]["uid"]: pod
         for pod in cluster.all("Pod")
-        if is_ready(pod)
+        if dig(pod, "status.phase") == "Running"
         and _image(pod) in _STARTED
         and pod["spec"].get("restartPolicy") == "Always"
     }
