@@ -9,7 +9,7 @@ import pytest
 
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts, exporters
+from homelab_lib.recipes.kubernetes import alerts, dashboard, exporters
 
 pytestmark = pytest.mark.real
 PROMTOOL = shutil.which("promtool")
@@ -86,7 +86,18 @@ def test_it_takes_how_each_target_is_asked(promtool):
     assert "multiple scrape configs with job name" in says
 
 
+CHIP = "instance='10.0.30.23:9100',chip='0000:00:10_0_0000:01:00_0'"
+AMD = f"node_hwmon_temp_celsius{{{CHIP},sensor='temp2'}}"
 WELL = {
+    "node_drm_memory_vram_size_bytes{instance='10.0.30.23:9100',card='card1'}": "100x30",
+    "node_drm_memory_vram_size_bytes{instance='10.0.30.24:9100',card='card1'}": "100x30",
+    "node_drm_memory_vram_used_bytes{instance='10.0.30.23:9100',card='card1'}": "90x30",
+    f"node_hwmon_chip_names{{{CHIP},chip_name='amdgpu'}}": "1x30",
+    f"node_hwmon_temp_crit_celsius{{{CHIP},sensor='temp2'}}": "110x30",
+    AMD: "95x30",
+    "node_hwmon_chip_names{instance='10.0.30.10:9100',chip='k10temp',chip_name='k10temp'}": "1x30",
+    "node_hwmon_temp_crit_celsius{instance='10.0.30.10:9100',chip='k10temp',sensor='t'}": "90x30",
+    "node_hwmon_temp_celsius{instance='10.0.30.10:9100',chip='k10temp',sensor='t'}": "89x30",
     "DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": "60x30",
     "DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x30",
     "DCGM_FI_DEV_FB_USED{gpu='0'}": "12000x30",
@@ -101,6 +112,13 @@ WELL = {
 }
 """A house in which all is well; a guest that nobody wants to start with its node is off."""
 TROUBLE = {
+    "AMDCardsSilent": {
+        "node_drm_memory_vram_size_bytes{instance='10.0.30.24:9100',card='card1'}": None
+    },
+    "GpuMemoryFull": {
+        "node_drm_memory_vram_used_bytes{instance='10.0.30.23:9100',card='card1'}": "98x30"
+    },
+    "GpuHot": {AMD: "107x30"},
     "NvidiaSilent": {"DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": None},
     "NvidiaHot": {"DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": "93x30"},
     "NvidiaFault": {"DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x20 79x10"},
@@ -119,6 +137,38 @@ TROUBLE = {
     "ApiNotBackedUp": {"pve_not_backed_up_info{job='api',id='qemu/204'}": "1x30"},
     "ProxmoxSilent": {"up{job='proxmox'}": "0x30"},
 }
+
+
+def test_no_card_at_all_is_as_silent_as_one_that_is_missing(promtool):
+    """Where nothing is counted there is no number, and no number is less than two."""
+    told = {f: v for f, v in WELL.items() if not f.startswith("node_drm")}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": k, "values": v} for k, v in told.items()],
+        "alert_rule_test": [{
+            "alertname": "AMDCardsSilent",
+            "eval_time": "25m",
+            "exp_alerts": [{
+                "exp_labels": {"severity": "critical"},
+                "exp_annotations": {"summary": "Of AMD's 2 cards not all tell something: amdgpu "
+                                    "does not hold one, or a node is silent"},
+            }],
+        }],
+    }  # fmt: skip
+    whole = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
+    status, says = promtool("test", "rules", rules={"groups": groups(*TARGETS)}, test=whole)
+    assert status == 0, says
+
+
+def test_it_takes_what_the_dashboard_asks(checked):
+    lab = load_lab()
+    board = dashboard.document(lab, lab.clusters["homelab"], "monitoring")
+    panels = json.loads(board["data"]["homelab.json"])["panels"]
+    records = [
+        {"record": f"panel:{each['id']}", "expr": each["targets"][0]["expr"]} for each in panels
+    ]
+    status, says = checked([{"name": "panels", "rules": records}])
+    assert status == 0, says
 
 
 @pytest.mark.parametrize("trouble", [None, *TROUBLE])

@@ -10,7 +10,7 @@ from homelab_lib import paths
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts, monitoring
+from homelab_lib.recipes.kubernetes import alerts, cards, dashboard, monitoring, production
 from recipes.in_production import (
     CLUSTER,
     LAB,
@@ -112,6 +112,21 @@ def test_rules_are_about_what_this_lab_has():
     with_ups = with_cluster(monitoring__targets=(ups,))
     names = [rule["alert"] for rule in alerts.rules(with_ups, with_ups.clusters["homelab"])]
     assert {"UpsBoxOnBattery", "UpsBoxUpsFrozen"} <= set(names)
+
+
+def test_each_card_is_watched_by_what_its_driver_tells_and_the_others_are_named():
+    found = {rule["alert"]: rule["expr"] for rule in alerts.rules(LAB, CLUSTER)}
+    assert "count(node_drm_memory_vram_size_bytes) < 2" in found["AMDCardsSilent"]
+    assert {"GpuMemoryFull", "GpuHot", "NvidiaHot"} <= found.keys()
+    assert "IntelCardsSilent" not in found, "no node has one"
+    assert cards.untold(LAB, CLUSTER) == [
+        "Intel Arc B580 in truenas", "AMD Radeon RX 7600 in desktop",
+    ]  # fmt: skip
+    (step,) = (each for each in production.steps(LAB, 4) if each.name == "alerts")
+    assert "Intel Arc B580 in truenas" in step.why
+    board = json.loads(dashboard.document(LAB, CLUSTER, "monitoring")["data"]["homelab.json"])
+    asked = [panel["targets"][0]["expr"] for panel in board["panels"]]
+    assert {"node_drm_memory_vram_used_bytes", "DCGM_FI_DEV_GPU_TEMP", cards.HEAT} <= set(asked)
 
 
 def test_the_nas_sends_its_numbers_to_the_cluster_and_is_put_right_where_it_does_not(done):

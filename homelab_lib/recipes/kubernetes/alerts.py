@@ -1,9 +1,8 @@
 """What somebody is told of: alert rules for what a lab has, and whom Alertmanager tells.
 
 Sources of the metrics' names: prometheus/node_exporter (`collector/zfs_linux.go`,
-`drm_linux.go`, `netclass_linux.go`); NVIDIA/dcgm-exporter `etc/default-counters.csv`;
-DRuggeri/nut_exporter; prometheus-pve/prometheus-pve-exporter; prometheus/graphite_exporter;
-cert-manager.io/docs/devops-tips/prometheus-metrics.
+`netclass_linux.go`); DRuggeri/nut_exporter; prometheus-pve/prometheus-pve-exporter;
+prometheus/graphite_exporter; cert-manager.io/docs/devops-tips/prometheus-metrics.
 """
 
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from typing import Any
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Receiver, Target
-from homelab_lib.recipes.kubernetes import manifests
-from homelab_lib.recipes.kubernetes.exporters import has_nvidia
+from homelab_lib.recipes.kubernetes import cards, manifests
 
 SPEAKS = "HomelabSpeaks"
 """Always on: the one that shows that a message arrives, and once a month that it still does."""
@@ -44,39 +42,10 @@ def rules(lab: Lab, cluster: Cluster) -> list[Rule]:
             "Certificate {{ $labels.name }} ends within two weeks and was not renewed",
         ),
     ]
-    if cluster.monitoring.nvidia is not None and has_nvidia(lab, cluster.vms):
-        found += _of_nvidia()
-    if has_cards(lab, cluster):
-        yours = "node_drm_memory_vram_used_bytes / node_drm_memory_vram_size_bytes > 0.97"
-        says = "Memory of {{ $labels.card }} is full: models go to the processor"
-        found.append(_rule("GpuMemoryFull", yours, "10m", "warning", says))
+    found += (_rule(*told) for told in cards.rules(lab, cluster))
     for target in cluster.monitoring.targets:
         found += _of_target(lab, target)
     return found
-
-
-def has_cards(lab: Lab, cluster: Cluster) -> bool:
-    """Whether nodes of a cluster have graphics cards."""
-    return any(lab.vms[name].gpus for name in cluster.vms)
-
-
-def _of_nvidia() -> Iterator[Rule]:
-    """NVIDIA's cards, of which the node exporter knows nothing. On consumers' cards the fields of
-    profiling are missing, so none of them is asked."""
-    memory = "DCGM_FI_DEV_FB_USED / (DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE) > 0.97"
-    for name, expression, for_, severity, says in (
-        ("NvidiaSilent", "absent(DCGM_FI_DEV_GPU_TEMP)", "10m", "critical",
-         "No card of NVIDIA's tells anything: a driver, a runtime, or a taint keeps its exporter "
-         "away"),
-        ("NvidiaMemoryFull", memory, "10m", "warning",
-         "Memory of card {{ $labels.gpu }} of {{ $labels.Hostname }} is full: models go to the "
-         "processor"),
-        ("NvidiaFault", "changes(DCGM_FI_DEV_XID_ERRORS[15m]) > 0 and DCGM_FI_DEV_XID_ERRORS > 0",
-         "0m", "critical", "The driver reports fault {{ $value }} (Xid) of card {{ $labels.gpu }}"),
-        ("NvidiaHot", "DCGM_FI_DEV_GPU_TEMP > 88", "10m", "warning",
-         "Card {{ $labels.gpu }} is at {{ $value }} °C"),
-    ):  # fmt: skip
-        yield _rule(name, expression, for_, severity, says)
 
 
 def _of_api(job: str, name: str) -> Iterator[Rule]:

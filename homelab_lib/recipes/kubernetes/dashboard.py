@@ -5,9 +5,7 @@ from typing import Any
 
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
-from homelab_lib.recipes.kubernetes import manifests
-from homelab_lib.recipes.kubernetes.alerts import has_cards
-from homelab_lib.recipes.kubernetes.exporters import has_nvidia
+from homelab_lib.recipes.kubernetes import cards, manifests
 
 _HEIGHT, _WIDTH = 8, 12
 _PANELS = {
@@ -23,13 +21,20 @@ _PANELS = {
          'node_filesystem_avail_bytes{fstype="zfs"} / node_filesystem_size_bytes{fstype="zfs"}',
          "percentunit"),
     ),
-    "gpu": (
-        ("Memory of graphics cards in use", "node_drm_memory_vram_used_bytes", "bytes"),
-        ("Graphics cards at work", "node_drm_gpu_busy_percent", "percent"),
+    "AMD": (
+        ("Memory of AMD's cards in use", "node_drm_memory_vram_used_bytes", "bytes"),
+        ("AMD's cards at work", "node_drm_gpu_busy_percent", "percent"),
     ),
-    "nvidia": (
+    "Intel": (
+        ("Power of Intel's cards",
+         "rate(node_hwmon_energy_joule_total[5m]) and on (instance, chip) "
+         'node_hwmon_chip_names{chip_name=~"i915|xe"}', "watt"),
+    ),
+    "heat": (("Heat of AMD's and Intel's cards", cards.HEAT, "celsius"),),
+    "NVIDIA": (
         ("Memory of NVIDIA's cards in use", "DCGM_FI_DEV_FB_USED * 1048576", "bytes"),
         ("NVIDIA's cards at work", "DCGM_FI_DEV_GPU_UTIL", "percent"),
+        ("Heat of NVIDIA's cards", "DCGM_FI_DEV_GPU_TEMP", "celsius"),
     ),
     "link": (
         ("Received", "rate(node_network_receive_bytes_total[5m]) * 8", "bps"),
@@ -53,10 +58,11 @@ def document(lab: Lab, cluster: Cluster, namespace: str) -> manifests.Object:
     assert cluster.monitoring is not None
     targets = cluster.monitoring.targets
     watched: set[str] = {"host", *(what for target in targets for what in target.watches)}
-    if has_cards(lab, cluster):
-        watched.add("gpu")
-    if cluster.monitoring.nvidia is not None and has_nvidia(lab, cluster.vms):
-        watched.add("nvidia")
+    watched |= cards.counted(lab, cluster).keys()
+    if cluster.monitoring.nvidia is None:
+        watched.discard("NVIDIA")
+    if watched & {"AMD", "Intel"}:
+        watched.add("heat")
     panels = [panel for what in _PANELS if what in watched for panel in _PANELS[what]]
     board = {
         "uid": f"homelab-{lab.name}"[:40],

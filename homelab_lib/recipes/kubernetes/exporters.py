@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.lab import Lab
 from homelab_lib.lab.production import Target
 from homelab_lib.recipes.kubernetes.manifests import Object
 
@@ -138,15 +137,6 @@ def scraped(target: Target, namespace: str) -> Object:
         "metadata": {"name": target.name, "namespace": namespace},
         "spec": spec,
     }
-
-
-def has_nvidia(lab: Lab, vms: tuple[str, ...]) -> bool:
-    """Whether one of some VMs has a card of NVIDIA's."""
-    return any(
-        lab.hosts[lab.vms[name].host].gpus[card].vendor == "NVIDIA"
-        for name in vms
-        for card in lab.vms[name].gpus
-    )
 
 
 def _name(target: Target) -> str:

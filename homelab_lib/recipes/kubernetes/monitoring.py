@@ -21,7 +21,7 @@ from homelab_lib.control.truenas.midclt import release as nas_release
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Monitoring, Target
-from homelab_lib.recipes.kubernetes import alerts, dashboard, exporters, manifests
+from homelab_lib.recipes.kubernetes import alerts, cards, dashboard, exporters, manifests
 from homelab_lib.recipes.kubernetes.charts import Release
 from homelab_lib.recipes.kubernetes.published import published
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -92,7 +92,8 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         f"alerts{end}",
         "Watch this lab, and tell somebody",
         why="Rules and a dashboard of this lab's own. One alert is always on: it shows that a "
-        "message arrives, comes again once a month, and goes to the same person as all others.",
+        f"message arrives, comes again once a month, and goes to the same person as all others."
+        f"{cards.unheard(lab, cluster)}",
         needs=(f"monitoring{end}",),
         ensure=watch.rules,
     )
@@ -178,7 +179,7 @@ class Watch:
     def cards(self) -> Release | None:
         """NVIDIA's exporter, where a node has a card of theirs."""
         name = self.described.nvidia
-        if name is None or not exporters.has_nvidia(self.lab, self.cluster.vms):
+        if name is None or not cards.counted(self.lab, self.cluster)["NVIDIA"]:
             return None
         return Release.of(self.lab, name, "tells of NVIDIA's cards", exporters.NVIDIA_VALUES)
 
