@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from homelab_lib.control.ollama.models import Loaded
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab.changes import changed
 from homelab_lib.recipes.inference.ollama import steps
@@ -234,6 +235,16 @@ def test_a_card_that_the_server_leaves_out_is_no_success():
     step, words = made.stops()
     assert step == "model-servers"
     assert "embeddings computes by ROCm: it leaves the card out: dropping ROCm device" in words
+
+
+@pytest.mark.parametrize(
+    ("tokens", "holds"), [(8192, True), (16384, True), (32768, False), (4096, False)]
+)
+def test_a_context_that_the_server_guessed_is_no_success(tokens, holds):
+    """Ollama's guesses are 4096, 32768 and 262144, by the memory that it sees."""
+    loaded = Loaded("play", "http://x", "llama3.1:8b", 8192, parallel=2)
+    diff = loaded.diff({"up": True, "loaded": True, "context": tokens})
+    assert (diff.clean, "was told otherwise" in diff.conflict) == (holds, not holds)
 
 
 def test_another_digest_than_the_lab_s_stops_before_the_model_is_used():

@@ -124,6 +124,8 @@ class Loaded:
         The context that each request has [tokens].
     embeds
         Whether it is one that embeds texts.
+    parallel
+        How many requests at a time: some releases tell the context of all of them.
     """
 
     host: str
@@ -131,6 +133,7 @@ class Loaded:
     tag: str
     context_tokens: int
     embeds: bool = False
+    parallel: int = 1
     timeout_s: float = 900.0
 
     @property
@@ -150,7 +153,7 @@ class Loaded:
         if not observed["up"]:
             return Diff(waiting=f"nothing answers at {self.url} yet")
         if observed["loaded"]:
-            if observed["context"] % self.context_tokens == 0:
+            if observed["context"] in (self.context_tokens, self.context_tokens * self.parallel):
                 return Diff()
             return Diff(
                 conflict=f"{self.tag} at {self.url} runs with {observed['context']} tokens, and "

@@ -140,6 +140,7 @@ class Inference:
         if told.dropped:
             return Check(title, False, f"it leaves the card out: {told.dropped}")
         if not told.libraries:  # it has been written over since
+            title = f"{each.name} says nothing against {each.card.runtime}"
             return Check(title, True, "its log does not go back to its start any more")
         holds = told.libraries == (each.card.runtime,)
         return Check(title, holds, f"library={', '.join(told.libraries)}")
@@ -184,8 +185,14 @@ class Inference:
             for model in each.models:
                 assert model.published is not None
                 embeds = not caches(model.part)
-                tokens = model.context_tokens
-                yield Loaded(each.asks, each.url, model.published.tag, tokens, embeds)
+                yield Loaded(
+                    each.asks,
+                    each.url,
+                    model.published.tag,
+                    model.context_tokens,
+                    embeds,
+                    model.parallel,
+                )
                 yield self._question(each, model)
 
     def _question(self, each: ModelServer, model: ServedModel) -> Asked:
