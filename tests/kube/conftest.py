@@ -71,8 +71,8 @@ def real(twin: Twin, tmp_path_factory: pytest.TempPathFactory) -> Any:
     if MISSING:
         pytest.skip(f"this machine lacks {', '.join(MISSING)}")
     nodes = {node["metadata"]["name"]: node for node in twin.cluster.all("Node")}
-    with plane(tmp_path_factory.mktemp("plane")) as made, Kubelets(made, nodes):
-        side = Real(made)
+    with plane(tmp_path_factory.mktemp("plane")) as made, Kubelets(made, nodes) as lets:
+        side = Real(made, lets.silent)
         assert side.says("create namespace test").status == 0
         for kind in ("StorageClass", "RuntimeClass"):
             for each in twin.cluster.all(kind):

@@ -62,18 +62,27 @@ class Side(Protocol):
     def until(self, holds: Callable[[], Any]) -> Any:
         """Wait until something holds."""
 
+    def silence(self, node: str, *, away: bool) -> None:
+        """Have a node tell nothing any more, or tell again."""
+
 
 class Real:
     """A control plane that runs."""
 
-    def __init__(self, plane: Plane) -> None:
-        self.plane = plane
+    def __init__(self, plane: Plane, silent: set[str]) -> None:
+        self.plane, self._silent = plane, silent
 
     def says(self, line: str, document: Any = None) -> Reply:
         return self.plane.kubectl(line.split(), json.dumps(document) if document else "")
 
     def until(self, holds: Callable[[], Any]) -> Any:
-        return self.plane.until("what was waited for", holds)
+        return self.plane.until("what was waited for", holds, timeout_s=120.0)
+
+    def silence(self, node: str, *, away: bool) -> None:
+        if away:
+            self._silent.add(node)
+        else:
+            self._silent.discard(node)
 
 
 class Twin:
@@ -99,6 +108,13 @@ class Twin:
                 return found
             self.cluster.world.clock.sleep(2)
         raise AssertionError("not yet after 400 s")
+
+    def silence(self, node: str, *, away: bool) -> None:
+        machine = self.cluster.members[node]
+        if away:
+            machine.power_off()
+        else:
+            machine.power_on()
 
 
 def shown(side: Side, what: str, namespace: str = "test") -> Any:

@@ -198,6 +198,55 @@ def test_anti_affinity_knows_no_pod_that_has_ended(real, twin, ended):
     both(real, twin, ask)
 
 
+def test_a_pod_of_a_lost_node_goes_when_its_time_is_up_and_stays_until_it_is_back(real, twin):
+    """It tolerates that for five seconds; nobody says so of the others, and these have 300."""
+    lost = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
+    document = deployment("lost")
+    spec = document["spec"]["template"]["spec"]
+    spec |= {
+        "nodeSelector": {"kubernetes.io/hostname": "k3s-gpu2"},
+        "tolerations": [lost | {"tolerationSeconds": 5}],
+    }
+    stays = pod("stays", restartPolicy="Always", nodeSelector=spec["nodeSelector"])
+
+    def pods(side):
+        """Of each: whether it is to go, whether it has a node, whether it is ready."""
+        found = shown(side, "pods -l app=lost")["items"]
+        return sorted(
+            (
+                "deletionTimestamp" in each["metadata"],
+                "nodeName" in each["spec"],
+                any(
+                    (c["type"], c["status"]) == ("Ready", "True")
+                    for c in each.get("status", {}).get("conditions", ())
+                ),
+            )
+            for each in found
+        )
+
+    def ask(side):
+        assert side.says(APPLY, document).status == 0
+        assert side.says(APPLY, stays).status == 0
+        side.until(lambda: pods(side) == [(False, True, True)])
+        side.until(lambda: shown(side, "pod stays").get("status", {}).get("phase") == "Running")
+        side.silence("k3s-gpu2", away=True)
+        found = [side.until(lambda: (seen := pods(side)) != [(False, True, True)] and seen)]
+        found.append(side.until(lambda: (seen := pods(side))[1:] and seen))
+        left = shown(side, "pod stays")
+        found.append(("deletionTimestamp" in left["metadata"], left["status"]["phase"]))
+        side.silence("k3s-gpu2", away=False)
+        side.until(lambda: pods(side) == [(False, True, True)])
+        side.says("delete pod stays -n test")
+        side.says("delete deployment lost -n test")
+        return found
+
+    assert both(real, twin, ask) == [
+        [(False, True, False)],
+        [(False, False, False), (True, True, False)],
+        (False, "Running"),
+    ]
+
+
 # What is refused --------------------------------------------------------------------------------
 
 
@@ -366,6 +415,35 @@ def test_what_a_controller_manages_is_a_conflict_and_what_a_person_scaled_is_tak
     assert (person, refused, again, none) == ("", 1, 1, []), "the API refuses both without force"
     assert "--force-conflicts" in call
     assert "kube-controller-manager and kubectl manage spec.replicas" in conflict
+
+
+def test_where_nobody_is_written_down_the_api_takes_all_for_anothers(real):
+    document = deployment("bereft", 2)
+    ours = Applied("k3s-control", "homelab", document)
+    assert said(real, APPLY, ours.whole)[0] == 0
+    words = ["patch", "deployment", "bereft", "-n", "test", "--type=json", "-p"]
+    away = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
+            {"op": "replace", "path": "/spec/replicas", "value": 3}]  # fmt: skip
+    assert real.plane.kubectl([*words, json.dumps(away[1:])], "").status == 0
+    assert real.plane.kubectl([*words, json.dumps(away[:1])], "").status == 0
+    diff = ours.diff(with_managers(real, "deployment bereft"))
+    assert "before-first-apply manages spec.replicas" in diff.conflict
+    status, _, err = said(real, APPLY, ours.whole)
+    assert (status, '"before-first-apply"' in err, ".spec.replicas" in err) == (1, True, True)
+
+
+def test_a_value_of_a_secret_that_another_wrote_is_the_others(real, twin):
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "word", "namespace": "test"}}
+    ours, theirs = (head | {"data": {"word": text}} for text in ("b3Vycw==", "dGhlaXJz"))
+
+    def ask(side):
+        edited = f"{OTHER.replace('other', 'kubectl')} --force-conflicts"
+        answers = [said(side, APPLY, ours), said(side, edited, theirs), said(side, APPLY, ours)]
+        return [*answers, said(side, f"{APPLY} --force-conflicts", ours)]
+
+    answers = both(real, twin, ask)
+    assert [status for status, *_ in answers] == [0, 0, 1, 0]
+    assert ".data.word" in answers[2][2]
 
 
 def test_what_was_applied_by_a_client_is_its_manager_s(real, twin):

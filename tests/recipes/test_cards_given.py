@@ -57,6 +57,9 @@ def test_cards_end_in_their_vms_and_these_start_with_the_node():
     assert {f.class_code for f in there.world.machines["rocm"].bus} == {"0300", "0403"}
     assert node.files.text(PIN).strip() == "6.17.4-2-pve"
     assert there.wire.sent.count("hyper: systemctl reboot") == 1
+    kept = node.files.text("/etc/modprobe.d/homelab-vfio.conf")
+    assert "softdep amdgpu pre: vfio-pci\nsoftdep snd_hda_intel pre: vfio-pci" in kept
+    assert "blacklist" not in kept, "the host's own screen may be on that driver"
 
 
 def test_what_needs_no_setting_needs_no_restart():
