@@ -84,6 +84,17 @@ def test_a_plan_is_what_is_sent_and_afterwards_there_is_none():
     assert again.wire.sent == []
 
 
+def test_a_card_that_needs_its_rom_starts_once_that_is_there():
+    red = LAB.gpu_allocation["red"].model_copy(update={"rom_file": "red.rom"})
+    there = bench(with_lab(gpu_allocation=LAB.gpu_allocation | {"red": red}))
+    step, said = there.stops()
+    assert step == "passthrough"
+    assert 'failed to find romfile "/usr/share/kvm/red.rom"' in said
+    node_of(there).files.put("/usr/share/kvm/red.rom", "0x55aa")
+    assert there.stops() == ("", "")
+    assert node_of(there).vms[202].config["hostpci0"] == "mapping=gpu-red,pcie=1,romfile=red.rom"
+
+
 @pytest.mark.parametrize("kernel", ["6.5.13-6-pve", "6.8.12-20-pve"])
 @pytest.mark.parametrize("signed", [False, True], ids=["systemd-boot", "grub"])
 def test_intels_iommu_is_asked_for_where_the_kernel_wants_to_be(kernel, signed):
