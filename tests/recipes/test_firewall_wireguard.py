@@ -94,6 +94,35 @@ def test_one_more_peer_is_added_to_the_instance():
     assert instance.findtext("privkey") == PRIVATE
 
 
+def from_within(monkeypatch):
+    come = property(lambda self: "10.9.9.3 50000 10.9.9.1 22")
+    monkeypatch.setattr("homelab_lib.twin.opnsense.way_in.WayIn.connection", come)
+
+
+def test_the_tunnel_by_which_we_come_is_not_changed_from_there(monkeypatch):
+    bench = bench_of(lab_with({"laptop": PEERS["laptop"]}))
+    assert bench.stops() == ("", "")
+    from_within(monkeypatch)
+    assert bench.stops() == ("", ""), "what is as described is no change"
+    bench.steps = bench_of(lab_with(PEERS)).steps
+    bench.wire.sent.clear()
+    where, said = bench.stops()
+    assert where == "wireguard-firewall"
+    assert "we come to firewall from 10.9.9.3, through wg0 itself" in said
+    assert bench.wire.sent == []
+
+
+def test_what_a_run_has_written_is_not_put_in_force_from_within(monkeypatch):
+    bench = bench_of(lab_with(PEERS))
+    assert bench.stops() == ("", "")
+    box = bench.world.machines["firewall"]
+    assert box.run("cp /conf/config.xml /conf/homelab-homelab-wireguard.xml").finished().status == 0
+    from_within(monkeypatch)
+    bench.wire.sent.clear()
+    assert "through wg0 itself" in bench.stops()[1]
+    assert bench.wire.sent == []
+
+
 def test_a_phone_is_told_what_to_type_and_shows_its_key():
     bench = bench_of(lab_with({"phone": {"addresses": ["10.9.9.2/32"]}}))
     assert bench.stops() == ("", "")

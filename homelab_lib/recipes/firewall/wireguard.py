@@ -1,6 +1,7 @@
 """WireGuard on an OPNsense, through its API."""
 
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from homelab_lib.control.opnsense.api import Api
@@ -9,9 +10,10 @@ from homelab_lib.control.opnsense.revert import Applied, Aside
 from homelab_lib.control.opnsense.row import own_id, rows
 from homelab_lib.control.opnsense.section import Section
 from homelab_lib.control.opnsense.wireguard import KeyedRow, handshakes, public_half
-from homelab_lib.errors import BadParameter, HomelabError
+from homelab_lib.errors import BadParameter, HomelabError, StepFailed
 from homelab_lib.lab import Lab
 from homelab_lib.lab.remote import WireGuard, WireGuardPeer
+from homelab_lib.recipes.firewall.filters import client_and_server
 from homelab_lib.recipes.firewall.gateway import KIND, Gateway
 from homelab_lib.recipes.firewall.written import written
 from homelab_lib.recipes.ways_in.peers import alone, asked, opened
@@ -86,11 +88,45 @@ class Instances:
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         aside = Aside(self.gateway.host, self.lab.name, "wireguard", guarded=False)
         peers = [self._peer(ctx, api, each) for each in self._known()]
-        yield from written(host, aside, peers)
+        yield from self._written(host, aside, peers)
         instances: list[Resource] = [self._instance(ctx, api, host, t) for t in self.tunnels]
-        yield from written(host, aside, [*instances, Section(api, WIREGUARD, {"enabled": "1"})])
+        enabled = Section(api, WIREGUARD, {"enabled": "1"})
+        yield from self._written(host, aside, [*instances, enabled])
+        if aside.lies(host):  # of a run that was cut off
+            self._refuse_from_within(host)
         call = api.post("wireguard/service/reconfigure")
         yield Applied(api, aside, (("have WireGuard take it over", call),))
+
+    def _written(self, host: Host, aside: Aside, what: Sequence[Resource]) -> Iterator[Wanted]:
+        for each in written(host, aside, what):
+            if isinstance(each, list) and aside in each:
+                self._refuse_from_within(host)
+            yield each
+
+    def _refuse_from_within(self, host: Host) -> None:
+        """See that we don't come by what is to be changed: it may drop us, and no timer is set
+        that would put it back.
+
+        Raises
+        ------
+        StepFailed
+            We do.
+        """
+        said = host.read("printenv", "SSH_CONNECTION", ok=None)
+        found = client_and_server(said.stdout) if said.ok else None
+        if found is None:
+            return
+        client, server, _ = found
+        for tunnel in self.tunnels:
+            own = [ipaddress.ip_interface(cidr).network for cidr in tunnel.addresses]
+            theirs = [ipaddress.ip_interface(alone(cidr)).network
+                      for peer in tunnel.peers.values() for cidr in peer.addresses]  # fmt: skip
+            if any(end in each for end in (client, server) for each in [*own, *theirs]):
+                raise StepFailed(
+                    f"we come to {host.name} from {client}, through {tunnel.name} itself",
+                    where=host.name,
+                    fix="change it from within the house, by the firewall's own address",
+                )
 
     def _known(self) -> list[WireGuardPeer]:
         """Peers whose public key is written down."""
