@@ -22,7 +22,9 @@ WHY = f"this machine has no {', '.join(MISSING)}"
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(MISSING), reason=WHY)]
 PVESH = """#!/bin/sh
 case "$1" in
-create) echo "$*" > {folder}/asked; cat > {folder}/came; echo '"UPID:pve:1:2:3:qmrestore::"';;
+create) echo "$*" > {folder}/asked; head -c 1000 > {folder}/came
+    restic --no-cache -r "$(cat {folder}/url)" list locks --no-lock > {folder}/locks
+    cat >> {folder}/came; echo '"UPID:pve:1:2:3:qmrestore::"';;
 get) echo '{{"exitstatus":"what this test says"}}';;
 esac
 """
@@ -66,6 +68,7 @@ def archive(folder, name, data):
 @pytest.mark.parametrize("rotten", [False, True])
 def test_the_newest_archive_of_that_vm_comes_through_unpacked(node, bucket, rotten):  # noqa: F811
     url, dump = f"{bucket}/vms-{rotten}", node / "dump"
+    (node / "url").write_text(url)
     dump.mkdir()
     wanted = os.urandom(3_000_000)
     archive(dump, "vzdump-qemu-201-2026_08_01-02_30_00.vma.zst", b"an old one")
@@ -97,6 +100,8 @@ def test_the_newest_archive_of_that_vm_comes_through_unpacked(node, bucket, rott
         assert not (node / "came").exists()
         return
     assert (node / "came").read_bytes() == wanted
+    locks = (node / "locks").read_text()
+    assert not locks, "it may take hours, and a night's copies are tidied up meanwhile"
     asked = (node / "asked").read_text()
     assert "--archive - --storage fast --unique 1 --onboot 0 --protection 0" in asked
     assert "what this test says" in done.stderr, "what the task came to is told"

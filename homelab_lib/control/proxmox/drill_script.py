@@ -55,8 +55,10 @@ _IN_COPY = (
     'case "$snap" in *.zst) un="zstd -q -d -c";; *.gz) un="gzip -d -c";; *.lzo) un="lzop -d -c";; '
     "*) un=cat;; esac; "
 )
+# Without a lock: it may take hours, and a night's copies would not be tidied up meanwhile. At worst
+# a weekly prune takes from under it what it reads, and the drill fails.
 _PIPED = (
-    '{ "$@" dump "$copy" "$snap" 2>> "$d/why" || : > "$d/broke"; } | '
+    '{ "$@" dump --no-lock "$copy" "$snap" 2>> "$d/why" || : > "$d/broke"; } | '
     '{ $un 2>> "$d/why" || : > "$d/broke"; } | '
 )
 _RESTORE = (
