@@ -23,7 +23,7 @@ CONFIG: Shape = {str: (*SCALAR, [[str]])}
 STATUS: Shape = {"status": str}
 _ACTIVE: Shape = [{"type": str}]
 _NO_WORDS = re.compile(r'"?UPID:|starting \S|TASK ERROR: ')
-_LAST_WORDS, _LONGEST = 3, 400  # lines and characters of a task's log
+_LAST_WORDS = 3  # lines of a task's log, each whole: a mask finds no secret that was cut
 _TASK: Shape = {"status": str, "type?": str, "exitstatus?": str}
 
 
@@ -89,4 +89,4 @@ def _last_words(result: Result) -> str:
     """What a task said before it failed, which its end does not repeat: `pvesh` prints its log."""
     said = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines()]
     told = [line for line in said if line and not _NO_WORDS.match(line)]
-    return f"; it said: {' / '.join(told[-_LAST_WORDS:])[-_LONGEST:]}" if told else ""
+    return f"; it said: {' / '.join(told[-_LAST_WORDS:])}" if told else ""
