@@ -82,7 +82,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     if made or clouds or whole:
         yield Step(
             "three-two-one",
-            "See that there are three copies on two media, and one in another place",
+            "Count the copies that the lab describes; safe are three on two media, one elsewhere",
             why="Snapshots and mirrored disks are lost with the data, so they count for nothing "
             "here. A copy that is older than was promised counts for nothing either, nor does one "
             "from which nothing was ever brought back. After a fire the order is: what stands on "
