@@ -54,6 +54,18 @@ def test_no_way_in_is_changed_without_a_timer(box: Box) -> None:
     assert {"interfaces", "rules", "prevention"} <= set(box.cut)
 
 
+def test_a_plan_says_what_no_undo_takes_away_and_the_last_way_in() -> None:
+    box = Box("26.7")
+    try:
+        box.run("firewall-key")
+        (outcome,) = box.run("vlans")
+    finally:
+        box.target.close()
+    (guarded,) = [sent.planned for sent in outcome.sent if sent.planned.rollback]
+    assert "unless we confirm; the firewall's console is the last way" in guarded.undo
+    assert guarded.undo.endswith("the device of a VLAN that was made stays until a reboot")
+
+
 def test_made_once_and_left_alone(box: Box) -> None:
     again = box.run()
     assert [(o.step, [s.summary for s in o.sent]) for o in again if o.sent] == []
