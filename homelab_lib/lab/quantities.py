@@ -33,14 +33,18 @@ class Plausible:
     def __call__(self, value: float) -> float:
         if self.low <= value <= self.high or (value == 0 and self.or_none):
             return value
+        said = f"{value:g}"
+        if "e" in said:  # it was written with a unit, or is far off anyway
+            said = self._said(value)
+        number = said.split()[0]
         meant = [
-            f"{value:g} {unit}".rstrip()
+            f"{number} {unit}".rstrip()
             for unit, size in self.units
-            if self.low <= value * size <= self.high
+            if "e" not in number and self.low <= float(number) * size <= self.high
         ]
         hint = f"; did you mean {' or '.join(meant)}?" if meant and value else ""
         least, most = self._said(self.low), self._said(self.high)
-        raise ValueError(f"{self.what} has {least} to {most}, not {value:g}{hint}")
+        raise ValueError(f"{self.what} has {least} to {most}, not {said}{hint}")
 
     def _said(self, value: float) -> str:
         fitting = [each for each in self.units if each[1] <= value]

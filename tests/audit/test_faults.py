@@ -1,6 +1,7 @@
 """Faults by name, one a row: what is written down, and what comes of it. And what is no fault."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,8 @@ WRITTEN_DOWN = [
      "sectors-too-small", f"{MIRROR}.ashift", "costs"),
     ("raidz1 of large disks", WRITTEN, [(f"{TANK}.layout", "raidz1")],
      "redundancy-too-thin", f"{TANK}.layout", "risks"),
+    ("raidz1 of large disks of unknown speed", RACK, [("pools.vault.tank.layout", "raidz1")],
+     "redundancy-too-thin", "pools.vault.tank.layout", "risks"),
     ("a stripe", WRITTEN, [(f"{TANK}.layout", "stripe")],
      "redundancy-too-thin", f"{TANK}.layout", "risks"),
     ("two sizes in a vdev", WRITTEN, [(f"{PVE}.disks.nvme1.part", "nvme-1tb")],
@@ -220,6 +223,18 @@ def test_a_brick_that_is_in_the_box_is_not_missed(included, said):
     board = mini.board.model_copy(update={"needs_supply_w": 90, "supply_included": included})
     lab = MINI.model_copy(update={"hosts": {"mini": mini.model_copy(update={"board": board})}})
     assert len(list(RULES["supply-not-named"](lab))) == said
+
+
+def test_disks_of_which_nobody_says_how_they_read_are_taken_for_good_ones(tmp_path):
+    shutil.copytree(DATA / "examples" / "minipc", tmp_path / "lab")
+    parts, lab = tmp_path / "lab" / "catalog" / "parts.yaml", tmp_path / "lab" / "lab.yaml"
+    written = parts.read_text().replace("4000787030016", "20000588955648")
+    written = written.replace(", unreadable_per_bit: unverified", "")
+    parts.write_text(re.sub(" *unreadable_per_bit: 1e-14\n", "", written))
+    lab.write_text(lab.read_text().replace("layout: mirror", "layout: raidz1"))
+    [found] = (f for f in findings(load_lab(tmp_path / "lab")) if f.rule == "redundancy-too-thin")
+    assert found.number == pytest.approx(0.12, abs=0.005)  # 16 TB at one sector in 10^15 bits
+    assert "the catalog has none for these disks" in found.says
 
 
 def test_disks_that_exceed_their_pool_hold_no_claim():

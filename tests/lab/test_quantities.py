@@ -43,7 +43,9 @@ def plausible(kind):
     ("kind", "written", "says"),
     [
         (DiskSize, 14, "did you mean 14 GB or 14 TB?"),
-        (DiskSize, 14e18, "a disk has 100 MB to 1000 TB, not 1.4e+19"),
+        (DiskSize, 14e18, "a disk has 100 MB to 1000 TB, not 1.4e+07 TB"),
+        (DiskSize, 14e6, "a disk has 100 MB to 1000 TB, not 14 MB; did you mean 14 GB or 14 TB?"),
+        (PowerDraw, 65e6, "a part has 1 mW to 3 kW, not 65000 kW; did you mean 65000 mW?"),
         (MemorySize, 16, "did you mean 16 MiB or 16 GiB or 16 TiB?"),
         (MemorySize, 672, "did you mean 672 MiB or 672 GiB?"),
         (VolumeSize, 40, "did you mean 40 MiB or 40 GiB or 40 TiB?"),

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 
-from homelab_lib.audit.facts_storage import rated_pools
 from homelab_lib.audit.finding import Finding, Fix
 from homelab_lib.audit.rules import fact, rule
+from homelab_lib.lab.devices import DiskPart
 from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
+from homelab_lib.models.durability import ure_probability
 from homelab_lib.units import format_bytes, format_ibytes
 from homelab_lib.wiring.capacity import usable_of
 
 FULL = 0.8
 """Share of a pool above which ZFS slows down, by its makers' advice."""
 _MAY_MEET = 0.05  # chance of an unreadable sector in a rebuild that is worth a word
+_USUAL_RATE = 1e-15  # of a NAS drive; drives for desktops are given ten times as many
 _SPREAD = 0.02  # by which makers' disks "of one size" differ
 
 
@@ -153,8 +155,8 @@ def sectors_match(lab: Lab) -> Iterator[Finding]:
 def survives_a_rebuild(lab: Lab) -> Iterator[Finding]:
     """A layout that one lost disk leaves with nothing to spare while terabytes are read, or
     several disks of which each takes the pool with it."""
-    rated = rated_pools(lab)
     for pool in every(lab.pools):
+        disks = lab.hardware(pool.host).disks
         data = [group for group in pool.groups if group.role == "data"]
         bare = sum(len(group.disks) for group in data if not group.failures)
         if bare > 1:
@@ -169,20 +171,43 @@ def survives_a_rebuild(lab: Lab) -> Iterator[Finding]:
                 fix=Fix("mirrors, or raidz"),
             )
             continue
-        facts = rated.get(pool.id)
-        if facts is None or not facts.layout.startswith("raidz") or facts.parity != 1:
-            continue
-        chance = facts.unreadable(FULL)
+        chance, usual = max(
+            (
+                _unreadable([disks[name].part for name in group.disks])
+                for group in data
+                if group.failures == 1 and group.layout.startswith("raidz")
+            ),
+            default=(0.0, False),
+        )
         if chance < _MAY_MEET:
             continue
+        rate = (
+            "at one sector in 10^15 bits, the better of the rates that makers give (the catalog "
+            "has none for these disks),"
+            if usual
+            else "at the makers' rate"
+        )
         yield Finding(
             "redundancy-too-thin",
             "risks",
             f"pools.{pool.id}.layout",
             f"When a disk of {pool.name} fails, the others are read to the end with nothing to "
-            f"spare: at the makers' rate {chance:.0%} of such rebuilds meet a sector that can't "
+            f"spare: {rate} {chance:.0%} of such rebuilds meet a sector that can't "
             "be read, and lose what is in it.",
             chance,
             "probability",
             fix=Fix("raidz2, or mirrors"),
         )
+
+
+def _unreadable(parts: list[DiskPart]) -> tuple[float, bool]:
+    """That reading all but one of a vdev's disks meets an unreadable sector, and whether that rests
+    on what is usual of turning disks and not on their catalog's facts."""
+    rates = [part.unreadable_per_bit for part in parts]
+    usual = [
+        _USUAL_RATE
+        for part, rate in zip(parts, rates, strict=True)
+        if rate is None and part.media == "HDD"
+    ]
+    read = (len(parts) - 1) * min(part.capacity_bytes for part in parts) * FULL
+    return ure_probability(read, max([0.0, *usual, *filter(None, rates)])), bool(usual)
