@@ -91,7 +91,8 @@ def test_a_program_that_the_host_does_not_have_its_twin_does_not_have(question, 
 
 
 def test_where_no_packages_are_told_it_is_asked_for_what_fetches_files():
-    machine, _ = seeded({"dpkg-query": (127, "", "no\n"), "which": (1, "/usr/bin/wget\n", "")})
+    told = {"which curl": (1, "", ""), "which wget": (0, "/usr/bin/wget\n", "")}
+    machine, _ = seeded({"dpkg-query": (127, "", "no\n"), **told})
     assert answers(machine, "which", "curl", "wget") == (1, "/usr/bin/wget\n", "")
 
 
