@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from homelab_lib.control.linux.fetching import PATIENCE_S, can_fetch, nothing_fetches
 from homelab_lib.control.linux.looking import FILE, ROOT, places
 from homelab_lib.control.linux.placing import (
     BEGIN,
@@ -18,7 +19,6 @@ from homelab_lib.control.linux.placing import (
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 
 _UNKNOWN_SIZE_BYTES = 2 * 2**30
-_PATIENCE_S = 60  # beyond what curl or wget is given, for the digest and the disk
 
 # $7 URL, $8 digest, $9 bytes, ${10} the same in blocks of 512, ${11} seconds. What a server sends
 # beyond its bytes is cut off by the kernel where the program does not count: `ulimit -f`.
@@ -75,8 +75,7 @@ class Download:
         if facts["kind"] == FILE and not self._as_wanted(facts):
             facts["ours"] = bool(claimed(host, [self._claim]))
         if not self._as_wanted(facts):
-            which = host.read("which", "curl", "wget", ok=(0, 1, 2)).stdout
-            facts["fetcher"] = bool(which.strip())
+            facts["fetcher"] = can_fetch(host)
         return facts
 
     def diff(self, observed: dict[str, Any]) -> Diff:
@@ -96,10 +95,7 @@ class Download:
                 "give the folder to root"
             )
         if not observed["fetcher"]:
-            return Diff(
-                conflict=f"{self.host} has neither curl nor wget to fetch {self.path}; install "
-                "one there, such as with: apt-get install curl"
-            )
+            return Diff(conflict=nothing_fetches(self.host, self.path))
         return Diff((self._change(observed),))
 
     def _as_wanted(self, facts: dict[str, Any]) -> bool:
@@ -119,7 +115,7 @@ class Download:
             hand=ROOT,
             ours=self._claim,
             new=not before,
-            timeout_s=self.timeout_s + _PATIENCE_S,
+            timeout_s=self.timeout_s + PATIENCE_S,
         )
         replaces = f"{observed['mode']} {observed['owner']} {before[:16]}" if before else ""
         summary = f"download {self.what or self.path}, and check it"

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homelab_lib.control.linux.accounts import Account
+from homelab_lib.control.linux.fetching import PATIENCE_S, can_fetch, nothing_fetches
 from homelab_lib.control.linux.looking import FILE, places, read_file
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 _MODE = "755"
 _UNKNOWN_SIZE_BYTES = 2**30
-_PATIENCE_S = 60  # beyond what curl or wget is given, for digests and the disk
 
 # $1 path, $2 receipt, $3 URL, $4 digest, $5 member or nothing, $6 bytes, $7 seconds, $8 the digest
 # of what is there now, or nothing, $9 the bytes in blocks of 512. What a server sends beyond them
@@ -91,8 +91,7 @@ class Tool:
         facts = dict(facts) | {"obstacle": program.obstacle or receipt.obstacle}
         facts["receipt"] = self._ours(host) if receipt.there else {}
         if not self._as_wanted(facts):
-            which = host.read("which", "curl", "wget", ok=(0, 1, 2)).stdout
-            facts["fetcher"] = bool(which.strip())
+            facts["fetcher"] = can_fetch(host)
         return facts
 
     def _ours(self, host: Host) -> dict[str, str]:
@@ -121,17 +120,14 @@ class Tool:
                 "away, or take the tool out of the host's tools"
             )
         if not observed["fetcher"]:
-            return Diff(
-                conflict=f"{self.host} has neither curl nor wget to fetch {self.path}; install "
-                "one there, such as with: apt-get install curl"
-            )
+            return Diff(conflict=nothing_fetches(self.host, self.path))
         return Diff((self._change(before),))
 
     def _change(self, before: str) -> Change:
         most = self.size_bytes or _UNKNOWN_SIZE_BYTES
         words = (self.path, self._receipt, self.url, self.sha256, self.member, str(most))
         words = (*words, f"{self.timeout_s:.0f}", before, str(most // 512 + 1))
-        command = change("sh", "-c", _INSTALL, "sh", *words, timeout_s=self.timeout_s + _PATIENCE_S)
+        command = change("sh", "-c", _INSTALL, "sh", *words, timeout_s=self.timeout_s + PATIENCE_S)
         summary = f"install {self.tool} {self.version}".rstrip() + f" as {self.path}, checked"
         return Change(
             summary,

@@ -106,7 +106,7 @@ class PciMapping:
     ) -> Change:  # fmt: skip
         maps = [word for text in (*others, _text(self._wanted)) for word in ("--map", text)]
         call = changing(verb, path, *more, "--description", mark.text(self.lab), *maps)
-        summary = f"name the card at {self.path} {self.mapping}"
+        summary = f"name the device at {self.path} {self.mapping}"
         return Change(summary, call, replaces=replaces, undo=undo)
 
 

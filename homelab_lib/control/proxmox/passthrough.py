@@ -154,7 +154,7 @@ class PassedThrough:
         # Until its card came back from a second start it must not take the node down at each boot.
         words += ["--onboot", "0"]
         undo = f"qm set {self.vmid} --delete {','.join(key for key, _ in cards)}"
-        what = f"give {self.vm_name} {len(cards)} card{'s' * (len(cards) > 1)}"
+        what = f"give {self.vm_name} {len(cards)} device{'s' * (len(cards) > 1)} of its node"
         was = observed["config"].get("onboot", "0")
         undo += f"; qm set {self.vmid} --onboot 1" if was == "1" else ""
         return Change(
@@ -166,7 +166,7 @@ class PassedThrough:
 
     def _starting(self) -> Change:
         return Change(
-            f"start {self.vm_name} with its cards; if it runs, shut it down first",
+            f"start {self.vm_name} with what it was given; if it runs, shut it down first",
             off_and_on(self.vmid),
             undo=f"qm shutdown {self.vmid}",
             detached=True,
