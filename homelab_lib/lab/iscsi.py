@@ -35,7 +35,9 @@ Lun = Annotated[int, Field(strict=True, ge=0, le=1023)]
 class IscsiPortal(Made):
     """Addresses at which a NAS answers."""
 
-    listen: tuple[Ip, ...] = Field(min_length=1, description="Addresses of the NAS.")
+    listen: tuple[Ip, ...] = Field(
+        min_length=1, description="Addresses of the NAS; 0.0.0.0 for all."
+    )
 
 
 class IscsiInitiators(Made):

@@ -322,6 +322,19 @@ def test_snapshots_leave_out_what_they_should():
     assert task["naming_schema"].startswith("homelab-homelab-daily-%Y")
 
 
+def test_a_portal_at_all_addresses_or_at_those_that_were_given_by_hand():
+    anywhere = {"portals": {"all": {"listen": ["0.0.0.0"], "phase": 1}}}
+    lab = changed(load_lab(), ("nas.truenas.iscsi", anywhere))
+    world = before(lab)
+    run(world, recipe.steps(lab, 1))
+    [portal] = made(world.machines["truenas"], "iscsi.portal.query")
+    assert [each["ip"] for each in portal["listen"]] == ["0.0.0.0"]
+    first = next(iter(lab.hosts["truenas"].ports))
+    leased = (f"hosts.truenas.ports.{first}.address", "dhcp")
+    says = refused(lab, leased, ("nas.truenas.iscsi.portals.all.listen", ["10.0.30.5"]))
+    assert "TrueNAS binds a service only to what was given to a port by hand, not by DHCP" in says
+
+
 def test_a_portal_that_is_said_to_be_there_has_to_be_found():
     iscsi = {**ISCSI, "portals": {"direct": {"listen": ["10.0.30.5"], "exists": True}}}
     lab = changed(load_lab(), ("nas.truenas.iscsi", iscsi))

@@ -7,9 +7,9 @@ from homelab_lib.lab.checks.addresses import ip, of_host
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
 from homelab_lib.lab.checks.linux_nas import is_linux
 from homelab_lib.lab.document import Steps
-from homelab_lib.lab.iscsi import Iscsi
+from homelab_lib.lab.iscsi import Iscsi, IscsiPortal
 from homelab_lib.lab.lab import Lab
-from homelab_lib.lab.nas import Nas
+from homelab_lib.lab.nas import Nas, NfsService, SmbService
 
 _BUILT_IN: dict[str, dict[str, tuple[str, ...]]] = {
     "truenas": {
@@ -21,6 +21,7 @@ _BUILT_IN: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Whom a fresh machine knows to whom files may be given: TrueNAS's own, and those of Debian."""
 
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 _CALLED = {"portal": "portal", "initiators": "list of initiators", "auth": "login by CHAP"}
 
 
@@ -36,7 +37,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         yield from _cloud(path, nas, lab)
         for field, service in (("smb", nas.smb), ("nfs", nas.nfs)):
             if service is not None:
-                yield from _listens((*path, field), service.listen, name, lab)
+                yield from _listens((*path, field), service, name, lab)
         if nas.apps_pool is not None and nas.apps_pool not in _pools(lab, name):
             yield unknown((*path, "apps_pool"), nas.apps_pool, _pools(lab, name), f"pool of {name}")
         if nas.iscsi is not None:
@@ -184,17 +185,31 @@ def _cloud(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
 # iSCSI -------------------------------------------------------------------------------------------
 
 
-def _listens(path: Steps, listen: tuple[str, ...], host: str, lab: Lab) -> Iterator[Fault]:
-    """A service answers at addresses of its own host, as far as these are known."""
-    if any(each.automatic for each in lab.hosts[host].attached.values()):
-        return
-    own = [str(ip(cidr)) for _, cidr in of_host(host, lab.hosts[host])]
-    yield from each_known((*path, "listen"), listen, own, f"address of {host}")
+def _listens(
+    path: Steps,
+    what: SmbService | NfsService | IscsiPortal,
+    host: str,
+    lab: Lab,
+    every: tuple[str, ...] = (),
+) -> Iterator[Fault]:
+    """A service answers at addresses of its own host, as far as these are known; `every` are words
+    for all of them. A TrueNAS binds none to what DHCP gave it."""
+    described = lab.hosts[host]
+    own = [str(ip(cidr)) for _, cidr in of_host(host, described)]
+    if not any(each.automatic for each in described.attached.values()):
+        yield from each_known((*path, "listen"), what.listen, [*own, *every], f"address of {host}")
+    elif described.os.kind == "truenas" and what.phase is not None:
+        all_of_them = f"write {every[0]}" if every else "leave it out"
+        for index, each in enumerate(what.listen):
+            if each not in (*own, *every):
+                why = "TrueNAS binds a service only to what was given to a port by hand, not by "
+                why += f"DHCP: write {each} at a port of {host}, or {all_of_them} for all of them"
+                yield Fault((*path, "listen", index), why)
 
 
 def _iscsi(path: Steps, iscsi: Iscsi, host: str, lab: Lab) -> Iterator[Fault]:
     for name, portal in iscsi.portals.items():
-        yield from _listens((*path, "portals", name), portal.listen, host, lab)
+        yield from _listens((*path, "portals", name), portal, host, lab, _ALL_ADDRESSES)
     pools = _pools(lab, host)
     for name, extent in iscsi.extents.items():
         here = (*path, "extents", name)
