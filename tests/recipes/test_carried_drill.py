@@ -129,6 +129,8 @@ def test_it_comes_back_from_off_site_with_what_stands_on_paper(made):
         "drill-control",
         "three-two-one",
     ]
+    [copied] = [step for step in bench.steps if step.name == "copy-archives"]
+    assert copied.needs == ("guests-vms",), "there have to be some first"
     assert set(noted(node).values()) == {"same"}
     assert nothing_is_left(node)
     assert node.vms[VM].running

@@ -73,7 +73,8 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
     yield from claims.steps(lab, phase, [f"copy-{each.name}" for each in now])
     whole = list(guests.steps(lab, phase))
     yield from whole
-    yield from (_copy(lab, phase, each) for each in made if each.name in later)
+    first = tuple(each.name for each in whole if each.name.startswith("guests-"))
+    yield from (_copy(lab, phase, each, first) for each in made if each.name in later)
     for drill in drills:
         if drill.backup in later:
             yield from _drill(lab, drill, made)
@@ -104,7 +105,7 @@ def _carrying(lab: Lab) -> set[str]:
     return {each.name for place in places for each in archives_copied(lab, *place)}
 
 
-def _copy(lab: Lab, phase: int, backup: FileBackup) -> Step:
+def _copy(lab: Lab, phase: int, backup: FileBackup, after: tuple[str, ...] = ()) -> Step:
     files = Files(lab, backup)
     return Step(
         f"copy-{backup.name}",
@@ -113,7 +114,7 @@ def _copy(lab: Lab, phase: int, backup: FileBackup) -> Step:
         "and a timer of the machine itself does the work, whether anybody looks or not. Old "
         "copies are forgotten by count, and only those of this very backup. A repository that "
         "somebody else has keys or copies in is left alone.",
-        needs=configurations.needed_by(lab, phase, backup.machine),
+        needs=(*after, *configurations.needed_by(lab, phase, backup.machine)),
         ensure=files.ensure,
         check=files.check,
         measure=files.age,
