@@ -14,7 +14,20 @@ from homelab_lib.__main__ import main
 
 def test_a_lab_that_hangs_together(capsys):
     assert main(["check"]) == 0
-    assert "5 hosts, 4 VMs" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "5 hosts, 4 VMs" in told
+    assert "Its runbooks, in their order: phase1, phase1_proxmox, " in told
+
+
+def test_a_lab_without_phases_is_told_that_nothing_is_made_of_it(tmp_path, capsys):
+    (tmp_path / "lab.yaml").write_text(
+        "name: x\ntitle: X\noperator: {public_key: file:~/k.pub}\n"
+        "hosts: {nas: {title: NAS, role: Photos, os: {kind: synology}}}\n"
+    )
+    assert main(["check", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "X: 1 host, 0 VMs, 0 cables, 0 VLANs, 0 pools. It hangs together." in told
+    assert "no runbook makes anything of it yet" in told
 
 
 def test_a_broken_lab_is_told_all_its_mistakes_at_once(tmp_path, capsys):

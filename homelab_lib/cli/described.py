@@ -16,6 +16,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Load a lab and say what is in it, or what is wrong with it."""
     from homelab_lib.lab import load_lab
     from homelab_lib.lab.per_host import every
+    from homelab_lib.recipes.phase import runbooks
 
     try:
         lab = load_lab(arguments.lab)
@@ -33,6 +34,12 @@ def check(arguments: argparse.Namespace) -> int:
               "VLAN": len(lab.vlans), "pool": len(every(lab.pools))}  # fmt: skip
     told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
     print(f"{printable(lab.title)}: {told}. It hangs together.")
+    try:
+        names = ", ".join(book.name for book in runbooks(lab))
+    except HomelabError:  # a lab may be there to be looked at alone
+        print("Nothing in it carries a phase: no runbook makes anything of it yet.")
+    else:
+        print(f"Its runbooks, in their order: {names}.")
     return 0
 
 
