@@ -27,7 +27,7 @@ def release_in(said: str, host: Host, *, product: str, known: str, line: str) ->
     number = re.search(r"\b(\d+)\.(\d+)", said)
     if number is None:
         raise StepFailed(
-            f"{host.name} names no release of {product}: {said.strip()[:60]!r}",
+            f"{host.name} names no release of {product}: {host.cut(said.strip(), 60)!r}",
             where=host.name,
             fix=f"look at `{line}`; releases {known} are known",
         )

@@ -112,6 +112,9 @@ class ReadingHost:
             self._facts[name] = look(self)
         return self._facts[name]
 
+    def cut(self, text: str, limit: int, *, end: bool = False) -> str:
+        return self._mask.cut(text, limit, end=end)
+
     def forget(self) -> None:
         """What was a fact need not be one any more: the host may have been restarted."""
         self._facts.clear()

@@ -45,6 +45,11 @@ class Host(Protocol):
         about: as lines, in order."""
         ...
 
+    def cut(self, text: str, limit: int, *, end: bool = False) -> str:
+        """The first characters of what it printed, or the last, for an error: secrets are masked
+        before that, for no mask finds half of one."""
+        ...
+
     def seal(self, text: str) -> str:
         """A keyed digest of a secret, by which two can be compared and none be guessed."""
         ...

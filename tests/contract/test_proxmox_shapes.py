@@ -197,6 +197,9 @@ class Real:
     def begun(self, resource):
         return False
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
     def sent(self, resource):
         return ()
 

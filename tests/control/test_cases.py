@@ -89,6 +89,9 @@ class Canned:
     def begun(self, resource: str) -> bool:
         return self._begun
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
     def sent(self, resource: str) -> tuple[str, ...]:
         return self._sent
 

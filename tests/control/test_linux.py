@@ -44,6 +44,9 @@ class Canned:
     def begun(self, resource):
         return self._begun
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
 
 @pytest.mark.parametrize("file", CASES, ids=lambda f: str(f.relative_to(FOLDER).with_suffix("")))
 def test_case(file):

@@ -33,6 +33,9 @@ class Host:
     def json(self, *words, **options):
         return json.loads(self.read(*words).stdout)
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
 
 @pytest.mark.parametrize(
     ("line", "until"),

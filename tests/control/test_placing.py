@@ -58,6 +58,9 @@ class Here:
     def begun(self, resource):
         return False
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
     def seal(self, text):
         return f"sealed {len(text)}"
 

@@ -85,6 +85,9 @@ class Node:
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
 
+    def cut(self, text, limit, *, end=False):
+        return text[-limit:] if end else text[:limit]
+
     def json(self, *argv, **options):
         self.asked.append(argv[2:4])
         return json.loads(json.dumps(self.answers.pop(0)))

@@ -2,19 +2,22 @@
 complains of."""
 
 import json
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
+from homelab_lib import control
 from homelab_lib.control import kubeconfig
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.truenas.iscsi import chap_login
 from homelab_lib.control.truenas.watching import alert_service
 from homelab_lib.errors import HomelabError
-from homelab_lib.runbook.host import ReadingHost, understanding
+from homelab_lib.runbook.host import ReadingHost, failed, understanding
 from homelab_lib.runbook.patience import Patience
-from homelab_lib.secret import Mask, Secret
-from homelab_lib.transport.command import Result
+from homelab_lib.secret import MASK, Mask, Secret
+from homelab_lib.transport.command import Result, read
 from mutations import documents, texts
 from runbook.toy import Clock
 
@@ -50,6 +53,9 @@ READERS = {
         json.dumps([{"id": 1, "tag": 1, "user": "pve", "peeruser": "", "secret": CANARY}]),
     ),
 }  # fmt: skip
+CUT = re.compile(r"\[(-\d{2,}:|:\d{2,})\]")
+"""A part of a text. Of an answer it is `Host.cut`'s to give: no mask finds half of a secret."""
+DIGESTS = ("digest", "sha256", "sealed", "before[", "unpacked", "commit", "found[")
 BREAKS = ("[", "]", "{", "*", "&", "!", "'", '"', "%", "@", "`", "\t", "\0", "- ", ": ", "\\x")
 
 
@@ -92,3 +98,30 @@ def test_the_secret_is_not_in_what_is_said(name):
             assert CANARY[9:] not in said, (other, said)
         assert link.asked, "it is known that a secret is in it"
     assert told > 5
+
+
+def test_no_reader_cuts_what_a_host_has_said_before_it_is_masked():
+    for file in sorted(Path(control.__file__).parent.rglob("*.py")):
+        for line in file.read_text().splitlines():
+            if CUT.search(line):
+                assert any(word in line for word in DIGESTS), f"{file.name}: {line.strip()}"
+
+
+@pytest.mark.parametrize("shown", ["stderr", "stdout"])
+def test_of_a_command_that_fails_no_half_of_a_secret_is_shown(shown):
+    """Of a long answer the end is shown: the secret stands where that begins."""
+    mask = Mask()
+    mask.learn([CANARY])
+    for after in range(1980, 2001):
+        printed = {"stdout": "", "stderr": ""} | {shown: CANARY + "y" * after}
+        error = str(failed("box", read("cat", "x"), Result(1, **printed), mask))
+        assert not any(CANARY[at : at + 6] in error for at in range(len(CANARY) - 5))
+
+
+def test_of_what_a_reader_shows_neither():
+    mask = Mask()
+    mask.learn([CANARY])
+    host = ReadingHost("box", Line(""), mask, None, str, Patience(Clock(), threading.Event()))
+    for many in range(280, 300):
+        assert host.cut("x" * many + CANARY, 300).strip("x") == MASK
+        assert host.cut(CANARY + "x" * many, 300, end=True).strip("x") == MASK

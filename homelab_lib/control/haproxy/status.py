@@ -24,16 +24,17 @@ def servers(host: Host, url: str) -> dict[tuple[str, str], Mapping[str, str]] | 
     """
     words = ("curl", "-sS", "-f", "-m", "10", url)
     shown = host.read(*words, ok=None)
-    return None if shown.exit_status else table(shown.stdout, host.name, read(*words).line)
+    return None if shown.exit_status else table(shown.stdout, host, read(*words).line)
 
 
-def table(text: str, host: str, line: str) -> dict[tuple[str, str], Mapping[str, str]]:
+def table(text: str, host: Host, line: str) -> dict[tuple[str, str], Mapping[str, str]]:
     """The same of what was printed; see `servers`."""
     try:
         rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
     except csv.Error as error:
-        raise answers.not_understood(host, line, f"no table: {error}") from None
+        raise answers.not_understood(host.name, line, f"no table: {error}") from None
     whole = rows and rows[0].keys() >= _COLUMNS
     if not whole or any(row[column] is None for row in rows for column in _COLUMNS):
-        raise answers.not_understood(host, line, f"no statistics of HAProxy: {text[:80]!r}")
+        why = f"no statistics of HAProxy: {host.cut(text, 80)!r}"
+        raise answers.not_understood(host.name, line, why)
     return {(row["pxname"], row["svname"]): row for row in rows if row["svname"] not in _TOTALS}

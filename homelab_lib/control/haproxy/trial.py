@@ -126,7 +126,7 @@ class Tried:
         return parts.get(_ANSWERS, []), {name: n - before.get(name, 0) for name, n in after.items()}
 
     def _served(self, host: Host, lines: list[str]) -> dict[str, int]:
-        rows: dict[Any, Any] = dict(table("\n".join(lines), host.name, f"cat {self.keep}"))
+        rows: dict[Any, Any] = dict(table("\n".join(lines), host, f"cat {self.keep}"))
         return {
             server: int(row["stot"] or 0) for (way, server), row in rows.items() if way == self.way
         }

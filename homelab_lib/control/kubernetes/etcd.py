@@ -47,7 +47,8 @@ def newest_snapshot(host: Host) -> tuple[str, float] | None:
     """
     shown = host.read(*_LIST, ok=None, sudo=True)
     if shown.exit_status:
-        said = (shown.stderr.strip() or shown.stdout.strip() or "it says nothing")[-300:]
+        said = shown.stderr.strip() or shown.stdout.strip() or "it says nothing"
+        said = host.cut(said, 300, end=True)
         fix = "see that k3s runs there: `systemctl status k3s`"
         if _NO_ETCD in said:
             fix = (

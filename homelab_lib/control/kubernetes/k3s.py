@@ -107,7 +107,7 @@ class K3sNode:
             said = host.read(BINARY, "--version").stdout
             version = [*said.split(), "", "", ""][2]
             if not version:  # what can't be read is not "not installed"
-                why = f"expected is `k3s version v1…`: {said[:100]!r}"
+                why = f"expected is `k3s version v1…`: {host.cut(said, 100)!r}"
                 raise answers.not_understood(host.name, f"{BINARY} --version", why)
         return {"version": version} | look_at_unit(host, _UNITS[self.role])
 

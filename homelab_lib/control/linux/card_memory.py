@@ -63,7 +63,7 @@ def _card(host: Host, line: str) -> CardMemory:
     # From the end: nvidia-smi quotes nothing, and a name may hold a comma.
     parts = [part.strip() for part in line.rsplit(",", len(_ASKED) - 1)]
     if len(parts) != len(_ASKED) or not (parts[2].isdecimal() and parts[3].isdecimal()):
-        why = f"expected are name, driver and memory of a card: {line[:100]!r}"
+        why = f"expected are name, driver and memory of a card: {host.cut(line, 100)!r}"
         raise answers.not_understood(host.name, read(*_SMI).line, why)
     return CardMemory(parts[0], parts[1], int(parts[2]) * _MIB, int(parts[3]) * _MIB)
 
@@ -87,5 +87,5 @@ def amd_memory(host: Host) -> list[CardMemory]:
 def _number(host: Host, path: str) -> int:
     said = host.read("cat", "--", path).stdout.strip()
     if not said.isdecimal():
-        raise answers.not_understood(host.name, f"cat {path}", f"no number: {said[:60]!r}")
+        raise answers.not_understood(host.name, f"cat {path}", f"no number: {host.cut(said, 60)!r}")
     return int(said)

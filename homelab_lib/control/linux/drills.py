@@ -143,7 +143,7 @@ def last_drill(host: Host, name: str) -> Drilled | None:
     said = [_SAID.fullmatch(line) for line in lines]
     if not moment.isdecimal() or len(moment) > len("9999999999") or not copy or None in said:
         raise StepFailed(
-            f"{path} on {host.name} is no note of a drill: {text[:80]!r}",
+            f"{path} on {host.name} is no note of a drill: {host.cut(text, 80)!r}",
             where=f"{host.name}: {path}",
             fix="look at it, then move it away; the drill is held again then",
         )

@@ -57,7 +57,7 @@ def pin_of(host: Host, port: int) -> str:
     said = host.read(*words, ok=None)
     found = _CERTIFICATE.search(said.stdout)
     if found is None:
-        why = (said.stderr.strip().splitlines() or ["nothing"])[-1][:200]
+        why = host.cut((said.stderr.strip().splitlines() or ["nothing"])[-1], 200)
         raise StepFailed(
             f"the web interface of {host.name} shows no certificate: {why}",
             where=f"{host.name}: port {port}",
@@ -177,8 +177,9 @@ def age_s(host: Host, path: str) -> float | None:
     if not text:
         return None
     if not _MOMENT.fullmatch(text):
+        said = host.cut(text, 80)
         raise StepFailed(
-            f"{noted(path)} on {host.name} is no note of when it was fetched: {text[:80]!r}",
+            f"{noted(path)} on {host.name} is no note of when it was fetched: {said!r}",
             where=f"{host.name}: {noted(path)}",
             fix="look at it, then remove it; it is fetched again then",
         )

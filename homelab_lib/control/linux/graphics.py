@@ -26,7 +26,7 @@ def kernel(host: Host) -> tuple[int, ...]:
     found = re.match(r"(\d+)\.(\d+)", told)
     if found is None:
         raise StepFailed(
-            f"{host.name} names no kernel: {told[:60]!r}",
+            f"{host.name} names no kernel: {host.cut(told, 60)!r}",
             where=f"{host.name}: uname -r",
             fix="look at what answers there in place of Linux",
         )

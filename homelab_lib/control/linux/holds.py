@@ -56,7 +56,7 @@ class Held:
             row = _ROW.fullmatch(line)
             if row is None:
                 raise StepFailed(
-                    f"{host.name} can't tell which packages are held: {line[:100]!r}",
+                    f"{host.name} can't tell which packages are held: {host.cut(line, 100)!r}",
                     where=host.name,
                     fix=f"try `dpkg-query -W {' '.join(self.patterns)}` there by hand",
                 )

@@ -131,7 +131,7 @@ def _facts(host: Host, record: str) -> tuple[str, Facts]:
     """A record of `stat`, as `_FORM` has it: the path, and what is there."""
     found = _RECORD.fullmatch(record)
     if found is None:
-        why = f"expected is kind, mode, owner and size of a file: {record[:100]!r}"
+        why = f"expected is kind, mode, owner and size of a file: {host.cut(record, 100)!r}"
         raise answers.not_understood(host.name, " ".join((*ENGLISH, "stat")), why)
     raw, mode, user, group, size, path = found.groups()
     return path, {

@@ -179,7 +179,7 @@ def _entry(host: Host, base: str, name: str, fields: int) -> Sequence[str] | Non
     found = said.stdout.strip().split(":")
     if len(found) != fields or found[0] != name or not (found[2].isascii() and found[2].isdigit()):
         raise StepFailed(
-            f"{host.name} can't tell who {name} is: {said.stdout.strip()[:200]!r}",
+            f"{host.name} can't tell who {name} is: {host.cut(said.stdout.strip(), 200)!r}",
             where=host.name,
             fix=f"try `getent {base} {name}` there by hand",
         )

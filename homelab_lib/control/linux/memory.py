@@ -52,7 +52,9 @@ def memory_of(host: Host, unit: str) -> Held | None:
         return None  # it was started anew meanwhile
     held = said.stdout.strip()
     if not held.isdecimal():
-        raise answers.not_understood(host.name, read(*words).line, f"no number: {held[:60]!r}")
+        raise answers.not_understood(
+            host.name, read(*words).line, f"no number: {host.cut(held, 60)!r}"
+        )
     return Held(int(held) * 1024, _total_bytes(host))
 
 

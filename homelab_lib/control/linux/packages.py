@@ -44,7 +44,7 @@ class Packages:
         for name in self.names:
             unknown = f"no packages found matching {name}\n"
             if name not in pairs and unknown not in f"{shown.stderr}\n":
-                said = shown.stderr.strip()[-300:] or shown.stdout.strip()[-300:]
+                said = host.cut(shown.stderr.strip() or shown.stdout.strip(), 300, end=True)
                 raise StepFailed(
                     f"{host.name} can't tell whether {name} is installed: {said or 'no answer'}",
                     where=host.name,

@@ -166,16 +166,17 @@ def _seconds(text: str) -> float:
 
 def _failed(host: Host, shown: Result) -> StepFailed:
     said = shown.stderr.strip().splitlines() or ["it says nothing"]
+    told = host.cut(said[0], 300)
     if _NO_BUCKET in said[0]:
         return StepFailed(
-            f"the bucket is not there: {said[0][:300]}",
+            f"the bucket is not there: {told}",
             where=host.name,
             fix="make it with the provider, for this login alone, and have it keep only the last "
             "version of a file: what S3 deletes is only hidden there",
         )
     if key := _DAMAGED.search(said[0]):
         return StepFailed(
-            f"restic can't open its repository from {host.name}: {said[0][:300]}",
+            f"restic can't open its repository from {host.name}: {told}",
             where=host.name,
             fix="where a `restic init` was cut off and given once more, as restic before 0.17 lets "
             f"one, two keys lie below keys/ at its place, and {key[1]}… is the one that opens "
@@ -183,7 +184,7 @@ def _failed(host: Host, shown: Result) -> StepFailed:
             "command again",
         )
     return StepFailed(
-        f"restic can't look at its repository from {host.name}: {said[0][:300]}",
+        f"restic can't look at its repository from {host.name}: {told}",
         where=host.name,
         fix="see that the place answers, and that its login has not expired or been withdrawn; "
         "what can't be looked at is not taken for nothing",
@@ -287,7 +288,7 @@ def _release(host: Host) -> list[int]:
     found = re.match(r"restic (\d+)\.(\d+)", shown.stdout)
     if found is None:
         raise StepFailed(
-            f"restic does not say which release it is: {shown.stdout[:100]!r}",
+            f"restic does not say which release it is: {host.cut(shown.stdout, 100)!r}",
             where=host.name,
             fix="see there what `restic version` prints",
         )

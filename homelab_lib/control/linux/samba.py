@@ -70,7 +70,7 @@ class SambaUser:
         if said.exit_status or found is None:
             raise StepFailed(
                 f"{host.name} can't tell whether Samba knows {self.user}: "
-                f"{(said.stderr or said.stdout).strip()[-300:] or 'no answer'}",
+                f"{host.cut((said.stderr or said.stdout).strip(), 300, end=True) or 'no answer'}",
                 where=host.name,
                 fix=f"try `{' '.join(words)}` there by hand",
             )
@@ -163,7 +163,7 @@ def shown(host: Host) -> tuple[set[str], str]:
     said = host.read(*words, ok=None)
     rows = [line.split("|") for line in said.stdout.splitlines()]
     found = {row[1] for row in rows if row[0] == "Disk" and len(row) > 1}
-    return found, (said.stderr or said.stdout).strip()[-300:]
+    return found, host.cut((said.stderr or said.stdout).strip(), 300, end=True)
 
 
 def _told(name: str, lines: Sequence[str]) -> str:
@@ -193,7 +193,7 @@ def _served(host: Host) -> set[str]:
     if "global" not in found:
         raise StepFailed(
             f"Samba can't read its settings on {host.name}: "
-            f"{(said.stderr or said.stdout).strip()[-300:] or 'no answer'}",
+            f"{host.cut((said.stderr or said.stdout).strip(), 300, end=True) or 'no answer'}",
             where=f"{host.name}: {MAIN}",
             fix="see what `testparm -s` says there, and mend that first",
         )

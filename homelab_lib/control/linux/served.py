@@ -38,7 +38,7 @@ def shown_until_s(host: Host, hostname: str) -> tuple[float | None, str]:
     for form in _WRITTEN:
         with suppress(ValueError):
             return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), ""
-    raise answers.not_understood(host.name, read(*words).line, f"no date: {text[:60]!r}")
+    raise answers.not_understood(host.name, read(*words).line, f"no date: {host.cut(text, 60)!r}")
 
 
 def written_until_s(host: Host, path: str) -> float:
@@ -53,6 +53,6 @@ def written_until_s(host: Host, path: str) -> float:
     try:
         found = x509.load_pem_x509_certificates(text.encode())
     except ValueError:
-        why = f"no certificate: {text[:40]!r}"
+        why = f"no certificate: {host.cut(text, 40)!r}"
         raise answers.not_understood(host.name, read("cat", path).line, why) from None
     return found[0].not_valid_after_utc.timestamp()

@@ -87,7 +87,7 @@ def unit_properties(host: Host, unit: str, *properties: str) -> dict[str, str]:
     pairs = dict(line.partition("=")[::2] for line in shown.splitlines())
     if properties[0] not in pairs:
         raise StepFailed(
-            f"{host.name} can't tell how {unit} is: {shown[:200]!r}",
+            f"{host.name} can't tell how {unit} is: {host.cut(shown, 200)!r}",
             where=f"{host.name}: {unit}",
             fix=f"try `systemctl show {unit}` there by hand",
         )

@@ -143,7 +143,7 @@ def _properties(host: Host, dataset: str, *names: str) -> dict[str, tuple[str, s
     if said.exit_status or not set(names) <= set(found):
         raise StepFailed(
             f"{host.name} can't tell what {dataset} is: "
-            f"{(said.stderr or said.stdout).strip()[-300:] or 'no answer'}",
+            f"{host.cut((said.stderr or said.stdout).strip(), 300, end=True) or 'no answer'}",
             where=host.name,
             fix=f"try `{' '.join(words)}` there by hand",
         )

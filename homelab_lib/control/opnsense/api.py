@@ -88,9 +88,10 @@ def told(host: Host, result: Result) -> Progress:
     try:
         answer = answers.parse(result.stdout)
     except answers.Unfit:
-        return Progress(True, error=f"no answer of its API: {result.stdout.strip()[:200]!r}")
+        answer = None
     if not isinstance(answer, dict):
-        return Progress(True, error=f"no answer of its API: {result.stdout.strip()[:200]!r}")
+        said = host.cut(result.stdout.strip(), 200)
+        return Progress(True, error=f"no answer of its API: {said!r}")
     word = str(answer.get("result", answer.get("status", ""))).strip()
     if word.lower() in _DONE:
         return Progress(True)

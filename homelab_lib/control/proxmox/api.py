@@ -73,7 +73,8 @@ def follow_task(node: str) -> Callable[[Host, Result], Progress]:
     def follow(host: Host, result: Result) -> Progress:
         upid = task_of(result)
         if not upid:
-            return Progress(True, error=f"no task came of it: {result.stdout.strip()[-300:]}")
+            said = host.cut(result.stdout.strip(), 300, end=True)
+            return Progress(True, error=f"no task came of it: {said}")
         status = api(host, f"/nodes/{node}/tasks/{upid}/status", shape=_TASK)
         task = status.get("type", "task")
         if status["status"] == "running":

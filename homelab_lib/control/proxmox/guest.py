@@ -44,9 +44,10 @@ def guest_addresses(host: Host, vmid: int, mac: str = "") -> list[str] | None:
     if result.exit_status and _NO_AGENT.search(result.stderr + result.stdout):
         return None
     if result.exit_status:
+        said = (result.stderr or result.stdout).strip()
         raise StepFailed(
             f"{host.name} can't tell which addresses VM {vmid} has: "
-            f"{(result.stderr or result.stdout).strip()[-300:] or 'it printed nothing'}",
+            f"{host.cut(said, 300, end=True) or 'it printed nothing'}",
             where=f"{host.name}: {read(*words).line}",
             fix="mend what it complains of, then run the same command line again",
         )
@@ -115,7 +116,7 @@ def guest_output(host: Host, vmid: int, *words: str) -> str:
     answer = _executed(host, "exec", str(vmid), "--", *words)
     if answer.get("exitcode") == 0:
         return str(answer.get("out-data", ""))
-    said = answer.get("err-data", "").strip()[-300:] or "it printed nothing"
+    said = host.cut(answer.get("err-data", "").strip(), 300, end=True) or "it printed nothing"
     raise StepFailed(
         f"{host.name}: {' '.join(words)} in VM {vmid} did not end well: {said}",
         where=host.name,
@@ -140,7 +141,7 @@ def _text(host: Host, vmid: int, path: str, answer: dict[str, Any]) -> str:
         return ""
     ended = f"it ended with {answer['exitcode']}" if "exitcode" in answer else "it did not end"
     raise StepFailed(
-        f"{host.name}: {path} in VM {vmid} can't be read: {said[-300:] or ended}",
+        f"{host.name}: {path} in VM {vmid} can't be read: {host.cut(said, 300, end=True) or ended}",
         where=host.name,
         fix=f"try `qm guest exec {vmid} -- cat {path}` there by hand",
     )

@@ -123,7 +123,7 @@ def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
     def follow(host: Host, result: Result) -> Progress:
         path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
         if api(host, path, shape=STATUS)["status"] != "running":
-            why = f"{result.stdout}{result.stderr}".strip()[-200:]
+            why = host.cut(f"{result.stdout}{result.stderr}".strip(), 200, end=True)
             what = "it does not run" + (f": {why}" if why else "")
             return Progress(True, error=gone(host, vm.vm_name, what))
         try:

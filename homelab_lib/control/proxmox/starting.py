@@ -50,4 +50,4 @@ def trouble(host: Host) -> list[str]:
     """What the kernel has said since its start about cards that don't come back."""
     words = ("journalctl", "-k", "-b", "-q", "--no-pager", "-o", "cat")
     said = host.read(*words, ok=(0, 1), sudo=True).stdout
-    return [line.strip()[:200] for line in said.splitlines() if _TROUBLE.search(line)]
+    return [host.cut(line.strip(), 200) for line in said.splitlines() if _TROUBLE.search(line)]

@@ -226,7 +226,7 @@ def last_run(host: Host, lab: str, task: str) -> Run:
     ended = job.get("time_finished")
     error = (job.get("error") or "").strip()
     ended_s = ended["$date"] / 1000 if ended else None
-    return Run(rows[0]["id"], job.get("state", ""), ended_s, error[-300:])
+    return Run(rows[0]["id"], job.get("state", ""), ended_s, host.cut(error, 300, end=True))
 
 
 @dataclass(frozen=True)
