@@ -76,6 +76,9 @@ def test_a_schema_for_the_editor(capsys):
 
 def test_a_drawing(tmp_path, capsys):
     assert main(["draw", "data/examples/minipc", "-o", str(tmp_path / "a" / "lab.svg")]) == 0
+    drawn = (tmp_path / "a" / "lab.svg").read_text()
+    assert main(["draw", "data/examples/minipc", "-o", str(tmp_path / "a" / "lab.svg" / "x")]) == 1
+    assert (tmp_path / "a" / "lab.svg").read_text() == drawn
     assert (tmp_path / "a" / "lab.svg").read_text().startswith("<?xml")
 
 

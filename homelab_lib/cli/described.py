@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib.cli.commands import takes_lab
+from homelab_lib.cli.output import put
 from homelab_lib.errors import HomelabError, LabError
 from homelab_lib.printable import printable
 
@@ -93,10 +94,7 @@ def draw(arguments: argparse.Namespace) -> int:
     from homelab_lib.lab import load_lab
     from homelab_lib.views.topology import topology
 
-    file = Path(arguments.output)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(topology(load_lab(arguments.lab)).document)
-    print(file)
+    put(Path(arguments.output), topology(load_lab(arguments.lab)).document)
     return 0
 
 
@@ -113,7 +111,12 @@ def schema(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.lab)
     if not folder.is_dir():
         raise HomelabError("there is no such folder", where=str(folder), fix="name a lab's folder")
-    for file in write(folder, load_catalog(folder)):
+    try:
+        files = write(folder, load_catalog(folder))
+    except OSError as error:
+        told = f"the schemas can't be written: {error.strerror}"
+        raise HomelabError(told, where=str(error.filename or folder)) from None
+    for file in files:
         print(file)
     return 0
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from homelab_lib import durable, paths
-from homelab_lib.errors import BadParameter, HomelabError
+from homelab_lib import paths
+from homelab_lib.cli.output import put
+from homelab_lib.errors import BadParameter
 
 
 def guide(arguments: argparse.Namespace) -> int:
@@ -29,12 +30,7 @@ def guide(arguments: argparse.Namespace) -> int:
         finally:
             run.close()
     title = arguments.title or " and ".join(runbook.title for runbook, _ in chapters)
-    file = Path(arguments.output)
-    try:
-        durable.replace(file, written(title, chapters, about))
-    except OSError as error:
-        raise HomelabError(f"it can't be written: {error.strerror}", where=str(file)) from None
-    print(file)
+    put(Path(arguments.output), written(title, chapters, about))
     return 0
 
 

@@ -5,25 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from homelab_lib.cli.commands import takes_lab
-from homelab_lib.errors import HomelabError
+from homelab_lib.cli.output import put
 
 
 def runbook(arguments: argparse.Namespace) -> int:
     """Write the notebook of a runbook: its parameters, its steps in order, a line of prose each."""
     import nbformat
 
-    from homelab_lib import durable
     from homelab_lib.cli.notebooks import notebook_of
 
     name, notebook = notebook_of(arguments.lab, arguments.phase)
-    file = Path(arguments.output or f"{name}.ipynb")
-    try:
-        durable.replace(file, nbformat.writes(notebook) + "\n")
-    except OSError as error:
-        raise HomelabError(
-            f"the notebook can't be written: {error.strerror}", where=str(file)
-        ) from None
-    print(file)
+    put(Path(arguments.output or f"{name}.ipynb"), nbformat.writes(notebook) + "\n")
     return 0
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from homelab_lib import paths
+from homelab_lib.durable import replace
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.loader import load_catalog
@@ -60,7 +61,7 @@ def write(folder: Path, catalog: Catalog) -> list[Path]:
     written = []
     for name, model in FILES.items():
         file = folder / name
-        file.write_text(schema(model, catalog), encoding="utf-8")
+        replace(file, schema(model, catalog))
         written.append(file)
     return written
 
