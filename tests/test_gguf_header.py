@@ -259,7 +259,7 @@ F32_TENSOR = struct.pack("<IQIQ", 1, 4, 0, 0)
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "is empty"),
+        (b"", "it is no GGUF file: it is empty"),
         (b"GG", "too short"),
         (b"PK\x03\x04" + bytes(60), "no GGUF"),
         (file(n_kv=2**63), "do not go into"),

@@ -240,8 +240,9 @@ def _tensors(reader: Reader, count: int) -> dict[str, tuple[Tensor, int]]:
 
 def _header(reader: Reader) -> GgufHeader:
     if reader.size < 4 or (magic := reader.take(4, "the magic")) != b"GGUF":
-        found = "is empty" if not reader.size else "is too short" if reader.size < 4 else magic
-        reader.fail(f"it is no GGUF file: it begins with {found!r}", at=0, fix="give a .gguf file")
+        found = "is empty" if not reader.size else "is too short"
+        found = found if reader.size < 4 else f"begins with {magic!r}"
+        reader.fail(f"it is no GGUF file: it {found}", at=0, fix="give a .gguf file")
     version = reader.u32("the version")
     if version not in (2, 3):
         said = "it is big-endian" if version in (2 << 24, 3 << 24) else f"GGUF version {version}"
