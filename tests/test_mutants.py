@@ -91,6 +91,20 @@ MUTANTS = {
         'if named or observed["task"] or theirs:',
         CASES, "virtual_machine",
     ),
+    "what somebody made is ours": Mutant(
+        "control/truenas/row.py",
+        "return not self.family.mark or mark.marks(row[self.family.mark], self.lab)",
+        "return True",
+        "tests/control/test_foreign_rows.py", "somebody_elses_row",
+    ),
+    "an answer cut before it is masked": Mutant(
+        "runbook/host.py", "mask.cut(told, 2000, end=True)", "mask(told[-2000:])",
+        "tests/control/test_unquoted.py", "no_half_of_a_secret",
+    ),
+    "a plan in its place before it is on the disk": Mutant(
+        "durable.py", "            os.fsync(file.fileno())\n", "",
+        "tests/test_durable.py", "only_once_all_of_it",
+    ),
 }  # fmt: skip
 
 
