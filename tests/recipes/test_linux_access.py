@@ -218,6 +218,12 @@ def test_phases_share_one_file():
     [
         ("smb: {encryption: REQUIRED, phase: 1}", "smb", "/etc/samba/smb.conf"),
         ("nfs: {versions: ['4'], phase: 1}", "nfs", "/etc/nfs.conf"),
+        (
+            "snapshot_tasks: {daily: {dataset: tank/files, keep: 2, unit: WEEK, "
+            "schedule: '0 0 * * *', phase: 1}}",
+            "snapshot_tasks.daily",
+            "sanoid",
+        ),
         ("scrubs: {tank: {schedule: '0 3 1 * *', phase: 1}}", "scrubs.tank", "zfsutils-linux"),
         (
             "iscsi: {portals: {all: {listen: [10.0.2.15], phase: 1}}}",

@@ -5,7 +5,7 @@ import pytest
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import named, runbook, runbooks
+from homelab_lib.recipes import runbook, runbooks
 from homelab_lib.recipes.nas import linux
 from homelab_lib.recipes.proxmox.host import steps as proxmox_steps
 from homelab_lib.runbook.proof import check
@@ -235,14 +235,6 @@ def test_a_machine_on_which_nobody_logs_in():
     lab = changed(share(), ("hosts.nas.ssh", None))
     with pytest.raises(BadParameter, match="no runbook logs in there"):
         list(linux.steps(lab, 1))
-
-
-def test_what_only_a_truenas_does_is_refused_by_name():
-    task = {"dataset": "tank/files", "keep": 2, "unit": "WEEK", "schedule": "0 0 * * *", "phase": 1}
-    lab = changed(load_lab("tests/machine/lab"), ("nas.nas.snapshot_tasks", {"daily": task}))
-    where = r"holds what no recipe makes yet: nas\.nas\.snapshot_tasks\.daily"
-    with pytest.raises(BadParameter, match=where):
-        runbook(lab, 1, lambda vm: "", named("phase1").part)
 
 
 def test_datasets_lie_on_a_pool_that_somebody_has_made(monkeypatch):
