@@ -69,8 +69,8 @@ class Side(Protocol):
 class Real:
     """A control plane that runs."""
 
-    def __init__(self, plane: Plane, silent: set[str]) -> None:
-        self.plane, self._silent = plane, silent
+    def __init__(self, plane: Plane, silent: set[str] | None = None) -> None:
+        self.plane, self._silent = plane, set() if silent is None else silent
 
     def says(self, line: str, document: Any = None) -> Reply:
         return self.plane.kubectl(line.split(), json.dumps(document) if document else "")
