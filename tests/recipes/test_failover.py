@@ -175,6 +175,7 @@ def test_what_can_not_be_is_refused_before_anything_is_sent(changes, expected):
         ("models.second", described().models["chat-small"].model_copy(
             update={"name": "second", "devices": ("proxmox.gpu2",)})),
         ("models.chat-large.phase", 4),
+        ("gpu_allocation.rx-7900-xt.phase", PHASE),
     ]  # fmt: skip
     lab = described(*SMALL, *(second if "second" in str(changes) else ()), *changes)
     with pytest.raises(BadParameter) as caught:
