@@ -9,6 +9,7 @@ import pytest
 from homelab_lib.control.opnsense.revert import WITHIN_S
 from homelab_lib.errors import StepFailed
 from homelab_lib.transport.command import read
+from homelab_lib.twin.opnsense.config import PLACE, written
 from recipes.firewall_box import Box, wide
 
 pytestmark = pytest.mark.long
@@ -70,6 +71,13 @@ def test_made_once_and_left_alone(box: Box) -> None:
     again = box.run()
     assert [(o.step, [s.summary for s in o.sent]) for o in again if o.sent] == []
     assert {o.status for o in box.run(mode="verify")} == {"already"}
+
+
+def test_whoever_reads_the_configuration_leaves_it_as_it_is(box: Box) -> None:
+    """All who only read it have the same one."""
+    machine = box.target.world.machines["firewall"]
+    box.run(mode="verify")
+    assert written(machine.config.read()) == machine.files.text(PLACE)
 
 
 def test_what_is_there_says_so(box: Box) -> None:
