@@ -7,7 +7,7 @@ Communications of the ACM 16 (1973); F. Harary, "Graph Theory" (1969), ch. 4, fo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -36,38 +36,40 @@ class BlockTree:
         ways = networkx.Graph()
         ways.add_nodes_from(core)
         ways.add_edges_from((a, b) for a, near in core.items() for b in near)
-        members: dict[Block, set[Node]] = {}
+        members: dict[Block, tuple[Node, ...]] = {}
         blocks: dict[Node, list[Block]] = {node: [] for node in core}
         for number, nodes in enumerate(networkx.biconnected_components(ways)):
-            members[Block(number)] = nodes
+            members[Block(number)] = tuple(nodes)  # which the search for garbage passes over
             for node in nodes:
                 blocks[node].append(Block(number))
-        self.members = members
+        self.members, self.blocks = members, blocks
         self.root: dict[Node, Node] = {}
         self.parent: dict[Hashable, Hashable] = {}
         self.depth: dict[Hashable, int] = {}
-        self.children: dict[Hashable, list[Hashable]] = {}
         for start in core:
             if start not in self.depth:
-                self._grow(start, blocks)
+                self._grow(start)
         self.weight: Counter[Node] = Counter()
         self.stranded: Counter[Node] = Counter()  # ends with no other door than this node
         self.across: Counter[Node] = Counter()  # ends with doors on both sides of a block's top
         self.notes: dict[Node, list[frozenset[Hashable]]] = defaultdict(list)
         self.met: Counter[Node] = Counter()  # notes of ends that hang on the node itself
 
-    def _grow(self, start: Node, blocks: dict[Node, list[Block]]) -> None:
+    def _grow(self, start: Node) -> None:
         self.parent[start], self.depth[start] = None, 0
         waiting: list[Hashable] = [start]
         for here in waiting:  # it grows meanwhile
-            if isinstance(here, Block):
-                near = self.members[here]
-            else:
-                near, self.root[here] = blocks[here], start
-            self.children[here] = [each for each in near if each != self.parent[here]]
-            for each in self.children[here]:
+            if not isinstance(here, Block):
+                self.root[here] = start
+            for each in self.children(here):
                 self.parent[each], self.depth[each] = here, self.depth[here] + 1
-            waiting += self.children[here]
+                waiting.append(each)
+
+    def children(self, here: Hashable) -> Iterator[Hashable]:
+        """The nodes of a block, or the blocks of a node, that are under it."""
+        near = self.members[here] if isinstance(here, Block) else self.blocks[here]
+        above = self.parent[here]
+        return (each for each in near if each != above)
 
     def hang(self, doors: Sequence[Node]) -> None:
         """An end with its doors, all on one network."""
@@ -102,7 +104,7 @@ class BlockTree:
     def parted_without(self, node: Node, below: Mapping[Hashable, int]) -> int:
         """Pairs of other ends that a node's failure parts."""
         notes = self.notes.get(node, [])
-        sides = {child: below[child] for child in self.children[node]}
+        sides = {child: below[child] for child in self.children(node)}
         if self.parent[node] is not None:
             above = below[self.root[node]] - below[node]
             sides[self.parent[node]] = above - (len(notes) - self.met[node])
@@ -114,7 +116,7 @@ class BlockTree:
     def bridges(self) -> list[tuple[Block, tuple[Any, Any]]]:
         """Blocks that are one edge: its end towards the root, and the other."""
         return [
-            (block, (self.parent[block], self.children[block][0]))
+            (block, (self.parent[block], next(self.children(block))))
             for block, nodes in self.members.items()
             if len(nodes) == 2
         ]
