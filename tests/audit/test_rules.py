@@ -509,6 +509,12 @@ def test_what_hangs_on_an_adapter_shares_its_link(disks, narrow):
     assert all(each.says.startswith("24 devices share") for each in found.values())
 
 
+def test_a_shelf_of_turning_disks_shares_a_narrow_slot():
+    assert not said("uplink-shared", RACK)
+    narrow = changed(RACK, ("hosts.vault.devices.hba.slot", "SLOT9"))  # generation 2, x4
+    assert "hosts.vault.devices.hba" in subjects("uplink-shared", narrow)
+
+
 def test_what_is_ideal_is_no_need():
     says = said("ideal-without-basis", WRITTEN)[0].says
     assert "4 GB/s are called ideal" in says
