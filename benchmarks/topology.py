@@ -8,6 +8,7 @@ are those of `homelab_lib.lab.graph.graph_of`.
 Run it with ``python benchmarks/topology.py``.
 """
 
+import gc
 import json
 import sys
 import time
@@ -110,6 +111,7 @@ def _taken_s(ask: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure, print, and keep the results."""
+    gc.set_threshold(100_000)  # as commands and notebooks have it
     rows: dict[str, dict[int, float]] = {}
     sizes = {}
     for hosts in HOSTS:

@@ -68,40 +68,50 @@ def max_min_fair(
         if name not in flows or not demand >= 0:
             raise ValueError(f"demands_bps of {name!r} is {demand}; a flow's, and 0 or above")
     routed = _routed(graph, flows, forwarding)
-    rates = {name: 0.0 if not path else math.inf for name, path in routed.items()}
-    capacity: dict[Hashable, float] = {}
-    users: dict[Hashable, set[Flow]] = {}
-    uses: dict[Flow, list[Hashable]] = {}
-    steps: dict[Edge, dict[Hashable, float]] = {}
-    for name, path in routed.items():
-        own: dict[Hashable, float] = {}
-        for step in pairwise(path):
+    rates = [math.inf if routed[name] else 0.0 for name in flows]
+    capacity: list[float] = []  # of each thing that holds flows down
+    users: list[list[int]] = []
+    uses: list[list[int]] = []
+    number: dict[Hashable, int] = {}
+    steps: dict[Edge, tuple[int, ...]] = {}
+
+    def numbered(limits: Mapping[Hashable, float]) -> tuple[int, ...]:
+        for key, limit in limits.items():
+            if number.setdefault(key, len(capacity)) == len(capacity):
+                capacity.append(limit)
+                users.append([])
+        return tuple([number[key] for key in limits])
+
+    for flow, name in enumerate(flows):
+        own: list[int] = []
+        for step in pairwise(routed[name]):
             if step not in steps:
-                steps[step] = _limited(graph, *step)
-            own |= steps[step]
-        if path and name in demands:
-            own[("demand", name)] = float(demands[name])
-        capacity |= own
-        uses[name] = list(own)
-        for key in own:
-            users.setdefault(key, set()).add(name)
-    order = {key: place for place, key in enumerate(users)}
-    waiting = [(capacity[key] / len(users[key]), order[key], key) for key in users]
+                steps[step] = numbered(_limited(graph, *step))
+            own += steps[step]
+        if routed[name] and name in demands:
+            own += numbered({("demand", name): float(demands[name])})
+        uses.append([*dict.fromkeys(own)])
+        for place in uses[-1]:
+            users[place].append(flow)
+    left = [len(each) for each in users]  # of its flows those that still rise
+    waiting = [(capacity[place] / left[place], place) for place in range(len(users))]
     heapq.heapify(waiting)
+    held = [False] * len(rates)
     while waiting:
-        level, place, key = heapq.heappop(waiting)
-        if not users[key]:
+        level, place = heapq.heappop(waiting)
+        if not left[place]:
             continue
-        now = max(capacity[key], 0.0) / len(users[key])
+        now = max(capacity[place], 0.0) / left[place]
         if now > level and waiting and now > waiting[0][0]:
-            heapq.heappush(waiting, (now, place, key))  # its users were held back elsewhere
+            heapq.heappush(waiting, (now, place))  # its users were held back elsewhere
             continue
-        for name in list(users[key]):
-            rates[name] = now
-            for other in uses[name]:
-                capacity[other] -= now
-                users[other].discard(name)
-    return {name: rates[name] for name in flows}
+        for flow in users[place]:
+            if not held[flow]:
+                held[flow], rates[flow] = True, now
+                for other in uses[flow]:
+                    capacity[other] -= now
+                    left[other] -= 1
+    return dict(zip(flows, rates, strict=True))
 
 
 def _routed(
