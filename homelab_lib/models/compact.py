@@ -25,6 +25,8 @@ class Compact(NamedTuple):
         The place of each in it.
     passes
         Whether traffic of others passes through a node.
+    owner
+        Whose each is, as the graph has it; None where it says nothing.
     first
         Where a node's neighbours begin in `other`; one more than there are nodes.
     other, width
@@ -35,6 +37,7 @@ class Compact(NamedTuple):
     nodes: list[Node]
     number: dict[Node, int]
     passes: list[bool]
+    owner: list[Node | None]
     first: list[int]
     other: list[int]
     width: list[float]
@@ -72,10 +75,11 @@ def compact(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> Compa
         A graph that is directed, or a negative bandwidth.
     """
     checked(graph)
-    limits, passes = [], []
+    limits, passes, owner = [], [], []
     for node, facts in graph.nodes(data=True):
         limits.append(node_limit(node, facts))
         passes.append(facts.get("kind") not in ENDS)
+        owner.append(facts.get("owner"))
     nodes = list(graph)
     number = {node: place for place, node in enumerate(nodes)}
     for node in forwarding:
@@ -90,4 +94,4 @@ def compact(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> Compa
                 other.append(there)
                 width.append(across)
         first.append(len(other))
-    return Compact(nodes, number, passes, first, other, width)
+    return Compact(nodes, number, passes, owner, first, other, width)

@@ -124,15 +124,15 @@ def lost_when(
     cut: Collection[int] = ()
     if element in graph:
         owned = defaultdict(list)
-        for node, owner in graph.nodes(data="owner"):
+        for node, owner in enumerate(net.owner):
             if owner is not None:
                 owned[owner].append(node)
-        waiting = [element]
+        waiting = [net.number[element]]
         while waiting:
             here = waiting.pop()
-            if net.number[here] not in dead:
-                dead.add(net.number[here])
-                waiting += owned[here]
+            if here not in dead:
+                dead.add(here)
+                waiting += owned[net.nodes[here]]
     elif isinstance(element, tuple) and len(element) == 2 and graph.has_edge(*element):
         cut = {net.number[end] for end in element}
     else:
