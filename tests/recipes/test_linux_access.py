@@ -225,6 +225,7 @@ def test_phases_share_one_file():
             "sanoid",
         ),
         ("scrubs: {tank: {schedule: '0 3 1 * *', phase: 1}}", "scrubs.tank", "zfsutils-linux"),
+        ("commands: {beep: {command: beep, at: POSTINIT, phase: 1}}", "commands.beep", "systemd"),
         (
             "iscsi: {portals: {all: {listen: [10.0.2.15], phase: 1}}}",
             "iscsi.portals.all",
@@ -247,3 +248,15 @@ def test_what_only_a_truenas_is_told_is_refused_with_file_and_line(tmp_path, wri
         text.replace(groups, f"    {written.replace(', phase: 1', '')}\n{groups}")
     )
     load_lab(folder)
+
+
+def test_a_pool_for_apps_is_a_truenas_own():
+    with pytest.raises(
+        LabError, match=r"nas\.nas.apps_pool: only a TrueNAS has a pool for its apps"
+    ):
+        changed(load_lab(LAB), ("nas.nas.apps_pool", "tank"))
+
+
+def test_what_is_to_be_made_on_a_system_that_no_runbook_sets_up_is_refused():
+    with pytest.raises(LabError, match=r"nas\.nas.groups.family: no runbook sets up synology"):
+        changed(load_lab(LAB), ("hosts.nas.os", {"kind": "synology"}))

@@ -34,6 +34,7 @@ _BY_HAND = {
     "cloud_tasks": "rclone copies to other places, and `backups` of this lab to a repository",
     "mail": "its own mail server sends what its programs say",
     "alerts": "ZED and smartd report trouble",
+    "commands": "a unit of systemd, or a crontab, runs commands by itself",
 }
 """What of a NAS is set up on a TrueNAS only, and where a plain Linux has it."""
 _RESERVED = ("print$", "ipc$", "admin$")
@@ -53,8 +54,16 @@ def is_linux(lab: Lab, host: str) -> bool:
 def faults(lab: Lab) -> Iterator[Fault]:
     for name, nas in lab.nas.items():
         path = ("nas", name)
-        if is_linux(lab, name):
+        system = lab.system(name)
+        if system is not None and system.kind not in ("truenas", *LINUX):
+            for where in _to_be_made(path, nas):
+                what = f"no runbook sets up {system.kind} as a NAS"
+                yield Fault(where, f"{what}: do it by hand there, and say exists: true")
+        elif is_linux(lab, name):
             yield from _by_hand(path, nas)
+            if nas.apps_pool is not None:
+                what = "only a TrueNAS has a pool for its apps; say in `containers` or `services`"
+                yield Fault((*path, "apps_pool"), f"{what} what runs here, and leave it out")
             yield from _accounts(path, nas)
             for key, acl in nas.acls.items():
                 yield from _unknown((*path, "acls", key), acl)
