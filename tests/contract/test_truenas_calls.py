@@ -164,7 +164,7 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     may = "READ" if later else "CHANGE"
     yield ShareAccess("nas", "attic", "share-0", (("GROUP", 545, may, True),))
     yield ConfigBackup("nas", "/root/homelab/copy.tar")
-    yield time_server("nas", "attic", release, "10.0.30.1", prefer=later)
+    yield time_server("nas", "attic", release, "10.0.30.1", prefer=True)
     yield AppsPool("nas", "tank")
     port = {"bind_mode": "published", "port_number": 8097 if later else 8096}
     values = {"network": {"web_port": port}}
