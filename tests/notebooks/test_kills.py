@@ -42,7 +42,7 @@ CUT_OFF = re.compile(
 )
 """What a record may say that was cut off by a kill or a power cut: never of what was sent."""
 IN_LINE = "another run is at work"
-SNAPSHOTS = "/var/lib/rancher/k3s/server/db/snapshots"
+SNAPSHOTS = "/var/lib/rancher/k3s/server/db"  # and the folder that holds them
 """K3s makes them twice a day: who is killed often has been at it for days."""
 
 
