@@ -86,10 +86,14 @@ def compact(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> Compa
         if node in number:
             passes[number[node]] = True
     first, other, width = [0], [], []
+    seen: dict[int, float] = {}  # an edge is read at one of its ends, and known at the other
     for here, (a, others) in enumerate(graph.adjacency()):
         for b, facts in others.items():
             there = number[b]
-            across = min(edge_limit((a, b), facts), limits[here], limits[there])
+            across = seen.pop(id(facts), -1.0)
+            if across < 0:
+                across = min(edge_limit((a, b), facts), limits[here], limits[there])
+                seen[id(facts)] = across
             if across > 0 and here != there:
                 other.append(there)
                 width.append(across)
