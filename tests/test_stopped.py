@@ -113,6 +113,7 @@ def test_it_goes_on_over_new_connections_and_sends_each_change_once(there):
     assert list(check(record)) == []
 
 
+@pytest.mark.sample
 def test_what_somebody_made_meanwhile_is_left_alone(there):
     world, config = there
     with planned(config) as (run, _):

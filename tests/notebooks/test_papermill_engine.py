@@ -86,6 +86,7 @@ def test_a_failed_cell_stops_the_run_and_its_error_is_all_that_is_said(tmp_path)
     assert runs[1].stderr.splitlines()[-2:] == ["Error: it is not so", "  next:  look"]
 
 
+@pytest.mark.sample
 def test_a_dead_kernel(tmp_path):
     ways = ("import os; os._exit(3)", "import os; os.kill(os.getpid(), 9)")
     runs = [
@@ -111,6 +112,7 @@ def _clearing_up(marker, *, then: str = "") -> str:
     ).replace("finally:", "except KeyboardInterrupt:" if then == "swallows" else "finally:")
 
 
+@pytest.mark.sample
 def test_a_time_out_lets_the_cell_clear_up(tmp_path):
     file = written(tmp_path / "in.ipynb", _clearing_up(tmp_path / "begun"), NEVER)
     ran = papermill(file, "--execution-timeout", "1").ended()
@@ -120,6 +122,7 @@ def test_a_time_out_lets_the_cell_clear_up(tmp_path):
     assert ran.kernels() == []
 
 
+@pytest.mark.sample
 def test_leaving_early_is_no_success(tmp_path):
     ran, failed = (
         papermill(written(tmp_path / str(n) / "in.ipynb", f"import sys; sys.exit({n})", NEVER))
@@ -165,6 +168,7 @@ def test_a_signal_while_the_kernel_starts_runs_no_cell(tmp_path):
     assert ran.kernels() == []
 
 
+@pytest.mark.sample
 def test_a_cell_that_will_not_end_is_broken_off_by_the_second_signal(tmp_path):
     begun, again = tmp_path / "begun", tmp_path / "again"
     file = written(
@@ -226,6 +230,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.sample
 def test_no_error_moves_the_terminal_of_whoever_runs_it(tmp_path):
     evil = r"x\x1b]52;c;cm0gLXJmIH4K\x07\x1b]0;title\x07\x9b31m\x08\x08\rDONE"
     plain = papermill(written(tmp_path / "a" / "in.ipynb", f"raise ValueError('{evil}')"))

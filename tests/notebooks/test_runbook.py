@@ -76,6 +76,7 @@ def planned_and_applied(papermill, tmp_path, book):
     return common, digest
 
 
+@pytest.mark.sample
 def test_plan_and_apply(papermill, tmp_path):
     with serve_twin(load_lab(LABS[SMALL]), tmp_path / "twin", before_phase=2, speed=20_000.0):
         planned_and_applied(papermill, tmp_path, SMALL)

@@ -137,6 +137,7 @@ def test_whatever_is_cut_off_the_same_command_finishes_it(standing, tmp_path, ki
     assert standing.run("verify").error is None
 
 
+@pytest.mark.sample
 def test_one_that_was_broken_off_is_named_and_cleared_away(standing):
     """The lock of its making is there, and a locked one is not destroyed by force."""
     digest = standing.planned()

@@ -69,6 +69,7 @@ def test_a_plan_names_the_guests_that_go_down_with_the_host(tmp_path, monkeypatc
         )
 
 
+@pytest.mark.sample
 def test_nobody_is_started_twice_who_has_not_agreed(tmp_path, monkeypatch):
     with served(tmp_path, path=CARDS, runbook="phase2") as there:
         there.surround(monkeypatch)

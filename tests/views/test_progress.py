@@ -84,6 +84,7 @@ with StepNews("machines") as news:
 note_card("the card", place=news.place)"""
 
 
+@pytest.mark.sample
 def test_the_news_of_a_run_are_shown_and_its_card_is_all_that_stays(tmp_path):
     notebook = new_notebook(cells=[new_code_cell(_STEP)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "P", "language": "python"}
