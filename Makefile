@@ -25,7 +25,8 @@ rehearse: $(INSTALLED)
 	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine or kube)"
+	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine or kube)" \
+	    $(addprefix --ignore tests/,contract real kube machine browser)
 	$(PY) -m pytest -q $(BOTH) -c tests/nbval.ini --rootdir . --nbval notebooks
 
 # Real programs in network namespaces of their own: needs root on Debian, and is skipped elsewhere.

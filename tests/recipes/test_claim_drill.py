@@ -131,6 +131,7 @@ def _first(bench, path):
     return repository.snapshots[0].files[path].data
 
 
+@pytest.mark.sample
 def test_cut_off_at_any_of_its_changes_it_ends_as_undisturbed(standing):
     bench, node, folder = standing
     for step in bench.steps[:-2]:

@@ -38,6 +38,7 @@ def house(surroundings):
         yield house
 
 
+@pytest.mark.sample
 def test_what_decays_is_found_and_nothing_else(house):
     try:
         told = house.decay(40.0).text

@@ -78,6 +78,7 @@ def test_a_plan_of_what_is_done_has_nothing_to_send(done):
     "vendor",
     [pytest.param("NVIDIA", marks=pytest.mark.sample), "AMD"],  # the former has a longer way
 )
+@pytest.mark.sample
 def test_after_whichever_step_it_was_killed_a_plan_ends_and_is_what_the_rest_sends(vendor):
     """The real cards hold no model yet, and those of the rehearsal come to hold some."""
     made = bench(described(*(ALONE if vendor == "NVIDIA" else EMBEDDINGS)))

@@ -56,6 +56,7 @@ def standing(tmp_path, monkeypatch):
         yield there
 
 
+@pytest.mark.sample
 def test_planned_from_what_it_says_and_sent_as_planned(standing):
     before = standing.world.state()
     planned = standing.run("plan")
