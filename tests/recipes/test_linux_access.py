@@ -260,3 +260,9 @@ def test_a_pool_for_apps_is_a_truenas_own():
 def test_what_is_to_be_made_on_a_system_that_no_runbook_sets_up_is_refused():
     with pytest.raises(LabError, match=r"nas\.nas.groups.family: no runbook sets up synology"):
         changed(load_lab(LAB), ("hosts.nas.os", {"kind": "synology"}))
+
+
+def test_what_is_there_on_such_a_system_is_described():
+    with_group = ("nas.nas", {"groups": {"family": {"exists": True}}})
+    shares = ("smb_shares", {})
+    changed(load_lab(LAB), ("hosts.nas.os", {"kind": "synology"}), with_group, shares)

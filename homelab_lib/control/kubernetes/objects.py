@@ -105,7 +105,7 @@ class Applied:
                 "delete it by hand if nothing needs it"
             )
         marked = labels | observed["metadata"].get("annotations", {})
-        if keeper := next((who for mark, who in _KEEPERS.items() if mark in marked), ""):
+        if keeper := next((who for sign, who in _KEEPERS.items() if sign in marked), ""):
             return Diff(
                 conflict=f"{self.name} has another {where}, and {keeper} keeps it: a change here "
                 "would be undone. Make it there, or have it leave this object to the lab"

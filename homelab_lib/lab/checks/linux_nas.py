@@ -54,12 +54,7 @@ def is_linux(lab: Lab, host: str) -> bool:
 def faults(lab: Lab) -> Iterator[Fault]:
     for name, nas in lab.nas.items():
         path = ("nas", name)
-        system = lab.system(name)
-        if system is not None and system.kind not in ("truenas", *LINUX):
-            for where in _to_be_made(path, nas):
-                what = f"no runbook sets up {system.kind} as a NAS"
-                yield Fault(where, f"{what}: do it by hand there, and say exists: true")
-        elif is_linux(lab, name):
+        if is_linux(lab, name):
             yield from _by_hand(path, nas)
             if nas.apps_pool is not None:
                 what = "only a TrueNAS has a pool for its apps; say in `containers` or `services`"
@@ -83,12 +78,12 @@ def faults(lab: Lab) -> Iterator[Fault]:
 
 def _by_hand(path: Steps, nas: Nas) -> Iterator[Fault]:
     for field, place in _BY_HAND.items():
-        for where in _to_be_made((*path, field), getattr(nas, field)):
+        for where in to_be_made((*path, field), getattr(nas, field)):
             what = f"no runbook sets that up on plain Linux: {place}. Do it by hand there, and "
             yield Fault(where, f"{what}leave it out here")
 
 
-def _to_be_made(path: Steps, value: object) -> Iterator[Steps]:
+def to_be_made(path: Steps, value: object) -> Iterator[Steps]:
     """Where something in it has a phase."""
     if isinstance(value, BaseModel):
         if getattr(value, "phase", None) is not None:
@@ -97,7 +92,7 @@ def _to_be_made(path: Steps, value: object) -> Iterator[Steps]:
         value = {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, dict):
         for key, each in value.items():
-            yield from _to_be_made((*path, key), each)
+            yield from to_be_made((*path, key), each)
 
 
 def _unknown(path: Steps, thing: Made) -> Iterator[Fault]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from homelab_lib.lab.accounts import NasUser
 from homelab_lib.lab.checks.addresses import ip, of_host
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
-from homelab_lib.lab.checks.linux_nas import is_linux
+from homelab_lib.lab.checks.linux_nas import is_linux, to_be_made
 from homelab_lib.lab.document import Steps
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.iscsi import Iscsi, IscsiPortal
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.nas import Nas, NfsService, SmbService
@@ -31,6 +32,7 @@ def faults(lab: Lab) -> Iterator[Fault]:
         if name not in lab.hosts:
             yield unknown(path, name, lab.hosts, "host")
             continue
+        yield from _set_up_by_nobody(path, nas, lab)
         yield from _accounts(path, nas, lab)
         yield from _access(path, nas, lab)
         yield from _tasks(path, nas, lab)
@@ -48,6 +50,15 @@ def faults(lab: Lab) -> Iterator[Fault]:
             disks = lab.hosts[name].disks
             here = (*path, "smart_tests", key, "disks")
             yield from each_known(here, test.disks, disks, f"disk of {name}")
+
+
+def _set_up_by_nobody(path: Steps, nas: Nas, lab: Lab) -> Iterator[Fault]:
+    """What is to be made on a system that no runbook sets up as a NAS."""
+    system = lab.system(nas.name)
+    if system is not None and system.kind not in ("truenas", *LINUX):
+        for where in to_be_made(path, nas):
+            what = f"no runbook sets up {system.kind} as a NAS"
+            yield Fault(where, f"{what}: do it by hand there, and say exists: true")
 
 
 def _pools(lab: Lab, host: str) -> list[str]:
