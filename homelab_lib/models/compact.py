@@ -2,10 +2,11 @@
 
 A graph of names keeps a dictionary for each node and each edge, and from some thousand hosts on it
 fits no cache any more: each look is a wait for memory. So what is asked is read once, in the
-graph's order, and the way goes on over rows of small numbers.
+graph's order, and the way goes on over rows of numbers that lie side by side.
 """
 
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from homelab_lib.models.carried import ENDS, Node, checked, edge_limit, node_limit
@@ -36,17 +37,17 @@ class Compact(NamedTuple):
 
     nodes: list[Node]
     number: dict[Node, int]
-    passes: list[bool]
+    passes: bytearray
     owner: list[Node | None]
-    first: list[int]
-    other: list[int]
-    width: list[float]
+    first: "array[int]"
+    other: "array[int]"
+    width: "array[float]"
 
-    def near(self, node: int) -> list[int]:
+    def near(self, node: int) -> "array[int]":
         """The neighbours of a node."""
         return self.other[self.first[node] : self.first[node + 1]]
 
-    def across(self, node: int) -> list[float]:
+    def across(self, node: int) -> "array[float]":
         """What the way to each neighbour carries [bit/s]."""
         return self.width[self.first[node] : self.first[node + 1]]
 
@@ -54,7 +55,7 @@ class Compact(NamedTuple):
         """What the way to a neighbour carries [bit/s]."""
         return self.width[self.other.index(neighbour, self.first[node], self.first[node + 1])]
 
-    def doors(self, node: int) -> list[int]:
+    def doors(self, node: int) -> Sequence[int]:
         """Where a node is on networks: itself if it passes traffic on, else its neighbours."""
         return [node] if self.passes[node] else [n for n in self.near(node) if self.passes[n]]
 
@@ -75,7 +76,7 @@ def compact(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> Compa
         A graph that is directed, or a negative bandwidth.
     """
     checked(graph)
-    limits, passes, owner = [], [], []
+    limits, passes, owner = array("d"), bytearray(), []
     for node, facts in graph.nodes(data=True):
         limits.append(node_limit(node, facts))
         passes.append(facts.get("kind") not in ENDS)
@@ -85,7 +86,7 @@ def compact(graph: "networkx.Graph", forwarding: Collection[Node] = ()) -> Compa
     for node in forwarding:
         if node in number:
             passes[number[node]] = True
-    first, other, width = [0], [], []
+    first, other, width = array("i", [0]), array("i"), array("d")
     seen: dict[int, float] = {}  # an edge is read at one of its ends, and known at the other
     for here, (a, others) in enumerate(graph.adjacency()):
         for b, facts in others.items():

@@ -11,6 +11,8 @@ lying on one spanning tree; I. Pohl, "Bi-directional search", Machine Intelligen
 
 import heapq
 import math
+from array import array
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -193,10 +195,10 @@ class _Tree(NamedTuple):
     """A spanning tree of each network: by node its parent, what the way there carries [bit/s], how
     deep it lies, and the root; -1 for the root of what is on none."""
 
-    parent: list[int]
-    width: list[float]
-    depth: list[int]
-    root: list[int]
+    parent: "array[int]"
+    width: "array[float]"
+    depth: "array[int]"
+    root: "array[int]"
 
     def climb(self, a: int, b: int) -> tuple[float, list[int]]:
         """The path between two nodes of one tree, and what it carries [bit/s]."""
@@ -210,19 +212,31 @@ class _Tree(NamedTuple):
 
 def _spanning_tree(net: Compact) -> _Tree:
     count = len(net.nodes)
-    tree = _Tree([-1] * count, [math.inf] * count, [0] * count, [-1] * count)
-    pushed = 0
+    none = array("i", [-1]) * count
+    tree = _Tree(none[:], array("d", [math.inf]) * count, array("i", [0]) * count, none)
     starts = [node for node in range(count) if net.passes[node]]
     for start in sorted(starts, key=lambda n: net.first[n] - net.first[n + 1]):
-        waiting = [] if tree.root[start] >= 0 else [(-math.inf, 0, 0, start, start)]
-        while waiting:
-            width, level, _, here, came = heapq.heappop(waiting)
+        if tree.root[start] >= 0:
+            continue
+        # Widths and levels are few: those alike wait in a row of their own, in the order they came.
+        keys = [(-math.inf, 0)]
+        waiting = {keys[0]: deque([(start, start)])}
+        while keys:
+            width, level = key = keys[0]
+            if not (row := waiting[key]):
+                heapq.heappop(keys)
+                del waiting[key]
+                continue
+            here, came = row.popleft()
             if tree.root[here] >= 0:
                 continue
             tree.parent[here], tree.width[here] = came, -width
             tree.depth[here], tree.root[here] = level, start
             for there, across in zip(net.near(here), net.across(here), strict=True):
                 if net.passes[there] and tree.root[there] < 0:
-                    pushed += 1
-                    heapq.heappush(waiting, (-across, level + 1, pushed, there, here))
+                    key = (-across, level + 1)
+                    if key not in waiting:
+                        waiting[key] = deque()
+                        heapq.heappush(keys, key)
+                    waiting[key].append((there, here))
     return tree

@@ -12,8 +12,9 @@ J. Hopcroft, R. Tarjan, "Algorithm 447: efficient algorithms for graph manipulat
 Communications of the ACM 16 (1973): cut vertices, bridges and blocks in linear time.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from homelab_lib.models.blocks import BlockTree
@@ -152,14 +153,14 @@ def _joined(
 ) -> list[bool]:
     """Whether each pair is joined, by a network or by an edge of its own."""
 
-    def left(node: int) -> list[int]:
+    def left(node: int) -> Sequence[int]:
         """The neighbours of a node that are still so."""
-        near = net.near(node)
+        near: Sequence[int] = net.near(node)
         if dead:
             near = [other for other in near if other not in dead]
         return [other for other in near if other not in cut] if node in cut else near
 
-    label = [-1] * len(net.nodes)
+    label = array("i", [-1]) * len(net.nodes)
     for start, passes in enumerate(net.passes):
         waiting = [start] if passes and label[start] < 0 and start not in dead else []
         while waiting:
