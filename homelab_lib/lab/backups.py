@@ -161,8 +161,8 @@ class GuestDrill(Made):
     )
     from_paper: SecretReference | None = Field(
         None,
-        description="Where the key to that repository is taken from that stands on paper: nothing "
-        "of what the host holds is used.",
+        description="Where the key is taken from that stands on paper: that of the copy's "
+        "repository, or else of the backup server. Nothing of what the host holds is used.",
     )
     vm: Slug = Field(description="The VM.")
     vmid: VmId = Field(description="Number that nobody has, under which it is restored.")
@@ -171,12 +171,6 @@ class GuestDrill(Made):
     seed: Positive = Field(1, description="Which ones: another number picks others.")
     every_days: Positive = Field(90, description="How old the last drill may be [days].")
     start: bool = Field(False, description="Whether it is started, too, without its network.")
-
-    @model_validator(mode="after")
-    def _by_whom(self) -> Self:
-        if self.from_paper and self.carried_by is None:
-            raise ValueError("from_paper: says how a copy is read; name that under carried_by:")
-        return self
 
 
 class ClaimDrill(Made):

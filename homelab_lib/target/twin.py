@@ -31,6 +31,7 @@ from homelab_lib.twin.built import built
 from homelab_lib.twin.clock import SimulatedClock
 from homelab_lib.twin.decays import Decay, drawn
 from homelab_lib.twin.fidelity import rests_on
+from homelab_lib.twin.proxmox.backup_servers import key_printed
 from homelab_lib.twin.seeding import seeded
 from homelab_lib.twin.server import serve
 from homelab_lib.twin.world import World
@@ -199,6 +200,8 @@ class TwinTarget:
             try:
                 return found.reveal()
             except SecretUnresolved:
+                if (printed := key_printed(self.world, reference)) is not None:
+                    return printed
                 made_up = self.seal(reference)[:_MADE_UP_CHARACTERS]
                 is_address = reference.upper().endswith(_ADDRESSES)
                 return f"https://hooks.invalid/{made_up}" if is_address else made_up

@@ -19,10 +19,11 @@ VM = "/nodes/{node}/qemu/{vmid}"
 PVESM = {
     "set": ("PUT", "/storage/{storage}", ("storage",)),
     "add": ("POST", "/storage", ("type", "storage")),
+    "remove": ("DELETE", "/storage/{storage}", ("storage",)),
     "status": ("GET", "/nodes/{node}/storage", ()),
     "list": ("GET", "/nodes/{node}/storage/{storage}/content", ("storage",)),
 }
-OWN = {("pvesm", "path"), ("pct", "unlock"), ("qm", "unlock")}
+OWN = {("pvesm", "path"), ("pvesm", "extractconfig"), ("pct", "unlock"), ("qm", "unlock")}
 """What a program does by itself, without a method of the API: the words after it are an id."""
 BESIDES = {
     ("/nodes/{node}/disks/list", "type"): "`PVE::Diskmanage::get_disks` sets it",

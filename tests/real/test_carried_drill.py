@@ -89,7 +89,7 @@ def test_the_newest_archive_of_that_vm_comes_through_unpacked(node, bucket, rott
     words = ("restic", "--no-cache", "-r", url)
     carried = Carried("vms", tags(LAB, "vms"), words, Secret("env:KEY", lambda: paper))
     drill = GuestDrill(
-        "here", "pve", "fire", "local", 201, "web", 9201, "fast", 3, 1, 9.0, False, LAB, carried
+        "here", "pve", "fire", carried, 201, "web", 9201, "fast", 3, 1, 9.0, False, LAB
     )
     if rotten:
         paper = f"another key\n{LOGIN[0]}\n{LOGIN[1]}\n"

@@ -35,7 +35,8 @@ def test_each_call_says_what_it_rests_on():
     known = {f"pvesh {VERBS[verb]} {path}" for verb, path in METHODS}
     known |= {f"qm {name}" for name in (*COMMANDS, "status", "unlock", "guest exec")}
     known |= {f"pct {name}" for name in (*pct.COMMANDS, "unlock")}
-    known |= {f"pvesm {name}" for name in ("add", "set", "status", "list", "path")}
+    known |= {f"pvesm {name}" for name in ("add", "set", "remove", "status", "list", "path")}
+    known.add("pvesm extractconfig")
     known |= {"pveversion", "losetup"}
     known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
     known |= {*boot_loader.bodies, "proxmox-boot-tool status", "proxmox-boot-tool kernel list"}

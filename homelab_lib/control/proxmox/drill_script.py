@@ -1,7 +1,8 @@
 """What a drill of a whole VM sends: one script, which restores, looks, compares and takes away.
 
-Restored it is from the newest backup on one of the node's storages, or from a copy by restic that
-carries such backups: its archive is then piped through, unpacked, and never lies anywhere.
+Restored it is from the newest backup on one of the node's storages, from a backup server that is
+entered for this alone and left again, or from a copy by restic that carries such backups: its
+archive is then piped through, unpacked, and never lies anywhere.
 
 Sources: `create_vm` with ``archive``, `restore_merge_config`, `restore_vma_archive` (qemu-server
 9.2): options that are given go before those of the backup, so that it never stands there with
@@ -15,7 +16,7 @@ from homelab_lib.control.linux.drills import COPY, FROM_PAPER, LOGIN, NOTE
 
 # $1 folder of its own, $2 the note, $3 number of the restored one.
 BEGIN = (
-    'set -eu; umask 077; d="$1" r="$2" n="$3"; loop= ours=; '
+    'set -eu; umask 077; d="$1" r="$2" n="$3"; loop= ours= paper= entered=; '
     'unseen() { ! findmnt "$d/disk" > /dev/null 2>&1 || umount "$d/disk"; '
     '[ -z "$loop" ] || losetup -d "$loop"; loop=; }; '
     'away() { unseen || true; if [ -n "$ours" ]; then qm stop "$n" > /dev/null 2>&1 || true; '
@@ -24,7 +25,10 @@ BEGIN = (
     'echo "VM $n is still there: qm destroy $n" >&2; fi; '
     'rm -f -- "$d/said" "$d/config" "$d/nets" "$d/task" "$d/list" "$d/now" "$d/why" "$d/broke" '
     '"$r.why"; '
-    'rmdir -- "$d/disk" "$d" 2> /dev/null || true; }; '
+    'rmdir -- "$d/disk" "$d" 2> /dev/null || true; '
+    '[ -z "$paper" ] || rm -f -- "$paper" "$paper.key"; '
+    '[ -z "$entered" ] || pvesm remove "$entered" || '
+    'echo "storage $entered is still there: pvesm remove $entered" >&2; }; '
 )
 CLEAR = BEGIN + (
     'shift 3; for v in "$@"; do for loop in $(losetup -n -O NAME -j "$(pvesm path "$v")"); do '
@@ -32,19 +36,29 @@ CLEAR = BEGIN + (
     "2>&1"
 )
 # $4 seed, $5 how many, $6 where backups are, or what their copies are tagged with, $7 whose, $8
-# where to, $9 node; name, the lab's tag; of a copy, where the paper's lines are, and restic.
+# where to, $9 node; name, the lab's tag, where the paper's lines are; restic, or what `pvesm` is
+# told of a server.
 _BEGUN = (
-    'seed="$4" want="$5" from="$6" orig="$7" onto="$8" node="$9"; shift 9; name="$1" mark="$2"; '
-    'shift 2; trap away EXIT; mkdir -p -- "$d/disk" "${r%/*}"; : > "$d/said"; : > "$d/why"; '
-    'rm -f -- "$d/broke"; '
+    'seed="$4" want="$5" from="$6" orig="$7" onto="$8" node="$9"; shift 9; name="$1" mark="$2" '
+    'paper="$3"; shift 3; trap away EXIT; mkdir -p -- "$d/disk" "${r%/*}"; '
+    ': > "$d/said"; : > "$d/why"; rm -f -- "$d/broke"; '
 )
+# One of a single byte, or none, is being made, or was broken off.
 _ON_STORAGE = (
     'snap=$(pvesm list "$from" --content backup --vmid "$orig" | '
-    'sed -n "s/^\\([^ ]*:backup\\/[^ ]*\\) .*/\\1/p" | sort | tail -n 1); '
+    'sed -n "/ backup  *[01] /d; s/^\\([^ ]*:backup\\/[^ ]*\\) .*/\\1/p" | sort | tail -n 1); '
     '[ -n "$snap" ] || { echo "there is no backup of VM $orig on $from" >&2; exit 1; }; '
 )
 # It is read once, and gone.
-_PAPER = 'paper="$1"; shift; { ' + FROM_PAPER + LOGIN + '} < "$paper"; rm -f -- "$paper"; '
+_PAPER = "{ " + FROM_PAPER + LOGIN + '} < "$paper"; rm -f -- "$paper"; '
+# A server: the token's secret in the paper's first line, and then the key, which has to be a file.
+# To read a backup's options takes the key that it was encrypted by: with another one nothing is
+# restored, and the client says whose it is.
+_ENTER = (
+    'sed 1d "$paper" > "$paper.key"; pvesm add pbs "$from" "$@" --password < "$paper" > /dev/null; '
+    'entered="$from"; rm -f -- "$paper" "$paper.key"; '
+)
+_OPENS = 'pvesm extractconfig "$snap" > "$d/config"; '
 _IN_COPY = (
     'tag="$from"; ' + COPY + 'copy="$snap"; "$@" ls "$copy" > "$d/list"; '
     # Beside an archive lie its log and its notes.
@@ -106,7 +120,9 @@ _JUDGED = (
     + 'else cat "$d/why" "$d/task" >&2; echo "lost the whole VM" >> "$d/said"; fi; '
     + NOTE
 )
-FROM_STORAGE = BEGIN + _BEGUN + _ON_STORAGE + 'archive="$snap"; upid=$(' + _RESTORE + _JUDGED
+_FROM_STORAGE = 'archive="$snap"; upid=$(' + _RESTORE + _JUDGED
+FROM_STORAGE = BEGIN + _BEGUN + _ON_STORAGE + _FROM_STORAGE
+FROM_SERVER_BY_PAPER = BEGIN + _BEGUN + _ENTER + _ON_STORAGE + _OPENS + _FROM_STORAGE
 _FROM_COPY = _IN_COPY + "archive=-; upid=$(" + _PIPED + _RESTORE + _JUDGED
 FROM_COPY = BEGIN + _BEGUN + _FROM_COPY
 FROM_COPY_BY_PAPER = BEGIN + _BEGUN + _PAPER + _FROM_COPY

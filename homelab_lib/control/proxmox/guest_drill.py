@@ -7,15 +7,13 @@ picked by a seed, and their checksums compared with those that the guest agent o
 tells. All of it is one command, which takes away what it made however it ends: a restore that fails
 leaves a torso behind.
 
-It is restored from the storage that it is backed up to, or from a copy by restic that carries what
-lies there to another place: what is there of a Proxmox Backup Server are chunks, from which nobody
-but another such server makes a VM.
+What it is restored from, `drill_sources` says.
 
 Sources: see `drill_script`; `PVE::API2::Storage::Status` (pve-manager 9.2) for what is free.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.answers import Shape, whole
@@ -24,6 +22,7 @@ from homelab_lib.control.linux.drills import FOLDER, is_held, last_held
 from homelab_lib.control.proxmox import drill_script as script
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
+from homelab_lib.control.proxmox.drill_sources import Entered, Source
 from homelab_lib.control.proxmox.guest import guest_addresses
 from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host, Progress
 from homelab_lib.secret import Secret
@@ -41,27 +40,6 @@ _KEEP_PAPER = 'umask 077; cat > "$1"'
 
 
 @dataclass(frozen=True)
-class Carried:
-    """A copy by restic that carries the backups of a storage to another place.
-
-    Parameters
-    ----------
-    backup, tags
-        What it is called, and what marks its snapshots.
-    words
-        How restic is called to get at it.
-    paper
-        What stands on paper, a line each: the key and the login at an S3. None: what lies on the
-        node is used.
-    """
-
-    backup: str
-    tags: str
-    words: tuple[str, ...]
-    paper: Secret | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class GuestDrill:
     """A VM that was restored beside itself and found whole, not longer ago than was promised.
 
@@ -71,8 +49,10 @@ class GuestDrill:
         The machine, and its node name.
     drill
         The drill's name.
-    source, vmid, vm_name
-        The storage with the backups, and whose.
+    source
+        What it is restored from.
+    vmid, vm_name
+        Whose backup.
     as_vmid, storage
         The number under which it is restored, and onto what.
     files, seed
@@ -83,14 +63,12 @@ class GuestDrill:
         Whether it is started, too.
     lab
         The lab whose drill it is.
-    carried
-        The copy that it is restored from; None: from ``source`` itself.
     """
 
     host: str
     node: str
     drill: str
-    source: str
+    source: Source
     vmid: int
     vm_name: str
     as_vmid: int
@@ -100,7 +78,6 @@ class GuestDrill:
     within_s: float
     start: bool
     lab: str
-    carried: Carried | None = None
     timeout_s: float = 14_400.0
 
     @property
@@ -124,6 +101,8 @@ class GuestDrill:
         stores = api(host, f"/nodes/{self.node}/storage", *options, shape=_STORES)
         guests = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
         found = last | self._has_the_number(host, guests, stores)
+        if isinstance(self.source, Entered):
+            found["entered"] = self.source.left(host)
         if is_held(last, self.within_s):
             return found
         free = next((row.get("avail", 0) for row in stores if row["storage"] == self.storage), 0)
@@ -166,6 +145,15 @@ class GuestDrill:
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         due = not is_held(observed, self.within_s)
+        cleared: tuple[Change, ...] = ()
+        if isinstance(self.source, Entered) and observed["entered"] is not None:
+            if other := self.source.other(observed["entered"]):
+                return Diff(
+                    conflict=f"storage {self.source.storage} is there, with {other}: the drill was "
+                    "to enter its server under that name. Look whose it is; `pvesm remove` takes "
+                    "it away, and nothing that is on it"
+                )
+            cleared = (self.source.leaving(self.name),)
         if observed["left"]:
             call = self._sent(script.CLEAR, *observed["volumes"])
             clear = Change(
@@ -175,9 +163,9 @@ class GuestDrill:
                 replaces=f"{observed['taken']}, with {', '.join(observed['volumes']) or 'no disk'}",
                 undo=f"{NOT_UNDONE}: it was a copy, and the backup that it came from stays",
             )
-            return Diff((clear, *(self._drilling() if due else ())))
+            return Diff((*cleared, clear, *(self._drilling() if due else ())))
         if not due:
-            return Diff()
+            return Diff(cleared)
         if observed["taken"] or observed["volumes"]:
             what = observed["taken"] or ", ".join(observed["volumes"])
             return Diff(
@@ -190,25 +178,19 @@ class GuestDrill:
                 f"{self.storage} has {observed['free_bytes'] / 2**30:.0f} GiB free: what fills it "
                 "up takes the guests that run on it along. Give the drill another storage, or room"
             )
-        return Diff(self._drilling())
+        return Diff((*cleared, *self._drilling()))
 
     def _drilling(self) -> tuple[Change, ...]:
-        carried, gone = self.carried, (self.restored,)
-        lines, more = script.FROM_STORAGE, tuple[str, ...]()
-        from_, before = "the newest backup", tuple[Change, ...]()
-        if carried is not None:
-            lines, more = script.FROM_COPY, carried.words
-            from_ = f"what the newest copy of {carried.backup} carries"
-        if carried is not None and carried.paper is not None:
-            lines, more = script.FROM_COPY_BY_PAPER, (self._paper, *more)
-            from_ += ", with the key on paper alone,"
-            before = (self._read_from(carried.paper),)
+        source, gone = self.source, (self.restored,)
+        lines, paper, before = source.lines, "", tuple[Change, ...]()
+        if source.paper is not None:
+            paper, before = self._paper, (self._read_from(source.paper),)
         words = (
-            *(str(self.seed), str(self.files), carried.tags if carried else self.source),
-            *(str(self.vmid), self.storage, self.node, self._called, mark.tag(self.lab), *more),
+            *(str(self.seed), str(self.files), source.place, str(self.vmid), self.storage),
+            *(self.node, self._called, mark.tag(self.lab), paper or "", *source.words(paper)),
         )
         what = (
-            f"restore {from_} of {self.vm_name} as VM {self.as_vmid} on {self.storage}, "
+            f"restore {source.told} of {self.vm_name} as VM {self.as_vmid} on {self.storage}, "
             f"with new addresses, links down and no cards; compare {self.files} of its files with "
             f"those of the running {self.vm_name}"
         )

@@ -8,6 +8,7 @@ from homelab_lib.lab.backups import CONFIGURATIONS, GuestBackup, GuestDrill
 from homelab_lib.lab.checks.fault import Fault, twice, unknown
 from homelab_lib.lab.lab import Lab
 from homelab_lib.lab.per_host import every
+from homelab_lib.lab.storage import VmStorage
 
 _DEBIANS = ("debian", "linux", "proxmox")
 _TOKEN = re.compile(r"[^\s:/@!]+@pbs![A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -182,6 +183,8 @@ def _of_guests(lab: Lab) -> Iterator[Fault]:
             yield unknown((*path, "storage"), drill.storage, fit, where)
         if drill.carried_by is not None:
             yield from _carried(lab, drill.carried_by, drill, backup)
+        elif drill.from_paper and backup.storage in stores:
+            yield from _entered(stores[backup.storage], backup, (*path, "from_paper"))
     numbers = ((("backups", "guest_drills", n, "vmid"), d.vmid)
                for n, d in kept.guest_drills.items())  # fmt: skip
     yield from twice(numbers, "the number")
@@ -202,6 +205,25 @@ def _carried(lab: Lab, name: str, drill: GuestDrill, backup: GuestBackup) -> Ite
             "from_paper, or have it made there"
         )
         yield Fault((*path, "carried_by"), what)
+
+
+def _entered(store: VmStorage, backup: GuestBackup, path: tuple[str, ...]) -> Iterator[Fault]:
+    """What a backup server has to be that is entered by what stands on paper."""
+    if store.kind != "pbs":
+        what = (
+            f"{store.name} is no backup server, and {path[2]} names no copy of what lies there: "
+            "write that under carried_by"
+        )
+        yield Fault(path, what)
+        return
+    if not backup.offsite:
+        what = f"{store.name} is in the house: what is lost with it is not brought back by it"
+        yield Fault(path, f"{what}; if it is not, write  offsite: true  for {backup.name}")
+    if not store.encrypted:
+        yield Fault(path, f"{store.name} is not encrypted, and has no key that stood on paper")
+    if store.fingerprint is None:
+        what = "after a fire nobody asks a server of the lab by which certificate it is known"
+        yield Fault(path, f"{what}: write the fingerprint of {store.name} down")
 
 
 def _of_a_cloud_image(lab: Lab, vm: str) -> bool:

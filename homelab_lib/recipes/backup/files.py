@@ -27,8 +27,9 @@ from homelab_lib.lab.archives import archives_copied, only_archives
 from homelab_lib.lab.backups import FileBackup, Repository, RestoreDrill
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.backup import claims, configurations, guest_drills, guests, servers
+from homelab_lib.recipes.backup.paper import of_repository
 from homelab_lib.recipes.backup.promised import copied, drilled, is_new, kept
-from homelab_lib.recipes.backup.restic import on_paper, reached
+from homelab_lib.recipes.backup.restic import reached
 from homelab_lib.recipes.nas import cloud
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
 from homelab_lib.wiring.carried_on import backups_carried_on
@@ -257,7 +258,7 @@ def _drill(lab: Lab, drill: RestoreDrill, made: list[FileBackup]) -> Iterator[St
             drill.every_days * _DAY_S,
             drill.what,
             files.repository.url if paper else "",
-            on_paper(files.repository, str(drill.from_paper), ctx) if paper else None,
+            of_repository(files.repository, str(drill.from_paper), ctx) if paper else None,
             drill.needed,
         )
 

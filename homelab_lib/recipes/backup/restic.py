@@ -36,21 +36,6 @@ def reached(lab: Lab, machine: str, repository: Repository, ctx: Context) -> Ite
     yield control.Repository(machine, access, lab.name, shared=repository.exists)
 
 
-def on_paper(repository: Repository, key: str, ctx: Context) -> Secret:
-    """What stands on the paper of a repository at an S3, a line each: the key, and the login.
-
-    Parameters
-    ----------
-    repository, key
-        The repository, and where its key is taken from.
-    ctx
-        Of the step that wants it.
-    """
-    login = (repository.secrets["access_key_id"], repository.secrets["secret_access_key"])
-    parts = [ctx.secret(each) for each in (key, *login)]
-    return Secret(parts[0].name, lambda: "".join(each.reveal().strip() + "\n" for each in parts))
-
-
 def _line(secret: Secret) -> Secret:
     return Secret(secret.name, lambda: secret.reveal().strip() + "\n")
 

@@ -76,9 +76,10 @@ _READ_FROM: dict[str, tuple[str, ...]] = {
         "pvesh get /nodes/{node}/storage",
         "pvesh get /nodes/{node}/storage/{storage}/content",
         "pvesh create /nodes/{node}/storage/{storage}/download-url",
-        *("pvesm set", "pvesm status", "pvesm list"),
+        "pvesh delete /storage/{storage}",
+        *("pvesm set", "pvesm status", "pvesm list", "pvesm remove"),
     ),
-    _PLUGINS: ("pvesm path", "pvesm add"),
+    _PLUGINS: ("pvesm path", "pvesm add", "pvesm extractconfig"),
     _DISKS: (
         "pvesh get /nodes/{node}/disks/list",
         "pvesh get /nodes/{node}/disks/zfs",

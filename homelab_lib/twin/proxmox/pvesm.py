@@ -3,8 +3,10 @@
 Source: `PVE::CLI::pvesm` (pve-storage 9.1), `pveversion` (pve-manager 9.2).
 """
 
+from functools import partial
 from typing import Any
 
+from homelab_lib.twin.machine.entry import FileError
 from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
 from homelab_lib.twin.proxmox.api import invoke, replied
 from homelab_lib.twin.proxmox.arguments import parse_arguments
@@ -13,11 +15,14 @@ from homelab_lib.twin.proxmox.methods import METHODS
 from homelab_lib.twin.proxmox.node import ProxmoxNode
 from homelab_lib.twin.proxmox.node_calls import running_commit
 from homelab_lib.twin.proxmox.releases import series
+from homelab_lib.twin.proxmox.restoring import config_in
+from homelab_lib.twin.proxmox.schema import PveError
 
 pvesm = Commands()
 _COMMANDS = {
     "set": ("PUT", "/storage/{storage}", ("storage",)),
     "add": ("POST", "/storage", ("type", "storage")),
+    "remove": ("DELETE", "/storage/{storage}", ("storage",)),
     "status": ("GET", "/nodes/{node}/storage", ()),
     "list": ("GET", "/nodes/{node}/storage/{storage}/content", ("storage",)),
 }
@@ -31,6 +36,8 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     name, *words = [*call.argv[1:], ""][: max(len(call.argv) - 1, 1)]
     if name == "path" and len(words) == 1:
         return replied(lambda: path_printed(node, words[0]), lambda path: Reply(0, f"{path}\n"))
+    if name == "extractconfig" and len(words) == 1:
+        return replied(lambda: config_in(node, words[0]), lambda text: Reply(0, f"{text}\n"))
     if name == "add" and words[-1:] == ["--password"]:  # without a terminal a line is read
         given = call.stdin.decode()
         if not given:
@@ -42,11 +49,22 @@ def run(node: ProxmoxNode, call: Call) -> Reply:
     method = METHODS[verb, path]
     schema = {key: rule for key, rule in method.parameters.items() if key != "node"}
     here = {"node": node.node} if "node" in method.parameters else {}
+    read = {"encryption-key": partial(_key_in, node)} if name in ("add", "set") else {}
 
     def answer() -> Any:
-        return invoke(node, method, parse_arguments(words, schema, arguments) | here)
+        return invoke(node, method, parse_arguments(words, schema, arguments, read) | here)
 
-    return replied(answer, {"set": _quiet, "add": _quiet, "status": _status, "list": _list}[name])
+    return replied(answer, {"status": _status, "list": _list}.get(name, _quiet))
+
+
+def _key_in(node: ProxmoxNode, given: str) -> str:
+    """A key is named by the file that it is in, or is drawn."""
+    if given == "autogen":
+        return given
+    try:
+        return node.files.read(given).decode()
+    except FileError as error:
+        raise PveError(f"can't open '{given}' - {error.says}") from None
 
 
 def _quiet(value: Any) -> Reply:

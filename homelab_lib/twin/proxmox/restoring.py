@@ -14,6 +14,7 @@ import re
 from homelab_lib.twin.proxmox.api import Given, Later, Task
 from homelab_lib.twin.proxmox.archives import Archive, Written
 from homelab_lib.twin.proxmox.backup_calls import archives_of
+from homelab_lib.twin.proxmox.backup_servers import not_opened
 from homelab_lib.twin.proxmox.devices import NETS
 from homelab_lib.twin.proxmox.disks import cloud_init_disk, identifier, with_mac
 from homelab_lib.twin.proxmox.drives import DISKS
@@ -37,6 +38,10 @@ PIPED = "-"
 _NO_VMA = (
     "command 'vma extract -v -r /var/tmp/vzdumptmp4711.fifo - /var/tmp/vzdumptmp4711' failed: got "
     "signal 5"
+)
+_CLIENT_FAILED = (
+    "command '/usr/bin/proxmox-backup-client restore '--crypt-mode=encrypt' '--keyfd=12' {} "
+    "index.json /var/tmp/vzdumptmp4711/index.json --repository {}:{}' failed: exit code 255"
 )
 _LEFT = (
     "error before or during data restore, some or all disks were not completely restored. "
@@ -77,6 +82,8 @@ def restored(node: ProxmoxNode, given: Given) -> Later:
             config = _config(node, vm, archive, given)
             if archive.broken:
                 raise PveError(archive.broken)
+            if _is_served(node, given["archive"]):
+                _open(node, given["archive"], archive)
         except PveError as error:
             node.stores.free_volumes(vmid)
             stub = there is not None or _is_served(node, given["archive"])
@@ -104,6 +111,30 @@ def _kept_from(vm: VirtualMachine) -> str:
 
 def _is_served(node: ProxmoxNode, volid: str) -> bool:
     return volid[0] != PIPED and node.stores.named(volid.partition(":")[0]).kind == "pbs"
+
+
+def _open(node: ProxmoxNode, volid: str, archive: Archive) -> None:
+    store = node.stores.named(volid.partition(":")[0])
+    if not_opened(store, archive):  # why, is in the task's log
+        at = f"{store.options.get('username')}@{store.options.get('server')}"
+        name = volid.partition(":backup/")[2]
+        raise PveError(_CLIENT_FAILED.format(name, at, store.options.get("datastore")))
+
+
+def config_in(node: ProxmoxNode, volid: str) -> str:
+    """The options that a backup has, as they are written.
+
+    Raises
+    ------
+    PveError
+        There is no such backup, or it can't be read.
+    """
+    archive = _archive(node, volid)
+    if _is_served(node, volid):
+        why = not_opened(node.stores.named(volid.partition(":")[0]), archive)
+        if why:
+            raise PveError(f"proxmox-backup-client failed: Error: {why}")
+    return "".join(f"{key}: {value}\n" for key, value in archive.config.items())
 
 
 def _archive(node: ProxmoxNode, volid: str) -> Archive:

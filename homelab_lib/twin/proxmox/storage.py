@@ -51,6 +51,9 @@ class Store:
         Backups of guests, by what stands behind ``backup/`` in their names.
     full
         No backup fits on it any more.
+    key
+        Fingerprint of the key that was entered here to encrypt backups by, whatever is said of it;
+        empty: it is not known here, but by what is configured.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Store:
     enabled: bool = True
     archives: dict[str, Archive] = field(default_factory=dict)
     full: bool = False
+    key: str = ""
 
     @property
     def thin(self) -> bool:

@@ -11,7 +11,7 @@ from homelab_lib.twin.machine.surroundings import NetError
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.archives import archive_called, form_of
 from homelab_lib.twin.proxmox.backup_calls import listed
-from homelab_lib.twin.proxmox.backup_servers import entered, why_not
+from homelab_lib.twin.proxmox.backup_servers import entered, left, why_not
 from homelab_lib.twin.proxmox.formats import (
     BOOLEAN,
     CONTENT,
@@ -200,6 +200,15 @@ def _update(node: ProxmoxNode, given: Given) -> Any:
         store.enabled = given.pop("disable") != "1"
     store.options |= given
     return {"storage": store.name, "type": store.kind}
+
+
+@calls("DELETE", "/storage/{storage}")
+def _delete(node: ProxmoxNode, given: Given) -> Any:
+    """What is on it stays where it is: it is only no storage of the cluster any more."""
+    store = node.stores.named(given["storage"])
+    if store.kind == "pbs":
+        left(node, store)
+    del node.stores[store.name]
 
 
 @calls("POST", "/nodes/{node}/storage/{storage}/download-url", DOWNLOAD)
