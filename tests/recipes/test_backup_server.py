@@ -1,5 +1,8 @@
 """A Proxmox Backup Server as a place for backups: entered by a token, known by its certificate."""
 
+import copy
+from dataclasses import replace
+
 import pytest
 
 from homelab_lib.errors import BadParameter
@@ -7,6 +10,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.storage import VmStorage
 from homelab_lib.recipes.backup import files as backup
+from homelab_lib.twin.proxmox.archives import Archive
 from recipes.bench import Bench
 from recipes.onto_pbs import ENTERED, GUESTS, SECRET
 
@@ -115,6 +119,41 @@ def test_what_the_server_found_broken_is_not_good():
     step, said = bench.stops()
     assert step == "guests-vms"
     assert "the look through it failed: k3s-control" in said
+
+
+def test_a_backup_that_was_broken_off_is_none():
+    """Its server lists it, and knows no size: the plugin then says 1 (list_volumes)."""
+    bench, node, server = bench_of()
+    assert bench.stops() == ("", "")
+    [whole] = server.datastores["house"].values()
+    bench.world.clock.sleep(3 * 86_400)
+    for each in [name for name in server.datastores["house"] if name != whole.server_name]:
+        del server.datastores["house"][each]
+    torn = Archive("qemu", VM, whole.made_s + 2.9 * 86_400, size_bytes=1, broken="no index.json")
+    server.datastores["house"][torn.server_name] = torn
+    assert bench.step("guests-vms", "verify").status == "drift", "the whole one is 72 h old"
+    node.files.remove("/var/lib/homelab/drills/control")
+    alone = copy.copy(bench)
+    alone.steps = tuple(replace(s, needs=()) for s in bench.steps if s.name == "drill-control")
+    assert alone.stops() == ("", "")
+    note = node.files.text("/var/lib/homelab/drills/control")
+    assert note.splitlines()[0].endswith(f"pbs:backup/{whole.server_name}")
+
+
+def test_a_backup_that_is_not_encrypted_where_it_should_be_is_told():
+    bench, _, server = bench_of()
+    assert bench.stops() == ("", "")
+    next(iter(server.datastores["house"].values())).encrypted = ""
+    step, said = bench.stops()
+    assert step == "guests-vms"
+    assert "whoever has the server reads k3s-control" in said
+
+
+def test_what_stands_on_paper_is_all_that_it_takes_to_get_at_it():
+    [step] = [step for step in backup.steps(lab_of(), 4) if step.name == "key-pbs"]
+    for each in ("paperkey", "house of 10.0.30.9", "pve@pbs!node", "env:PBS_TOKEN", "fingerprint"):
+        assert each in step.manual.ask
+    assert SECRET not in step.manual.ask
 
 
 def test_one_that_encrypts_nothing_is_not_made_to():

@@ -27,6 +27,9 @@ _BACKUPS: Shape = [
         "encrypted?": SCALAR,
     }
 ]
+_UNFINISHED_BYTES = 1
+"""What is told for the size of a backup without a manifest: its server knows none, and the plugin
+says so (list_volumes). Of a file there is nothing in it."""
 _KEPT_BY_SERVER = "keep-all=1"
 
 
@@ -65,6 +68,8 @@ def newest_backups(host: Host, node: str, storage: str) -> dict[int, Backup]:
     for row in api(host, path, "--content", "backup", shape=_BACKUPS):
         if "vmid" not in row or "ctime" not in row:
             continue  # a file that somebody put there, and that is called otherwise
+        if row.get("size", _UNFINISHED_BYTES + 1) <= _UNFINISHED_BYTES:
+            continue  # it is being made, or was broken off
         verified = row.get("verification", {}).get("state", "")
         encrypted = bool(row.get("encrypted"))
         each = Backup(row["volid"], float(row["ctime"]), verified, encrypted)

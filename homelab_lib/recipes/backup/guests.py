@@ -129,6 +129,9 @@ def _server(lab: Lab, host: str, store: VmStorage, needs: tuple[str, ...]) -> It
             needs=(f"storage-{store.name}",),
             manual=Manual(
                 f"print on {host}: proxmox-backup-client key paperkey --output-format text {path}"
+                f"\n    write beside it: datastore {datastore} of {server}; token {username}, its "
+                f"secret from {password};\n    the server's fingerprint, as `pvesh get /storage/"
+                f"{store.name}` shows it on {host}"
                 f"\n    and give it to: {store.paper or 'somebody who lives elsewhere'}"
             ),
         )
@@ -231,6 +234,12 @@ class Guests:
                if vmid in there and there[vmid].verified == "failed"]  # fmt: skip
         says = f"the look through it failed: {', '.join(bad)}" if bad else "none was found broken"
         yield Check(f"no newest backup on {self.backup.storage} is broken", not bad, says)
+        if self.storage.encrypted:
+            open_ = [name for vmid, name in self.guests
+                     if vmid in there and not there[vmid].encrypted]  # fmt: skip
+            title = f"the newest backups on {self.backup.storage} are encrypted"
+            says = f"whoever has the server reads {', '.join(open_)}" if open_ else ""
+            yield Check(title, not open_, says)
 
     def ages(self, ctx: Context) -> Iterator[Measurement]:
         """How old the newest backups are."""
