@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.guests import Container
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
+from homelab_lib.twin.proxmox.container import Container as Running
 from recipes.bench import Bench, Plugged
 from standing import differences
 
@@ -60,6 +62,33 @@ def test_cards_end_in_their_vms_and_these_start_with_the_node():
     kept = node.files.text("/etc/modprobe.d/homelab-vfio.conf")
     assert "softdep amdgpu pre: vfio-pci\nsoftdep snd_hda_intel pre: vfio-pci" in kept
     assert "blacklist" not in kept, "the host's own screen may be on that driver"
+
+
+def test_all_other_guests_are_off_while_a_card_is_tried_and_start_with_the_node_comes_after_it():
+    """A card that hangs may take its node down, and what runs on it with its files open."""
+    dns = Container.model_validate(
+        {"name": "dns", "host": "hyper", "vmid": 301, "vcpu": 1, "memory_bytes": "512 MiB",
+         "disk_bytes": "8 GiB", "storage": "local-zfs", "vlan": 30, "address": "dhcp",
+         "exists": True}
+    )  # fmt: skip
+    there = bench(with_lab(containers={"dns": dns}))
+    config = {"hostname": "dns", "tags": "homelab;homelab-cards", "onboot": "1"}
+    node_of(there).containers[301] = Running(301, config, running=True)
+    assert there.stops() == ("", "")
+    sent = [line.removeprefix("hyper: ") for line in there.wire.sent]
+    [restart] = [n for n, line in enumerate(sent) if line == "systemctl reboot"]
+    [pinned] = [n for n, line in enumerate(sent) if "kernel pin" in line]
+    assert pinned < restart
+    tried = [n for n, line in enumerate(sent) if "|| true" in line]
+    shut = [n for n, line in enumerate(sent) if "/status/shutdown" in line]
+    assert len(shut) == 4, "three VMs and a container"
+    assert max(shut) < min(tried)
+    assert max(tried) < sent.index(next(line for line in sent if "pct start 301" in line))
+    for vmid in (201, 202):
+        [again] = [n for n in tried if f"off-and-on {vmid}" in sent[n]]
+        [boots] = [n for n, line in enumerate(sent) if f"qm set {vmid} --onboot 1" in line]
+        assert again < boots, "only what came back starts with the node"
+    assert node_of(there).containers[301].running
 
 
 def test_what_needs_no_setting_needs_no_restart():
@@ -212,6 +241,11 @@ def beside_somebodys(there):
     node.vms[200].config["tags"] = "games"
 
 
+def beside_somebodys_container(there):
+    config = {"hostname": "theirs", "onboot": "1"}
+    node_of(there).containers[301] = Running(301, config, running=True)
+
+
 def pinned_memory(there):
     node = node_of(there)
     node.memory_bytes = sum(vm.memory_bytes for vm in node.vms.values()) + 2**30
@@ -250,6 +284,8 @@ MISTAKES = {
         "1002:744c is not there in it", "Restart hyper itself")),
     "somebody's VM beside it": (beside_somebodys, "second-start", (
         "200 (plain)", "they would go down with it")),
+    "somebody's container beside it": (beside_somebodys_container, "second-start", (
+        "301 (theirs)", "they would go down with it")),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from homelab_lib.lab import load_lab
 from homelab_lib.notebook.closing import closing
 from homelab_lib.recipes.kubernetes import compute
 from homelab_lib.runbook.proof import check
+from homelab_lib.twin.proxmox.container import Container
 from recipes.bench import Bench
 from standing import served
 
@@ -59,13 +60,15 @@ def test_the_shipped_lab_gets_its_cards(tmp_path, monkeypatch):
 def test_a_plan_names_the_guests_that_go_down_with_the_host(tmp_path, monkeypatch):
     with served(tmp_path, path=CARDS, runbook="phase2") as there:
         there.surround(monkeypatch)
-        there.world.machines["hyper"].vms[200].config["onboot"] = "0"
+        node = there.world.machines["hyper"]
+        node.vms[200].config["onboot"] = "0"
+        node.containers[301] = Container(301, {"hostname": "dns", "onboot": "1"}, running=True)
         folder = there.run("plan", only="groups,boot").record
         [plan] = [json.loads(file.read_text()) for file in folder.glob("plan.json")]
         [restart] = [c for c in plan["changes"] if c["call"] == "systemctl reboot"]
         assert restart["replaces"] == (
-            "guests that are shut down for it: cuda (201); plain (200), which stays off afterwards;"
-            " rocm (202)"
+            "guests that are shut down for it: cuda (201); dns (301); plain (200), which stays off "
+            "afterwards; rocm (202)"
         )
 
 

@@ -31,7 +31,7 @@ _DONE = "/var/lib/homelab/boot-settings"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _REMEMBER = f"mkdir -p /var/lib/homelab && cat {_BOOT_ID} > {_DONE}"
 _GROUPS = "which devices share an IOMMU group shows only once the IOMMU is on"
-_VMS: Shape = [{"vmid": whole, "name?": str, "template?": (int, bool, str)}]
+_LISTED: Shape = [{"vmid": whole, "name?": str, "template?": (int, bool, str)}]
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,17 @@ class BootSettings:
         }
 
     def _guests(self, host: Host) -> list[str]:
-        """The VMs of the node, and what becomes of each when it restarts."""
+        """The VMs and containers of the node, and what becomes of each when it restarts."""
         told = []
-        for row in api(host, f"/nodes/{self.node}/qemu", shape=_VMS):
-            if row.get("template"):
-                continue
-            config = api(host, f"/nodes/{self.node}/qemu/{row['vmid']}/config", shape=CONFIG)
-            back = "" if str(config.get("onboot", "0")) == "1" else ", which stays off afterwards"
-            told.append(f"{config.get('name', row['vmid'])} ({row['vmid']}){back}")
+        for kind, called in (("qemu", "name"), ("lxc", "hostname")):
+            for row in api(host, f"/nodes/{self.node}/{kind}", shape=_LISTED):
+                if row.get("template"):
+                    continue
+                path = f"/nodes/{self.node}/{kind}/{row['vmid']}/config"
+                config = api(host, path, shape=CONFIG)
+                stays = str(config.get("onboot", "0")) != "1"
+                back = ", which stays off afterwards" if stays else ""
+                told.append(f"{config.get(called, row['vmid'])} ({row['vmid']}){back}")
         return sorted(told)
 
     def _files(self, host: Host, kinds: Sequence[str]) -> list[File]:

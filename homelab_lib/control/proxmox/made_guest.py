@@ -20,7 +20,8 @@ from homelab_lib.runbook.detached import unit_name
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.transport.command import Command, change
 
-_KINDS = {"lxc": "container", "qemu": "VM"}
+KINDS = {"lxc": "container", "qemu": "VM"}
+"""The kinds of guests as the API calls them, and as people do."""
 
 
 class MadeGuest(ABC):
@@ -91,7 +92,7 @@ class MadeGuest(ABC):
     @property
     def called(self) -> str:
         """``VM`` or ``container``."""
-        return _KINDS[self.kind]
+        return KINDS[self.kind]
 
     @property
     def _itself(self) -> str:
@@ -267,7 +268,7 @@ def gib(size_bytes: int) -> int:
 
 def _told(row: Mapping[str, Any]) -> str:
     name = f" {row['name']!r}" if row.get("name") else ""
-    return f"{_KINDS.get(row.get('type', ''), 'guest')}{name} on {_node(row)}"
+    return f"{KINDS.get(row.get('type', ''), 'guest')}{name} on {_node(row)}"
 
 
 def _node(row: Mapping[str, Any]) -> str:

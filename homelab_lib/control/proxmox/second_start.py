@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
 from homelab_lib.control.proxmox.guest import guest_output
+from homelab_lib.control.proxmox.made_guest import KINDS
 from homelab_lib.control.proxmox.starting import OFF_S, ON_S, gone, off_and_on, trouble
 from homelab_lib.errors import HomelabError
 from homelab_lib.runbook.resource import Change, Diff, Host, Progress
@@ -64,57 +65,72 @@ class SecondStart:
 
 
 @dataclass(frozen=True)
-class GuestOff:
-    """A VM of ours that is off while something is tried that may take its node down."""
+class _Guest:
+    """A VM or container of ours.
+
+    Parameters
+    ----------
+    host, node, vmid, guest_name
+        Where it is, and how it is called.
+    kind
+        As the API calls it: ``qemu`` or ``lxc``.
+    """
 
     host: str
     node: str
     vmid: int
-    vm_name: str
+    guest_name: str
+    kind: str = "qemu"
     timeout_s: float = 300.0
 
     @property
-    def name(self) -> str:
-        return f"VM {self.vmid} ({self.vm_name}) off"
+    def _itself(self) -> str:
+        return f"{KINDS[self.kind]} {self.vmid} ({self.guest_name})"
+
+    @property
+    def _path(self) -> str:
+        return f"/nodes/{self.node}/{self.kind}/{self.vmid}/status"
+
+    @property
+    def _tool(self) -> str:
+        return {"lxc": "pct", "qemu": "qm"}[self.kind]
 
     def observe(self, host: Host) -> str:
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
-        return str(api(host, path, shape=STATUS)["status"])
+        return str(api(host, f"{self._path}/current", shape=STATUS)["status"])
+
+
+@dataclass(frozen=True)
+class GuestOff(_Guest):
+    """One that is off while something is tried that may take its node down."""
+
+    @property
+    def name(self) -> str:
+        return f"{self._itself} off"
 
     def diff(self, observed: str) -> Diff:
         if observed != "running":
             return Diff()
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/shutdown"
-        call = changing("create", path, "--timeout", str(OFF_S), timeout_s=OFF_S + 30)
-        follow, undo = follow_task(self.node), f"qm start {self.vmid}"
-        return Diff((Change(f"shut {self.vm_name} down", call, follow=follow, undo=undo),))
+        words = ("--timeout", str(OFF_S))
+        call = changing("create", f"{self._path}/shutdown", *words, timeout_s=OFF_S + 30)
+        follow, undo = follow_task(self.node), f"{self._tool} start {self.vmid}"
+        return Diff((Change(f"shut {self.guest_name} down", call, follow=follow, undo=undo),))
 
 
 @dataclass(frozen=True)
-class GuestOn:
-    """A VM of ours that runs."""
-
-    host: str
-    node: str
-    vmid: int
-    vm_name: str
-    timeout_s: float = 300.0
+class GuestOn(_Guest):
+    """One that runs again."""
 
     @property
     def name(self) -> str:
-        return f"VM {self.vmid} ({self.vm_name}) on"
-
-    def observe(self, host: Host) -> str:
-        path = f"/nodes/{self.node}/qemu/{self.vmid}/status/current"
-        return str(api(host, path, shape=STATUS)["status"])
+        return f"{self._itself} on"
 
     def diff(self, observed: str) -> Diff:
         if observed == "running":
             return Diff()
-        call = change("qm", "start", str(self.vmid), sudo=True, timeout_s=ON_S)
-        undo = f"qm shutdown {self.vmid}"
-        what = f"start {self.vm_name} again"
-        return Diff((Change(what, call, undo=undo, detached=True, starts=self.vm_name),))
+        call = change(self._tool, "start", str(self.vmid), sudo=True, timeout_s=ON_S)
+        undo = f"{self._tool} shutdown {self.vmid}"
+        what, starts = f"start {self.guest_name} again", self.guest_name
+        return Diff((Change(what, call, undo=undo, detached=True, starts=starts),))
 
 
 def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:

@@ -98,7 +98,7 @@ class Passthrough:
             "vfio-pci for cards whose driver would not let go of them. Options are added and never "
             "taken away. It counts after a restart; before it, the kernel that runs is pinned, "
             "since it is known to start, and stays so until you unpin it (proxmox-boot-tool kernel "
-            "unpin). The host's VMs are shut down by it; those that start with it come back.",
+            "unpin). The host's guests are shut down by it; those that start with it come back.",
             needs=(f"groups{end}",),
             ensure=self.boot,
             check=self.kept,

@@ -7,12 +7,15 @@ from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.proxmox import options as opts
 from homelab_lib.control.proxmox.api import CONFIG, GUESTS, api
+from homelab_lib.control.proxmox.made_guest import KINDS
 from homelab_lib.control.proxmox.second_start import GuestOff, GuestOn, SecondStart
 from homelab_lib.errors import StepFailed
 from homelab_lib.lab import Lab
-from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.guests import Container, Vm
+from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Manual, Step, Wanted
 
+Guest = Vm | Container
 _RUNNING: Shape = [{"vmid": whole, "status": str, "name?": str}]
 
 
@@ -47,12 +50,12 @@ class SecondStarts:
             "See that the cards come back when their VMs start again",
             why="Some cards can't be reset and hang at the second start, the host with them if "
             "you are unlucky; then only a restart of the host helps. That is better found out now "
-            "than in a power cut. The host's other VMs of this lab are shut down meanwhile. Only "
-            "VMs that pass start with the host again.",
+            "than in a power cut. The host's other guests of this lab are off meanwhile. Only VMs "
+            "that pass start with the host again.",
             needs=(f"passthrough{end}",),
             manual=Manual(
                 f"agree that {are} shut down and started "
-                f"again, the other VMs of {self.node} being off meanwhile: if a card hangs, "
+                f"again, the other guests of {self.node} being off meanwhile: if a card hangs, "
                 f"{self.host} has to be restarted, at its switch if need be",
                 verify=self.all_tried,
                 or_confirmed=True,
@@ -81,39 +84,45 @@ class SecondStarts:
         left, others = self.untried(ctx), self._of_this_lab(ctx)
         if left:
             self._nobody_elses(ctx, others)
-            for vm in others:
-                yield GuestOff(vm.host, self.node, vm.vmid, vm.name)
+            for guest in others:
+                yield GuestOff(guest.host, self.node, guest.vmid, guest.name, _kind(guest))
         for vm in left:
             ids, inside = self.ids_of(ctx, vm), self.inside(vm)
             yield SecondStart(vm.host, self.node, vm.vmid, vm.name, ids, inside)
-        for vm in others:
-            yield GuestOn(vm.host, self.node, vm.vmid, vm.name)
+        for guest in others:
+            yield GuestOn(guest.host, self.node, guest.vmid, guest.name, _kind(guest))
 
-    def _of_this_lab(self, ctx: Context) -> list[Vm]:
-        """The lab's VMs that are on this host: those that carry its mark."""
-        rows = api(ctx.host(self.host), "/cluster/resources", "--type", "vm", shape=GUESTS)
+    def _of_this_lab(self, ctx: Context) -> list[Guest]:
+        """The lab's VMs and containers that are on this host: those that carry its mark."""
+        host = ctx.host(self.host)
+        rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
         there = {row.get("vmid") for row in rows if row.get("node") == self.node}
-        known = [v for v in self.lab.vms.values() if v.host == self.host and v.vmid in there]
-        return [vm for vm in known if self._is_ours(ctx, vm)]
+        known = [guest for guest in self.lab.guests(self.host) if guest.vmid in there]
+        return [guest for guest in known if self._is_ours(host, guest)]
 
-    def _is_ours(self, ctx: Context, vm: Vm) -> bool:
-        path = f"/nodes/{self.node}/qemu/{vm.vmid}/config"
-        config = api(ctx.host(self.host), path, shape=CONFIG)
+    def _is_ours(self, host: Host, guest: Guest) -> bool:
+        path = f"/nodes/{self.node}/{_kind(guest)}/{guest.vmid}/config"
+        config = api(host, path, shape=CONFIG)
         return mark.tag(self.lab.name) in opts.tags(str(config.get("tags", "")))
 
-    def _nobody_elses(self, ctx: Context, ours: Sequence[Vm]) -> None:
+    def _nobody_elses(self, ctx: Context, ours: Sequence[Guest]) -> None:
         """Guests that are not ours are not shut down by us, and would go down with the host."""
-        rows = api(ctx.host(self.host), f"/nodes/{self.node}/qemu", shape=_RUNNING)
-        known = {vm.vmid for vm in ours}
+        host, known = ctx.host(self.host), {guest.vmid for guest in ours}
         others = [
             f"{row['vmid']} ({row.get('name', '')})"
-            for row in rows
+            for kind in KINDS
+            for row in api(host, f"/nodes/{self.node}/{kind}", shape=_RUNNING)
             if row["status"] == "running" and row["vmid"] not in known
         ]
         if others:
             raise StepFailed(
-                f"VMs that are not of lab {self.lab.name} run on {self.node}: {', '.join(others)}; "
-                "they would go down with it if a card hangs",
+                f"guests that are not of lab {self.lab.name} run on {self.node}: "
+                f"{', '.join(others)}; they would go down with it if a card hangs",
                 where=self.host,
                 fix="shut them down, then run the same command again",
             )
+
+
+def _kind(guest: Guest) -> str:
+    """As the API calls it."""
+    return "qemu" if isinstance(guest, Vm) else "lxc"
