@@ -7,6 +7,7 @@ import shlex
 from contract.oracle import contract
 from contract.readers import Output, reads, unlike
 from contract.same import environment, twin_machine
+from homelab_lib.control.ollama.log import read_log
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.program import Call
 
@@ -190,3 +191,16 @@ def journal(row: Output) -> None:
         line.partition("]: ")[2] for line in row["output"].splitlines()
     ]
     assert all(form.fullmatch(line) for line in (*lines, *row["output"].splitlines()))
+
+
+@reads(r"journalctl -u ollama \(model load, CPU only\)")
+def loaded_by_the_processor(row: Output) -> None:
+    told = read_log(row["output"])
+    assert (told.cache_types, told.card_bytes) == (("q8_0",), {})
+
+
+@reads(r"llama-server log \(load_tensors\)")
+def loaded_by_a_card(row: Output) -> None:
+    told = read_log(row["output"])
+    assert (told.layers, told.of_layers) == (13, 13)
+    assert told.card_bytes == {"weights": round(40.73 * 2**20)}, "what is mapped is not its"

@@ -7,6 +7,7 @@ import pytest
 from homelab_lib.control.kubernetes.k3s import version_order
 from homelab_lib.control.kubernetes.kubectl import cores
 from homelab_lib.control.mark import marks
+from homelab_lib.control.ollama.log import read_log
 from homelab_lib.control.proxmox.guest import guest_file
 from homelab_lib.control.proxmox.options import OPTIONS, differs, disk_bytes
 from homelab_lib.control.truenas.midclt import parse
@@ -125,3 +126,37 @@ def test_an_agent_that_never_ends_is_given_up():
     node = Node({"pid": 77}, *[{"exited": 0}] * 50)
     with pytest.raises(StepFailed, match="it did not end"):
         guest_file(node, 301, "/etc/k", lambda seconds: range(9))
+
+
+LOADED = """\
+load_tensors: offloaded 33/33 layers to GPU
+load_tensors:        CUDA0 model buffer size =  9999.00 MiB
+load_tensors: offloaded 63/63 layers to GPU
+load_tensors:   CPU_Mapped model buffer size =   400.00 MiB
+load_tensors:        {card}0 model buffer size =  6000.50 MiB
+llama_context:  {card}_Host  output buffer size =     0.77 MiB
+llama_kv_cache_iswa: creating non-SWA KV cache, size = 8192 cells
+llama_kv_cache:      {card}0 KV buffer size =   680.00 MiB
+llama_kv_cache: size =  680.00 MiB (  8192 cells,  10 layers,  1/1 seqs), K (q8_0):  340.00 MiB, \
+V (q8_0):  340.00 MiB
+llama_kv_cache_iswa: creating     SWA KV cache, size = 1536 cells
+llama_kv_cache:      {card}0 KV buffer size =   390.00 MiB
+sched_reserve:      {card}0 compute buffer size =   522.50 MiB
+sched_reserve:  {card}_Host compute buffer size =    39.01 MiB
+sched_reserve:      {card}0 compute buffer size =   519.50 MiB
+"""
+"""As llama.cpp prints it: of a model with windows, which has two caches, loaded after another."""
+
+
+@pytest.mark.parametrize("card", ["CUDA", "ROCm", "Vulkan"])
+def test_what_a_log_tells_of_the_model_that_was_loaded_last(card):
+    told = read_log(LOADED.format(card=card))
+    assert (told.layers, told.of_layers, told.cache_types) == (63, 63, ("q8_0",))
+    mib = {part: size / 2**20 for part, size in told.card_bytes.items()}
+    assert mib == {"weights": 6000.5, "cache": 1070.0, "buffer": 519.5}
+
+
+def test_what_lies_with_the_processor_is_not_on_a_card():
+    told = read_log("load_tensors: CPU model buffer size = 1918.35 MiB\n"
+                    "llama_kv_cache: CUDA_Host KV buffer size = 9.00 MiB\n")  # fmt: skip
+    assert told.card_bytes == {}

@@ -1,5 +1,6 @@
 """Cards in guests and models on them, above the passthrough: made, left alone, and what stops."""
 
+import re
 import subprocess
 
 import pytest
@@ -10,7 +11,7 @@ from homelab_lib.lab.changes import changed
 from homelab_lib.recipes.inference.ollama import steps
 from homelab_lib.recipes.inference.servers import servers_of
 from homelab_lib.twin.machine.bus import Function
-from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
+from homelab_lib.twin.machine.graphics_drivers import cards, take, upgrade_at_night
 from homelab_lib.twin.machine.program import Reply
 from recipes.cards_bench import PHASE, bench, described
 
@@ -44,6 +45,7 @@ def test_every_card_serves_its_model(done):
     assert held["embeddings computes by ROCm"] == "library=ROCm"
     assert held["ollama-desktop computes by Vulkan"] == "library=Vulkan"
     assert held["ollama-gpu2 has all layers on the card"] == "65 of 65 layers"
+    assert held["ollama-gpu2 keeps keys and values in q8_0"] == "q8_0"
     assert held["a pod on k3s-gpu1 uses NVIDIA's card"] == "Test PASSED"
     assert held["a pod on k3s-gpu3 uses AMD's card"] == "gfx_target_version 100301"
 
@@ -54,6 +56,9 @@ def test_memory_and_speed_stand_beside_what_was_foretold(done):
     memory = found["ollama-gpu2: memory of the card"]
     assert memory.predicted == pytest.approx(19.49 * 2**30, rel=0.001)
     assert memory.value == pytest.approx(memory.predicted, rel=0.02)
+    for part in ("weights", "cache", "buffer"):
+        told = found[f"ollama-gpu2: {part} of chat-large, by the server's log"]
+        assert told.value == pytest.approx(told.predicted, rel=0.001)
     for name in ("ollama-gpu1: chat-small", "ollama-desktop: local-fallback"):
         assert 0 < found[name].value < found[name].predicted, "nothing is above its roof"
 
@@ -246,6 +251,30 @@ def test_a_context_that_the_server_guessed_is_no_success(tokens, holds):
     loaded = Loaded("play", "http://x", "llama3.1:8b", 8192, parallel=2)
     diff = loaded.diff({"up": True, "loaded": True, "context": tokens})
     assert (diff.clean, "was told otherwise" in diff.conflict) == (holds, not holds)
+
+
+def test_a_cache_of_another_type_than_the_lab_s_is_no_success():
+    """Somebody's own values for the chart: the model fits all the same, and nothing else tells."""
+    told = {"OLLAMA_CONTEXT_LENGTH": "8192", "OLLAMA_KV_CACHE_TYPE": "q8_0"}
+    extra = [{"name": name, "value": value} for name, value in told.items()]
+    made = bench(described(*ALONE, ("services.ollama.chart.values", {"extraEnv": extra})))
+    step, words = made.stops()
+    assert step == "answers"
+    assert "ollama keeps keys and values in f16: q8_0" in words
+
+
+def test_layers_that_are_left_to_the_processor_are_no_success():
+    """Something else has taken of the card's memory before the model is loaded."""
+    made = bench(described(*ALONE))
+    for name in ("drivers", "container-runtime", "gpu-plugins", "gpu-test", "model-servers"):
+        made.step(name)
+    worker = made.world.machines["k3s-gpu1"]
+    [(card, part)] = cards(worker, "NVIDIA")
+    take(worker, card, part, "somebody", 12 * 2**30)
+    made.step("models")
+    step, words = made.stops()
+    assert step == "answers"
+    assert re.search(r"ollama has all layers on the card: \d+ of 33 layers", words)
 
 
 def test_another_digest_than_the_lab_s_stops_before_the_model_is_used():

@@ -221,6 +221,11 @@ class Inference:
                 says = f"{told.layers} of {told.of_layers} layers"
                 title = f"{each.name} has all layers on the card"
                 yield Check(title, told.layers == told.of_layers, says)
+            if told.cache_types:
+                wanted = each.models[0].cache_type
+                says = " and ".join(told.cache_types)
+                title = f"{each.name} keeps keys and values in {wanted}"
+                yield Check(title, told.cache_types == (wanted,), says)
             least = sum(parts.weights_bytes for _, parts in each.fits()) * _LEAST_SHARE
             used = self._used_bytes(ctx, each)
             title = f"the models of {each.name} are in the card's memory"
@@ -246,9 +251,11 @@ class Inference:
         return Check(title, same > 0.999 and near > far, says)
 
     def numbers(self, ctx: Context) -> Iterator[Measurement]:
-        """Memory beside the model's, tokens a second beside the roof."""
+        """Memory beside the model's, as a whole and part by part, tokens a second beside the
+        roof."""
         for each in self.servers:
             host = ctx.host(each.asks)
+            yield from self._parts(ctx, each)
             used, foretold = self._used_bytes(ctx, each), each.predicted_bytes
             yield Measurement(f"{each.name}: memory of the card", used, "B", foretold)
             rows = answered(host, each.url, "/api/ps", LOADED)["models"]
@@ -262,6 +269,20 @@ class Inference:
                     roof = _roof(each, model)
                     name = f"{each.name}: {model.name}"
                     yield Measurement(name, count / took_ns * 1e9, "tokens/s", roof)
+
+    def _parts(self, ctx: Context, each: ModelServer) -> Iterator[Measurement]:
+        """By its log, which names no model: of a server with one."""
+        if len(each.models) != 1:
+            return
+        [(model, foretold)] = each.fits()
+        predicted = {
+            "weights": foretold.weights_bytes,
+            "cache": foretold.cache_bytes,
+            "buffer": foretold.compute_bytes,
+        }
+        for part, size in self._told(ctx, each).card_bytes.items():
+            name = f"{each.name}: {part} of {model.name}, by the server's log"
+            yield Measurement(name, size, "B", predicted[part])
 
 
 def _roof(each: ModelServer, model: ServedModel) -> float | None:

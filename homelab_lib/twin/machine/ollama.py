@@ -18,6 +18,7 @@ from homelab_lib.models.vram import decode_tokens_per_second, split_layers
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import holds_already, take, total_bytes, used_bytes
 from homelab_lib.twin.machine.language import embedding, quoted
+from homelab_lib.twin.machine.llama_log import buffers
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.surroundings import BODY, FROM, METHOD, Answer, NetError
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, weights
@@ -302,6 +303,14 @@ class Server:
         on_card = part.n_layer + 1 if layers == part.n_layer else layers
         self.say(f"load_tensors: offloaded {on_card}/{part.n_layer + 1} layers to GPU")
         all_there = on_card == part.n_layer + 1
+        on_card_bytes = {
+            "model": sum(found.layer_bytes[:layers]) + (found.output_bytes if all_there else 0),
+            "KV": cache // part.n_layer * layers,
+            "compute": buffer if layers else 0,
+        }
+        whole_bytes = {"model": found.file_bytes, "KV": cache, "compute": buffer}
+        for line in buffers(f"{self.seen.library}0", on_card_bytes, whole_bytes, run.cache_type):
+            self.say(line)
         vram = max(size - _OVERHEAD_BYTES.get(self.seen.library, 0), 0)
         self.loaded[tag] = {
             "size": vram if all_there else whole,
