@@ -30,6 +30,7 @@ EMBEDDINGS = (
     *ALONE[2:5],
     ("gpu_allocation.rtx-4070-ti-super.phase", None),
 )
+DESKTOP = (ALONE[1], *ALONE[3:], EMBEDDINGS[-1])
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +113,25 @@ def test_a_card_whose_title_has_a_comma_is_called_as_its_driver_calls_it():
 def test_a_name_with_a_comma_is_read():
     made = bench(described(*ALONE))
     made.step("drivers")
-    row = b"NVIDIA GRID A100, Q1, 580.95.05, 16380, 3\n"
+    row = b"NVIDIA GRID A100, Q1, 00000000:01:01.0, 580.95.05, 16380, 3\n"
     smi = made.world.machines["k3s-gpu1"].instead
     smi.append(lambda call, go: Reply(0, row) if call.argv[0] == "nvidia-smi" else None)
     [check] = made.step("drivers", "verify").checks
     assert check.says == "NVIDIA GRID A100, Q1, 580.95.05, 16 GiB"
+
+
+def test_the_graphics_of_a_processor_are_not_taken_for_the_card():
+    """amdgpu drives both, and its own comes first by its address."""
+    made = bench(described(("services.ollama.phase", None), *DESKTOP))
+    desktop = made.world.machines["desktop"]
+    place = "/sys/devices/pci0000:00/0000:00:01.0/0000:00:02.0"
+    for name, size in (("total", 512 * 2**20), ("used", 500 * 2**20)):
+        desktop.files.put(f"{place}/mem_info_vram_{name}", f"{size}\n")
+    outcomes = made.every()
+    [check] = outcomes["drivers"].checks
+    assert (check.holds, "8 GiB" in check.says) == (True, True)
+    [taken] = [m for m in outcomes["answers"].measurements if m.name.endswith("memory of the card")]
+    assert taken.value > 5 * 2**30
 
 
 def taken_bytes(world, name):

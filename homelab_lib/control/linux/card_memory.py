@@ -14,7 +14,7 @@ from homelab_lib.transport.options import Allowed
 from homelab_lib.transport.reads import declare
 
 _MIB = 2**20
-_ASKED = ("name", "driver_version", "memory.total", "memory.used")
+_ASKED = ("name", "pci.bus_id", "driver_version", "memory.total", "memory.used")
 _SMI = ("nvidia-smi", f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader,nounits")
 _DEVICES = "/sys/devices"
 
@@ -27,12 +27,13 @@ class CardMemory:
 
     Parameters
     ----------
-    title, driver
-        What the card calls itself, and what drives it.
+    slot, title, driver
+        Where it is on the bus, what it calls itself, and what drives it.
     total_bytes, used_bytes
         All of it, and what is taken [bytes].
     """
 
+    slot: str
     title: str
     driver: str
     total_bytes: int
@@ -62,10 +63,12 @@ def nvidia_memory(host: Host) -> list[CardMemory]:
 def _card(host: Host, line: str) -> CardMemory:
     # From the end: nvidia-smi quotes nothing, and a name may hold a comma.
     parts = [part.strip() for part in line.rsplit(",", len(_ASKED) - 1)]
-    if len(parts) != len(_ASKED) or not (parts[2].isdecimal() and parts[3].isdecimal()):
-        why = f"expected are name, driver and memory of a card: {host.cut(line, 100)!r}"
+    if len(parts) != len(_ASKED) or not (parts[3].isdecimal() and parts[4].isdecimal()):
+        why = f"expected are name, place, driver and memory of a card: {host.cut(line, 100)!r}"
         raise answers.not_understood(host.name, read(*_SMI).line, why)
-    return CardMemory(parts[0], parts[1], int(parts[2]) * _MIB, int(parts[3]) * _MIB)
+    title, place, driver, total, used = parts
+    slot = place[-len("0000:00:00.0") :].lower()  # its domain has eight digits, and lspci's four
+    return CardMemory(slot, title, driver, int(total) * _MIB, int(used) * _MIB)
 
 
 def amd_memory(host: Host) -> list[CardMemory]:
@@ -75,6 +78,7 @@ def amd_memory(host: Host) -> list[CardMemory]:
     cards = sorted(path.rpartition("/")[0] for path in listed)
     return [
         CardMemory(
+            card.rpartition("/")[2],
             card.rpartition("/")[2],
             "amdgpu",
             _number(host, f"{card}/mem_info_vram_total"),

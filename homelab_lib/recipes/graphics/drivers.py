@@ -12,13 +12,14 @@ from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Finished, NodesReady
 from homelab_lib.control.linux import Download, File, Packages
 from homelab_lib.control.linux.card_driver import CardDriver
-from homelab_lib.control.linux.card_memory import CardMemory, amd_memory, nvidia_memory
+from homelab_lib.control.linux.card_memory import CardMemory, nvidia_memory
 from homelab_lib.control.linux.holds import Held
 from homelab_lib.control.linux.pci import cards
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, HelmChart
 from homelab_lib.recipes.graphics import manifests as gpu_manifests
+from homelab_lib.recipes.graphics import memory
 from homelab_lib.recipes.graphics.placed import PlacedCard, cards_of
 from homelab_lib.recipes.kubernetes import charts, manifests
 from homelab_lib.runbook.resource import Host
@@ -162,11 +163,7 @@ class Graphics:
 
     def _seen(self, ctx: Context) -> Iterator[tuple[PlacedCard, CardMemory | None]]:
         for machine, found in self.machines.items():
-            for vendor in dict.fromkeys(card.part.vendor for card in found):
-                ask = nvidia_memory if vendor == "NVIDIA" else amd_memory
-                told = ask(ctx.host(machine))
-                mine = [card for card in found if card.part.vendor == vendor]
-                yield from zip(mine, [*told, *[None] * len(mine)], strict=False)
+            yield from memory.told(ctx.host(machine), found)
 
 
 def _refuse_without_card(host: Host, found: Sequence[PlacedCard]) -> None:

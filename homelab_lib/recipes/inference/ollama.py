@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from homelab_lib.control.kubernetes.kubectl import KUBECTL
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.waits import Rollout
-from homelab_lib.control.linux.card_memory import amd_memory, nvidia_memory
 from homelab_lib.control.ollama.api import LOADED, TAGS, answered
 from homelab_lib.control.ollama.log import Told, read_log
 from homelab_lib.control.ollama.models import Asked, Loaded, Pulled, ServerUp
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster, ServedModel
 from homelab_lib.models.vram import decode_tokens_per_second
+from homelab_lib.recipes.graphics import memory
 from homelab_lib.recipes.inference import ollama_host
 from homelab_lib.recipes.inference.access import admitted, closed, policy
 from homelab_lib.recipes.inference.servers import ModelServer, servers_of
@@ -236,8 +236,12 @@ class Inference:
 
     def _used_bytes(self, ctx: Context, each: ModelServer) -> int:
         """What is taken of the card's memory, in its machine's own words."""
-        ask = nvidia_memory if each.card.part.vendor == "NVIDIA" else amd_memory
-        return max((seen.used_bytes for seen in ask(ctx.host(each.card.machine))), default=0)
+        machine = each.card.machine
+        beside = [other.card for other in self.servers if other.card.machine == machine]
+        for card, seen in memory.told(ctx.host(machine), beside):
+            if card == each.card and seen is not None:
+                return seen.used_bytes
+        return 0
 
     def _embeds(self, ctx: Context, each: ModelServer, model: ServedModel) -> Check:
         """Equal texts have equal vectors, and what is related is nearer than what is not."""
