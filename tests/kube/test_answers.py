@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from homelab_lib.control.kubernetes.nodes import NodeLabels
 from homelab_lib.control.kubernetes.objects import Applied
+from homelab_lib.transport.command import Result
 from kube.sides import newer, shown, told, with_managers
 
 pytestmark = pytest.mark.kube
@@ -394,6 +396,47 @@ def test_what_is_shown_of_managers(real, twin):
     assert {who: how for who, (how, _) in found.items()} == {
         "homelab": "Apply", "other": "Apply", "kubectl-label": "Update",
     }  # fmt: skip
+
+
+class Asked:
+    """A host that asks one side for a node."""
+
+    name = "k3s-control"
+
+    def __init__(self, side):
+        self._side = side
+
+    def read(self, *words, **_):
+        return Result(
+            0, json.dumps(with_managers(self._side, f"node {words[words.index('node') + 1]}")), ""
+        )
+
+
+def test_a_node_s_label_is_ours_until_somebody_else_sets_it(real, twin):
+    def ask(side):
+        found = []
+        for line, value in (
+            ("label node k3s-control shelf=attic", "cellar"),
+            ("label node k3s-control shelf-", "cellar"),
+            (None, "roof"),
+            ("label node k3s-control shelf=attic --overwrite", "roof"),
+        ):
+            if line is not None:
+                assert side.says(line).status == 0
+            labels = NodeLabels("k3s-control", "homelab", "k3s-control", {"shelf": value})
+            diff = labels.diff(labels.observe(Asked(side)))
+            found.append(diff.conflict)
+            for change in diff.changes:
+                words = change.call.argv[change.call.argv.index("label") :]
+                found.append((change.replaces, said(side, " ".join(words))))
+                assert labels.diff(labels.observe(Asked(side))).clean
+        assert side.says("label node k3s-control shelf-").status == 0
+        return found
+
+    found = both(real, twin, ask)
+    sent = (0, "node/k3s-control labeled\n", "")
+    assert found[1:5] == ["", ("", sent), "", ("shelf=cellar", sent)]
+    assert all("shelf=attic (by kubectl-label)" in each for each in (found[0], found[5]))
 
 
 def test_what_a_controller_manages_is_a_conflict_and_what_a_person_scaled_is_taken_back(real, twin):

@@ -1,7 +1,7 @@
 """What a node says of itself beyond its pods: its labels, its runtimes, the cards that it offers.
 
 Sources: docs.k3s.io (advanced: alternative container runtimes); NVIDIA/k8s-device-plugin 0.20.0 and
-ROCm/k8s-device-plugin, their charts' daemon sets.
+ROCm/k8s-device-plugin, their charts' daemon sets; kubectl `pkg/cmd/label` (``--field-manager``).
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, get, listed, warnings_about
+from homelab_lib.control.kubernetes.managers import MANAGED, MANAGER, others
 from homelab_lib.control.linux import read_file
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
@@ -32,17 +33,18 @@ _POD: Shape = OBJECT | {"spec": {"nodeName?": str}, "status?": {"phase?": str}}
 
 @dataclass(frozen=True)
 class NodeLabels:
-    """Labels of a node; what else it has stays.
+    """Labels of a node; what else it has stays, and what others have set to another value.
 
     Parameters
     ----------
-    host, node
-        The server by which the cluster is reached, and which node.
+    host, lab, node
+        The server by which the cluster is reached, whose labels they are, and which node.
     labels
         What it is to have.
     """
 
     host: str
+    lab: str
     node: str
     labels: Mapping[str, str] = field(hash=False)
     timeout_s: float = 60.0
@@ -51,32 +53,60 @@ class NodeLabels:
     def name(self) -> str:
         return f"labels of node {self.node}"
 
-    def observe(self, host: Host) -> dict[str, str] | None:
-        found = get(host, "node", self.node)
+    @property
+    def _manager(self) -> str:
+        """By whom the API says that they were set: a label has no room for a mark of its own."""
+        return f"{MANAGER}-{self.lab}"
+
+    def observe(self, host: Host) -> dict[str, Any] | None:
+        """Those of its labels that are meant, and who set those that are not as wanted."""
+        found = get(host, "node", self.node, shape=MANAGED, managers=True)
         if found is None:
             return None
         labels = found["metadata"].get("labels", {})
-        return {key: labels[key] for key in self.labels if key in labels}
+        held = others({"metadata": {"labels": dict(self.labels)}}, found)
+        return {
+            "labels": {key: labels[key] for key in self.labels if key in labels},
+            "held": {at.removeprefix("metadata.labels."): who for at, who in held.items()},
+        }
 
-    def diff(self, observed: dict[str, str] | None) -> Diff:
+    def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
             return Diff(conflict=f"the cluster has no node {self.node}")
-        other = {k: v for k, v in self.labels.items() if observed.get(k) != v}
+        labels, held = observed["labels"], observed["held"]
+        other = {k: v for k, v in self.labels.items() if labels.get(k) != v}
         if not other:
             return Diff()
+        theirs = [k for k in other if k in labels and held.get(k) != [self._manager]]
+        if theirs:
+            return Diff(conflict=self._foreign(theirs, labels, held))
         pairs = [f"{key}={value}" for key, value in other.items()]
-        before = ", ".join(f"{key}={observed[key]}" for key in other if key in observed)
-        back = " ".join(f"{k}={observed[k]}" if k in observed else f"{k}-" for k in other)
-        words = ("label", "node", self.node, *pairs, "--overwrite")
+        before = ", ".join(f"{key}={labels[key]}" for key in other if key in labels)
+        back = " ".join(f"{k}={labels[k]}" if k in labels else f"{k}-" for k in other)
+        words = ("label", "node", self.node, *pairs, f"--field-manager={self._manager}")
+        over = ("--overwrite",) if before else ()
         return Diff(
             (
                 Change(
                     f"label node {self.node} {' '.join(pairs)}",
-                    change(*KUBECTL, *words, sudo=True),
+                    change(*KUBECTL, *words, *over, sudo=True),
                     replaces=before,
-                    undo=f"kubectl label node {self.node} {back} --overwrite",
+                    undo=f"kubectl label node {self.node} {back}{' --overwrite' if over else ''}",
                 ),
             )
+        )
+
+    def _foreign(
+        self, keys: list[str], labels: Mapping[str, str], held: Mapping[str, list[str]]
+    ) -> str:
+        has = ", ".join(
+            f"{key}={labels[key]} (by {' and '.join(held.get(key, ['nobody that it names']))})"
+            for key in keys
+        )
+        return (
+            f"node {self.node} has {has}, and we did not set that for lab {self.lab}: what selects "
+            "nodes by it would lose this one. If nothing does: kubectl label node "
+            f"{self.node} {' '.join(f'{key}-' for key in keys)}, and run this again"
         )
 
 

@@ -314,7 +314,7 @@ class InCluster:
                 maker = card.part.vendor.lower()
                 labels["gpu"] = maker
                 labels[f"{card.resource.partition('/')[0]}/gpu.present"] = "true"
-            yield NodeLabels(self.server, machine, labels)
+            yield NodeLabels(self.server, self.lab.name, machine, labels)
         if "NVIDIA" in self.vendors:
             yield Applied(self.server, self.lab.name, gpu_manifests.runtime_class("nvidia"))
         for vendor in self.vendors:

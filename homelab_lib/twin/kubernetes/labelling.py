@@ -39,14 +39,17 @@ def label(machine: Machine, cluster: Cluster, words: Words, call: Call) -> Reply
     before = found["metadata"].get("labels", {})
     same = labels == before
     changed = [k for k in labels.keys() | before.keys() if labels.get(k) != before.get(k)]
-    _manage(cluster, kind, found, {each: labels.get(each) for each in changed})
+    who = words.get("--field-manager", _MANAGER)
+    _manage(cluster, kind, found, who, {each: labels.get(each) for each in changed})
     found["metadata"]["labels"] = labels
     cluster.settle()
     said = f"{kind.singular}/{name} {'not labeled' if same else 'labeled'}\n"
     return Reply(0, said, takes_s=0.2)
 
 
-def _manage(cluster: Cluster, kind: Kind, found: Object, changed: Mapping[str, str | None]) -> None:
+def _manage(
+    cluster: Cluster, kind: Kind, found: Object, manager: str, changed: Mapping[str, str | None]
+) -> None:
     """Labels that were changed are managed by whoever did it, and by nobody else."""
     meta, shape = found["metadata"], shape_of(kind, cluster.version)
     key = (kind.key, meta.get("namespace", ""), meta["name"])
@@ -54,6 +57,7 @@ def _manage(cluster: Cluster, kind: Kind, found: Object, changed: Mapping[str, s
     for at, who in cluster.applied:
         if at == key:
             cluster.applied[at, who] = without(shape, cluster.applied[at, who], paths)
-    held = dig(cluster.applied.get((key, _MANAGER)), "metadata.labels") or {}
+    cluster.updates.add(manager)
+    held = dig(cluster.applied.get((key, manager)), "metadata.labels") or {}
     held |= {name: value for name, value in changed.items() if value is not None}
-    cluster.applied[key, _MANAGER] = {"metadata": {"labels": held}}
+    cluster.applied[key, manager] = {"metadata": {"labels": held}}
