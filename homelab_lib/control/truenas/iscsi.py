@@ -158,7 +158,7 @@ class Volume:
     host, lab, volume
         Where it is, the lab it belongs to, and its full name.
     size_bytes
-        How large it is [bytes]; None: it has to be there, as large as it is.
+        How large it is [bytes]; None: it has to be there, as large as it is, whoever made it.
     sparse
         Whether it takes only the space that is used.
     """
@@ -192,18 +192,21 @@ class Volume:
         if observed["type"] != "VOLUME":
             return Diff(conflict=f"{self.volume} is a file system, and should be a zvol")
         size = observed["size"]
-        if self.size_bytes is None or size == self.size_bytes:
+        if self.size_bytes is None:
+            return Diff()
+        if not mark.marks(observed["comments"], self.lab):
+            return Diff(
+                conflict=f"{self.volume} was there before ({size} bytes), and we did not make it: "
+                "whoever it is lent to writes over what somebody has on it. If it is meant, leave "
+                f"its size_bytes out of the lab; if lab {self.lab} may let it grow, too, write "
+                f"“{mark.text(self.lab)}” into its comments"
+            )
+        if size == self.size_bytes:
             return Diff()
         if size > self.size_bytes:
             return Diff(
                 conflict=f"{self.volume} has {size} bytes, and the lab wants {self.size_bytes}: a "
                 "zvol that gets smaller loses what lies at its end; write its size into the lab"
-            )
-        if not mark.marks(observed["comments"], self.lab):
-            return Diff(
-                conflict=f"{self.volume} was there before, and we did not make it: it has {size} "
-                f"bytes. If lab {self.lab} may let it grow, write “{mark.text(self.lab)}” into "
-                "its comments"
             )
         call_ = changing("pool.dataset.update", self.volume, {"volsize": self.size_bytes})
         undo = f"{NOT_UNDONE}: a zvol that gets smaller loses what lies at its end"
