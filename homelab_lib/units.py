@@ -82,6 +82,16 @@ def format_seconds(duration_s: float) -> str:
     return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
 
 
+def format_age(age_s: float) -> str:
+    """How old something is, as a person says it: ``12 min old``, ``26 h old``, ``20 days old``; of
+    what is dated later than now, how much."""
+    size_s = abs(age_s)
+    told = f"{size_s / 3600:.0f} h" if size_s < 48 * 3600 else f"{size_s / 86400:.0f} days"
+    if size_s < 3600:
+        told = f"{size_s / 60:.0f} min"
+    return f"dated {told} ahead" if age_s < 0 and told != "0 min" else f"{told} old"
+
+
 def format_quantity(value: float, unit: str) -> str:
     """A measured or predicted number with its unit, as a person reads it."""
     shown = {"B": format_bytes, "bit/s": format_bps}.get(unit)

@@ -72,3 +72,18 @@ def test_a_quantity_is_shown_in_a_size_that_a_person_reads():
     assert units.format_quantity(42.5728, "tokens/s") == "42.57 tokens/s"
     assert units.format_quantity(1234567.8, "IOPS") == "1234568 IOPS"
     assert units.format_quantity(0.0123456, "s") == "0.01235 s"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "told"),
+    [
+        (40.0, "1 min old"),
+        (5 * 3600.0, "5 h old"),
+        (47 * 3600.0, "47 h old"),
+        (28_801 * 60.0, "20 days old"),
+        (-3 * 3600.0, "dated 3 h ahead"),
+        (-2.0, "0 min old"),
+    ],
+)
+def test_an_age_is_told_as_a_person_tells_it(age_s, told):
+    assert units.format_age(age_s) == told

@@ -92,15 +92,3 @@ def standing(medium: str, copies: Sequence[Copy]) -> Standing:
     media = {medium, *(copy.medium for copy in good)}
     late = tuple(copy.name for copy in copies if not copy.counts)
     return Standing(1 + len(good), len(media), sum(copy.offsite for copy in good), late)
-
-
-def dated(copies: Sequence[Copy]) -> str:
-    """How old each copy is, in words.
-
-    Parameters
-    ----------
-    copies
-        Any number of them.
-    """
-    ages = ("none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h" for copy in copies)
-    return ", ".join(f"{copy.name} {age}" for copy, age in zip(copies, ages, strict=True))

@@ -52,6 +52,9 @@ class Lane:
                 work.outcome.wants = [change.summary for change in work.diff.changes]
                 said = (work.diff.waiting, work.diff.conflict)
                 work.outcome.wants += [text for text in said if text]
+                work.outcome.mendable = bool(work.diff.changes) and not work.diff.conflict
+                if work.diff.waiting and not work.diff.changes:
+                    work.outcome.looks_at = "runs"  # all is written, and it does not work yet
             self.sender.journal.append(
                 "looked",
                 step=self.step,

@@ -60,6 +60,9 @@ class ResourceOutcome:
         Whether it looks at what is ``written``, or at what ``runs``.
     waited_s
         How long it took until it was as wanted, changes aside [s].
+    mendable
+        Whether its step would send something against what it still wants: not where that is only
+        waited for, or where something is in the way.
     """
 
     host: str
@@ -71,6 +74,7 @@ class ResourceOutcome:
     wants: list[str] = field(default_factory=list)
     looks_at: str = "written"
     waited_s: float = 0.0
+    mendable: bool = True
 
 
 @dataclass

@@ -65,7 +65,10 @@ def drift(runbook: str, drifted: Sequence[StepOutcome], place: str) -> Drift:
     steps = "1 step is" if len(drifted) == 1 else f"{len(drifted)} steps are"
     mends = "mode=plan shows what would mend it"
     if runbook == health.NAME:
-        mends = "RUNBOOK:STEP is mended by that runbook; its plan (mode=plan) shows how"
+        mends = (
+            "where RUNBOOK:STEP mends it, its plan (mode=plan) shows how; else what was found says "
+            "what to do"
+        )
     return Drift(
         f"{steps} not as the lab describes {'it' if len(drifted) == 1 else 'them'}:\n{lines}",
         fix=f"{mends}; the record: {place}",

@@ -44,11 +44,11 @@ def looks_card(part: str, outcomes: Sequence[StepOutcome], *, evidence: str) -> 
     rows = "".join(
         f"<tr><td>▲</td><td>{escape(each.title)}</td>"
         f"<td>{'<br>'.join(escape(line) for line in _lines(each))}</td>"
-        f"<td>{escape(mended(each.step))}</td>"
+        f"<td>{escape(mends(each))}</td>"
         "</tr>"
         for each in amiss
     )
-    head = "<tr><th></th><th>what</th><th>found</th><th>mended by</th></tr>"
+    head = "<tr><th></th><th>what</th><th>found</th><th>what mends it</th></tr>"
     table = f"<table>{head}{rows}</table>" if rows else ""
     well = "".join(
         f"<li>{escape(each.title)}{_held(each)}</li>" for each in seen if each.status != "drift"
@@ -62,8 +62,8 @@ def looks_card(part: str, outcomes: Sequence[StepOutcome], *, evidence: str) -> 
 def _told(outcome: StepOutcome) -> Iterator[str]:
     yield f"▲ {outcome.title}"
     yield from (f"    {line}" for line in _lines(outcome))
-    if mends := mended(outcome.step):
-        yield f"    mended by {mends}"
+    if said := mends(outcome):
+        yield f"    {said}"
 
 
 def _lines(outcome: StepOutcome) -> list[str]:
@@ -76,8 +76,17 @@ def _held(outcome: StepOutcome) -> str:
     return f"<br><span class='quiet'>{escape('; '.join(said))}</span>" if said else ""
 
 
-def mended(step: str) -> str:
-    """The runbook and step that mend what a look at a runbook's step finds; empty for others,
-    whose finding says what does."""
-    book, _, name = step.rpartition(":")
-    return f"{book}, step {name}" if book else ""
+def mends(outcome: StepOutcome) -> str:
+    """The runbook and step that mend what a look at a runbook's step finds, or that they only find
+    it, and the finding itself has to say what mends it; empty for looks that belong to none."""
+    book, _, name = outcome.step.rpartition(":")
+    if not book:
+        return ""
+    if mendable(outcome):
+        return f"mended by {book}, step {name}"
+    return f"found by {book}, step {name}, which sends nothing against it"
+
+
+def mendable(outcome: StepOutcome) -> bool:
+    """Whether a step would send something against what was found in it."""
+    return any(each.status == "drift" and each.mendable for each in outcome.resources)

@@ -18,7 +18,7 @@ from homelab_lib.runbook.resource import NOT_UNDONE
 from homelab_lib.runbook.step import Check, Measurement
 from homelab_lib.units import format_quantity, format_seconds
 from homelab_lib.views.cards import fold, preformatted, step_card
-from homelab_lib.views.looks import difference, mended
+from homelab_lib.views.looks import difference, mendable, mends
 from homelab_lib.views.page import page, table
 from homelab_lib.views.plan import about, plan_card
 from homelab_lib.views.timeline import bars, timeline
@@ -171,11 +171,11 @@ def _date(written: str) -> str:
 
 def _drifted(steps: Sequence[StepOutcome]) -> str:
     rows = [
-        (step.step, difference(step), mended(step.step) or "a plan shows what would mend it")
+        (step.step, difference(step), mends(step) or ("a plan shows what" * mendable(step)))
         for step in steps
         if step.status == "drift"
     ]
-    return table(("step", "found", "mended by"), rows) if rows else ""
+    return table(("step", "found", "what mends it"), rows) if rows else ""
 
 
 def _left(steps: Sequence[StepOutcome]) -> str:
@@ -284,6 +284,7 @@ def outcome_of(step: Mapping[str, Any]) -> StepOutcome:
             wants=r["wants"],
             looks_at=r.get("looks_at", "written"),
             waited_s=r.get("waited_s", 0.0),
+            mendable=r.get("mendable", True),
         )
         for r in step["resources"]
     ]

@@ -224,8 +224,8 @@ def test_an_exclusive_lock_stops_the_timers_work_and_the_age_tells():
     checks = list(backup.gate(bench.lab, bench.engine("verify").context))
     late = [each for each in checks if not each.holds]
     assert len(late) == 1
-    assert "older than promised, or not there: b2" in late[0].says
-    assert "2 of 3 copies" in late[0].says
+    assert "b2 is 30 h old (26 h were promised)" in late[0].says
+    assert "that leaves 2 of 3 copies" in late[0].says
 
 
 def test_a_far_host_that_is_another_is_refused():

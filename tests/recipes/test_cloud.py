@@ -69,7 +69,7 @@ def test_one_copy_is_made_though_the_rule_wants_three_and_its_lateness_stops():
     bench.world.clock.sleep(3 * 86_400)
     [late] = bench.step("three-two-one", "verify").checks
     assert not late.holds
-    assert "older than promised, or not there: family" in late.says
+    assert "family is 3 days old (" in late.says
 
 
 def test_made_once_copied_and_kept_up():

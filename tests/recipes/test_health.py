@@ -54,6 +54,8 @@ def test_what_is_amiss_is_told_with_what_was_looked_at_and_what_mends_it(house, 
     k3s = house.world.machines["play"].units["k3s"]
     snippet = "/var/lib/vz/snippets/homelab-vendor.yaml"
     kept = house.world.machines["mini"].files.text(snippet)
+    config = house.world.machines["mini"].vms[101].config
+    config["lock"] = "backup"
     house.world.machines["mini"].files.put(snippet, "# somebody's own\n")
     k3s.enabled = False
     try:
@@ -63,11 +65,14 @@ def test_what_is_amiss_is_told_with_what_was_looked_at_and_what_mends_it(house, 
     finally:
         house.world.machines["mini"].files.put(snippet, kept)
         k3s.enabled = True
+        del config["lock"]
     told = "\n".join(card.text for card in cards)
     assert "runs: start k3s with the machine" in told
     assert "mended by phase2, step server" in told
     assert "      written: " in told
     assert "mended by phase2, step image" in told
+    assert "then `qm unlock 101`" in told
+    assert "found by phase2, step machines, which sends nothing against it" in told
     assert "phase2:server" in caught.value.what
     assert "phase2:image" in caught.value.what
     assert "its plan (mode=plan) shows how" in caught.value.fix

@@ -17,6 +17,7 @@ from homelab_lib.control.clock import clock_s
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
+from homelab_lib.units import format_age
 
 FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 TOKEN = "/var/lib/rancher/k3s/server/token"
@@ -97,7 +98,7 @@ class EtcdSnapshot:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["name"] and observed["age_s"] <= self.within_s:
             return Diff()
-        why = f"the newest is {observed['age_s'] / 3600:.0f} h old" if observed["name"] else "none"
+        why = f"the newest is {format_age(observed['age_s'])}" if observed["name"] else "none"
         words = ("k3s", "etcd-snapshot", "save", "--name", "homelab")
         call = change(*words, sudo=True, timeout_s=self.timeout_s)
         undo = "k3s etcd-snapshot delete NAME; its name is known after apply, by etcd-snapshot ls"

@@ -10,6 +10,7 @@ from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import change
+from homelab_lib.units import format_age
 
 
 def commands(
@@ -106,7 +107,7 @@ class Copied:
             return Diff()
         if observed["unit"] == "activating":
             return Diff(waiting=f"{self.unit} is at work")
-        why = "none yet" if age_s is None else f"the newest is {age_s / 3600:.0f} h old"
+        why = "none yet" if age_s is None else f"the newest is {format_age(age_s)}"
         call = change("systemctl", "start", self.unit, sudo=True, timeout_s=self.timeout_s)
         summary = f"make a copy of {self.backup}: {why}"
         undo = f"{NOTHING_TO_UNDO}: it is kept for its time, as every copy"

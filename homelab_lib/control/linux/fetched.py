@@ -28,6 +28,7 @@ from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.secret import Secret
 from homelab_lib.transport.command import change, read
+from homelab_lib.units import format_age
 
 FOLDER = "/etc/homelab/fetched"
 _LARGEST_BYTES = 2**25  # thirty times what a firewall with much in it has
@@ -155,7 +156,7 @@ class Fetched:
             return Diff()
         if observed["unit"] == "activating":
             return Diff(waiting=f"{self.unit} is at work")
-        why = "none is here" if age is None else f"the newest is {age / 3600:.0f} h old"
+        why = "none is here" if age is None else f"the newest is {format_age(age)}"
         why += ", and the last time failed" * failed
         call = change("systemctl", "start", self.unit, sudo=True, timeout_s=self.timeout_s)
         undo = f"{NOTHING_TO_UNDO}: it only reads there; rm {self.path} takes the copy away"

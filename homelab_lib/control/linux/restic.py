@@ -21,6 +21,7 @@ from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import Result, change
 from homelab_lib.transport.options import Allowed, Words
 from homelab_lib.transport.reads import declare
+from homelab_lib.units import format_seconds
 
 FOLDER = "/etc/homelab/restic"
 _NO_REPOSITORY, _LOCKED, _WRONG_KEY = 10, 11, 12
@@ -337,7 +338,7 @@ class Lock:
     def says(self) -> str:
         """One line for people."""
         kind = "exclusive, " if self.exclusive else ""
-        return f"{self.holder} ({kind}not renewed for {self.age_s / 60:.0f} min)"
+        return f"{self.holder} ({kind}not renewed for {format_seconds(self.age_s)})"
 
 
 def locks(host: Host, access: Access) -> list[Lock]:

@@ -14,6 +14,7 @@ from homelab_lib.control import mark
 from homelab_lib.control.clock import clock_s
 from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
+from homelab_lib.units import format_age
 
 _JOBS: Shape = [{"id": str}]
 _TASKS: Shape = [{"type": str}]
@@ -268,7 +269,7 @@ def _told(due: Sequence[int], called: dict[int, str], ages_s: dict[str, float]) 
     """Whom, and why."""
     return ", ".join(
         f"{called[vmid]} ("
-        + (f"{ages_s[str(vmid)] / 3600:.0f} h old" if str(vmid) in ages_s else "none yet")
+        + (format_age(ages_s[str(vmid)]) if str(vmid) in ages_s else "none yet")
         + ")"
         for vmid in due
     )

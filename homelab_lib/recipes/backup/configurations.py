@@ -25,6 +25,7 @@ from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import CONFIGURATIONS, Configuration
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
+from homelab_lib.units import format_age
 
 _HOUR_S = 3600.0
 _LONGEST_S = 300
@@ -129,9 +130,9 @@ class Fetching:
         """It is as new as was promised, and was fetched well the last time."""
         each, host = self.described, ctx.host(self.described.machine)
         age = age_s(host, each.path)
-        there = "there is none" if age is None else f"{age / _HOUR_S:.1f} h"
+        there = "there is none" if age is None else f"it is {format_age(age)}"
         well = age is not None and age <= each.within_hours * _HOUR_S
-        says = f"{there} of the {each.within_hours} h that were promised"
+        says = f"{there}, and {each.within_hours} h were promised"
         mends = "" if well else "; carry out this step anew: it says why it can't be fetched"
         yield Check(f"the configuration of {each.appliance} on {each.machine} is new", well,
                     f"{says}{mends}")  # fmt: skip

@@ -9,8 +9,9 @@ from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.lab import Lab
 from homelab_lib.lab.backups import ClaimDrill, FileBackup, GuestDrill, RestoreDrill
-from homelab_lib.models.copies import Copy, dated, standing
+from homelab_lib.models.copies import Copy, standing
 from homelab_lib.runbook.step import Check, Context
+from homelab_lib.units import format_age
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _ANEW = "carry out this step anew: it tries again once the last time is too long ago or went badly"
@@ -40,9 +41,8 @@ def is_new(copy: Copy, title: str) -> Check:
     copy, title
         What there is of it, and what has to hold.
     """
-    says = "there is none" if copy.age_s is None else f"{copy.age_s / _HOUR_S:.1f} h"
-    promised = f"of the {copy.within_s / _HOUR_S:g} h that were promised"
-    return Check(title, copy.counts, f"{says} {promised}")
+    says = "there is none" if copy.age_s is None else f"it is {format_age(copy.age_s)}"
+    return Check(title, copy.counts, f"{says}, and {copy.within_s / _HOUR_S:g} h were promised")
 
 
 def kept(what: str, medium: str, copies: Sequence[Copy]) -> Check:
@@ -61,14 +61,20 @@ def kept(what: str, medium: str, copies: Sequence[Copy]) -> Check:
     """
     how = standing(medium, copies)
     at_best = standing(medium, [replace(copy, age_s=0.0) for copy in copies])
-    title, said = "three copies, two media, another place", [dated(copies)]
+    title, said = "three copies, two media, another place", [", ".join(map(_dated, copies))]
+    if how.late and how.missing:
+        said.append(f"that leaves {how.missing}")
     if at_best.missing:
         title = "every copy that the lab describes"
         said.append(f"the lab describes {at_best.missing}: see homelab audit")
-    if how.late:
-        said.append(f"older than promised, or not there: {', '.join(how.late)}")
-        said += [f"that leaves {how.missing}"] * bool(how.missing)
     return Check(f"{what}: {title}", not how.late, "; ".join(said))
+
+
+def _dated(copy: Copy) -> str:
+    """How old a copy is, and how old it may be where it is older."""
+    age = "is not there" if copy.age_s is None else f"is {format_age(copy.age_s)}"
+    promised = "" if copy.counts else f" ({copy.within_s / _HOUR_S:g} h were promised)"
+    return f"{copy.name} {age}{promised}"
 
 
 def drilled(

@@ -10,6 +10,7 @@ from homelab_lib.lab.nas import CloudTask as Described
 from homelab_lib.models import copies as rule
 from homelab_lib.recipes.nas.tasks import cron
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
+from homelab_lib.units import format_age
 
 MAKES = ("nas.cloud",)
 _HOUR_S = 3600.0
@@ -121,7 +122,7 @@ class Task:
         run = last_run(ctx.host(self.host), self.lab.name, self.task.name)
         says = run.error or run.state.lower() or "it never ran"
         if copy.age_s is not None:
-            says = f"{copy.age_s / _HOUR_S:.1f} h of the {self.task.within_hours} h promised"
+            says = f"{format_age(copy.age_s)}, and {self.task.within_hours} h were promised"
         yield Check(f"the copy {self.task.name} of {self.task.dataset} is new", copy.counts, says)
 
     def age(self, ctx: Context) -> Iterator[Measurement]:

@@ -33,7 +33,8 @@ def certificate_ends(box: Any) -> Iterator[None]:
     "ips-holds-back",
     r"reaches the internet",
     r"reaches|answers|in the cluster|repository|copy|webhook|was shown none|behind port",
-    r"fetch the configuration of \S+ onto \S+: the newest is \d+ h old, and the last time failed",
+    r"fetch the configuration of \S+ onto \S+: the newest is \d+ (h|days) old, and the last time "
+    r"failed",
     fits=lambda machine: _inspects(machine) and machine.suricata.mode != "pcap",
     hides=("restic-half-locked",),  # whose repositories are out there
 )

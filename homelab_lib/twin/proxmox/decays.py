@@ -14,8 +14,8 @@ from homelab_lib.twin.surprises import named
     "pve-stale-lock",
     r"is not left locked",
     r"VM \d+ is locked",
-    r"back up \S+ \(\d+ h old\) to",
-    r"as a whole: .+ older than promised",
+    r"back up \S+ \(\d+ days old\) to",
+    r"as a whole: .+ days old \(\d+ h were promised\)",
     on="proxmox",
 )
 def stale_lock(node: ProxmoxNode) -> Iterator[None]:
