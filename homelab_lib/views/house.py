@@ -4,10 +4,9 @@ Made from the lab and the records of its runs alone, so that it can be made agai
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from homelab_lib import durable
 from homelab_lib.errors import HomelabError
@@ -15,90 +14,15 @@ from homelab_lib.lab import Lab
 from homelab_lib.lab.coverage import Coverage
 from homelab_lib.lab.project import Task
 from homelab_lib.runbook.kept import KeptRun
+from homelab_lib.runbook.outcome import StepOutcome
 from homelab_lib.runbook.plan import FIDELITY
-from homelab_lib.runbook.record import plan_of
 from homelab_lib.units import format_quantity, format_seconds
+from homelab_lib.views.achieved import RANK, Done, Found
 from homelab_lib.views.coverage import coverage
-from homelab_lib.views.page import page
+from homelab_lib.views.looks import findings, mends
+from homelab_lib.views.page import marked_up, page
+from homelab_lib.views.report import outcome_of
 from homelab_lib.views.sales import sales_list
-
-_WELL = ("changed", "already")
-_RANK = {"rehearsed": 1, "measured": 2}
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last time that a step came to its end.
-
-    Parameters
-    ----------
-    run, step
-        The run, and the step as its summary has it.
-    rests
-        What its changes rest on, the weakest; empty where it sent none.
-    """
-
-    run: KeptRun
-    step: dict[str, Any]
-    rests: str = ""
-
-    @property
-    def evidence(self) -> str:
-        """``rehearsed`` or ``measured``."""
-        return str(self.run["evidence"])
-
-
-@dataclass
-class Found:
-    """What the records tell of a lab.
-
-    Parameters
-    ----------
-    runs
-        All of its runs, the oldest first.
-    steps
-        By ``runbook:step``, the last time each came to its end; measured goes before rehearsed.
-    """
-
-    runs: Sequence[KeptRun]
-    steps: dict[str, Done] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, runs: Sequence[KeptRun]) -> "Found":
-        """What these runs tell."""
-        found = cls(runs)
-        for run in runs:
-            if run.was_carried_out:
-                rests = _rests(run)
-                for step in run["steps"]:
-                    found._take(run, step, rests.get(step["step"], ""))
-        return found
-
-    def _take(self, run: KeptRun, step: dict[str, Any], rests: str) -> None:
-        name = f"{run['runbook']}:{step['step']}"
-        before = self.steps.get(name)
-        new = Done(run, step, rests or (before.rests if before else ""))
-        newer = before is None or _RANK[new.evidence] >= _RANK[before.evidence]
-        if step["status"] in _WELL and newer:
-            keeps = (
-                before is not None and not step["changes_sent"] and before.evidence == new.evidence
-            )
-            if not keeps:  # a run that found all there says less than the one that made it
-                self.steps[name] = new
-
-
-def _rests(run: KeptRun) -> dict[str, str]:
-    """The weakest that the changes of each step rest on."""
-    try:
-        plan = plan_of(run.folder)
-    except (OSError, HomelabError):
-        return {}
-    found: dict[str, str] = {}
-    for change in plan.changes if plan is not None else ():
-        known = [each for each in (found.get(change.step), change.rests) if each in FIDELITY]
-        if known:
-            found[change.step] = max(known, key=FIDELITY.index)
-    return found
 
 
 def write_house(
@@ -147,11 +71,11 @@ def house_body(lab: Lab, runs: Sequence[KeptRun], manual: Mapping[str, str], rep
         "rehearsal rests on stands beside it.</p>",
     ]
     for phase in lab.phases:
-        rows = [row.html for row in tables[phase.number]]
+        rows = [row.cells for row in tables[phase.number]]
         parts.append(f"<h2>Phase {phase.number}: {escape(phase.title)}</h2>"
                      f"<p class='quiet'>{escape(phase.goal)}</p>")  # fmt: skip
         if rows:
-            parts.append(_table(("task", "state", "rests on", "when", "steps"), rows))
+            parts.append(marked_up(("task", "state", "rests on", "when", "steps"), rows))
     parts.append("<h2>What a person still has to do</h2>" + _left(found, manual))
     parts.append("<h2>Predicted, and found</h2>" + _numbers(found))
     parts.append("<h2>How long it took</h2>" + _durations(found))
@@ -174,7 +98,7 @@ def _leaves(tasks: Iterable[Task]) -> Iterator[Task]:
 @dataclass(frozen=True)
 class _Row:
     state: str
-    html: str
+    cells: tuple[str, ...]
 
 
 def _task_row(task: Task, found: Found, reports: Path) -> _Row:
@@ -193,7 +117,7 @@ def _task_row(task: Task, found: Found, reports: Path) -> _Row:
         _whole(when),
         steps,
     )
-    return _Row(state, _cells(cells))
+    return _Row(state, cells)
 
 
 def _state(task: Task, covered: Coverage, done: Mapping[str, Done | None]) -> str:
@@ -207,7 +131,7 @@ def _state(task: Task, covered: Coverage, done: Mapping[str, Done | None]) -> st
         return "not run"
     if len(had) < len(done):
         return "partly done"
-    return min((each.evidence for each in had), key=_RANK.__getitem__)
+    return min((each.evidence for each in had), key=RANK.__getitem__)
 
 
 def _link(name: str, done: Done | None, reports: Path) -> str:
@@ -233,9 +157,9 @@ def _left(found: Found, manual: Mapping[str, str]) -> str:
 
 def _asked(ask: str) -> str:
     """What is asked, its boxes to be ticked a line each."""
-    head, *boxes = ask.split("[ ] ")
-    items = "".join(f"<li>☐ {escape(box.strip())}</li>" for box in boxes)
-    return escape(head.strip()) + (f"<ul class='plain inner'>{items}</ul>" if items else "")
+    head, *boxes = (escape(part.strip()).replace("\n", "<br>") for part in ask.split("[ ] "))
+    items = "".join(f"<li>☐ {box}</li>" for box in boxes)
+    return head + (f"<ul class='plain inner'>{items}</ul>" if items else "")
 
 
 def _numbers(found: Found) -> str:
@@ -243,15 +167,14 @@ def _numbers(found: Found) -> str:
     for name, done in found.steps.items():
         for number in done.step["measurements"]:
             value, predicted, unit = number["value"], number["predicted"], number["unit"]
-            error = f"{(value - predicted) / predicted:+.1%}" if predicted else ""
+            error = f"{(value - predicted) / predicted:+z.1%}" if predicted else ""
             said = "" if predicted is None else format_quantity(predicted, unit)
             got = format_quantity(value, unit)
-            pill = f"<span class='{done.evidence}'>{done.evidence}</span>"
-            error = f"<span class='date'>{error}</span>"
+            pill = _pill(done.evidence)
             cells = (escape(number["name"]), escape(said), escape(got), error, pill, escape(name))
-            rows.append(_cells(cells))
+            rows.append(cells)
     head = ("what", "predicted", "found", "error", "evidence", "step")
-    return _table(head, rows) if rows else "<p>No run has measured anything yet.</p>"
+    return marked_up(head, rows) if rows else "<p>No run has measured anything yet.</p>"
 
 
 def _durations(found: Found) -> str:
@@ -260,10 +183,11 @@ def _durations(found: Found) -> str:
         took_s = done.step["end_s"] - done.step["start_s"]
         sums.setdefault((name.partition(":")[0], done.evidence), []).append(took_s)
     rows = [
-        _cells((escape(book), str(len(took)), format_seconds(sum(took)), evidence))
+        (escape(book), str(len(took)), format_seconds(sum(took)), _pill(evidence))
         for (book, evidence), took in sums.items()
     ]
-    return _table(("runbook", "steps", "took", "evidence"), rows) if rows else "<p>Nothing ran.</p>"
+    head = ("runbook", "steps", "took", "evidence")
+    return marked_up(head, rows) if rows else "<p>Nothing ran.</p>"
 
 
 def _health(runs: Sequence[KeptRun], reports: Path) -> str:
@@ -271,28 +195,35 @@ def _health(runs: Sequence[KeptRun], reports: Path) -> str:
     if not looks:
         return "<p>Nobody has looked yet: <code>runbooks/health.ipynb</code>.</p>"
     last = looks[-1]
-    amiss = [step for step in last["steps"] if step["status"] == "drift"]
+    amiss = [outcome_of(step) for step in last["steps"] if step["status"] == "drift"]
     head = (
         f"<p><a href='{escape(_page_of(last, reports))}'>{escape(str(last['ended'])[:10])}</a>, "
         f"{escape(last['evidence'])}: {len(last['steps']) - len(amiss)} of {len(last['steps'])} "
         "looks found all well.</p>"
     )
-    items = "".join(f"<li>▲ {escape(s['title'])} ({escape(s['step'])})</li>" for s in amiss)
+    items = "".join(f"<li>▲ {escape(each.title)}{_found(each)}</li>" for each in amiss)
     return head + (f"<ul class='plain'>{items}</ul>" if items else "")
+
+
+def _found(outcome: StepOutcome) -> str:
+    """What was found in a step, and what mends it."""
+    told = [text for _, text in findings(outcome)]
+    told += [said] if (said := mends(outcome)) else []
+    return f"<br><span class='quiet'>{'<br>'.join(map(escape, told))}</span>"
 
 
 def _runs(runs: Sequence[KeptRun], reports: Path) -> str:
     rows = [
-        _cells((
+        (
             f"<a href='{escape(_page_of(run, reports))}'>{escape(run['runbook'])}</a>",
             escape(str(run["ended"])[:16].replace("T", " ")),
             escape(f"{run['mode']}, {run['status']}"),
             str(run["changes_sent"]),
-            escape(run["evidence"]),
-        ))
+            _pill(run["evidence"]),
+        )
         for run in reversed(runs)
     ]  # fmt: skip
-    return _table(("run", "ended", "how", "changes", "evidence"), rows)
+    return marked_up(("run", "ended", "how", "changes", "evidence"), rows)
 
 
 def _whole(word: str) -> str:
@@ -300,10 +231,6 @@ def _whole(word: str) -> str:
     return f"<span class='whole'>{escape(word)}</span>" if word else ""
 
 
-def _cells(cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    top = "".join(f"<th>{escape(each)}</th>" for each in head)
-    return f"<div class='wide'><table><tr>{top}</tr>{''.join(rows)}</table></div>"
+def _pill(evidence: str) -> str:
+    """How something was come by."""
+    return f"<span class='{escape(evidence)}'>{escape(evidence)}</span>"

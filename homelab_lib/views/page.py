@@ -40,9 +40,10 @@ a { color: var(--busy); }
   .wide td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   .wide tr:has(th) { display: none; }
   .wide td.number { display: inline-block; text-align: left; padding-right: .9rem; }
-  .wide td.none, .wide td:empty { display: none; }
   .wide td:has(+ td) { padding-right: .6rem; } .wide td:nth-child(-n+2) { display: inline; }
-  .wide td.number::before { content: attr(data-name) " "; color: var(--quiet); }
+  .wide td.none, .wide td:empty { display: none; }
+  .wide td[data-name]:not(:has(> .rehearsed, > .measured, > .predicted))::before {
+    content: attr(data-name) " "; color: var(--quiet); }
   .homelab tr { display: block; padding: .3rem 0; border-bottom: 1px solid var(--line); }
   .run b { flex-basis: 6.5rem; } .run > span:last-child { flex-basis: 4.5rem; }
   .homelab td { display: inline; border: 0; padding-right: .5rem; }
@@ -59,6 +60,7 @@ code, td, li, p, pre { overflow-wrap: anywhere; }
 .track i { position: absolute; top: .1em; height: 1em; min-width: 2px; background: var(--colour); }
 .track i.step { opacity: .35; } .track i.sent { top: .35em; height: .5em; }
 @media print { body { max-width: none; margin: 0; }
+  tr, li { break-inside: avoid; } h1, h2, h4, h2 + p { break-after: avoid; }
   details::details-content { content-visibility: visible; display: block; height: auto; } }
 """
 
@@ -74,17 +76,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int 
         The column from which on it holds numbers, which stand to the right.
     """
 
+    escaped = ([escape(cell) for cell in row] for row in rows)
+    return marked_up([escape(name) for name in head], escaped, numbers_from)
+
+
+def marked_up(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 99) -> str:
+    """Rows of HTML as such a table; see `table`. On a phone each cell says what it is, but for the
+    first and for how a number was come by; on paper each page has the head."""
+
     def line(cells: Sequence[str], tag: str) -> str:
         told = (
             f"<{tag}{_class(cell, n >= numbers_from)}"
-            f"{f' data-name={chr(34)}{escape(head[n])}{chr(34)}' * (tag == 'td')}>"
-            f"{escape(cell)}</{tag}>"
+            f"{f' data-name={chr(34)}{head[n]}{chr(34)}' * (tag == 'td' and n > 0)}>{cell}</{tag}>"
             for n, cell in enumerate(cells)
         )
         return f"<tr>{''.join(told)}</tr>"
 
     body = "".join(line(row, "td") for row in rows)
-    return f"<div class='wide'><table>{line(head, 'th')}{body}</table></div>"
+    top = f"<thead>{line(head, 'th')}</thead>"
+    return f"<div class='wide'><table>{top}<tbody>{body}</tbody></table></div>"
 
 
 def _class(cell: str, is_number: bool) -> str:

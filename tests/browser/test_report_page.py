@@ -143,6 +143,31 @@ def _legible(chromium, page, width, theme):
         shown.close()
 
 
+# Each cell that is shown below the head of its table, with the words before it; but for the first.
+_CELLS = """() => [...document.querySelectorAll(".wide td:not(:first-child)")]
+    .filter(e => e.checkVisibility() && e.innerText.trim())
+    .map(e => [e.innerText, e.closest("table").querySelectorAll("th")[e.cellIndex].textContent,
+               getComputedStyle(e, "::before").content.replaceAll('"', "").trim()])"""
+
+
+def test_on_a_phone_that_shows_no_heads_each_cell_says_what_it_is(chromium, house):
+    for width, named in ((390, True), (1280, False)):
+        shown = chromium.new_page(viewport={"width": width, "height": 800})
+        try:
+            shown.goto(house.as_uri())
+            cells = shown.evaluate(_CELLS)
+            heads = shown.locator("th").first.is_visible()
+        finally:
+            shown.close()
+        pills = ("rehearsed", "measured", "predicted")
+        told = {head for text, head, before in cells if before == head}
+        assert heads is not named
+        assert ({"predicted", "found", "rests on", "when", "took"} <= told) is named
+        if named:
+            bare = [text for text, head, before in cells if before != head]
+            assert [text for text in bare if text not in pills] == []
+
+
 def _drawn(shown, count):
     """So many calls are drawn, as soon as styles are reckoned anew: of a toggle that is shut the
     content keeps its size, and is not drawn."""

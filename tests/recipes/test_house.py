@@ -1,6 +1,7 @@
 """The whole house on one twin, the look at it weeks later, and the page of it."""
 
 import json
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from homelab_lib import paths
 from homelab_lib.errors import StepFailed
 from homelab_lib.house import House
-from homelab_lib.house_page import body, write
+from homelab_lib.house_page import body, manual_steps, write
 from homelab_lib.lab import load_lab
 from homelab_lib.target import TwinTarget
 from homelab_lib.twin import decays
@@ -118,6 +119,39 @@ def test_a_task_is_done_only_where_all_its_steps_are(house, surroundings):
     assert "partly done" in rows["Mount TrueNAS NFS for persistent volumes"]
     assert "not run" in rows["Set up kubectl on desktop"]
     assert "+10.0%" in text
+
+
+def test_the_last_look_is_told_with_what_was_found_and_what_mends_it(house, surroundings):
+    lab = load_lab()
+    folder = surroundings / "2026-03-01_health_ssh_rdef456"
+    check = {"title": "pool tank is whole", "holds": False, "says": "it is DEGRADED",
+             "looks_at": "runs"}  # fmt: skip
+    begun = {"start_s": 0.0, "end_s": 1.0, "changes_sent": 0, "measurements": [], "note": ""}
+    there = {"host": "truenas", "name": "share", "status": "drift", "sent": []}
+    steps = [
+        begun | {"step": "pools-truenas", "title": "Pools", "status": "drift", "checks": [check],
+                 "resources": []},
+        begun | {"step": "phase1:nas-nfs", "title": "Share", "status": "drift", "checks": [],
+                 "resources": [there | {"wants": ["make <NFS> share"], "mendable": True}]},
+        begun | {"step": "phase2:machines", "title": "VMs", "status": "drift", "checks": [],
+                 "resources": [there | {"wants": ["VM 201 is locked"], "mendable": False}]},
+    ]  # fmt: skip
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps({
+        "lab": lab.name, "runbook": "health", "target": "ssh", "mode": "verify", "steps": steps,
+        "status": "drift", "evidence": "measured", "started": "2026-03-01", "changes_sent": 0,
+        "ended": "2026-03-01T10:00:00", "run_id": "rdef456"}))  # fmt: skip
+    text = body(lab).partition("The last look at everything")[2]
+    assert "0 of 3 looks found all well" in text
+    assert "pool tank is whole: it is DEGRADED" in text
+    assert "make &lt;NFS&gt; share<br>mended by phase1, step nas-nfs" in text
+    assert "VM 201 is locked<br>found by phase2, step machines, which sends nothing" in text
+
+
+def test_what_a_person_has_to_do_keeps_its_lines(house):
+    [switch] = [ask for name, ask in manual_steps(load_lab()).items() if name == "phase1:switch"]
+    first, second, *_ = switch.splitlines()
+    assert escape(f"{first}\n{second}").replace("\n", "<br>") in body(load_lab())
 
 
 def test_what_is_sold_says_what_still_needs_it():
