@@ -152,12 +152,15 @@ def test_a_stray_rule_that_lets_pass_is_found() -> None:
     }  # fmt: skip
 
 
-def test_the_cluster_reaches_nobody_by_the_shipped_rules() -> None:
+def test_the_cluster_reaches_nobody_by_the_shipped_rules_but_the_desktop_s_exporter() -> None:
     gateway, names = _firewall(_shipped_rules())
     own = readback.networks(_interfaces(gateway), ())["(self)"] or ()
     checks = list(flows.isolated(gateway, names, _told(gateway, names), own))
-    assert {check.title.rpartition(" ")[2] for check in checks} >= {"trusted", "iot"}
+    says = {check.title.rpartition(" ")[2]: check.says for check in checks}
+    assert says.keys() >= {"trusted", "iot"}
     assert all(check.holds for check in checks)
+    assert says["trusted"] == "but for tcp/9100 to 10.0.10.50 by cluster-asks-desktop"
+    assert says["iot"] == ""
 
 
 def test_who_may_log_in_to_the_firewall_is_let_in_first() -> None:

@@ -40,6 +40,7 @@ class Described:
     rules: list[FirewallRule]
     cables: tuple = ()
     hosts: dict = field(default_factory=dict)
+    firewalls: dict = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,24 @@ def test_pf_decides_as_the_first_rule_of_the_policy_does(box, rules):
                 verdict = pf.judge(Packet(here, there, kind, port), "in", device)
                 wanted = expected._allowed("fw", source, to, port, kind) == ""
                 assert verdict.passes == wanted, (source, to, kind, port)
+
+
+def test_a_rule_of_the_firewall_s_own_lets_pass_what_it_names_and_nothing_else(box):
+    """The cluster asks the desktop's exporter; the policy lets no server in there."""
+    root = box.config.load()
+    policy.write(root, LAB, 1)
+    pf = PacketFilter(box.links, root, root)
+    device = box.links.towards(LAB.vlans[30].gateway).name
+    asked = {
+        (source, port): pf.judge(Packet(source, "10.0.10.50", "tcp", port), "in", device).passes
+        for source in ("10.0.30.21", "10.0.30.24", "10.0.30.5")
+        for port in (9100, 22)
+    }
+    assert {which for which, passes in asked.items() if passes} == {
+        ("10.0.30.21", 9100), ("10.0.30.24", 9100),
+    }  # fmt: skip
+    others = pf.judge(Packet("10.0.30.21", "10.0.10.51", "tcp", 9100), "in", device)
+    assert not others.passes
 
 
 def _host(vlan):

@@ -52,7 +52,7 @@ def same(
 
 def isolated(gateway: Gateway, names: Names, has: Sequence[Rule], own: Networks) -> Iterator[Check]:
     """The VMs of each cluster reach nothing in the networks of people and their devices: those
-    that no rule of the lab names for them.
+    that no rule of the lab names for them, but for what a filter rule of the lab's own names.
 
     Parameters
     ----------
@@ -61,6 +61,8 @@ def isolated(gateway: Gateway, names: Names, has: Sequence[Rule], own: Networks)
     own
         The firewall's addresses: names and time are asked of it.
     """
+    firewall = gateway.lab.firewalls.get(gateway.host)
+    let_in = {rule.name for rule in firewall.filter_rules} if firewall else set()
     for name, cluster in gateway.lab.clusters.items():
         vms = [gateway.lab.vms[each] for each in cluster.vms if each in gateway.lab.vms]
         for vlan in dict.fromkeys(vm.vlan for vm in vms if vm.vlan in gateway.zones):
@@ -68,14 +70,17 @@ def isolated(gateway: Gateway, names: Names, has: Sequence[Rule], own: Networks)
             for target in gateway.zones.values():
                 if target is source or _is_named(gateway.lab, vlan, target.vlan.id):
                     continue
-                found = [
-                    f"{_told(packet)} by {verdict.rule}"
-                    for start, end in zip(_networks(source), _networks(target), strict=False)
-                    for packet, verdict in passing(has, at, start, end)
-                    if not any(packet.destination in each for each in own)
-                ]
+                found: list[str] = []
+                named: list[str] = []
+                for start, end in zip(_networks(source), _networks(target), strict=False):
+                    for packet, verdict in passing(has, at, start, end):
+                        if any(packet.destination in each for each in own):
+                            continue
+                        ours = (verdict.rule or "").partition(";")[0] in let_in
+                        (named if ours else found).append(f"{_told(packet)} by {verdict.rule}")
                 title = f"no VM of {name} reaches anybody in {target.vlan.name}"
-                yield Check(title, not found, _some(found))
+                says = f"but for {_some(named)}" if named else ""
+                yield Check(title, not found, _some(found) or says)
 
 
 def _passing(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from homelab_lib.lab import Lab
+from homelab_lib.lab.firewall import Alias
 
 _INSIDE = "lab_inside"
 _SERVICES = (("ICMP", ""), ("TCP/UDP", "53"), ("UDP", "67"), ("UDP", "123"))
@@ -34,6 +35,10 @@ def write(config: ET.Element, lab: Lab, seed: int) -> None:
     alias = ET.SubElement(_at(firewall, "Alias/aliases"), "alias", uuid=_drawn(number(128)))
     subnets = "\n".join(net for vlan in lab.vlans.values() for net in vlan.subnets)
     _put(alias, {"enabled": "1", "name": _INSIDE, "type": "network", "content": subnets})
+    for name, described in _aliases(lab):
+        alias = ET.SubElement(_at(firewall, "Alias/aliases"), "alias", uuid=_drawn(number(128)))
+        content = "\n".join(map(str, described.content))
+        _put(alias, {"enabled": "1", "name": name, "type": described.kind, "content": content})
     rules = _at(firewall, "Filter/rules")
     rules.clear()
     for legacy in config.findall("filter"):
@@ -44,11 +49,18 @@ def write(config: ET.Element, lab: Lab, seed: int) -> None:
 
 
 def _rules(lab: Lab, known: dict[int, str]) -> Iterator[dict[str, str]]:
-    """First what the box itself does for everybody, then the policy, in its order."""
+    """First what the box itself does for everybody and the rules that are written for it alone,
+    then the policy, in its order."""
     for name in known.values():
         for protocol, port in _SERVICES:
             about = f"{name}: {protocol.lower()} of the firewall"
             yield _rule("pass", name, name, "(self)", protocol, port, about)
+    for own in (rule for each in lab.firewalls.values() for rule in each.filter_rules):
+        for at in own.interfaces:
+            if (name := known.get(_number(at), "")) and own.enabled:
+                source, to = (_end(lab, known, each) for each in (own.source, own.destination))
+                port = str(own.destination_port or "")
+                yield _rule(own.action, name, source, to, own.protocol, port, own.name)
     for rule in lab.rules:
         sources = {"any": [*known.values(), "wan"], "internet": ["wan"]}
         for name in sources.get(str(rule.source), [known.get(_number(rule.source), "")]):
@@ -69,6 +81,21 @@ def _rules(lab: Lab, known: dict[int, str]) -> Iterator[dict[str, str]]:
                     rule.name,
                     inverted=outside,
                 )
+
+
+def _aliases(lab: Lab) -> Iterator[tuple[str, Alias]]:
+    for firewall in lab.firewalls.values():
+        yield from firewall.aliases.items()
+
+
+def _end(lab: Lab, known: dict[int, str], written: int | str) -> str:
+    """An end of a rule of a firewall's own: a VLAN, a machine's first address, or what it says."""
+    if isinstance(written, int):
+        return known.get(written, "")
+    cidrs = lab.hosts[written].cidrs if written in lab.hosts else ()
+    if written in lab.vms:
+        cidrs = lab.vms[written].addresses
+    return next((cidr.partition("/")[0] for cidr in cidrs), written)
 
 
 def _number(end: object) -> int:
