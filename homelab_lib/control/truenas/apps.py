@@ -16,15 +16,15 @@ from homelab_lib.control import mark
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
 from homelab_lib.runbook.resource import Change, Diff, Host
 
-_LABEL = "homelab.owner"
+LABEL = "homelab.owner"
 _DOCKER: Shape = {"pool?": str}
 _STATUS: Shape = {"status": str, "description?": str}
 _POOLS: Shape = [{"status": str}]
-_APPS: Shape = [
+APPS: Shape = [
     {"state": str, "custom_app": bool, "metadata": {"name?": str, "train?": str}, "version": str}
 ]
-_MAKING_S = 1800.0  # images of a gigabyte and more are pulled
-_STARTING_S = 300.0
+MAKING_S = 1800.0  # images of a gigabyte and more are pulled
+STARTING_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AppsPool:
 
     host: str
     pool: str
-    timeout_s: float = _STARTING_S
+    timeout_s: float = STARTING_S
 
     @property
     def name(self) -> str:
@@ -105,14 +105,14 @@ class App:
     container: str
     values: Mapping[str, Any]
     version: str = "latest"
-    timeout_s: float = _STARTING_S
+    timeout_s: float = STARTING_S
 
     @property
     def name(self) -> str:
         return f"app {self.app}"
 
     def observe(self, host: Host) -> dict[str, Any] | None:
-        rows = call(host, "app.query", [["id", "=", self.app]], shape=_APPS)
+        rows = call(host, "app.query", [["id", "=", self.app]], shape=APPS)
         if not rows:
             return None
         row = rows[0]
@@ -124,7 +124,7 @@ class App:
             "ours": _is_ours(config.get("labels"), self.lab),
             # No more of its values than what we name: there may be passwords in the others.
             "values": {key: _named(config.get(key), self.values[key]) for key in self.values},
-            "sent": {key: _over(config.get(key), self.values[key]) for key in differing},
+            "sent": {key: laid_over(config.get(key), self.values[key]) for key in differing},
         }
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
@@ -140,18 +140,7 @@ class App:
             if not observed["ours"]:
                 return Diff(conflict=self._taken(observed))
             return Diff((self._update(observed),))
-        if observed["state"] in ("DEPLOYING", "STOPPING"):
-            return Diff(waiting=f"app {self.app}: {observed['state'].lower()}")
-        if observed["state"] == "CRASHED":
-            return Diff(
-                conflict=f"app {self.app} has crashed; its log is in the web interface, or "
-                f"`docker logs ix-{self.app}-{self.container}-1` shows it"
-            )
-        if observed["state"] == "STOPPED":
-            start = changing("app.start", self.app)
-            undo = changing("app.stop", self.app).line
-            return Diff((Change(f"start app {self.app}", start, follow=follow_job, undo=undo),))
-        return Diff()
+        return running(self.app, self.container, observed["state"])
 
     def _create(self) -> Change:
         labels = [*self.values.get("labels", ()), self._label]
@@ -162,17 +151,17 @@ class App:
             "version": self.version,
             "values": dict(self.values) | {"labels": labels},
         }
-        call_ = replace(changing("app.create", document), timeout_s=_MAKING_S)
+        call_ = replace(changing("app.create", document), timeout_s=MAKING_S)
         undo = changing("app.delete", self.app).line
         return Change(f"install app {self.app}", call_, follow=follow_job, undo=undo)
 
     @property
     def _label(self) -> dict[str, Any]:
-        return {"key": _LABEL, "value": mark.text(self.lab), "containers": [self.container]}
+        return {"key": LABEL, "value": mark.text(self.lab), "containers": [self.container]}
 
     def _update(self, observed: dict[str, Any]) -> Change:
         sent = observed["sent"]
-        call_ = replace(changing("app.update", self.app, {"values": sent}), timeout_s=_MAKING_S)
+        call_ = replace(changing("app.update", self.app, {"values": sent}), timeout_s=MAKING_S)
         before = {key: observed["values"][key] for key in sent}
         told = ", ".join(
             f"{key} {json.dumps(value, sort_keys=True)}" for key, value in before.items()
@@ -188,15 +177,31 @@ class App:
         )
         return (
             f"app {self.app} is there already, and we did not install it; it has {have}. If lab "
-            f"{self.lab} may change it, give its container {self.container} the label {_LABEL} "
+            f"{self.lab} may change it, give its container {self.container} the label {LABEL} "
             f"with “{mark.text(self.lab)}”; else write into the lab what it has"
         )
+
+
+def running(app: str, container: str, state: str) -> Diff:
+    """What an app lacks that has its values, by the state that it is in."""
+    if state in ("DEPLOYING", "STOPPING"):
+        return Diff(waiting=f"app {app}: {state.lower()}")
+    if state == "CRASHED":
+        return Diff(
+            conflict=f"app {app} has crashed; its log is in the web interface, or "
+            f"`docker logs ix-{app}-{container}-1` shows it"
+        )
+    if state == "STOPPED":
+        start = changing("app.start", app)
+        undo = changing("app.stop", app).line
+        return Diff((Change(f"start app {app}", start, follow=follow_job, undo=undo),))
+    return Diff()
 
 
 def _is_ours(labels: Any, lab: str) -> bool:
     """Whether our label is among an app's."""
     return any(
-        label.get("key") == _LABEL and mark.marks(str(label.get("value", "")), lab)
+        label.get("key") == LABEL and mark.marks(str(label.get("value", "")), lab)
         for label in (labels if isinstance(labels, list) else ())
         if isinstance(label, Mapping)
     )
@@ -218,11 +223,11 @@ def holds(wanted: Any, found: Any) -> bool:
     return bool(wanted == found)
 
 
-def _over(found: Any, wanted: Any) -> Any:
+def laid_over(found: Any, wanted: Any) -> Any:
     """What is wanted laid over what is found: mappings key by key, all else as a whole."""
     if isinstance(wanted, Mapping):
         under = found if isinstance(found, Mapping) else {}
-        return {**under, **{key: _over(under.get(key), each) for key, each in wanted.items()}}
+        return {**under, **{key: laid_over(under.get(key), each) for key, each in wanted.items()}}
     return list(wanted) if isinstance(wanted, tuple) else wanted
 
 

@@ -7,6 +7,8 @@ business: it is there, and runs.
 import errno
 from typing import Any
 
+import yaml
+
 from homelab_lib.twin.truenas.arguments.apps import (
     AppCreate,
     AppUpdate,
@@ -138,11 +140,8 @@ def app_create(nas: TrueNas, data: Row) -> Work:
         raise CallError("No pool configured for Docker")
     if any(app["name"] == name for app in nas.apps):
         raise CallError(f"Application with name {name} already exists", errno.EEXIST)
-    if data["custom_app"] and not (
-        data["custom_compose_config"] or data["custom_compose_config_string"]
-    ):
-        text = "This field is required"
-        raise ValidationErrors.one("app_create.include_compose_config", text)
+    if data["custom_app"]:
+        data["values"] = _composed(data, "app_create")
     if not data["custom_app"] and not data["catalog_app"]:
         raise ValidationErrors.one("app_create.catalog_app", "This field is required")
     version = _judged(nas, name, data)
@@ -175,15 +174,19 @@ def app_create(nas: TrueNas, data: Row) -> Work:
 
 @method("app.update", {"app_name": Name, "update": left_out(AppUpdate)}, job=True)
 def app_update(nas: TrueNas, app_name: str, data: Row) -> Work:
-    """Other values: each top-level key as a whole."""
+    """Other values: each top-level key as a whole; of one that is composed all of it."""
     row = _one(nas, app_name)
     yield Progress(2.0, 25, "Initial Validation completed")
-    values = nas.app_values[app_name] | data["values"]
-    made = {"catalog_app": row["metadata"]["name"], "values": values, "custom_app": False}
-    _judged(nas, app_name, made)
+    if row["custom_app"]:
+        values = _composed(data, "app_update")
+    else:
+        values = nas.app_values[app_name] | data["values"]
+        made = {"catalog_app": row["metadata"]["name"], "values": values, "custom_app": False}
+        _judged(nas, app_name, made)
     yield Progress(15.0, 80, "Updating docker resources")
     nas.app_values[app_name] = values
-    row["state"] = "RUNNING"
+    if row["state"] != "STOPPED":  # such a one is left so
+        row["state"] = "RUNNING"
     nas.open_ports(row)
     return row
 
@@ -202,6 +205,22 @@ def app_stop(nas: TrueNas, app_name: str) -> Work:
     row = _one(nas, app_name)
     yield Progress(5.0, 20, "Stopping")
     row["state"] = "STOPPED"
+
+
+def _composed(data: Row, place: str) -> Row:
+    """The document of Compose of an app that is in no catalog."""
+    whole, text = data["custom_compose_config"], data["custom_compose_config_string"]
+    if not whole and not text:
+        raise ValidationErrors.one(f"{place}.custom_compose_config", "This field is required")
+    if whole and text:
+        says = "Only one of these fields should be provided"
+        raise ValidationErrors.one(f"{place}.custom_compose_config_string", says)
+    try:
+        document: Row = whole or yaml.safe_load(text)
+    except yaml.YAMLError:
+        says = "Invalid YAML provided"
+        raise ValidationErrors.one(f"{place}.custom_compose_config_string", says) from None
+    return document
 
 
 def _one(nas: TrueNas, name: str) -> Row:

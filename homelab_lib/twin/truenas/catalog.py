@@ -43,6 +43,18 @@ CATALOG = {
 }
 
 
+def composed(values: Mapping[str, Any]) -> list[int]:
+    """The host's ports on which the containers of a document of Compose listen that are in the
+    host's own network, by what exporters and web servers of Prometheus's are told."""
+    return [
+        int(word.rpartition(":")[2])
+        for service in values.get("services", {}).values()
+        if service.get("network_mode") == "host"
+        for word in service.get("command", ())
+        if word.startswith("--web.listen-address=")
+    ]
+
+
 def published(values: Mapping[str, Any]) -> dict[str, int]:
     """The host's ports that an app takes, by the question that asks for them."""
     return {

@@ -9,7 +9,7 @@ from homelab_lib.twin.machine.appliance import Appliance
 from homelab_lib.twin.machine.program import Commands
 from homelab_lib.twin.machine.surroundings import Export, Surroundings
 from homelab_lib.twin.machine.tree import Mount
-from homelab_lib.twin.truenas.catalog import published
+from homelab_lib.twin.truenas.catalog import composed, published
 from homelab_lib.twin.truenas.jobs import Jobs
 from homelab_lib.twin.truenas.network import Network
 from homelab_lib.twin.truenas.tables import (
@@ -238,7 +238,8 @@ class TrueNas(Appliance):
 
     def ports_of(self, app: Row) -> list[int]:
         """The host's ports that an app takes."""
-        return list(published(self.app_values.get(app["id"], {})).values())
+        values = self.app_values.get(app["id"], {})
+        return [*published(values).values(), *(composed(values) if app["custom_app"] else ())]
 
     def open_ports(self, app: Row) -> None:
         """Have an app answer at its ports for as long as it runs."""

@@ -140,7 +140,7 @@ def _seed_apps(nas: TrueNas, call: Any) -> None:
         nas.config["docker"] = dict(config)
     nas.apps = list(call("app.query") or ())
     for row in nas.apps:
-        nas.app_values[row["id"]] = {} if row["custom_app"] else call("app.config", row["id"]) or {}
+        nas.app_values[row["id"]] = call("app.config", row["id"]) or {}
         nas.open_ports(row)
 
 
