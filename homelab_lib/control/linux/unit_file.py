@@ -38,6 +38,24 @@ def unit_text(
     )
 
 
+def dropin(unit: str) -> str:
+    """Where that is which is laid over a package's unit file. Systemd notices a new one, and not a
+    file that takes the place of the package's."""
+    return f"{FOLDER}/{unit}.service.d/homelab.conf"
+
+
+def dropin_text(command: str, unit: str) -> str:
+    """What has a package's service run another command, and note what it was then laid over.
+
+    Parameters
+    ----------
+    command, unit
+        What it runs, and its name.
+    """
+    noted = f"umask 077; sha256sum -- {dropin(unit)} > {_note(unit)}"
+    return f"[Service]\nExecStart=\nExecStart={command}\nExecStartPost=+/bin/sh -c '{noted}'\n"
+
+
 def _note(unit: str) -> str:
     return f"/run/homelab-{unit}.started"
 

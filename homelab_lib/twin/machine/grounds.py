@@ -38,6 +38,7 @@ _DOCUMENTED = {
     "nvidia-smi": "nvidia-smi(1), lines of real ones",
     "ollama": "its sources: server, llm, discover",
     "ping": "ping(8)",
+    "prometheus-node-exporter": "its sources: collector, exporter-toolkit; 1.5 ran (tests/real)",
     "ps": "ps(1)",
     "readonly": "POSIX.1-2024",
     "sha1sum": "sha1sum(1)",

@@ -50,6 +50,7 @@ _PACKAGES = {
     "haproxy": "haproxy",
     "lspci": "pciutils",
     "pdbedit": "samba",
+    "prometheus-node-exporter": "prometheus-node-exporter",
     "smbclient": "smbclient",
     "smbpasswd": "samba",
     "testparm": "samba",

@@ -12,6 +12,7 @@ from typing import Any
 from homelab_lib import answers
 from homelab_lib.answers import Shape
 from homelab_lib.errors import HomelabError
+from homelab_lib.twin.machine import unit_files
 from homelab_lib.twin.machine.entry import KINDS, NOT_FOLDER, NOTHING, UNREADABLE, Entry, FileError
 from homelab_lib.twin.machine.files import FileSystem
 from homelab_lib.twin.machine.machine import Machine
@@ -139,6 +140,7 @@ def seed_machine(machine: Machine, ask: Ask) -> bool:
         for unit in machine.world.services[package](machine):
             machine.units[unit.name] = unit
             seed_unit(machine, unit.name, ask)
+            unit_files.resumed(machine, unit)
     return True
 
 

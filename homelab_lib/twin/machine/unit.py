@@ -38,6 +38,8 @@ class Unit:
         Whether it is over once it has started.
     source
         Its unit file as systemd has read it, where that is an administrator's own.
+    dropin
+        What an administrator has laid over its unit file, likewise.
     on_start, on_stop
         What comes of starting and stopping it; starting gives why it failed, empty for success.
     """
@@ -53,6 +55,7 @@ class Unit:
     ran: bool = False
     oneshot: bool = False
     source: str = ""
+    dropin: str = ""
     on_start: Callable[[Any], str] = field(default=lambda machine: "", repr=False)
     on_stop: Callable[[Any], None] = field(default=lambda machine: None, repr=False)
 

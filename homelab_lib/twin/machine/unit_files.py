@@ -1,6 +1,6 @@
 """Unit files of an administrator's own: read when systemd is told to, run when it starts them.
 
-Source: systemd.service(5), systemd.unit(5).
+Source: systemd.service(5), systemd.unit(5); systemd's `unit_need_daemon_reload`.
 """
 
 import re
@@ -13,6 +13,7 @@ from homelab_lib.twin.machine.program import Call
 from homelab_lib.twin.machine.unit import Unit
 
 FOLDER = "/etc/systemd/system"
+DROPIN = "homelab.conf"
 _ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState")
 
 
@@ -26,10 +27,28 @@ def reload(machine: Machine) -> None:
         unit = machine.units.setdefault(name, Unit(name))
         if not unit.transient:
             _read(unit, machine.files.text(path))
+    for path in machine.files.walk(FOLDER):
+        folder, _, file = path.rpartition("/")
+        name = folder.removeprefix(f"{FOLDER}/").removesuffix(".service.d")
+        if file == DROPIN and name in machine.units:
+            _read_dropin(machine, machine.units[name])
+
+
+def _laid_over(machine: Machine, name: str) -> str:
+    """What is laid over a unit's file, as far as anybody here does: one file, of this name."""
+    path = f"{FOLDER}/{whole(name)}.d/{DROPIN}"
+    return machine.files.text(path) if machine.files.exists(path) else ""
+
+
+def _read_dropin(machine: Machine, unit: Unit) -> None:
+    laid = _laid_over(machine, unit.name)
+    if laid != unit.dropin:
+        unit.dropin, unit.on_start = laid, partial(_started, text=f"{unit.source}{laid}")
 
 
 def _read(unit: Unit, text: str) -> None:
     """What a unit does by its file."""
+    unit.dropin = ""
     if "OnCalendar=" in text:
         unit.source, unit.on_start = text, partial(_waits, unit=unit, text=text)
     elif "ExecStart=" in text:
@@ -56,25 +75,36 @@ def found(machine: Machine, name: str) -> Unit | None:
     unit = Unit(name, told.get("ActiveState", "inactive"), told.get("SubState", "dead"))
     unit.enabled = told.get("UnitFileState") == "enabled"
     machine.units[name] = unit
-    path = f"{FOLDER}/{whole(name)}"
-    if machine.files.exists(path):
-        _read(unit, machine.files.text(path))
-        if unit.active == "active":
-            unit.on_start(machine)  # what it does while it runs
+    resumed(machine, unit)
     return unit
 
 
-def unread(machine: Machine, unit: Unit) -> bool:
-    """Whether a unit's file is another than systemd has read."""
+def resumed(machine: Machine, unit: Unit) -> None:
+    """Have a unit of a seeded machine do what its files say, if it runs there."""
     path = f"{FOLDER}/{whole(unit.name)}"
-    return bool(unit.source) and machine.files.text(path) != unit.source
+    if machine.files.exists(path):
+        _read(unit, machine.files.text(path))
+    _read_dropin(machine, unit)
+    if (unit.source or unit.dropin) and unit.active == "active":
+        unit.on_start(machine)
+
+
+def unread(machine: Machine, unit: Unit) -> bool:
+    """Whether a unit's file, or what is laid over it, is another than systemd has read. A file that
+    takes the place of a package's is not noticed."""
+    path = f"{FOLDER}/{whole(unit.name)}"
+    file = bool(unit.source) and machine.files.text(path) != unit.source
+    return file or _laid_over(machine, unit.name) != unit.dropin
 
 
 def _started(machine: Machine, text: str) -> str:
     """Run what a unit file says; why that failed, or nothing."""
     variables = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
     for key in ("ExecStart", "ExecStartPost"):
-        for line in re.findall(rf"^{key}=(.*)$", text, re.MULTILINE):
+        lines = re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+        while "" in lines:  # an empty one takes back those before it
+            del lines[: lines.index("") + 1]
+        for line in lines:
             said = line.lstrip("+-@:!")
             words = tuple(shlex.split(said.replace("%%", "%").replace("$$", "$")))
             reply = machine.call(Call(words, env=dict(variables))).finished()

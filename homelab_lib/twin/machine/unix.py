@@ -8,6 +8,7 @@ from homelab_lib.twin.machine.cloudflared import cloudflared_programs
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
+from homelab_lib.twin.machine.exporter import exporter_programs
 from homelab_lib.twin.machine.exportfs import exportfs_programs
 from homelab_lib.twin.machine.fileutils import fileutils
 from homelab_lib.twin.machine.finding import finding
@@ -81,6 +82,7 @@ UNIX = (
     links,
     blocks,
     mounts,
+    exporter_programs,
     exportfs_programs,
     samba_programs,
     shadow,
