@@ -68,8 +68,9 @@ class Target(Record):
     address: Address = Field(description="Where it is asked.")
     exporter: Literal["node", "graphite", "nut", "pve"] = Field(
         "node",
-        description="By what: the node exporter on it; or one in the cluster that is told by a "
-        "TrueNAS (graphite), asks a UPS's server (nut), or Proxmox's API (pve).",
+        description="By what: the node exporter on it, which a TrueNAS gets as an app; or one in "
+        "the cluster that is told by a TrueNAS and hears nothing of pools (graphite), asks a UPS's "
+        "server (nut), or Proxmox's API (pve).",
     )
     port: Positive = Field(9100, description="TCP port of a node exporter.")
     node_port: Annotated[int, Field(ge=30000, le=32767)] | None = Field(

@@ -7,10 +7,19 @@ import pytest
 from pydantic import ValidationError
 
 from homelab_lib import paths
+from homelab_lib.control.linux.unit_file import dropin
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts, cards, dashboard, monitoring, production
+from homelab_lib.recipes.kubernetes import (
+    alerts,
+    cards,
+    dashboard,
+    monitoring,
+    node_exporter,
+    production,
+)
+from homelab_lib.twin.machine.program import Call
 from recipes.in_production import (
     CLUSTER,
     LAB,
@@ -23,6 +32,7 @@ from recipes.in_production import (
 )
 
 ONLY = ("exporters", "monitoring", "alerts", "told")
+SENDING = Target(name="truenas", address="10.0.30.5", exporter="graphite", node_port=30109)
 __all__ = ["secrets"]
 
 
@@ -116,20 +126,86 @@ def test_rules_are_about_what_this_lab_has():
 
 def test_each_card_is_watched_by_what_its_driver_tells_and_the_others_are_named():
     found = {rule["alert"]: rule["expr"] for rule in alerts.rules(LAB, CLUSTER)}
-    assert "count(node_drm_memory_vram_size_bytes) < 2" in found["AMDCardsSilent"]
+    cluster = 'count(node_drm_memory_vram_size_bytes{job!~"truenas|desktop"}) < 2'
+    assert cluster in found["AMDCardsSilent"]
+    assert (
+        'count(node_drm_memory_vram_size_bytes{job="desktop"}) < 1'
+        in (found["DesktopAMDCardsSilent"])
+    )
+    assert "chip_name" in found["TruenasIntelCardsSilent"]
     assert {"GpuMemoryFull", "GpuHot", "NvidiaHot"} <= found.keys()
     assert "IntelCardsSilent" not in found, "no node has one"
-    assert cards.untold(LAB, CLUSTER) == [
-        "Intel Arc B580 in truenas", "AMD Radeon RX 7600 in desktop",
-    ]  # fmt: skip
+    assert cards.untold(LAB, CLUSTER) == []
     (step,) = (each for each in production.steps(LAB, 4) if each.name == "alerts")
-    assert "Intel Arc B580 in truenas" in step.why
+    assert "TrueNAS has from 26 on" in step.why
     board = json.loads(dashboard.document(LAB, CLUSTER, "monitoring")["data"]["homelab.json"])
     asked = [panel["targets"][0]["expr"] for panel in board["panels"]]
     assert {"node_drm_memory_vram_used_bytes", "DCGM_FI_DEV_GPU_TEMP", cards.HEAT} <= set(asked)
 
 
-def test_the_nas_sends_its_numbers_to_the_cluster_and_is_put_right_where_it_does_not(done):
+def test_cards_of_machines_that_nobody_asks_are_named():
+    """What a TrueNAS sends as Graphite has no card, and no pool's state."""
+    lab = with_cluster(monitoring__targets=(SENDING,))
+    assert cards.untold(lab, lab.clusters["homelab"]) == [
+        "Intel Arc B580 in truenas", "AMD Radeon RX 7600 in desktop",
+    ]  # fmt: skip
+    (step,) = (each for each in production.steps(lab, 4) if each.name == "alerts")
+    assert "Of Intel Arc B580 in truenas" in step.why
+    assert "Of its pools truenas sends no state" in step.why
+
+
+def test_the_desktop_tells_of_its_card_at_one_address_and_only_the_cluster_gets_there(done):
+    desktop = done.world.machines["desktop"]
+    laid = desktop.files.text(dropin(node_exporter.PACKAGE))
+    assert "--web.listen-address=10.0.10.50:9100" in laid
+    assert "--collector.drm" in laid
+    reach = done.world.reach
+    machines = done.world.machines
+    assert reach(machines["k3s-gpu3"], "10.0.10.50", 9100) == ""
+    assert "no rule" in reach(machines["k3s-gpu3"], "10.0.10.50", 22)
+    assert "no rule" in reach(machines["truenas"], "10.0.10.50", 9100)
+
+
+def test_an_exporter_that_told_something_else_before_is_started_anew(done):
+    desktop = done.world.machines["desktop"]
+    path = dropin(node_exporter.PACKAGE)
+    laid = desktop.files.text(path)
+    desktop.files.put(path, laid.replace("--collector.drm", ""))
+    assert desktop.call(Call(("systemctl", "daemon-reload"))).finished().status == 0
+    assert done.stops() == ("", "")
+    assert desktop.files.text(path) == laid
+    assert [line.partition(": ")[2] for line in done.wire.sent][-2:] == [
+        "systemctl daemon-reload", "systemctl restart prometheus-node-exporter",
+    ]  # fmt: skip
+
+
+def test_the_nas_tells_of_its_pools_by_an_app_that_only_reads_them(done):
+    nas = done.world.machines["truenas"]
+    made = nas.app_values["node-exporter"]["services"]["node-exporter"]
+    assert made["volumes"] == ["/mnt/tank:/host/mnt/tank:ro,rslave"]
+    assert "user" not in made, "as nobody, as its image has it"
+    assert made["image"].startswith("quay.io/prometheus/node-exporter:v")
+    assert "$" not in json.dumps(made), "which Compose would take for a variable"
+    rules = {rule["alert"] for rule in alerts.rules(LAB, CLUSTER)}
+    assert {"TruenasPoolSick", "TruenasPoolGoneTank", "TruenasPoolFull"} <= rules
+
+
+def test_an_app_that_tells_is_started_again_and_put_right(done):
+    nas = done.world.machines["truenas"]
+    (row,) = (app for app in nas.apps if app["name"] == "node-exporter")
+    row["state"] = "STOPPED"
+    nas.app_values["node-exporter"]["services"]["node-exporter"]["image"] = "busybox:1"
+    assert done.stops() == ("", "")
+    update, start = done.wire.sent
+    assert "app.update" in update
+    assert "node-exporter:v" in update
+    assert "app.start" in start
+
+
+def test_the_nas_sends_its_numbers_to_the_cluster_and_is_put_right_where_it_does_not():
+    done = bench_of(with_cluster(monitoring__targets=(SENDING,)), *ONLY)
+    assert done.stops() == ("", "")
+    done.wire.sent.clear()
     nas = done.world.machines["truenas"]
     [row] = nas.tables["reporting.exporters"].rows()
     told = {"destination_ip": "10.0.30.21", "destination_port": 30109, "namespace": "truenas"}
@@ -177,6 +253,29 @@ def test_prometheus_on_nfs_is_refused_before_anything_runs(tmp_path):
         load_lab(tmp_path / "lab")
     assert "nfs-tank is on NFS, where Prometheus and other databases lose data" in str(caught.value)
     assert "write local-path" in str(caught.value)
+
+
+@pytest.mark.sample
+def test_an_app_of_that_name_which_somebody_else_made_is_left_alone():
+    bench = bench_of(LAB, *ONLY)
+    nas = bench.world.machines["truenas"]
+    nas.config["docker"]["pool"] = "tank"
+    document = {"services": {"node-exporter": {"image": "somebody/else:1"}}}
+    made = {"app_name": "node-exporter", "custom_app": True, "custom_compose_config": document}
+    made_there = nas.call(Call(("midclt", "call", "-j", "app.create", json.dumps(made))))
+    assert made_there.finished().status == 0
+    step, says = bench.stops()
+    assert step == "exporters"
+    assert "there is an app node-exporter on truenas already, and we did not make it" in says
+
+
+@pytest.mark.sample
+def test_a_firewall_that_keeps_prometheus_from_the_desktop_is_named():
+    walls = {"firewall": LAB.firewalls["firewall"].model_copy(update={"filter_rules": ()})}
+    step, says = bench_of(LAB.model_copy(update={"firewalls": walls}), *ONLY).stops()
+    assert step == "alerts"
+    assert "scrapeConfig/monitoring/desktop" in says
+    assert "firewall has no rule that lets VLAN 30 into VLAN 10" in says
 
 
 @pytest.mark.sample

@@ -88,14 +88,25 @@ def _of_target(lab: Lab, target: Target) -> Iterator[Rule]:
     yield _rule(
         f"{name}Silent", f"up{{{job}}} == 0", "5m", "critical", f"{target.name} does not answer"
     )
+    yield from (_rule(*told) for told in cards.on_target(lab, target, name))
     if "pool" in target.watches:
         yield _rule(
             f"{name}PoolSick",
-            f'node_zfs_zpool_state{{{job},state!="online"}} == 1',
+            # Of a state that it does not know, an exporter says of all that it is none of them.
+            f'node_zfs_zpool_state{{{job},state="online"}} == 0',
             "1m",
             "critical",
-            "Pool {{ $labels.zpool }} is {{ $labels.state }}",
+            "Pool {{ $labels.zpool }} is not online: `zpool status` says what it is",
         )
+        for pool in lab.pools.get(target.name, {}):
+            there = f'node_zfs_zpool_state{{{job},zpool="{pool}"}}'
+            yield _rule(
+                f"{name}PoolGone{_camel(pool)}",
+                f"absent({there}) and on () up{{{job}}} == 1",
+                "5m",
+                "critical",
+                f"Pool {pool} is not there: {target.name} has not imported it",
+            )
         zfs = f'{job},fstype="zfs"'
         yield _rule(
             f"{name}PoolFull",

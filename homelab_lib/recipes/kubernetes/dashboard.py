@@ -59,6 +59,7 @@ def document(lab: Lab, cluster: Cluster, namespace: str) -> manifests.Object:
     targets = cluster.monitoring.targets
     watched: set[str] = {"host", *(what for target in targets for what in target.watches)}
     watched |= cards.counted(lab, cluster).keys()
+    watched |= {vendor for target in targets for vendor in cards.kept(lab, target)}
     if cluster.monitoring.nvidia is None:
         watched.discard("NVIDIA")
     if watched & {"AMD", "Intel"}:

@@ -1,12 +1,27 @@
 """Exporters that run in the cluster and ask, or are told by, machines on which nothing is
 installed: a NAS, a UPS's server, a hypervisor's API, and NVIDIA's cards.
 
+What a TrueNAS sends as Graphite is no use to watch a pool by, so no rule goes by it but that it
+sends at all:
+
+- A pool's state is not among it. Netdata has a chart of that (``zfspool.state_POOL``), and
+  TrueNAS's `netdata.conf.mako` has switched it off since 25.04 (``/proc/spl/kstat/zfs/pool/state =
+  no``). Somebody who wrote down all 476 names that a 25.10 sends found none, and says so.
+  Supporterino/truenas-graphite-to-prometheus maps it all the same, from before.
+- How full a pool is, is sent from 25.10 on, every five minutes (`truenas_pool.chart.py`): by the
+  names of its dimensions as ``truenas_pool.usage.used`` for every pool alike, by their ids under
+  the pool's GUID. Netdata's exporter (`process_data.c`) steps back three such intervals and sends
+  what was then, with the time of then: graphite_exporter takes it for too old (five minutes) and
+  shows nothing.
+
+A node exporter on the NAS tells both: see `node_exporter`.
+
 Sources: TrueNAS middleware 25.04 to 26, `reporting.exporters` (Graphite is the one kind that it
-has); prometheus/graphite_exporter; DRuggeri/nut_exporter; prometheus-pve/prometheus-pve-exporter;
-NVIDIA/dcgm-exporter 4.8.2, its chart.
+has); netdata v2.3, `src/exporting`; prometheus/graphite_exporter 0.17; DRuggeri/nut_exporter;
+prometheus-pve/prometheus-pve-exporter; NVIDIA/dcgm-exporter 4.8.2, its chart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +76,17 @@ EXPORTERS = {
     ),
 }
 """By what a target says of how it is asked."""
+
+
+def unsent(targets: Iterable[Target]) -> str:
+    """A sentence on what is not sent of machines that send; nothing where none does."""
+    senders = [target.name for target in targets if target.exporter == "graphite"]
+    if not senders:
+        return ""
+    return (
+        f" Of its pools {' and '.join(senders)} sends no state, and how full they are too late to "
+        "count: a node exporter there tells both."
+    )
 
 
 def secret_name(target: Target) -> str:

@@ -15,13 +15,19 @@ from homelab_lib.control.kubernetes.monitoring import (
 )
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
-from homelab_lib.control.linux import Packages, SystemdService
 from homelab_lib.control.truenas.families import sends_numbers
 from homelab_lib.control.truenas.midclt import release as nas_release
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.production import Monitoring, Target
-from homelab_lib.recipes.kubernetes import alerts, cards, dashboard, exporters, manifests
+from homelab_lib.recipes.kubernetes import (
+    alerts,
+    cards,
+    dashboard,
+    exporters,
+    manifests,
+    node_exporter,
+)
 from homelab_lib.recipes.kubernetes.charts import Release
 from homelab_lib.recipes.kubernetes.published import published
 from homelab_lib.runbook.step import Check, Context, Manual, Measurement, Step, Wanted
@@ -32,8 +38,6 @@ _KINDS = tuple(
     for kind in ("prometheuses", "alertmanagers", "alertmanagerconfigs", "prometheusrules",
                  "scrapeconfigs", "podmonitors")
 )  # fmt: skip
-_EXPORTER = "prometheus-node-exporter"
-_EXPORTER_PORT = 9100
 # The chart's own two, and graphics cards: whoever gives one replaces them all.
 _EXPORTER_ARGUMENTS = (
     "--collector.filesystem.mount-points-exclude="
@@ -43,7 +47,6 @@ _EXPORTER_ARGUMENTS = (
     "rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
     "--collector.drm",
 )
-_DEBIANS = ("linux", "proxmox")
 _PROMETHEUS, _ALERTMANAGER = 9090, 9093
 _NAME_AT_MOST = 26
 
@@ -69,12 +72,14 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
     if described is None or lab.services[described.service].phase != phase:
         return
     watch = Watch(lab, cluster, described, phase)
-    if watch.told_by_package:
+    if watch.asked_at_home:
         yield Step(
             f"exporters{end}",
             "Have the hosts tell numbers of themselves",
-            why="The distribution's node exporter on each host that Prometheus is to ask: pools, "
-            "links, temperatures. It answers whoever asks, so it stays inside of the house.",
+            why="The node exporter on each host that Prometheus is to ask: pools, links, cards, "
+            "temperatures. A Debian has it as a package; on a TrueNAS, where nothing is installed, "
+            "it is an app by Prometheus's own image. It listens on the one address at which it is "
+            "asked, and answers whoever asks there: a firewall says who may.",
             ensure=watch.exporters,
         )
     yield Step(
@@ -83,7 +88,7 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         why="One chart for all three. What k3s has no port for is not asked, or it would be said "
         "to be down for ever. The numbers lie on the node's own disk: on NFS Prometheus loses "
         "them. How many series there are is measured by what answers: each target has to be up.",
-        needs=(f"exporters{end}",) if watch.told_by_package else (),
+        needs=(f"exporters{end}",) if watch.asked_at_home else (),
         ensure=watch.ensure,
         check=watch.local,
         measure=watch.count,
@@ -93,7 +98,7 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         "Watch this lab, and tell somebody",
         why="Rules and a dashboard of this lab's own. One alert is always on: it shows that a "
         f"message arrives, comes again once a month, and goes to the same person as all others."
-        f"{cards.unheard(lab, cluster)}",
+        f"{cards.unheard(lab, cluster)}{exporters.unsent(described.targets)}",
         needs=(f"monitoring{end}",),
         ensure=watch.rules,
     )
@@ -130,18 +135,9 @@ class Watch:
         return self.release.chart.namespace
 
     @property
-    def told_by_package(self) -> list[str]:
-        """The hosts that a package of their distribution makes tell."""
-        return [
-            target.name
-            for target in self.described.targets
-            if target.exporter == "node"
-            and target.port == _EXPORTER_PORT
-            and (host := self.lab.hosts.get(target.name)) is not None
-            and host.ssh is not None
-            and not host.standalone
-            and host.os.kind in _DEBIANS
-        ]
+    def asked_at_home(self) -> list[Target]:
+        """The targets that get an exporter on themselves."""
+        return [each for each in self.described.targets if node_exporter.is_made(self.lab, each)]
 
     def _values(self) -> dict[str, Any]:
         """What k3s and this house need of the chart."""
@@ -233,10 +229,9 @@ class Watch:
         }
 
     def exporters(self, ctx: Context) -> Iterator[Wanted]:
-        """The exporter's package, and its service."""
-        for host in self.told_by_package:
-            yield Packages(host, (_EXPORTER,))
-            yield SystemdService(host, _EXPORTER)
+        """The exporter of each host that tells of itself."""
+        for target in self.asked_at_home:
+            yield from node_exporter.on(self.lab, target)
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """The chart, whom it tells, and what its operator makes of both."""
