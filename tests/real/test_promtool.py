@@ -2,55 +2,21 @@
 reckons with them is what somebody is told of."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 
 from homelab_lib.lab import load_lab
-from homelab_lib.lab.production import Target
-from homelab_lib.recipes.kubernetes import alerts, dashboard, exporters
+from homelab_lib.recipes.kubernetes import dashboard, exporters
+from real.rules import NODE, TARGETS, groups, promtool, trial, whole
+
+__all__ = ["promtool"]
 
 pytestmark = pytest.mark.real
-PROMTOOL = shutil.which("promtool")
-
-
-@pytest.fixture
-def promtool(tmp_path):
-    """What promtool says of a document: its status, and its words."""
-    if PROMTOOL is None:
-        pytest.skip("this machine has no promtool (package prometheus)")
-
-    def run(*words, **documents):
-        for name, document in documents.items():
-            (tmp_path / f"{name}.yaml").write_text(json.dumps(document))
-        command = [PROMTOOL, *words, f"{[*documents][-1]}.yaml"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    return run
 
 
 @pytest.fixture
 def checked(promtool):
     return lambda groups: promtool("check", "rules", rules={"groups": groups})
-
-
-NODE = Target(name="proxmox", address="10.0.30.10", watches=("host", "pool", "link"))
-UPS = Target(name="ups", address="10.0.30.5", exporter="nut", watches=("ups",))
-NAS = Target(name="truenas", address="10.0.30.5", exporter="graphite", node_port=30109)
-API = Target(
-    name="api", address="10.0.30.10", exporter="pve", token_id="me@pve!x", token="env:TOKEN"
-)
-TARGETS = (NODE, UPS, NAS, API)
-
-
-def groups(*targets):
-    lab = load_lab()
-    cluster = lab.clusters["homelab"]
-    monitoring = cluster.monitoring.model_copy(update={"targets": targets})
-    cluster = cluster.model_copy(update={"monitoring": monitoring})
-    return alerts.document(lab, cluster, "monitoring")["spec"]["groups"]
 
 
 def test_it_takes_every_rule(checked):
@@ -88,6 +54,25 @@ def test_it_takes_how_each_target_is_asked(promtool):
 
 CHIP = "instance='10.0.30.23:9100',chip='0000:00:10_0_0000:01:00_0'"
 AMD = f"node_hwmon_temp_celsius{{{CHIP},sensor='temp2'}}"
+RX7600 = "job='desktop',instance='10.0.10.50:9100',card='card0'"
+B580 = (
+    "node_hwmon_chip_names{job='truenas',instance='10.0.30.5:9100',"
+    "chip='0000:00:1c_0_0000:03:00_0',chip_name='xe'}"
+)
+TANK = "job='truenas',device='tank',fstype='zfs',mountpoint='/mnt/tank'"
+POOLS = (("truenas", "tank"), ("truenas", "boot-pool"), ("proxmox", "rpool"),
+         ("proxmox", "fastmirror"))  # fmt: skip
+TANK_POOL = POOLS[0]
+
+
+def online(pool):
+    return "node_zfs_zpool_state{{job='{}',zpool='{}',state='online'}}".format(*pool)
+
+
+def degraded(pool):
+    return "node_zfs_zpool_state{{job='{}',zpool='{}',state='degraded'}}".format(*pool)
+
+
 WELL = {
     "node_drm_memory_vram_size_bytes{instance='10.0.30.23:9100',card='card1'}": "100x30",
     "node_drm_memory_vram_size_bytes{instance='10.0.30.24:9100',card='card1'}": "100x30",
@@ -102,7 +87,17 @@ WELL = {
     "DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x30",
     "DCGM_FI_DEV_FB_USED{gpu='0'}": "12000x30",
     "DCGM_FI_DEV_FB_FREE{gpu='0'}": "4000x30",
-    "graphite_last_processed_timestamp_seconds{job='truenas'}": "0+60x30",
+    "up{job='truenas'}": "1x30",
+    "up{job='desktop'}": "1x30",
+    "up{job='proxmox'}": "1x30",
+    f"node_drm_memory_vram_size_bytes{{{RX7600}}}": "100x30",
+    f"node_drm_memory_vram_used_bytes{{{RX7600}}}": "50x30",
+    B580: "1x30",
+    **dict.fromkeys(map(online, POOLS), "1x30"),
+    **{degraded(pool): "0x30" for pool in POOLS},
+    f"node_filesystem_avail_bytes{{{TANK}}}": "30x30",
+    f"node_filesystem_size_bytes{{{TANK}}}": "100x30",
+    "graphite_last_processed_timestamp_seconds{job='attic'}": "0+60x30",
     "network_ups_tools_ups_status{job='ups',ups='ups',flag='OB'}": "0x30",
     "pve_up{job='api',id='node/proxmox'}": "1x30",
     "pve_up{job='api',id='qemu/201'}": "1x30",
@@ -123,8 +118,20 @@ TROUBLE = {
     "NvidiaHot": {"DCGM_FI_DEV_GPU_TEMP{gpu='0',Hostname='k3s-gpu1'}": "93x30"},
     "NvidiaFault": {"DCGM_FI_DEV_XID_ERRORS{gpu='0'}": "0x20 79x10"},
     "NvidiaMemoryFull": {"DCGM_FI_DEV_FB_FREE{gpu='0'}": "100x30"},
-    "TruenasSendsNothing": {
-        "graphite_last_processed_timestamp_seconds{job='truenas'}": "0+60x8 480x22"
+    "AtticSendsNothing": {
+        "graphite_last_processed_timestamp_seconds{job='attic'}": "0+60x8 480x22"
+    },
+    "TruenasPoolSick": {online(TANK_POOL): "1x20 0x10", degraded(TANK_POOL): "0x20 1x10"},
+    "TruenasPoolGoneTank": {online(TANK_POOL): None, degraded(TANK_POOL): None},
+    "TruenasIntelCardsSilent": {B580: None},
+    "DesktopAMDCardsSilent": {f"node_drm_memory_vram_size_bytes{{{RX7600}}}": None},
+    "DesktopSilent": {  # and of its card nothing besides
+        "up{job='desktop'}": "0x30",
+        f"node_drm_memory_vram_size_bytes{{{RX7600}}}": None,
+        f"node_drm_memory_vram_used_bytes{{{RX7600}}}": None,
+    },
+    "TruenasLinkSlowEnp4s0": {
+        "node_network_speed_bytes{job='truenas',device='enp4s0'}": "125000000x30"
     },
     "UpsOnBattery": {"network_ups_tools_ups_status{job='ups',ups='ups',flag='OB'}": "0x20 1x10"},
     "UpsBatteryLow": {"network_ups_tools_ups_status{job='ups',ups='ups',flag='LB'}": "1x30"},
@@ -155,8 +162,32 @@ def test_no_card_at_all_is_as_silent_as_one_that_is_missing(promtool):
             }],
         }],
     }  # fmt: skip
-    whole = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
-    status, says = promtool("test", "rules", rules={"groups": groups(*TARGETS)}, test=whole)
+    status, says = promtool("test", "rules", rules={"groups": groups(*TARGETS)}, test=whole(test))
+    assert status == 0, says
+
+
+@pytest.mark.parametrize("left", [15, 25])
+def test_a_pool_that_fills_up_is_told_of_after_half_an_hour(promtool, left):
+    series = {"avail": left, "size": 100}
+    label = {"severity": "warning", "job": "truenas", "device": "tank", "fstype": "zfs"}
+    alert = {
+        "exp_labels": label | {"mountpoint": "/mnt/tank"},
+        "exp_annotations": {
+            "summary": "/mnt/tank is more than 80 % full: ZFS gets slow from there on"
+        },
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": f"node_filesystem_{what}_bytes{{{TANK}}}", "values": f"{value}x60"}
+            for what, value in series.items()
+        ],
+        "alert_rule_test": [
+            {"alertname": "TruenasPoolFull", "eval_time": when, "exp_alerts": told}
+            for when, told in (("20m", []), ("40m", [alert] if left < 20 else []))
+        ],
+    }
+    status, says = promtool("test", "rules", rules={"groups": groups(*TARGETS)}, test=whole(test))
     assert status == 0, says
 
 
@@ -174,21 +205,6 @@ def test_it_takes_what_the_dashboard_asks(checked):
 @pytest.mark.parametrize("trouble", [None, *TROUBLE])
 def test_each_trouble_is_told_of_and_nothing_else(promtool, trouble):
     series = {k: v for k, v in (WELL | TROUBLE.get(trouble, {})).items() if v is not None}
-    expected = [name for name in (alerts.SPEAKS, trouble) if name]
-    test = {
-        "interval": "1m",
-        "input_series": [{"series": k, "values": v} for k, v in series.items()],
-        "promql_expr_test": [
-            {
-                "expr": "count by (alertname) (ALERTS{alertstate='firing'})",
-                "eval_time": "25m",
-                "exp_samples": [
-                    {"labels": f"{{alertname='{name}'}}", "value": 1} for name in expected
-                ],
-            }
-        ],
-    }
-    whole = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
-    rules = {"groups": groups(*TARGETS)}
-    status, says = promtool("test", "rules", rules=rules, test=whole)
+    test = trial(series, [trouble] if trouble else [])
+    status, says = promtool("test", "rules", rules={"groups": groups(*TARGETS)}, test=whole(test))
     assert status == 0, says
