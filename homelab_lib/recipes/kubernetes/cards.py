@@ -8,7 +8,8 @@ which runs in the cluster.
 
 Sources: prometheus/node_exporter `collector/drm_linux.go` (amdgpu alone), `hwmon_linux.go`; Linux
 `drivers/gpu/drm/amd/pm/amdgpu_pm.c` (temp[1-3]_crit), Documentation/ABI/testing
-`sysfs-driver-intel-xe-hwmon` (temp2_input, temp3_input: 6.15); NVIDIA/dcgm-exporter
+`sysfs-driver-intel-xe-hwmon` (temp2_input, temp3_input: 6.15), `drivers/gpu/drm/xe/xe_hwmon.c`
+(a chip for each card of its own, and none for the processor's graphics); NVIDIA/dcgm-exporter
 `etc/default-counters.csv`.
 """
 

@@ -72,7 +72,8 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
     if described is None or lab.services[described.service].phase != phase:
         return
     watch = Watch(lab, cluster, described, phase)
-    if watch.asked_at_home:
+    told_at_home = watch.told_at_home()
+    if told_at_home:
         yield Step(
             f"exporters{end}",
             "Have the hosts tell numbers of themselves",
@@ -80,7 +81,7 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
             "temperatures. A Debian has it as a package; on a TrueNAS, where nothing is installed, "
             "it is an app by Prometheus's own image. It listens on the one address at which it is "
             "asked, and answers whoever asks there: a firewall says who may.",
-            ensure=watch.exporters,
+            ensure=lambda ctx: iter(told_at_home),
         )
     yield Step(
         f"monitoring{end}",
@@ -88,7 +89,7 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         why="One chart for all three. What k3s has no port for is not asked, or it would be said "
         "to be down for ever. The numbers lie on the node's own disk: on NFS Prometheus loses "
         "them. How many series there are is measured by what answers: each target has to be up.",
-        needs=(f"exporters{end}",) if watch.asked_at_home else (),
+        needs=(f"exporters{end}",) if told_at_home else (),
         ensure=watch.ensure,
         check=watch.local,
         measure=watch.count,
@@ -134,10 +135,16 @@ class Watch:
         """The namespace of all of it."""
         return self.release.chart.namespace
 
-    @property
-    def asked_at_home(self) -> list[Target]:
-        """The targets that get an exporter on themselves."""
-        return [each for each in self.described.targets if node_exporter.is_made(self.lab, each)]
+    def told_at_home(self) -> list[Wanted]:
+        """The exporter of each machine that tells of itself.
+
+        Raises
+        ------
+        BadParameter
+            It would be an app, and nothing says on which pool apps are kept.
+        """
+        own = [each for each in self.described.targets if node_exporter.is_made(self.lab, each)]
+        return [wanted for target in own for wanted in node_exporter.on(self.lab, target)]
 
     def _values(self) -> dict[str, Any]:
         """What k3s and this house need of the chart."""
@@ -227,11 +234,6 @@ class Watch:
                 "podMetricsEndpoints": [{"port": "http-metrics"}],
             },
         }
-
-    def exporters(self, ctx: Context) -> Iterator[Wanted]:
-        """The exporter of each host that tells of itself."""
-        for target in self.asked_at_home:
-            yield from node_exporter.on(self.lab, target)
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """The chart, whom it tells, and what its operator makes of both."""

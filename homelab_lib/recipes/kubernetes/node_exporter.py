@@ -38,14 +38,10 @@ def is_made(lab: Lab, target: Target) -> bool:
     """Whether a target's exporter is ours to make: on a machine that runbooks log in to, and at
     the exporter's own port. At another one somebody else's answers."""
     host = lab.hosts.get(target.name)
-    return (
-        target.exporter == "node"
-        and target.port == PORT
-        and host is not None
-        and host.ssh is not None
-        and not host.standalone
-        and host.os.kind in (*_DEBIANS, "truenas")
-    )
+    if target.exporter != "node" or target.port != PORT or host is None:
+        return False
+    nas = host.os.kind == "truenas" and bool(lab.pools.get(target.name))
+    return host.ssh is not None and not host.standalone and (nas or host.os.kind in _DEBIANS)
 
 
 def on(lab: Lab, target: Target) -> Iterator[Wanted]:
