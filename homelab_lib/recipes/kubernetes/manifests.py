@@ -16,6 +16,13 @@ _BUSYBOX = "busybox:1.37"
 _PATTERN = "homelab-volume-test"
 
 
+def yaml_text(value: Any, indent: int) -> str:
+    """What readers of YAML take a value from: JSON, which is YAML but for one thing. Letters beyond
+    the first plane stand there themselves: the pair of escapes that JSON has for one is refused by
+    all readers of YAML (Helm's and Kustomize's: "invalid Unicode character escape code")."""
+    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False)
+
+
 def namespace(name: str) -> Object:
     """A namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -34,7 +41,7 @@ def helm_chart(chart: HelmChart) -> Object:
     if not oci:
         spec["repo"] = chart.repo
     if chart.values:  # as text: older controllers drop `values` without a word
-        spec["valuesContent"] = json.dumps(chart.values, indent=1, sort_keys=True)
+        spec["valuesContent"] = yaml_text(chart.values, 1)
     return {
         "apiVersion": "helm.cattle.io/v1",
         "kind": "HelmChart",
@@ -54,7 +61,7 @@ def helm_chart_config(chart: str, values: dict[str, Any]) -> Object:
         "apiVersion": "helm.cattle.io/v1",
         "kind": "HelmChartConfig",
         "metadata": {"name": chart, "namespace": "kube-system"},
-        "spec": {"valuesContent": json.dumps(values, indent=1, sort_keys=True)},
+        "spec": {"valuesContent": yaml_text(values, 1)},
     }
 
 

@@ -3,7 +3,6 @@
 What is not in there stays the runbooks' own: Flux itself, claims and their data, what tries things.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -85,8 +84,8 @@ class Contents:
             meta = whole["metadata"]
             parts = (whole["kind"], meta.get("namespace", ""), meta["name"])
             name = "-".join(filter(None, parts)).lower()
-            text = json.dumps(whole, indent=2, sort_keys=True) + "\n"  # JSON is YAML
-            found[f"{re.sub(r'[^a-z0-9.-]', '-', name)}.yaml"] = text
+            called = f"{re.sub(r'[^a-z0-9.-]', '-', name)}.yaml"
+            found[called] = manifests.yaml_text(whole, 2) + "\n"
         return found
 
     def _readme(self) -> str:

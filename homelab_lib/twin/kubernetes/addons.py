@@ -5,8 +5,7 @@ Source: k3s-io/k3s `manifests/`; k3s-io/helm-controller.
 
 from typing import Any
 
-import yaml
-
+from homelab_lib import yaml_safe
 from homelab_lib.twin.kubernetes import (
     certificates,
     charts,
@@ -198,7 +197,7 @@ def _unavailable(cluster: Cluster, chart: Object) -> str:
         return f"Error: {what} not found in {spec.get('repo')} repository"
     try:
         charts.values_of(spec)
-    except yaml.YAMLError as error:
+    except yaml_safe.BadYaml as error:
         return f"Error: failed to parse /config/values-01_HelmChart.yaml: {error}"
     namespace = _namespace(chart)
     if cluster.get("Namespace", namespace) is None and not spec.get("createNamespace"):

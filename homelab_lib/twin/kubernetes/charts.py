@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from homelab_lib import yaml_safe
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.objects import Object, dig, kind_of
 
@@ -62,10 +63,10 @@ def values_of(spec: Mapping[str, Any]) -> Any:
 
     Raises
     ------
-    yaml.YAMLError
+    BadYaml
         They are no YAML.
     """
-    return yaml.safe_load(spec.get("valuesContent") or "") or {}
+    return yaml_safe.load(spec.get("valuesContent") or "") or {}
 
 
 def install(cluster: Cluster, chart: Object, row: Row, namespace: str) -> bool:

@@ -120,7 +120,7 @@ for _name in ("seq", "omap", "pairs"):
 _Loader.add_multi_constructor("!", _Loader.anything)
 
 
-def read(text: str, source: str = "STDIN") -> list[Object]:
+def read(text: str, source: str = "STDIN", *, json: bool = True) -> list[Object]:
     """The objects in a text, those of lists one by one.
 
     Parameters
@@ -129,6 +129,8 @@ def read(text: str, source: str = "STDIN") -> list[Object]:
         One or more documents, of YAML or JSON.
     source
         What kubectl calls it.
+    json
+        Whether what begins as JSON is read as that, as kubectl does; Kustomize reads all as YAML.
 
     Raises
     ------
@@ -136,13 +138,13 @@ def read(text: str, source: str = "STDIN") -> list[Object]:
         In kubectl's words.
     """
     found: list[Object] = []
-    for document in _documents(text.removeprefix("\ufeff"), source):
+    for document in _documents(text.removeprefix("\ufeff"), source, json):
         found += _objects(document, source)
     return found
 
 
-def _documents(text: str, source: str) -> Iterator[Any]:
-    if text.lstrip().startswith("{"):
+def _documents(text: str, source: str, json_too: bool) -> Iterator[Any]:
+    if json_too and text.lstrip().startswith("{"):
         try:
             yield from _json(text)
             return

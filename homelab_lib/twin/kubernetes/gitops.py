@@ -130,7 +130,7 @@ def _files(cluster: Cluster, source: Object, path: str) -> list[Object]:
     folder = path.removeprefix("./").rstrip("/")
     texts = [t for name, (_, t) in sorted(files.items())
              if name.startswith(f"{folder}/") and name.endswith((".yaml", ".yml"))]  # fmt: skip
-    found = [document for text in texts for document in documents.read(text)]
+    found = [document for text in texts for document in documents.read(text, json=False)]
     first = ("Namespace", "CustomResourceDefinition", "StorageClass")
     return sorted(found, key=lambda document: document["kind"] not in first)
 

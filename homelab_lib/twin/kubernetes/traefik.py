@@ -9,13 +9,14 @@ from functools import partial
 
 import yaml
 
-from homelab_lib.twin.kubernetes.charts import definition
+from homelab_lib.twin.kubernetes.charts import definition, values_of
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import CLASS, answer, plain, publishes
 from homelab_lib.twin.kubernetes.objects import Object, dig
 from homelab_lib.twin.kubernetes.statuses import job as ended
 from homelab_lib.twin.machine.certificates import drawn, issued
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.yaml_safe import BadYaml
 
 _SPACE = "kube-system"
 _JOB = "helm-install-traefik"
@@ -76,8 +77,8 @@ def configured(cluster: Cluster) -> None:
     if cluster.world.clock.now() - began < _HELM_S:
         return
     try:
-        values = yaml.safe_load(config["spec"].get("valuesContent") or "") or {}
-    except yaml.YAMLError as error:
+        values = values_of(config["spec"])
+    except BadYaml as error:
         cluster.logs[job["metadata"]["uid"]] = f"Error: failed to parse values: {error}\n"
         return
     spec = yaml.safe_load(yaml.safe_dump(traefik["spec"]))
