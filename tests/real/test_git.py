@@ -1,8 +1,10 @@
 """Files in a repository by the real Git: one commit, ours alone, and none when none is due."""
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,34 @@ def test_it_comes_to_be_and_then_stays(folder):
     for name, text in folder.files.items():
         assert git(folder, "show", f"main:{FOLDER}/{name}") == text
     assert git(folder, "fsck", "--strict") == ""
+
+
+def test_who_reads_it_by_ssh_may_for_it_is_his(folder):
+    """Git refuses what is another's; and after each commit all of it has to be his."""
+    if os.geteuid():
+        pytest.skip("only root gives files away")
+    for above in Path(folder.path).parents:
+        if above.stat().st_mode & 0o005 != 0o005:
+            above.chmod(above.stat().st_mode | 0o055)  # pytest keeps its folders to itself
+
+    def fetched():
+        words = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        env = {"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"}
+        words += ["git-upload-pack", folder.path]
+        return subprocess.run(words, input=b"0000", capture_output=True, check=False, env=env)
+
+    assert applied(folder) == 2
+    refused = fetched()
+    assert refused.returncode == 128
+    assert b"detected dubious ownership" in refused.stderr
+    his = replace(folder, owner="nobody:nogroup")
+    assert applied(his) == 1
+    assert fetched().returncode == 0
+    assert applied(his) == 0
+    assert applied(replace(his, files={"a.yaml": "grüße: nein\n"})) == 2
+    assert fetched().returncode == 0
+    left = [each for each in Path(folder.path).rglob("*") if each.owner() != "nobody"]
+    assert left == []
 
 
 def test_the_name_of_a_file_is_gits_own(folder):

@@ -295,6 +295,27 @@ def test_the_key_goes_to_where_its_user_is_at_home_and_belongs_to_that_group():
     key = node.files.stat("/srv/git/.ssh/authorized_keys2")
     assert (key.user, key.group) == ("git", "users")
     assert not node.files.exists("/home/git")
+    assert node.files.stat(PATH).user == "git", "Git lets nobody read what is another's"
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == []
+
+
+def test_a_repository_that_is_another_s_than_who_reads_it_is_given_to_him_or_named():
+    bench = bench_of(PLAIN, *ONLY)
+    for name in ("workloads", "repository"):
+        bench.step(name)
+    node = bench.world.machines["proxmox"]
+    node.accounts.add("git", group="users", home="/srv/git")
+    bench.steps = bench_of(with_cluster(PLAIN, gitops__user="git"), *ONLY).steps
+    held = node.kept["git"][PATH]["main"]
+    by, held["by"] = held["by"], "Somebody"
+    step, says = bench.stops()
+    assert step == "repository"
+    assert f"{PATH} is root's, and Git lets git read none that is another's" in says
+    held["by"] = by
+    assert bench.stops() == ("", "")
+    assert node.files.stat(PATH).user == "git"
 
 
 def test_a_repositorys_user_whom_nobody_knows_is_named():

@@ -1,6 +1,7 @@
 """A folder of a bare Git repository that has given files: one commit, or none where it has them.
 
-Source: git-fast-import(1), git-ls-tree(1), gitformat-pack (the name of a blob).
+Source: git-fast-import(1), git-ls-tree(1), gitformat-pack (the name of a blob); git-config(1),
+``safe.directory``: who reads a repository by SSH is refused one that is another's.
 """
 
 import hashlib
@@ -38,6 +39,8 @@ class GitFolder:
         Texts by their names in the folder.
     lab
         The lab whose they are.
+    owner
+        Whose the repository has to be, where that is not who logs in: ``user:group``.
     """
 
     host: str
@@ -46,6 +49,7 @@ class GitFolder:
     folder: str
     files: Mapping[str, str] = field(hash=False)
     lab: str
+    owner: str = ""
     timeout_s: float = 60.0
 
     @property
@@ -57,7 +61,8 @@ class GitFolder:
         return mark.text(self.lab)
 
     def observe(self, host: Host) -> dict[str, Any]:
-        there = look_at_file(host, self.path) is not None
+        facts = look_at_file(host, self.path)
+        there, owner = facts is not None, str((facts or {}).get("owner", ""))
         if there and look_at_file(host, f"{self.path}/HEAD") is None:
             raise StepFailed(
                 f"{self.path} on {host.name} is no bare Git repository",
@@ -66,12 +71,12 @@ class GitFolder:
             )
         head = self._git(host, "for-each-ref", "--format=%(objectname)", self._ref) if there else ""
         if not head:
-            return {"there": there, "head": "", "blobs": {}, "by": ""}
+            return {"there": there, "owner": owner, "head": "", "blobs": {}, "by": ""}
         listed = self._git(host, "ls-tree", "-r", "-z", self.branch, "--", f"{self.folder}/")
         rows = (row.partition("\t") for row in listed.split("\0") if row)
         blobs = {path: facts.split()[2] for facts, _, path in rows}
         by = self._git(host, "log", "-n", "1", "--format=%an", self.branch, "--", f"{self.folder}/")
-        return {"there": True, "head": head, "blobs": blobs, "by": by}
+        return {"there": True, "owner": owner, "head": head, "blobs": blobs, "by": by}
 
     @property
     def _ref(self) -> str:
@@ -89,10 +94,19 @@ class GitFolder:
             words = ("git", "init", "-q", "--bare", f"--initial-branch={self.branch}", self.path)
             undo = f"rm -r {shlex.quote(self.path)}"
             begin = Change(f"make the repository {self.path}", change(*words), undo=undo)
-            return Diff((begin, self._commit(observed)))
+            return Diff((begin, self._commit(observed), *self._given()))
         wanted, found = self._wanted, observed["blobs"]
+        user, _, _ = self.owner.partition(":")
+        whose, _, _ = observed["owner"].partition(":")
+        another = bool(user) and user != whose
+        if another and observed["by"] not in ("", self._author):
+            return Diff(
+                conflict=f"{self.path} is {whose}'s, and Git lets {user} read none that is "
+                f"another's. Have it read by {whose}, or, if it may be {user}'s: chown -R "
+                f"{self.owner} {shlex.quote(self.path)}"
+            )
         if wanted == found:
-            return Diff()
+            return Diff(self._given(whose)) if another else Diff()
         other = sorted(path for path in {*wanted, *found} if wanted.get(path) != found.get(path))
         if observed["by"] not in ("", self._author):
             return Diff(
@@ -100,7 +114,16 @@ class GitFolder:
                 f"wrote it, and it is another than the lab says: {', '.join(other[:3])}. Bring the "
                 "change into the lab, or take it back there"
             )
-        return Diff((self._commit(observed),))
+        return Diff((self._commit(observed), *self._given()))
+
+    def _given(self, whose: str = "root") -> tuple[Change, ...]:
+        """All of it is its owner's, what a commit of ours brought as well."""
+        if not self.owner:
+            return ()
+        words = ("chown", "-R", self.owner, self.path)
+        undo = f"chown -R {whose}: {shlex.quote(self.path)}"
+        text = f"give {self.path} to {self.owner.partition(':')[0]}, who reads it"
+        return (Change(text, change(*words, sudo=True), undo=undo),)
 
     def _commit(self, observed: dict[str, Any]) -> Change:
         wanted, found = self._wanted, observed["blobs"]

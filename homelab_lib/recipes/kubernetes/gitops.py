@@ -12,7 +12,7 @@ from homelab_lib.control.kubernetes.gitops import Kept, owned, pods
 from homelab_lib.control.kubernetes.objects import Applied
 from homelab_lib.control.kubernetes.secrets import SecretObject
 from homelab_lib.control.linux import File, Packages, read_file
-from homelab_lib.control.linux.accounts import account
+from homelab_lib.control.linux.accounts import account, login
 from homelab_lib.control.linux.git import GitFolder
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
@@ -105,15 +105,22 @@ class Repository:
 
     def written(self, ctx: Context) -> Iterator[Wanted]:
         """Git, one commit with all of it, and the key by which it is read."""
-        host = self.described.host
-        yield Packages(host, ("git",))
-        yield self._folder()
+        where = self.described
+        yield Packages(where.host, ("git",))
+        yield self._folder(ctx.host(where.host))
         yield self._reader(ctx)
 
-    def _folder(self) -> GitFolder:
+    def _folder(self, home: Host) -> GitFolder:
         where = self.described
+        owner = account(home, where.user).owner if where.user != login(home).user else ""
         return GitFolder(
-            where.host, where.path, where.branch, self.folder, self.contents.files, self.lab.name
+            where.host,
+            where.path,
+            where.branch,
+            self.folder,
+            self.contents.files,
+            self.lab.name,
+            owner,
         )
 
     # Who keeps it -------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ class Repository:
         ctx.outputs["pods before GitOps"] = pods(host)
         yield Applied(self.server, self.lab.name, self.source())
         yield Applied(self.server, self.lab.name, self.kustomization())
-        commit = self._folder().observe(home)["head"]
+        commit = self._folder(home).observe(home)["head"]
         yield Kept(self.server, self.space, NAME, commit)
 
     def held(self, ctx: Context) -> Iterator[Check]:

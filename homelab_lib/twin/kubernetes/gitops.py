@@ -96,6 +96,9 @@ def _unreadable(cluster: Cluster, source: Object, where: Any) -> str:
     keys = "".join(machine.files.text(file) for file in files)
     if f"git-upload-pack '{where.path}'" not in keys:
         return f"{head}ssh: handshake failed: ssh: unable to authenticate"
+    if machine.files.exists(where.path) and machine.files.stat(where.path).user != where.username:
+        why = f"fatal: detected dubious ownership in repository at '{where.path}'"
+        return f"{head}unknown error: {why}"
     return ""
 
 
