@@ -47,8 +47,18 @@ GPU_POD = {
 }
 KEPT = {
     "metadata": {"name": "homelab", "namespace": "flux-system"},
-    "spec": {"suspend": False},
-    "status": {"conditions": [{"type": "Ready", "status": "False", "message": "no"}]},
+    "spec": {"suspend": False, "interval": "10m0s"},
+    "status": {
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "False",
+                "message": "no",
+                "lastTransitionTime": "2026-08-29T10:40:00Z",
+            }
+        ],
+        "history": [{"lastReconciled": "2026-08-29T10:50:00Z"}],
+    },
 }
 SNAPSHOT = {"spec": {"snapshotName": "s", "location": "file:///x"},
             "status": {"creationTime": "2026-09-01T01:02:03Z", "readyToUse": True}}  # fmt: skip
@@ -93,7 +103,7 @@ LOOKS = {
     "pods": (pods, {"k3s": {"items": [GPU_POD]}}),
     "flux": (
         gave_up,
-        {"customresourcedefinition": {"metadata": {"name": "x"}},
+        {"customresourcedefinition": {"metadata": {"name": "x"}}, "date": "1788000000\n",
          **{kind: {"items": [KEPT]} for kind in (SOURCE, KUSTOMIZATION, RELEASES)}},
     ),
     "etcd": (newest_snapshot, {"k3s": {"items": [SNAPSHOT]}}),

@@ -4,10 +4,14 @@ Source: fluxcd/source-controller `internal/controller/gitrepository_controller.g
 fluxcd/kustomize-controller `internal/controller/kustomization_controller.go`; fluxcd/pkg `ssa`.
 """
 
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from homelab_lib.twin.kubernetes import documents
+from homelab_lib.twin.kubernetes.certificates import duration_s
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import is_ready
 from homelab_lib.twin.kubernetes.objects import ApiError, Key, Object, dig, kind_of, merged
@@ -18,6 +22,7 @@ KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 _MANAGER = "kustomize-controller"
 _OVERRIDES = "--override-manager="
 _LABELS = "kustomize.toolkit.fluxcd.io"
+_INTERVAL_S = 600.0
 
 
 def run(cluster: Cluster) -> None:
@@ -75,9 +80,16 @@ def _fetch(cluster: Cluster, source: Object) -> None:
             _say(cluster, source, False, "GitOperationFailed", text)
         return
     revision = f"{branch}@sha1:{held[branch]['commit']}"
-    source.setdefault("status", {})["artifact"] = {"revision": revision}
+    if dig(source, "status.artifact.revision") != revision:
+        at = f"gitrepository/{space}/{source['metadata']['name']}/{held[branch]['commit']}.tar.gz"
+        source.setdefault("status", {})["artifact"] = {
+            "digest": f"sha256:{hashlib.sha256(revision.encode()).hexdigest()}",
+            "lastUpdateTime": cluster.stamp(),
+            "path": at,
+            "revision": revision,
+            "url": f"http://source-controller.{space}.svc.cluster.local./{at}",
+        }
     _say(cluster, source, True, "Succeeded", f"stored artifact for revision '{revision}'")
-    assert space
 
 
 def _unreadable(cluster: Cluster, source: Object, where: Any) -> str:
@@ -112,17 +124,67 @@ def _keep(cluster: Cluster, it: Object, keeper: Object) -> None:
     if not revision or not ready:
         _say(cluster, it, False, "ArtifactFailed", "Source artifact not found, retrying in 30s")
         return
-    if dig(it, "status.lastAppliedRevision") == revision:
+    if dig(it, "status.lastAppliedRevision") == revision and not _due(cluster, it):
         return
     it.setdefault("status", {})["lastAttemptedRevision"] = revision
     try:
-        for document in _files(cluster, source or {}, spec["path"]):
-            _apply(cluster, it, document, keeper)
+        found = _files(cluster, source or {}, spec["path"])
+        kept = [_apply(cluster, it, document, keeper) for document in found]
     except ApiError as error:
         _say(cluster, it, False, "ReconciliationFailed", error.message)
         return
+    _prune(cluster, it, kept)
     it["status"]["lastAppliedRevision"] = revision
+    it["status"]["history"] = [_snapshot(cluster, it, revision)]
     _say(cluster, it, True, "ReconciliationSucceeded", f"Applied revision: {revision}")
+
+
+def _due(cluster: Cluster, it: Object) -> bool:
+    """Whether it is time to look again whether all is still as the same commit says."""
+    history: Any = dig(it, "status.history") or [{}]
+    at = history[0].get("lastReconciled")
+    if at is None or cluster.seeded:  # of a twin that is seeded the real one has looked
+        return False
+    ago_s = cluster.world.clock.now() - datetime.fromisoformat(at).timestamp()
+    return ago_s >= duration_s(it["spec"].get("interval"), _INTERVAL_S)
+
+
+def _snapshot(cluster: Cluster, it: Object, revision: str) -> Object:
+    before: Any = (dig(it, "status.history") or [{}])[0]
+    again = (before.get("metadata") or {}).get("revision") == revision
+    return {
+        "digest": f"sha256:{hashlib.sha256(revision.encode()).hexdigest()}",
+        "firstReconciled": before["firstReconciled"] if again else cluster.stamp(),
+        "lastReconciled": cluster.stamp(),
+        "lastReconciledDuration": "1s",
+        "lastReconciledStatus": "ReconciliationSucceeded",
+        "totalReconciliations": before["totalReconciliations"] + 1 if again else 1,
+        "metadata": {"revision": revision},
+    }
+
+
+def _prune(cluster: Cluster, it: Object, kept: Iterable[Key]) -> None:
+    """Take away what has left the repository, where that is asked for, but for what says no."""
+    now = {_entry(cluster, key): key for key in kept}
+    before = {each["id"] for each in dig(it, "status.inventory.entries") or ()}
+    it["status"]["inventory"] = {
+        "entries": [
+            {"id": entry, "v": cluster.kinds[key[0]].api_version.rpartition("/")[2]}
+            for entry, key in now.items()
+        ]
+    }
+    if not it["spec"].get("prune"):
+        return
+    for key in [each for each in cluster.objects if _entry(cluster, each) in before - now.keys()]:
+        meta = cluster.objects[key]["metadata"]
+        if (meta.get("annotations") or {}).get(f"{_LABELS}/prune") != "disabled":
+            cluster.delete(key[0], key[2], key[1])
+
+
+def _entry(cluster: Cluster, key: Key) -> str:
+    """An object as the list of what is kept has it."""
+    kind = cluster.kinds[key[0]]
+    return f"{key[1]}_{key[2]}_{kind.api_version.rpartition('/')[0]}_{kind.name}"
 
 
 def _files(cluster: Cluster, source: Object, path: str) -> list[Object]:
@@ -138,7 +200,7 @@ def _files(cluster: Cluster, source: Object, path: str) -> list[Object]:
     return sorted(found, key=lambda document: document["kind"] not in first)
 
 
-def _apply(cluster: Cluster, it: Object, document: Object, keeper: Object) -> None:
+def _apply(cluster: Cluster, it: Object, document: Object, keeper: Object) -> Key:
     """By server-side apply, with force; whose fields it takes over say its own arguments."""
     kind = kind_of(document, cluster.kinds)
     meta = document["metadata"]
@@ -156,3 +218,4 @@ def _apply(cluster: Cluster, it: Object, document: Object, keeper: Object) -> No
              f"{_LABELS}/namespace": it["metadata"]["namespace"]}  # fmt: skip
     labels = {**meta.get("labels", {}), **marks}
     cluster.apply(document | {"metadata": meta | {"labels": labels}}, _MANAGER, force=True)
+    return key
