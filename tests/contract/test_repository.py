@@ -1,12 +1,16 @@
-"""The repository that a cluster is kept by: real programs read it as it is meant."""
+"""The repository that a cluster is kept by: all of it is in it, and real programs read it as it is
+meant."""
 
 import json
 
 import pytest
 import yaml
 
+from contract.carried_out import objects
+from contract.kubernetes_schemas import why_not
 from contract.programs import MINORS
 from contract.programs import carried as program
+from homelab_lib.control.kubernetes.objects import LAB as OF_LAB
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
 from homelab_lib.lab.compute import HelmChart
@@ -15,10 +19,18 @@ from homelab_lib.recipes.kubernetes.repository import Contents
 from homelab_lib.twin.kubernetes import documents
 from homelab_lib.twin.kubernetes.objects import ApiError
 from recipes import test_gitops
+from recipes.in_production import SECRETS, bench_of
 
 pytestmark = pytest.mark.contract
 LAB = load_lab()
 HOUSE = "das Häuschen 🏠"
+TRIED_OUT = ("homelab-test", "homelab-drill", "gpu-test")
+"""Namespaces of what tries things and is no part of what runs."""
+OWN = {
+    ("HelmChart", "flux"), ("Namespace", "flux-system"), ("GitRepository", "homelab"),
+    ("Kustomization", "homelab"),
+}  # fmt: skip
+"""What keeps the cluster is not kept by itself."""
 
 
 @pytest.fixture(params=MINORS)
@@ -68,6 +80,9 @@ def test_what_flux_builds_of_it_is_what_runbooks_apply(minor, tmp_path):
     for name, document in meant.items():
         told = {**document, "metadata": found[name]["metadata"]}
         assert found[name] == told, name
+        notes = found[name]["metadata"].get("annotations", {})
+        guarded = notes.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
+        assert guarded == (name[0] in ("HelmChart", "Namespace")), name
 
 
 def test_helm_takes_a_charts_values_in_any_letters(minor, tmp_path):
@@ -98,3 +113,38 @@ def test_the_twin_s_flux_refuses_what_the_real_builder_does(minor, tmp_path):
             taken = False
         assert taken == (kubectl("kustomize", str(tmp_path)).status == 0)
         assert documents.read(text) == [document], "kubectl reads it as JSON"
+
+
+def test_all_that_runbooks_keep_in_a_cluster_is_in_its_repository(carried):
+    """But for Secrets, claims, Flux itself, and what tries things: of those each is named."""
+    applied = {
+        key(each)
+        for each in objects(carried)
+        if each["metadata"].get("labels", {}).get(OF_LAB) == LAB.name
+    }
+    assert len(applied) > 40
+    kept = {key(each) for each in contents(LAB).documents()}
+    left = {
+        each
+        for each in applied - kept
+        if each[1] not in TRIED_OUT
+        and not (each[0] == "Namespace" and each[2] in TRIED_OUT)
+        and (each[0], each[2]) not in OWN
+    }
+    assert left == set()
+    assert kept - applied == set(), "nothing is in it that no runbook made"
+
+
+def test_what_the_twin_says_of_flux_is_what_its_schemas_allow(monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    bench = bench_of(test_gitops.PLAIN, *test_gitops.ONLY)
+    assert bench.stops() == ("", "")
+    cluster = test_gitops.cluster_of(bench)
+    bench.world.clock.sleep(1500)
+    cluster.settle()
+    kinds = ("gitrepositories.source.toolkit.fluxcd.io",
+             "kustomizations.kustomize.toolkit.fluxcd.io")  # fmt: skip
+    found = [each for kind in kinds for each in cluster.all(kind)]
+    assert [why_not(each, "1.34") for each in found] == ["", ""]
+    assert found[1]["status"]["history"][0]["totalReconciliations"] > 1

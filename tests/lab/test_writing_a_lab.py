@@ -1,13 +1,17 @@
-"""What the page on writing a lab shows of cards and models loads, and is made as it says."""
+"""What the page on writing a lab shows of cards, models and clusters loads, and is made as it
+says."""
 
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from homelab_lib.audit.run import findings
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.checks import lab_faults
+from homelab_lib.recipes.kubernetes import production
 from homelab_lib.recipes.phase import runbook
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -31,6 +35,19 @@ def lab(tmp_path):
     (shown,) = re.findall(r"```yaml\n(.*?)```", page.partition("\n## ")[0], re.DOTALL)
     (tmp_path / "lab.yaml").write_text(box + VM + shown)
     return load_lab(tmp_path)
+
+
+def test_a_cluster_that_flux_keeps():
+    page = (DOCS / "writing-a-lab.md").read_text().partition("## A cluster that Flux keeps")[2]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page.partition("\n## ")[0], re.DOTALL)
+    told = yaml.safe_load(shown)
+    without = changed(load_lab(), ("clusters.homelab.gitops", None))
+    kept = changed(without, ("clusters.homelab.gitops", told["clusters"]["homelab"]["gitops"]),
+                   ("services.fluxcd", told["services"]["fluxcd"]))  # fmt: skip
+    assert not list(lab_faults(kept))
+    more = {step.name for step in production.steps(kept, 4)}
+    more -= {step.name for step in production.steps(without, 4)}
+    assert more == {"repository", "gitops"}
 
 
 def test_a_card_a_server_and_a_model(lab):

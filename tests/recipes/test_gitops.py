@@ -27,6 +27,11 @@ ONLY = ("repository", "gitops")
 PATH = "/var/lib/homelab-gitops.git"
 PLAIN = with_cluster(ingress=None, certificates=None, monitoring=None)
 MARK = "kustomize.toolkit.fluxcd.io/name"
+MEANT = next(
+    each for each in Contents(PLAIN, PLAIN.clusters["homelab"], None, 4).documents()
+    if each["kind"] == "Deployment" and each["metadata"]["name"] == "nginx"
+)  # fmt: skip
+"""A deployment as the lab has it."""
 __all__ = ["secrets"]
 
 
@@ -99,7 +104,7 @@ def test_a_change_goes_by_the_repository(done):
     step, says = other.stops()
     assert step == "workloads"
     assert "Flux keeps it as its repository says" in says
-    assert 'only=["repository"]' in says
+    assert 'only=["repository", "gitops"]' in says
     for name in ONLY:
         other.step(name)
     assert cluster_of(done).get("Deployment", "nginx", "test")["spec"]["replicas"] == 2
@@ -132,24 +137,157 @@ def test_a_folder_of_others_stays(done):
     assert "clusters/homelab/gone.yaml" not in files(done)
 
 
-def test_what_gave_up_is_told(done):
-    kustomizations = cluster_of(done).all("kustomizations.kustomize.toolkit.fluxcd.io")
+def test_another_value_of_a_chart_goes_by_the_repository_and_k3s_upgrades_its_release(done):
+    """Flux keeps the HelmChart, and k3s goes on installing what it says."""
+    cluster = cluster_of(done)
+    before = copy.deepcopy(cluster.get("HelmChart", "csi-driver-nfs", "kube-system"))
+    job = cluster.get("Job", "helm-install-csi-driver-nfs", "kube-system")["metadata"]["uid"]
+    assert revisions(cluster) == ["deployed"]
+    there = uids(done)
+    values = {"controller": {"replicas": 1}, "feature": {"note": "das Häuschen 🏠"}}
+    chart = PLAIN.clusters["homelab"].nfs.chart.model_copy(update={"values": values})
+    lab = with_cluster(PLAIN, storage_class__chart=chart)
+    other = copy.copy(done)
+    other.steps = bench_of(lab, *ONLY, storage=True).steps
+    step, says = other.stops()
+    assert step == "storage"
+    assert "Flux keeps it as its repository says" in says
+    for name in ONLY:
+        other.step(name)
+    done.world.clock.sleep(120)
+    cluster.settle()
+    after = cluster.get("HelmChart", "csi-driver-nfs", "kube-system")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+    assert "🏠" in after["spec"]["valuesContent"]
+    upgraded = cluster.get("Job", "helm-install-csi-driver-nfs", "kube-system")
+    assert upgraded["metadata"]["uid"] != job
+    assert revisions(cluster) == ["superseded", "deployed"]
+    assert there <= uids(done), "the chart's templates are as they were"
+    assert other.stops() == ("", "")
+    for name in ONLY:
+        done.step(name)
+    done.world.clock.sleep(120)
+    assert done.stops() == ("", "")
+
+
+def revisions(cluster):
+    return [
+        each["metadata"]["labels"]["status"]
+        for each in cluster.all("Secret", "kube-system")
+        if each["metadata"].get("labels", {}).get("name") == "csi-driver-nfs"
+    ]
+
+
+def test_what_a_person_changes_by_hand_flux_sets_back_and_a_runbook_does_nothing(done):
+    cluster = cluster_of(done)
+    by_hand = {**MEANT, "spec": {**MEANT["spec"], "replicas": 7}}
+    cluster.apply(by_hand, "kubectl", force=True)
+    assert cluster.get("Deployment", "nginx", "test")["spec"]["replicas"] == 7
+    done.world.clock.sleep(700)
+    assert done.stops() == ("", "")
+    assert done.wire.sent == []
+    meant = MEANT["spec"]["replicas"]
+    assert cluster.get("Deployment", "nginx", "test")["spec"]["replicas"] == meant
+
+
+def test_hours_later_nothing_of_it_was_set_back_or_started_anew(done):
+    """Neither of the two who own objects here changes what is the other's."""
+    cluster = cluster_of(done)
+    there = uids(done)
+    state = {key: each["metadata"]["resourceVersion"] for key, each in cluster.objects.items()
+             if "homelab/lab" in each["metadata"].get("labels", {})}  # fmt: skip
+    for _ in range(6):
+        done.world.clock.sleep(700)
+        assert done.stops() == ("", "")
+    assert done.wire.sent == []
+    assert there <= uids(done)
+    assert len(state) > 10
+    for key, version in state.items():
+        assert cluster.objects[key]["metadata"]["resourceVersion"] == version, key
+
+
+def test_what_takes_others_along_stays_even_where_somebody_has_flux_prune(done):
+    cluster = cluster_of(done)
+    [kept] = cluster.all("kustomizations.kustomize.toolkit.fluxcd.io")
+    held = done.world.machines["proxmox"].kept["git"][PATH]["main"]
+    before, there = copy.deepcopy(held), dict(cluster.objects)
+    kept["spec"]["prune"] = True
+    held["files"] = {name: each for name, each in held["files"].items()
+                     if "/service-test-nginx." in name}  # fmt: skip
+    held["commit"] = "8" * 40
+    done.world.clock.sleep(700)
+    cluster.settle()
+    gone = {(each["kind"], each["metadata"]["name"]) for key, each in there.items()
+            if key not in cluster.objects}  # fmt: skip
+    try:
+        assert ("Deployment", "nginx") in gone
+        assert ("Service", "nginx") not in gone
+        assert {kind for kind, _ in gone} & {"Namespace", "HelmChart", "Secret"} == set()
+    finally:
+        held.update(before)
+        kept["spec"]["prune"] = False
+        done.world.clock.sleep(700)
+        assert done.stops() == ("", "")
+        done.before = uids(done)
+
+
+def told_by_flux(bench):
+    """What `health` finds of it."""
     told = []
 
     def look(ctx):
-        told.append(gave_up(ctx.host("k3s-control")))
+        told.extend(gave_up(ctx.host("k3s-control")))
         yield Check("looked", holds=True)
 
-    other = copy.copy(done)
+    other = copy.copy(bench)
     other.steps = (Step("look", "Look", check=look),)
     assert other.stops() == ("", "")
+    return told
+
+
+def test_what_gave_up_is_told(done):
+    kustomizations = cluster_of(done).all("kustomizations.kustomize.toolkit.fluxcd.io")
+    assert told_by_flux(done) == []
     kustomizations[0]["spec"]["suspend"] = True
-    assert other.stops() == ("", "")
+    [said] = told_by_flux(done)
     kustomizations[0]["spec"]["suspend"] = False
-    assert told[0] == []
-    [said] = told[1]
     assert said.startswith("kustomization homelab is suspended; `k3s kubectl patch kustomization")
     assert "-n flux-system" in said
+
+
+def test_flux_that_looks_just_now_has_not_given_up(done):
+    """Each time that it looks, Ready is Unknown for as long."""
+    [kept] = cluster_of(done).all("kustomizations.kustomize.toolkit.fluxcd.io")
+    before = copy.deepcopy(kept["status"])
+    kept["status"]["conditions"][0] |= {
+        "status": "Unknown", "reason": "Progressing", "message": "Reconciliation in progress",
+        "lastTransitionTime": cluster_of(done).stamp(),
+    }  # fmt: skip
+    try:
+        assert told_by_flux(done) == []
+        assert done.stops() == ("", "")
+        assert done.wire.sent == []
+    finally:
+        kept["status"] = before
+
+
+def test_flux_that_nobody_runs_any_more_is_told_though_it_says_that_all_is_well(done):
+    cluster = cluster_of(done)
+    keeper = cluster.get("Deployment", "kustomize-controller", "flux-system")
+    cluster.update(keeper, keeper["spec"] | {"replicas": 0})
+    try:
+        done.world.clock.sleep(1800)
+        assert told_by_flux(done) == [], "a restart takes a while"
+        done.world.clock.sleep(86_400)
+        [said] = told_by_flux(done)
+        assert said.startswith("kustomization homelab was last looked at 25 hours ago, and says "
+                               "Applied revision: main@sha1:")  # fmt: skip
+        assert "`k3s kubectl get pods -n flux-system`" in said
+    finally:
+        cluster.update(keeper, keeper["spec"] | {"replicas": 1})
+        done.world.clock.sleep(700)
+        assert told_by_flux(done) == []
 
 
 def test_no_canary_is_in_the_repository_nor_in_what_was_sent_for_it(done):

@@ -95,9 +95,9 @@ class Applied:
         if _FLUX in labels:
             return Diff(
                 conflict=f"{self.name} has another {where}, and Flux keeps it as its repository "
-                "says: a change here would be undone. Carry out the step that writes the "
-                'repository first (only=["repository"], or its name for this cluster, in the '
-                "runbook of the phase that Flux came with)"
+                "says: a change here would be undone. Carry out the steps that write the "
+                'repository and wait for Flux first (only=["repository", "gitops"], or their names '
+                "for this cluster, in the runbook of the phase that Flux came with)"
             )
         if any(where.startswith(path) for path in self.immutable):
             return Diff(

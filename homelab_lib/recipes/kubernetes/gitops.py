@@ -69,10 +69,12 @@ def steps(lab: Lab, cluster: Cluster, phase: int, end: str) -> Iterator[Step]:
         "Have Flux keep the cluster as the repository says",
         why="Flux rather than Argo CD: no web interface that has to be kept safe, a state of plain "
         "objects, and setting it up again changes nothing. It takes over what is there, with all "
-        "its fields, and starts nothing anew: the pods before are the pods after. It does not "
-        "delete what leaves the repository. From then on these objects are Flux's alone, and a "
-        "runbook that would change one of them stops and says so: what it wants goes into the "
-        "repository. Secrets, what tries things, and Flux itself stay the runbooks'.",
+        "its fields, and starts nothing anew: the pods before are the pods after. Of a chart it "
+        "keeps the HelmChart, and k3s goes on installing that: no release changes hands, and "
+        "another value in the repository has k3s upgrade it. It does not delete what leaves the "
+        "repository. From then on these objects are Flux's alone, and a runbook that would change "
+        "one of them stops and says so: what it wants goes into the repository. Secrets, what "
+        "tries things, and Flux itself stay the runbooks'.",
         needs=(f"repository{end}",),
         ensure=kept.taken_over,
         check=kept.held,
@@ -216,7 +218,8 @@ class Repository:
         yield Check("what is Flux's is nobody else's", not shared, says)
         known = {each.name for each in wanted}
         left = [name for name in found if name not in known]
-        says = f"{', '.join(left)}: delete it by hand if nothing needs it" if left else ""
+        told = ", ".join(f"{name}{_goes_along(name)}" for name in left)
+        says = f"{told}: delete it by hand if nothing needs it" if left else ""
         yield Check("nothing stayed that has left the repository", not left, says)
 
     def _undisturbed(self, ctx: Context) -> Check:
@@ -226,6 +229,13 @@ class Repository:
         )
         says = f"gone: {', '.join(gone)}" if gone else f"all {len(before)} are there"
         return Check("the pods before are the pods after", not gone, says)
+
+
+def _goes_along(name: str) -> str:
+    """What goes with an object that is deleted, besides what it owns."""
+    along = {"HelmChart": "all that it installed", "Namespace": "all that is in it, claims too"}
+    kind = name.partition(" ")[0]
+    return f" (and with it {along[kind]})" if kind in along else ""
 
 
 def _known(host: object, address: str) -> str:

@@ -21,6 +21,10 @@ from homelab_lib.recipes.kubernetes.volumes import Volumes
 
 KEY = "repository-key"
 """The Secret by which Flux reads it."""
+_STAYS = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+_TAKE_ALONG = ("Namespace", "HelmChart")
+"""Kinds that take others along when they go: what is in it, its claims too; all that the chart
+installed. Flux leaves them even where somebody has it prune."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ class Contents:
             whole = Applied(self.cluster.first_server, self.lab.name, document).whole
             assert whole["kind"] != "Secret", "no Secret goes into a repository"
             meta = whole["metadata"]
+            if whole["kind"] in _TAKE_ALONG:
+                notes = {**meta.get("annotations", {}), **_STAYS}
+                whole = {**whole, "metadata": {**meta, "annotations": notes}}
             parts = (whole["kind"], meta.get("namespace", ""), meta["name"])
             name = "-".join(filter(None, parts)).lower()
             called = f"{re.sub(r'[^a-z0-9.-]', '-', name)}.yaml"
@@ -92,8 +99,13 @@ class Contents:
         lines = [
             f"# Cluster {self.cluster.name} of lab {self.lab.name}",
             "",
-            "Flux keeps the cluster as the files of this folder say. Runbooks write them; what you",
-            "change here they will not write over.",
+            "Flux keeps the cluster as the files of this folder say. Runbooks write them: change",
+            "the lab, and carry out the steps that write this folder and that wait for Flux. What",
+            "you change here they will not write over, and stop until the lab says the same.",
+            "",
+            "Charts are here as k3s' HelmChart objects. Flux keeps these, and k3s goes on doing",
+            "what they say: another value or version here, and it upgrades the release. A file",
+            "that is taken away deletes nothing in the cluster.",
             "",
             "Flux itself, claims and their data, and what tries things are not here: they are the",
             "runbooks'. Neither are these Secrets. Runbooks make them, each value from where it is",
