@@ -12,12 +12,20 @@ from homelab_lib.runbook.resource import Host
 _NEIGHBOURS = ("ip", "-j", "neigh", "show")
 _HEADERS_BYTES = 28  # of IPv4 and ICMP, within the packet
 _SPEED = re.compile(r"^\s*Speed: (\d+)Mb/s", re.MULTILINE)
+_RTT = re.compile(r"^rtt min/avg/max/mdev = ([\d.]+)/", re.MULTILINE)
 _KNOWN = ("REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT")
 
 
 def answers_ping(host: Host, address: str) -> bool:
     """Whether an address answers a host."""
     return host.read("ping", "-n", "-c", "1", "-W", "2", address, ok=None).exit_status == 0
+
+
+def round_trip_s(host: Host, address: str) -> float | None:
+    """The shortest of some round trips to an address [s]; None where it does not answer."""
+    shown = host.read("ping", "-n", "-c", "5", "-W", "2", address, ok=None)
+    found = _RTT.search(shown.stdout)
+    return float(found[1]) / 1e3 if found and not shown.exit_status else None
 
 
 def neighbours(host: Host) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A service of systemd whose unit file is ours."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from homelab_lib.control.linux.looking import read_file
@@ -10,10 +10,16 @@ from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
 
 FOLDER = "/etc/systemd/system"
+_LINES = "100"
 
 
 def unit_text(
-    title: str, command: str, unit: str, files: Sequence[str], more: Sequence[str] = ()
+    title: str,
+    command: str,
+    unit: str,
+    files: Sequence[str],
+    more: Sequence[str] = (),
+    restart: str = "on-failure",
 ) -> str:
     """A unit file of a service that keeps running.
 
@@ -27,6 +33,8 @@ def unit_text(
         Its name, and the paths of what it reads when it starts.
     more
         Further lines about the service: its environment, whose rights it has.
+    restart
+        When systemd starts it anew: ``always`` for one that ends with 0 where it fails.
     """
     root = "+" if more else ""  # the note is root's, whoever runs the service
     noted = f"umask 077; sha256sum -- {' '.join(files)} > {_note(unit)}"
@@ -34,7 +42,7 @@ def unit_text(
         f"[Unit]\nDescription={title}\nAfter=network-online.target\nWants=network-online.target\n\n"
         f"[Service]\nExecStart={command}\nExecStartPost={root}/bin/sh -c '{noted}'\n"
         + "".join(f"{line}\n" for line in more)
-        + "Restart=on-failure\nRestartSec=5s\n\n[Install]\nWantedBy=multi-user.target\n"
+        + f"Restart={restart}\nRestartSec=5s\n\n[Install]\nWantedBy=multi-user.target\n"
     )
 
 
@@ -70,12 +78,15 @@ class OwnService:
         Which.
     files
         What it reads when it starts; as for `unit_text`.
+    why
+        Finds in its log why it does not stay: shown while systemd starts it again and again.
     """
 
     looks_at: ClassVar[str] = "runs"
     host: str
     unit: str
     files: tuple[str, ...]
+    why: Callable[[str], str] = field(default=lambda log: "", compare=False)
     timeout_s: float = 90.0
 
     @property
@@ -88,6 +99,9 @@ class OwnService:
         facts: dict[str, Any] = dict(unit_properties(host, f"{self.unit}.service", *wanted))
         noted = read_file(host, _note(self.unit))
         now = host.read("sha256sum", "--", *self.files, ok=(0, 1), sudo=True).stdout
+        if facts["ActiveState"] == "activating":
+            words = ("journalctl", "-u", self.unit, "-o", "cat", "-n", _LINES, "--no-pager")
+            facts["why"] = self.why(host.read(*words, sudo=True).stdout)
         facts["outdated"] = facts["ActiveState"] == "active" and noted != now
         return facts
 
@@ -99,7 +113,8 @@ class OwnService:
         if observed["UnitFileState"] != "enabled":
             changes.append(with_the_machine(self.unit))
         if observed["ActiveState"] == "activating" and not changes:
-            return Diff(waiting=f"{self.unit} is starting")
+            why = observed.get("why", "")
+            return Diff(waiting=f"{self.unit} is starting" + (f"; its log: {why}" if why else ""))
         if observed["ActiveState"] != "active" or unread or observed["outdated"]:
             call = change("systemctl", "restart", self.unit, sudo=True)
             undo = f"systemctl stop {self.unit}"
