@@ -28,6 +28,7 @@ from homelab_lib.lab.devices import Runtime
 from homelab_lib.lab.guests import FileName, Guests
 from homelab_lib.lab.inference import (
     Balancer,
+    LlamaCpp,
     NvidiaDriver,
     Ollama,
     Published,
@@ -181,6 +182,9 @@ class ServedModel(Named):
     published: Published | None = Field(
         None, description="The same in Ollama's library; none: it is not pulled from there."
     )
+    file: Slug | None = Field(
+        None, description="Download that is its GGUF file, for a server that reads one."
+    )
     purpose: str = Field("", description="What it is for.")
     phase: Phase = Field(None, description="Phase that serves it.")
 
@@ -225,6 +229,11 @@ class Service(Named):
     ollama: Ollama | None = Field(
         None, description="It is Ollama, with a server for each of its devices."
     )
+    llama_cpp: LlamaCpp | None = Field(
+        None,
+        description="It is llama.cpp's server on the machine that it runs on, with one model over "
+        "all of its devices, whichever machines these are in.",
+    )
     web_ui: WebUi | None = Field(None, description="It is Open WebUI, on its cluster.")
     balancer: Balancer | None = Field(None, description="It is HAProxy in front of models.")
     backend: Backend | None = Field(
@@ -239,7 +248,7 @@ class Service(Named):
     @property
     def is_made(self) -> bool:
         """Whether it says how it is installed, and so can be."""
-        how = (self.app, self.chart, self.within, self.ollama, self.balancer)
+        how = (self.app, self.chart, self.within, self.ollama, self.llama_cpp, self.balancer)
         return any(each is not None for each in how)
 
 

@@ -56,6 +56,21 @@ class Ollama(Record):
     )
 
 
+class LlamaCpp(Record):
+    """llama.cpp's server on one machine, and its RPC servers on those whose cards it uses, too."""
+
+    archive: Slug = Field(
+        description="Download that its programs are in: one release for all machines, built for "
+        "Vulkan, which drives the cards of every maker."
+    )
+    worker_port: Tcp = Field(50052, description="Where the other machines offer their cards.")
+    vulkan: dict[str, Annotated[int, Field(ge=0, le=15)]] = Field(
+        {},
+        description="Which of its machine's Vulkan devices a card is, by 'host.device': where a "
+        "processor's own graphics or another card stands before it.",
+    )
+
+
 class WebUi(Record):
     """Open WebUI: who administers it, and which models stand behind it."""
 

@@ -19,7 +19,7 @@ from homelab_lib.recipes.backup import files
 from homelab_lib.recipes.firewall import opnsense
 from homelab_lib.recipes.graphics import drivers, passthrough
 from homelab_lib.recipes.hardware import assembly, desktop, switch
-from homelab_lib.recipes.inference import failover, ollama, web_ui
+from homelab_lib.recipes.inference import failover, ollama, pooled, web_ui
 from homelab_lib.recipes.kubernetes import compute, production
 from homelab_lib.recipes.nas import apps, configuration, linux, network, power, truenas
 from homelab_lib.recipes.proxmox import cluster as proxmox_cluster
@@ -99,7 +99,7 @@ PARTS = (
             _of(containers),
             Recipe(compute.MAKES, compute.steps),
             _of(passthrough),
-            *map(_of, (drivers, ollama, failover, web_ui)),
+            *map(_of, (drivers, ollama, pooled, failover, web_ui)),
             _of(production),
         ),
     ),

@@ -32,6 +32,48 @@ def cable_mtu(lab: Lab, cable: Cable) -> int | None:
     return min(sizes, default=None)
 
 
+def rate_between(lab: Lab, a: str, b: str) -> int | None:
+    """What the slower of two machines' links carries [bit/s].
+
+    Parameters
+    ----------
+    lab, a, b
+        The lab, and two of its machines: hosts, or VMs, which use their hosts' links.
+
+    Returns
+    -------
+    int or None
+        None where both are on one host, so that no cable is between them, or where the lab does
+        not say how one is connected.
+    """
+    if _host_of(lab, a) == _host_of(lab, b):
+        return None
+    rates = [_rate(lab, machine) for machine in (a, b)]
+    return min(rates) if all(rates) else None
+
+
+def _host_of(lab: Lab, machine: str) -> str:
+    vm = lab.vms.get(machine)
+    return vm.host if vm is not None else machine
+
+
+def _rate(lab: Lab, machine: str) -> int:
+    """The rate of the link by which a machine is reached [bit/s]; 0 where nothing says it."""
+    host, vm = lab.hosts[_host_of(lab, machine)], lab.vms.get(machine)
+    login = host.ssh
+    ports = [
+        name
+        for name, port in host.ports.items()
+        if (host.segment(name) == vm.bridge if vm else
+            login is not None and (port.address or "").partition("/")[0] == login.address)
+    ]  # fmt: skip
+    ends = {f"{host.name}.{name}" for name in ports}
+    speeds = [
+        cable_speed(lab, cable).speed_bps for cable in lab.cables if {cable.a, cable.b} & ends
+    ]
+    return int(max(speeds, default=0))
+
+
 def _end(lab: Lab, place: str, module: TransceiverPart | None) -> End:
     owner, _, port_name = place.partition(".")
     port = (lab.hosts.get(owner) or lab.switches[owner]).ports[port_name]

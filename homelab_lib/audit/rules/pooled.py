@@ -59,6 +59,12 @@ def _vms_of(lab: Lab, devices: tuple[str, ...]) -> Iterator[str]:
             yield f"vms.{place}"
 
 
+def _spread(lab: Lab, devices: tuple[str, ...], server: str) -> bool:
+    """Whether a service spreads one model over these cards, by llama.cpp's RPC."""
+    pools = [set(s.devices) for s in lab.services.values() if s.llama_cpp is not None]
+    return server == "llama.cpp" and set(devices) in pools
+
+
 @rule("memory-not-pooled")
 def pools_work(lab: Lab) -> Iterator[Finding]:
     """Memory of several cards added up, where no one program can use it."""
@@ -70,7 +76,7 @@ def pools_work(lab: Lab) -> Iterator[Finding]:
     ]
     for subject, devices, server in rows:
         reasons = _apart(lab, devices, server)
-        if not reasons:
+        if not reasons or _spread(lab, devices, server):
             continue
         cards = cards_of(lab, devices)
         reasons = [
@@ -158,7 +164,7 @@ def servers_apart(lab: Lab) -> Iterator[Finding]:
     for service in lab.services.values():
         cards = [name for name in service.devices if cards_of(lab, [name])]
         places = dict.fromkeys(place for name in cards if (place := _place(lab, name)))
-        if len(places) < 2 or service.runs_on is None:
+        if len(places) < 2 or service.runs_on is None or service.llama_cpp is not None:
             continue
         yield Finding(
             "model-server-for-each-machine",

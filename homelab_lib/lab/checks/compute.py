@@ -118,6 +118,9 @@ def _users_of_devices(lab: Lab) -> Iterator[Fault]:
     for room in ("models", "services"):
         for name, user in getattr(lab, room).items():
             yield from each_known((room, name, "devices"), user.devices, known, "device")
+    for name, model in lab.models.items():
+        if model.file is not None and model.file not in lab.downloads:
+            yield unknown(("models", name, "file"), model.file, lab.downloads, "download")
     for room in ("link_budgets", "codecs", "transcoding"):
         for index, row in enumerate(getattr(lab, room)):
             if row.device not in known:
@@ -209,6 +212,20 @@ def _inference(path: Steps, service: Service, lab: Lab) -> Iterator[Fault]:
         if service.chart is None and not service.ollama.archives:
             what = f"on a cluster it needs a chart, elsewhere archives; this one is on {where}"
             yield Fault((*path, "ollama"), what)
+        yield from _not_given((*path, "devices"), service, lab)
+    if service.llama_cpp is not None:
+        here = (*path, "llama_cpp", "archive")
+        if service.llama_cpp.archive not in lab.downloads:
+            yield unknown(here, service.llama_cpp.archive, lab.downloads, "download")
+        if service.runs_on not in lab.hosts and service.runs_on not in lab.vms:
+            what = f"its server runs on a host or a VM, and this one on {where}"
+            yield Fault((*path, "llama_cpp"), what)
+        if len(service.devices) < 2:
+            what = "it spreads a model over several cards: write them in devices"
+            yield Fault((*path, "llama_cpp"), what)
+        others = [name for name in service.llama_cpp.vulkan if name not in service.devices]
+        if others:
+            yield unknown((*path, "llama_cpp", "vulkan"), others[0], service.devices, "device")
         yield from _not_given((*path, "devices"), service, lab)
     if service.web_ui is not None:
         model = service.web_ui.embeds_with

@@ -83,12 +83,12 @@ def placed(lab: Lab, device: str) -> PlacedCard:
 
 def cards_of(lab: Lab, phase: int) -> Iterator[PlacedCard]:
     """The cards that come into use in a phase: those passed through to their VMs, and those on
-    which a server of models is installed."""
+    which a server of models is installed, or a part of one."""
     passed = [a.device for a in lab.gpu_allocation.values() if a.phase == phase]
     served = [
         device
         for service in lab.services.values()
-        if service.phase == phase and service.ollama is not None
+        if service.phase == phase and (service.ollama is not None or service.llama_cpp is not None)
         for device in service.devices
     ]
     for device in dict.fromkeys((*passed, *served)):

@@ -33,9 +33,16 @@ def tar(machine: Machine, call: Call) -> Reply:
 
 
 def _unpacked(machine: Machine, call: Call, path: str, into: str) -> Reply:
-    """All of an archive, below a folder: of those that hold more than a program, Ollama's."""
+    """All of an archive, below a folder: of those that hold more than a program, Ollama's and
+    llama.cpp's, whose folder is named after its release."""
     digest = machine.files.stat(call.path(path), machine.who(call)).sha256
     known = [each for each in machine.world.lab.downloads.values() if each.sha256 == digest]
+    if known and "ggml-org/llama.cpp" in known[0].url:
+        version = known[0].version
+        for name in ("ggml-rpc-server", "llama-server", "libggml-rpc.so", "libggml-vulkan.so"):
+            place = f"{into}/llama-{version}/{name}"
+            machine.files.put(place, f"{name} {version}\n", mode=0o755)
+        return Reply(takes_s=3.0)
     if not known or "ollama" not in known[0].url:
         return Reply(2, stderr=f"tar: This does not look like a tar archive\n{_FAILED}")
     if "zstd" not in machine.packages:

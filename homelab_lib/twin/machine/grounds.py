@@ -82,6 +82,10 @@ GROUNDS: tuple[Grounds, ...] = (
         Grounds(name, Fidelity.RECORDED, "shadow 4.13 ran beside it (tests/real)")
         for name in ("groupadd", "useradd", "usermod")
     ),
+    *(
+        Grounds(name, Fidelity.SOURCE, "its sources, and outputs of a build that ran over loopback")
+        for name in ("ggml-rpc-server", "llama-server")
+    ),
     *(Grounds(name, Fidelity.DOCUMENTATION, source) for name, source in _DOCUMENTED.items()),
 )
 

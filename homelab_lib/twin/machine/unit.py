@@ -36,6 +36,8 @@ class Unit:
         Whether it was ever begun since the machine booted.
     oneshot
         Whether it is over once it has started.
+    again
+        Whether what it runs has ended by itself, and systemd starts it anew after a while.
     source
         Its unit file as systemd has read it, where that is an administrator's own.
     dropin
@@ -54,6 +56,7 @@ class Unit:
     starts: int = 0
     ran: bool = False
     oneshot: bool = False
+    again: bool = False
     source: str = ""
     dropin: str = ""
     on_start: Callable[[Any], str] = field(default=lambda machine: "", repr=False)
@@ -64,10 +67,13 @@ class Unit:
         if self.active == "active":
             return ""
         self.new_invocation(machine)
+        self.again = False
         why = self.on_start(machine)
         runs = ("active", "waiting" if self.name.endswith(".timer") else "running")
         well = ("inactive", "dead") if self.oneshot else runs
         self.active, self.sub = ("failed", "failed") if why else well
+        if self.again:
+            self.active, self.sub = "activating", "auto-restart"
         self.status = 1 if why else 0
         machine.log(self.invocation, why)
         return why

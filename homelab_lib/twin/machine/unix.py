@@ -21,6 +21,8 @@ from homelab_lib.twin.machine.journal import journal
 from homelab_lib.twin.machine.kernel import kernel
 from homelab_lib.twin.machine.links import links
 from homelab_lib.twin.machine.listing import listing
+from homelab_lib.twin.machine.llama_rpc import rpc_programs
+from homelab_lib.twin.machine.llama_server import llama_server_programs
 from homelab_lib.twin.machine.lspci import lspci_programs
 from homelab_lib.twin.machine.markup import markup
 from homelab_lib.twin.machine.mounts import mounts
@@ -88,6 +90,8 @@ UNIX = (
     shadow,
     cloudflared_programs,
     haproxy_programs,
+    rpc_programs,
+    llama_server_programs,
     ollama_programs,
     restic_programs,
     tailscale_programs,
