@@ -56,3 +56,25 @@ def test_a_card_a_server_and_a_model(lab):
     made = ["machines", "passthrough", "drivers", "model-servers", "models", "answers"]
     assert [name for name in names if name in made] == made
     assert "model-does-not-fit" not in {finding.rule for finding in findings(lab)}
+
+
+def test_one_model_over_several_machines(tmp_path):
+    page = (DOCS / "writing-a-lab.md").read_text()
+    page = page.partition("## One model over the cards of several machines")[2]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page.partition("\n## ")[0], re.DOTALL)
+    shown = shown.replace("https://…", "https://models.example.org").replace(
+        ": …", f": {'ab' * 32}"
+    )
+    for name, there in (("desk.card", "desk.gpu"), ("box.green", "hyper.green"),
+                        ("box.red", "hyper.red"), ("phase: 3", "phase: 2")):  # fmt: skip
+        shown = shown.replace(name, there)
+    lab = (DOCS.parent / "tests/recipes/labs/pooled.yaml").read_text()
+    for key in ("nvidia_driver", "downloads", "models", "services"):
+        lab = re.sub(rf"^{key}:\n(  .*\n)+", "", lab, flags=re.MULTILINE)
+    # The page's model wants larger cards than these.
+    shown = shown.replace("llama-3.1-70b", "qwen2.5-32b")
+    (tmp_path / "lab.yaml").write_text(lab + shown)
+    names = [
+        step.name for step in runbook(load_lab(tmp_path / "lab.yaml"), 2, lambda vm: KEY).steps
+    ]
+    assert names[-3:] == ["pool-workers", "pool-server", "pool-answers"]
