@@ -258,6 +258,14 @@ ELSEWHERE = {
         "recipes/test_inference:test_a_model_that_does_not_fit_is_refused_before_anything_is_sent",
     "a model of another digest":
         "recipes/test_inference:test_another_digest_than_the_lab_s_stops_before_the_model_is_used",
+    "a model too big for all cards together":
+        "recipes/test_pooled:"
+        "test_a_model_too_big_for_all_cards_is_refused_before_anything_is_sent",
+    "a card given twice": "recipes/test_pooled:test_a_card_is_not_given_twice",
+    "a machine of a pool out of reach":
+        "recipes/test_pooled:test_a_machine_that_the_head_can_t_reach_stops_before_the_model",
+    "another release on a machine of a pool":
+        "recipes/test_pooled:test_another_release_in_the_place_stops_before_the_model",
     "a page without login": "recipes/test_web_ui:test_a_page_without_a_login_is_no_success",
     "documents read by nobody":
         "recipes/test_web_ui:test_a_wrong_address_of_the_embedding_model_stops_at_the_document",
