@@ -1,5 +1,6 @@
 """Cards in guests and models on them, above the passthrough: made, left alone, and what stops."""
 
+import json
 import re
 import subprocess
 
@@ -155,6 +156,34 @@ def test_after_a_restart_its_model_is_in_memory_before_anybody_asks(done, name):
         machine.reboot()
     made.world.clock.sleep(300.0)
     assert made.step("answers", "verify").status == "already", "nothing had to be loaded"
+
+
+def test_a_model_that_is_let_go_when_nobody_asks_is_found_missing():
+    """Ollama keeps one for five minutes unless it is told: ollama/ollama, docs/faq.mdx."""
+    extra = [{"name": "OLLAMA_CONTEXT_LENGTH", "value": "8192"}]
+    made = bench(described(*ALONE, ("services.ollama.chart.values", {"extraEnv": extra})))
+    made.every()
+    held = taken_bytes(made.world, "k3s-gpu1")
+    made.world.clock.sleep(200.0)
+    assert taken_bytes(made.world, "k3s-gpu1") == held
+    made.world.clock.sleep(200.0)
+    assert taken_bytes(made.world, "k3s-gpu1") < held / 10
+    assert made.step("answers", "verify").status == "drift"
+
+
+def test_a_request_says_itself_how_long_its_model_stays(done):
+    made, _ = done
+    server = made.world.machines["desktop"].http[11434]
+    asked = json.dumps({"model": "llama3.1:8b", "keep_alive": 0})
+    server.answer("POST", "/api/generate", asked)
+    made.world.clock.sleep(1.0)
+    assert server.loaded == {}
+    for told, left in (("-1", 1), (-1, 1), ("90s", 1), ("1m30s", 1), (60, 0), ("1m", 0)):
+        asked = json.dumps({"model": "llama3.1:8b", "keep_alive": told})
+        _, _, took_s = server.answer("POST", "/api/generate", asked)
+        made.world.clock.sleep(took_s + 75.0)
+        assert len(server.loaded) == left, told
+    server.answer("POST", "/api/generate", json.dumps({"model": "llama3.1:8b"}))
 
 
 @pytest.mark.real

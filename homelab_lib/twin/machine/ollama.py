@@ -8,8 +8,10 @@ llama.cpp src/llama-model.cpp (the lines about layers and buffers).
 
 import ipaddress
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from homelab_lib.lab.devices import GpuPart
@@ -17,6 +19,7 @@ from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.vram import decode_tokens_per_second, split_layers
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import holds_already, take, total_bytes, used_bytes
+from homelab_lib.twin.machine.keep_alive import DEFAULT, kept_s
 from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.llama_log import buffers
 from homelab_lib.twin.machine.machine import Machine
@@ -32,6 +35,8 @@ _DRAM_BPS = 65e9
 _EFFICIENCY = 0.62
 _LOAD_BPS = 2.2e9
 _EMBEDDED_S = 0.05
+_FAR_S = 10_988_052_000.0
+"""As Ollama writes the end of what stays for ever: in some hundred years [s since 1970]."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,7 @@ class Server:
     say: Callable[[str], None]
     loaded: dict[str, dict[str, int]] = field(default_factory=dict)
     runs_already: bool = False  # the real one behind it has said what it found long ago
+    until: dict[str, float] = field(default_factory=dict)  # when each is unloaded; others stay
 
     def __post_init__(self) -> None:
         if self.runs_already:
@@ -211,7 +217,10 @@ class Server:
             return _json({"error": "invalid character in request body"}, 400)
         tag = str(asked.get("model", ""))
         asked["model"] = tag if ":" in tag else f"{tag}:latest"
-        return calls[path](asked)
+        answer = calls[path](asked)
+        if asked["model"] in self.loaded and path != "/api/show":
+            self._keep(asked["model"], asked, answer[2])
+        return answer
 
     # --------------------------------------------------------------------- models
 
@@ -320,8 +329,21 @@ class Server:
         }
         return found.file_bytes / _LOAD_BPS
 
+    def _keep(self, tag: str, asked: Mapping[str, Any], takes_s: float) -> None:
+        """It stays for a while after its last request, which may say how long."""
+        told = asked.get("keep_alive", self.env.get("OLLAMA_KEEP_ALIVE") or DEFAULT)
+        world, last_s = self.machine.world, takes_s + kept_s(told)
+        self.until[tag] = world.clock.now() + last_s
+        if math.isfinite(last_s):
+            world.after(last_s, lambda: self._end(tag), label=f"end of {tag}")
+
+    def _end(self, tag: str) -> None:
+        if tag in self.loaded and self.machine.world.clock.now() >= self.until[tag]:
+            self._unload(tag)
+
     def _unload(self, tag: str) -> None:
         del self.loaded[tag]
+        self.until.pop(tag, None)
         if self.seen.card is not None and self.seen.part is not None:
             who = f"{self.name}/{tag}"
             if who in self.machine.kept.get("vram", {}).get(self.seen.card.slot, {}):
@@ -329,12 +351,13 @@ class Server:
 
     def _process(self, tag: str) -> dict[str, Any]:
         held = self.loaded[tag]
-        row = self._row(tag)
+        row, ends_s = self._row(tag), self.until.get(tag, math.inf)
+        ends = datetime.fromtimestamp(min(ends_s, _FAR_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {key: row[key] for key in ("name", "model", "digest", "details")} | {
             "size": held["size"],
             "size_vram": held["size_vram"],
             "context_length": held["context"],
-            "expires_at": "2318-03-08T12:00:00Z",
+            "expires_at": ends,
         }
 
     # ------------------------------------------------------------------ inference
