@@ -127,8 +127,8 @@ def test_a_service_without_pods_is_no_api_server_that_is_overloaded():
     head = "Error from server (ServiceUnavailable): "
     told = {
         'no endpoints available for service "http:p:9090"\n': "no pod of a service is ready",
-        "the server is currently unable to handle the request\n": "the API server is overloaded, "
-        "or starting",
+        "the server is currently unable to handle the request\n": "the API server is overloaded or "
+        "starting, or of several servers half or more are off, and etcd has no quorum",
     }
     for says, means in told.items():
         found = busy.meaning(asked, Result(1, "", head + says))

@@ -162,6 +162,23 @@ def test_a_wrong_chart_version_is_told_in_helms_words():
     assert 'chart "cert-manager" version "v1.99.0" not found' in says
 
 
+def test_of_three_servers_one_may_be_off_and_with_two_etcd_has_no_quorum():
+    """What is said then is what k3s says: k3s-io/k3s#3513."""
+    lab = with_cluster(
+        lab=LAB, servers=("k3s-control", "k3s-gpu1", "k3s-gpu2"), agents=("k3s-gpu3",)
+    )
+    bench = bench_of(lab, "ingress")
+    bench.world.machines["k3s-gpu1"].power_off()
+    assert bench.steps[0].name == "workloads"
+    said = bench.world.machines["k3s-control"].run("sudo k3s kubectl get nodes -o name").finished()
+    assert said.status == 0
+    bench.world.machines["k3s-gpu2"].power_off()
+    step, says = bench.stops()
+    assert step == "workloads"
+    assert "of several servers half or more are off, and etcd has no quorum" in says
+    assert "the server is currently unable to handle the request" in says
+
+
 def test_a_missing_ingress_class_is_named():
     lab = with_cluster(lab=LAB, ingress__class_name="nginx")
     step, says = bench_of(lab, "ingress").stops()

@@ -236,7 +236,10 @@ ELSEWHERE = {
     "a host of another key": "recipes/test_phase2:test_a_host_with_another_key_is_refused",
     "a download that is another":
         "recipes/test_phase2:test_a_tampered_download_is_not_put_in_place",
-    "quorum lost": "contract/test_surprises:no-quorum",
+    "Proxmox's quorum lost": "contract/test_surprises:no-quorum",
+    "etcd's quorum lost":
+        "recipes/test_ingress_certificates:"
+        "test_of_three_servers_one_may_be_off_and_with_two_etcd_has_no_quorum",
     "a claim without class": "recipes/test_moves:test_a_claim_of_no_class_says_that_it_has_none",
     "a claim that is written to":
         "recipes/test_moves:test_a_claim_that_somebody_writes_to_is_not_copied",

@@ -34,8 +34,9 @@ declare(
         r"\(ServiceUnavailable\)|the server is currently unable to handle the request|"
         r"apiserver not ready|\(Timeout\)|unable to return a response in the time allotted|"
         r"\(TooManyRequests\)",
-        "the API server is overloaded, or starting",
-        source="apimachinery pkg/api/errors",
+        "the API server is overloaded or starting, or of several servers half or more are off, "
+        "and etcd has no quorum",
+        source="apimachinery pkg/api/errors; k3s-io/k3s#3513",
     ),
     NotNow(
         r"readyz check failed|livez check failed|healthz check failed",

@@ -23,6 +23,8 @@ _REFUSED = (
     "The connection to the server localhost:8080 was refused - did you specify the right host or "
     "port?"
 )
+_NO_QUORUM = "the server is currently unable to handle the request"
+"""What k3s says whose etcd has lost too many of its members: k3s-io/k3s#3513."""
 
 
 def load(machine: Machine, call: Call, path: str) -> Config:
@@ -91,6 +93,10 @@ def connected(machine: Machine, config: Config, words: Words) -> Cluster:
         raise ApiError(
             "", f"Unable to connect to the server: dial tcp: lookup {host}: no such host"
         )
+    asked = machine.world.find_ip(address)
+    cluster = cluster_of(asked) if asked is not None else None
+    if cluster is not None and cluster.runs_on(asked) and not cluster.answers():
+        raise ApiError("ServiceUnavailable", _NO_QUORUM)
     if why := machine.world.reach(machine, address, url.port or 6443):
         if "refused" in why:
             where = f"{host}:{url.port or 6443}"
@@ -100,7 +106,6 @@ def connected(machine: Machine, config: Config, words: Words) -> Cluster:
                 "host or port?",
             )
         raise ApiError("", f"Unable to connect to the server: dial tcp {address}: {why}")
-    cluster = cluster_of(machine.world.find_ip(address))
     if cluster is None:
         raise ApiError("", f"Unable to connect to the server: dial tcp {address}: no API there")
     if host not in cluster.tls_names:
