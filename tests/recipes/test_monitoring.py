@@ -10,6 +10,7 @@ from homelab_lib import paths
 from homelab_lib.control.linux.unit_file import dropin
 from homelab_lib.errors import LabError
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.lab.production import Target
 from homelab_lib.recipes.kubernetes import (
     alerts,
@@ -253,6 +254,39 @@ def test_prometheus_on_nfs_is_refused_before_anything_runs(tmp_path):
         load_lab(tmp_path / "lab")
     assert "nfs-tank is on NFS, where Prometheus and other databases lose data" in str(caught.value)
     assert "write local-path" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "values", "place"),
+    [
+        (
+            "prometheus",
+            {"grafana": {"persistence": {"enabled": True, "storageClassName": "nfs-tank"}}},
+            "grafana.persistence.storageClassName",
+        ),
+        (
+            "prometheus",
+            {"extra": [{"spec": {"storageClassName": "nfs-tank"}}]},
+            "extra.0.spec.storageClassName",
+        ),
+        (
+            "open-webui",
+            {"persistence": {"storageClass": "nfs-tank"}},
+            "persistence.storageClass",
+        ),
+    ],
+)
+def test_no_value_for_a_chart_brings_a_database_onto_nfs(service, values, place):
+    with pytest.raises(LabError) as caught:
+        changed(load_lab(), (f"services.{service}.chart.values", values))
+    words = " ".join(str(caught.value).split())
+    assert f"services.{service}.chart.values.{place}: nfs-tank is on NFS, where databases" in words
+
+
+def test_what_is_no_database_may_lie_on_nfs():
+    """A model is read from its start to its end, and by nobody written to."""
+    values = {"persistentVolume": {"storageClass": "nfs-tank"}}
+    changed(load_lab(), ("services.ollama.chart.values", values))
 
 
 @pytest.mark.sample

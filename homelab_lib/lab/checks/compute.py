@@ -1,8 +1,9 @@
 """Clusters, services and models."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
 from homelab_lib.lab.checks.addresses import subnets
 from homelab_lib.lab.checks.fault import Fault, each_known, twice, unknown
@@ -41,6 +42,7 @@ def _cluster(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
         known = [share.id for share in every(lab.nfs_shares)]
         yield unknown(here, cluster.nfs.share, known, "NFS share")
     yield from _production(path, cluster, lab)
+    yield from _databases(cluster, lab)
     names = (((*path, "workloads", i, "name"), w.name) for i, w in enumerate(cluster.workloads))
     yield from twice(names, "the workload")
 
@@ -84,6 +86,33 @@ def _production(path: Steps, cluster: Cluster, lab: Lab) -> Iterator[Fault]:
             yield unknown((*here, "storage_class"), move.storage_class, classes, "storage class")
         if move.node is not None and move.node not in nodes:
             yield unknown((*here, "node"), move.node, nodes, "node")
+
+
+def _databases(cluster: Cluster, lab: Lab) -> Iterator[Fault]:
+    """Somebody's own values for a chart that keeps a database: Prometheus, Alertmanager and
+    Grafana, and pages in front of models, whose accounts are in SQLite."""
+    if cluster.nfs is None:
+        return
+    watches = cluster.monitoring.service if cluster.monitoring is not None else None
+    for service in lab.services.values():
+        keeps = service.name == watches or service.web_ui is not None
+        if keeps and service.runs_on == cluster.name and service.chart is not None:
+            for key in _at_class(service.chart.values, cluster.nfs.name):
+                what = (
+                    f"{cluster.nfs.name} is on NFS, where databases lose data: their locks don't "
+                    "hold there; write local-path"
+                )
+                yield Fault(("services", service.name, "chart", "values", *key), what)
+
+
+def _at_class(values: Any, name: str) -> Iterator[tuple[str | int, ...]]:
+    """Where a chart's values ask for a storage class; each chart has its own key for it."""
+    parts = values.items() if isinstance(values, Mapping) else ()
+    parts = enumerate(values) if isinstance(values, (list, tuple)) else parts
+    for key, value in parts:
+        if value == name and str(key).lower().startswith("storageclass"):
+            yield (key,)
+        yield from ((key, *below) for below in _at_class(value, name))
 
 
 def _classes(cluster: Cluster) -> Iterator[str]:
