@@ -9,6 +9,7 @@ from contract.carried_out import objects
 from contract.kubernetes_schemas import why_not
 from contract.oracle import contract
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.production import Acme
 from homelab_lib.recipes.kubernetes import certificates, gitops, ingress, monitoring, moves
 from homelab_lib.twin.kubernetes import charts
 
@@ -108,6 +109,38 @@ def test_every_object_of_ours_is_taken(minor):
         assert verdict == "", f"{document['kind']}: {verdict}"
         judged += 1
     assert judged >= 12
+
+
+def in_public():
+    """Certificates from a public authority besides, which the shipped lab has none from."""
+    acme = Acme(
+        server="https://acme-staging-v02.api.letsencrypt.org/directory",
+        email="me@example.org",
+        zones=("home.arpa",),
+        token="env:DNS_TOKEN",
+    )
+    described = CLUSTER.certificates.model_copy(update={"acme": acme})
+    cluster = CLUSTER.model_copy(update={"certificates": described})
+    return certificates.Issuing(LAB, cluster, described, 4)
+
+
+def test_an_issuer_by_dns_is_one_of_cert_manager_s():
+    found = {each["metadata"]["name"]: each for each in in_public().documents()}
+    for name in ("letsencrypt", "ingress-public", "default"):
+        assert why_not(found[name], MINORS[0]) == ""
+    [solver] = found["letsencrypt"]["spec"]["acme"]["solvers"]
+    solver["dns01"]["cloudflare"]["apiTokenSecret"] = solver["dns01"]["cloudflare"].pop(
+        "apiTokenSecretRef"
+    )
+    assert why_not(found["letsencrypt"], MINORS[0]), "a slip in it would be seen"
+
+
+def test_cert_manager_asks_servers_that_see_the_zone_as_the_world_does():
+    """Names that its chart has in `values.yaml` of v1.21.1; with split DNS the house's own servers
+    never show the proof."""
+    values = in_public().release.chart.values
+    assert values["dns01RecursiveNameserversOnly"] is True
+    assert values["dns01RecursiveNameservers"] == "1.1.1.1:53,9.9.9.9:53"
 
 
 def test_a_slip_in_one_of_them_would_be_seen():
