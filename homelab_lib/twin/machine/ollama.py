@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from homelab_lib.lab.devices import GpuPart
-from homelab_lib.lab.llm import ModelPart
 from homelab_lib.models.vram import decode_tokens_per_second, split_layers
 from homelab_lib.twin.machine.bus import Function
 from homelab_lib.twin.machine.graphics_drivers import holds_already, take, total_bytes, used_bytes
@@ -23,6 +22,7 @@ from homelab_lib.twin.machine.keep_alive import DEFAULT, kept_s
 from homelab_lib.twin.machine.language import embedding, quoted
 from homelab_lib.twin.machine.llama_log import buffers
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.ollama_library import Published, library_of
 from homelab_lib.twin.machine.surroundings import BODY, FROM, METHOD, Answer, NetError
 from homelab_lib.wiring.serving import Run, buffer_bytes, cache_bytes, weights
 
@@ -37,38 +37,6 @@ _LOAD_BPS = 2.2e9
 _EMBEDDED_S = 0.05
 _FAR_S = 10_988_052_000.0
 """As Ollama writes the end of what stays for ever: in some hundred years [s since 1970]."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A model of the library: what its tag leads to.
-
-    Parameters
-    ----------
-    digest
-        Of its manifest.
-    part, quant
-        What it is.
-    """
-
-    digest: str
-    part: ModelPart
-    quant: str
-
-    @property
-    def size_bytes(self) -> int:
-        return weights(self.part, self.quant).file_bytes
-
-
-def library_of(machine: Machine) -> dict[str, Published]:
-    """The library of models, as far as anybody here asks for one; a tag may have been moved."""
-    moved: Mapping[str, str] = machine.world.habits.get("ollama_tags", {})
-    found = {}
-    for model in machine.world.lab.models.values():
-        if model.published is not None:
-            tag = model.published.tag
-            found[tag] = Published(moved.get(tag, model.published.digest), model.part, model.quant)
-    return found
 
 
 @dataclass
