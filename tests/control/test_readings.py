@@ -10,6 +10,7 @@ from homelab_lib.control.mark import marks
 from homelab_lib.control.ollama.log import read_log
 from homelab_lib.control.proxmox.guest import guest_file
 from homelab_lib.control.proxmox.options import OPTIONS, differs, disk_bytes
+from homelab_lib.control.proxmox.starting import gone, trouble
 from homelab_lib.control.truenas.midclt import parse
 from homelab_lib.errors import StepFailed
 from homelab_lib.transport.command import Result
@@ -160,3 +161,44 @@ def test_what_lies_with_the_processor_is_not_on_a_card():
     told = read_log("load_tensors: CPU model buffer size = 1918.35 MiB\n"
                     "llama_kv_cache: CUDA_Host KV buffer size = 9.00 MiB\n")  # fmt: skip
     assert told.card_bytes == {}
+
+
+class Journal:
+    """A node whose kernel has said this since its start."""
+
+    name = "hyper"
+
+    def __init__(self, said):
+        self.said = said
+
+    def cut(self, text, limit, *, end=False):
+        return text[:limit]
+
+    def read(self, *argv, **options):
+        return Result(0, self.said, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_trouble"),
+    [
+        ("vfio-pci 0000:03:00.0: not ready 65535ms after bus reset; giving up", True),
+        ("vfio-pci 0000:03:00.0: not ready 65535ms after FLR; giving up", True),
+        ("vfio-pci 0000:01:00.0: BAR 1: can't reserve [mem 0xc0000000-0xcfffffff]", True),
+        ("vfio-pci 0000:03:00.0: Unable to change power state from D3cold to D0, device "
+         "inaccessible", True),
+        ("vfio-pci 0000:03:00.0: not ready 1023ms after bus reset; waiting", False),
+        ("vfio-pci 0000:03:00.0: enabling device (0002 -> 0003)", False),
+    ],
+)  # fmt: skip
+def test_what_the_kernel_says_of_a_card_that_does_not_come_back(line, is_trouble):
+    """Linux drivers/pci/pci.c, pci_dev_wait; drivers/vfio/pci."""
+    assert bool(trouble(Journal(f"{line}\n"))) == is_trouble
+
+
+def test_a_reset_that_failed_is_told_by_the_task_that_went_on():
+    """qemu-server PCI.pm, prepare_pci_device: it only warns, and the task ends well."""
+    warned = "failed to reset PCI device '0000:03:00.0', but trying to continue as not all devices "
+    log = f"WARN: {warned}need a reset\nkvm: started\n"
+    told = gone(Journal(""), "rocm", "1002:744c is not there in it", log)
+    assert f"({warned}need a reset)" in told
+    assert "Restart hyper itself" in told

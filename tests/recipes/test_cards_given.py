@@ -1,9 +1,11 @@
 """What can go wrong on the way of a card into a VM: where it stops, and in which words."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 
+from homelab_lib.control.proxmox.boot_settings import BootSettings
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.guests import Container
 from homelab_lib.recipes.graphics import passthrough
@@ -142,6 +144,19 @@ def test_intels_iommu_is_asked_for_where_the_kernel_wants_to_be(kernel, signed):
     text = node.files.text(file) if node.files.exists(file) else ""
     assert ("intel_iommu=on" in text) == asked
     assert node.files.text(CMDLINE).startswith(before.strip()), "an option was taken away"
+
+
+@pytest.mark.real
+def test_a_shell_adds_the_option_to_what_grub_was_given(tmp_path):
+    """grub-mkconfig has its files read by a shell: /etc/default/grub, then those beside it."""
+    grub = 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet nomodeset"\n'
+    settings = BootSettings("hyper", "pve", ("intel_iommu=on",), (), (), lab="cards")
+    [file] = settings._wanted_files(("grub",), "")
+    (tmp_path / "grub").write_text(grub)
+    (tmp_path / "homelab.cfg").write_text(file.content)
+    script = f'. {tmp_path}/grub; . {tmp_path}/homelab.cfg; echo "$GRUB_CMDLINE_LINUX_DEFAULT"'
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["quiet", "nomodeset", "intel_iommu=on"]
 
 
 # What stops it -----------------------------------------------------------------------------------

@@ -138,10 +138,11 @@ def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
 
     def follow(host: Host, result: Result) -> Progress:
         path = f"/nodes/{vm.node}/qemu/{vm.vmid}/status/current"
+        log = f"{result.stdout}{result.stderr}"
         if api(host, path, shape=STATUS)["status"] != "running":
-            why = host.cut(f"{result.stdout}{result.stderr}".strip(), 200, end=True)
+            why = host.cut(log.strip(), 200, end=True)
             what = "it does not run" + (f": {why}" if why else "")
-            return Progress(True, error=gone(host, vm.vm_name, what))
+            return Progress(True, error=gone(host, vm.vm_name, what, log))
         try:
             seen = guest_output(host, vm.vmid, "lspci", "-n") if vm.inside else ""
         except HomelabError:
@@ -149,8 +150,8 @@ def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:
         missing = [each for each in vm.ids if each not in seen] if vm.inside else []
         if missing:
             what = f"{', '.join(missing)} is not there in it"
-            return Progress(True, error=gone(host, vm.vm_name, what))
-        said = trouble(host)
-        return Progress(True, error=gone(host, vm.vm_name, "its card is not well") if said else "")
+            return Progress(True, error=gone(host, vm.vm_name, what, log))
+        well = not trouble(host)
+        return Progress(True, error="" if well else gone(host, vm.vm_name, "its card is not well"))
 
     return follow

@@ -17,9 +17,10 @@ _BACK = (
     '|| exit 1; fi; qm start "$1"'
 )
 _TROUBLE = re.compile(
-    r"not ready \d+ms after .*giving up|can.t reserve|failed to reset|change power state from D3",
-    re.I,
+    r"not ready \d+ms after .*giving up|can.t reserve|change power state from D3", re.I
 )
+_WARNED = re.compile(r"failed to reset PCI device .*", re.I)
+"""In the log of a task that goes on all the same."""
 
 
 def off_and_on(vmid: int, *, judged: bool = False) -> Command:
@@ -34,9 +35,10 @@ def off_and_on(vmid: int, *, judged: bool = False) -> Command:
     return change(*words, sudo=True, timeout_s=OFF_S + ON_S)
 
 
-def gone(host: Host, vm_name: str, what: str) -> str:
-    """What to say where a VM's card did not come back."""
-    said = "; ".join(trouble(host)[-3:])
+def gone(host: Host, vm_name: str, what: str, log: str = "") -> str:
+    """What to say where a VM's card did not come back, by the kernel and by the task's `log`."""
+    warned = [host.cut(line, 200) for line in dict.fromkeys(_WARNED.findall(log))]
+    said = "; ".join([*trouble(host)[-3:], *warned[-2:]])
     return (
         f"{vm_name} was started again, and {what}: its card does not come back from a reset"
         + (f" ({said})" if said else "")
