@@ -126,6 +126,20 @@ def test_what_differs_fails_it_and_the_next_one_begins_with_an_empty_claim(stand
     assert volume_of(bench, SPACE, "drill-probe") == ("", "")
 
 
+def test_room_for_it_is_looked_at_before_anything_is_restored(standing):
+    bench, node, folder = standing
+    node.files.put(f"{folder}/rows/a large one", "x" * 65_536)
+    node.root_bytes = 8 * 1024
+    before = set(node.files.entries)
+    where, said = bench.stops()
+    assert where == "drill-probe"
+    assert "KiB free: make room" in said
+    gone = set(node.files.entries) - before
+    assert not [path for path in gone if "/rows/" in path], "nothing was brought back"
+    node.root_bytes = 32 * 2**30
+    assert bench.stops() == ("", "")
+
+
 def _first(bench, path):
     [repository] = bench.world.repositories.repositories.values()
     return repository.snapshots[0].files[path].data

@@ -15,7 +15,7 @@ from typing import Any
 from homelab_lib.answers import Shape
 from homelab_lib.control.kubernetes.kubectl import KUBECTL, get
 from homelab_lib.control.kubernetes.objects import is_ours
-from homelab_lib.control.linux.drills import BEGIN, COPY, FOLDER, NOTE, is_held, last_held
+from homelab_lib.control.linux.drills import BEGIN, COPY, FOLDER, NOTE, ROOM, is_held, last_held
 from homelab_lib.control.linux.restic import Access, tags
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host
@@ -54,6 +54,13 @@ _RESTORE = (
     '[ -d "$new" ] && [ -z "$(ls -A "$new")" ] || { '
     'echo "$new is not there, or not empty" >&2; exit 1; }; '
 )
+# It is there twice for a moment, beside the living one, whose files come and go meanwhile.
+_HAS_ROOM = (
+    'find "$old" -type f -exec stat -c %s -- {} + > "$d/list" 2> "$d/why" || true; need=0; '
+    'while read -r size; do need=$((need + size)); done < "$d/list"; ' + ROOM +
+    '[ "$((need / 512))" -lt "$room" ] || { echo "it takes $((need / 512)) KiB for some minutes, '
+    'and ${d%/*} has $room KiB free: make room" >&2; exit 1; }; '
+)  # fmt: skip
 _COMPARE = (
     'if "$@" restore "$snap" --include "$old" --target "$d/all" > "$d/out" 2> "$d/why"; then '
     '[ -d "$d/all$old" ] || { echo "copy $snap has nothing of $old" >&2; exit 1; }; '
@@ -176,7 +183,7 @@ class ClaimDrill:
         if is_held(observed, self.within_s):
             return Diff()
         call = change(
-            *("sh", "-c", BEGIN + _RESTORE + COPY + _COMPARE + NOTE, "sh"),
+            *("sh", "-c", BEGIN + _RESTORE + _HAS_ROOM + COPY + _COMPARE + NOTE, "sh"),
             *(f"{FOLDER}/{self.drill}.claim", f"{FOLDER}/{self.drill}", str(self.seed)),
             *(str(self.files), tags(self.lab, self.backup), self.living, self.beside),
             *self.access.words(),
