@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -176,9 +177,9 @@ def test_made_copied_brought_back(kind, place, papers, tmp_path, request):
     repository = Repository("here", access, LAB)
     assert repository.observe(host) == {"is": "none"}
     assert host.carry_out(repository) == ["make the repository repository"]
-    assert newest(host, access, tags(LAB, "papers")) is None
+    assert newest(host, access, tags(LAB, "papers"), time.time()) is None
     assert host.copy(access, "papers", str(papers)) == [0, 0]
-    copy = newest(host, access, tags(LAB, "papers"))
+    copy = newest(host, access, tags(LAB, "papers"), time.time())
     assert copy.paths == (str(papers),)
     assert repository.observe(host)["ours"]
     assert locks(host, access) == []

@@ -345,3 +345,62 @@ def test_a_plan_on_what_the_hosts_say_is_what_is_sent():
     bench.wire.sent.clear()
     assert due.stops() == ("", "")
     assert ["drills/home" in due.wire.sent[0], "drills/fire" in due.wire.sent[-1]] == [True, True]
+
+
+# What is a copy, and what is none -----------------------------------------------------------------
+
+
+def test_a_copy_in_which_nothing_is_is_none():
+    """A folder whose disk was not mounted is copied, and restic ends well."""
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    desk.files.remove("/home/lab/papers", recursive=True)
+    bench.world.clock.sleep(2 * 86_400)
+    step, said = bench.stops()
+    assert step == "copy-b2"
+    assert "holds no file" in said
+    assert "not mounted" in said
+    looked = bench.step("three-two-one", "verify")
+    told = [check.says for check in looked.checks if not check.holds]
+    assert sum("b2 is not there" in says and "second is not there" in says for says in told) == 1
+    desk.files.put("/home/lab/papers/letter", "it is mounted again")
+    bench.world.clock.sleep(86_400)
+    assert bench.stops() == ("", "")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_was_dated_by_a_clock_that_was_wrong_is_not_new(held):
+    """For a year nobody would make a copy, or hold a drill."""
+    bench, desk = bench_of()
+    assert bench.stops() == ("", "")
+    year_s, now_s = 365 * 86_400, bench.world.clock.now()
+    bench.world.clock.sleep(3 * 86_400)
+    for place in _of(bench, ""):
+        for each in place.snapshots if not held else ():
+            each.time_s += year_s
+    for name in ("home", "fire") if held else ():
+        note = desk.files.text(f"/var/lib/homelab/drills/{name}").partition(" ")
+        desk.files.put(f"/var/lib/homelab/drills/{name}", f"{now_s + year_s:.0f} {note[2]}")
+    due = ["drill-home", "drill-fire"] if held else ["copy-b2", "copy-second"]
+    assert drift(bench)[0] == [*due, "three-two-one"]
+    assert bench.stops() == ("", "")
+    assert drift(bench) == ([], "")
+
+
+def test_a_file_for_which_there_is_no_room_is_read_and_goes_nowhere(monkeypatch):
+    """A drill on a machine that runs never fills its disk up."""
+    bench, desk = bench_of()
+    written = []
+    write = type(desk.files).write
+
+    def watched(self, path, data, *more, **others):
+        if path.endswith("/home.files/one"):
+            written.append(len(data))
+        return write(self, path, data, *more, **others)
+
+    monkeypatch.setattr(type(desk.files), "write", watched)
+    desk.root_bytes = 1
+    assert bench.stops() == ("", "")
+    host = bench.engine().context.host("desktop")
+    assert set(last_drill(host, "home").files.values()) == {"same"}
+    assert set(written) - {0} == {len(f"{0:064x}  -\n")}

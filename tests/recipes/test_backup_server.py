@@ -178,3 +178,18 @@ def test_a_server_on_the_host_that_it_backs_up_has_the_order_of_a_restore_writte
     order = [step.why.index(word) for word in ("anew, make", "mount its", "paper", "the others")]
     assert order == sorted(order)
     assert "guest of" not in next(s for s in backup.steps(lab_of(), 4)).why
+
+
+def test_a_backup_that_a_wrong_clock_has_dated_is_not_the_newest():
+    bench, _, server = bench_of()
+    assert bench.stops() == ("", "")
+    [whole] = server.datastores["house"].values()
+    ahead = Archive("qemu", VM, whole.made_s + 365 * 86_400, dict(whole.config), size_bytes=9)
+    ahead.inside, ahead.encrypted = whole.inside, whole.encrypted
+    server.datastores["house"][ahead.server_name] = ahead
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == [], "the one before it is new enough"
+    del server.datastores["house"][whole.server_name]
+    assert bench.stops() == ("", "")
+    assert any("/vzdump" in line for line in bench.wire.sent), "nothing else is there"

@@ -13,7 +13,7 @@ from typing import Any
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape
-from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import clock_s, is_new, newest_of
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.transport.command import change
@@ -38,8 +38,13 @@ _ROW: Shape = {
 _SNAPSHOTS: Shape = {"items?": [_ROW]}
 
 
-def newest_snapshot(host: Host) -> tuple[str, float] | None:
+def newest_snapshot(host: Host, now_s: float) -> tuple[str, float] | None:
     """Name and time of the newest snapshot on a server's disk [s since 1970]; None for none.
+
+    Parameters
+    ----------
+    host, now_s
+        The server, and what time it is there [s since 1970].
 
     Raises
     ------
@@ -67,7 +72,7 @@ def newest_snapshot(host: Host) -> tuple[str, float] | None:
         if row.get("status", {}).get("readyToUse") and row["status"].get("creationTime")
         and row["spec"].get("location", "file:").startswith("file:")
     ]  # fmt: skip
-    return max(found, key=lambda row: row[1], default=None)
+    return newest_of(found, lambda row: row[1], now_s)
 
 
 @dataclass(frozen=True)
@@ -91,12 +96,12 @@ class EtcdSnapshot:
         return "snapshot of etcd"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        found = newest_snapshot(host)
         now_s = clock_s(host)
+        found = newest_snapshot(host, now_s)
         return {"name": found[0], "age_s": now_s - found[1]} if found else {"name": ""}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        if observed["name"] and observed["age_s"] <= self.within_s:
+        if is_new(observed.get("age_s"), self.within_s):
             return Diff()
         why = f"the newest is {format_age(observed['age_s'])}" if observed["name"] else "none"
         words = ("k3s", "etcd-snapshot", "save", "--name", "homelab")

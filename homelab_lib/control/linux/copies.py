@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import clock_s, is_new
 from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
@@ -94,17 +94,25 @@ class Copied:
         return f"copy {self.backup}"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        """How old the newest copy is, and whether one is being made."""
-        found = newest(host, self.access, tags(self.lab, self.backup))
+        """How old the newest copy is, whether something is in it, and whether one is being made."""
         now_s = clock_s(host)
+        found = newest(host, self.access, tags(self.lab, self.backup), now_s)
         unit = unit_properties(host, f"{self.unit}.service", "LoadState", "ActiveState")
         age_s = None if found is None else now_s - found.made_s
-        return {"age_s": age_s, "id": found.id if found else "", "unit": unit["ActiveState"]}
+        told = {"age_s": age_s, "id": found.id if found else "", "unit": unit["ActiveState"]}
+        return told | {"emptied": found is not None and found.emptied}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         age_s = observed["age_s"]
-        if age_s is not None and age_s <= self.within_s:
-            return Diff()
+        if is_new(age_s, self.within_s):
+            if not observed["emptied"]:
+                return Diff()
+            return Diff(
+                conflict=f"the newest copy of {self.backup}, {observed['id']}, holds no file, "
+                f"and one before it does: what is to be copied is empty, or not mounted, on "
+                f"{self.host}. Copies that have it are forgotten by and by. See to that, then: "
+                f"systemctl start {self.unit}"
+            )
         if observed["unit"] == "activating":
             return Diff(waiting=f"{self.unit} is at work")
         why = "none yet" if age_s is None else f"the newest is {format_age(age_s)}"

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from homelab_lib import answers
-from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import clock_s, is_new
 from homelab_lib.control.linux.looking import look_at_file, read_file
 from homelab_lib.control.linux.units import unit_properties
 from homelab_lib.errors import StepFailed
@@ -152,7 +152,7 @@ class Fetched:
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         age, failed = observed["age_s"], observed["unit"] == "failed"
-        if age is not None and age <= self.within_s and not failed:
+        if is_new(age, self.within_s) and not failed:
             return Diff()
         if observed["unit"] == "activating":
             return Diff(waiting=f"{self.unit} is at work")

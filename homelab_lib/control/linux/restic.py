@@ -9,13 +9,13 @@ there a repository at the following location?" comes with any of them.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from homelab_lib import answers
-from homelab_lib.answers import Shape
-from homelab_lib.control.clock import clock_s
+from homelab_lib.answers import Shape, whole
+from homelab_lib.control.clock import clock_s, newest_of
 from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import NOTHING_TO_UNDO, Change, Diff, Host
 from homelab_lib.transport.command import Result, change
@@ -38,7 +38,14 @@ _TIMEOUT_S = 180.0
 
 _CONFIG: Shape = {"id": str, "version": int}
 _SNAPSHOTS: Shape = [
-    {"time": str, "short_id": str, "hostname": str, "paths": [str], "tags?": [str]}
+    {
+        "time": str,
+        "short_id": str,
+        "hostname": str,
+        "paths": [str],
+        "tags?": [str],
+        "summary?": {"total_files_processed?": whole},
+    }
 ]
 _LOCK: Shape = {"time": str, "exclusive": bool, "hostname": str, "pid": int}
 
@@ -122,29 +129,49 @@ class Copy:
         Its short id.
     paths
         What is in it.
+    files
+        How many files that are; None where restic does not say, as before 0.17.
+    emptied
+        Whether there is none in it, and some are in one of those before it.
     """
 
     made_s: float
     id: str
     paths: tuple[str, ...]
+    files: int | None
+    emptied: bool = False
 
 
-def newest(host: Host, access: Access, tag: str) -> Copy | None:
+def newest(host: Host, access: Access, tag: str, now_s: float) -> Copy | None:
     """The newest snapshot that has all of these tags; None for none.
+
+    Parameters
+    ----------
+    host, access, tag
+        From where, which repository, and the tags.
+    now_s
+        What time it is there [s since 1970].
 
     Raises
     ------
     StepFailed
         The repository could not be looked at: that is not "none".
     """
-    rows = _snapshots(host, access, "--tag", tag)
-    copies = [Copy(_seconds(r["time"]), r["short_id"], tuple(r["paths"])) for r in rows]
-    return max(copies, key=lambda copy: copy.made_s, default=None)
+    copies = [
+        Copy(
+            _seconds(row["time"]), row["short_id"], tuple(row["paths"]),
+            row.get("summary", {}).get("total_files_processed"),
+        )
+        for row in _snapshots(host, access, "--tag", tag)
+    ]  # fmt: skip
+    found = newest_of(copies, lambda copy: copy.made_s, now_s)
+    if found is None or found.files != 0:
+        return found
+    return replace(found, emptied=any(copy.files for copy in copies))
 
 
 def _snapshots(host: Host, access: Access, *more: str) -> list[dict[str, Any]]:
-    """The newest of each group of host and paths."""
-    words = access.looks("snapshots", "--json", "--latest", "1", *more)
+    words = access.looks("snapshots", "--json", *more)
     shown = host.read(*words, ok=None, sudo=True, timeout_s=_TIMEOUT_S)
     if shown.exit_status:
         raise _failed(host, shown)
@@ -229,7 +256,7 @@ class Repository:
             return facts
         line = " ".join(words)
         facts["id"] = answers.understood(shown.stdout, _CONFIG, host=host.name, line=line)["id"]
-        rows = _snapshots(host, self.access)
+        rows = _snapshots(host, self.access, "--latest", "1")  # of each host and paths
         mark = f"homelab:{self.lab}"
         facts["ours"] = any(mark in row.get("tags", ()) for row in rows)
         others = {row["hostname"] for row in rows if mark not in row.get("tags", ())}

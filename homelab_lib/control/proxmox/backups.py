@@ -11,7 +11,7 @@ from typing import Any
 from homelab_lib import answers
 from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control import mark
-from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import clock_s, is_new, newest_of
 from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
 from homelab_lib.units import format_age
@@ -56,16 +56,18 @@ class Backup:
     encrypted: bool
 
 
-def newest_backups(host: Host, node: str, storage: str) -> dict[int, Backup]:
+def newest_backups(host: Host, node: str, storage: str, now_s: float) -> dict[int, Backup]:
     """The newest backup of each guest on a storage, by the guest's number.
 
     Parameters
     ----------
     host, node, storage
         The machine, its node name, and the storage.
+    now_s
+        What time it is there [s since 1970].
     """
     path = f"/nodes/{node}/storage/{storage}/content"
-    found: dict[int, Backup] = {}
+    found: dict[int, list[Backup]] = {}
     for row in api(host, path, "--content", "backup", shape=_BACKUPS):
         if "vmid" not in row or "ctime" not in row:
             continue  # a file that somebody put there, and that is called otherwise
@@ -74,10 +76,9 @@ def newest_backups(host: Host, node: str, storage: str) -> dict[int, Backup]:
         verified = row.get("verification", {}).get("state", "")
         encrypted = bool(row.get("encrypted"))
         each = Backup(row["volid"], float(row["ctime"]), verified, encrypted)
-        known = found.get(row["vmid"])
-        if known is None or known.made_s < each.made_s:
-            found[row["vmid"]] = each
-    return found
+        found.setdefault(row["vmid"], []).append(each)
+    newest = {vmid: newest_of(all_, lambda b: b.made_s, now_s) for vmid, all_ in found.items()}
+    return {vmid: each for vmid, each in newest.items() if each is not None}
 
 
 @dataclass(frozen=True)
@@ -216,10 +217,10 @@ class GuestsBackedUp:
     def observe(self, host: Host) -> dict[str, Any]:
         """Of whom one is missing or old, who of them can't be backed up as it stands, and whether
         somebody is at work on that."""
-        there = newest_backups(host, self.node, self.storage)
         now_s = clock_s(host)
+        there = newest_backups(host, self.node, self.storage, now_s)
         ages = {vmid: now_s - there[vmid].made_s for vmid, _ in self.guests if vmid in there}
-        due = [vmid for vmid, _ in self.guests if ages.get(vmid, self.within_s + 1) > self.within_s]
+        due = [vmid for vmid, _ in self.guests if not is_new(ages.get(vmid), self.within_s)]
         tasks = api(host, f"/nodes/{self.node}/tasks", "--source", "active", shape=_TASKS)
         at_work = any(t["type"] == "vzdump" and "endtime" not in t for t in tasks)
         seized = [vmid for vmid in due if self._would_seize_a_card(host, vmid)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from homelab_lib.answers import Shape, whole
 from homelab_lib.control import mark
-from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import clock_s, is_new
 from homelab_lib.control.truenas.midclt import call, changing, deleting, follow_job
 from homelab_lib.control.truenas.telling import telling
 from homelab_lib.runbook.resource import NOT_UNDONE, NOTHING_TO_UNDO, Change, Diff, Host
@@ -271,7 +271,7 @@ class CloudCopied:
             return Diff(conflict=f"{self.host} has no task {task_name(self.lab, self.task)!r}")
         if observed["state"] in ("RUNNING", "WAITING"):
             return Diff(waiting=f"{self.task} is being copied")
-        if observed["age_s"] is not None and observed["age_s"] <= self.within_s:
+        if is_new(observed["age_s"], self.within_s):
             return Diff()
         if observed["empty"]:
             return Diff(

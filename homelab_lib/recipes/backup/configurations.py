@@ -3,6 +3,7 @@ machine that has its folders copied to other places."""
 
 from collections.abc import Iterator
 
+from homelab_lib.control.clock import is_new
 from homelab_lib.control.linux import File, Packages
 from homelab_lib.control.linux.fetched import (
     FOLDER,
@@ -131,7 +132,7 @@ class Fetching:
         each, host = self.described, ctx.host(self.described.machine)
         age = age_s(host, each.path)
         there = "there is none" if age is None else f"it is {format_age(age)}"
-        well = age is not None and age <= each.within_hours * _HOUR_S
+        well = is_new(age, each.within_hours * _HOUR_S)
         says = f"{there}, and {each.within_hours} h were promised"
         mends = "" if well else "; carry out this step anew: it says why it can't be fetched"
         yield Check(f"the configuration of {each.appliance} on {each.machine} is new", well,

@@ -203,7 +203,8 @@ class Guests:
         )  # fmt: skip
 
     def _newest(self, ctx: Context) -> dict[int, Backup]:
-        return newest_backups(ctx.host(self.host), self.node, self.backup.storage)
+        host = ctx.host(self.host)
+        return newest_backups(host, self.node, self.backup.storage, clock_s(host))
 
     def copies(self, ctx: Context) -> Iterator[tuple[str, rule.Copy]]:
         """What there is of each guest, by date, and what copies of that are in other places."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from homelab_lib.control.clock import clock_s
+from homelab_lib.control.clock import is_new as is_recent
 from homelab_lib.control.linux.drills import last_drill
 from homelab_lib.control.linux.restic import Access, newest, tags
 from homelab_lib.lab import Lab
@@ -26,8 +27,9 @@ def copied(lab: Lab, backup: FileBackup, ctx: Context) -> Copy:
         The lab, the copy as it has it, and who gives its hosts.
     """
     host = ctx.host(backup.machine)
-    found = newest(host, Access(backup.repository), tags(lab.name, backup.name))
-    age_s = None if found is None else clock_s(host) - found.made_s
+    now_s = clock_s(host)
+    found = newest(host, Access(backup.repository), tags(lab.name, backup.name), now_s)
+    age_s = None if found is None or found.emptied else now_s - found.made_s
     place = lab.backups.repositories[backup.repository]
     within_s = backup.within_hours * _HOUR_S
     return Copy(backup.name, place.medium, place.offsite, age_s, within_s)
@@ -41,7 +43,8 @@ def is_new(copy: Copy, title: str) -> Check:
     copy, title
         What there is of it, and what has to hold.
     """
-    says = "there is none" if copy.age_s is None else f"it is {format_age(copy.age_s)}"
+    there = "there is none, or nothing is in it"
+    says = there if copy.age_s is None else f"it is {format_age(copy.age_s)}"
     return Check(title, copy.counts, f"{says}, and {copy.within_s / _HOUR_S:g} h were promised")
 
 
@@ -103,5 +106,5 @@ def drilled(
         f"{bad} bad; "
         f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
     )
-    well = last.good and age_s <= drill.every_days * _DAY_S
+    well = last.good and is_recent(age_s, drill.every_days * _DAY_S)
     return Check(title, well, says if well else f"{says}; {_ANEW}")

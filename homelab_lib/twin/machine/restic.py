@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from homelab_lib.twin.machine.entry import Entry, FileError
 from homelab_lib.twin.machine.machine import Machine
@@ -150,9 +151,16 @@ def _snapshots(
         newest = {(s.host, s.paths): s for s in rows}
         rows = sorted(newest.values(), key=lambda s: s.time_s)
     if "--json" in given:
-        return Reply(0, json.dumps([s.row for s in rows], separators=(",", ":")) + "\n")
+        told = [s.row | _summary(machine, s) for s in rows]
+        return Reply(0, json.dumps(told, separators=(",", ":")) + "\n")
     lines = "".join(f"{s.id[:8]}  {stamp(s.time_s)[:19]}  {s.host}\n" for s in rows)
     return Reply(0, f"{lines}{len(rows)} snapshots\n")
+
+
+def _summary(machine: Machine, snapshot: Snapshot) -> dict[str, Any]:
+    """What is said of what is in it; of one that a real host has told of, no more than that did."""
+    untold = machine.ask is not None and not snapshot.files and snapshot.count is None
+    return {} if untold or is_old(machine) else snapshot.summary
 
 
 def _list(machine: Machine, call: Call, found: Repository, rest: list[str], given: Given) -> Reply:

@@ -211,10 +211,12 @@ def _ask(machine: Machine, call: Call, place: str, options: dict[str, str], key:
         raise Misused(said)
     config: Any = machine.told(*base, "cat", "config", *ends)
     found = Repository(config["id"], key)
-    for row in machine.told(*base, "snapshots", "--json", "--latest", "1", *ends) or ():
+    for row in machine.told(*base, "snapshots", "--json", *ends) or ():
         where, tags = tuple(row["paths"]), tuple(row.get("tags") or ())
         time_s = seconds(row["time"])
-        found.snapshots.append(Snapshot(row["id"], time_s, row["hostname"], where, tags))
+        count = row.get("summary", {}).get("total_files_processed")
+        one = Snapshot(row["id"], time_s, row["hostname"], where, tags, count=count)
+        found.snapshots.append(one)
     listed = machine.said(*base, "list", "locks", *ends)
     for each in listed.out.decode().split() if listed and not listed.status else ():
         row = machine.told(*base, "cat", "lock", each, *ends)

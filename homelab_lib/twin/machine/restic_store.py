@@ -28,6 +28,8 @@ class Snapshot:
         Whose it is, of what, and what it is marked with.
     files
         What was in them, by path.
+    count
+        How many files that were, of one whose contents were not told; None where nobody knows.
     """
 
     id: str
@@ -36,6 +38,14 @@ class Snapshot:
     paths: tuple[str, ...]
     tags: tuple[str, ...]
     files: dict[str, Entry] = field(default_factory=dict)
+    count: int | None = None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is said of how much is in it, as since 0.17."""
+        plain = sum(entry.kind == "file" for entry in self.files.values())
+        known = self.count if self.count is not None else plain
+        return {"summary": {"total_files_processed": known}}
 
     @property
     def row(self) -> dict[str, Any]:
