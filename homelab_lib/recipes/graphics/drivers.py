@@ -77,7 +77,7 @@ def steps(lab: Lab, phase: int) -> Iterator[Step]:
 
 
 def documents(lab: Lab, cluster: Cluster, phase: int) -> Iterator[manifests.Object]:
-    """What the steps of a phase keep in a cluster: the runtime and the plugins, and no tests.
+    """What the steps of a phase keep in a cluster: the plugins, and no tests.
 
     Parameters
     ----------
@@ -300,9 +300,7 @@ class InCluster:
     # -------------------------------------------------------------------- plugins
 
     def documents(self) -> Iterator[manifests.Object]:
-        """What is applied, but for the tests."""
-        if "NVIDIA" in self.vendors:
-            yield gpu_manifests.runtime_class("nvidia")
+        """What is applied, but for the tests, and for the runtime: k3s itself brings that."""
         for vendor in self.vendors:
             yield from charts.documents(self._chart(vendor))
 
