@@ -10,33 +10,21 @@ from homelab_lib.control.clock import clock_s
 from homelab_lib.control.linux.served import shown_until_s
 from homelab_lib.control.proxmox.api import active_task, api
 from homelab_lib.control.truenas.disks import identities, serials
-from homelab_lib.control.truenas.midclt import call
 from homelab_lib.control.truenas.smart import look_at_health
 from homelab_lib.lab import Lab
 from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.pools import Pool
 from homelab_lib.lab.releases import is_known, known_names, series_of
-from homelab_lib.recipes import same_disks
+from homelab_lib.recipes import pool_looks, same_disks
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.recipes.kubernetes.looks import good_until
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step
 
-_FULL = 0.8  # from here on ZFS looks long for free space
-_SCRUB_DAYS = 70.0  # twice what TrueNAS waits between two
-_POOLS: Shape = [
-    {
-        "name": str,
-        "status": str,
-        "healthy": bool,
-        "size?": int,
-        "allocated?": int,
-        "scan?": {"function?": str, "errors?": int, "end_time?": {"$date": int}},
-    }
-]
 _DISKS: Shape = [{"devpath": str, "health?": str, "serial?": str}]
-_NODE_POOLS: Shape = [{"name": str, "health": str}]
+_NODE_POOLS: Shape = [{"name": str}]
 _STORAGES: Shape = [{"storage": str, "active?": SCALAR, "enabled?": SCALAR}]
 _LOCKED: Shape = {"lock?": str}
 _WELL = ("PASSED", "OK", "UNKNOWN")
@@ -82,6 +70,8 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
         if host.os.kind == "proxmox":
             there = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
             yield _node(lab, host, [vm for vm in there if vm.host == host.name], pools)
+        elif host.os.kind in LINUX and pools:
+            yield _linux(host.name, pools)
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
@@ -94,10 +84,10 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     ]
     if shown:
         yield _web(shown)
-    inside = [host.name for host in hosts if host.os.kind == "proxmox"]
+    inside = [host.name for host in hosts if host.os.kind in LINUX]
     inside += [vm.name for vm in lab.vms.values() if vm.exists or vm.phase in phases]
     if (url := _somewhere(lab)) and inside:
-        yield _outside(inside, url)
+        yield _outside(inside, url, _inline(lab))
     yield from cluster_looks.looks(lab, phases)
 
 
@@ -105,18 +95,7 @@ def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
         yield from same_disks.checks(lab, ctx, pools)
         host = ctx.host(name)
-        now_s = clock_s(host)
-        for pool in call(host, "pool.query", shape=_POOLS):
-            title = f"pool {pool['name']}"
-            well = pool["status"] == "ONLINE" and pool["healthy"]
-            mends = "" if well else "; `zpool status` names the disk, replace it under Storage"
-            yield Check(f"{title} is whole", well, f"it is {pool['status']}{mends}")
-            if pool.get("size"):
-                used = pool.get("allocated", 0) / pool["size"]
-                well = used < _FULL
-                mends = "" if well else "; delete old snapshots or data, or add a vdev"
-                yield Check(f"{title} has room", well, f"{used:.0%} are taken{mends}")
-            yield _scrubbed(title, pool.get("scan", {}), now_s)
+        yield from pool_looks.of_truenas(host)
         names = serials(host)
         known = identities(host)
         for disk in sorted(name for name, serial in names.items() if serial in known):
@@ -130,18 +109,15 @@ def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:
     return Step(f"pools-{name}", f"Pools and disks of {name}", why=why, check=check)
 
 
-def _scrubbed(title: str, scan: dict[str, object], now_s: float) -> Check:
-    ended = scan.get("end_time")
-    if scan.get("function") != "SCRUB" or not isinstance(ended, dict):
-        return Check(f"{title} was scrubbed", True, "not yet")
-    days = (now_s - ended["$date"] / 1000) / 86_400
-    errors = scan.get("errors") or 0
-    says = f"{days:.0f} days ago, with {errors} errors"
-    if days >= _SCRUB_DAYS:
-        says += "; start one under Storage, and see whether its scrub task is on"
-    elif errors:
-        says += "; `zpool status -v` names what is lost: bring it back from a copy"
-    return Check(f"{title} was scrubbed", days < _SCRUB_DAYS and not errors, says)
+def _linux(name: str, pools: list[Pool]) -> Step:
+    def check(ctx: Context) -> Iterator[Check]:
+        host = ctx.host(name)
+        for pool in pools:
+            yield from pool_looks.of_linux(host, pool.name)
+        yield from pool_looks.disks_of_linux(host)
+
+    why = "Disks fail by and by, and a pool goes on with one less: only who asks hears of it."
+    return Step(f"pools-{name}", f"Pools and disks of {name}", why=why, check=check)
 
 
 def _node(lab: Lab, host: Machine, vms: list[Vm], pools: list[Pool]) -> Step:
@@ -156,9 +132,7 @@ def _node(lab: Lab, host: Machine, vms: list[Vm], pools: list[Pool]) -> Step:
             mends = "" if said in _WELL else "; replace it while its pool is whole"
             yield Check(title, said in _WELL, f"it says {said}{mends}")
         for pool in api(asked, f"/nodes/{node}/disks/zfs", shape=_NODE_POOLS):
-            well = pool["health"] == "ONLINE"
-            mends = "" if well else "; `zpool status` names the disk, `zpool replace` its successor"
-            yield Check(f"pool {pool['name']} is whole", well, f"it is {pool['health']}{mends}")
+            yield from pool_looks.of_linux(asked, pool["name"])
         for store in api(asked, f"/nodes/{node}/storage", shape=_STORAGES):
             if str(store.get("enabled", 1)) == "1":
                 well = str(store.get("active", 0)) == "1"
@@ -235,13 +209,24 @@ def _somewhere(lab: Lab) -> str:
     return urls[0] if urls else ""
 
 
-def _outside(inside: list[str], url: str) -> Step:
+def _inline(lab: Lab) -> str:
+    """What there is to do where nothing comes through, by what stands in the way."""
+    inspects = [f.name for f in lab.firewalls.values() if f.ids is not None and f.ids.mode == "ips"]
+    if not inspects:
+        return "see whether its gateway answers, and the line behind that"
+    return (
+        f"where {' or '.join(inspects)} reaches it, the inspection inline holds packets back: "
+        "`configctl ids restart` there"
+    )
+
+
+def _outside(inside: list[str], url: str, what_next: str) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
         for name in inside:
             said = ctx.host(name).read("curl", "-sSIL", "-m", "20", url, ok=None)
             well = said.exit_status == 0
             says = said.stderr.strip()
-            mends = "" if well else "; what inspects inline may hold packets back: restart it"
+            mends = "" if well else f"; {what_next}"
             yield Check(f"{name} reaches the internet", well, f"{says}{mends}" if says else "")
 
     why = "An inspection that hangs, or a gateway that lost its way, is seen from inside only."

@@ -323,7 +323,10 @@ class Network:
                 self.wires.carries(f"{way_out.host}.{name}")
                 for name in self.lab.hosts[way_out.host].ports
             )
-            return "" if known and wired else f"{source.name}'s gateway does not answer"
+            silent = f"{source.name}'s gateway {way_out.gateway} does not answer"
+            if not known:
+                return f"{silent}: no VLAN of the lab has it as its gateway"
+            return "" if wired else f"{silent}: the lab has no cable from a port of {way_out.host}"
         if not self.hears(way_out, way_out.gateway):
             why = self._why_no_link(source, way_out, way_out.gateway)
             return f"{source.name}'s gateway {way_out.gateway} does not answer: {why}"

@@ -3,13 +3,16 @@
 import json
 import re
 import shlex
+from datetime import UTC, datetime
 
 from contract.oracle import contract
 from contract.readers import Output, reads, unlike
 from contract.same import environment, twin_machine
+from homelab_lib.control.linux.pools import read_status
 from homelab_lib.control.ollama.log import read_log
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.program import Call
+from homelab_lib.twin.machine.zfs import add, has_zfs
 
 _UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -204,3 +207,41 @@ def loaded_by_a_card(row: Output) -> None:
     told = read_log(row["output"])
     assert (told.layers, told.of_layers) == (13, 13)
     assert told.card_bytes == {"weights": round(40.73 * 2**20)}, "what is mapped is not its"
+
+
+# ---------------------------------------------------------------------- pools
+
+
+@reads("zpool status.*")
+def zpool_status(row: Output) -> None:
+    text = row["output"]
+    for block in re.split(r"(?m)^(?=\s*pool: )", text)[1:]:
+        found = read_status(block)
+        assert found is not None
+        assert f"state: {found.state}" in block
+        scan = found.scan
+        assert scan.says in block
+        assert scan.at_work == ("in progress since" in block)
+        ended = re.search(r"(scrub repaired|resilvered) .* with (\d+) errors on .* (\d{4})", block)
+        assert (scan.ended_s is not None) == (ended is not None)
+        if ended is not None and scan.ended_s is not None:
+            told = (scan.scrub, scan.errors, datetime.fromtimestamp(scan.ended_s, UTC).year)
+            assert told == (ended[1].startswith("scrub"), int(ended[2]), int(ended[3]))
+    own = pooled_says("zpool status tank")
+    mine, real = read_status(own), read_status(text)
+    assert mine is not None
+    assert real is not None
+    heads = set(re.findall(r"(?m)^\s*(\w+):", text)) | {
+        "errors",
+        "scan",
+    }  # cut off before, or older
+    assert set(re.findall(r"(?m)^\s*(\w+):", own)) <= heads
+
+
+def pooled_says(line: str) -> str:
+    """A twin's machine that has a pool, months after it was made."""
+    machine = twin_machine()
+    has_zfs(machine)
+    add(machine, "tank")
+    machine.world.clock.sleep(90 * 86_400.0)
+    return says(machine, line)

@@ -80,7 +80,7 @@ def datastores():
 ROOMS = {
     appliances: ("k3s-agent-killed", "k3s-agent-leaks", "nas-disk-fails", "nas-pool-degraded",
                  "opnsense-certificate-ends",
-                 "pve-certificate-ends", "pve-disk-fails", "pve-stale-lock"),
+                 "pve-certificate-ends", "pve-disk-fails", "pve-stale-lock", "zpool-degraded"),
     gateway: ("ids-dies", "ips-holds-back"),
     production: ("certificate-not-renewed", "flux-gives-up", "flux-suspended"),
     cards: ("gpu-lost-by-reload", "nvidia-driver-split"),

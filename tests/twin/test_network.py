@@ -3,6 +3,7 @@
 import pytest
 
 from homelab_lib.lab import load_lab
+from homelab_lib.lab.changes import changed
 from homelab_lib.twin.built import built
 from homelab_lib.twin.network import misfit
 
@@ -72,3 +73,12 @@ def test_a_pulled_cable(world):
 def test_a_router_that_nobody_describes_leads_to_the_internet():
     world = built(load_lab("data/examples/minipc"), before_phase=2)
     assert world.internet(world.machines["mini"]) == ""
+
+
+def test_a_machine_without_a_cable_is_told_that_it_has_none():
+    lab = changed(load_lab("tests/recipes/labs/linux_nas.yaml"), ("cables.box-switch", None))
+    world = built(lab, before_phase=7)
+    said = world.internet(world.machines["box"])
+    assert (
+        said == "box's gateway 192.168.1.1 does not answer: the lab has no cable from a port of box"
+    )

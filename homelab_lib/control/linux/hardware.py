@@ -21,6 +21,7 @@ _SIZE = re.compile(r"(\d+) (kB|MB|GB|TB)")
 _SPEED = re.compile(r"(\d+) (?:MT/s|MHz)")
 _ROW: Shape = {"field": str, "data?": str}
 _BLOCKS: Shape = {"blockdevices": [{"name": str}]}
+_NAMED: Shape = {"blockdevices": [{"name": str, "type": str, "serial?": str}]}
 
 
 @dataclass(frozen=True)
@@ -148,3 +149,20 @@ def serials(host: Host) -> set[str]:
     line = " ".join(_LSBLK)
     said = answers.expected(host.json(*_LSBLK), _BLOCKS, host=host.name, line=line)
     return {str(row["serial"]).strip() for row in said["blockdevices"] if row.get("serial")}
+
+
+def disk_names(host: Host) -> dict[str, str]:
+    """A machine's drives by their names of today, such as ``sda``, with their serial numbers.
+
+    Raises
+    ------
+    NotUnderstood
+        It answers in another form.
+    """
+    line = " ".join(_LSBLK)
+    said = answers.expected(host.json(*_LSBLK), _NAMED, host=host.name, line=line)
+    return {
+        row["name"]: str(row.get("serial") or "?").strip()
+        for row in said["blockdevices"]
+        if row["type"] == "disk"
+    }

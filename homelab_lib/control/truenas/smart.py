@@ -12,6 +12,7 @@ from homelab_lib.runbook.resource import Host
 
 _LINE = ("smartctl", "-a", "--json=c")
 _SCSI_TESTS = 20
+_NO_PROGRAM = 127
 _WORD: Shape = {"string?": str, "value?": int, "passed?": bool}
 _TABLE: Shape = {"table?": [{"type?": _WORD, "status?": _WORD}]}
 _TESTED: Shape = {"code?": _WORD, "result?": _WORD}
@@ -69,6 +70,12 @@ def look_at_health(host: Host, disk: str) -> Health:
     if not said.stdout.strip():
         return Health(None, None)  # a USB bridge, say, that passes nothing on
     return read_health(said.stdout, host=host.name, line=" ".join(words))
+
+
+def can_be_asked(host: Host, disk: str) -> bool:
+    """Whether a machine has `smartctl` at all: a plain Linux may not."""
+    said = host.read(*_LINE, f"/dev/{disk}", ok=None, sudo=True)
+    return said.exit_status != _NO_PROGRAM or bool(said.stdout.strip())
 
 
 def read_health(text: str, *, host: str, line: str) -> Health:

@@ -221,7 +221,9 @@ class Suricata:
         host, api = ctx.host(self.gateway.host), self.gateway.api(ctx)
         yield stands(host, self._written)
         status = api.ask(host, "ids/service/status", _STATUS)["status"]
-        yield Check(f"Suricata runs on {host.name}", status == "running", f"it is {status}")
+        runs = status == "running"
+        mends = "" if runs else "; `configctl ids start` there, and its log says why it ended"
+        yield Check(f"Suricata runs on {host.name}", runs, f"it is {status}{mends}")
         yield from self.throughput.check(ctx)
 
     def measures(self, ctx: Context) -> Iterable[Measurement]:

@@ -12,6 +12,7 @@ from homelab_lib.twin.decays import decay
 from homelab_lib.twin.machine.graphics_drivers import upgrade_at_night
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.restic_store import Lock, Repository
+from homelab_lib.twin.machine.zfs import Dataset, datasets
 
 
 def _drives_nvidia(machine: Machine) -> bool:
@@ -26,6 +27,26 @@ def driver_split(machine: Machine) -> Iterator[None]:
     machine.kept["held"] = held
     yield
     machine.reboot()
+
+
+def _pool_of(machine: Machine) -> Dataset | None:
+    """The first pool that a machine of the lab has."""
+    there = datasets(machine) if machine.name in machine.world.lab.pools else {}
+    return next((there[name] for name in there if "/" not in name), None)
+
+
+@decay(
+    "zpool-degraded",
+    r"pool \S+ is whole: it is DEGRADED; `zpool status` names the disk, `zpool replace`",
+    fits=lambda machine: _pool_of(machine) is not None,
+)
+def pool_degraded(machine: Machine) -> Iterator[None]:
+    """A pool of a Linux machine goes on with a disk less."""
+    pool = _pool_of(machine)
+    assert pool is not None
+    pool.state = "DEGRADED"
+    yield
+    pool.state = "ONLINE"
 
 
 def _copied_by(machine: Machine) -> list[Repository]:

@@ -66,6 +66,7 @@ _DOCUMENTED = {
     "wg-quick": "wg-quick(8)",
     "wget": "wget(1)",
     "zfs": "zfs(8), zfsprops(7)",
+    "zpool": "zpool-status(8), as recorded",
 }
 
 GROUNDS: tuple[Grounds, ...] = (

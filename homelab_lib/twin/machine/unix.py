@@ -44,7 +44,7 @@ from homelab_lib.twin.machine.systemd import systemd
 from homelab_lib.twin.machine.tailscale import tailscale_programs
 from homelab_lib.twin.machine.textutils import textutils
 from homelab_lib.twin.machine.wireguard import wireguard
-from homelab_lib.twin.machine.zfs import zfs_programs
+from homelab_lib.twin.machine.zpool import zfs_programs
 
 COREUTILS = (
     running,

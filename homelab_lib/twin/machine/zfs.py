@@ -55,10 +55,18 @@ class Dataset:
         Properties that were set on it.
     mounted
         Whether it is.
+    made_s, scrubbed_s
+        Of a pool's own: when it was made, and when it was read through last while the
+        distribution's job was still there [s since 1970].
+    state
+        Of a pool's own: ``ONLINE``, or what is wrong with the pool.
     """
 
     own: dict[str, str] = field(default_factory=dict)
     mounted: bool = True
+    made_s: float = 0.0
+    scrubbed_s: float | None = None
+    state: str = "ONLINE"
 
 
 def has_zfs(machine: Machine) -> None:
@@ -105,7 +113,7 @@ def _seeded(machine: Machine) -> Iterator[tuple[str, Dataset]]:
 
 def add(machine: Machine, name: str, own: dict[str, str] | None = None) -> None:
     """Have a dataset there, and mounted."""
-    datasets(machine)[name] = Dataset(dict(own or {}))
+    datasets(machine)[name] = Dataset(dict(own or {}), made_s=machine.now_s())
     place = _effective(machine, name, "mountpoint")[0]
     if not place.startswith("/"):
         datasets(machine)[name].mounted = False
