@@ -114,6 +114,36 @@ def test_after_whichever_step_it_was_killed_a_plan_ends_and_is_what_the_rest_sen
         assert sent == made.wire.sent[before:]
 
 
+def card_bytes(made):
+    """What programs hold of the cards, and what the server says of itself."""
+    held = {name: dict(m.kept.get("vram", {})) for name, m in made.world.machines.items()}
+    health = made.world.machines["desk"].run("curl -sS http://127.0.0.1:8080/props").finished()
+    return held, health.out
+
+
+def test_cut_off_at_every_change_it_comes_to_the_same():
+    whole, cut = bench(), bench()
+    for each in (whole, cut):
+        each.step("drivers")
+        each.wire.sent.clear()
+    cut.wire.cut = "before"
+    assert whole.stops() == ("", "")
+    tries = 0
+    while cut.stops() != ("", ""):
+        tries += 1
+        assert tries <= 2 * len(whole.wire.sent)
+        cut.wire.off.clear()
+        cut.wire.cut = "before" if cut.wire.cut == "after" else "after"
+        cut.wire.through = tries // 2
+    assert tries > 1
+    cut.wire.cut = ""
+    assert cut.stops() == ("", "")
+    assert card_bytes(cut) == card_bytes(whole)
+    cut.wire.sent.clear()
+    assert cut.stops() == ("", "")
+    assert cut.wire.sent == []
+
+
 def test_the_design_s_70b_goes_over_its_three_cards_once_they_are_free():
     """The shipped lab's own model and cards, Ollama's services left out."""
     lab = load_lab()
@@ -189,6 +219,16 @@ def test_a_machine_that_is_gone_ends_the_server_at_the_next_question_and_a_run_m
     assert {name: o.status for name, o in again.items()}["pool-workers"] == "changed"
     made.world.clock.sleep(300.0)
     assert question(made).status == 0
+
+
+def test_with_another_context_it_is_asked_anew():
+    made = bench()
+    made.every()
+    lab = changed(LAB, ("models.whole.context_tokens", 2048))
+    made.steps = tuple(s for part in (drivers, pooled) for s in part.steps(lab, PHASE))
+    made.wire.sent.clear()
+    assert made.every()["pool-server"].status == "changed"
+    assert len([line for line in made.wire.sent if "/completion" in line]) == 1
 
 
 @pytest.mark.parametrize("name", ["desk", "cuda"])

@@ -9,6 +9,7 @@ Sources: llama.cpp tools/rpc/README.md and .github/workflows/release.yml (all ar
 systemd.resource-control(5), IPAddressAllow=.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -284,7 +285,10 @@ class Pooled:
         """Each card has its share, by the server's own log and by the cards' drivers."""
         pool = self.pool
         found = read_spread(journal(ctx.host(pool.head.machine), _HEAD))
-        if found.of_layers:
+        if not found.of_layers:  # it has been written over since
+            title = f"{pool.head.machine} says nothing against it"
+            yield Check(title, True, "its log does not go back to its start any more")
+        else:
             says = f"{found.layers} of {found.of_layers}, the output among them"
             yield Check("all layers are on cards", found.layers == found.of_layers, says)
             for card, share in zip(pool.cards, pool.weights_bytes, strict=True):
@@ -323,7 +327,7 @@ class Pooled:
     # -------------------------------------------------------------------- answers
 
     def ask(self, ctx: Context) -> Iterator[Wanted]:
-        """One question, of some length."""
+        """One question, of some length; another one where it is told otherwise."""
         yield self._question()
 
     def _question(self) -> PoolAsked:
@@ -336,7 +340,8 @@ class Pooled:
             "seed": 1,
             "stream": False,
         }
-        keep = f"{_KEPT}/{pool.name}-{pool.archive.version}-{pool.file.sha256[:12]}.json"
+        told = f"{pool.archive.version} {pool.file.sha256} {self._told()}"
+        keep = f"{_KEPT}/{pool.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
         text = json.dumps(body, sort_keys=True)
         return PoolAsked(pool.head.machine, pool.url, text, keep)
 
