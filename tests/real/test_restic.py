@@ -270,6 +270,32 @@ def test_a_drill_that_fails_tells_the_file_and_leaves_nothing(place, papers, tmp
     assert sorted(p.name for p in (tmp_path / "drills").iterdir()) == ["drill"]
 
 
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_file_for_which_there_is_no_room_is_read_all_the_same(place, papers, tmp_path, torn):
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "df").write_text("#!/bin/sh\necho head\necho /dev/sda1 100 100   0 100% /\n")
+    (bin_ / "df").chmod(0o755)
+    (papers / "large").write_bytes(os.urandom(200_000))
+    host, access = Here(str(bin_)), place(f"{tmp_path}/near")
+    host.carry_out(Repository("here", access, LAB))
+    host.copy(access, "papers", str(papers))
+    if torn:
+        packs = [path for path in (tmp_path / "near" / "data").rglob("*") if path.is_file()]
+        pack = max(packs, key=lambda path: path.stat().st_size)
+        held = bytearray(pack.read_bytes())
+        held[100_000:100_010] = bytes(10)
+        pack.chmod(0o600)
+        pack.write_bytes(held)
+    drill = brought_back(access, files=10)
+    [change] = drill.diff(drill.observe(host)).changes
+    said = host.run(change.call.argv)
+    words = set(last_drill(host, "drill").files.values())
+    assert ("lost" in words, said.exit_status) == (torn, int(torn)), said.stderr
+    assert torn or words == {"same"}
+    assert sorted(p.name for p in (tmp_path / "drills").iterdir()) == ["drill"]
+
+
 def test_a_pack_that_rotted_is_no_copy(place, papers, tmp_path):
     host, access = Here(), place(f"{tmp_path}/near")
     host.carry_out(Repository("here", access, LAB))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.backups import Backups
 from homelab_lib.lab.checks.backups import faults
@@ -253,6 +254,29 @@ def test_without_a_paper_it_says_when_there_will_be_one(bench, monkeypatch):
     assert "the environment has no PBS_KEY" in said
     assert "printed by step key-pbs" in said
     assert bench.wire.sent == []
+
+
+@pytest.mark.parametrize("paper", ["right", "torn", "another's"])
+def test_nothing_of_what_was_typed_is_kept_in_the_journal(bench, monkeypatch, paper):
+    bench, node = bench
+    text = printed(node)
+    key = json.loads(node.files.text(f"{KEPT}/pbs.enc"))["data"]
+    if paper == "torn":
+        text = text.replace(key, key[:-6])
+    if paper == "another's":
+        key = OTHER
+        text = typed(node, data=OTHER, fingerprint=OTHER_PRINT)
+    monkeypatch.setenv("PBS_KEY", text)
+    engine = bench.engine()
+    if paper == "right":
+        engine.run_step("drill-control")
+    else:
+        with pytest.raises(HomelabError):
+            engine.run_step("drill-control")
+    kept = str(engine.sender.journal.events)
+    assert "drill-control" in kept
+    assert key[:-6] not in kept
+    assert SECRET not in kept
 
 
 @pytest.mark.parametrize(
