@@ -14,7 +14,7 @@ from homelab_lib.lab.base import BY_NAME, PublicKey, Record, Slug
 from homelab_lib.lab.catalog import Catalog
 from homelab_lib.lab.compute import Compute
 from homelab_lib.lab.estimates import Estimates
-from homelab_lib.lab.guests import Vm
+from homelab_lib.lab.guests import Guest, Vm
 from homelab_lib.lab.host import Disk, Host, OperatingSystem
 from homelab_lib.lab.near import near
 from homelab_lib.lab.network import Wires
@@ -151,6 +151,14 @@ class Lab(Storage, Compute, Wires, Appliances, Project, Estimates):
         there = (name for name in self.backup_servers if name in (*self.hosts, *self.vms))
         names = [name for name in there if storage.server in self.addresses(name)]
         return self.backup_servers[names[0]] if storage.kind == "pbs" and names else None
+
+    def own_server_of(self, storage: VmStorage) -> Guest | None:
+        """The guest that serves a storage of the very host on which it runs; None for nobody."""
+        for each in (*self.vms.values(), *self.containers.values()):
+            known = self.addresses(each.name) if each.name in self.vms else (each.ip, each.name)
+            if each.host == storage.host and storage.server and storage.server in known:
+                return each
+        return None
 
     def proxmox_nodes(self, host: str) -> tuple[str, ...]:
         """The hosts that share VMIDs and storage definitions with one: its Proxmox cluster.

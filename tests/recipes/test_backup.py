@@ -167,7 +167,7 @@ def test_data_that_rotted_in_the_repository_are_told_by_the_weekly_look_and_by_t
     where, said = bench.stops()
     assert where == "drill-home"
     assert "ciphertext verification failed" in said
-    told = list(backup.health(bench.lab, bench.engine("verify").context))
+    told = list(backup.gate(bench.lab, bench.engine("verify").context))
     assert "second was brought back" in [each.title for each in told if not each.holds]
 
 

@@ -306,6 +306,17 @@ def test_what_does_not_fit_together_is_said(changes, words):
     assert any(words in fault.what for fault in lab_faults(lab))
 
 
+@pytest.mark.parametrize("server", ["10.0.30.60", "keeper"])
+def test_a_server_is_not_backed_up_to_itself_and_comes_back_first(server):
+    """While its guest agent holds its file systems still it writes nothing."""
+    lab = lab_of(store={"server": server})
+    [step] = [step for step in backup.steps(lab, 4) if step.name == "storage-pbs"]
+    assert "make keeper anew from the lab" in step.why
+    guests = {"guests": {"vms": GUESTS | {"guests": ["k3s-control", "keeper"]}}}
+    lab = lab_of(store={"server": server}, backups=Backups.model_validate(guests))
+    assert any("pbs lies on keeper itself" in fault.what for fault in lab_faults(lab))
+
+
 def test_a_lab_that_fits_has_no_faults_of_it():
     told = [f.what for f in lab_faults(lab_of()) if "keeper" in f.what or "pbs" in str(f.path)]
     assert told == []

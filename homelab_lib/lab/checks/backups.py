@@ -154,6 +154,14 @@ def _of_guests(lab: Lab) -> Iterator[Fault]:
         if store is None or "backup" not in store.content:
             fit = [s.name for s in stores.values() if "backup" in s.content]
             yield unknown((*path, "storage"), each.storage, fit, "storage for backups")
+        elif (server := lab.own_server_of(store)) and server.name in each.guests:
+            # Its disks would be frozen while it is to write what is read of them.
+            what = (
+                f"{each.storage} lies on {server.name} itself: it would stop while it is backed "
+                "up, and nothing brings it back from there. Back it up to another storage, or make "
+                "it anew from the lab"
+            )
+            yield Fault((*path, "guests"), what)
     taken = {vmid for host in lab.hosts for vmid in _guests(lab, host).values()}
     for name, drill in kept.guest_drills.items():
         path = ("backups", "guest_drills", name)

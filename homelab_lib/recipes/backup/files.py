@@ -285,27 +285,6 @@ def _drilled(ctx: Context, drill: RestoreDrill, backup: FileBackup) -> Check:
     return drilled(ctx, backup.machine, drill, f"{backup.name} was brought back")
 
 
-def health(lab: Lab, ctx: Context) -> Iterator[Check]:
-    """All that can be said of a lab's copies now: each one's age against its promise, what the
-    timers did last, locks that were left behind, the last drills, and the rule over all of it.
-
-    Parameters
-    ----------
-    lab
-        The lab.
-    ctx
-        Gives its hosts.
-    """
-    for each in lab.backups.files.values():
-        yield from Files(lab, each).check(ctx)
-    for host, nas in lab.nas.items():
-        for task in nas.cloud_tasks.values():
-            if task.phase or task.exists:
-                yield from cloud.Task(lab, host, task).check(ctx)
-    yield from guests.health(lab, ctx)
-    yield from gate(lab, ctx)
-
-
 def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
     """Three copies, two media, another place, and each brought back once: for all that is copied.
 

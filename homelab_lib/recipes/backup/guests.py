@@ -115,7 +115,7 @@ def _server(lab: Lab, host: str, store: VmStorage, needs: tuple[str, ...]) -> It
         why="The server is known by its certificate, and is entered by a token that may write "
         "backups and nothing else: whoever takes this host over can't forget what is there. What "
         "is kept how long is the server's affair, and so is looking through it."
-        + _stands_on(lab, host, server),
+        + _stands_on(lab, store),
         needs=needs,
         ensure=ensure,
     )
@@ -137,10 +137,9 @@ def _server(lab: Lab, host: str, store: VmStorage, needs: tuple[str, ...]) -> It
         )
 
 
-def _stands_on(lab: Lab, host: str, server: str) -> str:
+def _stands_on(lab: Lab, store: VmStorage) -> str:
     """In which order all comes back where the server is a guest of the host that it backs up."""
-    every = (*lab.vms.values(), *lab.containers.values())
-    guest = next((each for each in every if each.ip == server and each.host == host), None)
+    guest, host = lab.own_server_of(store), store.host
     if guest is None:
         return ""
     return (
@@ -258,18 +257,6 @@ def _onward(name: str, backup: rule.Copy, task: rule.Copy) -> rule.Copy:
         age_s = backup.age_s if is_in else task.age_s + backup.within_s
     within_s = task.within_s + backup.within_s
     return rule.Copy(f"{name} by {task.name}", task.medium, task.offsite, age_s, within_s)
-
-
-def health(lab: Lab, ctx: Context) -> Iterator[Check]:
-    """How old the backups of all guests are.
-
-    Parameters
-    ----------
-    lab, ctx
-        The lab, and who gives its hosts.
-    """
-    for backup in lab.backups.guests.values():
-        yield from Guests(lab, backup).check(ctx)
 
 
 def gate(lab: Lab, ctx: Context) -> Iterator[Check]:
