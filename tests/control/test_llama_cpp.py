@@ -5,15 +5,21 @@ server had a tiny model of random weights on two RPC servers over loopback; one 
 later on, one was never started, and one answered as another release does.
 """
 
+import hashlib
 import json
+import socket
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from homelab_lib.answers import understood
-from homelab_lib.control.linux.large_files import LargeFile
+from homelab_lib.control.linux.large_files import _FETCH, LargeFile
+from homelab_lib.control.llama_cpp import server
 from homelab_lib.control.llama_cpp.log import ended_by, read_offered, read_spread
-from homelab_lib.control.llama_cpp.server import _ANSWER, _PROPS, PoolUp
+from homelab_lib.control.llama_cpp.server import _ANSWER, _PROPS, PoolUp, reaches
+from homelab_lib.transport.command import Result
 
 SAID = Path(__file__).parent / "llama_cpp"
 MIB = 2**20
@@ -114,3 +120,89 @@ def test_a_large_file_goes_by_its_receipt():
         assert change.undo.startswith("rm /m/a.gguf")
     [fresh] = large(there="", receipt="").changes
     assert not fresh.replaces
+
+
+@pytest.mark.real
+def test_a_large_file_goes_on_where_it_was_cut_off_and_is_thrown_away_where_it_is_another(tmp_path):
+    source, place = tmp_path / "source", tmp_path / "models" / "a.gguf"
+    source.write_bytes(bytes(range(256)) * 400)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    receipt, part = tmp_path / "kept" / "a.receipt", place.with_name("a.gguf.part")
+
+    def fetched(wanted):
+        size = str(source.stat().st_size)
+        words = (str(place), source.as_uri(), wanted, str(receipt), size, "20")
+        return subprocess.run(["sh", "-c", _FETCH, "sh", *words], capture_output=True, timeout=30)
+
+    assert fetched("0" * 64).returncode
+    assert list(place.parent.iterdir()) == []
+    part.write_bytes(source.read_bytes()[:1000])
+    assert fetched(digest).returncode == 0
+    assert (place.read_bytes(), part.exists()) == (source.read_bytes(), False)
+    assert receipt.read_text() == f"{digest} {place.stat().st_size}\n"
+
+
+class Here:
+    """This very machine, with its own curl."""
+
+    name = "here"
+
+    def read(self, *argv, ok, timeout_s):
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s)
+        return Result(ran.returncode, ran.stdout, ran.stderr)
+
+    def cut(self, text, limit):
+        return text[:limit]
+
+
+def serves(way):
+    """A socket that takes connections, and hangs up, resets them or lets them wait."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def take():
+        taken, _ = listening.accept()
+        if way == "waits":
+            taken.recv(4096)
+            taken.recv(4096)  # until curl gives up
+        elif way == "resets":  # as an RPC server: the rest of what was sent stays unread
+            taken.recv(1)
+        else:
+            taken.recv(4096)
+        taken.close()
+        listening.close()
+
+    threading.Thread(target=take, daemon=True).start()
+    return listening.getsockname()[1]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("way", ["hangs up", "resets", "waits"])
+def test_who_takes_the_connection_is_reached_whatever_comes_of_it(way, monkeypatch):
+    monkeypatch.setattr(server, "_PROBE_S", 1)
+    through, says = reaches(Here(), "127.0.0.1", serves(way))
+    assert through, says
+
+
+@pytest.mark.real
+def test_a_port_that_nobody_listens_at_is_not_reached(monkeypatch):
+    monkeypatch.setattr(server, "_PROBE_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    through, says = reaches(Here(), "127.0.0.1", port)
+    assert (through, "connect" in says) == (False, True)
+
+
+@pytest.mark.real
+def test_packets_that_are_dropped_are_no_connection(monkeypatch):
+    """As the kernel drops those for a queue that is full, without an answer."""
+    monkeypatch.setattr(server, "_PROBE_S", 1)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        address = listening.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(address)
+        through, says = reaches(Here(), "127.0.0.1", address[1])
+        for each in waiting:
+            each.close()
+    assert (through, "(28)" in says) == (False, True), says
