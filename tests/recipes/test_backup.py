@@ -404,3 +404,19 @@ def test_a_file_for_which_there_is_no_room_is_read_and_goes_nowhere(monkeypatch)
     host = bench.engine().context.host("desktop")
     assert set(last_drill(host, "home").files.values()) == {"same"}
     assert set(written) - {0} == {len(f"{0:064x}  -\n")}
+
+
+def test_a_drill_with_the_key_that_lies_there_is_none_with_the_one_on_paper():
+    near = {
+        "home": {"backup": "second", "files": 3, "phase": 4},
+        "fire": {"backup": "b2", "files": 2, "phase": 4},
+    }
+    bench, desk = bench_of(described(drills=near))
+    assert bench.stops() == ("", "")
+    lab = bench.lab.model_copy(update={"backups": described()})
+    bench.steps = tuple(backup.steps(lab, 4))
+    assert drift(bench)[0] == ["drill-fire", "three-two-one"]
+    assert bench.stops() == ("", "")
+    first = desk.files.text("/var/lib/homelab/drills/fire").splitlines()[0]
+    assert first.endswith(" (by paper)")
+    assert drift(bench) == ([], "")

@@ -171,7 +171,7 @@ def test_the_newest_one_is_taken_and_started_if_that_is_wanted(monkeypatch, star
     assert bench.stops() == ("", "")
     newest = max(node.backup_servers[SERVER].datastores["house"])
     note = node.files.text("/var/lib/homelab/drills/control")
-    assert note.splitlines()[0].endswith(f"{OURS}:backup/{newest}")
+    assert note.splitlines()[0].endswith(f"{OURS}:backup/{newest} (by paper)")
     assert ("start of the restored VM" in noted(node)) is start
     assert nothing_is_left(node)
     assert is_left(node) == []
@@ -408,3 +408,24 @@ def test_a_rehearsal_types_what_was_printed_on_its_twin():
         assert target.secret("env:PBS_OTHER").reveal() != key
     finally:
         target.close()
+
+
+def test_one_that_was_held_with_what_the_host_holds_is_none_by_paper(monkeypatch):
+    """A lab that had a drill, and says now that it is held by what stands on paper."""
+    bench, node = bench_of(monkeypatch, from_paper=None)
+    assert bench.stops() == ("", "")
+    assert noted(node)
+    [old] = [step for step in bench.steps if step.name == "drill-control"]
+    bench.steps = tuple(backup.steps(lab_of(), 4))
+    looked = bench.step("three-two-one", "verify")
+    [check] = [each for each in looked.checks if "on paper alone" in each.title]
+    assert not check.holds
+    assert "not with what stands on paper alone" in check.says
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert [line for line in bench.wire.sent if PAPER in line]
+    bench.wire.sent.clear()
+    assert bench.stops() == ("", "")
+    assert bench.wire.sent == []
+    bench.steps = (replace(old, needs=()),)
+    assert bench.step("drill-control", "verify").status == "drift", "nor the other way round"

@@ -93,11 +93,14 @@ _NEEDED = (
     'echo "same $p" >> "$d/said"; else echo "differs $p" >> "$d/said"; fi; done < "$d/list"; '
 )
 _WHAT = {"files": _FILES, "etcd": _ETCD, "configuration": _NEEDED}
+_BY_PAPER = " (by paper)"
 # Of what a drill has said in $d/said, from the copy $snap, a note in $r; fails where that is bad.
+# $paper is set where nothing but what stands on paper was used.
 NOTE = (
     'bad=$(grep -c -e "^lost " -e "^differs " "$d/said" || true); '
     'good=$(grep -c -e "^same " -e "^read " "$d/said" || true); '
-    '{ echo "$(date +%s) $snap"; cat "$d/said"; } > "$r.new"; mv -fT -- "$r.new" "$r"; '
+    '{ echo "$(date +%s) $snap${paper:+ (by paper)}"; cat "$d/said"; } > "$r.new"; '
+    'mv -fT -- "$r.new" "$r"; '
     '[ "$bad" = 0 ] || { grep -v -e "^same " -e "^read " -e "^changed " "$d/said" >&2; exit 1; }; '
     '[ "$good" != 0 ] || { echo "each of the files was changed since the copy was made; '
     'none could be compared" >&2; exit 1; }'
@@ -113,15 +116,18 @@ class Drilled:
     made_s
         When it ended [s since 1970].
     copy
-        The snapshot's short id.
+        The snapshot's short id, or what the backup of a VM is called.
     files
         What came of each file, by its path: ``same``, ``differs``, ``changed``, ``lost``; ``read``
         for one that was changed since and is whole.
+    by_paper
+        Whether nothing but what stands on paper was used.
     """
 
     made_s: float
     copy: str
     files: dict[str, str]
+    by_paper: bool
 
     def count(self, word: str) -> int:
         """How many files came back so."""
@@ -156,7 +162,9 @@ def last_drill(host: Host, name: str) -> Drilled | None:
             where=f"{host.name}: {path}",
             fix="look at it, then move it away; the drill is held again then",
         )
-    return Drilled(float(moment), copy, {each[2]: each[1] for each in said if each})
+    files = {each[2]: each[1] for each in said if each}
+    by_paper = copy.endswith(_BY_PAPER)
+    return Drilled(float(moment), copy.removesuffix(_BY_PAPER), files, by_paper)
 
 
 def last_held(host: Host, name: str) -> dict[str, Any]:
@@ -165,12 +173,16 @@ def last_held(host: Host, name: str) -> dict[str, Any]:
     if last is None:
         return {"last": "none"}
     age_s = clock_s(host) - last.made_s
-    return {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+    said = {"last": "good" if last.good else "bad", "age_s": age_s, "copy": last.copy}
+    return said | {"by_paper": last.by_paper}
 
 
-def is_held(observed: dict[str, Any], within_s: float) -> bool:
-    """Whether the last one was good, and is not longer ago than that [s]."""
-    return bool(observed["last"] == "good" and is_new(observed["age_s"], within_s))
+def is_held(observed: dict[str, Any], within_s: float, *, by_paper: bool = False) -> bool:
+    """Whether the last one was good, is not longer ago than that [s], and was held by what stands
+    on paper alone where that is wanted."""
+    if observed["last"] != "good" or (by_paper and not observed["by_paper"]):
+        return False
+    return is_new(observed["age_s"], within_s)
 
 
 @dataclass(frozen=True)
@@ -222,7 +234,7 @@ class RestoreDrill:
         return last_held(host, self.drill)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        if is_held(observed, self.within_s):
+        if is_held(observed, self.within_s, by_paper=self.paper is not None):
             return Diff()
         drill = COPY + _WHAT[self.what] + NOTE
         which = "\n".join(self.needed) or str(self.seed)
@@ -230,7 +242,7 @@ class RestoreDrill:
         words = self.access.words()
         if self.paper is not None:
             login = LOGIN if self.url.startswith("s3:") else ""
-            script = BEGIN + FROM_PAPER + login + drill
+            script = BEGIN + "paper=1; " + FROM_PAPER + login + drill
             words = ("restic", "--no-cache", "-r", self.url)
         call = change(
             *("sh", "-c", script, "sh", f"{FOLDER}/{self.drill}.files", f"{FOLDER}/{self.drill}"),

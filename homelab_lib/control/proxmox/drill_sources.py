@@ -41,6 +41,11 @@ class Stored:
     lines: str = script.FROM_STORAGE
 
     @property
+    def begins(self) -> str:
+        """How what it was restored from is called, to begin with."""
+        return f"{self.storage}:"
+
+    @property
     def place(self) -> str:
         """What the script finds backups by."""
         return self.storage
@@ -69,6 +74,11 @@ class Carried:
     tags: str
     restic: tuple[str, ...]
     paper: Secret | None = field(default=None, repr=False)
+
+    @property
+    def begins(self) -> str:
+        """How what it was restored from is called, to begin with."""
+        return "/"
 
     @property
     def place(self) -> str:
@@ -115,6 +125,11 @@ class Entered:
     fingerprint: str
     paper: Secret = field(repr=False)
     lines: str = script.FROM_SERVER_BY_PAPER
+
+    @property
+    def begins(self) -> str:
+        """How what it was restored from is called, to begin with."""
+        return f"{self.storage}:"
 
     @property
     def place(self) -> str:

@@ -103,10 +103,15 @@ class GuestDrill:
         found = last | self._has_the_number(host, guests, stores)
         if isinstance(self.source, Entered):
             found["entered"] = self.source.left(host)
-        if is_held(last, self.within_s):
+        if self._is_held(last):
             return found
         free = next((row.get("avail", 0) for row in stores if row["storage"] == self.storage), 0)
         return found | {"takes_bytes": self._takes(host, guests), "free_bytes": free}
+
+    def _is_held(self, observed: dict[str, Any]) -> bool:
+        by_paper = self.source.paper is not None
+        held = is_held(observed, self.within_s, by_paper=by_paper)
+        return held and observed["copy"].startswith(self.source.begins)
 
     def _takes(self, host: Host, guests: list[dict[str, Any]]) -> int:
         """What the VM's own disks are, those that are backed up [bytes]."""
@@ -144,7 +149,7 @@ class GuestDrill:
         return sorted(found)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
-        due = not is_held(observed, self.within_s)
+        due = not self._is_held(observed)
         cleared: tuple[Change, ...] = ()
         if isinstance(self.source, Entered) and observed["entered"] is not None:
             if other := self.source.other(observed["entered"]):

@@ -107,4 +107,7 @@ def drilled(
         f"{age_s / _DAY_S:.0f} of {drill.every_days} days ago"
     )
     well = last.good and is_recent(age_s, drill.every_days * _DAY_S)
+    from_paper = not isinstance(drill, ClaimDrill) and drill.from_paper is not None
+    if from_paper and not last.by_paper:
+        well, says = False, f"{says}, and not with what stands on paper alone"
     return Check(title, well, says if well else f"{says}; {_ANEW}")
