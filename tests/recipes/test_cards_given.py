@@ -11,6 +11,7 @@ from homelab_lib.lab.guests import Container
 from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
 from homelab_lib.twin.proxmox.container import Container as Running
+from homelab_lib.twin.proxmox.pools import ZPool
 from recipes.bench import Bench, Plugged
 from standing import differences
 
@@ -91,6 +92,22 @@ def test_all_other_guests_are_off_while_a_card_is_tried_and_start_with_the_node_
         [boots] = [n for n, line in enumerate(sent) if f"qm set {vmid} --onboot 1" in line]
         assert again < boots, "only what came back starts with the node"
     assert node_of(there).containers[301].running
+
+
+def test_a_card_that_has_another_place_after_the_restart_is_named_by_that():
+    there = bench()
+    node = node_of(there)
+
+    def moves(node):
+        for each in node.pci:
+            each.row["id"] = each.row["id"].replace("0000:04:", "0000:09:")
+        for each in node.bus:
+            each.slot = each.slot.replace("0000:04:", "0000:09:")
+
+    node.on_boot.append(moves)
+    assert there.stops() == ("", "")
+    [place] = node.mappings["gpu-red"]["map"]
+    assert "path=0000:09:00," in place
 
 
 def test_what_needs_no_setting_needs_no_restart():
@@ -251,6 +268,31 @@ def away_after_its_restart(there):
     node.accepts_logins = lambda: node.up and node.boots == 0
 
 
+def without_a_storage_after_it(there):
+    def lost(node):
+        node.stores["local-zfs"].active = False
+
+    node_of(there).on_boot.append(lost)
+
+
+def with_half_a_pool_after_it(there):
+    def half(node):
+        node.zpools["rpool"] = ZPool("rpool", "mirror", [], 10**12, "DEGRADED")
+
+    node_of(there).on_boot.append(half)
+
+
+def with_a_network_card_of_another_name_after_it(there):
+    """Another card before it on the bus is enough: names are of the place."""
+
+    def renamed(node):
+        for each in node.interfaces:
+            if each.name == "enp12s0":
+                each.name = "enp13s0"
+
+    node_of(there).on_boot.append(renamed)
+
+
 def beside_somebodys(there):
     node = node_of(there)
     node.vms[200].config["tags"] = "games"
@@ -283,6 +325,13 @@ MISTAKES = {
     "no SSH after the restart": (away_after_its_restart, "boot", (
         "after the restart with other settings", "go to its console", "Take the pinned kernel",
         "a network card may have another name")),
+    "storage gone after the restart": (without_a_storage_after_it, "boot", (
+        "the storages of pve are active: not local-zfs",)),
+    "pool half gone after the restart": (with_half_a_pool_after_it, "boot", (
+        "the pools of pve are ONLINE: rpool is DEGRADED", "zpool status -v")),
+    "network card of another name after the restart": (
+        with_a_network_card_of_another_name_after_it, "boot", (
+            "no enp12s0, but ", "enp13s0")),
     "another of its kind": (of_the_same_kind, "boot", ("is to stay with the host",)),
     "VM with SeaBIOS": (with_other_firmware, "passthrough", (
         "its bios is seabios, and has to be ovmf", "qm destroy 202")),

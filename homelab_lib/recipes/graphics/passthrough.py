@@ -33,6 +33,7 @@ from homelab_lib.lab.guests import Vm
 from homelab_lib.lab.host import Host
 from homelab_lib.recipes.graphics.cards import fitted
 from homelab_lib.recipes.graphics.given import Given, given_devices
+from homelab_lib.recipes.graphics.restarted import whole
 from homelab_lib.recipes.graphics.second_start import SecondStarts
 from homelab_lib.recipes.proxmox.virtual_machine import by_cloud_init, node
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
@@ -251,8 +252,11 @@ class Passthrough:
         )
 
     def kept(self, ctx: Context) -> Iterator[Check]:
-        """There is an IOMMU, and each card is alone, with the settings in force."""
-        every = functions(ctx.host(self.host.name), self.node)
+        """There is an IOMMU, and each card is alone, with the settings in force; and all else is
+        back, too."""
+        host = ctx.host(self.host.name)
+        yield from whole(host, self.node, self.host)
+        every = functions(host, self.node)
         on = any(each.group != NO_GROUP for each in every)
         yield Check(f"{self.node} has an IOMMU", on, "" if on else _OFF)
         for device, card in self._cards(ctx).items():
