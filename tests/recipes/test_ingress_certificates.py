@@ -9,9 +9,10 @@ import json
 import pytest
 
 from homelab_lib.control.kubernetes.certificates import Issued
-from homelab_lib.lab.production import Acme
+from homelab_lib.lab.production import Acme, Authority
 from homelab_lib.runbook.step import Step
 from homelab_lib.twin.kubernetes.certificates import CERTIFICATES
+from homelab_lib.twin.machine.program import Reply
 from recipes import in_production
 from recipes.in_production import bench_of, cluster_of, secrets, with_cluster, with_service
 
@@ -98,6 +99,22 @@ def test_the_authority_outlives_its_first_quarter_with_its_key(done):
     cluster.objects = kept
 
 
+def test_an_authority_that_is_renewed_keeps_its_key_and_its_clients():
+    """cert-manager 1.18 and later makes a new key by default: types_certificate.go."""
+    short = Authority(common_name="Home lab CA", valid_h=240, renew_before_h=120)
+    lab = with_cluster(lab=LAB, certificates__authority=short, certificates__valid_h=100)
+    bench = bench_of(lab, *ONLY)
+    assert bench.stops() == ("", "")
+    cluster = cluster_of(bench)
+    key = cluster.get("Secret", "homelab-ca", "cert-manager")["data"]["tls.key"]
+    for wait_s in (6 * 86400, 60):
+        bench.world.clock.sleep(wait_s)
+        cluster.settle()
+    assert cluster.get(CERTIFICATES, "homelab-ca", "cert-manager")["status"]["revision"] > 1
+    assert cluster.get("Secret", "homelab-ca", "cert-manager")["data"]["tls.key"] == key
+    assert curl(bench, "nginx.home.arpa")[0] == 0
+
+
 @pytest.mark.sample
 def test_an_authority_left_to_its_defaults_loses_its_clients():
     """What the corrections warn of: 90 days, and then another key."""
@@ -177,6 +194,21 @@ def test_of_three_servers_one_may_be_off_and_with_two_etcd_has_no_quorum():
     assert step == "workloads"
     assert "of several servers half or more are off, and etcd has no quorum" in says
     assert "the server is currently unable to handle the request" in says
+
+
+def test_a_name_that_is_not_sent_on_is_told_whatever_traefik_was_started_with(done):
+    """Another router before it, say: what a client is answered counts."""
+    server = done.world.machines["k3s-control"]
+
+    def plain(call, go):
+        asked = call.argv[0] == "curl" and "Host: nginx.home.arpa" in call.argv
+        return Reply(0, b"Welcome to nginx! 200") if asked else None
+
+    server.instead.append(plain)
+    step, says = done.stops()
+    server.instead.remove(plain)
+    assert step == "ingress"
+    assert "nginx.home.arpa is sent on to https: status 200" in says
 
 
 def test_a_missing_ingress_class_is_named():

@@ -45,6 +45,25 @@ def test_all_of_it_is_copied_and_the_old_is_kept(before):
     assert before.wire.sent == again.wire.sent == []
 
 
+def test_whoever_deletes_the_old_claim_later_is_asked_for_it_no_more(before):
+    """As the step says: when the new one is proved."""
+    assert before.stops() == ("", "")
+    cluster_of(before).delete("PersistentVolumeClaim", MOVE.claim, SPACE)
+    before.wire.sent.clear()
+    before.steps = before.steps[-1:]
+    assert before.stops() == ("", "")
+    assert before.step("move-volume-test", "verify").status == "already"
+    assert before.wire.sent == []
+
+
+def test_an_old_claim_that_goes_before_it_was_copied_is_missed(before):
+    cluster_of(before).delete("PersistentVolumeClaim", MOVE.claim, SPACE)
+    before.steps = before.steps[-1:]
+    step, says = before.stops()
+    assert step == "move-volume-test"
+    assert "there is no claim homelab-test/volume-test" in says
+
+
 def test_a_copy_that_is_another_is_told(before):
     assert before.stops() == ("", "")
     cluster = cluster_of(before)

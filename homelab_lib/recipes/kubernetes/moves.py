@@ -108,8 +108,13 @@ class Moving:
         return size
 
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
-        """The new claim, and a pod that has copied everything."""
+        """The new claim, and a pod that has copied everything. Whoever has deleted the old one
+        since had it proved."""
         move, host = self.move, ctx.host(self.server)
+        if self._is_over(host):
+            yield Finished(self.server, move.namespace, self.job)
+            yield Bound(self.server, move.namespace, move.to)
+            return
         size = self._size(host)
         if get(host, "job", self.job, move.namespace) is None:
             yield Unused(self.server, move.namespace, move.claim)
@@ -117,6 +122,16 @@ class Moving:
         yield Applied(self.server, self.lab.name, self.copying(), ("spec.template",))
         yield Finished(self.server, move.namespace, self.job, timeout_s=6 * 3600.0)
         yield Bound(self.server, move.namespace, move.to)
+
+    def _is_over(self, host: Host) -> bool:
+        """Whether the old claim is gone, and all that came of the copy is there."""
+        move = self.move
+        claims = [
+            get(host, "persistentvolumeclaim", name, move.namespace)
+            for name in (move.claim, move.to)
+        ]
+        copied = get(host, "job", self.job, move.namespace)
+        return claims[0] is None and claims[1] is not None and copied is not None
 
     def new_claim(self, size: str) -> manifests.Object:
         """The claim that the data go to."""
@@ -152,5 +167,3 @@ class Moving:
         same = whole and told[:2] == told[2:]
         says = f"{told[1]} files, checksum {told[0][:16]} and {told[2][:16]}" if whole else "no log"
         yield Check(f"what is in {move.to} is what is in {move.claim}", same, says)
-        old = get(host, "persistentvolumeclaim", move.claim, move.namespace)
-        yield Check(f"{move.claim} is kept", old is not None, "is there" if old else "is gone")
