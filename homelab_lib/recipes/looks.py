@@ -17,7 +17,7 @@ from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.pools import Pool
 from homelab_lib.lab.releases import is_known, known_names, series_of
-from homelab_lib.recipes import pool_looks, same_disks
+from homelab_lib.recipes import apart, pool_looks, same_disks
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.recipes.kubernetes.looks import good_until
 from homelab_lib.runbook.resource import Host
@@ -88,6 +88,7 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     inside += [vm.name for vm in lab.vms.values() if vm.exists or vm.phase in phases]
     if (url := _somewhere(lab)) and inside:
         yield _outside(inside, url, _inline(lab))
+    yield from apart.looks(lab, phases)
     yield from cluster_looks.looks(lab, phases)
 
 

@@ -108,7 +108,17 @@ def _other(world: World, name: str, host: Host, before_phase: int) -> Machine:
     machine = Machine(name, world, user=user, commands=(*own, *UNIX, *world.programs))
     furnish(machine, host, before_phase)
     _pools(machine, before_phase)
+    if host.standalone:
+        _serves_by_itself(machine)
     return machine
+
+
+def _serves_by_itself(machine: Machine) -> None:
+    """What stands already on a machine that is kept apart answers, as it did before."""
+    for service in machine.world.lab.services.values():
+        if service.runs_on == machine.name and service.port:
+            machine.listeners[service.port] = lambda: True
+            machine.http[service.port] = lambda path, headers: (200, b"<html></html>")
 
 
 def _pools(machine: Machine, before_phase: int) -> None:

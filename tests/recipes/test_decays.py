@@ -78,8 +78,8 @@ def datastores():
 
 
 ROOMS = {
-    appliances: ("k3s-agent-killed", "k3s-agent-leaks", "nas-disk-fails", "nas-pool-degraded",
-                 "opnsense-certificate-ends",
+    appliances: ("apart-service-ends", "k3s-agent-killed", "k3s-agent-leaks", "nas-disk-fails",
+                 "nas-pool-degraded", "opnsense-certificate-ends",
                  "pve-certificate-ends", "pve-disk-fails", "pve-stale-lock", "zpool-degraded"),
     gateway: ("ids-dies", "ips-holds-back"),
     production: ("certificate-not-renewed", "flux-gives-up", "flux-suspended"),
@@ -88,7 +88,9 @@ ROOMS = {
     datastores: ("pbs-disk-rots",),
 }  # fmt: skip
 """What each bench has that can decay."""
-_MENDED_BY = re.compile(r"`[^`]+`|replace|restart|mend that|of their versions|start it anew")
+_MENDED_BY = re.compile(
+    r"`[^`]+`|replace|restart|mend that|of their versions|start it anew|see its own pages"
+)
 
 
 def test_each_has_a_place_here():

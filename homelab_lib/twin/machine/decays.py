@@ -14,6 +14,8 @@ from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.restic_store import Lock, Repository
 from homelab_lib.twin.machine.zfs import Dataset, datasets
 
+_SSH = 22
+
 
 def _drives_nvidia(machine: Machine) -> bool:
     return "nvidia" in machine.modules and "nvidia" in machine.kept
@@ -27,6 +29,26 @@ def driver_split(machine: Machine) -> Iterator[None]:
     machine.kept["held"] = held
     yield
     machine.reboot()
+
+
+def _served(machine: Machine) -> list[int]:
+    """The ports of what stands on a machine that is kept apart."""
+    host = machine.world.lab.hosts.get(machine.name)
+    apart = host is not None and host.standalone
+    return [port for port in machine.listeners if port != _SSH] if apart else []
+
+
+@decay(
+    "apart-service-ends",
+    r"answers on \S+: asked from .+ no runbook mends it",
+    fits=lambda machine: bool(_served(machine)),
+)
+def apart_ends(machine: Machine) -> Iterator[None]:
+    """What runs on a machine that is kept apart did not come back after its own update."""
+    port = _served(machine)[0]
+    listens, machine.listeners[port] = machine.listeners[port], lambda: False
+    yield
+    machine.listeners[port] = listens
 
 
 def _pool_of(machine: Machine) -> Dataset | None:
