@@ -1,6 +1,8 @@
 """A look at everything: clean where all was carried out, and each thing that is amiss found by what
 mends it."""
 
+import shutil
+
 import pytest
 
 from homelab_lib import paths
@@ -119,3 +121,19 @@ def test_every_step_that_a_machine_can_tell_of_is_looked_at_and_names_its_runboo
     assert set(health.parts(looks)) - {""} == {book.name for book in books}
     some = health.runbook(lab, lambda vm: "", health.carried_out(lab, ["phase1_network"]))
     assert set(health.parts(some)) - {""} == {"phase1_network"}
+
+
+def test_an_answer_without_what_the_lab_expects_says_what_that_is(house, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HOMELAB_REPORTS", str(tmp_path / "reports"))
+    lab = tmp_path / "lab"
+    shutil.copytree(MINIPC, lab)
+    text = (lab / "lab.yaml").read_text()
+    (lab / "lab.yaml").write_text(text.replace('"Hostname: whoami"', '"Hostname: who-am-i"'))
+    run = session.begin("phase2", mode="verify", lab=str(lab), on=house)
+    try:
+        told = run.step("workloads").text
+    finally:
+        run.close()
+    assert "Hostname: whoami-" in told
+    assert "has no “Hostname: who-am-i” in it" in told

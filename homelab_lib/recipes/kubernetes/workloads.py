@@ -68,7 +68,10 @@ class Workloads:
             answer = source.read("curl", *words, ok=None)
             says = _first_line(answer.stdout, workload.expect) or answer.stderr.strip()
             title = f"{workload.name} answers {source.name}"
-            yield Check(title, workload.expect in answer.stdout, says)
+            holds = workload.expect in answer.stdout
+            if not holds and answer.stdout:
+                says = f"{says}; that has no “{workload.expect}” in it, as the lab expects"
+            yield Check(title, holds, says)
 
     def _way(self, hostname: str, address: str) -> tuple[str, ...]:
         """How a client asks for a name at an address; an ingress may send it on to https."""
