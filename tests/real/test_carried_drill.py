@@ -12,7 +12,8 @@ import pytest
 
 from homelab_lib.control.linux.restic import tags
 from homelab_lib.control.proxmox import guest_drill
-from homelab_lib.control.proxmox.guest_drill import Carried, GuestDrill
+from homelab_lib.control.proxmox.drill_sources import Carried
+from homelab_lib.control.proxmox.guest_drill import GuestDrill
 from homelab_lib.secret import Secret
 from real.test_restic import KEY, LAB, LOGIN, bucket, place  # noqa: F401
 
