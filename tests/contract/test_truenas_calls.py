@@ -25,6 +25,7 @@ from homelab_lib.control.truenas.acl import FolderAcl, ShareAccess
 from homelab_lib.control.truenas.apps import App, AppsPool
 from homelab_lib.control.truenas.backup import ConfigBackup
 from homelab_lib.control.truenas.clock import time_server
+from homelab_lib.control.truenas.composed import ComposedApp
 from homelab_lib.control.truenas.dataset import ZfsDataset
 from homelab_lib.control.truenas.interface import Bonded, NasInterface
 from homelab_lib.control.truenas.interfaces import NasNetwork
@@ -170,6 +171,8 @@ def wanted(release: midclt.Release, later: bool) -> Iterator[Any]:
     values = {"network": {"web_port": port}}
     yield App("nas", "attic", "films", "community", "jellyfin", "jellyfin", values)
     yield App("nas", "attic", "stopped", "community", "tdarr", "tdarr", {})
+    image = f"quay.io/prometheus/node-exporter:v1.{12 if later else 9}.1"
+    yield ComposedApp("nas", "attic", "node-exporter", {"image": image, "pid": "host"})
     bond = Bonded(("enp2s0",), "LACP")
     second = NasInterface("enp2s0", ("10.0.60.1/30",))
     if later:
