@@ -74,6 +74,21 @@ def test_a_second_run_sends_nothing_and_verify_is_clean(done):
     assert {o.status for o in made.every("verify").values()} == {"already"}
 
 
+def test_vectors_that_make_no_sense_are_no_success(done):
+    """Of two texts the related one has to be nearer: here it is the recipe for bread."""
+    made, _ = done
+    files = made.world.machines["k3s-control"].files
+    [kept] = [p for p in files.entries if p.startswith("/var/lib/homelab/answers/embeddings-")]
+    good = files.text(kept)
+    answer = json.loads(good)
+    same, again, near, far = answer["embeddings"]
+    files.write(kept, json.dumps(answer | {"embeddings": [same, again, far, near]}))
+    step, words = made.stops()
+    files.write(kept, good)
+    assert step == "answers"
+    assert "embeddings tells what is related" in words
+
+
 def test_a_plan_of_what_is_done_has_nothing_to_send(done):
     made, _ = done
     other = made.likeness()
@@ -285,6 +300,15 @@ def test_a_card_that_the_server_leaves_out_is_no_success():
     step, words = made.stops()
     assert step == "model-servers"
     assert "embeddings computes by ROCm: it leaves the card out: dropping ROCm device" in words
+
+
+def test_a_server_without_its_card_computes_with_the_processor_and_says_so():
+    """Without NVIDIA's runtime a container sees none of its cards, and Ollama complains of
+    nothing."""
+    made = bench(described(*ALONE, ("services.ollama.chart.values", {"runtimeClassName": ""})))
+    step, words = made.stops()
+    assert step == "model-servers"
+    assert "ollama computes by CUDA: library=cpu" in words
 
 
 @pytest.mark.parametrize(
