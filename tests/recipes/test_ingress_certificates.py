@@ -251,6 +251,23 @@ def test_names_of_a_zone_of_ours_get_a_public_certificate(monkeypatch):
     assert not any("Zone-token" in line for line in bench.wire.sent)
 
 
+@pytest.mark.parametrize("outside", [True, False])
+def test_where_the_house_answers_for_the_zone_the_proof_is_looked_for_outside(monkeypatch, outside):
+    """cert-manager.io, DNS01: with split DNS its own check never sees the record."""
+    monkeypatch.setenv("DNS_TOKEN", "Zone-token-0123456789")
+    own = {} if outside else {"dns01RecursiveNameserversOnly": False}
+    values = {"crds": {"enabled": True}, **own}
+    bench = bench_of(with_service("cert-manager", with_acme("home.arpa"), chart__values=values),
+                     *ONLY)  # fmt: skip
+    bench.world.resolvers.append(
+        lambda source, name: "10.0.30.21" if name.endswith(".home.arpa") else ""
+    )
+    step, says = bench.stops()
+    assert step == ("" if outside else "certificates")
+    waits = 'Waiting for DNS-01 challenge propagation: DNS record for "nginx.home.arpa" not yet'
+    assert (waits in says) == (not outside)
+
+
 def test_a_token_that_is_missing_stops_by_its_reference():
     step, says = bench_of(with_acme("home.arpa"), *ONLY).stops()
     assert step == "certificates"

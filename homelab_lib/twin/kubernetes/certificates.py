@@ -1,7 +1,8 @@
 """cert-manager: issuers, certificates, the Secrets that they end in, and their renewal.
 
 Source: cert-manager v1.21 `pkg/controller/certificates` (trigger, keymanager, issuing, readiness),
-`pkg/issuer/ca`, `pkg/issuer/acme`; `pkg/apis/certmanager/v1/types_certificate.go` (defaults).
+`pkg/issuer/ca`, `pkg/issuer/acme`, `pkg/controller/acmechallenges`;
+`pkg/apis/certmanager/v1/types_certificate.go` (defaults).
 """
 
 import base64
@@ -12,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from homelab_lib.twin.kubernetes import charts
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.ingress import is_ready
 from homelab_lib.twin.kubernetes.objects import ApiError, Object, dig
@@ -220,10 +222,24 @@ def _unproven(cluster: Cluster, issuer: Object, it: Object) -> str:
                 token = dig(solver, "dns01.cloudflare.apiTokenSecretRef.name") or ""
                 if cluster.get("Secret", token, "cert-manager") is None:
                     return f'error getting cloudflare secret: secrets "{token}" not found'
+                if cluster.world.resolve(cluster.server, name) and not _asks_outside(cluster):
+                    record = f'DNS record for "{name}" not yet propagated'
+                    return f"Waiting for DNS-01 challenge propagation: {record}"
                 break
         else:
             return f"no configured challenge solvers can be used for {name}"
     return ""
+
+
+def _asks_outside(cluster: Cluster) -> bool:
+    """Whether it looks for the proof at servers that it was told: the house's own, where they
+    answer for the zone themselves, never have it."""
+    told = [
+        charts.values_of(each["spec"])
+        for each in cluster.all("HelmChart")
+        if str(each["spec"].get("chart", "")).rpartition("/")[2] == "cert-manager"
+    ]
+    return any(each.get("dns01RecursiveNameserversOnly") is True for each in told)
 
 
 def _public(cluster: Cluster) -> Identity:
