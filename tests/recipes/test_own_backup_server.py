@@ -1,8 +1,10 @@
 """A Proxmox Backup Server of the lab's own: its datastore, who may write into it, its jobs."""
 
+import copy
 import os
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -176,6 +178,30 @@ def test_a_token_has_no_more_than_its_user():
     assert server.privileges("pve@pbs!node", "house") == set()
     assert bench.stops() == ("", "")
     assert server.privileges("pve@pbs!node", "house") == {"backup"}
+
+
+@pytest.mark.parametrize(
+    ("whose", "stops_at", "words"),
+    [
+        ("pve@pbs!node", "token-pve-pbs-node", "it has expired on 20"),
+        ("pve@pbs", "user-pve-pbs", "user pve@pbs has expired on 20"),
+    ],
+)
+def test_a_token_or_its_user_that_has_expired_is_told_as_that(whose, stops_at, words):
+    bench, _, server = bench_of()
+    assert bench.stops() == ("", "")
+    row = (server.known if "!" in whose else server.users)[whose]
+    row["expire"] = int(bench.world.clock.now()) + 86_400
+    assert bench.stops() == ("", "")
+    bench.world.clock.sleep(2 * 86_400)
+    step, said = bench.stops()
+    assert step == stops_at
+    assert words in said
+    alone = copy.copy(bench)
+    alone.steps = tuple(replace(s, needs=()) for s in bench.steps if s.name == "storage-pbs")
+    assert "does not let pve in" in alone.stops()[1]
+    row["expire"] = 0
+    assert bench.stops() == ("", "")
 
 
 def test_without_the_token_a_person_is_asked_and_nothing_of_it_is_sent():

@@ -8,11 +8,13 @@ Sources: proxmox-backup 3.2.4, src/api2/access/{user,acl}.rs, pbs-config/src/cac
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from homelab_lib.answers import Shape
 from homelab_lib.control import mark
 from homelab_lib.control.backup_server.manager import changing, listed
+from homelab_lib.control.clock import clock_s
 from homelab_lib.runbook.resource import Change, Diff, Host
 
 ROLE = "DatastoreBackup"
@@ -47,15 +49,19 @@ class BackupUser:
     def observe(self, host: Host) -> dict[str, Any] | None:
         rows = listed(host, "user", "list", shape=_USERS)
         row = next((each for each in rows if each["userid"] == self.user), None)
-        return None if row is None else {"enabled": row.get("enable", True)}
+        return None if row is None else {"is": _state(row, clock_s(host))}
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
             call = changing("user", "create", self.user, "--comment", mark.text(self.lab))
             undo = f"proxmox-backup-manager user remove {self.user}"
             return Diff((Change(f"make user {self.user}, without a password", call, undo=undo),))
-        if not observed["enabled"]:
-            return Diff(conflict=f"user {self.user} was switched off, and stays so: say why not")
+        if observed["is"]:
+            return Diff(
+                conflict=f"user {self.user} {observed['is']}, and stays so: his tokens let nobody "
+                "in. On the server: proxmox-backup-manager user update "
+                f"{self.user} --enable true --expire 0"
+            )
         return Diff()
 
 
@@ -115,8 +121,9 @@ class MayBackUp:
         )
 
 
-def tokens(host: Host, user: str) -> dict[str, bool]:
-    """A user's tokens, and whether each is good; nobody has any who is not there.
+def tokens(host: Host, user: str) -> dict[str, str]:
+    """A user's tokens, and why each lets nobody in: empty where it does. Nobody has any who is not
+    there.
 
     Parameters
     ----------
@@ -124,4 +131,15 @@ def tokens(host: Host, user: str) -> dict[str, bool]:
         The server, and whose: ``pve@pbs``.
     """
     rows = listed(host, "user", "list-tokens", user, shape=_TOKENS)
-    return {row["tokenid"]: row.get("enable", True) for row in rows}
+    now_s = clock_s(host)
+    return {row["tokenid"]: _state(row, now_s) for row in rows}
+
+
+def _state(row: dict[str, Any], now_s: float) -> str:
+    """Why a user or a token is not good any more; 0 is never: `is_active_auth_id`."""
+    if not row.get("enable", True):
+        return "was switched off"
+    expires_s = row.get("expire", 0)
+    if 0 < expires_s <= now_s:
+        return f"has expired on {datetime.fromtimestamp(expires_s, UTC):%Y-%m-%d}"
+    return ""

@@ -175,8 +175,8 @@ def _access(
 
     def verify(ctx: Context) -> Check:
         known = tokens(ctx.host(host), user)
-        says = "it is not" if token not in known else "it is" if known[token] else "switched off"
-        return Check(f"token {token} is known to {host}", known.get(token, False), says)
+        says = "it is not" if token not in known else f"it {known[token] or 'is'}"
+        return Check(f"token {token} is known to {host}", known.get(token) == "", says)
 
     yield Step(
         f"token-{end}",

@@ -43,7 +43,7 @@ class Server:
     datastores: dict[str, dict[str, Archive]] = field(default_factory=dict)
     tokens: dict[str, str | None] = field(default_factory=dict)
 
-    def refuses(self, user: str, secret: str) -> bool:
+    def refuses(self, user: str, secret: str, now_s: float) -> bool:
         """Whether it lets somebody in by a secret."""
         return user not in self.tokens or self.tokens[user] not in (None, secret)
 
@@ -79,7 +79,7 @@ def why_not(node: ProxmoxNode, store: Store) -> str:
         return f"{begin}fingerprint '{server.fingerprint.upper()}' not verified, abort!"
     user = str(options.get("username", "root@pam"))
     secret = node.files.text(f"{KEYS}/{name}.pw").strip()
-    if server.refuses(user, secret):
+    if server.refuses(user, secret, node.now_s()):
         return f"{begin}401 Unauthorized"
     wanted = str(options.get("datastore"))
     if wanted not in server.shown_to(user):

@@ -1,7 +1,7 @@
 """Whom a Proxmox Backup Server knows, and what each may do.
 
-Sources: proxmox-backup 3.2.4, pbs-config/src/{acl,user,cached_user_info}.rs. Not here: that a user
-or a token expires, and groups, which the real one does not support either.
+Sources: proxmox-backup 3.2.4, pbs-config/src/{acl,user,cached_user_info}.rs. Not here: groups,
+which the real one does not support either.
 """
 
 from dataclasses import dataclass, field
@@ -41,11 +41,15 @@ class Access(Server):
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
     acl: list[dict[str, Any]] = field(default_factory=list)
 
-    def refuses(self, user: str, secret: str) -> bool:
-        """A token is good as long as it is known, and its user is there and switched on."""
+    def refuses(self, user: str, secret: str, now_s: float) -> bool:
+        """A token is good as long as it is known, its user is there, and both are switched on and
+        have not expired."""
         owner = self.user(user.partition("!")[0]) or {"enable": False}
-        good = self.known.get(user, {"enable": False}).get("enable", True)
-        return not (good and owner.get("enable", True)) or super().refuses(user, secret)
+        both = (owner, self.known.get(user, {"enable": False}))
+        active = [
+            each.get("enable", True) and not 0 < each.get("expire", 0) <= now_s for each in both
+        ]
+        return not all(active) or super().refuses(user, secret, now_s)
 
     def user(self, name: str) -> dict[str, Any] | None:
         """Who is known by a name, as he is listed; root is, without being entered."""
