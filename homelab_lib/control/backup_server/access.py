@@ -49,7 +49,7 @@ class BackupUser:
     def observe(self, host: Host) -> dict[str, Any] | None:
         rows = listed(host, "user", "list", shape=_USERS)
         row = next((each for each in rows if each["userid"] == self.user), None)
-        return None if row is None else {"is": _state(row, clock_s(host))}
+        return None if row is None else {"is": _state(row, host)}
 
     def diff(self, observed: dict[str, Any] | None) -> Diff:
         if observed is None:
@@ -131,15 +131,14 @@ def tokens(host: Host, user: str) -> dict[str, str]:
         The server, and whose: ``pve@pbs``.
     """
     rows = listed(host, "user", "list-tokens", user, shape=_TOKENS)
-    now_s = clock_s(host)
-    return {row["tokenid"]: _state(row, now_s) for row in rows}
+    return {row["tokenid"]: _state(row, host) for row in rows}
 
 
-def _state(row: dict[str, Any], now_s: float) -> str:
+def _state(row: dict[str, Any], host: Host) -> str:
     """Why a user or a token is not good any more; 0 is never: `is_active_auth_id`."""
     if not row.get("enable", True):
         return "was switched off"
     expires_s = row.get("expire", 0)
-    if 0 < expires_s <= now_s:
+    if expires_s > 0 and expires_s <= clock_s(host):
         return f"has expired on {datetime.fromtimestamp(expires_s, UTC):%Y-%m-%d}"
     return ""
