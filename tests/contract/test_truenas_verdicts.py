@@ -33,7 +33,7 @@ EXPLAINED = {
     "the method wants more than the form does": r"required|Enter either|Must specify at least",
     "the method looks at what the form lets through": r"invalid|Invalid|Only values|not valid for|"
     r"multiple of|appear to be|Cannot contain|must contain|should be a child|must reside|full name|"
-    r"must start with|"
+    r"must start with|Only one of|"
     r"Timezone not known|valid ip address|cannot set property|at least \d|not recommended",
     "SMB wants a password": r"Password authentication must be enabled",
 }

@@ -216,10 +216,13 @@ def _composed(data: Row, place: str) -> Row:
         says = "Only one of these fields should be provided"
         raise ValidationErrors.one(f"{place}.custom_compose_config_string", says)
     try:
-        document: Row = whole or yaml.safe_load(text)
+        document = whole or yaml.safe_load(text)
     except yaml.YAMLError:
         says = "Invalid YAML provided"
         raise ValidationErrors.one(f"{place}.custom_compose_config_string", says) from None
+    if not isinstance(document, dict):
+        says = "Invalid compose configuration: top-level object must be a mapping"
+        raise ValidationErrors.one(f"{place}.custom_compose_config_string", says)
     return document
 
 

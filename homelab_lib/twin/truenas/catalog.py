@@ -46,13 +46,17 @@ CATALOG = {
 def composed(values: Mapping[str, Any]) -> list[int]:
     """The host's ports on which the containers of a document of Compose listen that are in the
     host's own network, by what exporters and web servers of Prometheus's are told."""
-    return [
-        int(word.rpartition(":")[2])
-        for service in values.get("services", {}).values()
-        if service.get("network_mode") == "host"
-        for word in service.get("command", ())
-        if word.startswith("--web.listen-address=")
-    ]
+    services = values.get("services")
+    found = []
+    for service in services.values() if isinstance(services, Mapping) else ():
+        if not isinstance(service, Mapping) or service.get("network_mode") != "host":
+            continue
+        told = service.get("command")
+        for word in told if isinstance(told, list) else ():
+            head, _, port = str(word).rpartition(":")
+            if head.startswith("--web.listen-address=") and port.isdecimal():
+                found.append(int(port))
+    return found
 
 
 def published(values: Mapping[str, Any]) -> dict[str, int]:

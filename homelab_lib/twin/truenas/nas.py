@@ -239,7 +239,7 @@ class TrueNas(Appliance):
     def ports_of(self, app: Row) -> list[int]:
         """The host's ports that an app takes."""
         values = self.app_values.get(app["id"], {})
-        return [*published(values).values(), *(composed(values) if app["custom_app"] else ())]
+        return composed(values) if app["custom_app"] else list(published(values).values())
 
     def open_ports(self, app: Row) -> None:
         """Have an app answer at its ports for as long as it runs."""
