@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from homelab_lib.answers import SCALAR, Shape
+from homelab_lib.answers import SCALAR, Shape, whole
 from homelab_lib.control import mark
 from homelab_lib.control.truenas.family import Family, Field, Values
 from homelab_lib.control.truenas.midclt import Release, call, changing
@@ -143,7 +143,7 @@ def lent(host: str, lab: str, release: Release, target_row: int, lun: int, exten
 _VOLUMES: Shape = [
     {
         "type": str,
-        "volsize?": {"rawvalue?": SCALAR},
+        "volsize?": {"rawvalue?": (whole, None)},
         "comments?": {"value?": SCALAR, "source?": str},
     }
 ]
@@ -182,7 +182,7 @@ class Volume:
         comments = rows[0].get("comments", {})
         return {
             "type": rows[0]["type"],
-            "size": int(rows[0].get("volsize", {}).get("rawvalue") or 0),
+            "size": rows[0].get("volsize", {}).get("rawvalue") or 0,
             "comments": str(comments.get("value", "")) if comments.get("source") == "LOCAL" else "",
         }
 
