@@ -12,6 +12,7 @@ from homelab_lib.recipes.graphics import passthrough
 from homelab_lib.twin.proxmox.boot_loader import CMDLINE, PIN
 from homelab_lib.twin.proxmox.container import Container as Running
 from homelab_lib.twin.proxmox.pools import ZPool
+from homelab_lib.twin.proxmox.storage import Store
 from recipes.bench import Bench, Plugged
 from standing import differences
 
@@ -108,6 +109,14 @@ def test_a_card_that_has_another_place_after_the_restart_is_named_by_that():
     assert there.stops() == ("", "")
     [place] = node.mappings["gpu-red"]["map"]
     assert "path=0000:09:00," in place
+
+
+def test_a_storage_of_another_machine_may_be_away_after_the_restart():
+    """That may be a guest of this very node, which starts only now."""
+    there = bench()
+    far = Store("far", "nfs", ["backup"], "/mnt/pve/far", 10**12, active=False)
+    node_of(there).stores["far"] = far
+    assert there.stops() == ("", "")
 
 
 def test_what_needs_no_setting_needs_no_restart():
@@ -326,7 +335,7 @@ MISTAKES = {
         "after the restart with other settings", "go to its console", "Take the pinned kernel",
         "a network card may have another name")),
     "storage gone after the restart": (without_a_storage_after_it, "boot", (
-        "the storages of pve are active: not local-zfs",)),
+        "the storages of hyper are there: not active: local-zfs",)),
     "pool half gone after the restart": (with_half_a_pool_after_it, "boot", (
         "the pools of pve are ONLINE: rpool is DEGRADED", "zpool status -v")),
     "network card of another name after the restart": (

@@ -1,4 +1,4 @@
-"""What a Proxmox node has to have back after a restart, beside its cards."""
+"""What a Proxmox node has to have back after a restart, beside its cards, guests and storages."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,13 @@ from homelab_lib.lab.host import Host as Described
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check
 
-_STORAGES: Shape = [{"storage": str, "enabled?": (int, bool, str), "active?": (int, bool, str)}]
 _POOLS: Shape = [{"name": str, "health": str}]
 _LINKS: Shape = [{"ifname": str}]
 _IP = ("ip", "-j", "link", "show")
-_NO = (None, 0, "0", False)
 
 
 def whole(host: Host, node: str, described: Described) -> Iterator[Check]:
-    """Its pools, its storages, and its network cards under the names that they had.
+    """Its pools, and its network cards under the names that they had.
 
     Parameters
     ----------
@@ -30,11 +28,6 @@ def whole(host: Host, node: str, described: Described) -> Iterator[Check]:
     sick = [f"{row['name']} is {row['health']}" for row in pools if row["health"] != "ONLINE"]
     says = "; ".join(sick) + "; see zpool status -v" if sick else f"{len(pools)} of them"
     yield Check(f"the pools of {node} are ONLINE", not sick, says)
-    rows = api(host, f"/nodes/{node}/storage", shape=_STORAGES)
-    used = [row for row in rows if row.get("enabled", 1) not in _NO]
-    off = [row["storage"] for row in used if row.get("active") in _NO]
-    says = f"not {', '.join(off)}; see pvesm status" if off else f"{len(used)} of them"
-    yield Check(f"the storages of {node} are active", not off, says)
     said = answers.expected(host.json(*_IP), _LINKS, host=host.name, line=" ".join(_IP))
     there = {row["ifname"] for row in said}
     wanted = [port.interface for port in described.ports.values() if port.interface]

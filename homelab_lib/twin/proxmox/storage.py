@@ -18,6 +18,9 @@ FOLDERS = {
 FILES = ("dir", "btrfs", "nfs", "cifs", "cephfs")
 """Kinds that keep files in folders."""
 _THIN = (*FILES, "lvmthin", "rbd")
+_SHARED = ("iscsi", "nfs", "cifs", "rbd", "cephfs", "iscsidirect", "zfs", "drbd", "pbs")
+"""Kinds that Proxmox takes for shared whatever is said of them (`@SHARED_STORAGE` of its
+`PVE::Storage::Plugin`)."""
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "": 1}
 _OF_A_GUEST = re.compile(r"(?:^|/)(?:vm|base|subvol|basevol)-(\d+)-[^/]*$")
 
@@ -114,7 +117,7 @@ class Store:
             "content": ",".join(self.content),
             "active": int(self.active and self.enabled),
             "enabled": int(self.enabled),
-            "shared": int(str(self.options.get("shared", "0")) == "1"),
+            "shared": int(self.kind in _SHARED or str(self.options.get("shared", "0")) == "1"),
         }
         if not row["active"]:
             return row | {"total": 0, "used": 0, "avail": 0}
