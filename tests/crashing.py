@@ -4,6 +4,10 @@ Before each step this process forks once for every point of that step that is to
 copy has its own twin, its own time and its own journal; something goes wrong at the point, the same
 command is given again until it gets to its end, and the lab is compared with one that nothing has
 disturbed. So what comes before a step is rehearsed once, and not for each point.
+
+What comes after it hangs on how the lab stands. So a copy goes on to the end only where, left alone
+for a while after its step, the lab stands otherwise than the undisturbed one does; a share of them
+goes on all the same, and CI's sample.
 """
 
 import hashlib
@@ -56,6 +60,8 @@ READ_KIND = "read-lost"
 
 _TRIES = 6
 _HANGS_S = 900
+_QUIET_S = 1200.0
+"""Longer than any undo's timer [s]."""
 _SHOWN_CHARACTERS = 400
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ANY_ID = re.compile(rf"{_UUID.pattern}|\b[0-9a-f]{{64}}\b")  # restic's come of a moment, too
@@ -223,6 +229,25 @@ class Wire:
         self.faults = [arm("cut-before", pattern, machine=host, nth=nth) for nth in (1, 2)]
 
 
+@dataclass
+class Undisturbed:
+    """What a run leaves that nothing has disturbed.
+
+    Parameters
+    ----------
+    trips
+        All that it asked and did.
+    state
+        The lab at its end.
+    after
+        How the lab stands if it is left alone after a step.
+    """
+
+    trips: list[Trip]
+    state: Any
+    after: dict[str, Any]
+
+
 def _same_place(a: Trip, b: Trip) -> bool:
     return (a.step, a.host, a.nth, a.changes) == (b.step, b.host, b.nth, b.changes)
 
@@ -240,13 +265,18 @@ class Site:
         For journals, and for what copies have to say.
     jobs
         How many copies may be at work at a time.
+    whole
+        Of how many copies one goes on to the end, however the lab stands.
     """
 
-    def __init__(self, lab: Lab, target: TwinTarget, folder: Path, jobs: int = 1) -> None:
+    def __init__(
+        self, lab: Lab, target: TwinTarget, folder: Path, jobs: int = 1, whole: int = 1
+    ) -> None:
         self.lab = lab
         self.target = target
         self.folder = folder
         self.jobs = jobs
+        self.whole = whole
         self.known_reads: set[str] = set()
         self._running: dict[int, tuple[Point | None, Path]] = {}
         self._threads = threading.active_count()
@@ -305,8 +335,8 @@ class Site:
         book = runbook(self.lab, named.phase, self.target.public_key, named.part)
         begun = time.monotonic()
         self._closed()
-        undisturbed, trips = self._alone(lambda: self._undisturbed(book))
-        every = points_of(trips, self.known_reads)
+        undisturbed = self._alone(lambda: self._undisturbed(book))
+        every = points_of(undisturbed.trips, self.known_reads)
         chosen = choose(every)
         journal = self.folder / f"{named.name}.jsonl"
         proof = Proof(named.name, len(every), 0)
@@ -315,9 +345,12 @@ class Site:
         for step in book.names:
             for point in chosen:
                 if point.trip.step == step:
+                    whole = proof.tried % self.whole == 0
                     self._fork(
                         point,
-                        lambda p=point: self._disturbed(book, engine, wire, p, undisturbed),
+                        lambda p=point, w=whole: self._disturbed(
+                            book, engine, wire, p, undisturbed, w
+                        ),
                         proof,
                     )
             wire.fleet = self._opened().link
@@ -328,7 +361,7 @@ class Site:
             self._reap(proof)
         proof.failed += [
             f"two runs that nothing disturbed differ: {line}"
-            for line in _otherwise(self._state(), undisturbed)
+            for line in _otherwise(self._state(), undisturbed.state)
         ]
         proof.took_s = time.monotonic() - begun
         return proof
@@ -352,17 +385,30 @@ class Site:
                 }
         return _settled(state)
 
-    def _undisturbed(self, book: Runbook) -> tuple[Any, list[Trip]]:
+    def _left_alone(self) -> Any:
+        """How the lab stands once all that is due soon has happened."""
+        self.target.clock.sleep(_QUIET_S)
+        return self._state()
+
+    def _undisturbed(self, book: Runbook) -> Undisturbed:
         self._opened()
         wire = self._wire()
         engine = self._engine(book, wire, self.folder / f"undisturbed-{book.name}.jsonl")
+        after = {}
         for name in book.names:
             wire.begin(name)
             engine.run_step(name)
-        return self._state(), wire.trips
+            after[name] = self._alone(self._left_alone)
+        return Undisturbed(wire.trips, self._state(), after)
 
     def _disturbed(
-        self, book: Runbook, engine: Engine, wire: Wire, point: Point, undisturbed: Any
+        self,
+        book: Runbook,
+        engine: Engine,
+        wire: Wire,
+        point: Point,
+        undisturbed: Undisturbed,
+        whole: bool,
     ) -> list[str]:
         """What is otherwise after something went wrong there, and the same command again."""
         own = self.folder / f"copy-{os.getpid()}.jsonl"
@@ -375,9 +421,16 @@ class Site:
         memory._file = own
         wire.fleet = self._opened().link
         wire.point = point
-        names = book.names[book.names.index(point.trip.step) :]
+        step = point.trip.step
+
+        def as_undisturbed(done: str) -> bool:
+            if whole or done != step:
+                return False
+            return not _otherwise(self._left_alone(), undisturbed.after[step])
+
+        names = book.names[book.names.index(step) :]
         try:
-            error = self._run(engine, wire, names)
+            error, early = self._run(engine, wire, names, as_undisturbed)
             missed = [each for each in wire.faults[:1] if each.match and not each.struck]
             if wire.point is not None or missed:
                 return [f"nothing went wrong there; {error or 'it came to its end'}"]
@@ -390,8 +443,9 @@ class Site:
                 self._by_hand(error)
                 self.target.clock.sleep(60.0)  # nobody types faster
                 wire = self._wire()
-                error = self._run(self._engine(book, wire, own), wire, book.names)
-            return _otherwise(self._state(), undisturbed)
+                again = self._engine(book, wire, own)
+                error, early = self._run(again, wire, book.names, as_undisturbed)
+            return [] if early else _otherwise(self._state(), undisturbed.state)
         finally:
             own.unlink(missing_ok=True)
 
@@ -403,20 +457,29 @@ class Site:
             for place in [place for place, each in held.items() if not each.begun]:
                 del held[place]
 
-    def _run(self, engine: Engine, wire: Wire, names: Sequence[str]) -> BaseException | None:
+    def _run(
+        self,
+        engine: Engine,
+        wire: Wire,
+        names: Sequence[str],
+        enough: Callable[[str], bool],
+    ) -> tuple[BaseException | None, bool]:
+        """What stopped it, and whether it was enough before the end."""
         try:
             for name in names:
                 wire.begin(name)
                 engine.run_step(name)
+                if enough(name):
+                    return None, True
         except (HomelabError, Killed) as error:
-            return error
-        return None
+            return error, False
+        return None, False
 
     # ----------------------------------------------------------------- copies
 
     def _alone(self, work: Callable[[], Any]) -> Any:
         """What work gives that a copy does."""
-        says = self.folder / "said"
+        says = self.folder / f"said-{os.getpid()}"
         pid = _copy(work, says)
         os.waitpid(pid, 0)
         said = pickle.loads(says.read_bytes())

@@ -24,6 +24,8 @@ BOOKS = (
 )
 SAMPLED = 5
 """How many points of a runbook CI takes."""
+WHOLE = 20
+"""Where all are taken, of how many one goes on to the runbook's end however the lab stands."""
 
 
 class Walk:
@@ -34,7 +36,8 @@ class Walk:
         self.lab = load_lab()
         self.books = [each.name for each in earlier(self.lab, None)]
         jobs = 1 if share == "sample" else int(os.environ.get("HOMELAB_JOBS", os.cpu_count() or 1))
-        self.site = Site(self.lab, TwinTarget.before_phase(self.lab, 1), folder, jobs)
+        whole = 1 if share == "sample" else WHOLE
+        self.site = Site(self.lab, TwinTarget.before_phase(self.lab, 1), folder, jobs, whole)
 
     def choose(self, book):
         """Of a runbook's points, those that are tried: the same every time."""
