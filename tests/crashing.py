@@ -10,6 +10,7 @@ for a while after its step, the lab stands otherwise than the undisturbed one do
 goes on all the same, and CI's sample.
 """
 
+import gc
 import hashlib
 import os
 import pickle
@@ -577,6 +578,7 @@ class Proof:
 
 def _copy(work: Callable[[], Any], says: Path) -> int:
     """A copy of this process that does some work, says what came of it, and is gone."""
+    gc.freeze()  # it need not copy what its search for garbage would only look at
     pid = os.fork()
     if pid:
         return pid
