@@ -133,6 +133,7 @@ ip link add e1 type veth peer name e2
 ip link set e1 master br0 up
 ip link set e2 up
 ip link set br0 up
+n=0; until ip -o link show br0 | grep -q LOWER_UP || [ $n = 200 ]; do n=$((n+1)); sleep 0.02; done
 ip addr add 10.0.0.5/24 brd + dev br0
 ip route add default via 10.0.0.1
 """
