@@ -78,6 +78,8 @@ _BY_CHANCE = (
     "/files//conf/backup/",  # a firewall's own history, one for each time that something was saved
     "/files//var/lib/homelab/answers/",  # what a document's question was answered, with its ids
     "/files//var/lib/homelab/drills/",  # when a drill was held, and of which copy
+    "/files//var/lib/rancher/k3s/storage/pvc-",  # which node has a pod and its claim
+    "/kept/open-webui",
 )
 
 

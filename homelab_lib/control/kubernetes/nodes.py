@@ -136,7 +136,9 @@ class RuntimeFound:
             for line in said.splitlines()
             for quote in ("", "'", '"')
         )
-        return {"known": there, "restarted": bool(host.sent(self.name))}
+        # What nobody heard of may never have come, and is asked for by its unit.
+        restarted = bool(host.sent(self.name)) and not host.begun(self.name)
+        return {"known": there, "restarted": restarted}
 
     def diff(self, observed: dict[str, bool]) -> Diff:
         if observed["known"]:

@@ -38,7 +38,9 @@ class CardDriver:
             "loaded": self.module in {line.split()[0] for line in listed if line.strip()},
             "kernel": kernel,
             "fits": host.read(*words, ok=(0, 1)).exit_status == 0,
-            "restarted": any("reboot" in line for line in host.sent(self.name)),
+            # What nobody heard of may never have come, and is looked for and sent again.
+            "restarted": any("reboot" in line for line in host.sent(self.name))
+            and not host.begun(self.name),
         }
 
     def diff(self, observed: dict[str, Any]) -> Diff:

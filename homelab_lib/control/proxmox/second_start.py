@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
 from homelab_lib.control.proxmox.guest import guest_output
@@ -95,7 +96,7 @@ class _Guest:
     def _tool(self) -> str:
         return {"lxc": "pct", "qemu": "qm"}[self.kind]
 
-    def observe(self, host: Host) -> str:
+    def observe(self, host: Host) -> Any:
         return str(api(host, f"{self._path}/current", shape=STATUS)["status"])
 
 
@@ -131,6 +132,40 @@ class GuestOn(_Guest):
         undo = f"{self._tool} shutdown {self.vmid}"
         what, starts = f"start {self.guest_name} again", self.guest_name
         return Diff((Change(what, call, undo=undo, detached=True, starts=starts),))
+
+
+@dataclass(frozen=True)
+class GuestBack(_Guest):
+    """One that runs again where it was taken down while cards were given or tried, and whoever did
+    that never came to bring it up.
+
+    What somebody else has shut down stays so.
+    """
+
+    @property
+    def name(self) -> str:
+        return f"{self._itself} back"
+
+    def observe(self, host: Host) -> dict[str, Any]:
+        status = api(host, f"{self._path}/current", shape=STATUS)["status"]
+        config = api(host, f"{self._path.removesuffix('status')}config", shape=CONFIG)
+        given = bool(host.sent(f"cards of {self._itself}"))
+        # Until its card came back once, it does not start with its node.
+        left = given and str(config.get("onboot", "0")) != "1"
+        down = len(host.sent(f"{self._itself} off"))
+        ups = [f"{self._itself} on", self.name]
+        # What nobody heard of may never have come.
+        up = sum(len(host.sent(name)) - host.begun(name) for name in ups)
+        ours = left or down > up
+        return {"status": str(status), "ours": ours}
+
+    def diff(self, observed: dict[str, Any]) -> Diff:
+        if observed["status"] == "running" or not observed["ours"]:
+            return Diff()
+        call = change(self._tool, "start", str(self.vmid), sudo=True, timeout_s=ON_S)
+        undo = f"{self._tool} shutdown {self.vmid}"
+        what = f"start {self.guest_name}, which was taken down and not brought up again"
+        return Diff((Change(what, call, undo=undo, detached=True, starts=self.guest_name),))
 
 
 def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:

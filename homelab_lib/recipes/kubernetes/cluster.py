@@ -20,6 +20,7 @@ from homelab_lib.control.linux import Download, File
 from homelab_lib.errors import BadParameter
 from homelab_lib.lab import Lab
 from homelab_lib.lab.compute import Cluster
+from homelab_lib.recipes.graphics.brought_back import brought_back
 from homelab_lib.runbook.resource import Resource
 from homelab_lib.runbook.step import Check, Context, Measurement, Step, Wanted
 
@@ -97,30 +98,36 @@ def grow(
     phase = max(lab.vms[name].phase or 0 for name in joining)
     before = [name for name in cluster.agents if (lab.vms[name].phase or 0) <= phase]
     nodes = Nodes(lab, cluster.model_copy(update={"agents": tuple(before)}), tuple(joining))
+
+    def join(ctx: Context) -> Iterator[Wanted]:
+        yield from brought_back(lab, [name for name in nodes.cluster.vms if name not in joining])
+        yield from nodes.agents(ctx)
+
     return Step(
         f"agents{end}",
         f"Join {', '.join(joining)} to cluster {cluster.name}",
         why="The cluster is there already, and stays as it is. Each new worker gets its token in a "
         "file that only root can read, and joins.",
         needs=machines,
-        ensure=nodes.agents,
+        ensure=join,
         check=nodes.nodes_ready,
         measure=nodes.capacity,
     )
 
 
-def look(cluster: Cluster, end: str) -> Step:
+def look(lab: Lab, cluster: Cluster, end: str) -> Step:
     """A look at a cluster that is there already, and stays as it is.
 
     Parameters
     ----------
-    cluster
+    lab, cluster
         What is described.
     end
         What the step's name ends with.
     """
 
     def ready(ctx: Context) -> Iterator[Wanted]:
+        yield from brought_back(lab, cluster.vms)
         yield NodesReady(cluster.first_server, cluster.vms, cluster.version)
 
     return Step(

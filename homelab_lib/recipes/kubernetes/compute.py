@@ -61,7 +61,7 @@ def steps(lab: Lab, phase: int, public_key_of: Callable[[str], str]) -> Iterator
     looked_at = _stood_on(lab, phase)
     for each in looked_at:
         alone = len(clusters) + len(looked_at) == 1
-        yield cluster.look(each, "" if alone else f"-{each.name}")
+        yield cluster.look(lab, each, "" if alone else f"-{each.name}")
 
 
 def _so_far(lab: Lab, each: Cluster) -> Cluster:
