@@ -64,8 +64,8 @@ class Dataset:
 
     own: dict[str, str] = field(default_factory=dict)
     mounted: bool = True
-    made_s: float = 0.0
-    scrubbed_s: float | None = None
+    made_s: float = field(default=0.0, compare=False)  # two are the same whenever they were made
+    scrubbed_s: float | None = field(default=None, compare=False)
     state: str = "ONLINE"
 
 
