@@ -252,7 +252,11 @@ class Undisturbed:
 
 
 def _same_place(a: Trip, b: Trip) -> bool:
-    return (a.step, a.host, a.nth, a.changes) == (b.step, b.host, b.nth, b.changes)
+    """Changes are counted. How often is asked hangs on how long something takes: a read is the
+    first of its kind."""
+    if (a.step, a.host, a.changes) != (b.step, b.host, b.changes):
+        return False
+    return a.nth == b.nth if a.changes else a.shapes == b.shapes
 
 
 class Site:
