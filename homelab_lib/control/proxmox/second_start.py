@@ -1,10 +1,12 @@
 """VMs whose cards have to come back when they start again, and what is off meanwhile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from homelab_lib.control.proxmox.api import CONFIG, STATUS, api, changing, follow_task
+from homelab_lib.control import mark
+from homelab_lib.control.proxmox import options as opts
+from homelab_lib.control.proxmox.api import CONFIG, GUESTS, STATUS, api, changing, follow_task
 from homelab_lib.control.proxmox.guest import guest_output
 from homelab_lib.control.proxmox.made_guest import KINDS
 from homelab_lib.control.proxmox.starting import OFF_S, ON_S, gone, off_and_on, trouble
@@ -99,6 +101,11 @@ class _Guest:
     def observe(self, host: Host) -> Any:
         return str(api(host, f"{self._path}/current", shape=STATUS)["status"])
 
+    def _started(self, what: str) -> Diff:
+        call = change(self._tool, "start", str(self.vmid), sudo=True, timeout_s=ON_S)
+        undo = f"{self._tool} shutdown {self.vmid}"
+        return Diff((Change(what, call, undo=undo, detached=True, starts=self.guest_name),))
+
 
 @dataclass(frozen=True)
 class GuestOff(_Guest):
@@ -128,10 +135,7 @@ class GuestOn(_Guest):
     def diff(self, observed: str) -> Diff:
         if observed == "running":
             return Diff()
-        call = change(self._tool, "start", str(self.vmid), sudo=True, timeout_s=ON_S)
-        undo = f"{self._tool} shutdown {self.vmid}"
-        what, starts = f"start {self.guest_name} again", self.guest_name
-        return Diff((Change(what, call, undo=undo, detached=True, starts=starts),))
+        return self._started(f"start {self.guest_name} again")
 
 
 @dataclass(frozen=True)
@@ -139,33 +143,45 @@ class GuestBack(_Guest):
     """One that runs again where it was taken down while cards were given or tried, and whoever did
     that never came to bring it up.
 
-    What somebody else has shut down stays so.
+    What somebody else has shut down stays so, and nobody is asked of a guest that we never touched.
+
+    Parameters
+    ----------
+    lab
+        The lab whose mark it has.
     """
+
+    lab: str = field(kw_only=True)
 
     @property
     def name(self) -> str:
         return f"{self._itself} back"
 
     def observe(self, host: Host) -> dict[str, Any]:
-        status = api(host, f"{self._path}/current", shape=STATUS)["status"]
-        config = api(host, f"{self._path.removesuffix('status')}config", shape=CONFIG)
         given = bool(host.sent(f"cards of {self._itself}"))
-        # Until its card came back once, it does not start with its node.
-        left = given and str(config.get("onboot", "0")) != "1"
         down = len(host.sent(f"{self._itself} off"))
         ups = [f"{self._itself} on", self.name]
         # What nobody heard of may never have come.
-        up = sum(len(host.sent(name)) - host.begun(name) for name in ups)
-        ours = left or down > up
-        return {"status": str(status), "ours": ours}
+        taken = down > sum(len(host.sent(name)) - host.begun(name) for name in ups)
+        if not (given or taken) or not self._is_here(host):
+            return {"status": "", "ours": False}
+        status = super().observe(host)
+        config = api(host, f"{self._path.removesuffix('status')}config", shape=CONFIG)
+        marked = mark.tag(self.lab) in opts.tags(str(config.get("tags", "")))
+        # Until its card came back once, it does not start with its node.
+        left = given and str(config.get("onboot", "0")) != "1"
+        return {"status": status, "ours": marked and (left or taken)}
+
+    def _is_here(self, host: Host) -> bool:
+        """Somebody may have moved it, or taken it away."""
+        rows = api(host, "/cluster/resources", "--type", "vm", shape=GUESTS)
+        here = (self.node, self.kind, self.vmid)
+        return any((row.get("node"), row.get("type"), row.get("vmid")) == here for row in rows)
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["status"] == "running" or not observed["ours"]:
             return Diff()
-        call = change(self._tool, "start", str(self.vmid), sudo=True, timeout_s=ON_S)
-        undo = f"{self._tool} shutdown {self.vmid}"
-        what = f"start {self.guest_name}, which was taken down and not brought up again"
-        return Diff((Change(what, call, undo=undo, detached=True, starts=self.guest_name),))
+        return self._started(f"start {self.guest_name}, which was taken down and not brought up")
 
 
 def _sees_its_cards(vm: SecondStart) -> Callable[[Host, Result], Progress]:

@@ -19,4 +19,6 @@ def brought_back(lab: Lab, names: Iterable[str]) -> Iterator[Wanted]:
     vms = [lab.vms[name] for name in names]
     driven = [vm for vm in vms if lab.hosts[vm.host].ssh is not None]
     if driven:
-        yield [GuestBack(vm.host, node(lab, vm.host), vm.vmid, vm.name) for vm in driven]
+        yield [
+            GuestBack(vm.host, node(lab, vm.host), vm.vmid, vm.name, lab=lab.name) for vm in driven
+        ]
