@@ -126,6 +126,22 @@ class Bench:
                 return step.name, " ".join(str(error).split())
         return "", ""
 
+    def ends_as(self, whole):
+        """Cut off before and after each of its changes, it comes to its end, as a whole run does;
+        whether to the same is for the caller to compare."""
+        self.wire.cut = "before"
+        assert whole.stops() == ("", "")
+        tries = 0
+        while self.stops() != ("", ""):
+            tries += 1
+            assert tries <= 2 * len(whole.wire.sent)
+            self.wire.off.clear()
+            self.wire.cut = "before" if self.wire.cut == "after" else "after"
+            self.wire.through = tries // 2
+        assert tries > 1
+        self.wire.cut = ""
+        assert self.stops() == ("", "")
+
     def likeness(self):
         """The same steps on a twin that is seeded with what these machines say: a plan."""
 
