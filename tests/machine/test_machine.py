@@ -6,6 +6,7 @@ held against what happens; capacities against the model's, to the byte.
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -15,8 +16,15 @@ import pytest
 from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.models.zfs import Vdev, capacity
+from homelab_lib.recipes.hardware.parts import Parts
+from homelab_lib.runbook.engine import Engine
+from homelab_lib.runbook.journal import Journal
 from homelab_lib.runbook.proof import check
+from homelab_lib.runbook.sender import Sender
+from homelab_lib.runbook.step import Runbook
+from homelab_lib.secret import Mask
 from homelab_lib.session import run as session
+from homelab_lib.target.ssh import SshTarget
 from machine.image import PROGRAMS
 from machine.machine import machine
 
@@ -25,6 +33,7 @@ pytestmark = pytest.mark.machine
 LAB = "tests/machine/lab"
 SERIALS = [f"MACHINE{number:04}" for number in range(1, 7)]
 GIB = 2**30
+LARGER = {f"LARGE{size:04}{letter}": size * GIB for size in (20, 300) for letter in "ABC"}
 OPENZFS = (2, 3, 9)
 PASSWORD = "correct horse"
 FORGET = (
@@ -36,17 +45,20 @@ FORGET = (
 )
 MISSING = [
     package
-    for program, package in ({"qemu-system-x86_64": "qemu-system-x86"} | PROGRAMS).items()
+    for program, package in (
+        {"qemu-system-x86_64": "qemu-system-x86", "sgdisk": "gdisk"} | PROGRAMS
+    ).items()
     if shutil.which(program) is None
 ]
 
 
 @pytest.fixture(scope="module")
 def nas(tmp_path_factory):
-    """A machine with six disks and no pool, for the whole file."""
+    """A machine with six disks, six larger ones that stay nearly empty, and no pool; for the whole
+    file."""
     if MISSING:
         pytest.skip(f"this machine lacks {', '.join(MISSING)}")
-    with machine(tmp_path_factory.mktemp("nas"), dict.fromkeys(SERIALS, GIB)) as made:
+    with machine(tmp_path_factory.mktemp("nas"), dict.fromkeys(SERIALS, GIB) | LARGER) as made:
         yield made
 
 
@@ -154,6 +166,37 @@ def test_what_somebody_else_made_in_the_place_stops_it_before_anything_is_sent(t
     assert tank.says("cat /tank/files/photo") == "photos"
 
 
+def test_a_disk_that_is_gone_is_named_by_its_serial_number(nas, tmp_path, monkeypatch):
+    """Names such as sda move on; what the lab does not know does no harm."""
+    monkeypatch.setenv("HOMELAB_STATE", str(tmp_path / "state"))
+    blank(nas)
+    before = drives(nas)
+    nas.pull(SERIALS[1])
+    try:
+        nas.ssh(f"while [ -e {by_serial(nas, SERIALS[1:2])} ]; do sleep 0.2; done")
+        without = drives(nas)
+    finally:
+        nas.plug(SERIALS[1])
+        nas.ssh(f"until [ -e {by_serial(nas, SERIALS[1:2])} ]; do sleep 0.2; done")
+    again = drives(nas)
+    assert [each.holds for each in (before, without, again)] == [True, False, True]
+    assert f"missing: b ({SERIALS[1]});" in without.says
+
+
+def drives(nas):
+    """What the look at the machine's parts says of its drives."""
+    lab = load_lab(LAB)
+    target = SshTarget(lab, str(nas.folder / "ssh_config"), allow_changes=False)
+    mask, clock = Mask(), target.clock
+    sender = Sender(target.link, clock, Journal(None, mask=mask, wall=str), mask)
+    try:
+        engine = Engine(Runbook("look", "Look", ()), "verify", sender, target.trust, target.seal)
+        [found] = Parts(lab, lab.hosts["nas"])._drives(engine.host("nas"))
+        return found
+    finally:
+        target.close()
+
+
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_power_goes_in_the_middle_and_the_same_command_goes_on(tank, after):
     plan = planned(tank)
@@ -201,6 +244,37 @@ def test_a_pool_holds_what_the_model_says_to_the_byte(nas, layout, width, ashift
     nas.ssh("zpool destroy try")
     found = capacity([Vdev(layout, (GIB,) * width, ashift=ashift)], openzfs=OPENZFS)
     assert (size, used + free) == (found.size_bytes, found.usable_bytes)
+
+
+@pytest.mark.parametrize(
+    ("size_gib", "kept_bytes"),
+    [(20, 20 * GIB // 100), (300, 2 * GIB)],
+    ids=["a hundredth is kept back", "2 GiB are kept back"],
+)
+def test_on_partitions_of_truenas_a_pool_holds_what_the_model_says_to_the_byte(
+    nas, size_gib, kept_bytes
+):
+    """Partitions as the middleware of TrueNAS makes them (plugins/disk_/format.py, `format`), by
+    the same program with the same words, and `zpool` with the options that it has."""
+    blank(nas)
+    disk_bytes = size_gib * GIB
+    mine = [serial for serial, size_bytes in LARGER.items() if size_bytes == disk_bytes]
+    kib = (disk_bytes - kept_bytes) // 2**20 * 2**10
+    for each in mine:
+        words = ["sgdisk", "-n", f"1:0:+{kib}k", "-t", "1:BF01", nas.folder / each]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    # Written behind the machine's back, which has read these sectors before.
+    nas.ssh("for d in /dev/sd?; do blockdev --flushbufs $d; done; partprobe; udevadm settle")
+    parts = " ".join(f"{disk}-part1" for disk in by_serial(nas, mine).split())
+    nas.ssh(f"zpool create -o ashift=12 -o autoexpand=on try raidz1 {parts}")
+    used, free = map(int, nas.says("zfs list -Hp -o used,avail try").split())
+    shown = int(nas.says("zpool list -Hp -o size try"))
+    nas.ssh("zpool destroy try")
+    disks = (disk_bytes,) * len(mine)
+    found = capacity([Vdev("raidz1", disks, partitioner="truenas")], openzfs=OPENZFS)
+    assert (shown, used + free) == (found.size_bytes, found.usable_bytes)
+    plain = capacity([Vdev("raidz1", disks)], openzfs=OPENZFS)
+    assert found.usable_bytes < plain.usable_bytes, "such disks can't tell who has partitioned"
 
 
 def test_a_disk_is_pulled_and_it_is_told(tank):
