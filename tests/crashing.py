@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,7 @@ _ANY_ID = re.compile(rf"{_UUID.pattern}|\b[0-9a-f]{{64}}\b")  # restic's come of
 _MOMENT = re.compile(
     r"\d{4}[-_]\d\d[-_]\d\d[-T_ ]\d\d[:_-]\d\d[:_-]\d\d(\.\d+)?Z?|\b1[789]\d{8}(\.\d+)?\b"
 )
+_REVISION = re.compile(r"<revision>.*?</revision>", re.DOTALL)  # who saved last, and when
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)  # with its hour
 _BY_CHANCE = (
     ".tmp_dwnl.",  # what Proxmox itself leaves of a download when its host restarts
@@ -80,7 +81,11 @@ _BY_CHANCE = (
     "/files//var/lib/homelab/drills/",  # when a drill was held, and of which copy
     "/files//var/lib/rancher/k3s/storage/pvc-",  # which node has a pod and its claim
     "/kept/open-webui",
+    "/kept/restic",  # on a longer way more hours strike, and each adds what it has to add
+    "/server/db/snapshots/etcd-snapshot-",
 )
+_NOT_READ = {"ids": {"OPNsense/Interfaces", "OPNsense/cron"}}
+"""Of a firewall's configuration, by service, what its templates don't read."""
 
 
 class Killed(BaseException):
@@ -388,8 +393,12 @@ class Site:
             if isinstance(machine, OpnSense):
                 saved = machine.config.load()
                 state["machines"][name]["in force"] = {
-                    service: _behind(saved, running) for service, running in machine.running.items()
+                    service: _behind(saved, running, _NOT_READ.get(service, frozenset()))
+                    for service, running in machine.running.items()
                 }
+        for held in state["repositories"].values():
+            if "snapshots" in held:  # a longer way has more of them
+                held["snapshots"] = sorted({_of_what(each) for each in held["snapshots"]})
         return _settled(state)
 
     def _left_alone(self) -> Any:
@@ -534,17 +543,27 @@ def _settled(state: Any, chance: re.Pattern[str] = _UUID) -> Any:
     if isinstance(state, bytes):
         return _settled(state.decode("latin-1"), chance).encode("latin-1")
     if isinstance(state, str):
-        return _MOMENT.sub("MOMENT", chance.sub("ID", _PEM.sub(r"\1", state)))
+        return _MOMENT.sub("MOMENT", chance.sub("ID", _PEM.sub(r"\1", _REVISION.sub("", state))))
     return state
 
 
-def _behind(saved: Element, running: Element) -> list[str]:
+def _of_what(snapshot: dict[str, Any]) -> str:
+    """Which backup a snapshot is one of."""
+    return repr([snapshot.get(key) for key in ("hostname", "paths", "tags")])
+
+
+def _behind(saved: Element, running: Element, unread: Set[str]) -> list[str]:
     """The sections of a firewall's configuration that a service has not read since they were last
     changed."""
     is_, was = (
-        {child.tag: _settled(tostring(child)) for child in root} for root in (saved, running)
+        {
+            f"{child.tag}/{part.tag}" if part is not child else child.tag: _settled(tostring(part))
+            for child in root
+            for part in (child if child.tag == "OPNsense" else [child])
+        }
+        for root in (saved, running)
     )
-    changed = {tag for tag in {*is_, *was} if is_.get(tag) != was.get(tag)}
+    changed = {tag for tag in {*is_, *was} if is_.get(tag) != was.get(tag)} - unread
     return sorted(changed - {"revision"})  # who saved last, and when
 
 

@@ -214,3 +214,15 @@ def test_a_restore_that_fails_takes_its_disks_away_and_leaves_the_number_taken(n
 def test_a_path_is_told_whether_or_not_something_is_there(node):
     assert run(node, "pvesm path local-zfs:vm-999-disk-0").out.endswith(b"/vm-999-disk-0\n")
     assert b"does not exist" in run(node, "pvesm path nowhere:vm-999-disk-0").err
+
+
+def test_what_the_nodes_end_cut_off_is_free_again_and_no_other_lock(node):
+    node.vm(OTHER).config["lock"] = "snapshot"
+    node.run(f"pvesh create /nodes/pve/vzdump --vmid {VM} --storage local")
+    assert node.vm(VM).config["lock"] == "backup"
+    node.power_off()
+    assert node.vm(VM).config["lock"] == "backup"
+    node.power_on()
+    node.world.clock.sleep(600)
+    assert "lock" not in node.vm(VM).config
+    assert node.vm(OTHER).config["lock"] == "snapshot"

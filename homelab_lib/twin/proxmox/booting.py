@@ -1,9 +1,10 @@
 """What a node boots into: the kernel that is pinned or the newest, the settings of modules as they
-were when its initial file system was made, and the cards that this kernel drives.
+were when its initial file system was made, the cards that this kernel drives, and its guests free
+of what a backup had locked that the node's end cut off.
 
 Sources: proxmox-boot-tool(8), update-initramfs(8), crontab(5); Administration Guide, "Limit ZFS
 Memory Usage": with the root on ZFS, what is in ``/etc/modprobe.d`` counts only once it is in the
-initramfs.
+initramfs. `PVE::API2::Nodes`, startall (pve-manager 9.2): ``remove_locks_on_startup``.
 """
 
 import re
@@ -52,7 +53,18 @@ def starts(node: ProxmoxNode) -> None:
     limit = re.search(r"(?m)^options\s+zfs\s.*?\bzfs_arc_max=(\d+)", kept)
     node.files.put(ARC_LIMIT, f"{limit[1] if limit else 0}\n")
     starts_network(node)
+    _free_of_backups(node)
     _run_at_boot(node)
+
+
+def _free_of_backups(node: ProxmoxNode) -> None:
+    """Of all locks only a backup's are taken away."""
+    configs = {vmid: each.config for vmid, each in node.vms.items()}
+    configs |= {vmid: each.config for vmid, each in node.containers.items()}
+    for vmid, config in configs.items():
+        if config.get("lock") == "backup":
+            del config["lock"]
+            node.journal.append(("pvesh", f"removed left over backup lock from '{vmid}'!"))
 
 
 def _run_at_boot(node: ProxmoxNode) -> None:

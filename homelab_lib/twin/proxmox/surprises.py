@@ -60,7 +60,9 @@ def storage_inactive(node: ProxmoxNode, *, storage: str = "") -> None:
 
 @surprise("stale-guest-lock", on="proxmox")
 def stale_lock(node: ProxmoxNode, *, vmid: int | None = None, lock: str = "backup") -> None:
-    """A VM stays locked though nobody is at work on it: the node went down in a backup.
+    """A VM stays locked though nobody is at work on it: a backup was killed for want of memory.
+
+    (One that the node's own end cut off is freed when it starts again.)
 
     Parameters
     ----------
