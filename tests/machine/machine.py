@@ -11,11 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from machine.image import image
+from machine.image import PROGRAMS, image
 
 _FIRMWARE = Path("/usr/share/OVMF")
 _BOOT_S = 600.0  # where the processor is only emulated, systemd takes minutes
 _SSH = ("-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+
+
+def missing(**others: str) -> list[str]:
+    """Packages that are not there, by a program of each.
+
+    Parameters
+    ----------
+    others
+        What a test needs besides: a program, and its package.
+    """
+    needed = PROGRAMS | {"qemu-system-x86_64": "qemu-system-x86"} | others
+    return [package for program, package in needed.items() if shutil.which(program) is None]
 
 
 class Machine:

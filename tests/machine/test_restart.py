@@ -6,7 +6,6 @@ What is not: no Proxmox is installed. Of its programs there is what `PROGRAMS` s
 kernel is pinned, boot partitions are kept alike, and guests shut down, is not seen here.
 """
 
-import shutil
 import threading
 from datetime import UTC, datetime
 
@@ -22,13 +21,12 @@ from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Check, Runbook, Step
 from homelab_lib.secret import Mask
 from homelab_lib.target.ssh import SshTarget
-from machine.image import PROGRAMS as NEEDED
-from machine.machine import machine
+from machine.machine import machine, missing
 
 pytestmark = pytest.mark.machine
 
 LAB = load_lab("tests/machine/lab")
-MISSING = [each for each in ("qemu-system-x86_64", *NEEDED) if shutil.which(each) is None]
+MISSING = missing()
 PROGRAMS = {
     "proxmox-boot-tool": """\
 case "$*" in

@@ -226,3 +226,4 @@ def test_what_the_nodes_end_cut_off_is_free_again_and_no_other_lock(node):
     node.world.clock.sleep(600)
     assert "lock" not in node.vm(VM).config
     assert node.vm(OTHER).config["lock"] == "snapshot"
+    assert (node.vm(VM).running, node.vm(OTHER).running) == (True, False)

@@ -331,7 +331,7 @@ class _Work:
             kind = "CT" if self.kind == "lxc" else "VM"
             return f"{kind} is locked ({config.get('lock', 'backup')})"
         if not self.node.up or self.booted_at != self.node.boots:
-            return _INTERRUPTED  # nobody was there any more to take the lock away
+            return _INTERRUPTED  # the lock goes when the node starts again
         config.pop("lock", None)
         archives = archives_of(self.node, self.store)
         keep, own = self._keep(), self._own(archives)

@@ -58,13 +58,11 @@ def starts(node: ProxmoxNode) -> None:
 
 
 def _free_of_backups(node: ProxmoxNode) -> None:
-    """Of all locks only a backup's are taken away."""
-    configs = {vmid: each.config for vmid, each in node.vms.items()}
-    configs |= {vmid: each.config for vmid, each in node.containers.items()}
-    for vmid, config in configs.items():
-        if config.get("lock") == "backup":
-            del config["lock"]
-            node.journal.append(("pvesh", f"removed left over backup lock from '{vmid}'!"))
+    """Of all locks only a backup's are taken away, and from templates none."""
+    for guests in (node.vms, node.containers):
+        for guest in guests.values():
+            if guest.config.get("lock") == "backup" and guest.config.get("template") != "1":
+                del guest.config["lock"]
 
 
 def _run_at_boot(node: ProxmoxNode) -> None:
