@@ -91,6 +91,10 @@ class NotListening(Unreachable):
     """The host is there, and nothing listens at a port of its own."""
 
 
+class TooSlow(HomelabError):
+    """A host let us in, and a look there did not come to its end within its time."""
+
+
 class HostKeyRefused(HomelabError):
     """The host's key is unknown or is not the one that is pinned."""
 

@@ -12,6 +12,7 @@ from homelab_lib.errors import (
     NotListening,
     NotYet,
     Stopped,
+    TooSlow,
     Unreachable,
 )
 from homelab_lib.runbook import busy
@@ -74,6 +75,7 @@ class Patience:
         self.note = note
         self._booting: dict[str, float] = {}
         self._back: set[str] = set()
+        self._fresh: dict[str, float] = {}  # until when one that has come up may be slow
         self._spent: set[tuple[str, str]] = set()  # waited for once, and in vain
 
     @contextmanager
@@ -121,9 +123,11 @@ class Patience:
             It went on meaning that until the time was up; with the last answer.
         Unreachable
             Nobody answers, or not any more when the time was up.
+        TooSlow
+            It took too long, and not because the machine has just come up.
         """
         begun, pause = self.clock.now(), pauses()
-        gone = False
+        gone, over = False, HomelabError("")
         while True:
             asked, limit = self.clock.now(), self._limit(host, begun)
             try:
@@ -139,8 +143,13 @@ class Patience:
                     limit = min(limit, begun + SERVICE_S)
                 waited_s = self.clock.now() - begun
                 text = f"{error.what}, and did not for {waited_s:.0f} s"
-                over: HomelabError = Unreachable(text, where=error.where, fix=error.fix)
+                over = Unreachable(text, where=error.where, fix=error.fix)
                 means, said = "it does not answer yet", error.what
+            except TooSlow as error:
+                limit = max(self._booting.get(host, 0.0), self._fresh.get(host, 0.0))
+                if asked >= limit:
+                    raise
+                over, means, said = error, "it has just come up and is slow", error.what
             except AuthenticationRefused as error:
                 refusal = busy.refused_for_now(error)
                 if refusal is None:
@@ -203,6 +212,7 @@ class Patience:
     def _answered(self, host: str, gone: bool) -> None:
         if self._booting.pop(host, None) is not None or gone:
             self._back.add(host)
+            self._fresh[host] = self.clock.now() + PATIENCE_S
         if self._spent:
             self._spent = {each for each in self._spent if each[0] != host}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from homelab_lib.errors import HomelabError, NotListening, OutcomeUnknown, Unreachable
+from homelab_lib.errors import NotListening, OutcomeUnknown, TooSlow, Unreachable
 from homelab_lib.secret import Secret
 from homelab_lib.transport.call import Call
 from homelab_lib.transport.channel import NO_STATUS, exchange
@@ -97,7 +97,7 @@ class Connection:
         LoginUnusable
             The host lets us in, and `sudo` there refuses, or a login file talks; no change was
             sent.
-        HomelabError
+        TooSlow
             A read took too long, or printed too much.
         """
         try:
@@ -187,9 +187,9 @@ class Connection:
             fix="is the host restarting, or the network in trouble?",
         )
 
-    def too_slow(self, call: Call, why: str) -> HomelabError:
+    def too_slow(self, call: Call, why: str) -> TooSlow:
         """We stopped listening to an answer."""
-        return HomelabError(
+        return TooSlow(
             f"{self.endpoint.name}: {why}: {call.line}",
             where=self.endpoint.place,
             fix="is the host overloaded, or does it wait for a disk or a mount?",

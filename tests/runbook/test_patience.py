@@ -11,6 +11,7 @@ from homelab_lib.errors import (
     NotListening,
     NotYet,
     Stopped,
+    TooSlow,
     Unreachable,
     Unseen,
 )
@@ -140,6 +141,27 @@ def test_a_host_that_is_off_is_waited_for_only_after_a_start_of_ours():
     it.expect("one")
     with pytest.raises(Unreachable, match=r"and did not for \d{3} s"):
         ask(it, off)
+
+
+def test_a_machine_that_has_just_come_up_may_be_slow():
+    """Disks that spin up, pools that are imported: a look takes longer than it has."""
+    slow, off = (
+        TooSlow("one: no end within 60 s: zpool status"),
+        Unreachable("one can't be reached"),
+    )
+    good = Result(0, "", "")
+    it = patience()
+    with pytest.raises(TooSlow):
+        ask(it, slow, good)
+    assert it.clock.now() == 0
+    it.expect("one")
+    assert ask(it, off, slow, good) is good
+    assert ask(it, slow, slow, good) is good, "it has answered once, and is slow all the same"
+    with pytest.raises(TooSlow):
+        ask(it, slow)
+    assert it.clock.now() >= PATIENCE_S
+    with pytest.raises(TooSlow):
+        ask(it, slow, good)
 
 
 def test_a_service_that_is_started_anew_is_given_a_minute():
