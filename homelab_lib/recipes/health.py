@@ -82,6 +82,8 @@ def part_of(step: str) -> str:
 
 
 def _looks(step: Step) -> bool:
-    """Whether a machine can tell anything of a step."""
+    """Whether a machine can tell anything of a step that is not asked elsewhere."""
+    if step.gate:
+        return False
     asks = step.manual is not None and step.manual.verify is not None
     return asks or step.ensure is not _NOTHING.ensure or step.check is not _NOTHING.check

@@ -14,7 +14,7 @@ from homelab_lib.lab.per_host import every
 DESCRIBED = ("services", "models")
 """Keys whose things say what runs where, and not how it is installed: nothing is sent for them."""
 _MADE_ON = {
-    "pools": ("truenas", "proxmox"),
+    "pools": ("truenas", *LINUX),
     "datasets": ("truenas", *LINUX),
     "smb_shares": ("truenas", *LINUX),
     "nfs_shares": ("truenas", *LINUX),

@@ -20,6 +20,7 @@ from homelab_lib.lab.releases import is_known, known_names, series_of
 from homelab_lib.recipes import apart, pool_looks, same_disks
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.recipes.kubernetes.looks import good_until
+from homelab_lib.recipes.nas.tasks import severe_alerts
 from homelab_lib.runbook.resource import Host
 from homelab_lib.runbook.step import Check, Context, Step
 
@@ -71,7 +72,7 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
             there = [vm for vm in lab.vms.values() if vm.exists or vm.phase in phases]
             yield _node(lab, host, [vm for vm in there if vm.host == host.name], pools)
         elif host.os.kind in LINUX and pools:
-            yield _linux(host.name, pools)
+            yield _linux(lab, host.name, pools)
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
@@ -96,6 +97,7 @@ def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
         yield from same_disks.checks(lab, ctx, pools)
         host = ctx.host(name)
+        yield severe_alerts(host)
         yield from pool_looks.of_truenas(host)
         names = serials(host)
         known = identities(host)
@@ -110,8 +112,9 @@ def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:
     return Step(f"pools-{name}", f"Pools and disks of {name}", why=why, check=check)
 
 
-def _linux(name: str, pools: list[Pool]) -> Step:
+def _linux(lab: Lab, name: str, pools: list[Pool]) -> Step:
     def check(ctx: Context) -> Iterator[Check]:
+        yield from same_disks.checks(lab, ctx, pools)
         host = ctx.host(name)
         for pool in pools:
             yield from pool_looks.of_linux(host, pool.name)

@@ -5,9 +5,11 @@ What is called tank may be another tank, and a disk that was replaced has anothe
 
 from collections.abc import Iterable, Iterator
 
+from homelab_lib.control.linux import pools as linux_pools
 from homelab_lib.control.proxmox import pool as node_pool
 from homelab_lib.control.truenas import pool as nas_pool
 from homelab_lib.lab import Lab
+from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.pools import Pool
 from homelab_lib.runbook.step import Check, Context
 
@@ -32,7 +34,7 @@ def checks(lab: Lab, ctx: Context, pools: Iterable[Pool]) -> Iterator[Check]:
     lab, ctx
         The lab, and how its machines are asked.
     pools
-        Pools of TrueNAS and Proxmox. Disks without a serial number in the lab may be any.
+        Pools of machines that we log in to. Disks without a serial number in the lab may be any.
     """
     for pool in pools:
         disks = lab.hardware(pool.host).disks
@@ -45,6 +47,8 @@ def _found(lab: Lab, ctx: Context, pool: Pool) -> list[str] | None:
     host, system = ctx.host(pool.host), lab.system(pool.host)
     if system is not None and system.kind == "proxmox":
         return node_pool.lies_on(host, system.node or pool.host, pool.name)
+    if system is not None and system.kind in LINUX:
+        return linux_pools.lies_on(host, pool.name)
     return nas_pool.lies_on(host, pool.name)
 
 

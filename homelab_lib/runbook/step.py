@@ -146,6 +146,9 @@ class Step:
         Yields what has to hold afterwards. May leave outputs for later steps.
     measure
         Yields numbers worth keeping.
+    gate
+        Whether it only looks if there is anything against going on; a look at everything, later,
+        asks the same in its own place and once.
     """
 
     name: str
@@ -156,6 +159,7 @@ class Step:
     ensure: Callable[[Context], Iterable[Wanted]] = _nothing
     check: Callable[[Context], Iterable[Check]] = _nothing
     measure: Callable[[Context], Iterable[Measurement]] = _nothing
+    gate: bool = False
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,8 @@ PROGRAMS: dict[str, Judge] = {
     "wc": Allowed("", "-c -l -L -m -w --bytes --lines"),
     "which": Allowed("", "-a"),
     "whoami": Allowed(),
+    # Without -n it lists, too; but what wipes is one letter away.
+    "wipefs": Allowed("", "-n -J", also=lambda words: ("-n", "") in words.options),
     "zfs": Allowed("list,get,version", "-H -j -p -r", "-d -o -s -S -t"),
     "zpool": Allowed("list,status,get,history,version", "-H -p -v -x -P -L -g -j", "-o"),
 }

@@ -10,14 +10,16 @@ from homelab_lib.twin.kubernetes import surprises as kubernetes_surprises
 from homelab_lib.twin.machine import decays as machine_decays
 from homelab_lib.twin.machine import surprises as machine_surprises
 from homelab_lib.twin.machine.built import furnish, made
+from homelab_lib.twin.machine.disks import seed_disk_links
 from homelab_lib.twin.machine.freebsd import freebsd
 from homelab_lib.twin.machine.graphics_drivers import booted, seed_graphics
 from homelab_lib.twin.machine.grounds import FREEBSD, GROUNDS
 from homelab_lib.twin.machine.machine import Machine
+from homelab_lib.twin.machine.making_pools import stand_up
 from homelab_lib.twin.machine.nfs import NfsShare
 from homelab_lib.twin.machine.services import SERVICES
 from homelab_lib.twin.machine.unix import UNIX
-from homelab_lib.twin.machine.zfs import add, has_zfs, stand_up_datasets
+from homelab_lib.twin.machine.zfs import has_zfs, stand_up_datasets
 from homelab_lib.twin.opnsense import built as opnsense
 from homelab_lib.twin.opnsense import decays as opnsense_decays
 from homelab_lib.twin.opnsense import surprises as opnsense_surprises
@@ -71,7 +73,7 @@ def built(lab: Lab, *, before_phase: int, seed: int = 0, clock: Clock | None = N
     world = World(lab, clock=clock, seed=seed)
     world.services |= SERVICES
     world.up_hooks.append(booted)
-    world.seeds.append(seed_graphics)
+    world.seeds += [seed_graphics, seed_disk_links]
     world.shelves.append(Shelf("", (*GROUNDS, *FREEBSD)))
     for room in _ROOMS:
         room.register(world)
@@ -122,11 +124,11 @@ def _serves_by_itself(machine: Machine) -> None:
 
 
 def _pools(machine: Machine, before_phase: int) -> None:
-    """ZFS on a machine on which somebody has made pools, and what lies on them."""
+    """ZFS on a machine that has pools or is to have some, and what lies on those that are there."""
     pools = machine.world.lab.pools.get(machine.name, {}).values()
-    there = [pool for pool in pools if pool.exists or made(pool.phase, before_phase)]
-    if there:
+    if pools:
         has_zfs(machine)
-        for pool in there:
-            add(machine, pool.name)
-        stand_up_datasets(machine, before_phase)
+    for pool in pools:
+        if pool.exists or made(pool.phase, before_phase):
+            stand_up(machine, pool)
+    stand_up_datasets(machine, before_phase)

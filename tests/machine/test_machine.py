@@ -4,15 +4,12 @@
 held against what happens; capacities against the model's, to the byte.
 """
 
-import os
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from homelab_lib.errors import HomelabError
 from homelab_lib.lab import load_lab
 from homelab_lib.models.zfs import Vdev, capacity
 from homelab_lib.recipes.hardware.parts import Parts
@@ -22,36 +19,25 @@ from homelab_lib.runbook.proof import check
 from homelab_lib.runbook.sender import Sender
 from homelab_lib.runbook.step import Runbook
 from homelab_lib.secret import Mask
-from homelab_lib.session import run as session
 from homelab_lib.target.ssh import SshTarget
-from machine.machine import machine, missing
+from machine.carried_out import (
+    FORGET,
+    GIB,
+    LAB,
+    LARGER,
+    PASSWORD,
+    SERIALS,
+    blank,
+    by_serial,
+    cut,
+    planned,
+    run,
+    sent,
+)
 
 pytestmark = pytest.mark.machine
 
-LAB = "tests/machine/lab"
-SERIALS = [f"MACHINE{number:04}" for number in range(1, 7)]
-GIB = 2**30
-LARGER = {f"LARGE{size:04}{letter}": size * GIB for size in (20, 300) for letter in "ABC"}
 OPENZFS = (2, 3, 9)
-PASSWORD = "correct horse"
-FORGET = (
-    "exportfs -ua; rm -f /etc/exports.d/* /etc/samba/homelab.conf /var/lib/homelab/files; "
-    "[ ! -e /etc/samba/smb.conf.before-homelab ] || "
-    "mv /etc/samba/smb.conf.before-homelab /etc/samba/smb.conf; "
-    "for u in ann ben; do smbpasswd -x $u; userdel $u; done; groupdel family; "
-    "zpool destroy -f tank"
-)
-MISSING = missing(sgdisk="gdisk")
-
-
-@pytest.fixture(scope="module")
-def nas(tmp_path_factory):
-    """A machine with six disks, six larger ones that stay nearly empty, and no pool; for the whole
-    file."""
-    if MISSING:
-        pytest.skip(f"this machine lacks {', '.join(MISSING)}")
-    with machine(tmp_path_factory.mktemp("nas"), dict.fromkeys(SERIALS, GIB) | LARGER) as made:
-        yield made
 
 
 @pytest.fixture
@@ -65,53 +51,6 @@ def tank(nas, tmp_path, monkeypatch):
     nas.ssh(f"zpool create -o ashift=12 tank raidz2 {by_serial(nas, SERIALS[:4])}")
     yield nas
     nas.ssh(FORGET, check=False)
-
-
-def by_serial(nas, serials):
-    """The stable names of disks with these serial numbers."""
-    return " ".join(f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{each}" for each in serials)
-
-
-def blank(nas):
-    """Disks on which nothing is."""
-    nas.ssh("for p in $(zpool list -H -o name); do zpool destroy -f $p; done; "
-            "for d in /dev/sd?; do wipefs -qaf $d?* $d; done; "
-            "partprobe; udevadm settle", check=False)  # fmt: skip
-
-
-def run(nas, mode="apply", approve="", **more):
-    """Run phase 1 as its notebook does; gives what was sent, and the error that ended it."""
-    ran, error = None, None
-    try:
-        ran = session.begin(
-            "phase1",
-            lab=LAB,
-            target="ssh",
-            mode=mode,
-            approve=approve,
-            ssh_config=str(nas.folder / "ssh_config"),
-            **more,
-        )
-        ran.plan()
-        for name in ran.runbook.names:
-            ran.step(name)
-        ran.finish()
-    except HomelabError as caught:
-        error = caught
-    finally:
-        if ran is not None:
-            ran.close()
-    return ran, error
-
-
-def sent(ran):
-    return sum(len(outcome.sent) for outcome in ran.outcomes)
-
-
-def planned(nas):
-    ran, error = run(nas, "plan")
-    assert error is None, error
-    return ran._plan
 
 
 def test_what_was_foretold_is_what_happens_and_it_happens_once(tank):
@@ -209,19 +148,6 @@ def test_the_power_goes_in_the_middle_and_the_same_command_goes_on(tank, after):
     assert run(tank, "verify")[1] is None
 
 
-def cut(nas, plan, after):
-    """Cut the power as soon as so many changes are written down as sent."""
-    reports = Path(os.environ["HOMELAB_REPORTS"])
-    while True:
-        intents = 0
-        for journal in reports.glob("*_ssh_*/journal.jsonl"):
-            intents += sum('"intent"' in line for line in journal.read_text().splitlines())
-        if intents >= after:
-            nas.cut_power()
-            return
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     ("layout", "width"),
     [("stripe", 1), ("mirror", 2), ("raidz1", 3), ("raidz2", 4), ("raidz2", 6), ("raidz3", 6)],
@@ -281,7 +207,9 @@ def test_a_disk_is_pulled_and_it_is_told(tank):
             break
         time.sleep(1)
     assert "resilvered" in tank.says("zpool status tank")
-    assert run(tank, "verify")[1] is None
+    looked, _ = run(tank, "verify")
+    told = [check.says for outcome in looked.outcomes for check in outcome.checks]
+    assert any(f"the lab says {SERIALS[0]} (a), it lies on {SERIALS[4]}" in says for says in told)
     tank.plug(SERIALS[0])
 
 

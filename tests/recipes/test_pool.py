@@ -7,7 +7,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from contract.small_nas import made, small_nas
-from homelab_lib.control.truenas.pool import Pool, Vdev
+from homelab_lib.control.truenas.pool import Pool
+from homelab_lib.control.vdevs import Vdev
 from homelab_lib.errors import BadParameter, OutcomeUnknown, Refused
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed

@@ -12,7 +12,6 @@ from homelab_lib.twin.proxmox import pct
 from homelab_lib.twin.proxmox.arguments import parse_arguments
 from homelab_lib.twin.proxmox.boot_loader import boot_loader
 from homelab_lib.twin.proxmox.booting import booting
-from homelab_lib.twin.proxmox.disk_calls import disk_programs
 from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID, many
 from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2
@@ -38,7 +37,7 @@ def test_each_call_says_what_it_rests_on():
     known |= {f"pvesm {name}" for name in ("add", "set", "remove", "status", "list", "path")}
     known.add("pvesm extractconfig")
     known |= {"pveversion", "losetup"}
-    known |= {*ifupdown2.bodies, *nics.bodies, *disk_programs.bodies, *booting.bodies}
+    known |= {*ifupdown2.bodies, *nics.bodies, *booting.bodies}
     known |= {*boot_loader.bodies, "proxmox-boot-tool status", "proxmox-boot-tool kernel list"}
     known.add("proxmox-boot-tool kernel pin")
     known -= {"ip", "modprobe"}  # every machine has these

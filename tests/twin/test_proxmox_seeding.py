@@ -251,7 +251,7 @@ def test_a_twin_goes_on_from_what_the_real_one_is():
     used = {row["devpath"]: row.get("used") for row in get(twin, "/nodes/pve/disks/list")}
     assert (used["/dev/nvme1n1"], used["/dev/nvme2n1"]) == ("ZFS", "ZFS")
     found = json.loads(twin.run("wipefs -n -J /dev/nvme1n1").finished().out)["signatures"]
-    assert [each["type"] for each in found] == ["gpt"]
+    assert [each["type"] for each in found] == ["gpt", "PMBR"]
     assert get(real, "/nodes/pve/disks/zfs") == get(twin, "/nodes/pve/disks/zfs")[:1]
 
 

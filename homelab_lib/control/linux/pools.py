@@ -1,20 +1,33 @@
-"""What `zpool status` says of a pool: its state, and when all of it was read last.
+"""What `zpool status` says of a pool: its state, its disks, and when all of it was read last.
 
 Sources: zpool-status(8); OpenZFS, cmd/zpool/zpool_main.c, `print_scan_scrub_resilver_status`.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from homelab_lib import answers
+from homelab_lib.control.linux.disks import drives
 from homelab_lib.control.linux.looking import ENGLISH
+from homelab_lib.control.vdevs import kind_of
+from homelab_lib.errors import StepFailed
 from homelab_lib.runbook.resource import Host
 from homelab_lib.transport.command import read
 
 _STATE = re.compile(r"^\s*state: (\S+)$", re.MULTILINE)
 _SCAN = re.compile(r"^\s*scan: (.+)$", re.MULTILINE)
 _ENDED = re.compile(r"(scrub repaired|resilvered) .* with (\d+) errors on (.+)")
+_NO_PROGRAM = 127
+_PATHS = ("-P", "-L")  # with the names that the kernel has for them
+_HEADS = {
+    "logs": "log",
+    "cache": "cache",
+    "spares": "spare",
+    "special": "special",
+    "dedup": "dedup",
+}
 _FORM = "%a %b %d %H:%M:%S %Y"  # ctime(3), by the machine's own clock
 
 
@@ -47,10 +60,21 @@ class Scan:
 
 @dataclass(frozen=True)
 class PoolState:
-    """A pool's ``state`` (``ONLINE``, or what is wrong), and the last time that it was read."""
+    """What a pool says of itself.
+
+    Parameters
+    ----------
+    state
+        ``ONLINE``, or what is wrong.
+    scan
+        The last time that it was read.
+    vdevs
+        Role, kind, and the paths of the disks of each vdev, as `zpool` has them.
+    """
 
     state: str
     scan: Scan
+    vdevs: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 def pool_state(host: Host, pool: str) -> PoolState | None:
@@ -58,13 +82,22 @@ def pool_state(host: Host, pool: str) -> PoolState | None:
 
     Raises
     ------
+    StepFailed
+        The machine knows no ZFS.
     NotUnderstood
-        The machine says something else.
+        It says something else.
     """
-    words = (*ENGLISH, "zpool", "status", pool)
+    words = (*ENGLISH, "zpool", "status", *_PATHS, pool)
     said = host.read(*words, ok=None, sudo=True)
     if said.exit_status and "no such pool" in said.stderr:
         return None
+    if said.exit_status == _NO_PROGRAM:
+        raise StepFailed(
+            f"{host.name} has no zpool: ZFS is not installed there",
+            where=host.name,
+            fix="on Ubuntu: apt install zfsutils-linux; on Debian first add contrib to its package "
+            "sources, then: apt install linux-headers-amd64 zfs-dkms zfsutils-linux",
+        )
     found = read_status(said.stdout)
     if said.exit_status or found is None:
         text = (said.stderr or said.stdout).strip() or "no answer"
@@ -75,7 +108,69 @@ def pool_state(host: Host, pool: str) -> PoolState | None:
 def read_status(text: str) -> PoolState | None:
     """A pool out of what `zpool status` prints of it; None where there is no state in it."""
     state, scan = _STATE.search(text), _SCAN.search(text)
-    return PoolState(state[1], read_scan(scan[1] if scan else "")) if state else None
+    if state is None:
+        return None
+    return PoolState(state[1], read_scan(scan[1] if scan else ""), tuple(_vdevs(text)))
+
+
+def _vdevs(text: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """The vdevs of the table after ``config:``, whose rows stand the further in the deeper they
+    are; the row of its heads and that of the pool come first."""
+    _, _, table = text.partition("\nconfig:\n")
+    rows = [line for line in table.partition("\nerrors:")[0].splitlines() if line.startswith("\t")]
+    role, kind, disks = "data", "", list[str]()
+    for row in rows[2:]:
+        name = row.split(maxsplit=1)[0]
+        depth = (len(row) - len(row[1:].lstrip(" ")) - 1) // 2
+        if depth < 2 and kind:
+            yield role, kind, tuple(disks)
+            kind, disks = "", []
+        if depth == 0:
+            role = _HEADS.get(name, name)
+        elif depth == 1 and not _is_disk(name):
+            # A distributed spare is none of the disks.
+            kind = "" if role == "spare" else kind_of(name)
+        else:
+            kind = kind or "STRIPE"
+            disks += [name] if _is_disk(name) else []
+    if kind:
+        yield role, kind, tuple(disks)
+
+
+def _is_disk(name: str) -> bool:
+    """Whether a row is of a disk, by its path or, where it is gone, by its number; and not of what
+    disks make up, or of a place where one stands in for another."""
+    return name.startswith("/") or name.isdecimal()
+
+
+def lies_on(host: Host, pool: str) -> list[str] | None:
+    """The serial numbers of the disks that a pool lies on, one for each that is missing left out.
+
+    Parameters
+    ----------
+    host, pool
+        The machine, and the pool's name.
+
+    Returns
+    -------
+    list of str or None
+        None where there is no such pool, or where it is not imported.
+    """
+    found = pool_state(host, pool)
+    if found is None:
+        return None
+    known = serials_by_device(host)
+    return sorted({known[path] for _, _, disks in found.vdevs for path in disks if path in known})
+
+
+def serials_by_device(host: Host) -> Mapping[str, str]:
+    """The serial number of the disk that a device lies on, by the device's path; the disk's own
+    path for one that has none."""
+    return {
+        f"/dev/{device}": drive.serial or f"/dev/{drive.name}"
+        for drive in drives(host)
+        for device in drive.devices
+    }
 
 
 def read_scan(line: str) -> Scan:

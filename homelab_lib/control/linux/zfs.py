@@ -106,6 +106,24 @@ def is_ours(host: Host, dataset: str, lab: str) -> bool:
     return found is not None and found[_OURS] == (lab, "local")
 
 
+def usable_bytes(host: Host, pool: str) -> int:
+    """What a pool holds [bytes]: what is taken, and what is still free.
+
+    Raises
+    ------
+    StepFailed
+        There is no such pool, or the host can't tell.
+    """
+    found = _properties(host, pool, "used", "available")
+    if found is None:
+        raise StepFailed(
+            f"{host.name} has no pool {pool}",
+            where=host.name,
+            fix="`zpool import` shows whether it can be had back",
+        )
+    return sum(int(value) for value, _ in found.values())
+
+
 def is_scrubbed(host: Host, pool: str) -> str:
     """Why a pool is not scrubbed once a month by what the distribution brings; empty where it is.
 

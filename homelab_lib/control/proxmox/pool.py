@@ -5,7 +5,7 @@ forced. That guards a disk that looks used; what looks free and isn't, is guarde
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
@@ -65,6 +65,7 @@ class ZfsPool:
     serials: tuple[str, ...]
     ashift: int = 12
     timeout_s: float = 300.0
+    looks_at: ClassVar[str] = "runs"
 
     @property
     def name(self) -> str:

@@ -44,5 +44,3 @@ declare("ifreload", Allowed("", "-V --version"))
 declare("proxmox-boot-tool", Allowed("status,kernel list"))
 declare("dkms", Allowed("status"))
 declare("mokutil", Allowed("", "--sb-state"))
-# Without -n it lists, too; but what wipes is one letter away.
-declare("wipefs", Allowed("", "-n -J", also=lambda words: ("-n", "") in words.options))

@@ -7,14 +7,14 @@ before it is sent.
 Source: TrueNAS middleware 25.04 to 26: `pool.create`, `disk.details`, `disk.wipe`.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape, fitted
 from homelab_lib.control.truenas.disks import Disk, importable, look_at_disks, serials, told
 from homelab_lib.control.truenas.midclt import call, changing, follow_job
+from homelab_lib.control.vdevs import Vdev, another, in_words, kind_of, settled, unclear
 from homelab_lib.runbook.resource import NOT_UNDONE, Change, Diff, Host
 from homelab_lib.units import format_bytes
 
@@ -29,31 +29,7 @@ _POOLS: Shape = [{"status": str, "healthy?": bool, "topology?": {str: [_vdev]}}]
 _ROOT: Shape = [{"encrypted?": bool}]
 _JOBS: Shape = [{"state": str}]
 _ROLES = ("data", "special", "dedup", "log", "cache", "spare")
-_DRAID = re.compile(r"draid(\d):(\d+)d:\d+c:(\d+)s")
 _SAME_SIZE = 0.01  # disks that are sold as the same differ by less
-
-
-@dataclass(frozen=True)
-class Vdev:
-    """Disks that a pool uses together.
-
-    Parameters
-    ----------
-    role
-        ``data``, ``special``, ``dedup``, ``log``, ``cache`` or ``spare``.
-    kind
-        ``STRIPE``, ``MIRROR``, ``RAIDZ1`` … ``RAIDZ3``, ``DRAID1`` … ``DRAID3``.
-    serials
-        Serial numbers of its disks.
-    data, spares
-        Of a dRAID: data disks in a group (None: as TrueNAS chooses), distributed spares.
-    """
-
-    role: str
-    kind: str
-    serials: tuple[str, ...]
-    data: int | None = None
-    spares: int = 0
 
 
 def lies_on(host: Host, pool: str) -> list[str] | None:
@@ -100,6 +76,7 @@ class Pool:
     sizes: Mapping[str, int] = field(default_factory=dict)
     encrypted: bool = False
     timeout_s: float = 900.0
+    looks_at: ClassVar[str] = "runs"
 
     @property
     def name(self) -> str:
@@ -134,7 +111,7 @@ class Pool:
             [role, *_shape_of(each, known)] for role in _ROLES for each in topology.get(role, ())
         ]
         encrypted = any(root.get("encrypted") for root in roots)
-        return found | {"vdevs": _settled(vdevs), "encrypted": encrypted}
+        return found | {"vdevs": settled(vdevs), "encrypted": encrypted}
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["pool"] is not None:
@@ -159,15 +136,9 @@ class Pool:
     ) -> Iterator[str]:
         """Why these disks make no pool; each in words for the person who put them in."""
         for serial, found in by_serial.items():
-            if not found:
-                there = ", ".join(told(disk) for disk in disks) or "none at all"
-                yield f"{self.host} has no disk with the serial number {serial}; it has {there}"
-            elif len(found) > 1:
-                names = " and ".join(disk["name"] for disk in found)
-                yield (
-                    f"{names} both say that their serial number is {serial}, so nobody can tell "
-                    "which is meant; USB bridges do that: take one out"
-                )
+            names = [disk["name"] for disk in found]
+            if says := unclear(self.host, serial, names, [told(disk) for disk in disks]):
+                yield says
             else:
                 yield from self._problem(found[0])
 
@@ -195,7 +166,7 @@ class Pool:
             (v.role, v.kind, [told(disks[serial]) for serial in v.serials]) for v in self.vdevs
         ]
         return Change(
-            f"make pool {self.pool}, {_words(vdevs)}",
+            f"make pool {self.pool}, {in_words(vdevs)}",
             changing("pool.create", document),
             destroys=tuple(f"disk {serial}" for serial in used),
             replaces="; ".join(wiped),
@@ -226,18 +197,8 @@ class Pool:
 
     def _as_wanted(self, found: Mapping[str, Any]) -> Diff:
         """A pool that is there is left as it is: nothing of it can be changed without a risk."""
-        if found["vdevs"] is None:
-            return Diff(conflict=f"pool {self.pool} is {found['status']}: import or mend it first")
-        if found["status"] != "ONLINE":
-            return Diff(conflict=f"pool {self.pool} is {found['status']}: mend it first")
-        wanted = _settled([[v.role, *self._shape(v)] for v in self.vdevs])
-        if found["vdevs"] != wanted:
-            return Diff(
-                conflict=f"pool {self.pool} is there and is another one: it is made of "
-                f"{_words(found['vdevs'])}, and the lab wants {_words(wanted)}"
-                f"{_exchanged(found['vdevs'], wanted)}; describe it as it is, or give the lab's "
-                "another name"
-            )
+        if conflict := another(self.pool, found, self.vdevs):
+            return Diff(conflict=conflict)
         if found["encrypted"] != self.encrypted:
             states = {True: "encrypted", False: "not encrypted"}
             return Diff(
@@ -246,23 +207,12 @@ class Pool:
             )
         return Diff()
 
-    @staticmethod
-    def _shape(vdev: Vdev) -> tuple[str, list[str]]:
-        if not vdev.kind.startswith("DRAID"):
-            return vdev.kind, sorted(vdev.serials)
-        data = vdev.data
-        if data is None:
-            # What libzfs takes: as many as there are, and eight at most.
-            data = min(8, len(vdev.serials) - vdev.spares - int(vdev.kind[-1]))
-        return f"{vdev.kind}:{data}d:{vdev.spares}s", sorted(vdev.serials)
-
 
 def _shape_of(row: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, list[str]]:
     """Kind and serial numbers of a vdev of `pool.query`; a disk that is missing has none."""
     leaves = sorted(known.get(str(disk), "?") for disk in _leaves(row))
     kind = "STRIPE" if row["type"] == "DISK" else str(row["type"])
-    draid = _DRAID.match(str(row.get("name", ""))) if kind == "DRAID" else None
-    return (f"DRAID{draid[1]}:{draid[2]}d:{draid[3]}s" if draid else kind), leaves
+    return (kind_of(str(row.get("name", ""))) if kind == "DRAID" else kind), leaves
 
 
 def _leaves(row: Mapping[str, Any]) -> Iterator[str | None]:
@@ -271,33 +221,3 @@ def _leaves(row: Mapping[str, Any]) -> Iterator[str | None]:
         yield from _leaves(child)
     if not below:
         yield row.get("disk")
-
-
-def _settled(vdevs: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Vdevs in an order that tells equal ones; disks that stand alone are taken together."""
-    alone: dict[str, list[str]] = {}
-    others = []
-    for role, kind, disks in vdevs:
-        if kind == "STRIPE" or role == "spare":
-            alone.setdefault(role, []).extend(disks)
-        else:
-            others.append([role, kind, sorted(disks)])
-    # A dRAID's distributed spares are shown among the spares, as disks of no name.
-    single = [[role, "STRIPE", sorted(set(disks) - {"?"})] for role, disks in alone.items()]
-    return sorted([*others, *(each for each in single if each[2])])
-
-
-def _exchanged(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]]) -> str:
-    """The one disk by which they differ, in words; empty where more does."""
-    there, meant = ({disk for *_, disks in each for disk in disks} for each in (found, wanted))
-    (ours, theirs) = (meant - there, there - meant)
-    if len(ours) == len(theirs) == 1:
-        return f", so where the lab has {ours.pop()} there is {theirs.pop()}"
-    return ""
-
-
-def _words(vdevs: Sequence[Sequence[Any]]) -> str:
-    return "; ".join(
-        f"{'' if role == 'data' else role + ' '}{kind.lower()} of {', '.join(disks)}"
-        for role, kind, disks in vdevs
-    )

@@ -1,4 +1,4 @@
-"""What a plain Linux machine or a Proxmox host stores and shares: datasets, NFS and SMB.
+"""What a plain Linux machine or a Proxmox host stores and shares: pools, datasets, NFS and SMB.
 
 A Proxmox host makes its pools in a runbook of its own, and what lies on them after that.
 """
@@ -19,10 +19,11 @@ from homelab_lib.lab.base import Made
 from homelab_lib.lab.host import LINUX, Host
 from homelab_lib.lab.nas import Nas
 from homelab_lib.lab.storage import Dataset, NfsShare
-from homelab_lib.recipes.nas import linux_access
+from homelab_lib.recipes import same_disks
+from homelab_lib.recipes.nas import linux_access, linux_pool
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
-MAKES = ("datasets", "nas", "smb_shares", "nfs_shares")
+MAKES = ("pools", "datasets", "nas", "smb_shares", "nfs_shares")
 
 Thing = TypeVar("Thing", bound=Made)
 _NO_PROGRAM = 127
@@ -72,6 +73,11 @@ class LinuxNas:
             for each in datasets
             if each.phase == phase and not each.exists and each.name not in clusters
         ]
+        self.pools = [] if host.os.kind == "proxmox" else self._mine(lab.pools.get(host.name, {}))
+        there = same_disks.standing(lab, host.name, phase)
+        on = {(each.dataset or "").partition("/")[0] for each in mine}
+        on |= {each.pool for each in self.datasets}
+        self.standing = [pool for pool in there if pool.name in on]
         nas = lab.nas.get(host.name) or Nas(name=host.name)
         self.groups, self.users = self._mine(nas.groups), self._mine(nas.users)
         self.acls, self.share_acls = self._mine(nas.acls), self._mine(nas.share_acls)
@@ -83,10 +89,17 @@ class LinuxNas:
     @property
     def has_steps(self) -> bool:
         known = self.groups or self.users or self.acls
-        return bool(self.datasets or self.shares or known or self.smb_shares or self.share_acls)
+        return bool(
+            self.pools
+            or self.datasets
+            or self.shares
+            or known
+            or self.smb_shares
+            or self.share_acls
+        )
 
     def steps(self, end: str) -> Iterator[Step]:
-        """Who there is, datasets and whom they belong to, then shares."""
+        """Pools first, and who there is; datasets and whom they belong to, then shares."""
         name = self.host.name
         if self.host.ssh is None or self.host.standalone:
             raise BadParameter(
@@ -96,9 +109,15 @@ class LinuxNas:
                 "what it shares",
             )
         made: tuple[str, ...] = ()
+        if self.standing:
+            made = (f"pools-ready{end}",)
+            yield linux_pool.gate(self.lab, self.standing, made[0])
+        pools = list(linux_pool.steps(self.lab, self.pools, end))
+        yield from pools
+        made = (*made, *(step.name for step in pools))
         if self.groups or self.users:
-            made = (f"accounts{end}",)
-            yield linux_access.accounts(self.lab, name, self.groups, self.users, made[0])
+            made = (*made, f"accounts{end}")
+            yield linux_access.accounts(self.lab, name, self.groups, self.users, made[-1])
         if self.datasets:
             made = (*made, f"datasets{end}")
             yield Step(

@@ -84,9 +84,6 @@ class Share:
     def ensure(self, ctx: Context) -> Iterator[Wanted]:
         """Dataset, export, service, in that order: nothing is exported before it is there."""
         host = self.share.host
-        if self.on_linux:
-            yield from linux.wanted(self.lab, self.share)
-            return
         name = (self.share.dataset or "").partition("/")[0]
         mine = [pool for pool in self.lab.pools.get(host, {}).values() if pool.name == name]
         for found in same_disks.checks(self.lab, ctx, mine):
@@ -96,6 +93,9 @@ class Share:
                     where=f"pools.{host}.{name}",
                     fix=found.says,
                 )
+        if self.on_linux:
+            yield from linux.wanted(self.lab, self.share)
+            return
         nas = release(ctx.host(host))
         if self.dataset is not None and not self.dataset.exists:  # else it is there already
             yield resource(self.lab, self.dataset)

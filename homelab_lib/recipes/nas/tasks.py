@@ -243,8 +243,7 @@ def health(lab: Lab, host: str, name: str, title: str, pools: Sequence[Pool] = (
 
     def check(ctx: Context) -> Iterator[Check]:
         nas = ctx.host(host)
-        severe = sorted(_severe(nas))
-        yield Check(f"{host} has no severe alert", not severe, "; ".join(severe))
+        yield severe_alerts(nas)
         asked = [["state", "in", ["RUNNING", "WAITING"]], ["method", "^", "pool."]]
         jobs = sorted({job.get("method", "") for job in call(nas, "core.get_jobs", asked,
                                                              shape=_JOBS)})  # fmt: skip
@@ -257,10 +256,15 @@ def health(lab: Lab, host: str, name: str, title: str, pools: Sequence[Pool] = (
         why="Nothing is built on a NAS that complains: what it says is read first. An alert that "
         "somebody has looked at and dismissed does not count.",
         check=check,
+        gate=True,
     )
 
 
-def _severe(nas: Host) -> Iterator[str]:
-    for alert in call(nas, "alert.list", shape=_ALERTS):
-        if alert["level"] in _SEVERE and not alert["dismissed"]:
-            yield f"{alert['level']}: {alert.get('formatted') or alert['klass']}"
+def severe_alerts(nas: Host) -> Check:
+    """Whether a NAS complains of anything severe that nobody has dismissed."""
+    severe = sorted(
+        f"{alert['level']}: {alert.get('formatted') or alert['klass']}"
+        for alert in call(nas, "alert.list", shape=_ALERTS)
+        if alert["level"] in _SEVERE and not alert["dismissed"]
+    )
+    return Check(f"{nas.name} has no severe alert", not severe, "; ".join(severe))

@@ -89,16 +89,28 @@ def _are_rows(rows: Any) -> bool:
 
 def _numbered(machine: Machine) -> Iterator[Row]:
     """The machine's devices; of a seeded one as the real one tells of them."""
-    told = machine.told("lsblk", "-J", "-b", "-O")
+    told = told_blocks(machine)
     if told is not None:
-        rows: Any = told.get("blockdevices") if isinstance(told, dict) else None
-        if not _are_rows(rows):
-            raise Misused(Reply(1, stderr="lsblk: the real host answers in another form\n"))
-        yield from (row for row in rows if machine.sees_disk(row["name"]))
+        yield from (row for row in told if machine.sees_disk(row["name"]))
         return
     for place, row in enumerate(row for row in machine.blocks if machine.sees_disk(row["name"])):
         major = next((number for kind, number in _MAJOR.items() if row["name"].startswith(kind)), 8)
         yield from _with_numbers([row], major, place * 16)
+
+
+def told_blocks(machine: Machine) -> list[Row] | None:
+    """What the real host behind a seeded machine says, with what the twin has changed of it; None
+    where there is no real host."""
+    if (rows := machine.kept.get("blocks")) is not None:
+        found: list[Row] = rows
+        return found
+    told = machine.told("lsblk", "-J", "-b", "-O")
+    if told is None:
+        return None
+    said: Any = told.get("blockdevices") if isinstance(told, dict) else None
+    if not _are_rows(said):
+        raise Misused(Reply(1, stderr="lsblk: the real host answers in another form\n"))
+    return list(said)
 
 
 def _with_numbers(rows: list[Row], major: int, minor: int) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from homelab_lib.lab.host import Host
 from homelab_lib.twin.machine.bus import on_bus
 from homelab_lib.twin.machine.columns import Row
 from homelab_lib.twin.machine.devices import device, letters, root_disk
+from homelab_lib.twin.machine.disks import link_disks
 from homelab_lib.twin.machine.interface import Interface
 from homelab_lib.twin.machine.machine import Machine
 from homelab_lib.twin.machine.memory_module import fitted
@@ -40,6 +41,8 @@ def furnish(machine: Machine, host: Host, before_phase: int) -> None:
         machine.sysctl["hw.physmem"] = str(machine.memory_bytes)
     if host.disks:
         machine.blocks = list(_disks(host))
+        if host.os.kind in _BARE:
+            link_disks(machine)
     for name, port in host.attached.items():
         addresses: list[tuple[int | None, str | None]] = [(None, port.address)]
         # Before phase 0 is a world to be seeded: what its hosts don't tell is as described.

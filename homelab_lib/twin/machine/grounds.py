@@ -65,8 +65,9 @@ _DOCUMENTED = {
     "wg": "wg(8)",
     "wg-quick": "wg-quick(8)",
     "wget": "wget(1)",
+    "wipefs": "wipefs(8), as a real one answered",
     "zfs": "zfs(8), zfsprops(7)",
-    "zpool": "zpool-status(8), as recorded",
+    "zpool": "zpool-status(8), zpool-create(8), as a real one answered",
 }
 
 GROUNDS: tuple[Grounds, ...] = (

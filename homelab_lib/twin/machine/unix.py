@@ -8,6 +8,7 @@ from homelab_lib.twin.machine.cloudflared import cloudflared_programs
 from homelab_lib.twin.machine.conditions import conditions
 from homelab_lib.twin.machine.copying import copying
 from homelab_lib.twin.machine.digests import digests
+from homelab_lib.twin.machine.disks import disk_programs
 from homelab_lib.twin.machine.exporter import exporter_programs
 from homelab_lib.twin.machine.exportfs import exportfs_programs
 from homelab_lib.twin.machine.fileutils import fileutils
@@ -83,6 +84,7 @@ UNIX = (
     iperf,
     links,
     blocks,
+    disk_programs,
     mounts,
     exporter_programs,
     exportfs_programs,

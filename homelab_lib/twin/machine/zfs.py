@@ -28,6 +28,7 @@ then /usr/lib/zfs-linux/trim; fi
 then /usr/lib/zfs-linux/scrub; fi
 """
 _DEFAULTS = {"recordsize": "131072", "quota": "0", "mountpoint": "", "mounted": "no"}
+_ROOT_USED_BYTES = 405_504  # of a pool that was just made
 _INHERITED = ("recordsize", "mountpoint")
 _LARGEST_RECORD_BYTES = 2**24
 _READ_ONLY = ("mounted", "used", "available")
@@ -45,6 +46,23 @@ _ASKED = (
 )
 
 
+@dataclass(frozen=True)
+class Group:
+    """A vdev.
+
+    Parameters
+    ----------
+    role, layout
+        What it is for, and how it is made: ``data``, ``raidz2``.
+    members
+        What the kernel calls its partitions: ``sda1``.
+    """
+
+    role: str
+    layout: str
+    members: tuple[str, ...]
+
+
 @dataclass
 class Dataset:
     """A file system.
@@ -60,6 +78,8 @@ class Dataset:
         distribution's job was still there [s since 1970].
     state
         Of a pool's own: ``ONLINE``, or what is wrong with the pool.
+    vdevs, usable_bytes
+        Of a pool's own: what it is made of, and what it holds [bytes].
     """
 
     own: dict[str, str] = field(default_factory=dict)
@@ -67,6 +87,8 @@ class Dataset:
     made_s: float = field(default=0.0, compare=False)  # two are the same whenever they were made
     scrubbed_s: float | None = field(default=None, compare=False)
     state: str = "ONLINE"
+    vdevs: tuple[Group, ...] = ()
+    usable_bytes: int = 0
 
 
 def has_zfs(machine: Machine) -> None:
@@ -111,9 +133,17 @@ def _seeded(machine: Machine) -> Iterator[tuple[str, Dataset]]:
     yield from found.items()
 
 
-def add(machine: Machine, name: str, own: dict[str, str] | None = None) -> None:
-    """Have a dataset there, and mounted."""
-    datasets(machine)[name] = Dataset(dict(own or {}), made_s=machine.now_s())
+def add(
+    machine: Machine,
+    name: str,
+    own: dict[str, str] | None = None,
+    vdevs: tuple[Group, ...] = (),
+    usable_bytes: int = 0,
+) -> None:
+    """Have a dataset there, and mounted; with vdevs, a pool."""
+    datasets(machine)[name] = Dataset(
+        dict(own or {}), made_s=machine.now_s(), vdevs=vdevs, usable_bytes=usable_bytes
+    )
     place = _effective(machine, name, "mountpoint")[0]
     if not place.startswith("/"):
         datasets(machine)[name].mounted = False
@@ -136,6 +166,8 @@ def _effective(machine: Machine, name: str, key: str) -> tuple[str, str]:
     own = found[name].own
     if key == "mounted":
         return ("yes" if found[name].mounted else "no"), "-"
+    if key in _READ_ONLY:
+        return str(_room(found, name)[key]), "-"
     if key in own:
         return own[key], "local"
     above, _, last = name.rpartition("/")
@@ -149,6 +181,13 @@ def _effective(machine: Machine, name: str, key: str) -> tuple[str, str]:
         value, source = _effective(machine, above, key)
         return value, f"inherited from {above}" if source == "local" else source
     return (_DEFAULTS[key], "default") if key in _DEFAULTS else ("-", "-")
+
+
+def _room(found: dict[str, Dataset], name: str) -> dict[str, int]:
+    """What a dataset takes, and what its pool still has [bytes]: its data are not counted."""
+    whole = found[name.partition("/")[0]].usable_bytes
+    used = _ROOT_USED_BYTES if "/" not in name else 0
+    return {"used": min(used, whole), "available": max(whole - _ROOT_USED_BYTES, 0)}
 
 
 @zfs_programs("zfs")
@@ -184,7 +223,7 @@ def _get(machine: Machine, call: Call) -> Reply:
         if name not in datasets(machine):
             return _missing(name)
         for key in keys:
-            if key not in _DEFAULTS and ":" not in key:
+            if key not in _DEFAULTS and key not in _READ_ONLY and ":" not in key:
                 return Reply(2, stderr=f"bad property list: invalid property '{key}'\n")
             value, source = _effective(machine, name, key)
             row = {"name": name, "property": key, "value": value, "source": source}

@@ -20,7 +20,7 @@ from homelab_lib.twin.proxmox.booting import ARC_LIMIT, SETTINGS, booting, start
 from homelab_lib.twin.proxmox.card import cards_of
 from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.described import described, installed
-from homelab_lib.twin.proxmox.disk_calls import disk_programs, disks_of, make_pool
+from homelab_lib.twin.proxmox.disk_calls import disks_of, make_pool
 from homelab_lib.twin.proxmox.grounds import GROUNDS
 from homelab_lib.twin.proxmox.ifupdown2 import ifupdown2, starts_network
 from homelab_lib.twin.proxmox.installed import stand_up
@@ -78,7 +78,7 @@ def _make(world: World, name: str, host: Host, before_phase: int) -> ProxmoxNode
         node=host.os.node or name,
         version=full_version(host.os.version, known.version),
         commands=(
-            *(qm, pct, pvesh, pvesm, loops, ifupdown2, nics, disk_programs),
+            *(qm, pct, pvesh, pvesm, loops, ifupdown2, nics),
             *(booting, boot_loader.boot_loader, pci.pci_programs, *UNIX),
         ),
     )

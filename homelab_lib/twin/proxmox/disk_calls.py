@@ -1,24 +1,21 @@
-"""What the API says of a node's disks and ZFS pools, and makes of them; `wipefs` besides.
+"""What the API says of a node's disks and ZFS pools, and makes of them.
 
 Source: `PVE::API2::Disks` and `PVE::API2::Disks::ZFS` (pve-storage 9.1): a disk in use is refused
 before anything is begun, and nothing is ever forced.
 """
 
-import json
 from typing import Any
 
 from homelab_lib.twin.machine import zfs
-from homelab_lib.twin.machine.columns import Row
-from homelab_lib.twin.machine.program import Call, Commands, Reply, operands
+from homelab_lib.twin.machine.disks import labels, link, partition, take
 from homelab_lib.twin.proxmox.api import Given, Later, Methods, Task
 from homelab_lib.twin.proxmox.formats import BOOLEAN, STORAGE_ID
 from homelab_lib.twin.proxmox.node import ProxmoxNode
-from homelab_lib.twin.proxmox.pools import ZPool, by_id, disk_row, fewest, signatures, take
+from homelab_lib.twin.proxmox.pools import ZPool, by_id, disk_row, fewest
 from homelab_lib.twin.proxmox.schema import Format, Property, PveError, split_list
 from homelab_lib.twin.proxmox.storage import Store
 
 calls = Methods()
-disk_programs = Commands()
 
 _CREATE_S = 6.0
 _RESERVED = 1 / 32  # of a pool, kept by ZFS itself
@@ -92,8 +89,8 @@ def _create(node: ProxmoxNode, given: Given) -> Any:
     log = f"# {words} {' '.join(by_id(row) for row in rows)}\n"
 
     def done() -> Task:
-        if labels := [row for row in rows if _labels(node, row["devpath"])]:
-            what = f"{by_id(labels[0])} is part of potentially active pool or file system"
+        if taken := [row for row in rows if labels(node, row["devpath"])]:
+            what = f"{by_id(taken[0])} is part of potentially active pool or file system"
             failure = f"command '{words}' failed: exit code 1"
             said = f"invalid vdev specification\nuse '-f' to override the following errors:\n{what}"
             node.tasks.end(upid, failure)
@@ -124,15 +121,12 @@ def make_pool(node: ProxmoxNode, name: str, level: str, rows: list[dict[str, Any
     zfs.add(node, name)
     for row in rows:
         row |= {"used": "ZFS", "gpt": 1}
+        disk = row["devpath"].removeprefix("/dev/")
         for block in node.blocks:
-            if f"/dev/{block['name']}" == row["devpath"] and not block.get("children"):
-                take(block)
-        name_of = row["devpath"].rpartition("/")[2]
-        joint = "p" if name_of[-1].isdigit() else ""
-        link = f"{by_id(row)}-part1"
-        if not node.files.exists(link):
-            node.files.mkdir("/dev/disk/by-id", parents=True)
-            node.files.link(link, f"/dev/{name_of}{joint}1")
+            if block["name"] == disk and not block.get("children"):
+                take(node, block, name)
+        node.kept.setdefault("taken", set()).add(row["devpath"])
+        link(node, f"{by_id(row)}-part1", partition(disk, 1))
 
 
 def add_pool_store(node: ProxmoxNode, name: str, pool: str, options: dict[str, Any]) -> None:
@@ -151,25 +145,6 @@ def _free(node: ProxmoxNode, path: str) -> dict[str, Any]:
     if "used" in row:
         raise PveError(f"device '{row['devpath']}' is already in use")
     return row
-
-
-def _labels(node: ProxmoxNode, path: str) -> list[dict[str, Any]]:
-    blocks: list[Row] = [b for b in node.blocks if f"/dev/{b['name']}" == path]
-    told = node.told("wipefs", "-n", "-J", path) if not node.is_made_of(path) else None
-    if isinstance(told, dict):
-        return list(told.get("signatures") or [])
-    return signatures(blocks[0]) if blocks else []
-
-
-@disk_programs("wipefs")
-def wipefs(node: ProxmoxNode, call: Call) -> Reply:
-    """What labels a device has; this one wipes nothing."""
-    words, given = operands(call)
-    if "-n" not in given or "-J" not in given or len(words) != 1:
-        return Reply(127, stderr="twin: its wipefs knows -n -J DEVICE alone\n")
-    if all(row["devpath"] != words[0] for row in node.disks):
-        return Reply(1, stderr=f"wipefs: error: {words[0]}: probing initialization failed\n")
-    return Reply(0, json.dumps({"signatures": _labels(node, words[0])}, indent=3) + "\n")
 
 
 def disks_of(node: ProxmoxNode) -> list[dict[str, Any]]:

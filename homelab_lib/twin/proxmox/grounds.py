@@ -144,7 +144,6 @@ GROUNDS: tuple[Grounds, ...] = (
     Grounds("dkms", Fidelity.RECORDED, "output of a real node"),
     Grounds("mokutil", Fidelity.DOCUMENTATION, "mokutil(1)"),
     Grounds("losetup", Fidelity.DOCUMENTATION, "losetup(8); which partitions: a cloud image's"),
-    Grounds("wipefs", Fidelity.DOCUMENTATION, "wipefs(8)"),
     Grounds("proxmox-boot-tool", Fidelity.DOCUMENTATION, "Administration Guide, Host Bootloader"),
     Grounds("proxmox-boot-tool kernel pin", Fidelity.GUESSED, "that it pins is documented"),
     Grounds("proxmox-boot-tool status", Fidelity.RECORDED, "output of real nodes"),

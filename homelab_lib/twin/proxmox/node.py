@@ -22,7 +22,7 @@ from homelab_lib.twin.proxmox.container import Container
 from homelab_lib.twin.proxmox.guest import Guest
 from homelab_lib.twin.proxmox.interfaces import Ifupdown
 from homelab_lib.twin.proxmox.locks import Locks
-from homelab_lib.twin.proxmox.pools import ZPool, by_id
+from homelab_lib.twin.proxmox.pools import ZPool
 from homelab_lib.twin.proxmox.reach import Reach
 from homelab_lib.twin.proxmox.schema import NO_SUCH_FILE, PveError, split_properties
 from homelab_lib.twin.proxmox.software import built_apart, is_proxmoxs, read_at, switched_on
@@ -189,12 +189,6 @@ class ProxmoxNode(Machine):
         """Those that it drives, as the API lists them."""
         self.learn("disks")
         return [r for r in self.disk_rows if self.sees_disk(r["devpath"].rpartition("/")[2])]
-
-    def is_made_of(self, path: str) -> bool:
-        """Whether a pool stands on a disk."""
-        row = next((row for row in self.disk_rows if row["devpath"] == path), {})
-        begins = f"{by_id(row) if row else path}-part"
-        return any(m.startswith(begins) for p in self.zpools.values() for m in p.members)
 
     def volume_text(self, volid: str) -> str:
         """The text of a file on a storage; empty for none."""

@@ -1,16 +1,14 @@
 """Disks of a node and the ZFS pools on them, as the node sees them.
 
-Sources: `PVE::Diskmanage` and `PVE::API2::Disks::ZFS` (pve-storage 9.1), zpool-create(8),
-wipefs(8) of util-linux 2.41.
+Sources: `PVE::Diskmanage` and `PVE::API2::Disks::ZFS` (pve-storage 9.1), zpool-create(8).
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from homelab_lib.twin.machine.columns import Row
-from homelab_lib.twin.machine.devices import device
+from homelab_lib.twin.machine.disks import lasting_name
 
 _LAYOUTS = {
     "single": ("", 1),
@@ -24,7 +22,6 @@ _LAYOUTS = {
     "draid3": ("draid3", 5),
 }
 """Of each level of the API: zpool's word, and the fewest disks."""
-_LABEL_OFFSET = "0x3f000"
 
 
 @dataclass
@@ -120,34 +117,10 @@ def disk_row(block: Row) -> dict[str, Any]:
 
 
 def by_id(row: dict[str, Any]) -> str:
-    """The path that names a disk by its model and its serial number, as udev makes it."""
-    bus = "nvme" if row["devpath"].startswith("/dev/nvme") else "ata"
-    model = re.sub(r"[^0-9A-Za-z#+.:=@_-]", "_", str(row.get("model", "unknown")))
+    """The path that names a disk, by its row in the API."""
     serial = row.get("serial", "unknown")
-    name = serial if serial != "unknown" else row["devpath"].rpartition("/")[2]
-    return f"/dev/disk/by-id/{bus}-{model}_{name}"
-
-
-def signatures(block: Row) -> list[dict[str, Any]]:
-    """What `wipefs` finds on a block device: labels of file systems and pools, a partition
-    table."""
-    found = []
-    if block.get("fstype"):
-        label = {"uuid": block.get("uuid"), "label": block.get("label")}
-        found.append({"offset": _LABEL_OFFSET, "type": block["fstype"], **label})
-    if block.get("children"):
-        found.append({"offset": "0x200", "type": "gpt", "uuid": None, "label": None})
-    return [{"device": block["name"], **each} for each in found]
-
-
-def take(block: Row) -> None:
-    """What `zpool create` leaves on a whole disk: a partition with the label, and a small one."""
-    joint = "p" if block["name"][-1].isdigit() else ""
-    label = device(
-        f"{block['name']}{joint}1", block["size"] - 2**24, type="part", fstype="zfs_member"
-    )
-    rest = device(f"{block['name']}{joint}9", 2**23, type="part")
-    block["children"] = [label, rest]
+    name = row["devpath"].removeprefix("/dev/")
+    return lasting_name(name, row.get("model"), serial if serial != "unknown" else None)
 
 
 def fewest(level: str) -> int:
