@@ -18,6 +18,7 @@ from homelab_lib.lab.host import Host as Machine
 from homelab_lib.lab.pools import Pool
 from homelab_lib.lab.releases import is_known, known_names, series_of
 from homelab_lib.recipes import apart, pool_looks, same_disks
+from homelab_lib.recipes.holdings import holdings
 from homelab_lib.recipes.kubernetes import looks as cluster_looks
 from homelab_lib.recipes.kubernetes.looks import good_until
 from homelab_lib.recipes.nas.tasks import severe_alerts
@@ -48,6 +49,8 @@ _WEB = {
         "new one there"),
 }  # fmt: skip
 """Where appliances show a certificate of their own, what that is, and how it is made anew."""
+_STORED = ("pools", "datasets", "nas", "smb_shares", "nfs_shares")
+"""Rooms of the lab whose things stand under the machine that they are on."""
 _API = (6443, "API of k3s", "`systemctl restart k3s` makes one anew that has little left")
 
 
@@ -59,13 +62,15 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
     lab, phases
         The lab, and the numbers of the phases that are done.
     """
+    used = _used(lab, phases)
     hosts = [
         host
         for name, host in lab.hosts.items()
-        if name in lab.machines() and (host.phase is None or host.phase in phases)
+        if name in lab.machines() and (host.phase is None or host.phase in phases or name in used)
     ]
+    after = max(phases, default=0) + 1
     for host in hosts:
-        pools = same_disks.standing(lab, host.name, max(phases, default=0) + 1)
+        pools = same_disks.standing(lab, host.name, after)
         if host.os.kind == "truenas":
             yield _nas(lab, host.name, pools)
         if host.os.kind == "proxmox":
@@ -73,6 +78,9 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
             yield _node(lab, host, [vm for vm in there if vm.host == host.name], pools)
         elif host.os.kind in LINUX and pools:
             yield _linux(lab, host.name, pools)
+    for vm in lab.vms.values():
+        if vm.name in used and vm.os is not None and vm.os.kind == "truenas":
+            yield _nas(lab, vm.name, same_disks.standing(lab, vm.name, after))
     asked = [host for host in hosts if host.os.kind in _VERSIONS]
     if asked:
         yield _releases(asked)
@@ -91,6 +99,13 @@ def looks(lab: Lab, phases: Collection[int]) -> Iterator[Step]:
         yield _outside(inside, url, _inline(lab))
     yield from apart.looks(lab, phases)
     yield from cluster_looks.looks(lab, phases)
+
+
+def _used(lab: Lab, phases: Collection[int]) -> set[str]:
+    """The machines on which something was stored or shared in some phases: they stand, whoever set
+    them up, and a VM's system is a person's to install."""
+    keys = [key.split(".") for phase in phases for key in holdings(lab).get(phase, ())]
+    return {key[1] for key in keys if key[0] in _STORED}
 
 
 def _nas(lab: Lab, name: str, pools: list[Pool]) -> Step:

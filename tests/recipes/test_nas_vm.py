@@ -8,9 +8,11 @@ import yaml
 from homelab_lib.errors import BadParameter, LabError
 from homelab_lib.lab import load_lab
 from homelab_lib.lab.changes import changed
-from homelab_lib.recipes import runbook
+from homelab_lib.recipes import looks, runbook
 from homelab_lib.runbook.proof import check
 from homelab_lib.twin.proxmox.node import HELD
+from homelab_lib.twin.truenas.decays import pool_degraded
+from homelab_lib.twin.truenas.nas import TrueNas
 from recipes.bench import Bench, Plugged
 from standing import served
 from standing import standing as serve_standing
@@ -252,3 +254,14 @@ def test_all_of_it_one_runbook_after_another(tmp_path):
         node = there.world.machines["hyper"]
         assert node.vms[111].running
         assert {row["status"] for row in there.world.machines["nas"].pool_rows()} == {"ONLINE"}
+
+
+def test_health_looks_at_it_as_at_one_of_its_own():
+    steps = [step for step in looks.looks(LAB, {1, 2}) if step.name == "pools-nas"]
+    there = Bench(LAB, steps, phase=3)
+    [nas] = [each for each in there.world.machines.values() if isinstance(each, TrueNas)]
+    assert all(check.holds for check in there.step("pools-nas", "verify").checks)
+    next(pool_degraded(nas))
+    told = {check.title: check for check in there.step("pools-nas", "verify").checks}
+    assert not told["nas has no severe alert"].holds
+    assert told["pool tank of nas lies on the disks that the lab says"].holds
