@@ -27,6 +27,7 @@ from machine.carried_out import (
 pytestmark = pytest.mark.machine
 
 CONFIRM = {"confirm": ["burn-in"]}
+NONE_YET = {"pool": None, "there": [], "namesakes": []}
 
 
 @pytest.fixture
@@ -72,6 +73,10 @@ FOREIGN = {
     "a file system": ("mkfs.ext4 -q -F -L photos {disk}", "something on it: ext4 photos"),
     "partitions": ("echo ',,' | sfdisk -q {disk} && mkfs.ext4 -q -F {disk}-part1", "1 partition"),
     "an empty table": ("echo 'label: gpt' | sfdisk -q {disk}", "gpt partition table"),
+    "a table that can't be read": (
+        "echo 'label: gpt' | sfdisk -q {disk} && wipefs -q -a -t gpt {disk}",
+        "a gpt partition table that can't be read",
+    ),
     "a pool that was destroyed": ("zpool create old {disk} && zpool destroy old", "of pool old"),
     "a pool that was exported": ("zpool create old {disk} && zpool export old", "of pool old"),
     "a pool in use": ("zpool create old {disk}", "of pool old"),
@@ -126,6 +131,8 @@ LAYOUTS = {
     "raidz1 of 3 and of 2": (("data", "RAIDZ1", 3), ("data", "RAIDZ1", 2)),
     "a disk beside a mirror": (("data", "MIRROR", 2), ("special", "STRIPE", 1)),
     "disks": (("data", "STRIPE", 2), ("cache", "STRIPE", 1), ("spare", "STRIPE", 1)),
+    "logs of two kinds": (("data", "MIRROR", 2), ("log", "MIRROR", 2), ("log", "STRIPE", 1)),
+    "spares one by one": (("data", "MIRROR", 2), ("spare", "STRIPE", 1), ("spare", "STRIPE", 1)),
     "log of another kind": (("data", "RAIDZ2", 4), ("log", "MIRROR", 2)),
 }
 
@@ -145,7 +152,7 @@ def test_what_zpool_takes_only_by_force_is_what_we_say_it_does(nas, name):
          "path": by_serial(nas, [serial])}
         for serial in used
     ]  # fmt: skip
-    diff = LinuxPool("nas", "try", vdevs).diff({"pool": None, "there": [], "disks": disks})
+    diff = LinuxPool("nas", "try", vdevs).diff(NONE_YET | {"disks": disks})
     if diff.changes:
         words = diff.changes[0].call.argv
     else:  # as it would be, were it not refused
@@ -172,4 +179,4 @@ def test_disks_of_other_sizes_are_taken_only_by_force(nas):
         for serial, size in zip(mine, (GIB, 20 * GIB), strict=True)
     ]  # fmt: skip
     pool = LinuxPool("nas", "try", (Vdev("data", "MIRROR", tuple(mine)),))
-    assert "different sizes" in pool.diff({"pool": None, "there": [], "disks": disks}).conflict
+    assert "different sizes" in pool.diff(NONE_YET | {"disks": disks}).conflict

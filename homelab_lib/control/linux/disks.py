@@ -19,7 +19,7 @@ _LSBLK = ("lsblk", "-J", "-b", "-o", "NAME,KNAME,SERIAL,SIZE,TYPE,FSTYPE,LABEL,P
 _BY_ID = "/dev/disk/by-id"
 _BUSES = ("nvme-", "ata-", "scsi-", "usb-")  # what carries a disk's model and serial number
 _TABLES = ("gpt", "dos")
-_BESIDE_GPT = "PMBR"
+_PMBR = "PMBR"  # stands beside each GPT; alone, the GPT is where nobody looks or can't be read
 _NOT_DISKS = ("loop", "ram", "zram", "zd", "sr", "fd")
 
 
@@ -103,6 +103,8 @@ def _holds(row: dict[str, Any]) -> Iterator[str]:
     for each in _below(row):
         if each.get("fstype"):
             yield _named(each["fstype"], each.get("label", ""))
+        elif each is not row and each["type"] != "part":  # plain dm-crypt has no label of its own
+            yield f"{each['kname']} ({each['type']})"
         if each.get("mountpoint"):
             yield f"what is mounted at {each['mountpoint']}"
 
@@ -110,9 +112,16 @@ def _holds(row: dict[str, Any]) -> Iterator[str]:
 def _named(kind: str, label: str) -> str:
     if kind in _TABLES:
         return f"a {kind} partition table"
+    if kind == _PMBR:
+        return "a gpt partition table that can't be read (that of a disk from a USB case, say)"
     if kind == "zfs_member":
-        return f"the label of pool {label}" if label else "the label of a pool"
+        return label_of(label) if label else "the label of a pool"
     return f"{kind} {label}".strip()
+
+
+def label_of(pool: str) -> str:
+    """How a drive's holdings tell of a pool's label."""
+    return f"the label of pool {pool}"
 
 
 def labels(host: Host, name: str) -> list[str]:
@@ -128,8 +137,10 @@ def labels(host: Host, name: str) -> list[str]:
     if not text:
         return []  # older ones print nothing where there is nothing
     said = answers.understood(text, _LABELS, host=host.name, line=" ".join(words))
-    found = (_named(row.get("type", "a label"), row.get("label", "")) for row in said["signatures"])
-    return [each for each in dict.fromkeys(found) if each != _BESIDE_GPT]
+    rows = [(row.get("type", "a label"), row.get("label", "")) for row in said["signatures"]]
+    if any(kind == "gpt" for kind, _ in rows):
+        rows = [row for row in rows if row[0] != _PMBR]
+    return list(dict.fromkeys(_named(*row) for row in rows))
 
 
 def lasting_paths(host: Host, names: Sequence[str]) -> dict[str, str]:
@@ -145,7 +156,7 @@ def lasting_paths(host: Host, names: Sequence[str]) -> dict[str, str]:
     dict of str to str
         By name; a disk that has no such path is not in it.
     """
-    shown = host.read("ls", "-1", _BY_ID, ok=(0, 2)).stdout.split()
+    shown = host.read("ls", "-1", _BY_ID, ok=(0, 2)).stdout.splitlines()
     links = [f"{_BY_ID}/{link}" for link in shown if "-part" not in link]
     if not links:
         return {}

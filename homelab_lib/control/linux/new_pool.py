@@ -11,10 +11,10 @@ a machine that was tried (tests/machine).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, ClassVar
 
-from homelab_lib.control.linux.disks import Drive, drives, labels, lasting_paths
+from homelab_lib.control.linux.disks import Drive, drives, label_of, labels, lasting_paths
 from homelab_lib.control.linux.looking import ENGLISH
 from homelab_lib.control.linux.pools import pool_state, serials_by_device
 from homelab_lib.control.vdevs import Vdev, another, in_words, settled, unclear
@@ -79,6 +79,11 @@ class LinuxPool:
         return {
             "pool": None,
             "there": sorted(drive.told for drive in there),
+            "namesakes": [
+                drive.told
+                for drive in there
+                if drive not in mine and label_of(self.pool) in drive.holds
+            ],
             "disks": [self._looked_at(host, drive, paths.get(drive.name, "")) for drive in mine],
         }
 
@@ -95,6 +100,11 @@ class LinuxPool:
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["pool"] is not None:
             return Diff(conflict=another(self.pool, observed["pool"], self.vdevs))
+        if namesakes := observed["namesakes"]:
+            return Diff(
+                conflict=f"a pool {self.pool} lies on {', '.join(namesakes)} and is not imported: "
+                f"`zpool import {self.pool}`, if it is yours, or take its disks out"
+            )
         disks = observed["disks"]
         if problems := list(self._problems(disks, observed["there"])):
             return Diff(conflict="; ".join(problems))
@@ -149,10 +159,10 @@ class LinuxPool:
 
     def _create(self, disks: Mapping[str, Mapping[str, Any]]) -> Change:
         words = ["zpool", "create", "-o", f"ashift={self.ashift}", self.pool]
-        for vdev in sorted(self.vdevs, key=lambda each: _ORDER.index(each.role)):
-            words += [] if vdev.role == "data" else [vdev.role]
-            words += _layout(vdev)
-            words += [disks[serial]["path"] for serial in vdev.serials]
+        for role, vdevs in groupby(sorted(self.vdevs, key=_turn), key=lambda each: each.role):
+            words += [] if role == "data" else [role]  # which zpool takes once
+            for vdev in vdevs:
+                words += [*_layout(vdev), *(disks[serial]["path"] for serial in vdev.serials)]
         told = [(v.role, v.kind, [disks[each]["told"] for each in v.serials]) for v in self.vdevs]
         return Change(
             f"make pool {self.pool}, {in_words(told)}",
@@ -160,6 +170,12 @@ class LinuxPool:
             undo=f"zpool export {self.pool}; what was put there since stays on its disks",
             detached=True,
         )
+
+
+def _turn(vdev: Vdev) -> tuple[int, bool]:
+    """When a vdev is named; a disk that stands alone before the others of its role, or `zpool`
+    would take it into the one before it."""
+    return _ORDER.index(vdev.role), vdev.kind != "STRIPE"
 
 
 def _layout(vdev: Vdev) -> list[str]:

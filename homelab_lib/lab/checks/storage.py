@@ -22,6 +22,9 @@ def faults(lab: Lab) -> Iterator[Fault]:
             pools = lab.pools.get(host, {})
             if dataset.pool not in pools:
                 yield unknown(("datasets", host, name), dataset.pool, pools, f"pool of {host}")
+            elif dataset.phase is not None and (pools[dataset.pool].phase or 0) > dataset.phase:
+                what = f"its pool is made in phase {pools[dataset.pool].phase} only"
+                yield Fault(("datasets", host, name, "phase"), what)
     for room in ("nfs_shares", "smb_shares"):
         for share in every(getattr(lab, room)):
             yield from _share((room, share.host, share.name), share, lab)

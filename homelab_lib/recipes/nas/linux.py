@@ -74,14 +74,19 @@ class LinuxNas:
             if each.phase == phase and not each.exists and each.name not in clusters
         ]
         self.pools = [] if host.os.kind == "proxmox" else self._mine(lab.pools.get(host.name, {}))
-        there = same_disks.standing(lab, host.name, phase)
-        on = {(each.dataset or "").partition("/")[0] for each in mine}
-        on |= {each.pool for each in self.datasets}
-        self.standing = [pool for pool in there if pool.name in on]
         nas = lab.nas.get(host.name) or Nas(name=host.name)
         self.groups, self.users = self._mine(nas.groups), self._mine(nas.users)
         self.acls, self.share_acls = self._mine(nas.acls), self._mine(nas.share_acls)
         self.smb_shares = self._mine(lab.smb_shares.get(host.name, {}))
+        there = same_disks.standing(lab, host.name, phase)
+        on = {place.strip("/").partition("/")[0] for place in self._places()}
+        self.standing = [pool for pool in there if pool.name in on]
+
+    def _places(self) -> Iterator[str]:
+        """The datasets and paths at which something is made or changed."""
+        yield from (each.dataset or each.path for each in self.shares)
+        yield from (each.name for each in (*self.datasets, *self.acls))
+        yield from (each.path for each in self.smb_shares)
 
     def _mine(self, things: Mapping[str, Thing]) -> list[Thing]:
         return [each for each in things.values() if each.phase == self.phase and not each.exists]
@@ -114,7 +119,7 @@ class LinuxNas:
             yield linux_pool.gate(self.lab, self.standing, made[0])
         pools = list(linux_pool.steps(self.lab, self.pools, end))
         yield from pools
-        made = (*made, *(step.name for step in pools))
+        made = ready = (*made, *(step.name for step in pools))
         if self.groups or self.users:
             made = (*made, f"accounts{end}")
             yield linux_access.accounts(self.lab, name, self.groups, self.users, made[-1])
@@ -126,6 +131,7 @@ class LinuxNas:
                 why="Each kind of use gets a dataset of its own, with its own record size, quota "
                 "and snapshots. It carries a mark with the lab's name; a dataset of that name "
                 "without it is somebody's, and is left as it is.",
+                needs=ready,
                 ensure=lambda ctx: (dataset(self.lab, each) for each in _in_order(self.datasets)),
             )
         if self.acls:

@@ -26,20 +26,28 @@ def gate(lab: Lab, pools: Sequence[Pool], name: str) -> Step:
         What the step is called.
     """
 
-    def check(ctx: Context) -> Iterator[Check]:
-        for pool in pools:
-            yield _whole(ctx, pool)
-        yield from same_disks.checks(lab, ctx, pools)
-
     return Step(
         name,
         f"See that {', '.join(pool.name for pool in pools)} of {pools[0].host} is what the lab "
         "says",
         why="What is called tank may be another tank: one that came in with somebody's old disks. "
         "And nothing is stored on a pool that has lost a disk before somebody has seen to it.",
-        check=check,
+        check=lambda ctx: whole(lab, ctx, pools),
         gate=True,
     )
+
+
+def whole(lab: Lab, ctx: Context, pools: Sequence[Pool]) -> Iterator[Check]:
+    """Whether pools are there with all that they are made of, and on the disks that the lab says.
+
+    Parameters
+    ----------
+    lab, ctx, pools
+        The lab, how its machines are asked, and pools of Linux machines.
+    """
+    for pool in pools:
+        yield _whole(ctx, pool)
+    yield from same_disks.checks(lab, ctx, pools)
 
 
 def _whole(ctx: Context, pool: Pool) -> Check:
@@ -65,9 +73,10 @@ def steps(lab: Lab, pools: Sequence[Pool], end: str) -> Iterator[Step]:
     BadParameter
         One can't be made as it is described.
     """
+    between = "." if end else "-"  # pool-box.old is of box, pool-box-old of a machine box-old
     for pool in pools:
         made = _Made(lab, pool)
-        its = f"{end}-{pool.name}" if len(pools) > 1 else end
+        its = f"{end}{between}{pool.name}" if len(pools) > 1 else end
         yield made.test(f"burn-in{its}", made.tested)
         yield Step(
             f"pool{its}",

@@ -12,7 +12,7 @@ from homelab_lib.lab.compute import Cluster
 from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.storage import NfsShare
 from homelab_lib.recipes import same_disks
-from homelab_lib.recipes.nas import linux
+from homelab_lib.recipes.nas import linux, linux_pool
 from homelab_lib.recipes.nas.datasets import resource
 from homelab_lib.runbook.step import Check, Context, Step, Wanted
 
@@ -86,7 +86,8 @@ class Share:
         host = self.share.host
         name = (self.share.dataset or "").partition("/")[0]
         mine = [pool for pool in self.lab.pools.get(host, {}).values() if pool.name == name]
-        for found in same_disks.checks(self.lab, ctx, mine):
+        looked_at = linux_pool.whole if self.on_linux else same_disks.checks
+        for found in looked_at(self.lab, ctx, mine):
             if not found.holds:
                 raise StepFailed(
                     f"not so: {found.title}",

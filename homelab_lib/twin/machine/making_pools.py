@@ -1,7 +1,7 @@
 """How a pool comes to stand on a Linux machine's disks.
 
-Sources: zpool-create(8); OpenZFS, ``cmd/zpool/zpool_vdev.c`` (`check_in_use`, `get_replication`),
-and what OpenZFS 2.3 answered on a machine that was tried.
+Sources: zpool-create(8); OpenZFS, ``cmd/zpool/zpool_vdev.c`` (`check_in_use`, `construct_spec`,
+`get_replication`), and what OpenZFS 2.3 answered on a machine that was tried.
 """
 
 from collections.abc import Iterable, Iterator, Set
@@ -22,6 +22,7 @@ ROLES = ("data", "special", "dedup", "log", "cache", "spare")
 """In the order in which `zpool status` shows them."""
 
 _CREATE = Usage("o: O: m: R: t: f n d", least=2, status=2, in_order=True)
+_ONCE = ("log", "cache", "spare")
 _TAKES_S = 4.0
 _SAME_BYTES = 2**24  # ZPOOL_FUZZ
 
@@ -82,6 +83,9 @@ def create(machine: Machine, call: Call) -> Reply:
     if {"f", "n", "d", "R", "t", "m"} & given.options.keys():
         return Reply(2, stderr="twin: its zpool create knows -o and -O alone\n")
     name, *words = given.words
+    if twice := next((role for role in _ONCE if words.count(role) > 1), ""):
+        why = f"'{twice}' can be specified only once"
+        return Reply(1, stderr=f"invalid vdev specification: {why}\n")
     options = dict(value.split("=", 1) for _, value in given.all if "=" in value)
     rows = changing(machine, told_blocks(machine))
     try:
