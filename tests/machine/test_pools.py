@@ -129,6 +129,7 @@ LAYOUTS = {
     "mirrors of 2 and 3": (("data", "MIRROR", 2), ("data", "MIRROR", 3)),
     "mirrors of 2": (("data", "MIRROR", 2), ("data", "MIRROR", 2), ("log", "STRIPE", 1)),
     "raidz1 of 3 and of 2": (("data", "RAIDZ1", 3), ("data", "RAIDZ1", 2)),
+    "raidz1 and raidz2": (("data", "RAIDZ1", 3), ("data", "RAIDZ2", 3)),
     "a disk beside a mirror": (("data", "MIRROR", 2), ("special", "STRIPE", 1)),
     "disks": (("data", "STRIPE", 2), ("cache", "STRIPE", 1), ("spare", "STRIPE", 1)),
     "logs of two kinds": (("data", "MIRROR", 2), ("log", "MIRROR", 2), ("log", "STRIPE", 1)),

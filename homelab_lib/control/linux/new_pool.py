@@ -24,6 +24,8 @@ from homelab_lib.units import format_bytes
 
 _SAME_SIZE = 0.01  # disks that are sold as the same differ by less
 _FUZZ_BYTES = 2**24  # by how much the disks of a vdev may differ (ZPOOL_FUZZ)
+_ALIKE = ({"STRIPE"}, {"MIRROR", "RAIDZ"}, {"RAIDZ", "DRAID"})
+"""What `zpool` takes side by side where each survives losing as many disks."""
 _REDUNDANT = ("data", "special", "dedup")
 _ORDER = ("data", "special", "dedup", "log", "cache", "spare")
 
@@ -125,15 +127,10 @@ class LinuxPool:
                 yield f"a {vdev.kind.lower()} would be of disks of different sizes ({told})"
         counted = [vdev for vdev in self.vdevs if vdev.role in _REDUNDANT]
         for one, other in pairwise(counted):
-            kinds = one.shape[0], other.shape[0]
-            widths = len(one.serials), len(other.serials)
-            mixed = kinds[0] != kinds[1] and "STRIPE" in kinds
-            unlike = kinds[0] == kinds[1] != "STRIPE" and widths[0] != widths[1]
-            if mixed or unlike or one.failures != other.failures:
-                told = " beside a ".join(
-                    f"{kind.lower()} of {width}" for kind, width in zip(kinds, widths, strict=True)
-                )
-                yield f"a {told} don't survive the same"
+            families = {one.kind.rstrip("123"), other.kind.rstrip("123")}
+            if one.failures != other.failures or not any(families <= each for each in _ALIKE):
+                told = (f"{vdev.kind.lower()} of {len(vdev.serials)}" for vdev in (one, other))
+                yield f"a {' beside a '.join(told)} don't survive the same"
 
     def _problems(self, disks: Sequence[Mapping[str, Any]], there: Sequence[str]) -> Iterator[str]:
         """Why these disks make no pool; each in words for the person who put them in."""

@@ -179,17 +179,17 @@ def _unlike(groups: list[tuple[str, str, list[Row]]]) -> Iterator[str]:
     counted = [(layout, rows) for role, layout, rows in groups if role in ROLES[:3]]
     for (one, its), (other, theirs) in pairwise(counted):
         kinds, loses = (_kind(one), _kind(other)), (_parity(one, its), _parity(other, theirs))
-        if (kinds[0] == "stripe") != (kinds[1] == "stripe"):
-            yield f"mismatched replication level: both {kinds[0]} and {kinds[1]} vdevs are present"
+        level = "mismatched replication level: "
+        both = set(kinds)
+        if both == {"mirror"} and loses[0] != loses[1]:
+            ways = f"both {len(its)}-way and {len(theirs)}-way"
+            yield f"{level}{ways} mirror vdevs are present"
+        elif len(both) > 1 and both not in ({"mirror", "raidz"}, {"raidz", "draid"}):
+            yield f"{level}both {kinds[0]} and {kinds[1]} vdevs are present"
         elif loses[0] != loses[1]:
             yield (
-                f"mismatched replication level: {kinds[0]} and {kinds[1]} vdevs with different "
-                f"redundancy, {loses[0]} vs. {loses[1]} are present"
-            )
-        elif kinds[0] == kinds[1] != "stripe" and len(its) != len(theirs):
-            yield (
-                f"mismatched replication level: both {len(its)}-way and {len(theirs)}-way "
-                f"{kinds[0]} vdevs are present"
+                f"{level}{kinds[0]} and {kinds[1]} vdevs with different redundancy, "
+                f"{loses[0]} vs. {loses[1]} are present"
             )
 
 
