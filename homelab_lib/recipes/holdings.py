@@ -22,6 +22,8 @@ _MADE_ON = {
 """Systems on which things of some keys are made."""
 _ON_LINUX = ("groups", "users", "acls", "share_acls")
 """What of a NAS's settings is made on plain Linux."""
+_ON_HOSTS = ("datasets", "nas", "smb_shares")
+"""What no recipe makes on a VM's plain Linux; of pools and NFS shares their own recipes say so."""
 _SHOWN = 6
 
 Place = tuple[str, ...]
@@ -130,12 +132,12 @@ def _is_elsewhere(lab: Lab, key: str) -> bool:
     system = lab.system(host) if room in (*_MADE_ON, "nas") else None
     if system is None:
         return False
+    if system.kind in LINUX and host not in lab.hosts and room in _ON_HOSTS:
+        return True
     if room == "nas":
         return system.kind != "truenas" and not (
             system.kind in LINUX and what.partition(".")[0] in _ON_LINUX
         )
-    if room == "smb_shares" and host not in lab.hosts:
-        return True  # a VM serves what is written in no recipe
     return system.kind not in _MADE_ON[room]
 
 

@@ -265,3 +265,34 @@ def test_health_looks_at_it_as_at_one_of_its_own():
     told = {check.title: check for check in there.step("pools-nas", "verify").checks}
     assert not told["nas has no severe alert"].holds
     assert told["pool tank of nas lies on the disks that the lab says"].holds
+
+
+SHARED = (
+    ("datasets.nas.tank/family", {"purpose": "Photos", "share_type": "SMB", "phase": 2}),
+    (
+        "smb_shares",
+        {"nas": {"family": {"dataset": "tank/family", "path": "/mnt/tank/family", "phase": 2}}},
+    ),
+)
+
+
+def test_it_shares_by_smb():
+    there = bench(2, changed(LAB, *SHARED))
+    assert there.stops() == ("", "")
+    assert there.step("nas-smb", "verify").status == "already"
+
+
+def test_a_dataset_on_a_plain_linux_in_a_vm_is_refused_and_not_left_out():
+    plain = {"kind": "debian", "version": "13"}
+    there = [(f"pools.nas.{pool}.{key}", value) for pool in ("tank", "quick")
+             for key, value in (("phase", None), ("exists", True))]  # fmt: skip
+    lab = changed(
+        LAB,
+        ("vms.nas.os", plain),
+        ("vms.nas.image", "debian"),
+        *there,
+        ("datasets.nas.tank/files.phase", 3),
+        ("nfs_shares", {}),
+    )
+    with pytest.raises(BadParameter, match=r"no recipe makes yet: datasets\.nas\.tank/files"):
+        runbook(lab, 3, lambda vm: KEY)
