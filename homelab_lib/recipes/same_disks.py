@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from homelab_lib.control.linux import pools as linux_pools
 from homelab_lib.control.proxmox import pool as node_pool
 from homelab_lib.control.truenas import pool as nas_pool
+from homelab_lib.control.vdevs import in_words, settled
 from homelab_lib.lab import Lab
 from homelab_lib.lab.host import LINUX
 from homelab_lib.lab.pools import Pool
+from homelab_lib.recipes.nas.described_pool import vdevs_of
 from homelab_lib.runbook.step import Check, Context
 
 
@@ -27,7 +29,8 @@ def standing(lab: Lab, host: str, phase: int) -> list[Pool]:
 
 
 def checks(lab: Lab, ctx: Context, pools: Iterable[Pool]) -> Iterator[Check]:
-    """Whether each pool lies on the disks that the lab says, by their serial numbers.
+    """Whether each pool lies on the disks that the lab says, by their serial numbers; on plain
+    Linux, whether it is made up of them as it says, too.
 
     Parameters
     ----------
@@ -41,6 +44,27 @@ def checks(lab: Lab, ctx: Context, pools: Iterable[Pool]) -> Iterator[Check]:
         wanted = {disks[name].serial: name for name in pool.disks_for() if disks[name].serial}
         if wanted:
             yield _check(pool, wanted, _found(lab, ctx, pool))
+        system = lab.system(pool.host)
+        if system is not None and system.kind in LINUX and system.kind != "proxmox":
+            yield from _made_up(ctx, pool)
+
+
+def _made_up(ctx: Context, pool: Pool) -> Iterator[Check]:
+    """Whether a pool's disks stand for each other as the lab says: of the same two disks a stripe
+    is lost with either, and a mirror with both."""
+    there = linux_pools.pool_state(ctx.host(pool.host), pool.name)
+    if there is None:
+        return  # which is said elsewhere
+    found = settled([list(vdev) for vdev in there.vdevs])
+    meant = settled([[vdev.role, *vdev.shape] for vdev in vdevs_of(pool, str)])
+    shapes = [
+        sorted((role, kind, len(disks)) for role, kind, disks in each) for each in (found, meant)
+    ]
+    title = f"pool {pool.name} of {pool.host} is made up as the lab says"
+    says = f"it is {in_words(found)}"
+    same = shapes[0] == shapes[1]
+    mends = "" if same else f", and the lab says {pool.title}: describe it as it is"
+    yield Check(title, same, says + mends)
 
 
 def _found(lab: Lab, ctx: Context, pool: Pool) -> list[str] | None:

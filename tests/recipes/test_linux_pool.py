@@ -255,6 +255,16 @@ def test_a_dataset_is_made_no_earlier_than_its_pool():
         changed(TO_MAKE, ("pools.box.tank.phase", 8), ("phases", phases))
 
 
+def test_a_stripe_is_no_mirror_though_it_lies_on_the_same_disks():
+    there = bench(LAB)
+    pools = datasets(there.world.machines["box"])
+    [group] = pools["tank"].vdevs
+    pools["tank"].vdevs = (replace(group, layout="stripe"),)
+    where, said = there.stops()
+    assert where == "pools-ready"
+    assert "it is stripe of /dev/sda1, /dev/sdb1, and the lab says mirror of 2" in said
+
+
 def test_health_tells_that_a_disk_is_another_one():
     there = Bench(LAB, looks.looks(LAB, {7}), phase=8)
     another(there)

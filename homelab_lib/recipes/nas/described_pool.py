@@ -16,6 +16,25 @@ from homelab_lib.wiring.capacity import usable_of
 _TEST_BYTES_PER_S = 180e6  # a large disk's mean from its outer to its inner edge
 
 
+def vdevs_of(pool: Pool, called: Callable[[str], str]) -> Iterator[Vdev]:
+    """The vdevs of a pool of the lab.
+
+    Parameters
+    ----------
+    pool, called
+        The pool, and what its disks are called there.
+    """
+    for group in pool.groups:
+        found = draid(group.layout)
+        yield Vdev(
+            group.role,
+            f"DRAID{found.parity}" if found else group.layout.upper(),
+            tuple(called(name) for name in group.disks),
+            found.data if found else None,
+            found.spares if found else 0,
+        )
+
+
 class Described:
     """A pool of the lab that is to be made on disks that are named by their serial numbers.
 
@@ -54,18 +73,7 @@ class Described:
     @property
     def vdevs(self) -> tuple[Vdev, ...]:
         """What it is to be made of."""
-        return tuple(self._vdevs())
-
-    def _vdevs(self) -> Iterator[Vdev]:
-        for group in self.pool.groups:
-            found = draid(group.layout)
-            yield Vdev(
-                group.role,
-                f"DRAID{found.parity}" if found else group.layout.upper(),
-                tuple(self.disks[name].serial or "" for name in group.disks),
-                found.data if found else None,
-                found.spares if found else 0,
-            )
+        return tuple(vdevs_of(self.pool, lambda name: self.disks[name].serial or ""))
 
     @property
     def sizes(self) -> dict[str, int]:
