@@ -375,6 +375,15 @@ def test_a_role_is_named_once_and_disks_that_stand_alone_come_first_in_it():
     assert words.endswith("tank mirror A B log E mirror C D spare F G")
 
 
+def test_the_twins_zpool_takes_a_role_once():
+    """`construct_spec` of OpenZFS's zpool_vdev.c."""
+    machine = bench(TO_MAKE).world.machines["box"]
+    one, other = (f"/dev/{disk['name']}" for disk in machine.blocks if "ZL" in disk["serial"])
+    said = machine.run(f"zpool create tank {one} log {other} log {other}").finished()
+    assert (said.status, said.out) == (1, b"")
+    assert b"'log' can be specified only once" in said.err
+
+
 @pytest.mark.skipif(shutil.which("wipefs") is None, reason="no wipefs")
 def test_such_a_disk_as_wipefs_itself_shows_it(tmp_path):
     """The labels of a GPT whose sectors are 4096 bytes, on a disk whose sectors are 512."""
