@@ -1,4 +1,5 @@
-"""What `zpool status -P -L` of OpenZFS 2.3 printed on a machine of which disks were pulled."""
+"""What `zpool status -P -L` of OpenZFS 2.3 printed on a machine of which disks were pulled; of one
+that is being replaced, and of a spare in use, by zpool_main.c."""
 
 import pytest
 
@@ -51,6 +52,14 @@ tank                         DEGRADED     0     0     0
       /dev/sdd1              ONLINE       0     0     0
     /dev/sdb1                ONLINE       0     0     0
 """
+SPARED = """\
+tank             DEGRADED     0     0     0
+  spare-0        DEGRADED     0     0     0
+    /dev/sda1    FAULTED      0     0     0  too many errors
+    /dev/sdd1    ONLINE       0     0     0
+spares
+  /dev/sdd1      INUSE     currently in use
+"""
 GONE = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_MACHINE0001-part1"
 
 
@@ -81,9 +90,10 @@ GONE = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_MACHINE0001-part1"
             ],
         ),
         (ALONE, [("data", "STRIPE", ("/dev/sde1",))]),
-        (REPLACING, [("data", "MIRROR", ("1234567890123456789", "/dev/sdd1", "/dev/sdb1"))]),
+        (REPLACING, [("data", "MIRROR", ("/dev/sdd1", "/dev/sdb1"))]),
+        (SPARED, [("data", "STRIPE", ("/dev/sda1",)), ("spare", "STRIPE", ("/dev/sdd1",))]),
     ],
-    ids=["roles", "draid", "pulled", "alone", "replacing"],
+    ids=["roles", "draid", "pulled", "alone", "replacing", "spared"],
 )
 def test_each_disk_stands_in_its_vdev(table, vdevs):
     found = read_status(HEAD + "".join(f"\t{row}\n" for row in table.splitlines()) + END)

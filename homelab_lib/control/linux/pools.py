@@ -4,7 +4,7 @@ Sources: zpool-status(8); OpenZFS, cmd/zpool/zpool_main.c, `print_scan_scrub_res
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,13 +21,8 @@ _SCAN = re.compile(r"^\s*scan: (.+)$", re.MULTILINE)
 _ENDED = re.compile(r"(scrub repaired|resilvered) .* with (\d+) errors on (.+)")
 _NO_PROGRAM = 127
 _PATHS = ("-P", "-L")  # with the names that the kernel has for them
-_HEADS = {
-    "logs": "log",
-    "cache": "cache",
-    "spares": "spare",
-    "special": "special",
-    "dedup": "dedup",
-}
+_STAND_INS = ("replacing-", "spare-")
+_HEADS = {"logs": "log", "spares": "spare"}  # the others are called as what is under them
 _FORM = "%a %b %d %H:%M:%S %Y"  # ctime(3), by the machine's own clock
 
 
@@ -114,14 +109,12 @@ def read_status(text: str) -> PoolState | None:
 
 
 def _vdevs(text: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """The vdevs of the table after ``config:``, whose rows stand the further in the deeper they
-    are; the row of its heads and that of the pool come first."""
+    """The vdevs of the table after ``config:``; the row of its heads and that of the pool come
+    first."""
     _, _, table = text.partition("\nconfig:\n")
     rows = [line for line in table.partition("\nerrors:")[0].splitlines() if line.startswith("\t")]
     role, kind, disks = "data", "", list[str]()
-    for row in rows[2:]:
-        name = row.split(maxsplit=1)[0]
-        depth = (len(row) - len(row[1:].lstrip(" ")) - 1) // 2
+    for depth, name in _without_stand_ins(rows[2:]):
         if depth < 2 and kind:
             yield role, kind, tuple(disks)
             kind, disks = "", []
@@ -137,9 +130,25 @@ def _vdevs(text: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield role, kind, tuple(disks)
 
 
+def _without_stand_ins(rows: Sequence[str]) -> list[tuple[int, str]]:
+    """How deep each row stands, and its name. Where a disk is being replaced, the one that comes is
+    there alone; where a spare stands in, the disk whose place it is."""
+    found: list[tuple[int, str]] = []
+    place = (len(rows), "")
+    for row in rows:
+        name = row.split(maxsplit=1)[0]
+        depth = (len(row) - len(row[1:].lstrip(" ")) - 1) // 2
+        if depth <= place[0]:
+            place = (depth, name) if name.startswith(_STAND_INS) else (len(rows), "")
+            found.append((depth, name))
+        elif place[1].startswith("replacing-") or found[-1] == place:
+            found[-1] = (place[0], name)
+    return found
+
+
 def _is_disk(name: str) -> bool:
     """Whether a row is of a disk, by its path or, where it is gone, by its number; and not of what
-    disks make up, or of a place where one stands in for another."""
+    disks make up."""
     return name.startswith("/") or name.isdecimal()
 
 
