@@ -48,8 +48,10 @@ def test_every_card_serves_its_model(done):
     assert held["ollama-desktop computes by Vulkan"] == "library=Vulkan"
     assert held["ollama-gpu2 has all layers on the card"] == "65 of 65 layers"
     assert held["ollama-gpu2 keeps keys and values in q8_0"] == "q8_0"
-    assert held["a pod on k3s-gpu1 uses NVIDIA's card"] == "Test PASSED"
-    assert held["a pod on k3s-gpu3 uses AMD's card"] == "gfx_target_version 100301"
+    assert held["a pod on k3s-gpu1 computes on NVIDIA's card"] == "Test PASSED"
+    summed = held["a pod on k3s-gpu3 computes on AMD's card"]
+    assert summed.startswith("Test PASSED: 1048576 sums by ")
+    assert summed.endswith(", gfx1031")
 
 
 def test_memory_and_speed_stand_beside_what_was_foretold(done):
@@ -329,6 +331,40 @@ def test_a_cache_of_another_type_than_the_lab_s_is_no_success():
     step, words = made.stops()
     assert step == "answers"
     assert "ollama keeps keys and values in f16: q8_0" in words
+
+
+@pytest.mark.parametrize(
+    ("cards", "says"),
+    [("wrong", "1048576 of 1048576 sums are wrong"), ("silent", "no answer of the card in 120 s")],
+)
+def test_a_card_of_amd_s_that_computes_wrongly_or_not_at_all_is_no_success(cards, says):
+    made = bench(described(*EMBEDDINGS))
+    made.world.habits["amd_cards"] = cards
+    step, words = made.stops()
+    assert step == "gpu-test"
+    assert "Test FAILED: " in words
+    assert says in words
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        (0, "the kernel has no card to compute on"),
+        (90010, "no kernel image is available"),
+        (140000, "makes nothing for --offload-arch=gfx1400"),
+    ],
+)
+def test_the_program_is_made_for_what_the_kernel_calls_the_card(version, says):
+    made = bench(described(*EMBEDDINGS))
+    for name in ("drivers", "gpu-plugins"):
+        made.step(name)
+    files = made.world.machines["k3s-gpu3"].files
+    nodes = "/sys/class/kfd/kfd/topology/nodes"
+    files.put(f"{nodes}/1/properties", f"simd_count 96\ngfx_target_version {version}\n")
+    step, words = made.stops()
+    assert step == "gpu-test"
+    assert "Test FAILED: " in words
+    assert says in words
 
 
 def test_layers_that_are_left_to_the_processor_are_no_success():

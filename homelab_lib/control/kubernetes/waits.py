@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from homelab_lib.answers import Shape
-from homelab_lib.control.kubernetes.kubectl import OBJECT, get, listed, warnings_about
+from homelab_lib.control.kubernetes.kubectl import KUBECTL, OBJECT, get, listed, warnings_about
 from homelab_lib.runbook.resource import Diff, Host
 
 _CONDITIONS: Shape = [{"type": str, "status": str, "message?": str, "reason?": str}]
@@ -167,13 +167,22 @@ class Finished:
         done = bool(status.get("succeeded"))
         trouble = "" if done else warnings_about(host, self.namespace, self.job)
         why = [c.get("message") or c.get("reason") or "it does not say why" for c in failed]
-        return {"succeeded": done, "failed": "; ".join(why), "trouble": trouble}
+        said = self._last_said(host) if failed else ""
+        return {"succeeded": done, "failed": "; ".join(why), "trouble": trouble, "said": said}
+
+    def _last_said(self, host: Host) -> str:
+        """What the job printed last; nothing where its pods are gone."""
+        words = (*KUBECTL, "logs", "-n", self.namespace, f"job/{self.job}", "--tail", "20")
+        lines = host.read(*words, sudo=True, ok=None).stdout.split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def diff(self, observed: dict[str, Any]) -> Diff:
         if observed["succeeded"]:
             return Diff()
         if observed["failed"]:
             why = observed["failed"]
+            if observed["said"]:
+                why += f", and printed at last “{observed['said']}”"
             return Diff(
                 conflict=f"job {self.job} failed: {why}; see `kubectl logs -n {self.namespace} "
                 f"job/{self.job}`, then delete the job and run again"

@@ -240,9 +240,10 @@ class InCluster:
         yield Step(
             f"gpu-test{end}",
             "Compute on each card in a pod, and show what it printed",
-            why="A pod on each node asks for one card. NVIDIA's adds two vectors on it; AMD's "
-            "prints what the kernel's compute driver says of the card inside of the container. "
-            "That AMD's compute, too, the first answers of a model show.",
+            why="A pod on each node asks for one card, adds two vectors on it and compares the "
+            "sums with the processor's. NVIDIA has an image for that, of some 0.3 GB. For AMD's "
+            "the program is compiled in AMD's own image, of some 1.2 GB, for the very card that "
+            "the node's kernel tells of: one that AMD's libraries leave out is tried too.",
             needs=(f"gpu-plugins{end}",),
             ensure=self.tests,
             check=self.printed,
@@ -351,7 +352,7 @@ class InCluster:
             job = gpu_manifests.test_job(machine, vendor)
             yield Applied(self.server, self.lab.name, job, ("spec.template",))
         for machine, vendor in self._tested():
-            yield Finished(self.server, space, gpu_manifests.test_name(machine, vendor), 900.0)
+            yield Finished(self.server, space, gpu_manifests.test_name(machine, vendor), 1800.0)
 
     def _tested(self) -> list[tuple[str, str]]:
         pairs = [(m, card.part.vendor) for m, found in self.machines.items() for card in found]
@@ -366,6 +367,6 @@ class InCluster:
             words = ("logs", "-n", gpu_manifests.TEST, pod or f"job/{name}")
             said = host.read(*KUBECTL, *words, sudo=True).stdout.strip()
             lines = [line for line in said.splitlines() if line.strip()]
-            good = [line for line in lines if gpu_manifests.EXPECTED[vendor] in line]
-            title = f"a pod on {machine} uses {vendor}'s card"
+            good = [line for line in lines if gpu_manifests.PASSED in line]
+            title = f"a pod on {machine} computes on {vendor}'s card"
             yield Check(title, bool(good), [*good, *lines[-1:], "it printed nothing"][0])

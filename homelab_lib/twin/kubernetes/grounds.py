@@ -50,7 +50,11 @@ GROUNDS: tuple[Grounds, ...] = (
     *_kubectl(
         "delete", Fidelity.DOCUMENTATION, "kubernetes.io; for one pod an API server beside it"
     ),
-    *_kubectl("logs", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl logs"),
+    *_kubectl(
+        "logs",
+        Fidelity.DOCUMENTATION,
+        "kubernetes.io, kubectl logs; a program on a card by its source, nobody ran it on one",
+    ),
     *_kubectl("label", Fidelity.RECORDED, "kubectl and an API server beside it (tests/kube)"),
     *_kubectl("auth", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl auth can-i"),
     *_kubectl("rollout", Fidelity.DOCUMENTATION, "kubernetes.io, kubectl rollout status"),

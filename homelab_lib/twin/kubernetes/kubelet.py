@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from homelab_lib.twin.kubernetes import graphics, statuses
+from homelab_lib.twin.kubernetes import graphics, rocm, statuses
 from homelab_lib.twin.kubernetes.cluster import Cluster
 from homelab_lib.twin.kubernetes.events import say
 from homelab_lib.twin.kubernetes.nodes import alive
@@ -136,6 +136,7 @@ def _run(
         inside.files.mkdir(mount["mountPath"], parents=True)
         inside.files.mount(Mount(mount["mountPath"], files, folder, "volume", "nfs4"))
     graphics.furnish(cluster, pod, inside)
+    rocm.tools(cluster, pod, inside)
     argv = tuple(container.get("command", ())) + tuple(container.get("args", ()))
     env = {each["name"]: str(each.get("value", "")) for each in container.get("env", ())}
     if not argv:

@@ -11,6 +11,8 @@ _PREFIXES = (
     "busybox:",
     "docker.io/library/busybox:",
     "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-",
+    # As it is pinned in public repositories; what it takes, by two of these.
+    "docker.io/rocm/dev-ubuntu-24.04:7.2.4@sha256:bdc8e61026cbb844ede93d44d2c50055",
     "ghcr.io/druggeri/nut_exporter:",
     "prom/graphite-exporter:",
     "prompve/prometheus-pve-exporter:",
@@ -19,6 +21,7 @@ _LARGE_BYTES = {
     "ollama/ollama": 3_900_000_000,
     "ghcr.io/open-webui/open-webui": 1_800_000_000,
     "nvcr.io/nvidia/k8s/cuda-sample": 320_000_000,
+    "docker.io/rocm/dev-ubuntu-24.04": 1_200_000_000,
 }
 """Sizes of images that take a while, as they are transferred."""
 
@@ -33,4 +36,4 @@ def known_image(lab: Lab, image: str) -> bool:
 
 def size_bytes(image: str) -> int:
     """What has to be fetched of an image; 0 for one that is small [bytes]."""
-    return _LARGE_BYTES.get(image.rpartition(":")[0], 0)
+    return _LARGE_BYTES.get(image.partition("@")[0].rpartition(":")[0], 0)
