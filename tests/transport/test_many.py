@@ -14,6 +14,7 @@ from homelab_lib.errors import (
     NotSent,
     OutcomeUnknown,
     Refused,
+    TooSlow,
     Unreachable,
 )
 from homelab_lib.secret import Secret
@@ -144,8 +145,8 @@ def test_each_has_its_own_time(fleet, stuck):
 def test_a_read_that_takes_too_long_says_so(fleet, stuck):
     late = read("cat", stuck, timeout_s=0.3)
     outcomes = fleet.run_many("nas", [read("id"), late, read("id")])
-    assert [type(o) for o in outcomes] == [Result, HomelabError, NotSent]
-    with pytest.raises(HomelabError, match=r"within 0\.3 s"):
+    assert [type(o) for o in outcomes] == [Result, TooSlow, NotSent]
+    with pytest.raises(TooSlow, match=r"within 0\.3 s"):
         fleet.run_many("nas", [late, read("id")])
 
 
