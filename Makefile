@@ -25,7 +25,7 @@ rehearse: $(INSTALLED)
 	@echo "The page of the house: reports/index.html"
 
 test: $(INSTALLED) lint
-	$(PY) -m pytest -q $(BOTH) -m "not (real or long or sample or contract or mutant or browser or machine or kube)" \
+	$(PY) -m pytest -q $(BOTH) -m "not (real or long or slow or sample or contract or mutant or browser or machine or kube)" \
 	    $(addprefix --ignore tests/,contract real kube machine browser)
 	$(PY) -m pytest -q $(BOTH) -c tests/nbval.ini --rootdir . --nbval notebooks
 
@@ -41,9 +41,9 @@ test-contract: $(INSTALLED) $(PROGRAMS)
 test-browser: $(INSTALLED)
 	$(PY) -m pytest -q -m "browser"
 
-# What CI runs: besides those, a sample of the faults at the changes of every runbook.
+# What CI runs: besides those, the slower tests, and a sample of the faults at the changes of every runbook.
 test-all: test test-contract test-real test-browser
-	$(PY) -m pytest -q $(BOTH) -m "sample"
+	$(PY) -m pytest -q $(BOTH) -m "sample or slow"
 
 # Every change of every runbook under every kind of fault, and every kind of read, on as many copies
 # of the twin at a time as there are processors (HOMELAB_JOBS): hours. What came of it is written down.

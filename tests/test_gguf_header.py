@@ -213,6 +213,7 @@ def test_no_truncation_goes_unnoticed(tmp_path, small, data):
 
 @settings(quick, max_examples=800)
 @given(data=st.data())
+@pytest.mark.slow
 def test_flipped_bytes_give_a_header_or_a_clear_error(tmp_path, small, data):
     end = len(small) - 300 * 144 - 256 * 4
     hostile = bytearray(small)

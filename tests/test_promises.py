@@ -54,6 +54,7 @@ def test_the_key_of_a_vm_that_changed_stops_verify_with_both_fingerprints(standi
     assert str(ran.error).count("SHA256:") >= 2
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_back_between_plan_and_apply_and_within_a_run_is_no_matter(standing):
     share = {"only": "share"}
     digest = standing.planned(**share)
@@ -93,6 +94,7 @@ def test_a_description_that_changed_since_the_plan_is_refused(tmp_path, monkeypa
 # Ours -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_somebody_elses_restore_into_a_vmid_that_was_ours_is_left_alone(standing):
     """`qmrestore` holds the lock ``create``, as our own creation does."""
     machines = {"only": "room,image,machines"}
@@ -169,6 +171,7 @@ def test_a_notebook_that_lost_a_cell_does_not_end_well(standing):
         {"lab": str(paths.data() / "examples" / "minipc")},
     ],
 )
+@pytest.mark.slow
 def test_the_record_of_another_run_is_not_continued(standing, other):
     run_id = standing.run("plan", only=["share"]).record.name.rpartition("_")[2]
     options = {"mode": "plan", "only": ["share"], "run_id": run_id} | other
@@ -206,6 +209,7 @@ def _a_pipe_in_place_of(file):
         beside.rename(file)
 
 
+@pytest.mark.slow
 def test_a_pipe_in_place_of_a_file_that_is_remembered_is_an_error_and_not_waited_for(standing):
     share = {"only": "share"}
     digest = standing.planned(**share)
@@ -239,6 +243,7 @@ def test_a_pipe_in_a_record_is_told_of_and_not_waited_for(standing, capsys):
     assert main(["record", str(ran.record)]) == 0
 
 
+@pytest.mark.slow
 def test_an_index_of_runs_that_was_torn_bricks_nothing(standing):
     torn = b"[1]\n\xff\xfe\n" + b"\0" * 64 + b'\n{"record": "/tmp/x'
     share = {"only": "share"}
@@ -411,6 +416,7 @@ def test_a_step_that_failed_does_not_end_well_until_it_ran_again(standing):
     assert list(check(run.record.folder)) == []
 
 
+@pytest.mark.slow
 def test_a_run_of_some_steps_leaves_a_whole_record(standing):
     """What they need is looked at, and its checks are not theirs."""
     planned = standing.run("plan", only=["image"])
@@ -430,6 +436,7 @@ def test_a_run_has_one_plan(standing):
     assert list(check(run.record.folder)) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_came_after_ours_could_not_be_written_is_left_alone(standing):
     """The journal says that we were at it; but a file is there whole or not at all."""
     digest = standing.planned(only=["image"])

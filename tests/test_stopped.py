@@ -104,6 +104,7 @@ def theirs(nas):
     nas.run(f"midclt call sharing.nfs.create '{json.dumps(share)}'").finished()
 
 
+@pytest.mark.slow
 def test_it_goes_on_over_new_connections_and_sends_each_change_once(there):
     world, config = there
     with planned(config) as (run, record):

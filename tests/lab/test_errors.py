@@ -392,6 +392,7 @@ def test_loading_is_total_over_values(tmp_path_factory, data):
 @given(
     text=st.binary(max_size=200) | st.text(alphabet="ab:-[]{}&*!?#|>'\" \n\t%@,").map(str.encode)
 )
+@pytest.mark.slow
 def test_loading_is_total_over_bytes(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("fuzz") / "lab.yaml"
     file.write_bytes(text)

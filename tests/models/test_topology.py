@@ -272,6 +272,7 @@ def test_without_kinds_they_are_cut_vertices_and_bridges(graph):
 
 @settings(deadline=None, max_examples=300)
 @given(networks())
+@pytest.mark.slow
 def test_lost_when_by_force(graph):
     pairs = list(combinations(graph, 2))
 

@@ -60,6 +60,7 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(tmp_path):
     assert not marker.exists()
 
 
+@pytest.mark.slow
 def test_a_list_that_an_error_asks_for_is_said_as_papermill_takes_it(tmp_path):
     cell = """
 from homelab_lib.errors import StepFailed
@@ -139,6 +140,7 @@ def test_leaving_early_is_no_success(tmp_path):
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.sample)]
 )
+@pytest.mark.slow
 def test_an_interrupted_cell_gets_to_its_end_and_no_other_begins(tmp_path, number):
     folders = [tmp_path / each for each in ("passes it on", "swallows")]
     runs = [

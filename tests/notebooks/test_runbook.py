@@ -102,6 +102,7 @@ def test_plan_apply_again_verify(papermill, tmp_path):
         assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.slow
 def test_plain_papermill_without_an_output_prints_the_notebook(papermill, tmp_path):
     ran = papermill(str(SMALL), "-p", "only", "room,image", engine=False)
     assert ran.returncode == 0, ran.stderr
@@ -150,6 +151,7 @@ def test_a_failed_step_stops_the_run_and_says_why(papermill, tmp_path, engine):
         pytest.param(("-p", "run_id", "r999999"), "r999999", marks=pytest.mark.sample),
     ],
 )
+@pytest.mark.slow
 def test_bad_parameters_are_told_by_plain_papermill_too(papermill, words, says):
     ran = papermill(str(RUNBOOK), "out.ipynb", *words, engine=False)
     assert ran.returncode == 1

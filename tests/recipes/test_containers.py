@@ -108,6 +108,7 @@ def test_one_of_somebody_else_is_left_alone(standing):
     assert node(standing).containers[301].config == theirs
 
 
+@pytest.mark.slow
 def test_one_that_differs_is_told_and_a_small_disk_grows(standing):
     assert standing.run("apply", standing.planned()).error is None
     files = node(standing).containers[302]
@@ -128,6 +129,7 @@ def test_one_that_differs_is_told_and_a_small_disk_grows(standing):
         for nth in (1, 3)
     ],
 )
+@pytest.mark.slow
 def test_whatever_is_cut_off_the_same_command_finishes_it(standing, tmp_path, kind, nth):
     digest = standing.planned()
     standing.world.faults.arm(kind, CHANGES, nth=nth)
@@ -172,6 +174,7 @@ def cut_in_its_setting_up(standing):
     return digest
 
 
+@pytest.mark.slow
 def test_one_whose_setting_up_was_cut_off_is_made_anew(standing, cut_in_its_setting_up):
     """Its whole configuration is written before it is set up, and it starts with the node."""
     ran = standing.run("apply", cut_in_its_setting_up)
@@ -181,6 +184,7 @@ def test_one_whose_setting_up_was_cut_off_is_made_anew(standing, cut_in_its_sett
     assert standing.run("verify").error is None
 
 
+@pytest.mark.slow
 def test_one_that_was_cut_off_under_another_approval_is_left_alone(standing, cut_in_its_setting_up):
     before = dict(node(standing).containers[301].config)
     ran = standing.run("plan")

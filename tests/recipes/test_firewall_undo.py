@@ -151,6 +151,7 @@ def test_two_at_once_stop_before_anything_is_in_force(box: Box) -> None:
     firewall(box).files.remove(COPY)
 
 
+@pytest.mark.slow
 def test_what_somebody_else_has_not_applied_is_told(box: Box) -> None:
     """The firewall applies all that is written: his rule that waits goes in force with ours."""
     row = {"description": "half done", "interface": "opt1", "action": "pass", "sequence": "9000"}

@@ -137,6 +137,7 @@ def test_a_folder_of_others_stays(done):
     assert "clusters/homelab/gone.yaml" not in files(done)
 
 
+@pytest.mark.slow
 def test_another_value_of_a_chart_goes_by_the_repository_and_k3s_upgrades_its_release(done):
     """Flux keeps the HelmChart, and k3s goes on installing what it says."""
     cluster = cluster_of(done)
@@ -191,6 +192,7 @@ def test_what_a_person_changes_by_hand_flux_sets_back_and_a_runbook_does_nothing
     assert cluster.get("Deployment", "nginx", "test")["spec"]["replicas"] == meant
 
 
+@pytest.mark.slow
 def test_hours_later_nothing_of_it_was_set_back_or_started_anew(done):
     """Neither of the two who own objects here changes what is the other's."""
     cluster = cluster_of(done)

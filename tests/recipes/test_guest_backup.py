@@ -312,6 +312,7 @@ def test_a_machine_that_is_off_does_not_take_a_card_for_its_backup():
 
 @pytest.mark.parametrize("cut", ["before", "after"])
 @pytest.mark.parametrize(("through", "start"), [(0, False), (1, False), (2, False), (6, True)])
+@pytest.mark.slow
 def test_a_cut_link_ends_in_the_same_state(cut, through, start):
     bench, node = bench_of(start=start)
     bench.wire.cut, bench.wire.through = cut, through

@@ -99,6 +99,7 @@ def test_the_authority_outlives_its_first_quarter_with_its_key(done):
     cluster.objects = kept
 
 
+@pytest.mark.slow
 def test_an_authority_that_is_renewed_keeps_its_key_and_its_clients():
     """cert-manager 1.18 and later makes a new key by default: types_certificate.go."""
     short = Authority(common_name="Home lab CA", valid_h=240, renew_before_h=120)
@@ -252,6 +253,7 @@ def test_names_of_a_zone_of_ours_get_a_public_certificate(monkeypatch):
 
 
 @pytest.mark.parametrize("outside", [True, False])
+@pytest.mark.slow
 def test_where_the_house_answers_for_the_zone_the_proof_is_looked_for_outside(monkeypatch, outside):
     """cert-manager.io, DNS01: with split DNS its own check never sees the record."""
     monkeypatch.setenv("DNS_TOKEN", "Zone-token-0123456789")

@@ -192,6 +192,7 @@ def test_two_clusters_in_one_phase(lab, stand):
     assert objects(standing.world, "two", "nodes") == ["two"]
 
 
+@pytest.mark.slow
 def test_only_machines_in_phase_seven(lab, stand):
     """A second disk, a second card, an address by DHCP, LVM in place of ZFS."""
     thin = {"kind": "lvmthin", "vgname": "pve", "thinpool": "data", "size_bytes": "400 GB",

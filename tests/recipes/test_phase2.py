@@ -172,6 +172,7 @@ def test_a_tampered_download_is_not_put_in_place(done, client, monkeypatch):
     assert not client.files.exists("/usr/local/bin/kubectl")
 
 
+@pytest.mark.slow
 def test_a_kubeconfig_that_is_there_is_added_to(done, client):
     work = {
         "apiVersion": "v1", "kind": "Config", "current-context": "work",
@@ -192,6 +193,7 @@ def test_a_kubeconfig_that_is_there_is_added_to(done, client):
     assert client.files.text("/home/homelab/.kube/config.before-homelab") == written
 
 
+@pytest.mark.slow
 def test_somebody_elses_context_of_our_name_is_left_alone(done, client):
     theirs = yaml.safe_dump({
         "clusters": [{"name": "homelab", "cluster": {"server": "https://192.0.2.9:6443"}}],

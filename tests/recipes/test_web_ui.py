@@ -193,6 +193,7 @@ def told_otherwise(made, **changed):
     return made
 
 
+@pytest.mark.slow
 def test_a_page_where_anybody_makes_an_account_is_no_success(other):
     step, words = told_otherwise(other, ENABLE_SIGNUP="True").stops()
     assert step == "web-ui"

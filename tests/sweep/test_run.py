@@ -35,6 +35,7 @@ def test_chunks_and_order_change_nothing(space, numbers, table, chunk):
     assert sweep(space, reversed(numbers), chunk=chunk, progress=False) == table
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_same(space, numbers, table):
     assert sweep(space, numbers, workers=2, chunk=50, progress=False) == table
 

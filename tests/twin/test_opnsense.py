@@ -273,6 +273,7 @@ def _elements(draw, depth=3):
 
 @settings(max_examples=200, deadline=None)
 @given(_elements())
+@pytest.mark.slow
 def test_the_configuration_is_written_as_any_writer_of_xml_does(root):
     before = ET.tostring(root)
     text = written(root)
