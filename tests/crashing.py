@@ -69,6 +69,7 @@ _ANY_ID = re.compile(rf"{_UUID.pattern}|\b[0-9a-f]{{64}}\b")  # restic's come of
 _MOMENT = re.compile(
     r"\d{4}[-_]\d\d[-_]\d\d[-T_ ]\d\d[:_-]\d\d[:_-]\d\d(\.\d+)?Z?|\b1[789]\d{8}(\.\d+)?\b"
 )
+_TASK = re.compile(r"UPID:[^/\s]+")  # of Proxmox's tasks, each of which has a number of its own
 _REVISION = re.compile(r"<revision>.*?</revision>", re.DOTALL)  # who saved last, and when
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)  # with its hour
 _BY_CHANCE = (
@@ -152,7 +153,8 @@ def _shape(call: Any) -> str:
         return re.sub(r"[0-9a-f-]{36}|\d+", "N", f"{call.method} {call.path}")
     words = [word for word in call.argv if word not in ("sudo", "-n", "--", "env")]
     words = [word for word in words if not re.match(r"[A-Z_]+=", word)]
-    return re.sub(r"\d+", "N", " ".join(words[:4]).splitlines()[0])[:100]
+    line = _TASK.sub("UPID", " ".join(words[:4]).splitlines()[0])
+    return re.sub(r"\d+", "N", line)[:100]
 
 
 def _pattern(call: Any, several: bool) -> str:
