@@ -377,7 +377,7 @@ class Site:
             self._reap(proof)
         proof.failed += [
             f"two runs that nothing disturbed differ: {line}"
-            for line in _otherwise(self._state(), undisturbed.state)
+            for line in otherwise(self._state(), undisturbed.state)
         ]
         proof.took_s = time.monotonic() - begun
         return proof
@@ -446,7 +446,7 @@ class Site:
         def as_undisturbed(done: str) -> bool:
             if whole or done != step:
                 return False
-            return not _otherwise(self._left_alone(), undisturbed.after[step])
+            return not otherwise(self._left_alone(), undisturbed.after[step])
 
         names = book.names[book.names.index(step) :]
         try:
@@ -465,7 +465,7 @@ class Site:
                 wire = self._wire()
                 again = self._engine(book, wire, own)
                 error, early = self._run(again, wire, book.names, as_undisturbed)
-            return [] if early else _otherwise(self._state(), undisturbed.state)
+            return [] if early else otherwise(self._state(), undisturbed.state)
         finally:
             own.unlink(missing_ok=True)
 
@@ -571,7 +571,7 @@ def _sections(root: Element) -> dict[str, Any]:
     return {tag: _settled(tostring(child)) for tag, child in found.items()}
 
 
-def _otherwise(state: Any, undisturbed: Any) -> list[str]:
+def otherwise(state: Any, undisturbed: Any) -> list[str]:
     """Where a state differs from the one that nothing has disturbed.
 
     A boot, or an undo, puts in force all that is saved: a service may have read more than it does

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from homelab_lib.errors import HomelabError, OutcomeUnknown, Unreachable
+from homelab_lib.errors import HomelabError, OutcomeUnknown, TooSlow, Unreachable
 from homelab_lib.transport.command import change, read
 from homelab_lib.transport.ssh import BACKOFF_S
 from real.opensshd import until
@@ -173,7 +173,7 @@ def test_a_host_that_hangs_at_the_door(server, connect):
         assert time.monotonic() - begun < 3
 
 
-@pytest.mark.parametrize(("kind", "raised"), [("read", HomelabError), ("change", OutcomeUnknown)])
+@pytest.mark.parametrize(("kind", "raised"), [("read", TooSlow), ("change", OutcomeUnknown)])
 def test_a_host_that_hangs_under_a_command(server, connect, pipe, kind, raised):
     command = {"read": read, "change": change}[kind]("cat", str(pipe), timeout_s=1.0)
     with server() as host:
