@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from homelab_lib.answers import Shape
 from homelab_lib.control.clock import clock_s
-from homelab_lib.control.linux.hardware import disk_names
+from homelab_lib.control.linux.disks import drives
 from homelab_lib.control.linux.pools import Scan, pool_state
 from homelab_lib.control.linux.zfs import is_scrubbed
 from homelab_lib.control.truenas.midclt import call
@@ -106,7 +106,7 @@ def _scrubbed(title: str, scan: Scan, now_s: float, nobody: str, start: str) -> 
 
 def disks_of_linux(host: Host) -> Iterator[Check]:
     """What the disks of a plain Linux machine say of themselves, where it can ask them."""
-    names = disk_names(host)
+    names = {drive.name: drive.serial or "?" for drive in drives(host)}
     if not all(can_be_asked(host, disk) for disk in list(names)[:1]):
         says = "not looked at: it has no smartctl (package smartmontools)"
         yield Check(f"the disks of {host.name} call themselves well", True, says)

@@ -40,21 +40,27 @@ def checks(lab: Lab, ctx: Context, pools: Iterable[Pool]) -> Iterator[Check]:
         Pools of machines that we log in to. Disks without a serial number in the lab may be any.
     """
     for pool in pools:
+        host, system = ctx.host(pool.host), lab.system(pool.host)
         disks = lab.hardware(pool.host).disks
         wanted = {disks[name].serial: name for name in pool.disks_for() if disks[name].serial}
-        if wanted:
-            yield _check(pool, wanted, _found(lab, ctx, pool))
-        system = lab.system(pool.host)
         if system is not None and system.kind in LINUX and system.kind != "proxmox":
-            yield from _made_up(ctx, pool)
+            there = linux_pools.pool_state(host, pool.name)
+            if wanted:
+                yield _check(
+                    pool, wanted, None if there is None else linux_pools.lies_on(host, there)
+                )
+            if there is not None:
+                yield _made_up(pool, there)
+        elif wanted and system is not None and system.kind == "proxmox":
+            found = node_pool.lies_on(host, system.node or pool.host, pool.name)
+            yield _check(pool, wanted, found)
+        elif wanted:
+            yield _check(pool, wanted, nas_pool.lies_on(host, pool.name))
 
 
-def _made_up(ctx: Context, pool: Pool) -> Iterator[Check]:
+def _made_up(pool: Pool, there: linux_pools.PoolState) -> Check:
     """Whether a pool's disks stand for each other as the lab says: of the same two disks a stripe
     is lost with either, and a mirror with both."""
-    there = linux_pools.pool_state(ctx.host(pool.host), pool.name)
-    if there is None:
-        return  # which is said elsewhere
     found = settled([list(vdev) for vdev in there.vdevs])
     meant = settled([[vdev.role, *vdev.shape] for vdev in vdevs_of(pool, str)])
     shapes = [
@@ -64,16 +70,7 @@ def _made_up(ctx: Context, pool: Pool) -> Iterator[Check]:
     says = f"it is {in_words(found)}"
     same = shapes[0] == shapes[1]
     mends = "" if same else f", and the lab says {pool.title}: describe it as it is"
-    yield Check(title, same, says + mends)
-
-
-def _found(lab: Lab, ctx: Context, pool: Pool) -> list[str] | None:
-    host, system = ctx.host(pool.host), lab.system(pool.host)
-    if system is not None and system.kind == "proxmox":
-        return node_pool.lies_on(host, system.node or pool.host, pool.name)
-    if system is not None and system.kind in LINUX:
-        return linux_pools.lies_on(host, pool.name)
-    return nas_pool.lies_on(host, pool.name)
+    return Check(title, same, says + mends)
 
 
 def _check(pool: Pool, wanted: dict[str | None, str], found: list[str] | None) -> Check:

@@ -127,7 +127,8 @@ class Patience:
             It took too long, and not because the machine has just come up.
         """
         begun, pause = self.clock.now(), pauses()
-        gone, over = False, HomelabError("")
+        gone = False
+        over: HomelabError
         while True:
             asked, limit = self.clock.now(), self._limit(host, begun)
             try:

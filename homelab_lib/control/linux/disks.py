@@ -132,15 +132,31 @@ def labels(host: Host, name: str) -> list[str]:
     host, name
         Where, and which: ``sdb``.
     """
-    words = ("wipefs", "-n", "-J", f"/dev/{name}")
+    rows = signatures(host, f"/dev/{name}")
+    if any(kind == "gpt" for kind, _ in rows):
+        rows = [row for row in rows if row[0] != _PMBR]
+    return list(dict.fromkeys(_named(*row) for row in rows))
+
+
+def signatures(host: Host, path: str) -> list[tuple[str, str]]:
+    """The kind and the label of each signature on a device, by `wipefs`.
+
+    Parameters
+    ----------
+    host, path
+        Where, and which: ``/dev/sdb``.
+
+    Raises
+    ------
+    NotUnderstood
+        It answers in another form.
+    """
+    words = ("wipefs", "-n", "-J", path)
     text = host.read(*words, sudo=True).stdout.strip()
     if not text:
         return []  # older ones print nothing where there is nothing
     said = answers.understood(text, _LABELS, host=host.name, line=" ".join(words))
-    rows = [(row.get("type", "a label"), row.get("label", "")) for row in said["signatures"]]
-    if any(kind == "gpt" for kind, _ in rows):
-        rows = [row for row in rows if row[0] != _PMBR]
-    return list(dict.fromkeys(_named(*row) for row in rows))
+    return [(row.get("type", "a label"), row.get("label", "")) for row in said["signatures"]]
 
 
 def lasting_paths(host: Host, names: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""What a Linux machine is built of, as far as it can tell: processor, memory modules, drives.
+"""What a Linux machine is built of, as far as it can tell: processor, memory modules.
 
 Sources: lscpu(1); dmidecode(8) 2.12 to 3.6, whose speeds are "MT/s" and were "MHz", and whose
-"Configured Memory Speed" was "Configured Clock Speed"; lsblk(8).
+"Configured Memory Speed" was "Configured Clock Speed".
 """
 
 import re
@@ -13,15 +13,12 @@ from homelab_lib.runbook.resource import Host
 
 _LSCPU = ("lscpu", "-J")
 _DMIDECODE = ("dmidecode", "-t", "memory")
-_LSBLK = ("lsblk", "-J", "-d", "-b", "-o", "NAME,SERIAL,SIZE,TYPE")
 _CPUINFO = "/proc/cpuinfo"
 _DEVICE = "DMI type 17,"
 _UNITS = {"kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SIZE = re.compile(r"(\d+) (kB|MB|GB|TB)")
 _SPEED = re.compile(r"(\d+) (?:MT/s|MHz)")
 _ROW: Shape = {"field": str, "data?": str}
-_BLOCKS: Shape = {"blockdevices": [{"name": str}]}
-_NAMED: Shape = {"blockdevices": [{"name": str, "type": str, "serial?": str}]}
 
 
 @dataclass(frozen=True)
@@ -136,33 +133,3 @@ def modules(text: str) -> list[Module]:
 def _speed(text: str) -> int | None:
     found = _SPEED.match(text)
     return int(found[1]) if found else None
-
-
-def serials(host: Host) -> set[str]:
-    """The serial numbers of a machine's drives.
-
-    Raises
-    ------
-    NotUnderstood
-        It answers in another form.
-    """
-    line = " ".join(_LSBLK)
-    said = answers.expected(host.json(*_LSBLK), _BLOCKS, host=host.name, line=line)
-    return {str(row["serial"]).strip() for row in said["blockdevices"] if row.get("serial")}
-
-
-def disk_names(host: Host) -> dict[str, str]:
-    """A machine's drives by their names of today, such as ``sda``, with their serial numbers.
-
-    Raises
-    ------
-    NotUnderstood
-        It answers in another form.
-    """
-    line = " ".join(_LSBLK)
-    said = answers.expected(host.json(*_LSBLK), _NAMED, host=host.name, line=line)
-    return {
-        row["name"]: str(row.get("serial") or "?").strip()
-        for row in said["blockdevices"]
-        if row["type"] == "disk"
-    }

@@ -152,24 +152,16 @@ def _is_disk(name: str) -> bool:
     return name.startswith("/") or name.isdecimal()
 
 
-def lies_on(host: Host, pool: str) -> list[str] | None:
+def lies_on(host: Host, pool: PoolState) -> list[str]:
     """The serial numbers of the disks that a pool lies on, one for each that is missing left out.
 
     Parameters
     ----------
     host, pool
-        The machine, and the pool's name.
-
-    Returns
-    -------
-    list of str or None
-        None where there is no such pool, or where it is not imported.
+        The machine, and what the pool says of itself.
     """
-    found = pool_state(host, pool)
-    if found is None:
-        return None
     known = serials_by_device(host)
-    return sorted({known[path] for _, _, disks in found.vdevs for path in disks if path in known})
+    return sorted({known[path] for _, _, disks in pool.vdevs for path in disks if path in known})
 
 
 def serials_by_device(host: Host) -> Mapping[str, str]:

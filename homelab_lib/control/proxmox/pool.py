@@ -7,8 +7,8 @@ forced. That guards a disk that looks used; what looks free and isn't, is guarde
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from homelab_lib import answers
 from homelab_lib.answers import Shape, whole
+from homelab_lib.control.linux.disks import signatures
 from homelab_lib.control.proxmox.api import api, changing, follow_task
 from homelab_lib.runbook.resource import Change, Diff, Host
 
@@ -16,7 +16,6 @@ _DISKS: Shape = [
     {"devpath": str, "serial?": str, "size": whole, "used?": str, "model?": str}
 ]  # fmt: skip
 _POOLS: Shape = [{"name": str, "health?": str}]
-_LABELS: Shape = {"signatures": [{"type?": str, "label?": str}]}
 _LEVELS = {"stripe": "single", "raidz1": "raidz", "draid1": "draid"}
 _MOST_APART = 0.01  # of the sizes of a vdev's disks: what is larger is lost
 
@@ -216,13 +215,5 @@ def _is_on(device: str, disk: str) -> bool:
 
 
 def _labels(host: Host, path: str) -> list[str]:
-    """What stands on a disk by `wipefs`, which only looks here."""
-    words = ("wipefs", "-n", "-J", path)
-    text = host.read(*words, sudo=True).stdout.strip()
-    if not text:
-        return []  # older ones print nothing where there is nothing
-    said = answers.understood(text, _LABELS, host=host.name, line=" ".join(words))
-    return [
-        f"{row.get('type', 'a label')}" + (f" {row['label']}" if row.get("label") else "")
-        for row in said["signatures"]
-    ]
+    """What stands on a disk itself, in words."""
+    return [f"{kind} {label}".strip() for kind, label in signatures(host, path)]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from homelab_lib.control.linux import hardware, pci
+from homelab_lib.control.linux.disks import drives
 from homelab_lib.control.linux.hardware import Module, Processor
 from homelab_lib.control.linux.pci import Card
 from homelab_lib.control.opnsense import hardware as freebsd
@@ -161,7 +162,7 @@ class Parts:
         wanted = {name: disk.serial for name, disk in self.host.disks.items() if disk.serial}
         if not wanted:
             return
-        there = freebsd.serials(host) if self.freebsd else hardware.serials(host)
+        there = freebsd.serials(host) if self.freebsd else {d.serial for d in drives(host)} - {""}
         missing = [f"{name} ({serial})" for name, serial in wanted.items() if serial not in there]
         says = f"missing: {', '.join(missing)}; there are {', '.join(sorted(there)) or 'none'}"
         title = f"{self.host.name} has its {len(wanted)} drives, by serial number"
