@@ -188,7 +188,7 @@ def test_its_objects_have_the_shape_of_real_ones(cluster, kind):
 
 def test_a_cluster_of_real_objects_gets_on(cluster):
     """The controllers bear what real clusters hold, in any mixture."""
-    world = standing("1.36")
+    world = fresh("1.36")
     chance = random.Random("real objects")
     pool = [each for many in real().values() for each in many]
     for each in chance.sample(pool, len(pool)):
